@@ -1,0 +1,153 @@
+// Package importlaw proves that every package imports only what its place in the
+// tree allows. ARCHITECTURE.md explains the table.
+package importlaw
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/liwanag/liwanag/"
+
+// anything allows every third-party module.
+const anything = "*"
+
+// law says, for each package below the module (a trailing "/..." covers what is
+// below it), which of our packages and which third-party modules it may import.
+// A package that no row covers fails the test.
+var law = []struct {
+	pkg   string
+	ours  []string
+	third []string
+}{
+	{"workflow", nil, nil},
+	{"workflow/workflowtest", []string{"workflow"}, nil},
+	{"workflow/runnertest", []string{"workflow"}, nil},
+	{"engine/store", []string{"workflow"}, nil},
+	{"engine/store/storetest", []string{"workflow", "engine/store"}, nil},
+	{"engine/store/memory", []string{"workflow", "engine/store"}, nil},
+	{"engine/store/sqlite", []string{"workflow", "engine/store", "internal/sqlitedb"}, []string{"modernc.org/sqlite"}},
+	{"engine", []string{"workflow", "engine/store"}, nil},
+	{"fullenrich", nil, nil},
+	{"fullenrich/simulator", nil, nil},
+	{"internal/liwanag", nil, []string{"github.com/google/uuid", "golang.org/x/text", "golang.org/x/net"}},
+	{"internal/enrichment", []string{"workflow", "internal/liwanag", "fullenrich"}, []string{"github.com/failsafe-go/failsafe-go", "github.com/google/uuid"}},
+	{"internal/intake/...", []string{"workflow", "internal/liwanag", "internal/enrichment", "internal/intake/..."}, []string{"golang.org/x/text", "golang.org/x/net"}},
+	{"internal/schedule", []string{"workflow", "internal/liwanag", "internal/enrichment"}, []string{"github.com/netresearch/go-cron"}},
+	{"internal/sqlitedb", nil, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3", "golang.org/x/sys"}},
+	{"internal/datastore/datastoretest", []string{"internal/liwanag"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}},
+	{"internal/datastore/sqlite", []string{"internal/liwanag", "internal/sqlitedb"}, []string{"modernc.org/sqlite"}},
+	{"internal/httpapi/...", []string{"workflow", "internal/liwanag", "internal/intake/...", "internal/enrichment", "fullenrich"},
+		[]string{"github.com/danielgtaylor/huma/v2", "golang.org/x/time", "golang.org/x/net"}},
+	{"internal/telemetry", []string{"workflow"}, []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
+	{"internal/apiclient", nil, nil},
+	{"internal/config", nil, []string{"github.com/alecthomas/kong", "gopkg.in/yaml.v3", "github.com/netresearch/go-cron"}},
+	{"internal/app", []string{"..."}, []string{anything}},
+	{"test/...", nil, nil},
+	{"cmd/liwanag", []string{"internal/app", "internal/config", "internal/apiclient"},
+		[]string{"github.com/alecthomas/kong", "charm.land/lipgloss/v2", "github.com/vbauerster/mpb/v8", "golang.org/x/term"}},
+}
+
+// testHelpers never appear in the imports of what is not a test.
+var testHelpers = []string{"workflow/workflowtest", "workflow/runnertest", "engine/store/storetest", "internal/datastore/datastoretest"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	GoFiles    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,GoFiles", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.GoFiles) > 0 {
+			all = append(all, p)
+		}
+	}
+}
+
+func TestEveryPackageImportsOnlyWhatItsPlaceAllows(t *testing.T) {
+	all := packages(t)
+	if len(all) < 15 {
+		t.Fatalf("only %d packages were listed", len(all))
+	}
+	for _, p := range all {
+		rel := strings.TrimPrefix(p.ImportPath, module)
+		row := slices.IndexFunc(law, func(r struct {
+			pkg         string
+			ours, third []string
+		}) bool {
+			return covers(r.pkg, rel)
+		})
+		if row < 0 {
+			t.Errorf("%s has no row in the import law: give it one", rel)
+			continue
+		}
+		for _, fault := range check(rel, p.Imports, law[row].ours, law[row].third) {
+			t.Error(fault)
+		}
+	}
+}
+
+func check(rel string, imports, ours, third []string) (faults []string) {
+	for _, imp := range imports {
+		own, isOurs := strings.CutPrefix(imp, module)
+		switch {
+		case isOurs && slices.Contains(testHelpers, own) && rel != "workflow/runnertest":
+			faults = append(faults, rel+" imports the test helper "+own)
+		case isOurs && !slices.ContainsFunc(ours, func(o string) bool { return covers(o, own) }):
+			faults = append(faults, rel+" must not import "+own)
+		case !isOurs && strings.Contains(strings.SplitN(imp, "/", 2)[0], ".") && !slices.ContainsFunc(third, func(m string) bool {
+			return m == anything || imp == m || strings.HasPrefix(imp, m+"/")
+		}):
+			faults = append(faults, rel+" must not import "+imp)
+		}
+	}
+	return faults
+}
+
+// covers says whether a pattern of the law covers a package.
+func covers(pattern, rel string) bool {
+	if base, ok := strings.CutSuffix(pattern, "..."); ok {
+		return rel == strings.TrimSuffix(base, "/") || strings.HasPrefix(rel, base)
+	}
+	return pattern == rel
+}
+
+func TestTheLawRefusesWhatItShould(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rel     string
+		imports []string
+		ours    []string
+		third   []string
+		faults  int
+	}{
+		"the library never imports the product":  {"workflow", []string{module + "internal/liwanag"}, nil, nil, 1},
+		"a driver stands in its place only":      {"engine", []string{"modernc.org/sqlite"}, []string{"workflow"}, nil, 1},
+		"a test helper stays in tests":           {"internal/app", []string{module + "engine/store/storetest"}, []string{"..."}, []string{anything}, 1},
+		"the standard library is always allowed": {"workflow", []string{"context", "encoding/json"}, nil, nil, 0},
+		"what is listed is allowed":              {"engine", []string{module + "workflow"}, []string{"workflow"}, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := check(tc.rel, tc.imports, tc.ours, tc.third); len(got) != tc.faults {
+				t.Errorf("faults %q, want %d", got, tc.faults)
+			}
+		})
+	}
+}
