@@ -1,0 +1,231 @@
+package workflow
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Description is a plan as data, for people and for goldens.
+type Description struct {
+	Name       string            `json:"name"`
+	Version    int               `json:"version"`
+	RunTimeout string            `json:"runTimeout,omitempty"`
+	Steps      []NodeDescription `json:"steps"`
+	OnError    *NodeDescription  `json:"onError,omitempty"`
+	OnCancel   *NodeDescription  `json:"onCancel,omitempty"`
+}
+
+// NodeDescription is a node as data.
+type NodeDescription struct {
+	Name              string            `json:"name"`
+	Kind              Kind              `json:"kind"`
+	Condition         string            `json:"condition,omitempty"`
+	On                string            `json:"on,omitempty"` // the step whose output the condition sees
+	Retry             *RetryDescription `json:"retry,omitempty"`
+	Timeout           string            `json:"timeout,omitempty"` // of one attempt
+	Within            string            `json:"within,omitempty"`
+	AtMostOnce        bool              `json:"atMostOnce,omitempty"`
+	Events            []string          `json:"events,omitempty"`
+	All               bool              `json:"all,omitempty"`
+	Reconciles        bool              `json:"reconciles,omitempty"`
+	ContinueOnTimeout bool              `json:"continueOnTimeout,omitempty"`
+}
+
+// RetryDescription is a retry policy as data.
+type RetryDescription struct {
+	MaxAttempts  int     `json:"maxAttempts"`
+	Backoff      Backoff `json:"backoff"`
+	InitialDelay string  `json:"initialDelay"`
+	MaxDelay     string  `json:"maxDelay,omitempty"`
+	Jitter       float64 `json:"jitter,omitempty"`
+	RetryOn      []int   `json:"retryOn,omitempty"`
+}
+
+// Describe is the plan as data.
+func (p *Plan) Describe() Description {
+	d := Description{Name: p.Name, Version: p.Version, RunTimeout: short(p.RunTimeout)}
+	for _, n := range p.Nodes {
+		d.Steps = append(d.Steps, n.describe())
+	}
+	if p.ErrorNode != nil {
+		h := p.ErrorNode.describe()
+		d.OnError = &h
+	}
+	if p.CancelNode != nil {
+		h := p.CancelNode.describe()
+		d.OnCancel = &h
+	}
+	return d
+}
+
+func (n *Node) describe() NodeDescription {
+	d := NodeDescription{Name: n.Name, Kind: n.Kind, Within: short(n.Within), AtMostOnce: n.AtMostOnce, All: n.All,
+		Reconciles: n.Reconciles, ContinueOnTimeout: n.ContinueOnTimeout}
+	if n.Condition != nil {
+		d.Condition, d.On = n.Condition.Label, n.Condition.On
+	}
+	if n.Kind == KindStep || n.Kind == KindHandler || n.Reconciles {
+		d.Timeout = short(n.Timeout)
+	}
+	for _, e := range n.Events {
+		d.Events = append(d.Events, e.EventName())
+	}
+	if r := n.Retry; r.MaxAttempts > 1 {
+		backoff := r.Backoff
+		if backoff == "" {
+			backoff = Exponential
+		}
+		d.Retry = &RetryDescription{MaxAttempts: r.MaxAttempts, Backoff: backoff, InitialDelay: cmp.Or(short(r.InitialDelay), "0s"),
+			MaxDelay: short(r.MaxDelay), Jitter: r.Jitter, RetryOn: r.RetryOn}
+	}
+	return d
+}
+
+// short prints a duration as people write it: 24h, not 24h0m0s; empty for 0.
+func short(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// Mermaid draws the plan as a Mermaid flowchart: the steps in order, conditions
+// as diamonds with the way around what they skip, waits as slanted boxes, and
+// dotted ways to the handlers.
+func (p *Plan) Mermaid() string {
+	d := drawing{}
+	d.line("flowchart TD")
+	d.line("    start([start])")
+	d.line("    subgraph steps[%s]", quote(p.Name))
+	open := []exit{{"start", ""}}
+	for _, n := range p.Nodes {
+		open = d.node(n, open)
+	}
+	d.line("    end")
+	d.line("    completed([completed])")
+	d.arrows(append(d.early, open...), "completed")
+	ends := "failed"
+	if p.canTimeOut() {
+		ends = "failed or timed out"
+	}
+	d.handler(p.ErrorNode, ends, "failed")
+	d.handler(p.CancelNode, "canceled", "canceled")
+	// A node that an edge names inside of a subgraph would belong to it.
+	return d.b.String() + d.edges.String()
+}
+
+// canTimeOut says whether a run can end as timed_out.
+func (p *Plan) canTimeOut() bool {
+	return p.RunTimeout > 0 || slices.ContainsFunc(p.Nodes, func(n *Node) bool { return n.Kind == KindWait && !n.ContinueOnTimeout })
+}
+
+// exit is a way out of a drawn node that leads to the next one.
+type exit struct{ from, label string }
+
+type drawing struct {
+	b, edges strings.Builder
+	early    []exit // of finishes that hold
+}
+
+func (d *drawing) line(format string, args ...any) { fmt.Fprintf(&d.b, format+"\n", args...) }
+
+func (d *drawing) arrows(from []exit, to string) {
+	for _, e := range from {
+		if e.label == "" {
+			fmt.Fprintf(&d.edges, "    %s --> %s\n", e.from, to)
+		} else {
+			fmt.Fprintf(&d.edges, "    %s -- %s --> %s\n", e.from, e.label, to)
+		}
+	}
+}
+
+// node draws a node and the ways to it, and returns the ways on.
+func (d *drawing) node(n *Node, from []exit) (open []exit) {
+	id := fmt.Sprintf("n%d", n.index)
+	if n.Condition != nil {
+		question := id
+		if n.Kind != KindFinish {
+			question = "if" + id
+		}
+		d.line("    %s{%s}", question, quote(n.Condition.Label))
+		d.arrows(from, question)
+		if n.Kind == KindFinish {
+			d.early = append(d.early, exit{id, "yes"})
+			return []exit{{id, "no"}}
+		}
+		from, open = []exit{{question, "yes"}}, []exit{{question, "no"}}
+	}
+	switch n.Kind {
+	case KindWait:
+		d.line("    %s[/%s/]", id, n.caption())
+	case KindSleep:
+		d.line("    %s([%s])", id, n.caption())
+	default:
+		d.line("    %s[%s]", id, n.caption())
+	}
+	d.arrows(from, id)
+	if n.ContinueOnTimeout {
+		return append(open, exit{id, "arrived"}, exit{id, "timed out"})
+	}
+	return append(open, exit{id, ""})
+}
+
+// handler draws the way from any step to an ending, through its handler.
+func (d *drawing) handler(n *Node, when, end string) {
+	id := end
+	if n != nil {
+		id = "on" + end
+		d.line("    %s[%s]", id, n.caption())
+		d.arrows([]exit{{id, ""}}, end)
+	}
+	fmt.Fprintf(&d.edges, "    steps -. %s .-> %s\n", when, id)
+	d.line("    %s([%s])", end, when)
+}
+
+func (n *Node) caption() string {
+	parts := []string{n.Name}
+	switch n.Kind {
+	case KindWait:
+		among := ""
+		if len(n.Events) > 1 {
+			among = "any of "
+			if n.All {
+				among = "all of "
+			}
+		}
+		parts = append(parts, "wait for "+among+strings.Join(n.describe().Events, ", "), "within "+short(n.Within))
+		if n.Reconciles {
+			parts = append(parts, "looks by itself")
+		}
+	case KindSleep:
+		parts = append(parts, "sleep "+short(n.Within))
+	}
+	if n.Retry.MaxAttempts > 1 {
+		parts = append(parts, fmt.Sprintf("%d attempts", n.Retry.MaxAttempts))
+	}
+	if n.AtMostOnce {
+		parts = append(parts, "at most once")
+	}
+	for i := range parts {
+		parts[i] = escape(parts[i])
+	}
+	return `"` + strings.Join(parts, "<br>") + `"`
+}
+
+func quote(text string) string { return `"` + escape(text) + `"` }
+
+// escape writes text so that it means itself inside a quoted Mermaid label,
+// which knows no backslash.
+func escape(text string) string {
+	return strings.NewReplacer("#", "#35;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "`", "#96;", "\n", " ", "\r", " ").Replace(text)
+}

@@ -1,0 +1,271 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// FactKind is what a fact says.
+type FactKind string
+
+// The kinds of fact.
+const (
+	FactCompleted FactKind = "completed" // the step has an output
+	FactSkipped   FactKind = "skipped"   // the step's condition did not hold
+	FactFailed    FactKind = "failed"    // the step has failed for good
+	FactCanceled  FactKind = "canceled"  // somebody canceled the run
+	FactDeadline  FactKind = "deadline"  // the run's RunTimeout has passed
+	FactReopened  FactKind = "reopened"  // the run was reopened from a step
+)
+
+// Fact is one thing that happened to a run. Everything that comes from outside
+// becomes a fact before it is decided upon.
+type Fact struct {
+	Kind    FactKind
+	Step    string          // of an outcome; the step a reopened run goes on from
+	Output  json.RawMessage // of a completed step
+	Failure *Failure        // of a failed step
+	Reason  string          // of a cancel
+}
+
+// History is what happened to a run, in order.
+type History []Fact
+
+// Move is what to do next.
+type Move string
+
+// The moves.
+const (
+	MoveAct    Move = "act"    // invoke the step Node
+	MoveWait   Move = "wait"   // match the inbox against Node, else park until its deadline
+	MoveSleep  Move = "sleep"  // park for Node.Within
+	MoveSkip   Move = "skip"   // record that Node is skipped, Because of its label
+	MoveHandle Move = "handle" // call the handler Node with Failure
+	MoveEnd    Move = "end"    // record the run's end: Status, Failure, Because
+)
+
+// Decision is what [Plan.Next] decides.
+type Decision struct {
+	Move    Move
+	Node    *Node
+	Because string   // the label of a skip or of an early finish
+	Failure *Failure // what a handler handles, or what the run ends with
+	Status  Status   // of an end
+}
+
+// view is a history folded: what counts after the last reopening.
+type view struct {
+	outcomes []*Fact // by node
+	outputs  outputs
+	handled  [2]bool // error handler, cancel handler
+	// ending is the first fact that turned the run from its way: a failure, a
+	// cancel or the run's deadline. Later ones change nothing.
+	ending *Failure
+	status Status
+}
+
+// Next is the whole control flow: a pure function of the plan and what happened.
+// It never panics: a predicate that does, or a stored output that no longer
+// decodes, is a failure with [CodeDefinition].
+func (p *Plan) Next(history History) Decision {
+	v := p.fold(history)
+	if v.ending == nil {
+		for _, n := range p.Nodes {
+			if v.outcomes[n.index] != nil {
+				continue
+			}
+			d, fault := n.next(v.outputs)
+			if fault != nil {
+				v.ending, v.status = fault, StatusFailed
+				break
+			}
+			if d.Move != "" {
+				return d
+			}
+		}
+	}
+	if v.ending == nil {
+		return Decision{Move: MoveEnd, Status: StatusCompleted}
+	}
+	handler, which := p.ErrorNode, 0
+	if v.status == StatusCanceled {
+		handler, which = p.CancelNode, 1
+	}
+	if handler != nil && !v.handled[which] {
+		return Decision{Move: MoveHandle, Node: handler, Failure: v.ending}
+	}
+	return Decision{Move: MoveEnd, Status: v.status, Failure: v.ending}
+}
+
+// next is what an unsettled node asks for; no move for an early finish whose
+// condition does not hold.
+func (n *Node) next(o outputs) (d Decision, fault *Failure) {
+	holds := true
+	if n.Condition != nil {
+		if fault = guard(n.Name, func() { holds = n.Condition.holds(o) }); fault != nil {
+			return d, fault
+		}
+	}
+	switch {
+	case n.Kind == KindFinish && holds:
+		return Decision{Move: MoveEnd, Status: StatusCompleted, Because: n.Condition.Label}, nil
+	case n.Kind == KindFinish:
+		return Decision{}, nil
+	case !holds:
+		return Decision{Move: MoveSkip, Node: n, Because: n.Condition.Label}, nil
+	case n.Kind == KindWait:
+		return Decision{Move: MoveWait, Node: n}, nil
+	case n.Kind == KindSleep:
+		return Decision{Move: MoveSleep, Node: n}, nil
+	default:
+		return Decision{Move: MoveAct, Node: n}, nil
+	}
+}
+
+// guard calls a function of the definition and turns its panic into a failure.
+func guard(step string, fn func()) (fault *Failure) {
+	defer func() {
+		if r := recover(); r != nil {
+			message := fmt.Sprintf("a function of the definition panicked: %v", r)
+			if coded, ok := r.(*codedError); ok {
+				message = coded.Error()
+			}
+			fault = &Failure{Step: step, Reason: ReasonError, Code: CodeDefinition, Message: clip(message)}
+		}
+	}()
+	fn()
+	return nil
+}
+
+func (p *Plan) fold(history History) view {
+	v := view{outcomes: make([]*Fact, len(p.Nodes)), outputs: make(outputs, len(p.Nodes))}
+	for i := range history {
+		f := &history[i]
+		switch f.Kind {
+		case FactReopened:
+			v.reopen(p, f.Step)
+		case FactCanceled:
+			v.end(Failure{Reason: ReasonCanceled, Message: f.Reason}, StatusCanceled)
+		case FactDeadline:
+			v.end(Failure{Reason: ReasonTimeout, Code: CodeRunTimeout,
+				Message: fmt.Sprintf("the run took longer than %s", short(p.RunTimeout))}, StatusTimedOut)
+		default:
+			v.outcome(p, f)
+		}
+	}
+	return v
+}
+
+func (v *view) outcome(p *Plan, f *Fact) {
+	i, known := p.index[f.Step]
+	switch {
+	case f.Step == OnErrorName:
+		v.handled[0] = true
+		return
+	case f.Step == OnCancelName:
+		v.handled[1] = true
+		return
+	case !known:
+		v.end(Failure{Step: f.Step, Reason: ReasonError, Code: CodeDefinition,
+			Message: fmt.Sprintf("the run has an outcome of step %q, which version %d does not have", f.Step, p.Version)}, StatusFailed)
+		return
+	}
+	v.outcomes[i] = f
+	n := p.Nodes[i]
+	if f.Kind == FactFailed && f.Failure == nil {
+		v.end(Failure{Step: f.Step, Reason: ReasonError, Code: CodeDefinition, Message: "the step failed and nothing says why"}, StatusFailed)
+		return
+	}
+	switch {
+	case f.Kind == FactCompleted:
+		v.outputs[i] = f.Output
+	case f.Kind == FactFailed && n.ContinueOnTimeout && f.Failure.Reason == ReasonTimeout:
+	case f.Kind == FactFailed && n.Kind == KindWait && f.Failure.Reason == ReasonTimeout:
+		v.end(*f.Failure, StatusTimedOut)
+	case f.Kind == FactFailed:
+		v.end(*f.Failure, StatusFailed)
+	}
+}
+
+func (v *view) end(f Failure, s Status) {
+	if v.ending == nil {
+		v.ending, v.status = &f, s
+	}
+}
+
+// reopen forgets the outcomes of a step and of all later ones, of the handlers,
+// and the ending.
+func (v *view) reopen(p *Plan, from string) {
+	first := p.index[from]
+	for i := first; i < len(v.outcomes); i++ {
+		v.outcomes[i], v.outputs[i] = nil, nil
+	}
+	v.handled, v.ending, v.status = [2]bool{}, nil, ""
+}
+
+// ReopenFrom is the step a run goes on from when it is retried without naming
+// one: the step that failed, else the first that is not done, else the last,
+// so that no completed step is repeated without need.
+func (p *Plan) ReopenFrom(history History) string {
+	v := p.fold(history)
+	if v.ending != nil {
+		if _, ok := p.index[v.ending.Step]; ok {
+			return v.ending.Step
+		}
+	}
+	last := ""
+	for _, n := range p.Nodes {
+		if n.Kind == KindFinish {
+			continue
+		}
+		if last = n.Name; !n.done(v.outcomes[n.index]) {
+			break
+		}
+	}
+	return last
+}
+
+// done says whether an outcome lets the run go on. That of a wait which a cancel
+// cut short does not.
+func (n *Node) done(outcome *Fact) bool {
+	switch {
+	case outcome == nil:
+		return false
+	case outcome.Kind != FactFailed:
+		return true
+	}
+	return n.ContinueOnTimeout && outcome.Failure != nil && outcome.Failure.Reason == ReasonTimeout
+}
+
+// Output is the output of the last completed step, nil when there is none.
+func (p *Plan) Output(history History) json.RawMessage {
+	v := p.fold(history)
+	for i := len(v.outputs) - 1; i >= 0; i-- {
+		if v.outputs[i] != nil {
+			return v.outputs[i]
+		}
+	}
+	return nil
+}
+
+// LookAt is when an open wait looks for its answer next: the first time on its
+// schedule after the given one, if that is before the deadline. A schedule that
+// panics looks at the deadline only.
+func (n *Node) LookAt(runID string, history History, start, after time.Time) (time.Time, bool) {
+	if !n.Reconciles {
+		return time.Time{}, false
+	}
+	o := n.plan.fold(history).outputs
+	var at time.Time
+	var ok bool
+	if fault := guard(n.Name, func() {
+		s := n.schedule(o)
+		if s.validate() == nil {
+			at, ok = s.Next(runID, start, after)
+		}
+	}); fault != nil {
+		return time.Time{}, false
+	}
+	return at, ok && at.Before(start.Add(n.Within))
+}

@@ -1,0 +1,150 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// Kind is what a node of a plan is.
+type Kind string
+
+// The kinds of node.
+const (
+	KindStep    Kind = "step"    // runs a function
+	KindWait    Kind = "wait"    // waits for events
+	KindSleep   Kind = "sleep"   // pauses
+	KindFinish  Kind = "finish"  // ends the run early when its condition holds
+	KindHandler Kind = "handler" // runs when the run fails or is canceled
+)
+
+// Names of the handlers in histories; no step may have them.
+const (
+	OnErrorName  = "on-error"
+	OnCancelName = "on-cancel"
+)
+
+// DefaultTimeout bounds an attempt of a step that sets no [Timeout].
+const DefaultTimeout = time.Minute
+
+// Plan is a definition as runners see it: data to read, and functions to call.
+type Plan struct {
+	Name       string
+	Version    int
+	RunTimeout time.Duration // 0: unbounded
+	Nodes      []*Node       // in order
+	ErrorNode  *Node         // nil without OnError
+	CancelNode *Node         // nil without OnCancel
+
+	index  map[string]int
+	input  reflect.Type
+	faults []error
+}
+
+// Node is one element of a plan. Only the fields of its kind are set.
+type Node struct {
+	Name      string
+	Kind      Kind
+	Condition *Condition // nil: always
+
+	Retry      Retry         // steps, handlers, and the look of a wait at its deadline
+	Timeout    time.Duration // of one attempt
+	Within     time.Duration // of all attempts of a step together (0: unbounded), of a wait, of a sleep
+	AtMostOnce bool
+
+	Events            []AnyEvent
+	All               bool // wait for all of Events instead of any
+	ContinueOnTimeout bool
+	// Reconciles says that the wait looks for its answer by itself; see Check.
+	Reconciles bool
+
+	plan     *Plan
+	index    int
+	many     bool // the output is Arrived even for one event
+	invoke   func(context.Context, json.RawMessage) (json.RawMessage, error)
+	handle   func(context.Context, json.RawMessage, Failure) error
+	check    func(context.Context, json.RawMessage) (json.RawMessage, bool, error)
+	schedule func(outputs) Schedule
+	yields   reflect.Type // of a wait
+}
+
+// Condition is a predicate over one earlier output.
+type Condition struct {
+	Label string // shown to people
+	On    string // the step whose output it sees
+	holds func(outputs) bool
+}
+
+// Plan makes a plan usable as a Definition.
+func (p *Plan) Plan() *Plan { return p }
+
+// Validate returns every fault of the definition, joined; nil when it is sound.
+// Runners call it before they take a definition.
+func (p *Plan) Validate() error {
+	faults := slices.Clip(p.faults)
+	if len(p.Nodes) == 0 {
+		faults = append(faults, fmt.Errorf("workflow %q has no steps", p.Name))
+	}
+	return errors.Join(faults...)
+}
+
+// Node finds a node or a handler by name.
+func (p *Plan) Node(name string) (*Node, bool) {
+	if i, ok := p.index[name]; ok {
+		return p.Nodes[i], true
+	}
+	for _, n := range []*Node{p.ErrorNode, p.CancelNode} {
+		if n != nil && n.Name == name {
+			return n, true
+		}
+	}
+	return nil, false
+}
+
+// Event finds an event that some wait of the plan consumes.
+func (p *Plan) Event(name string) (AnyEvent, bool) {
+	for _, n := range p.Nodes {
+		for _, e := range n.Events {
+			if e.EventName() == name {
+				return e, true
+			}
+		}
+	}
+	return nil, false
+}
+
+func (p *Plan) fault(node, format string, args ...any) {
+	where := fmt.Sprintf("workflow %q", p.Name)
+	if node != "" {
+		where += fmt.Sprintf(", step %q", node)
+	}
+	p.faults = append(p.faults, fmt.Errorf("%s: "+format, append([]any{where}, args...)...))
+}
+
+// add appends a node and applies its options.
+func (p *Plan) add(n *Node, opts []StepOption) {
+	n.plan, n.index = p, len(p.Nodes)
+	switch _, taken := p.index[n.Name]; {
+	case n.Name == "":
+		p.fault("", "%s number %d needs a name", n.Kind, n.index+1)
+	case n.Name == OnErrorName || n.Name == OnCancelName:
+		p.fault(n.Name, "the name is that of a handler")
+	case taken:
+		p.fault(n.Name, "two steps have this name")
+	}
+	p.index[n.Name] = n.index
+	p.Nodes = append(p.Nodes, n)
+	p.options(n, opts)
+}
+
+func (p *Plan) options(n *Node, opts []StepOption) {
+	n.plan = p
+	n.Timeout = DefaultTimeout
+	for _, o := range opts {
+		o.apply(p, n)
+	}
+}

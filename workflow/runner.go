@@ -1,0 +1,214 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Starter starts runs.
+type Starter interface {
+	// Start starts a run; see [Runner].
+	Start(ctx context.Context, r StartRequest) error
+}
+
+// Sender delivers events to runs.
+type Sender interface {
+	// Signal delivers an event; see [Runner].
+	Signal(ctx context.Context, runID string, s Signal) (Receipt, error)
+}
+
+// Runner runs definitions and remembers their runs. When a call returns without
+// an error, what it did is durable.
+type Runner interface {
+	// Start starts a run, idempotently by run ID. [ErrInputDiffers] when the ID is
+	// taken with another input or workflow, [ErrUnknownWorkflow] when the runner
+	// holds no such definition.
+	Start(ctx context.Context, r StartRequest) error
+	// Signal delivers an event, idempotently by signal ID. [ErrNotFound].
+	Signal(ctx context.Context, runID string, s Signal) (Receipt, error)
+	// Cancel asks a run to end: honored between steps and in every pause, a
+	// running step is never interrupted. Repeating it changes nothing.
+	// [ErrNotFound], [ErrEnded].
+	Cancel(ctx context.Context, runID, reason string) error
+	// Terminate ends a run at once, without handlers: for runs whose definition no
+	// runner holds any more. [ErrNotFound], [ErrEnded].
+	Terminate(ctx context.Context, runID, reason string) error
+	// Describe tells everything about a run. [ErrNotFound].
+	Describe(ctx context.Context, runID string) (Run, error)
+	// Retry reopens a failed, timed-out or canceled run from a step; an empty name
+	// is the step that failed. [ErrNotFound], [ErrNotEnded], [ErrUnknownStep].
+	Retry(ctx context.Context, runID, from string) error
+	// List lists runs, newest first, without steps, events and history.
+	// [ErrInvalidCursor].
+	List(ctx context.Context, q Query) (Page, error)
+}
+
+// StartRequest starts a run.
+type StartRequest struct {
+	Workflow string
+	Version  int // 0: the highest version the runner holds
+	RunID    string
+	Input    json.RawMessage
+}
+
+// Validate refuses what no runner would take.
+func (r StartRequest) Validate() error {
+	switch {
+	case !validID(r.RunID, 200):
+		return fmt.Errorf("workflow %s: a run id of 1 to 200 printable bytes is needed", r.Workflow)
+	case len(r.Input) > MaxPayload:
+		return fmt.Errorf("%w: the input of run %s has %d bytes, %d are allowed: store it and pass its id", ErrTooLarge, r.RunID, len(r.Input), MaxPayload)
+	case !json.Valid(r.Input):
+		return fmt.Errorf("workflow %s: the input of run %s is not JSON", r.Workflow, r.RunID)
+	}
+	return nil
+}
+
+// Status is where a run or a step of it stands.
+type Status string
+
+// The statuses. A run is never skipped.
+const (
+	StatusPending   Status = "pending"   // not begun
+	StatusRunning   Status = "running"   // a step executes or is due
+	StatusWaiting   Status = "waiting"   // for an event, a retry, a snooze or a sleep
+	StatusCompleted Status = "completed" // ended well
+	StatusFailed    Status = "failed"    // a step failed for good
+	StatusTimedOut  Status = "timed_out" // a wait's deadline or the RunTimeout passed
+	StatusCanceled  Status = "canceled"  // somebody canceled it
+	StatusSkipped   Status = "skipped"   // the step's condition did not hold
+)
+
+// Ended says whether nothing more happens by itself.
+func (s Status) Ended() bool {
+	return s != StatusPending && s != StatusRunning && s != StatusWaiting
+}
+
+// Run is a run as people and programs see it.
+type Run struct {
+	ID              string          `json:"id"`
+	Workflow        string          `json:"workflow"`
+	Version         int             `json:"version"`
+	Status          Status          `json:"status"`
+	Input           json.RawMessage `json:"input,omitempty"`
+	Output          json.RawMessage `json:"output,omitempty"` // of the last completed step
+	Failure         *Failure        `json:"failure,omitempty"`
+	WaitingFor      *WaitingFor     `json:"waitingFor,omitempty"`
+	FinishedBecause string          `json:"finishedBecause,omitempty"` // label of an early finish
+	CancelRequested bool            `json:"cancelRequested,omitempty"`
+	CreatedAt       time.Time       `json:"createdAt,omitzero"`
+	StartedAt       time.Time       `json:"startedAt,omitzero"`
+	EndedAt         time.Time       `json:"endedAt,omitzero"`
+	Node            string          `json:"node,omitempty"` // that executes it now
+
+	Steps   []StepState   `json:"steps,omitempty"`
+	Events  []EventState  `json:"events,omitempty"`
+	History []HistoryItem `json:"-"`
+}
+
+// WaitKind is what kind of pause a run is in.
+type WaitKind string
+
+// The kinds of pause.
+const (
+	WaitEvent  WaitKind = "event"
+	WaitRetry  WaitKind = "retry"
+	WaitSnooze WaitKind = "snooze"
+	WaitSleep  WaitKind = "sleep"
+)
+
+// WaitingFor says what a waiting run waits for.
+type WaitingFor struct {
+	Step   string    `json:"step"`
+	Kind   WaitKind  `json:"kind"`
+	Events []string  `json:"events,omitempty"`
+	Until  time.Time `json:"until,omitzero"` // the deadline, or when it goes on
+	// NextFetchAt is when a wait looks for its answer by itself.
+	NextFetchAt time.Time `json:"nextFetchAt,omitzero"`
+}
+
+// StepState is a step, wait or sleep of a run.
+type StepState struct {
+	Name           string          `json:"name"`
+	Kind           Kind            `json:"kind"`
+	Status         Status          `json:"status"`
+	StartedAt      time.Time       `json:"startedAt,omitzero"`
+	EndedAt        time.Time       `json:"endedAt,omitzero"`
+	Output         json.RawMessage `json:"output,omitempty"`
+	SkippedBecause string          `json:"skippedBecause,omitempty"`
+	Attempts       []Attempt       `json:"attempts,omitempty"`
+}
+
+// Attempt is one try of a step.
+type Attempt struct {
+	N         int       `json:"n"`
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	EndedAt   time.Time `json:"endedAt,omitzero"`
+	Error     string    `json:"error,omitempty"`
+	NextAt    time.Time `json:"nextAt,omitzero"`
+}
+
+// EventState is an event that a run received.
+type EventState struct {
+	ID         string          `json:"id"`
+	Type       string          `json:"type"`
+	Data       json.RawMessage `json:"data,omitempty"`
+	ReceivedAt time.Time       `json:"receivedAt"`
+	ConsumedBy string          `json:"consumedBy,omitempty"` // the wait
+	Late       bool            `json:"late,omitempty"`       // nothing will consume it
+}
+
+// HistoryType is the type of a history item.
+type HistoryType string
+
+// The types of history items.
+const (
+	HistoryRunStarted       HistoryType = "run.started"
+	HistoryStepCompleted    HistoryType = "step.completed"
+	HistoryStepFailed       HistoryType = "step.failed"
+	HistoryStepSkipped      HistoryType = "step.skipped"
+	HistoryStepRetrying     HistoryType = "step.retrying"
+	HistoryStepSnoozed      HistoryType = "step.snoozed"
+	HistoryWaitStarted      HistoryType = "wait.started"
+	HistoryEventReceived    HistoryType = "event.received"
+	HistoryEventConsumed    HistoryType = "event.consumed"
+	HistoryEventLate        HistoryType = "event.late"
+	HistoryWaitTimedOut     HistoryType = "wait.timed_out"
+	HistoryReconcileChecked HistoryType = "reconcile.checked"
+	HistoryCancelRequested  HistoryType = "run.cancel_requested"
+	HistoryRunCompleted     HistoryType = "run.completed"
+	HistoryRunFailed        HistoryType = "run.failed"
+	HistoryRunTimedOut      HistoryType = "run.timed_out"
+	HistoryRunCanceled      HistoryType = "run.canceled"
+	HistoryRunReopened      HistoryType = "run.reopened"
+)
+
+// HistoryItem is one entry of a run's history: append-only, numbered from 1
+// without gaps.
+type HistoryItem struct {
+	Seq     int64           `json:"seq"`
+	At      time.Time       `json:"at"`
+	Type    HistoryType     `json:"type"`
+	Step    string          `json:"step,omitempty"`
+	Attempt int             `json:"attempt,omitempty"`
+	Data    json.RawMessage `json:"data,omitempty"`
+}
+
+// Query selects runs; zero fields select all.
+type Query struct {
+	Workflow string
+	Status   Status
+	Since    time.Time // created at or after
+	Until    time.Time // created before
+	IDs      []string  // only these; a nil slice selects all
+	Cursor   string    // from the page before
+	Limit    int       // default 50, at most 500
+}
+
+// Page is a page of runs, newest first.
+type Page struct {
+	Runs []Run
+	Next string // cursor of the next page, empty on the last
+}

@@ -1,0 +1,86 @@
+// Package runnertest is the suite that every [workflow.Runner] passes: the same
+// definition behaves the same wherever it runs.
+//
+//	func TestRunner(t *testing.T) {
+//		runnertest.Run(t, runnertest.Config{New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
+//			…
+//		}})
+//	}
+//
+// Compared are how runs end, what happens in which order and when, how often
+// steps are tried, which events are consumed, and what handlers are told.
+package runnertest
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Config says how runners are made and how time passes for them.
+type Config struct {
+	// New starts a runner that holds the definitions and remembers no run, and
+	// registers with t.Cleanup what stops it. In virtual time it is called inside of
+	// a testing/synctest bubble.
+	New func(t *testing.T, defs ...workflow.Definition) Harness
+	// Second is how long a second of the suite lasts, in real time. 0: the suite
+	// runs in virtual time, each test in a testing/synctest bubble, and times are
+	// compared exactly.
+	Second time.Duration
+	// Slack is how much later than planned something may happen in real time;
+	// default 5 s.
+	Slack time.Duration
+}
+
+// Harness is a runner under test.
+type Harness struct {
+	Runner workflow.Runner
+	// Restart stops the runner as a deployment does and returns another one with the
+	// same definitions and memory. nil: the runner forgets its runs.
+	Restart func() workflow.Runner
+}
+
+// Run runs the suite.
+func Run(t *testing.T, c Config) {
+	if c.Slack == 0 {
+		c.Slack = 5 * time.Second
+	}
+	for _, group := range []struct {
+		name  string
+		tests []scenario
+	}{
+		{"steps", stepScenarios()},
+		{"failures", failureScenarios()},
+		{"events", eventScenarios()},
+		{"reconcile", reconcileScenarios()},
+		{"cancel", cancelScenarios()},
+		{"run timeout", runTimeoutScenarios()},
+		{"retry of runs", reopenScenarios()},
+		{"calls", callScenarios()},
+		{"views", viewScenarios()},
+		{"restart", restartScenarios()},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			for _, s := range group.tests {
+				t.Run(s.name, func(t *testing.T) { c.run(t, s) })
+			}
+		})
+	}
+}
+
+// scenario is one test of the suite.
+type scenario struct {
+	name string
+	test func(w *world)
+}
+
+func (c Config) run(t *testing.T, s scenario) {
+	if c.Second > 0 {
+		t.Parallel()
+		s.test(&world{T: t, cfg: c})
+		return
+	}
+	synctest.Test(t, func(t *testing.T) { s.test(&world{T: t, cfg: c}) })
+}

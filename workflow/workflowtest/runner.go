@@ -1,0 +1,215 @@
+package workflowtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Runner is a [workflow.Runner] that remembers runs in memory only: a goroutine
+// a run, and the clock of the process, which is virtual inside of a
+// testing/synctest bubble. It is the rules of running in their shortest form.
+type Runner struct {
+	mu    sync.Mutex
+	plans []*workflow.Plan
+	runs  map[string]*run
+	stop  context.CancelFunc
+	ctx   context.Context // of every run: ends with Close
+	going sync.WaitGroup
+}
+
+var _ workflow.Runner = (*Runner)(nil)
+
+// NewRunner makes a runner of these definitions; an error names the faults of
+// those that are wrong. Close it.
+func NewRunner(defs ...workflow.Definition) (*Runner, error) {
+	r := &Runner{runs: map[string]*run{}}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	var faults []error
+	for _, d := range defs {
+		faults = append(faults, d.Plan().Validate())
+		r.plans = append(r.plans, d.Plan())
+	}
+	return r, errors.Join(faults...)
+}
+
+// Close stops the runner where it stands and waits for steps that run.
+func (r *Runner) Close() {
+	r.stop()
+	r.going.Wait()
+}
+
+func (r *Runner) plan(name string, version int) (found *workflow.Plan) {
+	for _, p := range r.plans {
+		if p.Name == name && (p.Version == version || version == 0 && (found == nil || p.Version > found.Version)) {
+			found = p
+		}
+	}
+	return found
+}
+
+// Start starts a run.
+func (r *Runner) Start(_ context.Context, q workflow.StartRequest) error {
+	if err := q.Validate(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old, taken := r.runs[q.RunID]; taken {
+		if old.state.Workflow != q.Workflow || !bytes.Equal(compact(old.state.Input), compact(q.Input)) {
+			return fmt.Errorf("run %s of %s: %w", q.RunID, q.Workflow, workflow.ErrInputDiffers)
+		}
+		return nil
+	}
+	p := r.plan(q.Workflow, q.Version)
+	if p == nil {
+		return fmt.Errorf("workflow %s, version %d: %w", q.Workflow, q.Version, workflow.ErrUnknownWorkflow)
+	}
+	n := newRun(r, p, q)
+	r.runs[q.RunID] = n
+	n.record(workflow.HistoryRunStarted, "", 0, note{Workflow: p.Name, Version: p.Version})
+	n.launch()
+	return nil
+}
+
+// Signal delivers an event.
+func (r *Runner) Signal(_ context.Context, runID string, s workflow.Signal) (workflow.Receipt, error) {
+	if err := s.Validate(); err != nil {
+		return workflow.Receipt{}, err
+	}
+	return locked(r, runID, func(n *run) (workflow.Receipt, error) { return n.receive(s), nil })
+}
+
+// Cancel asks a run to end.
+func (r *Runner) Cancel(_ context.Context, runID, reason string) error {
+	return r.change(runID, func(n *run) error {
+		if n.state.Status.Ended() {
+			return workflow.ErrEnded
+		}
+		if !n.state.CancelRequested {
+			n.state.CancelRequested = true
+			if !n.decided {
+				n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactCanceled, Reason: reason})
+			}
+			n.record(workflow.HistoryCancelRequested, "", 0, note{Reason: reason})
+			n.nudge()
+		}
+		return nil
+	})
+}
+
+// Terminate ends a run at once.
+func (r *Runner) Terminate(_ context.Context, runID, reason string) error {
+	return r.change(runID, func(n *run) error {
+		if n.state.Status.Ended() {
+			return workflow.ErrEnded
+		}
+		n.halt()
+		n.end(workflow.StatusCanceled, &workflow.Failure{Reason: workflow.ReasonCanceled, Message: reason}, "")
+		return nil
+	})
+}
+
+// Retry reopens a run from a step.
+func (r *Runner) Retry(_ context.Context, runID, from string) error {
+	return r.change(runID, func(n *run) error {
+		if !n.state.Status.Ended() || n.state.Status == workflow.StatusCompleted {
+			return workflow.ErrNotEnded
+		}
+		stands := n.plan.ReopenFrom(n.facts)
+		if from == "" {
+			from = stands
+		}
+		if at := n.position(from); at < 0 || at > n.position(stands) {
+			return fmt.Errorf("it can go on from step %s or one before it, not from %q: %w", stands, from, workflow.ErrUnknownStep)
+		}
+		n.reopen(from)
+		n.launch()
+		return nil
+	})
+}
+
+// Describe tells everything about a run.
+func (r *Runner) Describe(_ context.Context, runID string) (workflow.Run, error) {
+	return locked(r, runID, func(n *run) (workflow.Run, error) { return n.copy(), nil })
+}
+
+// List lists runs, newest first.
+func (r *Runner) List(_ context.Context, q workflow.Query) (workflow.Page, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []workflow.Run
+	for _, n := range r.runs {
+		if n.selected(q) {
+			row := n.copy()
+			row.Steps, row.Events, row.History = nil, nil, nil
+			all = append(all, row)
+		}
+	}
+	slices.SortFunc(all, func(a, b workflow.Run) int {
+		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(b.ID, a.ID)
+	})
+	if q.Cursor != "" {
+		i := slices.IndexFunc(all, func(x workflow.Run) bool { return x.ID == q.Cursor })
+		if i < 0 {
+			return workflow.Page{}, fmt.Errorf("workflowtest: no page has the cursor %q", q.Cursor)
+		}
+		all = all[i+1:]
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = 50
+	}
+	limit = min(limit, 500)
+	if len(all) <= limit {
+		return workflow.Page{Runs: all}, nil
+	}
+	return workflow.Page{Runs: all[:limit], Next: all[limit-1].ID}, nil
+}
+
+func (n *run) selected(q workflow.Query) bool {
+	s := &n.state
+	return (q.Workflow == "" || q.Workflow == s.Workflow) && (q.Status == "" || q.Status == s.Status) &&
+		(q.Since.IsZero() || !s.CreatedAt.Before(q.Since)) && (q.Until.IsZero() || s.CreatedAt.Before(q.Until)) &&
+		(q.IDs == nil || slices.Contains(q.IDs, s.ID))
+}
+
+func locked[T any](r *Runner, runID string, do func(*run) (T, error)) (v T, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, ok := r.runs[runID]
+	if !ok {
+		return v, fmt.Errorf("run %s: %w", runID, workflow.ErrNotFound)
+	}
+	if v, err = do(n); err != nil {
+		return v, fmt.Errorf("run %s: %w", runID, err)
+	}
+	return v, nil
+}
+
+func (r *Runner) change(runID string, do func(*run) error) error {
+	_, err := locked(r, runID, func(n *run) (struct{}, error) { return struct{}{}, do(n) })
+	return err
+}
+
+func compact(raw json.RawMessage) []byte {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
+}
+
+// now is the time as every record has it.
+func now() time.Time { return time.Now().UTC() }
