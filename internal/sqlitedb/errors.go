@@ -1,0 +1,97 @@
+package sqlitedb
+
+import (
+	"errors"
+	"fmt"
+
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+)
+
+var (
+	// ErrClosed: the database was closed before the change was queued.
+	ErrClosed = errors.New("sqlitedb: the database is closed")
+	// ErrSchemaNewer: a newer release has migrated the file. Use that release,
+	// or the copy it put aside.
+	ErrSchemaNewer = errors.New("sqlitedb: the schema is newer than this program")
+	// ErrPublicFile: the database file can be read or written by everyone.
+	ErrPublicFile = errors.New("sqlitedb: the database file is open to every user of this machine")
+
+	errTxEnded = errors.New("sqlitedb: the transaction was used after its function returned")
+)
+
+// LockedError says that another process has the database open.
+type LockedError struct {
+	Path string // of the lock file
+	PID  int    // of the holder; 0 when it is not known
+}
+
+func (e *LockedError) Error() string {
+	holder := "another process"
+	if e.PID != 0 {
+		holder = fmt.Sprintf("the process %d", e.PID)
+	}
+	return fmt.Sprintf("sqlitedb: %s holds %s. Try: stop it first, or choose another file", holder, e.Path)
+}
+
+// PanicError is the error of a change whose function panicked. Its text leaves
+// the stack out; whoever logs it may add the stack.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("sqlitedb: a change panicked: %v", e.Value) }
+
+// Unwrap returns the panic's value when it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// IsFull reports whether err means that the disk, or the file's own limit, is
+// full. Nothing was written; the same change succeeds once there is space.
+func IsFull(err error) bool { return primaryCode(err) == lib.SQLITE_FULL }
+
+// IsBusy reports whether err means that another program held a lock on the
+// file for longer than [Config.BusyTimeout].
+func IsBusy(err error) bool {
+	code := primaryCode(err)
+	return code == lib.SQLITE_BUSY || code == lib.SQLITE_LOCKED
+}
+
+// IsUnique reports whether err is a violated unique index or primary key.
+func IsUnique(err error) bool {
+	code := extendedCode(err)
+	return code == lib.SQLITE_CONSTRAINT_UNIQUE || code == lib.SQLITE_CONSTRAINT_PRIMARYKEY || code == lib.SQLITE_CONSTRAINT_ROWID
+}
+
+// IsConstraint reports whether err is a violated constraint of any kind.
+func IsConstraint(err error) bool { return primaryCode(err) == lib.SQLITE_CONSTRAINT }
+
+// IsDamaged reports whether err means that the file is no intact database.
+func IsDamaged(err error) bool {
+	code := primaryCode(err)
+	return code == lib.SQLITE_CORRUPT || code == lib.SQLITE_NOTADB
+}
+
+// dropsTransaction reports whether SQLite may have rolled the whole
+// transaction back by itself because of err.
+func dropsTransaction(err error) bool {
+	switch primaryCode(err) {
+	case lib.SQLITE_FULL, lib.SQLITE_IOERR, lib.SQLITE_NOMEM, lib.SQLITE_BUSY, lib.SQLITE_INTERRUPT,
+		lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB, lib.SQLITE_CANTOPEN, lib.SQLITE_PROTOCOL, lib.SQLITE_READONLY:
+		return true
+	}
+	return false
+}
+
+func primaryCode(err error) int { return extendedCode(err) & 0xff }
+
+func extendedCode(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return 0
+}

@@ -1,0 +1,100 @@
+package sqlitedb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+)
+
+// Migrate brings the tables that versionTable accounts for to the newest
+// version in migrations, whose *.sql files lie at its root. A new database is
+// created; one with an older schema is copied aside first, to
+// PATH.before-TABLE-VERSION with the version it is migrated to; one with a
+// newer schema is refused with [ErrSchemaNewer] and left as it is. Call it
+// after Open, before the first change.
+func (db *DB) Migrate(ctx context.Context, migrations fs.FS, versionTable string) (err error) {
+	connector, err := sqlite.NewConnector(db.dsn + "&_txlock=immediate")
+	if err != nil {
+		return fmt.Errorf("sqlitedb: migrate %s: %w", db.path, err)
+	}
+	handle := sql.OpenDB(connector)
+	handle.SetMaxOpenConns(1)
+	defer func() { err = errors.Join(err, handle.Close()) }()
+
+	provider, err := goose.NewProvider(goose.DialectSQLite3, handle, migrations,
+		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("sqlitedb: migrate %s: %w", db.path, err)
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlitedb: read the schema version of %s: %w", db.path, err)
+	}
+	switch {
+	case current == target:
+		return nil
+	case current > target:
+		return fmt.Errorf("%w: %s has version %d in %s, this program knows %d. Try: the newer release, or the copy that it put aside",
+			ErrSchemaNewer, db.path, current, versionTable, target)
+	case current > 0:
+		if err := copyAside(ctx, handle, fmt.Sprintf("%s.before-%s-%d", db.path, versionTable, target)); err != nil {
+			return fmt.Errorf("sqlitedb: copy %s aside before its migration: %w", db.path, err)
+		}
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("sqlitedb: migrate %s from version %d to %d: %w", db.path, current, target, err)
+	}
+	return nil
+}
+
+// copyAside writes a synced copy of the database. An earlier copy of this name
+// stays: after a migration that stopped half-way it is the better one.
+func copyAside(ctx context.Context, handle *sql.DB, path string) error {
+	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// A copy that was cut short never bears the final name.
+	part := path + ".part"
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := createFile(part); err != nil {
+		return err
+	}
+	if _, err := handle.ExecContext(ctx, "VACUUM INTO ?", part); err != nil {
+		return err
+	}
+	if err := syncFile(part); err != nil {
+		return err
+	}
+	if err := os.Rename(part, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// syncDir makes a rename durable; where a directory cannot be opened or synced
+// the rename is durable with the next journal write of the file system.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	_ = d.Sync()
+	return d.Close()
+}
