@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// overdue is how long after its timeout an attempt that ignores its context is
+// reported.
+const overdue = 10 * time.Second
+
+// invoke runs one attempt of a step or handler. gone says that this engine was
+// told to abandon it: its end is not known.
+func (x *execution) invoke(d workflow.Decision, attempt int) (output json.RawMessage, err error, gone bool) {
+	gone = x.attempted(d.Node, attempt, func(ctx context.Context, call workflow.Call) error {
+		if d.Move == workflow.MoveHandle {
+			err = d.Node.Handle(ctx, call, *d.Failure)
+		} else {
+			output, err = d.Node.Invoke(ctx, call)
+		}
+		return err
+	})
+	return output, err, gone
+}
+
+// check lets a wait look for its answer.
+func (x *execution) check(n *workflow.Node, attempt int) (output json.RawMessage, found bool, err error, gone bool) {
+	gone = x.attempted(n, attempt, func(ctx context.Context, call workflow.Call) error {
+		output, found, err = n.Check(ctx, call)
+		return err
+	})
+	return output, found, err, gone
+}
+
+func (x *execution) attempted(n *workflow.Node, attempt int, run func(context.Context, workflow.Call) error) (gone bool) {
+	ctx := x.e.tell.attemptStarted(x.e.working(), x.ref, n.Name, attempt)
+	late := time.AfterFunc(n.Timeout+overdue, func() {
+		x.e.tell.fault("overdue", fmt.Errorf("run %s, step %s: attempt %d runs longer than its timeout of %s and ignores its context", x.run.ID, n.Name, attempt, n.Timeout))
+	})
+	defer late.Stop()
+	begun := x.e.now()
+	err := run(ctx, workflow.Call{RunID: x.run.ID, Attempt: attempt, Input: x.run.Input, History: x.facts})
+	if err != nil && x.e.working().Err() != nil {
+		return true
+	}
+	then := "completed"
+	if err != nil {
+		then = n.After(x.run.ID, attempt, x.e.now().Sub(x.since), err).Then
+	}
+	x.e.tell.attemptEnded(ctx, x.ref, n.Name, attempt, then, err, x.e.now().Sub(begun))
+	return false
+}

@@ -1,0 +1,300 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// summary is what a run's row says.
+func (e *Engine) summary(r store.Run) workflow.Run {
+	status := r.Derived(e.now())
+	run := workflow.Run{ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: workflow.Status(status), Input: r.Input,
+		Failure: r.Failure, FinishedBecause: r.Because, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, EndedAt: r.EndedAt,
+		CancelRequested: r.Canceled && r.Status == store.Open}
+	if status == store.Waiting {
+		run.WaitingFor = e.waitingFor(r)
+	}
+	e.mu.Lock()
+	if r.Status == store.Open && r.Owner != 0 && r.Owner == e.node.Epoch {
+		run.Node = e.node.Name
+	}
+	e.mu.Unlock()
+	return run
+}
+
+func (e *Engine) waitingFor(r store.Run) *workflow.WaitingFor {
+	w := &workflow.WaitingFor{Step: r.Park.Step, Kind: workflow.WaitKind(r.Park.Kind), Events: r.Park.Events, Until: r.Park.Until}
+	if r.Park.Kind != store.ParkWait {
+		return w
+	}
+	plan := e.plans[store.Definition{Workflow: r.Workflow, Version: r.Version}]
+	if plan == nil {
+		return w
+	}
+	if n, ok := plan.Node(r.Park.Step); ok {
+		if w.Until = r.Park.Since.Add(n.Within); r.Park.Until.Before(w.Until) && n.Reconciles {
+			w.NextFetchAt = r.Park.Until
+		}
+	}
+	return w
+}
+
+// describe is a run whole.
+func (e *Engine) describe(c store.Claimed) workflow.Run {
+	run := e.summary(c.Run)
+	plan := e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
+	if plan != nil {
+		run.Output = plan.Output(factsOf(plan, c.History, c.Signals))
+	}
+	run.Steps = steps(plan, c, run)
+	for _, s := range c.Signals {
+		run.Events = append(run.Events, workflow.EventState{ID: s.ID, Type: s.Event, Data: s.Payload, ReceivedAt: s.At,
+			ConsumedBy: s.ConsumedBy, Late: s.Late || run.Status.Ended() && s.ConsumedBy == ""})
+	}
+	run.History = items(c)
+	return run
+}
+
+// steps says how far each step, wait and sleep is, and each handler that ran.
+func steps(plan *workflow.Plan, c store.Claimed, run workflow.Run) []workflow.StepState {
+	var states []workflow.StepState
+	at := map[string]int{}
+	add := func(name string, kind workflow.Kind) int {
+		at[name] = len(states)
+		states = append(states, workflow.StepState{Name: name, Kind: kind, Status: workflow.StatusPending})
+		return at[name]
+	}
+	if plan != nil {
+		for _, n := range plan.Nodes {
+			if n.Kind != workflow.KindFinish {
+				add(n.Name, n.Kind)
+			}
+		}
+	}
+	for _, en := range effective(plan, c.History) {
+		i, ok := at[en.Step]
+		if !ok {
+			i = add(en.Step, kindOf(plan, en.Step))
+		}
+		applyEntry(&states[i], plan, en, c.Signals)
+	}
+	if i, ok := at[c.Run.Park.Step]; ok && run.Status == workflow.StatusWaiting {
+		states[i].Status, states[i].StartedAt = workflow.StatusWaiting, c.Run.Park.Since
+	} else if plan != nil && !run.Status.Ended() && run.Status != workflow.StatusPending {
+		if d := plan.Next(factsOf(plan, c.History, c.Signals)); d.Node != nil {
+			i, ok := at[d.Node.Name]
+			if !ok {
+				i = add(d.Node.Name, d.Node.Kind)
+			}
+			states[i].Status = workflow.StatusRunning
+		}
+	}
+	for i := range states {
+		if s := &states[i]; run.Status.Ended() && s.Status == workflow.StatusPending && !s.StartedAt.IsZero() {
+			s.Status, s.EndedAt = run.Status, run.EndedAt // it ended between two attempts, with the run
+		}
+	}
+	return states
+}
+
+func kindOf(plan *workflow.Plan, step string) workflow.Kind {
+	if plan != nil {
+		if n, ok := plan.Node(step); ok {
+			return n.Kind
+		}
+	}
+	return workflow.KindStep
+}
+
+// effective are the entries about steps that still count after reopenings.
+func effective(plan *workflow.Plan, history []store.Entry) []store.Entry {
+	var out []store.Entry
+	for _, en := range history {
+		switch en.Kind {
+		case store.EntryReopened:
+			out = slices.DeleteFunc(out, func(old store.Entry) bool {
+				return plan == nil || old.Step == workflow.OnErrorName || old.Step == workflow.OnCancelName || precedes(plan, en.Step, old.Step)
+			})
+		case store.EntryCancel, store.EntryEnded:
+		default:
+			out = append(out, en)
+		}
+	}
+	return out
+}
+
+// applyEntry tells a step's state what an entry says.
+func applyEntry(s *workflow.StepState, plan *workflow.Plan, en store.Entry, signals []store.Signal) {
+	if s.StartedAt.IsZero() {
+		s.StartedAt = en.StartedAt
+	}
+	attempt := workflow.Attempt{N: en.Attempt, StartedAt: en.StartedAt, EndedAt: en.At, NextAt: en.NextAt}
+	if en.Failure != nil {
+		attempt.Error = en.Failure.Message
+	}
+	switch en.Kind {
+	case store.EntryRetrying:
+		s.Attempts = append(s.Attempts, attempt)
+		return
+	case store.EntrySnoozed, store.EntryChecked:
+		return
+	case store.EntrySkipped:
+		s.Status, s.SkippedBecause, s.StartedAt = workflow.StatusSkipped, en.Label, time.Time{}
+	case store.EntryCompleted:
+		s.Status = workflow.StatusCompleted
+		if plan != nil {
+			s.Output = outputOf(plan, en, signals)
+		}
+	case store.EntryFailed:
+		s.Status = workflow.StatusFailed
+		switch {
+		case failureOf(en).Reason == workflow.ReasonCanceled:
+			s.Status = workflow.StatusCanceled
+		case failureOf(en).Reason == workflow.ReasonTimeout && s.Kind != workflow.KindStep && s.Kind != workflow.KindHandler:
+			s.Status = workflow.StatusTimedOut
+		}
+	}
+	s.EndedAt = en.At
+	if en.Attempt > 0 {
+		s.Attempts = append(s.Attempts, attempt)
+	}
+}
+
+// items numbers everything that happened. The beginning and the ending come from
+// the run's row, a wait's beginning from its park or its outcome.
+func items(c store.Claimed) []workflow.HistoryItem {
+	bySeq := map[int64]workflow.HistoryItem{}
+	put := func(i workflow.HistoryItem) { bySeq[i.Seq] = i }
+	put(workflow.HistoryItem{Seq: 1, At: c.Run.CreatedAt, Type: workflow.HistoryRunStarted,
+		Data: data(map[string]any{"workflow": c.Run.Workflow, "version": c.Run.Version})})
+	if p := c.Run.Park; p.Seq != 0 {
+		put(workflow.HistoryItem{Seq: p.Seq, At: p.Since, Type: workflow.HistoryWaitStarted, Step: p.Step})
+	}
+	for _, s := range c.Signals {
+		kind := workflow.HistoryEventReceived
+		if s.Late || cameLate(s.Seq, c.History) {
+			kind = workflow.HistoryEventLate
+		}
+		put(workflow.HistoryItem{Seq: s.Seq, At: s.At, Type: kind, Data: data(map[string]any{"id": s.ID, "type": s.Event})})
+	}
+	for _, en := range c.History {
+		for _, i := range itemsOf(en) {
+			put(i)
+		}
+	}
+	if c.Run.Status != store.Open {
+		i := ending(c.Run.Status, c.Run.EndedSeq, c.Run.EndedAt)
+		i.Data = data(endingData(c.Run.Failure, c.Run.Because))
+		put(i)
+	}
+	all := make([]workflow.HistoryItem, 0, len(bySeq))
+	for _, i := range bySeq {
+		all = append(all, i)
+	}
+	slices.SortFunc(all, func(a, b workflow.HistoryItem) int { return cmp.Compare(a.Seq, b.Seq) })
+	return all
+}
+
+// cameLate says whether a number lies between an ending and the reopening after
+// it: then the event was late when it came, whatever consumed it since.
+func cameLate(seq int64, history []store.Entry) bool {
+	late := false
+	for _, en := range history {
+		if en.Seq > seq {
+			break
+		}
+		switch en.Kind {
+		case store.EntryEnded:
+			late = true
+		case store.EntryReopened:
+			late = false
+		}
+	}
+	return late
+}
+
+func ending(s store.Status, seq int64, at time.Time) workflow.HistoryItem {
+	types := map[store.Status]workflow.HistoryType{store.Completed: workflow.HistoryRunCompleted, store.Failed: workflow.HistoryRunFailed,
+		store.TimedOut: workflow.HistoryRunTimedOut, store.Canceled: workflow.HistoryRunCanceled}
+	return workflow.HistoryItem{Seq: seq, At: at, Type: types[s]}
+}
+
+func endingData(f *workflow.Failure, because string) map[string]any {
+	switch {
+	case f != nil:
+		return map[string]any{"failure": f}
+	case because != "":
+		return map[string]any{"finishedBecause": because}
+	}
+	return nil
+}
+
+// itemsOf are the items an entry stands for: Width of them, the last with its
+// Seq, and the beginning that a park had numbered.
+func itemsOf(en store.Entry) []workflow.HistoryItem {
+	var out []workflow.HistoryItem
+	next := en.Seq - en.Width() + 1
+	add := func(t workflow.HistoryType, fields map[string]any) {
+		out = append(out, workflow.HistoryItem{Seq: next, At: en.At, Type: t, Step: en.Step, Attempt: en.Attempt, Data: data(fields)})
+		next++
+	}
+	if en.Begins {
+		add(workflow.HistoryWaitStarted, nil)
+		out[0].At, out[0].Attempt = en.StartedAt, 0
+	} else if en.StartedSeq != 0 {
+		out = append(out, workflow.HistoryItem{Seq: en.StartedSeq, At: en.StartedAt, Type: workflow.HistoryWaitStarted, Step: en.Step})
+	}
+	for _, id := range en.Consumed {
+		add(workflow.HistoryEventConsumed, map[string]any{"id": id})
+	}
+	if en.Reconciled {
+		add(workflow.HistoryReconcileChecked, map[string]any{"found": true})
+	}
+	switch en.Kind {
+	case store.EntryCompleted:
+		add(workflow.HistoryStepCompleted, nil)
+	case store.EntryFailed:
+		t := workflow.HistoryStepFailed
+		if en.StartedSeq != 0 || en.Begins {
+			if failureOf(en).Reason == workflow.ReasonTimeout {
+				t = workflow.HistoryWaitTimedOut
+			}
+		}
+		add(t, map[string]any{"failure": failureOf(en)})
+	case store.EntrySkipped:
+		add(workflow.HistoryStepSkipped, map[string]any{"because": en.Label})
+	case store.EntryRetrying:
+		add(workflow.HistoryStepRetrying, map[string]any{"error": failureOf(en).Message, "nextAt": en.NextAt})
+	case store.EntrySnoozed:
+		add(workflow.HistoryStepSnoozed, map[string]any{"nextAt": en.NextAt})
+	case store.EntryChecked:
+		fields := map[string]any{"found": false}
+		if en.Failure != nil {
+			fields["error"] = en.Failure.Message
+		}
+		add(workflow.HistoryReconcileChecked, fields)
+	case store.EntryCancel:
+		add(workflow.HistoryCancelRequested, map[string]any{"reason": en.Label})
+	case store.EntryEnded:
+		i := ending(store.Status(en.Label), en.Seq, en.At)
+		i.Data = data(endingData(en.Failure, ""))
+		out = append(out, i)
+	case store.EntryReopened:
+		add(workflow.HistoryRunReopened, nil)
+	}
+	return out
+}
+
+func data(fields map[string]any) json.RawMessage {
+	if fields == nil {
+		return nil
+	}
+	// Strings, numbers, times and failures always encode.
+	raw, _ := json.Marshal(fields)
+	return raw
+}

@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Config configures an Engine. Store and Definitions are needed, every other
+// zero value is a default.
+type Config struct {
+	Store store.Store
+	// Definitions are what this engine can execute; several versions of a workflow
+	// may stand side by side.
+	Definitions []workflow.Definition
+	// Name names this node in views and logs; default: host name and process id.
+	Name string
+	// Concurrency is how many runs execute a step at once; default 256.
+	Concurrency int
+	// Lease is how long a node may be silent before others take over its runs, on
+	// stores that several nodes share; default 15 s.
+	Lease time.Duration
+	// StopTimeout is how long Run lets running steps go on after its context ends;
+	// default 35 s.
+	StopTimeout time.Duration
+	// Observers are told of what happens; see workflow.Observer.
+	Observers []workflow.Observer
+	// Now is the wall clock; default time.Now.
+	Now func() time.Time
+}
+
+// Validate returns every fault of the configuration and of the definitions,
+// joined.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Store == nil {
+		faults = append(faults, errors.New("engine: a Store is needed"))
+	}
+	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 {
+		faults = append(faults, fmt.Errorf("engine: concurrency %d, lease %s and stop timeout %s must not be negative", c.Concurrency, c.Lease, c.StopTimeout))
+	}
+	seen := map[store.Definition]bool{}
+	for _, d := range c.Definitions {
+		p := d.Plan()
+		faults = append(faults, p.Validate())
+		key := store.Definition{Workflow: p.Name, Version: p.Version}
+		if seen[key] {
+			faults = append(faults, fmt.Errorf("workflow %q: version %d is defined twice", p.Name, p.Version))
+		}
+		seen[key] = true
+	}
+	return errors.Join(faults...)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Name == "" {
+		host, _ := os.Hostname()
+		c.Name = fmt.Sprintf("%s-%d", cmp.Or(host, "node"), os.Getpid())
+	}
+	c.Concurrency = cmp.Or(c.Concurrency, 256)
+	c.Lease = cmp.Or(c.Lease, 15*time.Second)
+	c.StopTimeout = cmp.Or(c.StopTimeout, 35*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Engine is the embedded [workflow.Runner]. Its methods work from New on; runs
+// go on while Run runs.
+type Engine struct {
+	cfg    Config
+	store  store.Store
+	plans  map[store.Definition]*workflow.Plan
+	latest map[string]*workflow.Plan
+	defs   []store.Definition
+	tell   observers
+
+	wake   chan struct{} // something may be due: ask the store
+	sooner chan struct{} // something is due sooner than was known: look at the clock
+
+	mu    sync.Mutex
+	node  store.Node      // of the running engine; zero before Run and after it
+	stop  bool            // no new step begins
+	held  int             // runs this engine owns: reserved, queued or executing
+	busy  int             // executing
+	queue []store.Claimed // owned, waiting for a slot
+	noted time.Time       // earliest park since the last claim; zero: none
+	base  context.Context // of steps and commits; ends when StopTimeout is over
+	work  sync.WaitGroup  // what is held
+}
+
+var _ workflow.Runner = (*Engine)(nil)
+
+// New returns an engine, or every fault of its configuration and definitions.
+func New(c Config) (*Engine, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: c.withDefaults(), store: c.Store, plans: map[store.Definition]*workflow.Plan{},
+		latest: map[string]*workflow.Plan{}, tell: newObservers(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
+	for _, d := range c.Definitions {
+		p := d.Plan()
+		key := store.Definition{Workflow: p.Name, Version: p.Version}
+		e.plans[key] = p
+		e.defs = append(e.defs, key)
+		if l := e.latest[p.Name]; l == nil || l.Version < p.Version {
+			e.latest[p.Name] = p
+		}
+	}
+	return e, nil
+}
+
+// now is the wall clock in the resolution that stores keep, so that what is
+// decided and what is read back are equal.
+func (e *Engine) now() time.Time { return e.cfg.Now().UTC().Truncate(time.Microsecond) }
+
+// Run executes runs until ctx ends, then lets running steps end, for at most
+// StopTimeout, and returns nil. It returns an error when the store refuses this
+// node. One Run at a time.
+func (e *Engine) Run(ctx context.Context) error {
+	base, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	var lease sync.WaitGroup
+	defer lease.Wait()
+	defer abandon()
+	node, err := e.store.Heartbeat(ctx, e.cfg.Name, e.cfg.Lease)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("engine: this node cannot register: %w", err)
+	}
+	e.mu.Lock()
+	e.node, e.base, e.stop = node, base, false
+	e.mu.Unlock()
+
+	if node.Renew > 0 {
+		lease.Go(func() { e.keepLease(base) })
+	}
+	e.claimLoop(ctx)
+
+	timeout := time.AfterFunc(e.cfg.StopTimeout, abandon)
+	defer timeout.Stop()
+	e.mu.Lock()
+	e.stop = true
+	queued := e.queue
+	e.queue = nil
+	e.mu.Unlock()
+	for _, c := range queued {
+		go e.release(c)
+	}
+	ended := make(chan struct{})
+	go func() { e.work.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-base.Done():
+		e.tell.fault("stop", fmt.Errorf("runs are not given back after %s; they are abandoned and taken over at the next start", e.cfg.StopTimeout))
+	}
+	e.mu.Lock()
+	e.node = store.Node{}
+	e.mu.Unlock()
+	return nil
+}
+
+// self is this node, as it last registered.
+func (e *Engine) self() store.Node {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.node
+}
+
+// working is the context of steps and commits.
+func (e *Engine) working() context.Context {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.base
+}
+
+// Definitions are the plans this engine holds.
+func (e *Engine) Definitions() []*workflow.Plan {
+	plans := make([]*workflow.Plan, 0, len(e.defs))
+	for _, d := range e.defs {
+		plans = append(plans, e.plans[d])
+	}
+	return plans
+}
+
+// Counts counts runs by workflow, version, status and parked step.
+func (e *Engine) Counts(ctx context.Context) ([]store.Count, error) { return e.store.Counts(ctx) }
+
+// Orphans are the open runs whose workflow and version this engine does not hold:
+// they stay as they are until a runner that holds it comes, or somebody
+// terminates them.
+func (e *Engine) Orphans(ctx context.Context) ([]store.Count, error) {
+	counts, err := e.store.Counts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var orphans []store.Count
+	for _, c := range counts {
+		if c.Status == store.Open && e.plans[store.Definition{Workflow: c.Workflow, Version: c.Version}] == nil {
+			orphans = append(orphans, c)
+		}
+	}
+	return orphans, nil
+}
+
+// Prune deletes up to n runs that ended before the given time, and returns how
+// many it deleted.
+func (e *Engine) Prune(ctx context.Context, endedBefore time.Time, n int) (int, error) {
+	return e.store.Prune(ctx, endedBefore, n)
+}

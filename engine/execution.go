@@ -1,0 +1,309 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// execution is a run while this engine owns it.
+type execution struct {
+	e     *Engine
+	plan  *workflow.Plan
+	ref   workflow.RunRef
+	lease store.Lease
+	run   store.Run // its row as last read; the counters below are newer
+
+	history []store.Entry // as last read; pending follows it
+	facts   workflow.History
+	signals []store.Signal
+
+	inboxSeq int64 // what has been seen of the inbox
+	canceled bool  // what has been seen of cancels
+
+	// pending are entries that are decided and not yet written; dirty says that
+	// one of them is the outcome of a step, which must be durable before the next
+	// step begins.
+	pending []store.Entry
+	dirty   bool
+
+	attempt   int       // attempts at the present step that are over
+	since     time.Time // when the first of them began; zero: none
+	begun     bool
+	takeovers int
+	park      store.Park // as claimed; the zero Park once the step it was for is settled
+	looked    bool       // the wait has looked for its answer at its deadline
+	opened    time.Time  // creation or latest reopening
+}
+
+// open reads a claimed run; false when its definition is not held, which a claim
+// excludes.
+func (x *execution) open(c store.Claimed) bool {
+	x.plan = x.e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
+	if x.plan == nil {
+		return false
+	}
+	x.read(c)
+	x.attempt, x.begun, x.takeovers, x.park = c.Run.Attempt, c.Run.Begun, c.Run.Takeovers, c.Run.Park
+	if x.park.Kind == store.ParkRetry || x.park.Kind == store.ParkSnooze {
+		x.since = x.park.Since
+	}
+	d := x.plan.Next(x.facts)
+	if x.park.Step != "" && (d.Node == nil || d.Node.Name != x.park.Step) && !x.settled(x.park.Step) {
+		x.forget() // a cancel has turned the run from the step that the counters belong to
+	}
+	if c.TakenOver && (d.Move == workflow.MoveAct || d.Move == workflow.MoveHandle) {
+		x.attempt++ // lost with its worker
+	}
+	return true
+}
+
+// forget drops the counters of a step that the run does not go on with. The park
+// stays: it tells of a wait that was begun.
+func (x *execution) forget() { x.attempt, x.since, x.begun = 0, time.Time{}, false }
+
+// settled says whether a step has an outcome that counts.
+func (x *execution) settled(step string) bool {
+	for _, en := range effective(x.plan, x.history) {
+		switch en.Kind {
+		case store.EntryCompleted, store.EntryFailed, store.EntrySkipped:
+			if en.Step == step {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// latest finds the latest entry of one of the kinds about a step.
+func (x *execution) latest(step string, kinds ...store.EntryKind) (store.Entry, bool) {
+	for _, entries := range [][]store.Entry{x.pending, x.history} {
+		for i := len(entries) - 1; i >= 0; i-- {
+			if entries[i].Step == step && slices.Contains(kinds, entries[i].Kind) {
+				return entries[i], true
+			}
+		}
+	}
+	return store.Entry{}, false
+}
+
+// read takes over what the store knows of the run; what is pending here comes
+// after it.
+func (x *execution) read(c store.Claimed) {
+	x.run, x.history, x.signals, x.opened = c.Run, c.History, c.Signals, c.Run.CreatedAt
+	for _, en := range c.History {
+		if en.Kind == store.EntryReopened {
+			x.opened = en.At
+		}
+	}
+	x.inboxSeq, x.canceled = c.Run.InboxSeq, c.Run.Canceled
+	for _, p := range x.pending {
+		x.consume(p)
+	}
+	x.facts = append(factsOf(x.plan, c.History, x.signals), factsOf(x.plan, x.pending, x.signals)...)
+}
+
+// consume marks the signals that an entry consumed.
+func (x *execution) consume(en store.Entry) {
+	for i := range x.signals {
+		for _, id := range en.Consumed {
+			if x.signals[i].ID == id {
+				x.signals[i].ConsumedBy = en.Step
+			}
+		}
+	}
+}
+
+// inbox is what no wait has consumed, oldest first.
+func (x *execution) inbox() []workflow.Signal {
+	var in []workflow.Signal
+	for _, s := range x.signals {
+		if s.ConsumedBy == "" && !s.Late {
+			in = append(in, s.Signal)
+		}
+	}
+	return in
+}
+
+// settle notes the outcome of a node; it is written with the next commit.
+func (x *execution) settle(en store.Entry) {
+	x.pending = append(x.pending, en)
+	// A time-out or a cut that is not durable before a handler or the next step
+	// begins could be overtaken by an event or a cancel, and decided otherwise.
+	x.dirty = x.dirty || en.Kind == store.EntryFailed
+	x.consume(en)
+	x.facts = append(x.facts, factsOf(x.plan, []store.Entry{en}, x.signals)...)
+	x.attempt, x.since, x.begun, x.takeovers, x.park, x.looked = 0, time.Time{}, false, 0, store.Park{}, false
+}
+
+// commit results.
+type committed int
+
+const (
+	written  committed = iota // durable, the run goes on here
+	changed                   // durable or not, a cancel came: read again, decide anew
+	finished                  // durable, this engine is done with the run
+	lost                      // not written: another owns the run, or the store is closed
+)
+
+// commit writes what is pending, with a park or an ending if there is one. A
+// commit that fails is repeated, the same, until it is durable or the lease is
+// lost: a step is never run again because its outcome could not be written.
+func (x *execution) commit(park *store.Park, end *store.Ending) committed {
+	p := store.Progress{Decided: x.inboxSeq, Known: x.known(), Canceled: x.canceled, Append: x.pending, Park: park, End: end,
+		Attempt: x.attempt, Begun: x.begun, Takeovers: x.takeovers, StartedAt: x.startedAt(park), Now: x.e.now()}
+	for failures := 1; ; failures++ {
+		news, err := x.e.store.Commit(x.e.working(), x.lease, p)
+		switch {
+		case err == nil:
+			x.lease.Token++
+			x.history = append(x.history, x.pending...)
+			x.pending, x.dirty = nil, false
+			return x.heard(news, park, end)
+		case errors.Is(err, store.ErrCanceled):
+			return changed
+		case errors.Is(err, store.ErrLeaseLost), errors.Is(err, store.ErrClosed):
+			x.e.tell.fault("commit", err)
+			return lost
+		}
+		x.e.tell.fault("commit", err)
+		if pause(x.e.working(), backoff(failures)); x.e.working().Err() != nil {
+			return lost
+		}
+	}
+}
+
+// heard takes over what came from outside. A run that something came to is not
+// parked: it goes on here.
+func (x *execution) heard(news store.News, park *store.Park, end *store.Ending) committed {
+	if park != nil && (park.Kind == store.ParkRetry || park.Kind == store.ParkSnooze) {
+		x.park = *park // what came must not cut the back-off short
+	}
+	switch {
+	case end != nil:
+		return finished
+	case news.Canceled != x.canceled:
+		return changed
+	case news.InboxSeq != x.inboxSeq:
+		x.inboxSeq, x.signals = news.InboxSeq, append(x.signals, news.Signals...)
+		return written
+	case park != nil:
+		x.e.parked(*park)
+		return finished
+	}
+	return written
+}
+
+// known is the number of the latest signal that was seen.
+func (x *execution) known() int64 {
+	if n := len(x.signals); n > 0 {
+		return x.signals[n-1].Seq
+	}
+	return 0
+}
+
+// startedAt is when the run began: at its first move, which a release is not.
+func (x *execution) startedAt(park *store.Park) time.Time {
+	if !x.run.StartedAt.IsZero() {
+		return x.run.StartedAt
+	}
+	if park != nil && park.Kind == store.ParkNone && len(x.pending) == 0 {
+		return time.Time{}
+	}
+	x.run.StartedAt = x.e.now()
+	return x.run.StartedAt
+}
+
+// parked tells the claim loop when to look again.
+func (e *Engine) parked(p store.Park) {
+	if p.Kind == store.ParkNone {
+		e.announce()
+		return
+	}
+	e.note(p.Until)
+}
+
+// reload reads the run again after something came from outside.
+func (x *execution) reload() error {
+	c, err := x.e.read(x.run.ID)
+	switch {
+	case err != nil:
+		return err
+	case c.Run.Status != store.Open || c.Run.Owner != x.lease.Epoch:
+		return store.ErrLeaseLost
+	}
+	x.read(c)
+	return nil
+}
+
+// read reads a run, as often as it takes.
+func (e *Engine) read(runID string) (store.Claimed, error) {
+	for failures := 1; ; failures++ {
+		c, err := e.store.Get(e.working(), runID)
+		if err == nil || errors.Is(err, store.ErrNotFound) {
+			return c, err
+		}
+		e.tell.fault("read", err)
+		if pause(e.working(), backoff(failures)); errors.Is(err, store.ErrClosed) || e.working().Err() != nil {
+			return c, err
+		}
+	}
+}
+
+// factsOf turns stored entries into the facts that are decided upon. The output
+// of a wait that consumed signals is theirs.
+func factsOf(plan *workflow.Plan, history []store.Entry, signals []store.Signal) workflow.History {
+	facts := make(workflow.History, 0, len(history)+4)
+	for _, en := range history {
+		switch en.Kind {
+		case store.EntryCompleted:
+			facts = append(facts, workflow.Fact{Kind: workflow.FactCompleted, Step: en.Step, Output: outputOf(plan, en, signals)})
+		case store.EntrySkipped:
+			facts = append(facts, workflow.Fact{Kind: workflow.FactSkipped, Step: en.Step})
+		case store.EntryFailed:
+			if failureOf(en).Code == workflow.CodeRunTimeout {
+				facts = append(facts, workflow.Fact{Kind: workflow.FactDeadline})
+				continue
+			}
+			facts = append(facts, workflow.Fact{Kind: workflow.FactFailed, Step: en.Step, Failure: en.Failure})
+		case store.EntryCancel:
+			facts = append(facts, workflow.Fact{Kind: workflow.FactCanceled, Reason: en.Label})
+		case store.EntryReopened:
+			facts = append(facts, workflow.Fact{Kind: workflow.FactReopened, Step: en.Step})
+		}
+	}
+	return facts
+}
+
+// failureOf is what an entry says of a failure, also when it says nothing.
+func failureOf(en store.Entry) workflow.Failure {
+	if en.Failure == nil {
+		return workflow.Failure{Step: en.Step, Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: "nothing says why"}
+	}
+	return *en.Failure
+}
+
+func outputOf(plan *workflow.Plan, en store.Entry, signals []store.Signal) []byte {
+	if len(en.Consumed) == 0 {
+		return en.Output
+	}
+	n, ok := plan.Node(en.Step)
+	if !ok {
+		return nil
+	}
+	var consumed []workflow.Signal
+	for _, id := range en.Consumed {
+		for _, s := range signals {
+			if s.ID == id {
+				consumed = append(consumed, s.Signal)
+			}
+		}
+	}
+	if len(consumed) == 0 {
+		return nil
+	}
+	return n.OutputOf(consumed)
+}

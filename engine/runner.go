@@ -1,0 +1,237 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Start starts a run; see [workflow.Runner]. A run that is started while this
+// engine has room belongs to it from the first write on.
+func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
+	plan := e.latest[r.Workflow]
+	if r.Version != 0 {
+		plan = e.plans[store.Definition{Workflow: r.Workflow, Version: r.Version}]
+	}
+	if plan == nil {
+		return fmt.Errorf("%w: %q version %d", workflow.ErrUnknownWorkflow, r.Workflow, r.Version)
+	}
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	now := e.now()
+	run := store.Run{ID: r.RunID, Workflow: plan.Name, Version: plan.Version, Input: r.Input, CreatedAt: now, Status: store.Open, Seq: 1}
+	epoch, mine := e.reserve()
+	if mine {
+		run.Owner, run.StartedAt = epoch, now
+	}
+	if err := e.store.Create(ctx, run); err != nil {
+		exists := errors.Is(err, store.ErrExists)
+		switch {
+		case mine && exists:
+			e.drop()
+		case mine && e.createdAfterAll(run):
+			return nil
+		}
+		if exists {
+			return e.sameRun(ctx, run)
+		}
+		return e.fromStore(r.RunID, err)
+	}
+	if mine {
+		e.launchHeld(store.Claimed{Lease: store.Lease{RunID: run.ID, Epoch: epoch, Token: 1}, Run: run})
+	} else {
+		e.announce()
+	}
+	return nil
+}
+
+// createdAfterAll reads a run back whose creation failed, since the answer alone
+// may have been lost: then it is there, owned by this node, and nobody else would
+// ever execute it. While the store does not answer it goes on in the background.
+func (e *Engine) createdAfterAll(run store.Run) bool {
+	c, err := e.store.Get(e.working(), run.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		go func() {
+			c, err := e.read(run.ID)
+			e.adopt(run, c, err)
+		}()
+		return false
+	}
+	return e.adopt(run, c, err)
+}
+
+// adopt launches the run if it is the one that was to be created.
+func (e *Engine) adopt(run store.Run, c store.Claimed, err error) bool {
+	if err != nil || c.Run.Owner != run.Owner || !c.Run.CreatedAt.Equal(run.CreatedAt) {
+		e.drop()
+		return false
+	}
+	c.Lease = store.Lease{RunID: run.ID, Epoch: run.Owner, Token: 1}
+	e.launchHeld(c)
+	return true
+}
+
+// sameRun says whether the run that exists is the one that was to be started.
+func (e *Engine) sameRun(ctx context.Context, wanted store.Run) error {
+	c, err := e.store.Get(ctx, wanted.ID)
+	if err != nil {
+		return e.fromStore(wanted.ID, err)
+	}
+	if c.Run.Workflow != wanted.Workflow || !sameJSON(c.Run.Input, wanted.Input) {
+		return fmt.Errorf("%w: %s", workflow.ErrInputDiffers, wanted.ID)
+	}
+	return nil
+}
+
+func sameJSON(a, b json.RawMessage) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var x, y bytes.Buffer
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+}
+
+// Signal delivers an event; see [workflow.Runner].
+func (e *Engine) Signal(ctx context.Context, runID string, s workflow.Signal) (workflow.Receipt, error) {
+	if err := s.Validate(); err != nil {
+		return workflow.Receipt{}, err
+	}
+	receipt, err := e.store.Deliver(ctx, runID, s, e.now())
+	if err != nil {
+		return workflow.Receipt{}, e.fromStore(runID, err)
+	}
+	if !receipt.Duplicate && !receipt.Late {
+		e.announce()
+	}
+	return receipt, nil
+}
+
+// Cancel asks a run to end; see [workflow.Runner].
+func (e *Engine) Cancel(ctx context.Context, runID, reason string) error {
+	if err := e.store.Cancel(ctx, runID, reason, e.now()); err != nil {
+		return e.fromStore(runID, err)
+	}
+	e.announce()
+	return nil
+}
+
+// Terminate ends a run at once, without handlers; see [workflow.Runner].
+func (e *Engine) Terminate(ctx context.Context, runID, reason string) error {
+	f := workflow.Failure{Reason: workflow.ReasonCanceled, Message: reason}
+	return e.fromStore(runID, e.store.Terminate(ctx, runID, f, e.now()))
+}
+
+// Retry reopens a run from a step; see [workflow.Runner].
+func (e *Engine) Retry(ctx context.Context, runID, from string) error {
+	for {
+		c, err := e.store.Get(ctx, runID)
+		if err != nil {
+			return e.fromStore(runID, err)
+		}
+		r, err := e.reopening(c, from)
+		if err != nil {
+			return err
+		}
+		err = e.store.Reopen(ctx, runID, r, e.now())
+		switch {
+		case errors.Is(err, store.ErrNotEnded):
+			continue // it changed since it was read: an event came late, or it is open
+		case err == nil:
+			e.announce()
+		}
+		return e.fromStore(runID, err)
+	}
+}
+
+// reopening is how an ended run goes on from a step; an empty name is the step
+// that failed.
+func (e *Engine) reopening(c store.Claimed, from string) (r store.Reopening, err error) {
+	runID := c.Run.ID
+	if c.Run.Status == store.Open || c.Run.Status == store.Completed {
+		return r, fmt.Errorf("%w: %s is %s", workflow.ErrNotEnded, runID, c.Run.Derived(e.now()))
+	}
+	plan := e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
+	if plan == nil {
+		return r, fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow, c.Run.Workflow, c.Run.Version, runID)
+	}
+	failed := plan.ReopenFrom(factsOf(plan, c.History, c.Signals))
+	if from == "" {
+		from = failed
+	}
+	if !precedes(plan, from, failed) {
+		return r, fmt.Errorf("%w: run %s can go on from %s or a step before it, not from %q", workflow.ErrUnknownStep, runID, failed, from)
+	}
+	r = store.Reopening{From: from, Seq: c.Run.Seq}
+	for _, s := range c.Signals {
+		if s.ConsumedBy != "" && precedes(plan, from, s.ConsumedBy) {
+			r.Return = append(r.Return, s.ID)
+		}
+	}
+	return r, nil
+}
+
+// precedes says whether a is a step and stands before b, or is b.
+func precedes(p *workflow.Plan, a, b string) bool {
+	for _, n := range p.Nodes {
+		if n.Name == a {
+			return n.Kind != workflow.KindFinish
+		}
+		if n.Name == b {
+			return false
+		}
+	}
+	return false
+}
+
+// Describe tells everything about a run; see [workflow.Runner].
+func (e *Engine) Describe(ctx context.Context, runID string) (workflow.Run, error) {
+	c, err := e.store.Get(ctx, runID)
+	if err != nil {
+		return workflow.Run{}, e.fromStore(runID, err)
+	}
+	return e.describe(c), nil
+}
+
+// List lists runs, newest first; see [workflow.Runner].
+func (e *Engine) List(ctx context.Context, q workflow.Query) (workflow.Page, error) {
+	limit := q.Limit
+	if limit <= 0 {
+		limit = 50
+	}
+	runs, next, err := e.store.List(ctx, store.Query{Workflow: q.Workflow, Status: store.Status(q.Status), Since: q.Since, Until: q.Until,
+		IDs: q.IDs, Cursor: q.Cursor, Limit: min(limit, 500), Now: e.now()})
+	if errors.Is(err, store.ErrCursor) {
+		return workflow.Page{}, workflow.ErrInvalidCursor
+	}
+	if err != nil {
+		return workflow.Page{}, fmt.Errorf("runs cannot be listed: %w", err)
+	}
+	page := workflow.Page{Next: next}
+	for _, r := range runs {
+		page.Runs = append(page.Runs, e.summary(r))
+	}
+	return page, nil
+}
+
+// fromStore names the run and turns the store's sentinels into the library's.
+// After any other error the change may have landed: the claim loop looks.
+func (e *Engine) fromStore(runID string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w: %s", workflow.ErrNotFound, runID)
+	case errors.Is(err, store.ErrEnded):
+		return fmt.Errorf("%w: %s", workflow.ErrEnded, runID)
+	case errors.Is(err, store.ErrNotEnded):
+		return fmt.Errorf("%w: %s", workflow.ErrNotEnded, runID)
+	}
+	e.announce()
+	return fmt.Errorf("run %s: %w", runID, err)
+}

@@ -1,0 +1,146 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/sqlitedb"
+)
+
+// Commit writes what a move changed, once the run's row has shown that the
+// lease holds: the writer is alone, so nothing comes between.
+func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (news store.News, err error) {
+	id := store.PackID(l.RunID)
+	err = s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
+		if l.Epoch != s.epoch.Load() {
+			return store.ErrLeaseLost
+		}
+		r, err := held(tx, id)
+		if err != nil {
+			return err
+		}
+		landed := r.token == l.Token+1
+		if landed && r.owner == 0 && (p.Park != nil || p.End != nil) {
+			news = store.News{InboxSeq: p.Decided, Canceled: p.Canceled}
+			return nil
+		}
+		if r.owner != l.Epoch || !r.open || !landed && r.token != l.Token {
+			return store.ErrLeaseLost
+		}
+		if !landed && p.End != nil && r.canceled && !p.Canceled {
+			return store.ErrCanceled
+		}
+		news = store.News{InboxSeq: r.inboxSeq, Canceled: r.canceled}
+		park := p.Park
+		if r.inboxSeq != p.Decided {
+			park = nil
+			if news.Signals, err = signalsAfter(inWriter(tx), id, p.Known); err != nil {
+				return err
+			}
+		}
+		if landed {
+			return nil
+		}
+		seq := r.seq
+		for _, e := range p.Append {
+			if e.Begins {
+				e.StartedSeq = seq + 1
+			}
+			seq += e.Width()
+			e.Seq = seq
+			if err := insertEntry(tx, id, e, e.Consumed); err != nil {
+				return err
+			}
+		}
+		return updateRun(tx, id, r, p, park, seq)
+	})
+	switch {
+	case errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrCanceled):
+		return store.News{}, err
+	case err != nil:
+		return store.News{}, s.fault("commit run "+l.RunID, err)
+	}
+	return news, nil
+}
+
+// heldRun is what a commit needs to know of the row that it changes.
+type heldRun struct {
+	seq, inboxSeq int64
+	canceled      bool
+	startedAt     int64
+	owner, token  int64
+	open          bool
+}
+
+// held reads the row that the lease is on.
+func held(tx *sqlitedb.Tx, id []byte) (r heldRun, err error) {
+	row := tx.QueryRow(`
+		SELECT seq, inbox_seq, canceled, started_at, owner, token, status = 'open' FROM run WHERE id = ?`, id)
+	err = row.Scan(&r.seq, &r.inboxSeq, &r.canceled, &r.startedAt, &r.owner, &r.token, &r.open)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = store.ErrLeaseLost
+	}
+	return r, err
+}
+
+// updateRun writes the row; seq is the last number that was taken so far.
+func updateRun(tx *sqlitedb.Tx, id []byte, r heldRun, p store.Progress, park *store.Park, seq int64) error {
+	startedAt := cmp.Or(r.startedAt, micros(p.StartedAt))
+	switch {
+	case park != nil:
+		return parkRun(tx, id, p, *park, seq, startedAt)
+	case p.End != nil:
+		failure, err := failureText(p.End.Failure)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`
+			UPDATE run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ?, owner = 0,
+				status = ?, ended_at = ?, ended_seq = ?, failure = ?, because = ?
+			WHERE id = ?`, seq+1, p.Attempt, p.Begun, p.Takeovers, startedAt,
+			string(p.End.Status), micros(p.Now), seq+1, failure, p.End.Because, id)
+		return err
+	}
+	_, err := tx.Exec("UPDATE run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ? WHERE id = ?",
+		seq, p.Attempt, p.Begun, p.Takeovers, startedAt, id)
+	return err
+}
+
+func parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq, startedAt int64) error {
+	if park.Seq == 0 && (park.Kind == store.ParkWait || park.Kind == store.ParkSleep) {
+		seq++
+		park.Seq = seq
+	}
+	events, err := names(park.Events)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`
+		UPDATE run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ?, owner = 0, due_at = ?,
+			park_kind = ?, park_step = ?, park_events = ?, park_since = ?, park_seq = ?
+		WHERE id = ?`, seq, p.Attempt, p.Begun, p.Takeovers, startedAt, micros(park.Until),
+		string(park.Kind), park.Step, events, micros(park.Since), park.Seq, id)
+	return err
+}
+
+// insertEntry writes an entry; signals are those that it consumed, or, of a
+// reopening, those that it returned.
+func insertEntry(tx *sqlitedb.Tx, id []byte, e store.Entry, signals []string) error {
+	consumed, err := names(signals)
+	if err != nil {
+		return err
+	}
+	failure, err := failureText(e.Failure)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`
+		INSERT INTO history (run_id, seq, kind, step, attempt, at, started_at, started_seq, begins, next_at, reconciled, label, signals, failure, output)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, e.Seq, string(e.Kind), e.Step, e.Attempt, micros(e.At), micros(e.StartedAt), e.StartedSeq, e.Begins, micros(e.NextAt),
+		e.Reconciled, e.Label, consumed, failure, []byte(e.Output))
+	return err
+}

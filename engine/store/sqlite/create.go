@@ -1,0 +1,29 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/sqlitedb"
+)
+
+// Create inserts a run.
+func (s *Store) Create(ctx context.Context, r store.Run) error {
+	id := store.PackID(r.ID)
+	err := s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
+		n, err := tx.Exec(`
+			INSERT INTO run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
+			VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			id, r.Workflow, r.Version, r.Owner, micros(r.Park.Until), r.Seq, micros(r.CreatedAt),
+			micros(r.StartedAt), []byte(r.Input))
+		if err == nil && n == 0 {
+			return store.ErrExists
+		}
+		return err
+	})
+	if err == nil || errors.Is(err, store.ErrExists) {
+		return err
+	}
+	return s.fault("create run "+r.ID, err)
+}

@@ -1,0 +1,86 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/sqlitedb"
+)
+
+// Get reads a run whole, as it was at one moment.
+func (s *Store) Get(ctx context.Context, runID string) (c store.Claimed, err error) {
+	tx, err := s.db.Reader().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return c, s.fault("read run "+runID, err)
+	}
+	defer tx.Rollback()
+	id := store.PackID(runID)
+	row := tx.QueryRowContext(ctx, "SELECT "+runColumns+" FROM run WHERE id = ?", id)
+	if c.Run, _, err = scanRun(row); errors.Is(err, sql.ErrNoRows) {
+		return store.Claimed{}, store.ErrNotFound
+	}
+	if err == nil {
+		err = readRest(func(query string, args ...any) (rows, error) { return tx.QueryContext(ctx, query, args...) }, id, &c)
+	}
+	if err != nil {
+		return store.Claimed{}, s.fault("read run "+runID, err)
+	}
+	return c, nil
+}
+
+func inWriter(tx *sqlitedb.Tx) querier {
+	return func(query string, args ...any) (rows, error) { return tx.Query(query, args...) }
+}
+
+// readRest reads history and signals. Which wait consumed a signal stands in the
+// history alone, so that a payload is written once.
+func readRest(query querier, id []byte, c *store.Claimed) error {
+	consumedBy := map[string]string{}
+	entries, err := query(`
+		SELECT seq, kind, step, attempt, at, started_at, started_seq, begins, next_at, reconciled, label, signals, failure, output
+		FROM history WHERE run_id = ? ORDER BY seq`, id)
+	err = each(entries, err, func(r rows) error {
+		var e store.Entry
+		var signals []string
+		var fault error
+		err := r.Scan(&e.Seq, &e.Kind, &e.Step, &e.Attempt, instant{&e.At}, instant{&e.StartedAt}, &e.StartedSeq, &e.Begins,
+			instant{&e.NextAt}, &e.Reconciled, &e.Label, document{&signals, &fault}, document{&e.Failure, &fault}, (*[]byte)(&e.Output))
+		if fault != nil { // the step cannot be said to be done: its run fails, and no other
+			e.Kind, e.Failure, signals = store.EntryFailed, illegible(e.Step, fault), nil
+		}
+		if e.Kind != store.EntryReopened {
+			e.Consumed = signals
+		}
+		for _, id := range signals {
+			consumedBy[id] = e.Step
+			if e.Kind == store.EntryReopened {
+				delete(consumedBy, id)
+			}
+		}
+		c.History = append(c.History, e)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.Signals, err = signalsAfter(query, id, 0)
+	for i := range c.Signals {
+		c.Signals[i].ConsumedBy = consumedBy[c.Signals[i].ID]
+	}
+	return err
+}
+
+// signalsAfter reads the signals with a greater number, without what consumed
+// them.
+func signalsAfter(query querier, id []byte, seq int64) (signals []store.Signal, err error) {
+	found, err := query("SELECT id, seq, event, at, late, payload FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq", id, seq)
+	err = each(found, err, func(r rows) error {
+		var s store.Signal
+		err := r.Scan(&s.ID, &s.Seq, &s.Event, instant{&s.At}, &s.Late, (*[]byte)(&s.Payload))
+		signals = append(signals, s)
+		return err
+	})
+	return signals, err
+}

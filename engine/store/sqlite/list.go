@@ -1,0 +1,125 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+
+	"github.com/liwanag/liwanag/engine/store"
+)
+
+// List reads runs, newest first.
+func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next string, err error) {
+	w, err := conditions(q)
+	if err != nil {
+		return nil, "", err
+	}
+	limit := -1 // none
+	if q.Limit > 0 {
+		limit = q.Limit + 1 // one more tells whether there is another page
+	}
+	found, err := s.db.Reader().QueryContext(ctx, w.query(), append(w.args, limit)...)
+	err = each(found, err, func(r rows) error {
+		run, _, err := scanRun(r)
+		runs = append(runs, run)
+		return err
+	})
+	if err != nil {
+		return nil, "", s.fault("list runs", err)
+	}
+	if q.Limit > 0 && len(runs) > q.Limit {
+		runs = runs[:q.Limit]
+		next = formatCursor(runs[q.Limit-1])
+	}
+	return runs, next, nil
+}
+
+type where struct {
+	terms []string
+	args  []any
+}
+
+func (w *where) and(term string, args ...any) {
+	w.terms = append(w.terms, term)
+	w.args = append(w.args, args...)
+}
+
+func (w *where) query() string {
+	return "SELECT " + runColumns + " FROM run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY created_at DESC, id DESC LIMIT ?"
+}
+
+// conditions of a query; the derived statuses follow [store.Run.Derived].
+func conditions(q store.Query) (*where, error) {
+	w := &where{terms: []string{"true"}}
+	// The pluses keep the planner from the index of what is due, by which it would
+	// sort every waiting run to show a page of them.
+	const waits = "(+owner = 0 AND park_kind <> '' AND due_at > ?)"
+	const fresh = "(+owner = 0 AND started_at = 0)"
+	now := micros(q.Now)
+	switch q.Status {
+	case "":
+	case store.Waiting:
+		w.and("+status = 'open' AND "+waits, now)
+	case store.Pending:
+		w.and("+status = 'open' AND "+fresh+" AND NOT "+waits, now)
+	case store.Running:
+		w.and("+status = 'open' AND NOT "+fresh+" AND NOT "+waits, now)
+	default:
+		w.and("status = ?", string(q.Status))
+	}
+	if q.Workflow != "" {
+		w.and("workflow = ?", q.Workflow)
+	}
+	if !q.Since.IsZero() {
+		w.and("created_at >= ?", micros(q.Since))
+	}
+	if !q.Until.IsZero() {
+		w.and("created_at < ?", micros(q.Until))
+	}
+	if q.IDs != nil {
+		w.and("id IN (NULL" + strings.Repeat(", ?", len(q.IDs)) + ")")
+		for _, id := range q.IDs {
+			w.args = append(w.args, store.PackID(id))
+		}
+	}
+	if q.Cursor != "" {
+		at, id, err := parseCursor(q.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		w.and("(created_at, id) < (?, ?)", at, id)
+	}
+	return w, nil
+}
+
+// A cursor is the creation and the packed id of the last run of a page.
+func formatCursor(last store.Run) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(micros(last.CreatedAt)))
+	return base64.RawURLEncoding.EncodeToString(append(b, store.PackID(last.ID)...))
+}
+
+func parseCursor(cursor string) (at int64, id []byte, err error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) < 9 {
+		return 0, nil, store.ErrCursor
+	}
+	return int64(binary.BigEndian.Uint64(b)), b[8:], nil
+}
+
+// Counts counts runs.
+func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
+	found, err := s.db.Reader().QueryContext(ctx, `
+		SELECT workflow, version, status, CASE WHEN status = 'open' AND owner = 0 THEN park_step ELSE '' END AS step, count(*)
+		FROM run GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`)
+	err = each(found, err, func(r rows) error {
+		var c store.Count
+		err := r.Scan(&c.Workflow, &c.Version, &c.Status, &c.Step, &c.Runs)
+		counts = append(counts, c)
+		return err
+	})
+	if err != nil {
+		return nil, s.fault("count runs", err)
+	}
+	return counts, nil
+}

@@ -1,0 +1,42 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/sqlitedb"
+)
+
+const pruneQuery = "SELECT id FROM run WHERE status <> 'open' AND ended_at < ? ORDER BY ended_at LIMIT ?"
+
+// Prune deletes runs that ended long ago.
+func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned int, err error) {
+	err = s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
+		var ids [][]byte
+		found, err := tx.Query(pruneQuery, micros(endedBefore), n)
+		err = each(found, err, func(r rows) error {
+			var id []byte
+			err := r.Scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			for _, query := range []string{
+				"DELETE FROM history WHERE run_id = ?", "DELETE FROM signal WHERE run_id = ?", "DELETE FROM run WHERE id = ?",
+			} {
+				if _, err := tx.Exec(query, id); err != nil {
+					return err
+				}
+			}
+		}
+		pruned = len(ids)
+		return nil
+	})
+	if err != nil {
+		return 0, s.fault("prune runs", err)
+	}
+	return pruned, nil
+}

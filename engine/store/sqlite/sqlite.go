@@ -1,0 +1,99 @@
+// Package sqlite is a store in one SQLite file, for one process. DESIGN.md
+// beside it gives the shape of its rows and the reasons.
+package sqlite
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/sqlitedb"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Store keeps runs in a SQLite file.
+type Store struct {
+	db    *sqlitedb.DB
+	owned bool // Open opened the database: Close closes it
+	epoch atomic.Int64
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens, or creates, the database file at path for this store alone, fully
+// durable. A second process is refused with the process id of the first.
+func Open(ctx context.Context, path string) (*Store, error) {
+	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	s, err := New(ctx, db)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.owned = true
+	return s, nil
+}
+
+// New is the one store in a database that its caller has opened, shares with
+// other tables, and closes. It creates or migrates the tables of the store, whose
+// versions the table engine_migrations keeps.
+func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx, files, "engine_migrations"); err != nil {
+		return nil, err
+	}
+	s := &Store{db: db}
+	err = db.Reader().QueryRowContext(ctx, "SELECT coalesce(max(epoch), 0) FROM node").Scan(newInt(&s.epoch))
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: read the last node: %w", err)
+	}
+	return s, nil
+}
+
+// Close closes a database that Open opened; it leaves one given to New alone.
+func (s *Store) Close() error {
+	if !s.owned {
+		return nil
+	}
+	return s.db.Close()
+}
+
+// Heartbeat registers a node. The lock on the file is the lease, which nothing
+// renews: every call is a registration, and the nodes before it are dead.
+func (s *Store) Heartbeat(ctx context.Context, name string, _ time.Duration) (store.Node, error) {
+	node := store.Node{Name: name}
+	err := s.db.Write(ctx, func(tx *sqlitedb.Tx) error {
+		row := tx.QueryRow("INSERT INTO node (epoch, name) SELECT coalesce(max(epoch), 0) + 1, ? FROM node RETURNING epoch", name)
+		if err := row.Scan(&node.Epoch); err != nil {
+			return err
+		}
+		_, err := tx.Exec("DELETE FROM node WHERE epoch < ?", node.Epoch)
+		return err
+	})
+	if err != nil {
+		return store.Node{}, s.fault("register the node "+name, err)
+	}
+	for last := s.epoch.Load(); last < node.Epoch; last = s.epoch.Load() {
+		s.epoch.CompareAndSwap(last, node.Epoch)
+	}
+	return node, nil
+}
+
+// fault names the operation of an error of the database.
+func (s *Store) fault(operation string, err error) error {
+	if errors.Is(err, sqlitedb.ErrClosed) || s.db.Closed() {
+		return fmt.Errorf("%w: %s: %w", store.ErrClosed, operation, err)
+	}
+	return fmt.Errorf("sqlite: %s: %w", operation, err)
+}

@@ -1,0 +1,364 @@
+// Package store is what an engine must remember between two moves of a run: the
+// interface that a database implements, its records and its sentinel errors.
+//
+// Package storetest is the suite that every implementation passes.
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// The sentinels. A store that cannot answer returns none of them.
+var (
+	// ErrExists: a run with this ID exists.
+	ErrExists = errors.New("store: the run exists")
+	// ErrNotFound: there is no run with this ID.
+	ErrNotFound = errors.New("store: no such run")
+	// ErrEnded: the run has ended.
+	ErrEnded = errors.New("store: the run has ended")
+	// ErrNotEnded: the run is open or completed, or it changed since it was read.
+	ErrNotEnded = errors.New("store: the run has not ended badly")
+	// ErrLeaseLost: another node owns the run, or nobody does. Nothing was written.
+	ErrLeaseLost = errors.New("store: the lease is lost")
+	// ErrCanceled: the commit ends a run that was canceled after it was decided on.
+	// Nothing was written; read the run again and decide anew.
+	ErrCanceled = errors.New("store: the run was canceled meanwhile")
+	// ErrClosed: the store is closed.
+	ErrClosed = errors.New("store: closed")
+	// ErrCursor: a page cursor that no listing returned.
+	ErrCursor = errors.New("store: invalid cursor")
+)
+
+// Store remembers runs. Every call that returns nil is durable. Each method is
+// one transaction; concurrent ones may share a commit. The clock is handed in
+// with every call that needs it, so a store has none of its own.
+type Store interface {
+	// Create inserts a run. ErrExists. A run with an Owner belongs to that node
+	// from the first write on (its lease has token 1); one without is due at once.
+	// After any other error the run may have been created.
+	Create(ctx context.Context, r Run) error
+
+	// Claim leases up to n runs that are due at now, earliest first, whose workflow
+	// and version are among defs, and that no live node owns; runs of a dead node
+	// are due. It reads them whole. next is the earliest time after now at which a
+	// run of any definition is due, zero when there is none. ErrLeaseLost when the
+	// node itself is dead. After an error nothing is claimed.
+	Claim(ctx context.Context, node Node, defs []Definition, n int, now time.Time) (claimed []Claimed, next time.Time, err error)
+
+	// Commit writes what a move changed, fenced by the lease: ErrLeaseLost. A
+	// commit that parks the run or ends it gives the lease back. Each one that lands
+	// advances the lease's Token by one, so that its repetition, by a caller whom the
+	// answer did not reach, is known: it changes nothing and is answered. See
+	// Progress.
+	Commit(ctx context.Context, l Lease, p Progress) (News, error)
+
+	// Deliver puts a signal into the run's inbox, numbers it, and makes the run due
+	// when it is parked at a wait for that event. ErrNotFound. To an ended run the
+	// signal is kept as late. A repeat of its ID changes nothing.
+	Deliver(ctx context.Context, runID string, s workflow.Signal, now time.Time) (workflow.Receipt, error)
+
+	// Cancel records the request as an entry of kind EntryCancel, once, and makes
+	// the run due. Repeating it changes nothing. ErrNotFound, ErrEnded.
+	Cancel(ctx context.Context, runID, reason string, now time.Time) error
+
+	// Terminate ends an open run as canceled, whoever owns it, and fences the owner.
+	// ErrNotFound, ErrEnded.
+	Terminate(ctx context.Context, runID string, f workflow.Failure, now time.Time) error
+
+	// Reopen makes an ended run due again: see Reopening. ErrNotFound, ErrNotEnded.
+	Reopen(ctx context.Context, runID string, r Reopening, now time.Time) error
+
+	// Get reads a run whole. ErrNotFound.
+	Get(ctx context.Context, runID string) (Claimed, error)
+
+	// List reads runs without history and signals, newest first (by creation, then
+	// ID). next is the cursor of the next page, empty on the last. ErrCursor.
+	List(ctx context.Context, q Query) (runs []Run, next string, err error)
+
+	// Counts counts runs by workflow, version, status and parked step.
+	Counts(ctx context.Context) ([]Count, error)
+
+	// Heartbeat registers a node and keeps its lease. The first call of a process,
+	// and the first after its lease was lost, answers with a new epoch. On a store
+	// with one process there is no lease: every other epoch is dead.
+	Heartbeat(ctx context.Context, name string, lease time.Duration) (Node, error)
+
+	// Prune deletes up to n runs that ended before the given time, with their
+	// histories and signals, and returns how many it deleted.
+	Prune(ctx context.Context, endedBefore time.Time, n int) (int, error)
+}
+
+// Waker is implemented by stores that learn of due runs from other processes.
+type Waker interface{ Wake() <-chan struct{} }
+
+// Node is a process that executes runs.
+type Node struct {
+	Name  string
+	Epoch int64 // grows with every registration; 0 is no node
+	// Renew is how soon Heartbeat must be called again to keep the lease; 0: never,
+	// as on a store with one process.
+	Renew time.Duration
+}
+
+// Definition names what a node can execute.
+type Definition struct {
+	Workflow string
+	Version  int
+}
+
+// Lease is a node's claim on a run. Epoch and Token fence a node that lost it.
+type Lease struct {
+	RunID string
+	Epoch int64
+	// Token grows by one with every commit and by two with every claim, so that an
+	// old lease never looks like the one before the present.
+	Token int64
+}
+
+// Claimed is a run whole, and the lease on it (zero when it was only read).
+type Claimed struct {
+	Lease   Lease
+	Run     Run
+	History []Entry  // in order of Seq
+	Signals []Signal // in order of Seq, consumed and late ones included
+	// TakenOver: this claim took the run from a dead node; the attempt that node
+	// may have begun is lost.
+	TakenOver bool
+}
+
+// Status is what a store knows of a run by itself.
+type Status string
+
+// The stored statuses. Whether an open run is pending, running or waiting is
+// derived from its row, so that no index follows every move.
+const (
+	Open      Status = "open"
+	Completed Status = "completed"
+	Failed    Status = "failed"
+	TimedOut  Status = "timed_out"
+	Canceled  Status = "canceled"
+)
+
+// Run is a run's row.
+type Run struct {
+	ID        string
+	Workflow  string
+	Version   int
+	Input     json.RawMessage
+	CreatedAt time.Time
+	StartedAt time.Time // of the first move: the creation, when a node owned it from then; zero: not begun
+
+	Status Status
+	Owner  int64 // epoch of the node that owns it; 0: nobody
+	Park   Park  // of an open run that nobody owns; kept as it was while one does
+	// Attempt is how many attempts at the present step ended in an error or were
+	// lost with their worker.
+	Attempt int
+	// Begun: an attempt of an AtMostOnce step was begun, and its end is not known.
+	Begun bool
+	// Takeovers counts how often in a row a node died with this run, without
+	// progress between. Claim raises it when it takes a run from a dead node.
+	Takeovers int
+
+	// Seq is the number of the latest history item. Everything that happens to a
+	// run takes the next number or numbers, so that they have no gap.
+	Seq int64
+	// InboxSeq counts what came from outside: deliveries, cancels, reopenings.
+	InboxSeq int64
+	Canceled bool // a cancel was requested since the run was (re)opened
+
+	EndedAt  time.Time
+	EndedSeq int64 // the number of the ending; 0 while open
+	Failure  *workflow.Failure
+	Because  string // label of an early finish
+}
+
+// ParkKind is why a run is parked.
+type ParkKind string
+
+// The kinds of park.
+const (
+	ParkNone   ParkKind = ""       // nothing: it is due as it is
+	ParkWait   ParkKind = "event"  // for one of Events, until Until
+	ParkRetry  ParkKind = "retry"  // for the next attempt at Step
+	ParkSnooze ParkKind = "snooze" // until Step looks again
+	ParkSleep  ParkKind = "sleep"
+)
+
+// Park is what an open run waits for. The zero Park is due at once.
+type Park struct {
+	Kind   ParkKind
+	Step   string
+	Events []string  // event names that make it due early
+	Until  time.Time // when it is due in any case
+	Since  time.Time // when the wait or the step's first attempt began
+	Seq    int64     // the number of the wait's or sleep's beginning (wait.started)
+}
+
+// EntryKind is what an entry of a history says.
+type EntryKind string
+
+// The kinds of entry. The beginning and the present ending of a run are not
+// entries: they stand in the run's row.
+const (
+	EntryCompleted EntryKind = "completed"
+	EntryFailed    EntryKind = "failed"
+	EntrySkipped   EntryKind = "skipped"
+	EntryRetrying  EntryKind = "retrying"
+	EntrySnoozed   EntryKind = "snoozed"
+	EntryChecked   EntryKind = "checked"  // a look of an open wait that found nothing
+	EntryCancel    EntryKind = "cancel"   // Label is the reason
+	EntryEnded     EntryKind = "ended"    // an ending that a reopening undid; Label is its status
+	EntryReopened  EntryKind = "reopened" // Step is where the run goes on from
+)
+
+// Entry is one row of a run's history. It stands for Width numbered history
+// items; Seq is the last of them.
+type Entry struct {
+	Seq       int64
+	Kind      EntryKind
+	Step      string
+	Attempt   int
+	At        time.Time // when it was decided
+	StartedAt time.Time // when the attempt, wait or sleep began
+	// StartedSeq is the number of a wait's or sleep's beginning (wait.started). An
+	// entry with Begins takes that number itself, as the first of its width: the
+	// wait was over as soon as it began. Otherwise it was taken by the park, and
+	// the engine copies it from there.
+	StartedSeq int64
+	Begins     bool
+	Output     json.RawMessage // nil for a wait that consumed signals: they are its output
+	Failure    *workflow.Failure
+	NextAt     time.Time // of retrying and snoozed
+	Label      string
+	Consumed   []string // IDs of the signals that a wait consumed
+	// Reconciled: the wait was ended by its own look.
+	Reconciled bool
+}
+
+// Width is how many history items the entry stands for: what a commit adds to
+// the run's Seq.
+func (e Entry) Width() int64 {
+	width := int64(1 + len(e.Consumed))
+	if e.Reconciled {
+		width++
+	}
+	if e.Begins {
+		width++
+	}
+	return width
+}
+
+// Signal is an event in a run's inbox.
+type Signal struct {
+	workflow.Signal
+	Seq        int64
+	At         time.Time
+	ConsumedBy string // the wait that consumed it
+	Late       bool   // it came after the run had ended
+}
+
+// Progress is everything that one move changed, written in one fenced
+// transaction: the run's row first, its count checked before the rest.
+type Progress struct {
+	// Decided is the InboxSeq the move was decided on, and Known the Seq of the
+	// latest signal it knew of. When the InboxSeq differs by now, a commit does not
+	// park: the rest is written, the node keeps the run, and News tells what came,
+	// so that nothing is slept over. One that ends the run is refused with
+	// ErrCanceled when a cancel came that Canceled does not know of.
+	Decided  int64
+	Known    int64
+	Canceled bool
+
+	Append []Entry // numbered by the store, in order; consumed signals are marked
+
+	// Park gives the lease back, unless something came. A park of a wait or sleep with Seq 0 begins one:
+	// it takes a number after Append, and the store keeps it as the park's Seq.
+	Park *Park
+	// End ends the run and gives the lease back.
+	End *Ending
+
+	// The row's counters after this commit.
+	Attempt   int
+	Begun     bool
+	Takeovers int
+	StartedAt time.Time // written when the row has none
+
+	Now time.Time
+}
+
+// Ending is how a run ends.
+type Ending struct {
+	Status  Status
+	Failure *workflow.Failure
+	Because string
+}
+
+// News is what the run's row says after a commit: what came from outside
+// meanwhile, for a run that its node keeps.
+type News struct {
+	InboxSeq int64
+	Canceled bool
+	// Signals are those after Known, in order of Seq, when InboxSeq is not what the
+	// move was decided on.
+	Signals []Signal
+}
+
+// Reopening makes an ended run due again. The present ending becomes an entry
+// EntryEnded with its number, followed by an EntryReopened. When the row's park is
+// that of a wait or sleep (Seq is not 0), EntryEnded carries its Step, Seq and Since
+// as Step, StartedSeq and StartedAt, so that its number is not lost. Counters, Begun and
+// Canceled are reset; signals that came late wait in the inbox again.
+type Reopening struct {
+	From   string
+	Return []string // IDs of consumed signals that go back to the inbox
+	Seq    int64    // the run's Seq when this was decided; ErrNotEnded when it differs
+}
+
+// Query selects runs; zero fields select all.
+type Query struct {
+	Workflow string
+	Status   Status    // stored status, or one of the derived ones below
+	Now      time.Time // the time at which a derived Status is judged; else unused
+	Since    time.Time
+	Until    time.Time
+	IDs      []string // nil: all
+	Cursor   string
+	Limit    int // of a page; 0: all
+}
+
+// Derived statuses that a Query may ask for: an open run that was never owned,
+// that is owned or due, that is parked until later.
+const (
+	Pending Status = "pending"
+	Running Status = "running"
+	Waiting Status = "waiting"
+)
+
+// Derived is the status of a run as people see it, at now: the one definition of
+// pending, running and waiting, which a List by derived status follows.
+func (r Run) Derived(now time.Time) Status {
+	switch {
+	case r.Status != Open:
+		return r.Status
+	case r.Owner == 0 && r.Park.Kind != ParkNone && r.Park.Until.After(now):
+		return Waiting
+	case r.Owner == 0 && r.StartedAt.IsZero():
+		return Pending
+	}
+	return Running
+}
+
+// Count is a number of runs.
+type Count struct {
+	Workflow string
+	Version  int
+	Status   Status // open, or an ending
+	Step     string // of an open run: the step it is parked at, else empty
+	Runs     int64
+}

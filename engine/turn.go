@@ -1,0 +1,414 @@
+package engine
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// maxTakeovers is how many workers in a row may be lost with a run before the
+// step at which it happens is given up.
+const maxTakeovers = 10
+
+// execute moves a run on until it is parked, ended or lost.
+func (e *Engine) execute(c store.Claimed) {
+	e.guarded(c, func(x *execution) {
+		for x.turn() {
+		}
+	})
+}
+
+// guarded does something with a claimed run. A panic of the engine, or of a method
+// of a step's error, ends that run alone and leaves the node standing.
+func (e *Engine) guarded(c store.Claimed, do func(x *execution)) {
+	x := &execution{e: e, lease: c.Lease, run: c.Run,
+		ref: workflow.RunRef{ID: c.Run.ID, Workflow: c.Run.Workflow, Version: c.Run.Version}}
+	defer func() {
+		if r := recover(); r != nil {
+			e.tell.fault("panic", fmt.Errorf("run %s: %v\n%s", c.Run.ID, r, debug.Stack()))
+			x.pending, x.canceled = nil, true
+			f := workflow.Failure{Reason: workflow.ReasonError, Code: workflow.CodePanic, Message: fmt.Sprintf("the engine panicked: %v", r)}
+			x.end(workflow.Decision{Status: workflow.StatusFailed, Failure: &f})
+		}
+	}()
+	if x.open(c) {
+		do(x)
+	}
+}
+
+// turn makes one move: decide, act, note the outcome. It returns false when this
+// engine is done with the run for now.
+func (x *execution) turn() bool {
+	now := x.e.now()
+	d := x.plan.Next(x.facts)
+	switch d.Move {
+	case workflow.MoveSkip:
+		if x.dirty { // a cancel that came while the step before ran is seen first
+			return x.after(x.commit(nil, nil))
+		}
+		x.settle(store.Entry{Kind: store.EntrySkipped, Step: d.Node.Name, Label: d.Because, At: now})
+		return true
+	case workflow.MoveHandle, workflow.MoveEnd:
+		if x.dirty && d.Failure != nil {
+			return x.after(x.commit(nil, nil))
+		}
+		if x.unrecorded(d, now) {
+			return true
+		}
+		if d.Move == workflow.MoveEnd {
+			return x.end(d)
+		}
+		return x.act(d, now)
+	}
+	if at, ok := x.deadline(); ok && !now.Before(at) {
+		x.cutShort(d.Node, workflow.Failure{Step: d.Node.Name, Reason: workflow.ReasonTimeout, Code: workflow.CodeRunTimeout,
+			Message: fmt.Sprintf("the run took longer than %s", x.plan.RunTimeout)}, now)
+		return true
+	}
+	switch d.Move {
+	case workflow.MoveWait:
+		return x.wait(d.Node, now)
+	case workflow.MoveSleep:
+		return x.sleep(d.Node, now)
+	default:
+		return x.act(d, now)
+	}
+}
+
+// unrecorded notes what an ending leaves behind and no entry tells yet: the wait
+// or sleep that a cancel cut short, and a failure of the definition itself, which
+// must outlive a handler that backs off.
+func (x *execution) unrecorded(d workflow.Decision, now time.Time) bool {
+	if n, ok := x.plan.Node(x.park.Step); ok && x.park.Seq != 0 && d.Status != workflow.StatusCompleted && !x.settled(n.Name) {
+		f := workflow.Failure{Step: n.Name, Reason: workflow.ReasonCanceled, Message: "cut short"}
+		if d.Failure != nil {
+			f.Reason, f.Message = d.Failure.Reason, d.Failure.Message
+		}
+		x.cutShort(n, f, now)
+		return true
+	}
+	if d.Failure == nil || d.Failure.Code != workflow.CodeDefinition || x.settled(d.Failure.Step) {
+		return false
+	}
+	for _, en := range x.pending {
+		if en.Kind == store.EntryFailed && en.Step == d.Failure.Step {
+			return false
+		}
+	}
+	x.settle(store.Entry{Kind: store.EntryFailed, Step: d.Failure.Step, At: now, StartedAt: now, Failure: d.Failure})
+	return true
+}
+
+// cutShort notes that a step, wait or sleep ends with its run.
+func (x *execution) cutShort(n *workflow.Node, f workflow.Failure, now time.Time) {
+	en := store.Entry{Kind: store.EntryFailed, Step: n.Name, At: now, StartedAt: now, Failure: &f}
+	if n.Kind == workflow.KindWait || n.Kind == workflow.KindSleep {
+		en.Begins = true
+		if x.park.Step == n.Name && x.park.Seq != 0 {
+			en.Begins, en.StartedAt, en.StartedSeq = false, x.park.Since, x.park.Seq
+		}
+	}
+	x.settle(en)
+}
+
+// deadline is when the run's RunTimeout passes, counted from its creation or its
+// latest reopening; false when it has none.
+func (x *execution) deadline() (time.Time, bool) {
+	if x.plan.RunTimeout == 0 {
+		return time.Time{}, false
+	}
+	return x.opened.Add(x.plan.RunTimeout), true
+}
+
+// pause parks the run. Before its end is decided, the run's own deadline wakes it
+// too.
+func (x *execution) pause(p store.Park, handling bool) bool {
+	if at, ok := x.deadline(); ok && !handling && at.Before(p.Until) {
+		p.Until = at
+	}
+	return x.after(x.commit(&p, nil))
+}
+
+// after says whether the run goes on here after a commit.
+func (x *execution) after(c committed) bool {
+	switch c {
+	case finished, lost:
+		return false
+	case changed:
+		before := x.plan.Next(x.facts).Node
+		if x.reload() != nil {
+			return false
+		}
+		if x.plan.Next(x.facts).Node != before {
+			x.forget() // the counters belong to a step that the run was turned from
+		}
+	}
+	return true
+}
+
+// wait matches the inbox against a wait, lets it look for its answer when that is
+// due, and otherwise parks until the next of: an event, a look, the deadline.
+func (x *execution) wait(n *workflow.Node, now time.Time) bool {
+	start, seq := now, int64(0)
+	here := x.park.Kind == store.ParkWait && x.park.Step == n.Name
+	if here {
+		start, seq = x.park.Since, x.park.Seq
+	}
+	outcome := store.Entry{Step: n.Name, At: now, StartedAt: start, StartedSeq: seq, Begins: seq == 0}
+	if consumed, _, ok := n.Match(x.inbox()); ok {
+		if x.dirty { // and wins over the event
+			return x.after(x.commit(nil, nil))
+		}
+		outcome.Kind = store.EntryCompleted
+		for _, s := range consumed {
+			outcome.Consumed = append(outcome.Consumed, s.ID)
+		}
+		x.e.tell.waitEnded(x.ref, n.Name, "event", now.Sub(x.arrival(outcome.Consumed)))
+		x.settle(outcome)
+		return true
+	}
+	park := store.Park{Kind: store.ParkWait, Step: n.Name, Since: start, Seq: seq, Until: start.Add(n.Within)}
+	for _, event := range n.Events {
+		park.Events = append(park.Events, event.EventName())
+	}
+	at := x.lookAt(n, start, park.Until)
+	switch {
+	case now.Before(at):
+		if !here {
+			x.e.tell.waitStarted(x.ref, n.Name)
+		}
+		park.Until = at
+		return x.pause(park, false)
+	case n.Reconciles && !x.looked:
+		return x.look(n, park, outcome, now)
+	case now.Before(park.Until):
+		return x.pause(park, false)
+	}
+	return x.timedOut(n, outcome)
+}
+
+// lookAt is when a wait looks for its answer next, or ends: from its history
+// alone, since whatever wakes a run early forgets what it was parked for.
+func (x *execution) lookAt(n *workflow.Node, start, deadline time.Time) time.Time {
+	after := start
+	if en, ok := x.latest(n.Name, store.EntryChecked, store.EntryRetrying); ok && !en.At.Before(start) {
+		if en.Kind == store.EntryRetrying {
+			return en.NextAt
+		}
+		after = en.At
+	}
+	if at, ok := n.LookAt(x.run.ID, x.facts, start, after); ok {
+		return at
+	}
+	return deadline
+}
+
+// look lets a wait look for its answer by itself, on its schedule and once more
+// at its deadline; park is how the wait goes on until then.
+func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry, now time.Time) bool {
+	if x.stopping() {
+		return x.pause(x.park, false)
+	}
+	if f, givenUp := x.givenUp(n); givenUp {
+		outcome.Kind, outcome.Failure = store.EntryFailed, &f
+		x.settle(outcome)
+		return true
+	}
+	attempt := x.attempt + 1
+	output, found, err, gone := x.check(n, attempt)
+	if gone {
+		return false
+	}
+	x.takeovers = 0
+	last := !now.Before(park.Until)
+	looked := store.Entry{Kind: store.EntryChecked, Step: n.Name, Attempt: attempt, StartedAt: now, At: x.e.now()}
+	if err != nil {
+		f := workflow.FailureOf(n.Name, attempt, err)
+		looked.Failure = &f
+	}
+	switch {
+	case found:
+		outcome.Kind, outcome.Output, outcome.Reconciled = store.EntryCompleted, output, true
+		outcome.Attempt, outcome.At = attempt, looked.At
+		x.e.tell.waitEnded(x.ref, n.Name, "reconciled", 0)
+		x.settle(outcome)
+		x.dirty = true
+		return true
+	case last && err != nil:
+		if next := n.After(x.run.ID, attempt, 0, err); next.Then != workflow.AfterFail {
+			park.Until = looked.At.Add(next.Delay)
+			looked.Kind, looked.NextAt = store.EntryRetrying, park.Until
+			if next.Then == workflow.AfterRetry {
+				x.attempt = attempt
+			}
+			x.pending = append(x.pending, looked)
+			return x.pause(park, false)
+		}
+	case !last:
+		x.pending = append(x.pending, looked)
+		park.Until = x.lookAt(n, outcome.StartedAt, park.Until)
+		return x.pause(park, false)
+	}
+	// An event that came during the last look wins over the deadline, so what it
+	// found is written, and the inbox read again, before the wait times out.
+	x.pending, x.looked = append(x.pending, looked), true
+	return x.after(x.commit(nil, nil))
+}
+
+func (x *execution) timedOut(n *workflow.Node, outcome store.Entry) bool {
+	f := n.TimedOut()
+	outcome.Kind, outcome.Failure = store.EntryFailed, &f
+	x.e.tell.waitEnded(x.ref, n.Name, "timeout", 0)
+	x.settle(outcome)
+	return true
+}
+
+// arrival is when the last of the consumed signals came.
+func (x *execution) arrival(ids []string) (at time.Time) {
+	for _, s := range x.signals {
+		for _, id := range ids {
+			if s.ID == id && s.At.After(at) {
+				at = s.At
+			}
+		}
+	}
+	return at
+}
+
+func (x *execution) sleep(n *workflow.Node, now time.Time) bool {
+	start, seq := now, int64(0)
+	if x.park.Kind == store.ParkSleep && x.park.Step == n.Name {
+		start, seq = x.park.Since, x.park.Seq
+	}
+	until := start.Add(n.Within)
+	if now.Before(until) {
+		return x.pause(store.Park{Kind: store.ParkSleep, Step: n.Name, Since: start, Seq: seq, Until: until}, false)
+	}
+	x.settle(store.Entry{Kind: store.EntryCompleted, Step: n.Name, At: now, StartedAt: start, StartedSeq: seq, Begins: seq == 0})
+	return true
+}
+
+// act runs one attempt of a step or handler and notes what follows.
+func (x *execution) act(d workflow.Decision, now time.Time) bool {
+	n := d.Node
+	handling := d.Move == workflow.MoveHandle
+	if x.dirty {
+		// The outcome of the step before must be durable first; what came meanwhile
+		// is decided upon first, too.
+		return x.after(x.commit(nil, nil))
+	}
+	if x.stopping() {
+		return x.pause(x.resting(n, now), handling)
+	}
+	if until, backingOff := x.backOff(n); backingOff && now.Before(until) {
+		// Woken by something that changes nothing here.
+		park := x.park
+		park.Until = until
+		return x.pause(park, handling)
+	}
+	if f, givenUp := x.givenUp(n); givenUp {
+		x.settle(store.Entry{Kind: store.EntryFailed, Step: n.Name, Attempt: x.attempt, At: now, StartedAt: now, Failure: &f})
+		x.dirty = true
+		return true
+	}
+	if x.since.IsZero() {
+		x.since = now
+	}
+	if n.AtMostOnce && !x.begun {
+		x.begun = true
+		if !x.after(x.commit(nil, nil)) {
+			return false
+		}
+		if x.plan.Next(x.facts).Node != n { // a cancel came with the commit
+			x.forget()
+			return true
+		}
+	}
+	attempt := x.attempt + 1
+	entry := store.Entry{Step: n.Name, Attempt: attempt, StartedAt: x.e.now()}
+	output, err, gone := x.invoke(d, attempt)
+	if gone {
+		return false
+	}
+	entry.At = x.e.now()
+	if err == nil {
+		entry.Kind, entry.Output = store.EntryCompleted, output
+		x.settle(entry)
+		x.dirty = true
+		return true
+	}
+	return x.failed(n, entry, err, handling)
+}
+
+// failed notes what follows an attempt that returned an error.
+func (x *execution) failed(n *workflow.Node, entry store.Entry, err error, handling bool) bool {
+	next := n.After(x.run.ID, entry.Attempt, entry.At.Sub(x.since), err)
+	entry.Failure, entry.NextAt = &next.Failure, entry.At.Add(next.Delay)
+	park := store.Park{Step: n.Name, Since: x.since, Until: entry.NextAt}
+	x.begun, x.takeovers = false, 0
+	switch next.Then {
+	case workflow.AfterFail:
+		entry.Kind, entry.NextAt = store.EntryFailed, time.Time{}
+		x.settle(entry)
+		x.dirty = true
+		return true
+	case workflow.AfterSnooze:
+		entry.Kind, entry.Failure, park.Kind = store.EntrySnoozed, nil, store.ParkSnooze
+	default:
+		entry.Kind, park.Kind = store.EntryRetrying, store.ParkRetry
+		x.attempt = entry.Attempt
+	}
+	x.pending = append(x.pending, entry)
+	return x.pause(park, handling)
+}
+
+// backOff is when the pause ends that a step or handler is in.
+func (x *execution) backOff(n *workflow.Node) (time.Time, bool) {
+	en, ok := x.latest(n.Name, store.EntryRetrying, store.EntrySnoozed)
+	return en.NextAt, ok && x.parkedFor(n)
+}
+
+func (x *execution) parkedFor(n *workflow.Node) bool {
+	return x.park.Step == n.Name && (x.park.Kind == store.ParkRetry || x.park.Kind == store.ParkSnooze)
+}
+
+// resting is how a run is left that is due when this engine stops: due, and what
+// it was parked for not forgotten.
+func (x *execution) resting(n *workflow.Node, now time.Time) store.Park {
+	if x.parkedFor(n) {
+		return x.park
+	}
+	return store.Park{}
+}
+
+// givenUp says whether a step must not be run again after lost workers.
+func (x *execution) givenUp(n *workflow.Node) (workflow.Failure, bool) {
+	f := workflow.Failure{Step: n.Name, Reason: workflow.ReasonUnknown, Attempts: x.attempt}
+	switch {
+	case x.begun && n.AtMostOnce:
+		f.Code, f.Message = workflow.CodeWorkerLost, "the worker was lost inside the step; nobody knows whether its effect happened"
+	case x.takeovers >= maxTakeovers:
+		f.Code, f.Message = workflow.CodeCrashLoop, fmt.Sprintf("%d workers in a row were lost at this step", x.takeovers)
+	default:
+		return f, false
+	}
+	return f, true
+}
+
+// end ends the run as decided.
+func (x *execution) end(d workflow.Decision) bool {
+	c := x.commit(nil, &store.Ending{Status: store.Status(d.Status), Failure: d.Failure, Because: d.Because})
+	if c == finished {
+		x.e.tell.runEnded(x.ref, d.Status, d.Failure, x.e.now().Sub(x.run.CreatedAt))
+	}
+	return x.after(c)
+}
+
+func (x *execution) stopping() bool {
+	x.e.mu.Lock()
+	defer x.e.mu.Unlock()
+	return x.e.stop
+}
