@@ -1,0 +1,227 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+// subscriberColumns are read from "subscriber s"; the status of the latest job
+// comes along.
+const subscriberColumns = `s.id, s.email_key, s.email, s.email_type, s.source, s.created_at, s.updated_at, s.enriched_at, s.result_at,
+	s.first_name, s.last_name, s.full_name, s.headline, s.job_title, s.seniority, s.linkedin_url, s.location,
+	s.company_name, s.company_domain, s.company_linkedin_url, s.headcount, s.industry, s.metadata,
+	(SELECT l.status FROM job l WHERE l.subscriber_id = s.id AND l.latest = 1)`
+
+func scanSubscriber(r row) (s liwanag.Subscriber, err error) {
+	f := &s.Summary
+	err = r.Scan(id(liwanag.SubscriberKind, &s.ID), &s.EmailKey, &s.Email, textTo(&s.EmailType), textTo(&s.Source),
+		timeColumn{&s.CreatedAt}, timeColumn{&s.UpdatedAt}, timeColumn{&s.EnrichedAt}, timeColumn{&s.ResultAt},
+		textTo(&f.FirstName), textTo(&f.LastName), textTo(&f.FullName), textTo(&f.Headline), textTo(&f.JobTitle),
+		textTo(&f.Seniority), textTo(&f.LinkedinURL), textTo(&f.Location), textTo(&f.CompanyName), textTo(&f.CompanyDomain),
+		textTo(&f.CompanyLinkedinURL), numberColumn{&f.Headcount}, textTo(&f.Industry), jsonTo(&s.Metadata),
+		textTo(&s.EnrichmentStatus))
+	return s, err
+}
+
+// summaryArgs are in the order of the columns first_name to industry.
+func summaryArgs(f liwanag.Summary) []any {
+	return []any{text(f.FirstName), text(f.LastName), text(f.FullName), text(f.Headline), text(f.JobTitle),
+		text(f.Seniority), text(f.LinkedinURL), text(f.Location), text(f.CompanyName), text(f.CompanyDomain),
+		text(f.CompanyLinkedinURL), number(f.Headcount), text(f.Industry)}
+}
+
+// mergeSummary replaces what is given and keeps the rest.
+const mergeSummary = `first_name = coalesce(?, first_name), last_name = coalesce(?, last_name), full_name = coalesce(?, full_name),
+	headline = coalesce(?, headline), job_title = coalesce(?, job_title), seniority = coalesce(?, seniority),
+	linkedin_url = coalesce(?, linkedin_url), location = coalesce(?, location), company_name = coalesce(?, company_name),
+	company_domain = coalesce(?, company_domain), company_linkedin_url = coalesce(?, company_linkedin_url),
+	headcount = coalesce(?, headcount), industry = coalesce(?, industry)`
+
+type subscribers struct{ reader }
+
+func (s subscribers) Get(ctx context.Context, id liwanag.ID) (liwanag.Subscriber, error) {
+	return one(s.in(ctx), scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.id = ?`, id.Bytes())
+}
+
+func (s subscribers) ByEmail(ctx context.Context, emailKey string) (liwanag.Subscriber, error) {
+	return one(s.in(ctx), scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.email_key = ?`, emailKey)
+}
+
+func (s subscribers) Known(ctx context.Context, emailKeys []string) ([]string, error) {
+	array, err := jsonArray(emailKeys)
+	if err != nil {
+		return nil, err
+	}
+	return list(s.in(ctx), scanString, `SELECT email_key FROM subscriber WHERE email_key IN (SELECT value FROM json_each(?))`, array)
+}
+
+// jsonArray passes any number of e-mail keys as one argument.
+func jsonArray(emailKeys []string) (string, error) {
+	b, err := json.Marshal(emailKeys)
+	if err != nil {
+		return "", liwanag.Wrap(err, liwanag.Internal, "internal", "datastore: an e-mail key is not text")
+	}
+	return string(b), nil
+}
+
+func scanString(r row) (s string, err error) {
+	err = r.Scan(&s)
+	return s, err
+}
+
+func (s subscribers) Profile(ctx context.Context, id liwanag.ID) ([]byte, error) {
+	return one(s.in(ctx), scanBytes, `SELECT raw FROM profile WHERE subscriber_id = ?`, id.Bytes())
+}
+
+func scanBytes(r row) (b []byte, err error) {
+	err = r.Scan(&b)
+	return b, err
+}
+
+// Count needs no table: it walks the index of latest jobs.
+func (s subscribers) Count(ctx context.Context) (map[liwanag.JobStatus]int64, error) {
+	return counts[liwanag.JobStatus](s.in(ctx), `
+		SELECT status, count(*) FROM job WHERE latest = 1 GROUP BY status
+		UNION ALL SELECT 'none', n FROM (
+			SELECT (SELECT count(*) FROM subscriber) - (SELECT count(*) FROM job WHERE latest = 1) AS n) WHERE n > 0`)
+}
+
+type subscriberTx struct{ writing }
+
+func (t subscriberTx) Get(ids []liwanag.ID) ([]liwanag.Subscriber, error) {
+	return list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.id IN `+eachID, packed(ids))
+}
+
+// Upsert inserts what is new in multi-row statements, then updates what was
+// known, in order: an import is mostly new rows.
+func (t subscriberTx) Upsert(signUps []liwanag.SignUp) ([]liwanag.SignedUp, error) {
+	done := make([]liwanag.SignedUp, len(signUps))
+	var known []int
+	err := multiRow(len(signUps), func(from, to int) error {
+		created, err := t.insert(signUps[from:to])
+		if err != nil {
+			return err
+		}
+		for i := from; i < to; i++ {
+			if created[signUps[i].ID] {
+				done[i] = liwanag.SignedUp{ID: signUps[i].ID, Created: true}
+			} else {
+				known = append(known, i)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(known) == 0 {
+		return done, err
+	}
+	return done, t.update(signUps, known, done)
+}
+
+const insertSubscriber = `INSERT INTO subscriber (id, email_key, email, email_type, source, created_at, updated_at,
+	first_name, last_name, full_name, headline, job_title, seniority, linkedin_url, location,
+	company_name, company_domain, company_linkedin_url, headcount, industry, metadata) VALUES `
+
+// insert stores those whose address is new and tells which.
+func (t subscriberTx) insert(signUps []liwanag.SignUp) (map[liwanag.ID]bool, error) {
+	const columns = 21
+	args := make([]any, 0, columns*len(signUps))
+	ids := make([]liwanag.ID, 0, len(signUps))
+	for _, s := range signUps {
+		at := micros(s.At)
+		ids = append(ids, s.ID)
+		args = append(args, s.ID.Bytes(), s.EmailKey, s.Email, string(s.EmailType), text(s.Source), at, at)
+		args = append(append(args, summaryArgs(s.Summary)...), jsonText(s.Metadata))
+	}
+	return t.stored("subscriber", ids, insertSubscriber+placeholders(len(signUps), columns)+` ON CONFLICT (email_key) DO NOTHING`, args...)
+}
+
+type knownSubscriber struct {
+	id       liwanag.ID
+	key      string
+	metadata json.RawMessage
+}
+
+func scanKnown(r row) (k *knownSubscriber, err error) {
+	k = &knownSubscriber{}
+	err = r.Scan(id(liwanag.SubscriberKind, &k.id), &k.key, jsonTo(&k.metadata))
+	return k, err
+}
+
+// update merges the sign-ups at the indexes into the rows that are there.
+func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liwanag.SignedUp) error {
+	keys := make([]string, len(indexes))
+	for i, index := range indexes {
+		keys[i] = signUps[index].EmailKey
+	}
+	array, err := jsonArray(keys)
+	if err != nil {
+		return err
+	}
+	rows, err := list(t, scanKnown,
+		`SELECT id, email_key, metadata FROM subscriber WHERE email_key IN (SELECT value FROM json_each(?))`, array)
+	if err != nil {
+		return err
+	}
+	byKey := make(map[string]*knownSubscriber, len(rows))
+	for _, k := range rows {
+		byKey[k.key] = k
+	}
+	for _, index := range indexes {
+		s, k := signUps[index], byKey[signUps[index].EmailKey]
+		if k == nil {
+			return liwanag.NewError(liwanag.Internal, "internal", "datastore: an e-mail key is neither new nor known: is it valid UTF-8?")
+		}
+		if k.metadata, err = mergeObjects(k.metadata, s.Metadata); err != nil {
+			return err
+		}
+		args := append([]any{text(s.Source), jsonText(k.metadata), micros(s.At)}, summaryArgs(s.Summary)...)
+		err := t.must(`UPDATE subscriber SET source = coalesce(?, source), metadata = ?, updated_at = ?, `+mergeSummary+
+			` WHERE id = ?`, append(args, k.id.Bytes())...)
+		if err != nil {
+			return err
+		}
+		done[index] = liwanag.SignedUp{ID: k.id}
+	}
+	return nil
+}
+
+// mergeObjects puts the members of b into a.
+func mergeObjects(a, b json.RawMessage) (json.RawMessage, error) {
+	switch {
+	case len(b) == 0:
+		return a, nil
+	case len(a) == 0:
+		return b, nil
+	}
+	merged := map[string]json.RawMessage{}
+	for _, object := range []json.RawMessage{a, b} {
+		if err := json.Unmarshal(object, &merged); err != nil {
+			return nil, liwanag.NewError(liwanag.Invalid, "invalid_metadata", "metadata is not a JSON object")
+		}
+	}
+	return json.Marshal(merged)
+}
+
+func (t subscriberTx) Enrich(results []liwanag.Enriched) ([]liwanag.ID, error) {
+	var changed []liwanag.ID
+	for _, r := range results {
+		at, resultAt := micros(r.At), micros(r.ResultAt)
+		args := append(summaryArgs(r.Summary), at, at, resultAt, r.SubscriberID.Bytes(), resultAt)
+		ok, err := t.changed(`UPDATE subscriber SET `+mergeSummary+`, updated_at = ?, enriched_at = ?, result_at = ?
+			WHERE id = ? AND (result_at IS NULL OR result_at <= ?)`, args...)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		if _, err := t.exec(`INSERT INTO profile (subscriber_id, raw) VALUES (?, ?)
+			ON CONFLICT (subscriber_id) DO UPDATE SET raw = excluded.raw`, r.SubscriberID.Bytes(), []byte(r.Profile)); err != nil {
+			return nil, err
+		}
+		changed = append(changed, r.SubscriberID)
+	}
+	return changed, nil
+}

@@ -1,0 +1,128 @@
+package sqlite
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+const subscriberListing = 's'
+
+func (s subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
+	after, err := keyOf(subscriberListing, 16, p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	limit := limitOf(p)
+	query, args := subscriberQuery(f, after, limit+1)
+	all, err := list(s.in(ctx), scanSubscriber, query, args...)
+	if err != nil {
+		return nil, "", err
+	}
+	all, next := paged(all, limit, func(s liwanag.Subscriber) string { return cursorOf(subscriberListing, s.ID.Bytes()) })
+	return all, next, nil
+}
+
+func (s subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.Seq2[liwanag.Subscriber, error] {
+	return func(yield func(liwanag.Subscriber, error) bool) {
+		page := liwanag.Page{Limit: maxLimit}
+		for {
+			all, next, err := s.List(ctx, f, page)
+			if err != nil {
+				yield(liwanag.Subscriber{}, err)
+				return
+			}
+			for _, one := range all {
+				if !yield(one, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			page.Cursor = next
+		}
+	}
+}
+
+// where gathers conditions and their arguments.
+type where struct {
+	terms []string
+	args  []any
+}
+
+func (w *where) and(term string, args ...any) {
+	w.terms = append(w.terms, term)
+	w.args = append(w.args, args...)
+}
+
+func (w *where) String() string {
+	if len(w.terms) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.terms, " AND ")
+}
+
+// subscriberQuery walks an index that is in order of creation: that of the
+// latest jobs in one status, or the subscribers' own. It never sorts.
+func subscriberQuery(f liwanag.SubscriberFilter, after []byte, limit int) (string, []any) {
+	var w where
+	from, key := `subscriber s`, `s.id`
+	if len(f.IDs) > 0 { // first: eachID reads ?1
+		w.and(`s.id IN `+eachID, packed(f.IDs))
+	}
+	switch {
+	case f.Status == liwanag.NoJob:
+		w.and(`NOT EXISTS (SELECT 1 FROM job j WHERE j.subscriber_id = s.id)`)
+	case f.Status != "" && len(f.IDs) > 0:
+		w.and(`EXISTS (SELECT 1 FROM job j WHERE j.subscriber_id = s.id AND j.latest = 1 AND j.status = ?)`, string(f.Status))
+	case f.Status != "":
+		from, key = `job j CROSS JOIN subscriber s ON s.id = j.subscriber_id`, `j.subscriber_id`
+		w.and(`j.latest = 1 AND j.status = ?`, string(f.Status))
+	}
+	if after != nil {
+		w.and(key+` < ?`, after)
+	}
+	if f.EmailType != "" {
+		w.and(`s.email_type = ?`, string(f.EmailType))
+	}
+	if f.Source != "" {
+		w.and(`s.source = ?`, f.Source)
+	}
+	if !f.CreatedAfter.IsZero() {
+		w.and(`s.created_at > ?`, micros(f.CreatedAfter))
+	}
+	if !f.CreatedBefore.IsZero() {
+		w.and(`s.created_at < ?`, micros(f.CreatedBefore))
+	}
+	if f.Query != "" {
+		contains(&w, f.Query)
+	}
+	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + key + ` DESC LIMIT ?`, append(w.args, limit)
+}
+
+var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// contains looks for a part of address, name or company. LIKE ignores the case
+// of ASCII letters only, so other letters are looked for in each usual form.
+func contains(w *where, part string) {
+	forms := []string{part}
+	if strings.ContainsFunc(part, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		lower := strings.ToLower(part)
+		first, size := utf8.DecodeRuneInString(lower)
+		forms = []string{part, lower, strings.ToUpper(part), strings.ToUpper(string(first)) + lower[size:]}
+	}
+	var terms []string
+	var args []any
+	for _, form := range forms {
+		pattern := "%" + likeEscape.Replace(form) + "%"
+		for _, column := range [...]string{"s.email_key", "s.full_name", "s.first_name", "s.last_name", "s.company_name", "s.company_domain"} {
+			terms = append(terms, column+` LIKE ? ESCAPE '\'`)
+			args = append(args, pattern)
+		}
+	}
+	w.and(`(`+strings.Join(terms, ` OR `)+`)`, args...)
+}

@@ -1,0 +1,70 @@
+package liwanag
+
+import "time"
+
+// Day is a UTC day, counted from 1970-01-01.
+type Day int64
+
+// DayOf is the UTC day of an instant.
+func DayOf(t time.Time) Day { return Day(floorDiv(t.Unix(), 24*60*60)) }
+
+// End is the first instant after the day.
+func (d Day) End() time.Time { return time.Unix(int64(d+1)*24*60*60, 0).UTC() }
+
+// Minute is a calendar minute, counted from 1970-01-01T00:00Z: FullEnrich counts
+// calls in such fixed windows.
+type Minute int64
+
+// MinuteOf is the calendar minute of an instant.
+func MinuteOf(t time.Time) Minute { return Minute(floorDiv(t.Unix(), 60)) }
+
+// End is the first instant after the minute.
+func (m Minute) End() time.Time { return time.Unix(int64(m+1)*60, 0).UTC() }
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// Spending is the switch that stops all paid calls. The zero value spends.
+type Spending struct {
+	Paused bool
+	// Until is when a pause ends by itself; zero: only an operator ends it, or,
+	// for WaitingCredits and WaitingKey, a check that succeeds.
+	Until time.Time
+	// Reason is WaitingPaused, WaitingCredits or WaitingKey.
+	Reason Waiting
+	// Note says why, for people: a short text without personal data.
+	Note string
+	At   time.Time
+}
+
+// Credits are the figures of one UTC day.
+type Credits struct {
+	Day      Day
+	Reserved int64 // by submissions whose cost is not known yet
+	Spent    int64 // as FullEnrich said
+}
+
+// Balance is what FullEnrich said of the account, and when; At zero: never.
+type Balance struct {
+	Credits float64
+	At      time.Time
+}
+
+// Reach is an unbroken time in which probes reached our public URL.
+type Reach struct {
+	Since, Until time.Time
+}
+
+// Evidence is what is known of a public URL.
+type Evidence struct {
+	// ProvenAt is when the first authentic FullEnrich delivery arrived under it;
+	// zero: never.
+	ProvenAt time.Time
+	// Reaches are the unbroken times, latest last.
+	Reaches []Reach
+}

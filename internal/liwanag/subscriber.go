@@ -1,0 +1,96 @@
+package liwanag
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// EmailType says whether an address belongs to a mail provider or to a company.
+type EmailType string
+
+// The e-mail types.
+const (
+	Personal  EmailType = "personal"
+	Corporate EmailType = "corporate"
+)
+
+// Subscriber is a person who signed up, one for each normalised address.
+type Subscriber struct {
+	ID        ID
+	EmailKey  string // normalised: trimmed, NFC, lower-cased; unique
+	Email     string // as it is sent to FullEnrich: trimmed, NFC, domain lower-cased
+	EmailType EmailType
+	Source    string
+	Metadata  json.RawMessage // a JSON object, or nil
+	Summary   Summary
+	// EnrichmentStatus is the status of the person's latest job, or empty
+	// ("none") without one. Read only.
+	EnrichmentStatus JobStatus
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+	// EnrichedAt is when a profile was applied; zero without one.
+	EnrichedAt time.Time
+	// ResultAt is how old the profile is: when the lookup it came from was
+	// sent. A result older than this never overwrites it.
+	ResultAt time.Time
+}
+
+// Summary is what a listing shows of a person. Empty and zero mean unknown.
+type Summary struct {
+	FirstName, LastName, FullName string
+	Headline, JobTitle, Seniority string
+	LinkedinURL, Location         string
+	CompanyName, CompanyDomain    string
+	CompanyLinkedinURL            string
+	Headcount                     int64
+	Industry                      string
+}
+
+// SignUp is one address as intake stores it. Empty fields of Summary leave what
+// is there.
+type SignUp struct {
+	ID        ID // used when the address is new
+	EmailKey  string
+	Email     string
+	EmailType EmailType
+	Source    string
+	Metadata  json.RawMessage
+	Summary   Summary
+	At        time.Time
+}
+
+// SignedUp says what became of a SignUp.
+type SignedUp struct {
+	ID      ID   // the subscriber's, old or new
+	Created bool // false: the address was known, and its row was updated
+}
+
+// Enriched is a profile to apply to a subscriber.
+type Enriched struct {
+	SubscriberID ID
+	Summary      Summary
+	Profile      json.RawMessage // all that FullEnrich said, one record
+	ResultAt     time.Time       // when the lookup was sent
+	At           time.Time       // when it is applied
+}
+
+// SubscriberFilter selects subscribers; zero fields do not restrict.
+type SubscriberFilter struct {
+	Status    JobStatus // of the latest job; NoJob selects those without one
+	EmailType EmailType
+	Source    string
+	Query     string // part of address, name or company, case-insensitive
+	CreatedAfter,
+	CreatedBefore time.Time
+	IDs []ID
+}
+
+// NoJob is the filter value and the listing text for a subscriber that never
+// had a job.
+const NoJob JobStatus = "none"
+
+// Page asks for one page of a listing. Limit 0 means 50; at most 500.
+type Page struct {
+	Limit  int
+	Cursor string // as the page before returned it, empty for the first
+}

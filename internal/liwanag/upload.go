@@ -1,0 +1,73 @@
+package liwanag
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// UploadStatus is the state of an upload.
+type UploadStatus string
+
+// The states of an upload.
+const (
+	UploadPreviewed UploadStatus = "previewed" // read and counted, waits for confirmation
+	UploadImporting UploadStatus = "importing"
+	UploadEnriching UploadStatus = "enriching" // imported, jobs open
+	UploadDone      UploadStatus = "done"
+	UploadFailed    UploadStatus = "failed"
+	UploadCanceled  UploadStatus = "canceled"
+)
+
+// Upload is a CSV file on its way in.
+type Upload struct {
+	ID       ID
+	FileName string
+	Source   string
+	Status   UploadStatus
+	Columns  []string        // as the file's head names them
+	Mapping  json.RawMessage // column -> field, a JSON object
+	Counts   UploadCounts
+	Size     int64 // bytes
+	// Position is how many data rows are imported: an import that was
+	// interrupted goes on behind it.
+	Position  int64
+	Failure   JobFailure
+	CreatedAt time.Time
+	EndedAt   time.Time
+}
+
+// UploadCounts: each row counts once, Rows is the sum of the others.
+type UploadCounts struct {
+	Rows, New, Known, Duplicate, Corporate, Invalid int64
+}
+
+// UploadProgress is counted from the jobs an upload made.
+type UploadProgress struct {
+	Imported, Enriched, NotFound, Failed, Open int64
+}
+
+// UploadRowError is a row that was not imported. Row counts data rows from 1.
+type UploadRowError struct {
+	Row    int64
+	Line   int64 // physical line of the file, from 1
+	Field  string
+	Code   string // stable: invalid_email, broken_quotes, …
+	Reason string // a short text without the row's data
+}
+
+// UploadMove is a compare-and-set of an upload.
+type UploadMove struct {
+	ID      ID
+	From    []UploadStatus
+	To      UploadStatus
+	Failure JobFailure
+	At      time.Time // becomes EndedAt when To is done, failed or canceled
+}
+
+// UploadAdvance is a compare-and-set of an import's position, in the same
+// transaction as the rows it stands for. Counts are the new totals.
+type UploadAdvance struct {
+	ID       ID
+	From, To int64
+	Counts   UploadCounts
+}
