@@ -1,0 +1,412 @@
+package enrichment
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+// Keys of the custom fields every record carries and brings back.
+const (
+	customJob        = "lw_job"
+	customSubmission = "lw_submission"
+)
+
+// webhookPath is where results come in; the token follows.
+const webhookPath = "/webhooks/fullenrich/"
+
+// send takes a prepared submission over the wire: the sending commit, one POST,
+// the outcome. It returns the row as it is afterwards and, unless it was
+// accepted, FullEnrich's answer. A *notNow leaves the submission prepared.
+func (e *Enricher) send(ctx context.Context, sub liwanag.Submission) (liwanag.Submission, *fullenrich.Error, error) {
+	if e.partner == nil {
+		return sub, nil, &notNow{liwanag.WaitingKey, e.now().Add(pauseKey)}
+	}
+	if !e.breaker.IsClosed() {
+		select {
+		case e.trial <- struct{}{}:
+			defer func() { <-e.trial }()
+		default:
+			return sub, nil, &notNow{liwanag.WaitingUnavailable, e.now().Add(e.breakerWait(sub.ID))}
+		}
+		if e.breaker.RemainingDelay() > 0 {
+			return sub, nil, &notNow{liwanag.WaitingUnavailable, e.now().Add(e.breakerWait(sub.ID))}
+		}
+	}
+	token := newToken()
+	jobs, err := e.commitSending(ctx, sub, token)
+	if err != nil {
+		return sub, nil, err
+	}
+	committed := time.Now()
+	if len(jobs) == 0 {
+		sub, err := e.store.Submissions().Get(ctx, sub.ID)
+		return sub, nil, err
+	}
+	enrichmentID, answer := e.post(ctx, sub, jobs, token, committed)
+	sub, err = e.record(context.WithoutCancel(ctx), sub.ID, enrichmentID, answer)
+	return sub, answer, err
+}
+
+// commitSending makes the submission durable as sending, which is the fence:
+// whoever does not make this transition never posts. It returns the jobs to
+// order; none when they all ended while it was prepared.
+func (e *Enricher) commitSending(ctx context.Context, sub liwanag.Submission, token string) ([]liwanag.Job, error) {
+	now, sender := e.now(), uuid.NewString()
+	var jobs []liwanag.Job
+	err := e.store.Write(ctx, func(tx liwanag.Tx) error {
+		jobs = nil
+		all, err := tx.Jobs().OfSubmission(sub.ID)
+		if err != nil {
+			return err
+		}
+		if err := dropGone(tx, all, now); err != nil {
+			return err
+		}
+		if jobs = sendable(all); len(jobs) == 0 {
+			return release(tx, sub, causeNothingLeft, now)
+		}
+		today := liwanag.DayOf(now)
+		if budget := e.cfg.CreditBudget; budget > 0 && sub.Reserved > budget && sub.CreditDay != today {
+			jobs = nil // prepared under a larger budget it would wait for ever: the next one is smaller
+			return release(tx, sub, causeOverBudget, now)
+		}
+		if err := e.gate(tx, sub, len(jobs), now); err != nil {
+			return err
+		}
+		if err := e.rebook(tx, sub, today); err != nil {
+			return err
+		}
+		sent, err := tx.Submissions().Send(liwanag.Sending{ID: sub.ID, Sender: sender, TokenHash: sha256.Sum256([]byte(token)),
+			RequestDigest: digestOf(jobs), At: now, GraceUntil: now.Add(e.cfg.AmbiguityGrace), CreditDay: today})
+		if err != nil {
+			return err
+		}
+		if !sent {
+			return fmt.Errorf("enrichment: submission %s: %w", sub.ID, errTakenOver)
+		}
+		if _, err = tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending},
+			To: liwanag.JobSubmitted, At: now}); err != nil {
+			return err
+		}
+		if err := tx.Submissions().Follow(sub.ID, time.Time{}); err != nil {
+			return err
+		}
+		return clearWait(tx, sub.RunID)
+	})
+	return jobs, err
+}
+
+// errTakenOver: another execution sends the submission.
+var errTakenOver = errors.New("sent by another execution")
+
+func sendable(jobs []liwanag.Job) []liwanag.Job {
+	var out []liwanag.Job
+	for _, j := range with(jobs, liwanag.JobPending) {
+		if j.Email != "" {
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+// dropGone ends the jobs of people who were erased before anything was sent.
+func dropGone(tx liwanag.Tx, jobs []liwanag.Job, now time.Time) error {
+	gone := slices.DeleteFunc(with(jobs, liwanag.JobPending), func(j liwanag.Job) bool { return j.Email != "" })
+	if len(gone) == 0 {
+		return nil
+	}
+	_, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(gone), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: now,
+		Failure: liwanag.JobFailure{Code: liwanag.CodeUnsubscribed, Message: "the subscriber was erased"}})
+	return err
+}
+
+func clearWait(tx liwanag.Tx, runID liwanag.ID) error {
+	batch, err := tx.Batches().Get(runID)
+	if errors.Is(err, liwanag.ErrNotFound) {
+		return nil
+	}
+	if err != nil || batch.Waiting == liwanag.WaitingNothing {
+		return err
+	}
+	return tx.Batches().Wait(runID, liwanag.WaitingNothing, time.Time{})
+}
+
+// gate lets a paid call through only while spending is on, contacts in flight
+// stay below the cap, and the calendar minute has a call left. Shared rows, so it
+// holds over all nodes.
+func (e *Enricher) gate(tx liwanag.Tx, sub liwanag.Submission, contacts int, now time.Time) error {
+	spending, err := tx.Ledger().Spending()
+	if err != nil {
+		return err
+	}
+	if wait := pausedUntil(spending, now); !wait.IsZero() {
+		return &notNow{spending.Reason, wait}
+	}
+	flying, err := tx.Submissions().InFlight()
+	if err != nil {
+		return err
+	}
+	// A batch that was closed under a larger limit goes alone.
+	if flying > 0 && flying+contacts > e.cfg.MaxInFlight {
+		ahead, err := tx.Submissions().PreparedBefore(sub.ID)
+		if err != nil {
+			return err
+		}
+		rounds := ahead * e.cfg.BatchSize / e.cfg.MaxInFlight
+		wait := min(capacityWait*time.Duration(1+rounds), longestQueue)
+		return &notNow{liwanag.WaitingCapacity, now.Add(wait + time.Duration(float64(capacityWait)*spread(sub.ID)))}
+	}
+	err = e.takeCall(tx, sub.ID, now, true)
+	if wait := (*notNow)(nil); errors.As(err, &wait) {
+		ahead, err := tx.Submissions().PreparedBefore(sub.ID)
+		if err != nil {
+			return err
+		}
+		return &notNow{wait.waiting, wait.until.Add(min(e.pace()*time.Duration(ahead), longestQueue))}
+	}
+	return err
+}
+
+const (
+	// capacityWait is about the time in which FullEnrich works through 50 contacts.
+	capacityWait = 15 * time.Second
+	// longestQueue bounds how long a submission waits because others were
+	// prepared before it: the first in line look again when it is their turn, the
+	// others rarely, so that a thousand runs in line cost next to nothing.
+	longestQueue = 2 * time.Minute
+)
+
+// pausedUntil is when to look again; zero: spending is on.
+func pausedUntil(s liwanag.Spending, now time.Time) time.Time {
+	switch {
+	case !s.Paused || !s.Until.IsZero() && !now.Before(s.Until):
+		return time.Time{}
+	case s.Until.IsZero():
+		// An operator ends it, nobody knows when: the longer it lasts the more
+		// rarely a run looks, since each look is kept in its history.
+		return now.Add(min(max(now.Sub(s.At)/10, time.Minute), 5*time.Minute))
+	case s.Reason == liwanag.WaitingCredits && s.Until.After(now.Add(balanceEvery)):
+		return now.Add(balanceEvery) // the balance check may end it earlier
+	}
+	return s.Until
+}
+
+// usable is the part of a calendar minute in which calls are made: none in its
+// last two seconds, because FullEnrich's clock may differ.
+const usable = 58 * time.Second
+
+// pace is the time from one paced call to the next.
+func (e *Enricher) pace() time.Duration { return usable / time.Duration(e.cfg.CallsPerMinute) }
+
+// takeCall counts a call in the calendar minute. Paced calls are spread over it.
+func (e *Enricher) takeCall(tx liwanag.Tx, id liwanag.ID, now time.Time, paced bool) error {
+	minute := liwanag.MinuteOf(now)
+	elapsed := now.Sub(minute.End().Add(-time.Minute))
+	if elapsed >= usable {
+		return &notNow{liwanag.WaitingCalls, minute.End().Add(time.Duration(float64(time.Second) * spread(id)))}
+	}
+	calls, err := tx.Ledger().TakeCall(minute)
+	if err != nil {
+		return err
+	}
+	if calls > e.cfg.CallsPerMinute {
+		return &notNow{liwanag.WaitingCalls, minute.End().Add(time.Duration(float64(usable) * spread(id)))}
+	}
+	if allowed := 1 + int(float64(e.cfg.CallsPerMinute)*float64(elapsed)/float64(usable)); paced && calls > allowed {
+		return &notNow{liwanag.WaitingCalls, now.Add(e.pace() * time.Duration(calls-allowed)).Add(time.Duration(float64(2*e.pace()) * spread(id)))}
+	}
+	return nil
+}
+
+// post makes the one POST.
+func (e *Enricher) post(ctx context.Context, sub liwanag.Submission, jobs []liwanag.Job, token string, committed time.Time) (string, *fullenrich.Error) {
+	if !e.breaker.TryAcquirePermit() {
+		return "", &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeNotSent, Err: errBreakerOpen}
+	}
+	request := fullenrich.SubmitRequest{Name: sub.Name, CommittedAt: committed, Contacts: make([]fullenrich.Contact, len(jobs))}
+	if e.cfg.PublicURL != "" {
+		request.WebhookURL = e.cfg.PublicURL + webhookPath + token
+		request.ContactWebhookURL = request.WebhookURL + "/contact"
+	}
+	for i, j := range jobs {
+		request.Contacts[i] = fullenrich.Contact{Email: j.Email,
+			Custom: map[string]string{customJob: j.ID.String(), customSubmission: sub.ID.String()}}
+	}
+	enrichmentID, err := e.partner.Submit(ctx, request)
+	if err == nil {
+		e.breaker.RecordSuccess()
+		return enrichmentID, nil
+	}
+	var answer *fullenrich.Error
+	if !errors.As(err, &answer) {
+		answer = &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeAmbiguous, Err: err}
+	}
+	if answer.Status >= 400 && answer.Status < 500 {
+		e.breaker.RecordSuccess() // it answers
+	} else {
+		e.breaker.RecordFailure()
+	}
+	return "", answer
+}
+
+var errBreakerOpen = errors.New("the circuit breaker is open")
+
+// breakerWait is when to ask the breaker again, not all at the same time.
+func (e *Enricher) breakerWait(id liwanag.ID) time.Duration {
+	return max(e.breaker.RemainingDelay(), time.Second) + time.Duration(5*float64(time.Second)*spread(id))
+}
+
+// classify says what an answer makes of a submission, and why.
+func classify(enrichmentID string, answer *fullenrich.Error, policy PaidRetry) (liwanag.SubmissionState, string) {
+	switch {
+	case answer == nil && enrichmentID != "":
+		return liwanag.SubmissionAccepted, ""
+	case answer == nil || errors.Is(answer, fullenrich.ErrNoEnrichmentID) || answer.Status >= 200 && answer.Status < 300:
+		return liwanag.SubmissionAmbiguous, causeNoID
+	case errors.Is(answer, errIDTaken):
+		return liwanag.SubmissionAmbiguous, causeIDTaken
+	case errors.Is(answer, errBreakerOpen):
+		return liwanag.SubmissionRefused, causeBreaker
+	case errors.Is(answer, fullenrich.ErrInvalidRequest):
+		return liwanag.SubmissionRefused, causeInvalid
+	case answer.Outcome == fullenrich.OutcomeNotSent:
+		return liwanag.SubmissionRefused, causeConnect
+	case errors.Is(answer, fullenrich.ErrStale):
+		return liwanag.SubmissionAmbiguous, causeStale
+	case answer.Outcome != fullenrich.OutcomeRefused:
+		return liwanag.SubmissionAmbiguous, causeNoAnswer
+	}
+	cause := fmt.Sprintf("http_%d", answer.Status)
+	switch {
+	case answer.Status < 500 || answer.Envelope:
+		return liwanag.SubmissionRefused, cause
+	case policy == Standard:
+		return liwanag.SubmissionRefused, cause + causeNotConfirmed
+	}
+	return liwanag.SubmissionAmbiguous, cause
+}
+
+// record writes the outcome, a compare-and-set: a webhook or another execution
+// may have been faster. It returns the row as it is then.
+func (e *Enricher) record(ctx context.Context, id liwanag.ID, enrichmentID string, answer *fullenrich.Error) (liwanag.Submission, error) {
+	state, cause := classify(enrichmentID, answer, e.cfg.PaidRetry)
+	now := e.now()
+	var sub liwanag.Submission
+	err := e.store.Write(ctx, func(tx liwanag.Tx) (err error) {
+		switch state {
+		case liwanag.SubmissionAccepted:
+			err = accept(tx, id, enrichmentID, now)
+		case liwanag.SubmissionRefused:
+			if sub, err = tx.Submissions().Get(id); err == nil {
+				err = release(tx, sub, cause, now)
+			}
+		default:
+			_, err = tx.Submissions().Move(liwanag.SubmissionMove{ID: id, From: []liwanag.SubmissionState{liwanag.SubmissionSending},
+				To: liwanag.SubmissionAmbiguous, Cause: cause, At: now})
+		}
+		if err != nil {
+			return err
+		}
+		sub, err = tx.Submissions().Get(id)
+		return err
+	})
+	if errors.Is(err, liwanag.ErrState) && state == liwanag.SubmissionAccepted {
+		// The id belongs to another submission, which FullEnrich should never
+		// answer: nobody knows what this one became.
+		return e.record(ctx, id, "", &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeAmbiguous, Err: errIDTaken})
+	}
+	if err == nil {
+		e.cfg.Meter.Submission(string(state))
+		if enrichmentID != "" && sub.EnrichmentID != enrichmentID {
+			e.cfg.Log.ErrorContext(ctx, "the paid call was answered with another enrichment id than its webhook",
+				"submission", sub.ID, "answered", enrichmentID, "webhook", sub.EnrichmentID)
+		}
+	}
+	return sub, err
+}
+
+var errIDTaken = errors.New("the answer names an enrichment of another submission")
+
+// accept notes the id. One that is in doubt is adopted, its jobs go on; one that
+// ended otherwise only learns its id.
+func accept(tx liwanag.Tx, id liwanag.ID, enrichmentID string, now time.Time) error {
+	moved, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: id, EnrichmentID: enrichmentID, At: now,
+		From: []liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld},
+		To:   liwanag.SubmissionAccepted})
+	if err != nil {
+		return err
+	}
+	if !moved {
+		_, err := tx.Submissions().Learn(id, enrichmentID)
+		return err
+	}
+	jobs, err := tx.Jobs().OfSubmission(id)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobHeld}, To: liwanag.JobSubmitted, At: now})
+	return err
+}
+
+// release ends a submission that ordered nothing: its jobs are pending again, its
+// credits are given back.
+func release(tx liwanag.Tx, sub liwanag.Submission, cause string, now time.Time) error {
+	moved, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: sub.ID, Cause: cause, At: now, To: liwanag.SubmissionRefused,
+		From: []liwanag.SubmissionState{liwanag.SubmissionPrepared, liwanag.SubmissionSending, liwanag.SubmissionAmbiguous}})
+	if err != nil || !moved {
+		return err
+	}
+	jobs, err := tx.Jobs().OfSubmission(sub.ID)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted}, To: liwanag.JobPending, At: now}); err != nil {
+		return err
+	}
+	if err := tx.Submissions().Follow(sub.ID, time.Time{}); err != nil {
+		return err
+	}
+	return unreserve(tx, sub)
+}
+
+// unreserve gives the credits of a submission back, keeping what it cost.
+func unreserve(tx liwanag.Tx, sub liwanag.Submission) error {
+	if sub.Reserved == 0 {
+		return nil
+	}
+	if err := tx.Ledger().AddCredits(sub.CreditDay, -sub.Reserved, 0); err != nil {
+		return err
+	}
+	return tx.Submissions().Cost(liwanag.SubmissionCost{ID: sub.ID, Credits: sub.Credits, Duplicates: sub.Duplicates, Late: sub.Late})
+}
+
+// newToken draws the capability that the webhook's path carries: 256 bits, kept
+// in memory until the POST is out and stored only as its SHA-256.
+func newToken() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: the runtime stops the program instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// digestOf is a digest of what is ordered, without telling it.
+func digestOf(jobs []liwanag.Job) liwanag.Digest {
+	h := sha256.New()
+	for _, j := range jobs {
+		h.Write([]byte(j.ID.String() + "\x00" + j.Email + "\x00"))
+	}
+	return liwanag.Digest(h.Sum(nil))
+}
+
+func hexOf(d liwanag.Digest) string { return hex.EncodeToString(d[:]) }

@@ -1,0 +1,97 @@
+package enrichment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Service is enrichment as the rest of the product sees it: it starts batches,
+// takes FullEnrich's webhooks in, delivers them to runs, sweeps up what no run
+// looks after, and carries out what operators decide.
+type Service struct {
+	*Enricher
+	wf     *workflow.Workflow[Input]
+	runner workflow.Runner
+	looked time.Time // when the sweep last read every run with open jobs
+}
+
+// NewService returns the service around the steps' work and the runner that
+// holds the definition.
+func NewService(work *Enricher, wf *workflow.Workflow[Input], runner workflow.Runner) *Service {
+	return &Service{Enricher: work, wf: wf, runner: runner}
+}
+
+// Enroll is Enroll with the service's configuration and clock.
+func (s *Service) Enroll(tx liwanag.Tx, people []Enrollment) ([]liwanag.Opened, error) {
+	return Enroll(tx, people, s.cfg, s.now())
+}
+
+// Start starts the runs of batches: each exists when it returns. It is idempotent;
+// what fails is repeated by the sweep, so an error loses nothing.
+func (s *Service) Start(ctx context.Context, runIDs ...liwanag.ID) error {
+	seen := map[liwanag.ID]bool{}
+	var started []liwanag.ID
+	var faults []error
+	for _, id := range runIDs {
+		if id.IsZero() || seen[id] {
+			continue
+		}
+		seen[id] = true
+		if err := s.wf.Start(ctx, s.runner, id.String(), Input{}); err != nil {
+			faults = append(faults, fmt.Errorf("enrichment: start of %s: %w", id, err))
+			continue
+		}
+		started = append(started, id)
+	}
+	if len(started) > 0 {
+		faults = append(faults, s.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Batches().MarkStarted(started) }))
+	}
+	return errors.Join(faults...)
+}
+
+// Run works in the background until ctx ends: it delivers results, at once for
+// whatever was left by an earlier process; sweeps; and probes the public URL. It
+// returns when all of it has stopped.
+func (s *Service) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	loops.Go(func() { s.loop(ctx, "deliveries", s.cfg.SweepEvery, s.bells.deliveries, s.deliverStored) })
+	loops.Go(func() { s.loop(ctx, "sweep", s.cfg.SweepEvery, s.bells.sweep, s.sweep) })
+	if s.cfg.PublicURL != "" {
+		loops.Go(func() { s.loop(ctx, "probe", s.cfg.ProbeEvery, nil, s.probe) })
+	}
+	loops.Wait()
+	return nil
+}
+
+// loop does the work now, then on every tick and ring. A fault is logged here,
+// and the next round repeats what it left.
+func (s *Service) loop(ctx context.Context, name string, every time.Duration, bell chan struct{}, work func(context.Context) error) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := work(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Log.ErrorContext(ctx, "background work failed and is repeated", "loop", name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-bell:
+		}
+	}
+}
+
+// ended says whether a run has ended, or is not known at all.
+func (s *Service) ended(ctx context.Context, runID liwanag.ID) (bool, error) {
+	run, err := s.runner.Describe(ctx, runID.String())
+	if errors.Is(err, workflow.ErrNotFound) {
+		return true, nil
+	}
+	return err == nil && run.Status.Ended(), err
+}
