@@ -1,0 +1,200 @@
+package intake
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/intake/csvsafe"
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+// Limits of an uploaded file.
+const (
+	MaxFileBytes = 512 << 20
+	MaxFileRows  = 1_000_000
+)
+
+// CSVReader reads sign-ups from a CSV file of any usual kind: UTF-8, UTF-16 or
+// Windows-1252; comma, semicolon, tab or bar; with a header in one of many
+// languages, or without one when the first row holds an address. It holds one
+// row at a time. A row it cannot read is reported, and reading goes on at the
+// next line.
+type CSVReader struct {
+	split   *splitter
+	columns []string
+	mapping []Field
+	rows    int64
+	maxRows int64
+}
+
+// RowError says why a row is not a sign-up, without the row's data.
+type RowError struct {
+	Code   string // broken_quotes, nul_byte, field_too_long, row_too_long, too_many_columns, invalid_email, invalid_field
+	Field  string // the field at fault, empty for the row as a whole
+	Reason string
+}
+
+func (e *RowError) Error() string { return e.Code + ": " + e.Reason }
+
+// Row is one data row. Blank rows are left out and not counted.
+type Row struct {
+	Number int64 // from 1
+	Line   int64 // the physical line of the file on which it begins, from 1
+	SignUp SignUp
+	Err    *RowError // nil for a good row
+}
+
+// NewCSVReader reads the head of a file. mapping says what columns mean where
+// the headers do not, by column name; nil leaves it to the headers. The error is
+// a *FileError when the file is refused as a whole.
+func NewCSVReader(r io.Reader, mapping map[string]Field) (*CSVReader, error) {
+	return newCSVReader(r, mapping, MaxFileBytes, MaxFileRows)
+}
+
+func newCSVReader(r io.Reader, mapping map[string]Field, maxBytes, maxRows int64) (*CSVReader, error) {
+	in, err := toUTF8(&limitReader{r, maxBytes})
+	if err != nil {
+		return nil, err
+	}
+	sample, err := in.Peek(sampleBytes)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if len(bytes.TrimSpace(sample)) == 0 && err == io.EOF {
+		return nil, &FileError{"empty_file", "the file is empty"}
+	}
+	newline := newlineOf(sample)
+	h, err := readHead(sample, newline, mapping)
+	if err != nil {
+		return nil, err
+	}
+	if len(sample) == sampleBytes && bytes.IndexByte(sample, newline) < 0 {
+		return nil, &FileError{"bad_header", "the file's first row is longer than 64 KiB"}
+	}
+	c := &CSVReader{columns: h.columns, mapping: h.mapping, maxRows: maxRows,
+		split: &splitter{src: in, delim: h.delim, newline: newline, line: 1}}
+	for range h.dataFrom {
+		if _, _, err := c.split.next(); err != nil {
+			return nil, headFault(err)
+		}
+	}
+	return c, nil
+}
+
+// Columns are the names of the columns, distinct, in order.
+func (c *CSVReader) Columns() []string { return c.columns }
+
+// Mapping says what each of Columns was taken for.
+func (c *CSVReader) Mapping() []Field { return c.mapping }
+
+// Next reads a row. The error is io.EOF, a *FileError when the file turns out to
+// be too large, or the error of the reader below.
+func (c *CSVReader) Next() (Row, error) {
+	row, fields, err := c.record()
+	if err != nil || row.Err != nil {
+		return row, err
+	}
+	row.SignUp, row.Err = c.signUp(fields)
+	return row, nil
+}
+
+// Skip passes over rows that were dealt with before, counting as Next does.
+func (c *CSVReader) Skip(rows int64) error {
+	for range rows {
+		if _, _, err := c.record(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record reads the next row that is not blank.
+func (c *CSVReader) record() (Row, []string, error) {
+	for {
+		fields, line, err := c.split.next()
+		row := Row{Number: c.rows + 1, Line: int64(line)}
+		var fault *rowFault
+		switch {
+		case errors.As(err, &fault):
+			row.Err = &RowError{Code: fault.code, Reason: fault.reason}
+		case err != nil:
+			return Row{}, nil, err
+		case blank(fields):
+			continue
+		case len(fields) > len(c.columns) && !blank(fields[len(c.columns):]):
+			c.split.retry(line)
+			row.Err = &RowError{Code: errTooManyColumns.code, Reason: errTooManyColumns.reason}
+		}
+		if c.rows++; c.rows > c.maxRows {
+			return Row{}, nil, &FileError{"too_many_rows", fmt.Sprintf("the file has more than %d rows: split it", c.maxRows)}
+		}
+		return row, fields, nil
+	}
+}
+
+// signUp maps the cells. Missing cells at the end are empty.
+func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
+	var s SignUp
+	for i, cell := range fields[:min(len(fields), len(c.columns))] {
+		if cell = strings.TrimSpace(csvsafe.Unprotect(cell)); cell != "" {
+			s.set(c.mapping[i], c.columns[i], cell)
+		}
+	}
+	if _, err := liwanag.ParseEmail(s.Email); err != nil {
+		return SignUp{}, &RowError{liwanag.CodeInvalidEmail, string(FieldEmail), err.Error()}
+	}
+	return s, nil
+}
+
+func (s *SignUp) set(field Field, column, cell string) {
+	switch field {
+	case FieldEmail:
+		s.Email = cell
+	case FieldSource:
+		s.Source = cell
+	case FieldID:
+		s.ID = cell
+	case FieldFirstName:
+		s.FirstName = cell
+	case FieldLastName:
+		s.LastName = cell
+	case FieldFullName:
+		s.FullName = cell
+	case FieldCompanyName:
+		s.CompanyName = cell
+	case FieldCompanyDomain:
+		s.CompanyDomain = cell
+	case FieldLinkedInURL:
+		s.LinkedInURL = cell
+	case FieldTags:
+		s.Tags = strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' })
+	case FieldTimestamp:
+		if t, err := time.Parse(time.RFC3339, cell); err == nil {
+			s.Timestamp = t
+		} else {
+			s.keep(column, cell)
+		}
+	case FieldMetadataObject:
+		var object map[string]any
+		if json.Unmarshal([]byte(cell), &object) != nil {
+			s.keep(column, cell)
+		}
+		for key, value := range object {
+			s.keep(key, value)
+		}
+	case FieldMetadata:
+		s.keep(column, cell)
+	}
+}
+
+func (s *SignUp) keep(key string, value any) {
+	if s.Metadata == nil {
+		s.Metadata = map[string]any{}
+	}
+	s.Metadata[key] = value
+}

@@ -1,0 +1,132 @@
+package intake
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+
+	"golang.org/x/text/encoding/unicode"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+// sampleBytes is how much of a file is looked at to guess how it is written.
+const sampleBytes = 64 << 10
+
+// FileError refuses a file as a whole.
+type FileError struct {
+	// Code is one of no_email_column, too_many_columns, not_text, bad_header,
+	// file_too_large, too_many_rows, empty_file, bad_mapping.
+	Code string
+	// Reason says what is wrong and what to do, without any of the file's data.
+	Reason string
+}
+
+func (e *FileError) Error() string { return e.Reason }
+
+// Unwrap gives the error class and code.
+func (e *FileError) Unwrap() error { return liwanag.NewError(liwanag.Invalid, e.Code, e.Reason) }
+
+// toUTF8 returns the file as UTF-8 or, where single records may still turn out
+// to be Windows-1252, as its own bytes, without a byte order mark.
+func toUTF8(r io.Reader) (*bufio.Reader, error) {
+	in := bufio.NewReaderSize(r, sampleBytes)
+	sample, err := in.Peek(sampleBytes)
+	if len(sample) == 0 && err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(sample, []byte("\xef\xbb\xbf")):
+		_, _ = in.Discard(3) // it is in the buffer
+	case looksUTF16(sample, unicode.LittleEndian):
+		in = bufio.NewReaderSize(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Reader(in), sampleBytes)
+	case looksUTF16(sample, unicode.BigEndian):
+		in = bufio.NewReaderSize(unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewDecoder().Reader(in), sampleBytes)
+	}
+	sample, _ = in.Peek(sampleBytes)
+	if fault := refuseBinary(sample); fault != nil {
+		return nil, fault
+	}
+	return in, nil
+}
+
+// looksUTF16 finds the byte order mark, or a file in Latin letters without one:
+// nearly every other byte is NUL.
+func looksUTF16(sample []byte, order unicode.Endianness) bool {
+	mark, high := []byte{0xff, 0xfe}, 1
+	if order == unicode.BigEndian {
+		mark, high = []byte{0xfe, 0xff}, 0
+	}
+	if bytes.HasPrefix(sample, mark) {
+		return true
+	}
+	pairs, nulHigh, nulLow := len(sample)/2, 0, 0
+	for i := range pairs {
+		if sample[2*i+high] == 0 {
+			nulHigh++
+		}
+		if sample[2*i+1-high] == 0 {
+			nulLow++
+		}
+	}
+	return pairs > 0 && nulHigh*10 >= pairs*7 && nulLow*20 <= pairs
+}
+
+// refuseBinary recognizes what people upload by mistake, and anything with more
+// than one control character in twenty; noise has twice as many.
+func refuseBinary(sample []byte) error {
+	for magic, what := range map[string]string{
+		"PK\x03\x04":           "this is an Excel workbook or a ZIP archive: save the sheet as CSV",
+		"\xd0\xcf\x11\xe0":     "this is an old Excel workbook: save the sheet as CSV",
+		"%PDF":                 "this is a PDF: export the list as CSV",
+		"\x1f\x8b":             "this is a gzip archive: unpack it first",
+		"\x89PNG":              "this is a picture",
+		"SQLite format 3\x00":  "this is a database",
+		"\x28\xb5\x2f\xfd":     "this is a zstd archive: unpack it first",
+		"7z\xbc\xaf\x27\x1c":   "this is a 7z archive: unpack it first",
+		"\xfd7zXZ\x00":         "this is an xz archive: unpack it first",
+		"{\\rtf":               "this is a rich text document: export the list as CSV",
+		"\x7fELF":              "this is a program",
+		"BZh91AY&SY":           "this is a bzip2 archive: unpack it first",
+		"\xff\xd8\xff\xe0\x00": "this is a picture",
+	} {
+		if bytes.HasPrefix(sample, []byte(magic)) {
+			return &FileError{"not_text", what}
+		}
+	}
+	controls := 0
+	for _, c := range sample {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' || c == 0x7f {
+			controls++
+		}
+	}
+	if controls > 8 && controls*20 > len(sample) {
+		return &FileError{"not_text", "this is not a text file: export the list as CSV"}
+	}
+	return nil
+}
+
+// newlineOf is '\r' for files of old Macintosh programs, else '\n'.
+func newlineOf(sample []byte) byte {
+	if bytes.IndexByte(sample, '\n') < 0 && bytes.IndexByte(sample, '\r') >= 0 {
+		return '\r'
+	}
+	return '\n'
+}
+
+// limitReader fails with a *FileError behind its limit.
+type limitReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitReader) Read(p []byte) (int, error) {
+	if int64(len(p)) > l.left+1 {
+		p = p[:l.left+1] // one more byte tells whether the file goes on
+	}
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, &FileError{"file_too_large", "the file is larger than 512 MiB: split it"}
+	}
+	return n, err
+}

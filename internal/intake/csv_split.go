@@ -1,0 +1,304 @@
+package intake
+
+import (
+	"bytes"
+	"io"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+)
+
+// splitter cuts a stream into CSV records. It differs from encoding/csv in what
+// happens after a fault: it goes on at the next physical line, so that one
+// stray quote spoils its own row and not the rest of the file. It holds one
+// record and never more than maxRecordBytes.
+type splitter struct {
+	src     io.Reader
+	delim   byte
+	newline byte // '\n' (a '\r' before it belongs to it), or '\r' for old Macintosh files
+
+	buf             []byte
+	start, pos, end int // buf[start:pos] is read of the present record, buf[pos:end] is ahead
+	line            int // the physical line at pos, from 1
+	srcErr          error
+	rescanned       int // bytes read twice because of faults
+
+	raw    []byte // the fields of the record, unquoted, one behind the other
+	ends   []int  // where each ends in raw
+	fields []string
+}
+
+const (
+	maxFieldBytes  = 64 << 10
+	maxColumns     = 200
+	maxRecordBytes = 4 << 20
+	firstBufBytes  = 64 << 10
+	// maxRescanBytes bounds what going back after faults may cost over a whole
+	// file; a file made to exceed it loses rows, never time.
+	maxRescanBytes = 256 << 20
+)
+
+// Faults of one record, each with a stable code.
+var (
+	errBrokenQuotes   = &rowFault{"broken_quotes", "a quoted field is not closed, or text follows its closing quote"}
+	errNUL            = &rowFault{"nul_byte", "the row contains a NUL byte"}
+	errFieldTooLong   = &rowFault{"field_too_long", "a field is longer than 64 KiB"}
+	errRowTooLong     = &rowFault{"row_too_long", "the row is longer than 4 MiB"}
+	errTooManyColumns = &rowFault{"too_many_columns", "the row has more columns than the header"}
+)
+
+type rowFault struct{ code, reason string }
+
+func (f *rowFault) Error() string { return f.code + ": " + f.reason }
+
+// next reads one record and gives the physical line it begins on. Its fields
+// stay valid, the slice that holds them only until the next call. The error is
+// a *rowFault (the next call goes on behind the record's first line), io.EOF,
+// or the source's own. A blank line is a record of one empty field.
+func (s *splitter) next() (fields []string, line int, err error) {
+	s.start, line = s.pos, s.line
+	s.raw, s.ends = s.raw[:0], s.ends[:0]
+	if !s.more() {
+		return nil, line, s.sourceError(io.EOF)
+	}
+	firstBreak := -1 // how far behind start the second physical line begins, once known
+	for {
+		last, fault := s.field(&firstBreak)
+		if fault != nil {
+			if err := s.sourceError(nil); err != nil {
+				return nil, line, err
+			}
+			s.resync(line, firstBreak)
+			return nil, line, fault
+		}
+		s.ends = append(s.ends, len(s.raw))
+		if last {
+			break
+		}
+		if len(s.ends) == maxColumns {
+			s.resync(line, firstBreak)
+			return nil, line, errTooManyColumns
+		}
+	}
+	if bytes.IndexByte(s.raw, 0) >= 0 {
+		return nil, line, errNUL
+	}
+	return s.strings(), line, s.sourceError(nil)
+}
+
+// retry makes the next call begin on the physical line behind the one on which
+// the record just read began. It does nothing for a record of one line.
+func (s *splitter) retry(line int) {
+	if i := bytes.IndexByte(s.buf[s.start:s.pos], s.newline); i >= 0 {
+		s.back(line, i+1)
+	}
+}
+
+// back goes to the record's second line, which begins firstBreak behind start.
+func (s *splitter) back(line, firstBreak int) bool {
+	behind := s.pos - s.start - firstBreak
+	if s.rescanned+behind > maxRescanBytes {
+		return false
+	}
+	s.rescanned += behind
+	s.pos, s.line = s.start+firstBreak, line+1
+	return true
+}
+
+// resync goes to the physical line behind the one where the record began.
+func (s *splitter) resync(line, firstBreak int) {
+	if firstBreak >= 0 && s.back(line, firstBreak) {
+		return
+	}
+	s.line++
+	for {
+		if i := bytes.IndexByte(s.buf[s.pos:s.end], s.newline); i >= 0 {
+			s.pos += i + 1
+			return
+		}
+		s.pos = s.end
+		s.start = s.pos // drop what was read, however long the line is
+		if !s.more() {
+			return
+		}
+	}
+}
+
+// field reads one field into raw. last says that the record ends with it.
+func (s *splitter) field(firstBreak *int) (last bool, fault error) {
+	if s.more() && s.buf[s.pos] == '"' {
+		s.pos++
+		if err := s.quoted(firstBreak); err != nil {
+			return false, err
+		}
+	}
+	return s.plain()
+}
+
+// quoted reads up to the closing quote, which must be followed by a delimiter
+// or a line break.
+func (s *splitter) quoted(firstBreak *int) error {
+	begin := len(s.raw)
+	for {
+		if !s.more() {
+			return errBrokenQuotes
+		}
+		ahead := s.buf[s.pos:s.end]
+		quote := bytes.IndexByte(ahead, '"')
+		chunk := ahead
+		if quote >= 0 {
+			chunk = ahead[:quote]
+		}
+		if err := s.take(chunk, begin, firstBreak); err != nil {
+			return err
+		}
+		if quote < 0 {
+			continue
+		}
+		s.pos++ // the quote
+		if !s.more() {
+			return nil
+		}
+		if s.buf[s.pos] != '"' {
+			return s.checkAfterQuote()
+		}
+		if err := s.take(s.buf[s.pos:s.pos+1], begin, firstBreak); err != nil { // "" is one quote
+			return err
+		}
+	}
+}
+
+func (s *splitter) checkAfterQuote() error {
+	c := s.buf[s.pos]
+	if c == '\r' && s.newline == '\n' {
+		if s.end-s.pos < 2 && !s.fill() {
+			return nil
+		}
+		c = s.buf[s.pos+1]
+	}
+	if c == s.delim || c == s.newline {
+		return nil
+	}
+	return errBrokenQuotes
+}
+
+// take moves a piece of a quoted field into raw, counting its lines.
+func (s *splitter) take(chunk []byte, begin int, firstBreak *int) error {
+	if len(s.raw)-begin+len(chunk) > maxFieldBytes {
+		chunk = chunk[:maxFieldBytes+1-(len(s.raw)-begin)]
+	}
+	if breaks := bytes.Count(chunk, []byte{s.newline}); breaks > 0 {
+		if *firstBreak < 0 {
+			*firstBreak = s.pos - s.start + bytes.IndexByte(chunk, s.newline) + 1
+		}
+		s.line += breaks
+	}
+	s.raw = append(s.raw, chunk...)
+	s.pos += len(chunk)
+	if len(s.raw)-begin > maxFieldBytes {
+		return errFieldTooLong
+	}
+	return s.checkRecord()
+}
+
+// plain reads up to the delimiter or the end of the line. Quotes in it stand for
+// themselves.
+func (s *splitter) plain() (last bool, fault error) {
+	begin := len(s.raw)
+	for s.more() {
+		ahead := s.buf[s.pos:s.end]
+		i := 0
+		for i < len(ahead) && ahead[i] != s.delim && ahead[i] != s.newline {
+			i++
+		}
+		s.raw = append(s.raw, ahead[:i]...)
+		s.pos += i
+		if len(s.raw)-begin > maxFieldBytes {
+			return false, errFieldTooLong
+		}
+		if err := s.checkRecord(); err != nil {
+			return false, err
+		}
+		if i == len(ahead) {
+			continue
+		}
+		s.pos++
+		if ahead[i] == s.delim {
+			return false, nil
+		}
+		s.line++
+		s.dropCR(begin)
+		return true, nil
+	}
+	s.dropCR(begin)
+	return true, nil
+}
+
+// dropCR takes the first half of a CRLF off a field.
+func (s *splitter) dropCR(begin int) {
+	if s.newline == '\n' && len(s.raw) > begin && s.raw[len(s.raw)-1] == '\r' {
+		s.raw = s.raw[:len(s.raw)-1]
+	}
+}
+
+func (s *splitter) checkRecord() error {
+	if s.pos-s.start > maxRecordBytes {
+		return errRowTooLong
+	}
+	return nil
+}
+
+// more makes sure that a byte lies ahead.
+func (s *splitter) more() bool { return s.pos < s.end || s.fill() }
+
+// fill reads more behind what lies ahead, keeping the record's bytes.
+func (s *splitter) fill() bool {
+	if s.srcErr != nil {
+		return false
+	}
+	if s.start > 0 {
+		copy(s.buf, s.buf[s.start:s.end])
+		s.pos, s.end, s.start = s.pos-s.start, s.end-s.start, 0
+	}
+	if s.end == len(s.buf) {
+		s.buf = append(s.buf, make([]byte, max(firstBufBytes, len(s.buf)))...)
+	}
+	for range 100 {
+		n, err := s.src.Read(s.buf[s.end:])
+		s.end += n
+		s.srcErr = err
+		if n > 0 || err != nil {
+			return n > 0
+		}
+	}
+	s.srcErr = io.ErrNoProgress
+	return false
+}
+
+// sourceError is the error of the source, unless it is the ordinary end.
+func (s *splitter) sourceError(atEnd error) error {
+	if s.pos < s.end || s.srcErr == nil || s.srcErr == io.EOF {
+		return atEnd
+	}
+	return s.srcErr
+}
+
+// strings gives the fields; a record that is not UTF-8 is read as Windows-1252.
+func (s *splitter) strings() []string {
+	s.fields = s.fields[:0]
+	if !utf8.Valid(s.raw) {
+		begin := 0
+		for _, end := range s.ends {
+			text, _ := charmap.Windows1252.NewDecoder().Bytes(s.raw[begin:end]) // never fails: each byte is a character
+			s.fields = append(s.fields, string(text))
+			begin = end
+		}
+		return s.fields
+	}
+	all, begin := string(s.raw), 0
+	for _, end := range s.ends {
+		s.fields = append(s.fields, all[begin:end])
+		begin = end
+	}
+	return s.fields
+}
