@@ -1,0 +1,90 @@
+// Package config holds the settings of the program: one struct that flags,
+// environment and file meet in, and nowhere else.
+//
+// The order is flag > environment > file (--config, YAML) > default. Put
+// [Settings] or [Client] into a kong command, a [File] into the grammar's root,
+// and pass [Options] to kong.
+package config
+
+import (
+	"time"
+)
+
+// Settings are the settings of the server. Kong fills them; Validate checks
+// them.
+type Settings struct {
+	Addr      string `name:"addr" env:"LIWANAG_ADDR" default:"127.0.0.1:8484" placeholder:"HOST:PORT" help:"Address of the API, its docs and the webhooks."`
+	AdminAddr string `name:"admin-addr" env:"LIWANAG_ADMIN_ADDR" default:"127.0.0.1:8485" placeholder:"HOST:PORT" help:"Address of metrics and pprof; off turns it off."`
+	PublicURL string `name:"public-url" env:"LIWANAG_PUBLIC_URL" placeholder:"URL" help:"Where FullEnrich reaches this server. Default: from the address."`
+	Server    string `name:"server" env:"LIWANAG_SERVER" default:"http://127.0.0.1:8484" placeholder:"URL" help:"The server that the other commands talk to."`
+
+	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"sqlite:liwanag.db" placeholder:"URL" help:"The database: sqlite:PATH."`
+	Engine      string `name:"engine" env:"LIWANAG_ENGINE" default:"embedded" help:"What runs the workflows: embedded."`
+
+	APIKey     Secret     `name:"api-key" env:"LIWANAG_API_KEY" placeholder:"KEY" help:"Key of the API. Without one the server listens on loopback only. Not as a flag."`
+	APIKeyFile SecretFile `name:"api-key-file" env:"LIWANAG_API_KEY_FILE" placeholder:"FILE" help:"File with the key of the API."`
+
+	FullEnrichAPIKey             Secret     `name:"fullenrich-api-key" env:"FULLENRICH_API_KEY" placeholder:"KEY" help:"FullEnrich's key: makes calls and verifies webhooks. Not as a flag."`
+	FullEnrichAPIKeyFile         SecretFile `name:"fullenrich-api-key-file" env:"FULLENRICH_API_KEY_FILE" placeholder:"FILE" help:"File with FullEnrich's key."`
+	FullEnrichPreviousAPIKey     Secret     `name:"fullenrich-previous-api-key" env:"FULLENRICH_PREVIOUS_API_KEY" placeholder:"KEY" help:"The key before, which still verifies webhooks while keys rotate. Not as a flag."`
+	FullEnrichPreviousAPIKeyFile SecretFile `name:"fullenrich-previous-api-key-file" env:"FULLENRICH_PREVIOUS_API_KEY_FILE" placeholder:"FILE" help:"File with the key before."`
+	FullEnrichBaseURL            string     `name:"fullenrich-base-url" env:"FULLENRICH_BASE_URL" default:"https://app.fullenrich.com/api/v2" placeholder:"URL" help:"FullEnrich's API."`
+
+	BatchSize      int             `name:"batch-size" env:"LIWANAG_BATCH_SIZE" default:"100" help:"Jobs a batch takes, 1 to 100."`
+	BatchWindow    time.Duration   `name:"batch-window" env:"LIWANAG_BATCH_WINDOW" default:"2s" help:"How long a batch stays open."`
+	WebhookTimeout time.Duration   `name:"webhook-timeout" env:"LIWANAG_WEBHOOK_TIMEOUT" default:"24h" help:"Longest wait for a result."`
+	FetchSchedule  []time.Duration `name:"fetch-schedule" env:"LIWANAG_FETCH_SCHEDULE" placeholder:"10m,20m,40m,1h" help:"When results are fetched if no webhook comes: offsets from the start of the wait, the last repeats. Default: 10m,20m,40m,1h, and 2m first when FullEnrich cannot reach this server."`
+
+	CallsPerMinute int           `name:"calls-per-minute" env:"LIWANAG_CALLS_PER_MINUTE" default:"55" help:"Calls of FullEnrich in a calendar minute, over all nodes."`
+	MaxInFlight    int           `name:"max-in-flight" env:"LIWANAG_MAX_IN_FLIGHT" default:"2000" help:"Contacts in flight at FullEnrich."`
+	PaidRetry      string        `name:"paid-retry" env:"LIWANAG_PAID_RETRY" default:"standard" help:"What an unclear 5xx answer to a paid call means: standard sends again, strict waits."`
+	OnAmbiguous    string        `name:"on-ambiguous" env:"LIWANAG_ON_AMBIGUOUS" default:"resubmit" help:"When nobody knows whether a paid call was accepted and the grace is over: resubmit or hold."`
+	AmbiguityGrace time.Duration `name:"ambiguity-grace" env:"LIWANAG_AMBIGUITY_GRACE" default:"1h" help:"How long a paid call may be in doubt."`
+	ReuseResults   time.Duration `name:"reuse-results" env:"LIWANAG_REUSE_RESULTS" default:"2160h" help:"A result this young is used again instead of paid for."`
+	CreditBudget   int64         `name:"credit-budget" env:"LIWANAG_CREDIT_BUDGET" placeholder:"N" help:"Credits a UTC day; jobs above it wait. Default: no limit."`
+
+	Enrich              string `name:"enrich" env:"LIWANAG_ENRICH" default:"personal" help:"Which addresses are looked up: personal, or all."`
+	PersonalDomainsFile string `name:"personal-domains-file" env:"LIWANAG_PERSONAL_DOMAINS_FILE" placeholder:"FILE" help:"Domains that count as personal, one a line, added to the built-in list."`
+	Schedule            string `name:"schedule" env:"LIWANAG_SCHEDULE" default:"*/5 * * * *" placeholder:"CRON" help:"When the scheduled batch sweeps pending jobs, in UTC."`
+
+	SubscriberWebhookSecret     Secret     `name:"subscriber-webhook-secret" env:"SUBSCRIBER_WEBHOOK_SECRET" placeholder:"SECRET" help:"Standard Webhooks secret of POST /webhooks/subscribers. Not as a flag."`
+	SubscriberWebhookSecretFile SecretFile `name:"subscriber-webhook-secret-file" env:"SUBSCRIBER_WEBHOOK_SECRET_FILE" placeholder:"FILE" help:"File with the secret of POST /webhooks/subscribers."`
+
+	Concurrency int           `name:"concurrency" env:"LIWANAG_CONCURRENCY" default:"256" help:"Steps at once."`
+	Lease       time.Duration `name:"lease" env:"LIWANAG_LEASE" default:"15s" help:"Lease of a node, where several share a database."`
+	StopTimeout time.Duration `name:"stop-timeout" env:"LIWANAG_STOP_TIMEOUT" default:"35s" help:"Longest graceful stop."`
+	Retention   time.Duration `name:"retention" env:"LIWANAG_RETENTION" default:"720h" help:"How long ended runs and raw webhooks are kept."`
+
+	LogLevel  string `name:"log-level" env:"LIWANAG_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	LogFormat string `name:"log-format" env:"LIWANAG_LOG_FORMAT" default:"auto" help:"text, json, or auto: text on a terminal, else json."`
+}
+
+// Client is what commands need that talk to a running server.
+type Client struct {
+	Server     string     `name:"server" env:"LIWANAG_SERVER" default:"http://127.0.0.1:8484" placeholder:"URL" help:"The server to talk to."`
+	APIKey     Secret     `name:"api-key" env:"LIWANAG_API_KEY" placeholder:"KEY" help:"Key of the API. Not as a flag."`
+	APIKeyFile SecretFile `name:"api-key-file" env:"LIWANAG_API_KEY_FILE" placeholder:"FILE" help:"File with the key of the API."`
+}
+
+// Values of the settings that name a choice.
+const (
+	EngineEmbedded = "embedded"
+	EnrichPersonal = "personal"
+	EnrichAll      = "all"
+	AddrOff        = "off"
+)
+
+// EnrichCorporate says whether corporate addresses are looked up too.
+func (s *Settings) EnrichCorporate() bool { return s.Enrich == EnrichAll }
+
+// PublicBase is where FullEnrich reaches this server: the public URL, or else
+// one made from the address that the server listens on.
+func (s *Settings) PublicBase(listening string) string {
+	if s.PublicURL != "" {
+		return s.PublicURL
+	}
+	return "http://" + dialable(listening)
+}
+
+// SQLitePath is the path of the SQLite database.
+func (s *Settings) SQLitePath() string { return s.DatabaseURL[len(sqliteScheme):] }

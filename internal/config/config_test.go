@@ -1,0 +1,302 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+)
+
+type serveCommand struct{ Settings }
+
+type grammar struct {
+	Config File             `name:"config" env:"LIWANAG_CONFIG"`
+	Serve  serveCommand     `cmd:""`
+	List   struct{ Client } `cmd:""`
+}
+
+func parseArgs(t *testing.T, args ...string) (grammar, error) {
+	t.Helper()
+	var g grammar
+	parser, err := kong.New(&g, append(Options(), kong.Exit(func(int) { t.Fatal("kong exits") }))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse(args)
+	return g, err
+}
+
+func write(t *testing.T, mode os.FileMode, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaultsAreValidAndAsPromised(t *testing.T) {
+	g, err := parseArgs(t, "serve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Settings{
+		Addr: "127.0.0.1:8484", AdminAddr: "127.0.0.1:8485", Server: "http://127.0.0.1:8484",
+		DatabaseURL: "sqlite:liwanag.db", Engine: "embedded", FullEnrichBaseURL: "https://app.fullenrich.com/api/v2",
+		BatchSize: 100, BatchWindow: 2 * time.Second, WebhookTimeout: 24 * time.Hour,
+		CallsPerMinute: 55, MaxInFlight: 2000, PaidRetry: "standard", OnAmbiguous: "resubmit", AmbiguityGrace: time.Hour,
+		ReuseResults: 2160 * time.Hour, Enrich: "personal", Schedule: "*/5 * * * *", Concurrency: 256,
+		Lease: 15 * time.Second, StopTimeout: 35 * time.Second, Retention: 720 * time.Hour, LogLevel: "info", LogFormat: "auto",
+	}
+	if diff := cmp.Diff(want, g.Serve.Settings, cmp.Comparer(func(a, b Secret) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+	if got := g.Serve.SQLitePath(); got != "liwanag.db" {
+		t.Errorf("path %q", got)
+	}
+}
+
+func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
+	file := write(t, 0o600, "batch-size: 10\nmax-in-flight: 1000\nconcurrency: 7\nfetch-schedule: [5m, 10m]\nadmin-addr: off\n")
+	t.Setenv("LIWANAG_CONFIG", file)
+	t.Setenv("LIWANAG_BATCH_SIZE", "20")
+	t.Setenv("LIWANAG_MAX_IN_FLIGHT", "1500")
+	g, err := parseArgs(t, "serve", "--batch-size", "30")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := g.Serve.Settings
+	if s.BatchSize != 30 || s.MaxInFlight != 1500 || s.Concurrency != 7 || s.CallsPerMinute != 55 {
+		t.Errorf("batch size %d, max in flight %d, concurrency %d, calls %d", s.BatchSize, s.MaxInFlight, s.Concurrency, s.CallsPerMinute)
+	}
+	if diff := cmp.Diff([]time.Duration{5 * time.Minute, 10 * time.Minute}, s.FetchSchedule); diff != "" {
+		t.Error(diff)
+	}
+	if s.AdminAddr != AddrOff {
+		t.Errorf("admin %q", s.AdminAddr)
+	}
+}
+
+func TestFileServesEveryCommand(t *testing.T) {
+	file := write(t, 0o600, "batch-size: 10\nserver: http://10.0.0.1:1\napi-key: k-1\n")
+	g, err := parseArgs(t, "list", "--config", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.List.Server != "http://10.0.0.1:1" || g.List.APIKey.Reveal() != "k-1" {
+		t.Errorf("server %q, key %q", g.List.Server, g.List.APIKey.Reveal())
+	}
+}
+
+func TestFileFaultsNameTheKey(t *testing.T) {
+	for name, tc := range map[string]struct {
+		text string
+		mode os.FileMode
+		want []string
+	}{
+		"unknown":           {"batch-sise: 1\n", 0o600, []string{`unknown setting "batch-sise"`, "line 1", "Try:"}},
+		"variable's name":   {"LIWANAG_BATCH_SIZE: 1\n", 0o600, []string{"LIWANAG_BATCH_SIZE", "Try: batch-size"}},
+		"all of them":       {"a: 1\nb: 2\n", 0o600, []string{`"a"`, `"b"`}},
+		"nested":            {"addr: {a: b}\n", 0o600, []string{"addr needs one value"}},
+		"not a mapping":     {"- a\n", 0o600, []string{"not a YAML mapping"}},
+		"twice":             {"addr: a\naddr: b\n", 0o600, []string{"not a YAML mapping"}},
+		"secret, readable":  {"api-key: k\n", 0o644, []string{"everybody on this machine may read", "chmod 600"}},
+		"bad value":         {"batch-size: many\n", 0o600, []string{"batch-size"}},
+		"duration unitless": {"batch-window: 5\n", 0o600, []string{"batch-window"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseArgs(t, "serve", "--config", write(t, tc.mode, tc.text))
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+		})
+	}
+	if _, err := parseArgs(t, "serve", "--config", write(t, 0o644, "batch-size: 5\n")); err != nil {
+		t.Errorf("a readable file without secrets: %v", err)
+	}
+	if _, err := parseArgs(t, "serve", "--config", "/does/not/exist"); err == nil {
+		t.Error("a missing file is accepted")
+	}
+}
+
+func TestSecretsComeFromFilesButNeverFromArguments(t *testing.T) {
+	const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" // of a form that suits them all
+	for _, name := range []string{"api-key", "fullenrich-api-key", "fullenrich-previous-api-key", "subscriber-webhook-secret"} {
+		t.Run(name, func(t *testing.T) {
+			g, err := parseArgs(t, "serve", "--"+name+"-file", write(t, 0o600, secret+"\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := 0
+			for _, s := range []Secret{g.Serve.APIKey, g.Serve.FullEnrichAPIKey, g.Serve.FullEnrichPreviousAPIKey, g.Serve.SubscriberWebhookSecret} {
+				if s.Reveal() == secret {
+					found++
+				}
+			}
+			if found != 1 {
+				t.Errorf("%d secrets were read", found)
+			}
+			_, err = parseArgs(t, "serve", "--"+name, secret)
+			if err == nil || !strings.Contains(err.Error(), "Try: ") || strings.Contains(err.Error(), secret) {
+				t.Errorf("as an argument: %v", err)
+			}
+			for why, path := range map[string]string{"readable": write(t, 0o604, secret), "empty": write(t, 0o600, "\n"),
+				"lines": write(t, 0o600, "a\nb\n"), "missing": "/does/not/exist"} {
+				if _, err := parseArgs(t, "serve", "--"+name+"-file", path); err == nil || !strings.Contains(err.Error(), name+"-file") {
+					t.Errorf("%s: %v", why, err)
+				}
+			}
+		})
+	}
+	t.Setenv("LIWANAG_API_KEY", "one")
+	if _, err := parseArgs(t, "serve", "--api-key-file", write(t, 0o600, "two")); err == nil || !strings.Contains(err.Error(), "both set") {
+		t.Errorf("two keys: %v", err)
+	}
+	if _, err := parseArgs(t, "list", "--api-key-file", write(t, 0o600, "two")); err == nil {
+		t.Error("two keys of a client are accepted")
+	}
+}
+
+func TestSecretNeverPrints(t *testing.T) {
+	s := struct{ Key Secret }{NewSecret("s3cret")}
+	raw, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "key", s.Key, "all", s)
+	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%+v %#v %q %x %s", s, s, s.Key, s.Key, s.Key), string(raw), log.String(), fmt.Sprintf("%v", &s)} {
+		if strings.Contains(text, "s3cret") || strings.Contains(text, fmt.Sprintf("%x", "s3cret")) {
+			t.Errorf("leaks: %s", text)
+		}
+	}
+}
+
+func TestOtherMachinesNeedAKey(t *testing.T) {
+	for addr, loopback := range map[string]bool{
+		"127.0.0.1:8484": true, "localhost:1": true, "[::1]:8484": true, "127.9.9.9:0": true, "[::ffff:127.0.0.1]:1": true,
+		":8484": false, "0.0.0.0:8484": false, "[::]:8484": false, "192.168.1.2:8484": false, "example.com:80": false, "localhost.example.com:80": false,
+	} {
+		_, err := parseArgs(t, "serve", "--addr", addr)
+		if loopback != (err == nil) {
+			t.Errorf("%s without a key: %v", addr, err)
+		}
+		if err != nil && !(strings.Contains(err.Error(), "Try: LIWANAG_API_KEY")) {
+			t.Errorf("%s: no line that names the key: %v", addr, err)
+		}
+	}
+	t.Setenv("LIWANAG_API_KEY", "k")
+	if _, err := parseArgs(t, "serve", "--addr", ":8484"); err != nil {
+		t.Errorf("with a key: %v", err)
+	}
+}
+
+func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
+	valid, err := parseArgs(t, "serve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults := map[string]func(*Settings){
+		"addr":                  func(s *Settings) { s.Addr = "8484" },
+		"admin-addr":            func(s *Settings) { s.AdminAddr = "nowhere" },
+		"public-url":            func(s *Settings) { s.PublicURL = "ftp://x" },
+		"server":                func(s *Settings) { s.Server = "localhost" },
+		"unencrypted":           func(s *Settings) { s.FullEnrichBaseURL = "http://app.fullenrich.com" },
+		"PostgreSQL":            func(s *Settings) { s.DatabaseURL = "postgres://u:passw0rd@h/d" },
+		"temporal":              func(s *Settings) { s.Engine = "temporal" },
+		"batch-size":            func(s *Settings) { s.BatchSize = 101 },
+		"calls-per-minute":      func(s *Settings) { s.CallsPerMinute = 0 },
+		"max-in-flight":         func(s *Settings) { s.MaxInFlight = 0 },
+		"concurrency":           func(s *Settings) { s.Concurrency = 0 },
+		"credit-budget":         func(s *Settings) { s.CreditBudget = -1 },
+		"batch-window":          func(s *Settings) { s.BatchWindow = -1 },
+		"webhook-timeout":       func(s *Settings) { s.WebhookTimeout = 0 },
+		"ambiguity-grace":       func(s *Settings) { s.AmbiguityGrace = 0 },
+		"reuse-results":         func(s *Settings) { s.ReuseResults = -1 },
+		"lease":                 func(s *Settings) { s.Lease = 0 },
+		"stop-timeout":          func(s *Settings) { s.StopTimeout = -1 },
+		"retention":             func(s *Settings) { s.Retention = 0 },
+		"fetch-schedule":        func(s *Settings) { s.FetchSchedule = []time.Duration{2, 1, 1} },
+		"paid-retry":            func(s *Settings) { s.PaidRetry = "often" },
+		"on-ambiguous":          func(s *Settings) { s.OnAmbiguous = "ask" },
+		"enrich ":               func(s *Settings) { s.Enrich = "none" },
+		"log-level":             func(s *Settings) { s.LogLevel = "loud" },
+		"log-format":            func(s *Settings) { s.LogFormat = "xml" },
+		"schedule ":             func(s *Settings) { s.Schedule = "now" },
+		"api-key":               func(s *Settings) { s.APIKey = NewSecret("a b") },
+		"webhook-secret":        func(s *Settings) { s.SubscriberWebhookSecret = NewSecret("whsec_c2hvcnQ=") },
+		"personal-domains-file": func(s *Settings) { s.PersonalDomainsFile = "/" },
+	}
+	all := valid.Serve.Settings
+	for name, breaks := range faults {
+		s := valid.Serve.Settings
+		breaks(&s)
+		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "Try: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+		breaks(&all)
+	}
+	err = all.Validate()
+	for name := range faults {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("together: %s is missing", name)
+		}
+	}
+	if strings.Contains(err.Error(), "passw0rd") {
+		t.Error("a fault repeats a password")
+	}
+}
+
+func TestEverySettingHasItsVariable(t *testing.T) {
+	typ := reflect.TypeFor[Settings]()
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		if f.Tag.Get("env") == "" || f.Tag.Get("name") == "" || f.Tag.Get("help") == "" {
+			t.Errorf("%s: name, env or help is missing", f.Name)
+		}
+		if f.Type == reflect.TypeFor[Secret]() {
+			if twin, ok := typ.FieldByName(f.Name + "File"); !ok || twin.Tag.Get("env") != f.Tag.Get("env")+"_FILE" || twin.Tag.Get("name") != f.Tag.Get("name")+"-file" {
+				t.Errorf("%s has no twin", f.Name)
+			}
+		}
+	}
+}
+
+func TestPublicBaseAndWarnings(t *testing.T) {
+	g, err := parseArgs(t, "serve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := g.Serve.Settings
+	for listening, want := range map[string]string{"127.0.0.1:99": "http://127.0.0.1:99", "[::]:99": "http://127.0.0.1:99", "0.0.0.0:5": "http://127.0.0.1:5", ":7": "http://127.0.0.1:7"} {
+		if got := s.PublicBase(listening); got != want {
+			t.Errorf("%s: %s", listening, got)
+		}
+	}
+	if got := len(s.Warnings()); got != 2 {
+		t.Errorf("%d warnings: %q", got, s.Warnings())
+	}
+	s.PublicURL, s.APIKey, s.FullEnrichAPIKey = "https://l.example.com/", NewSecret("short"), NewSecret("k")
+	if err := s.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.PublicBase("127.0.0.1:1"); got != "https://l.example.com" {
+		t.Error(got)
+	}
+	if got := s.Warnings(); len(got) != 1 || !strings.Contains(got[0], "guessed") {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,240 @@
+package config
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	cron "github.com/netresearch/go-cron"
+)
+
+const sqliteScheme = "sqlite:"
+
+// faults gathers what is wrong, each with a line that says what to do.
+type faults []error
+
+func (f *faults) add(try, format string, args ...any) {
+	*f = append(*f, fmt.Errorf(format+"\n  Try: "+try, args...))
+}
+
+// Validate reads the secrets' files and returns all faults, joined; each but
+// those of the operating system has a line that begins with "Try:". Repeating
+// it changes nothing.
+func (s *Settings) Validate() error {
+	var f faults
+	for _, err := range []error{
+		s.APIKey.take("api-key", "LIWANAG_API_KEY", s.APIKeyFile),
+		s.FullEnrichAPIKey.take("fullenrich-api-key", "FULLENRICH_API_KEY", s.FullEnrichAPIKeyFile),
+		s.FullEnrichPreviousAPIKey.take("fullenrich-previous-api-key", "FULLENRICH_PREVIOUS_API_KEY", s.FullEnrichPreviousAPIKeyFile),
+		s.SubscriberWebhookSecret.take("subscriber-webhook-secret", "SUBSCRIBER_WEBHOOK_SECRET", s.SubscriberWebhookSecretFile),
+	} {
+		if err != nil {
+			f = append(f, err)
+		}
+	}
+	s.validateWebhookSecret(&f)
+	s.validateAddresses(&f)
+	s.validateStorage(&f)
+	s.validateNumbers(&f)
+	s.validateChoices(&f)
+	return errors.Join(f...)
+}
+
+// leastWebhookKey is how many bytes Standard Webhooks asks for.
+const leastWebhookKey = 24
+
+func (s *Settings) validateWebhookSecret(f *faults) {
+	if !s.SubscriberWebhookSecret.IsSet() {
+		return
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(strings.TrimSpace(s.SubscriberWebhookSecret.Reveal()), "whsec_"))
+	if err != nil || len(key) < leastWebhookKey {
+		f.add("SUBSCRIBER_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)",
+			"subscriber-webhook-secret is not whsec_ and the base64 of at least %d bytes", leastWebhookKey)
+	}
+}
+
+func (s *Settings) validateAddresses(f *faults) {
+	if _, port, err := net.SplitHostPort(s.Addr); err != nil || !isPort(port) {
+		f.add("127.0.0.1:8484", "addr %q is not HOST:PORT", s.Addr)
+	} else if !s.APIKey.IsSet() && s.APIKeyFile == "" && !LoopbackAddr(s.Addr) {
+		f.add("LIWANAG_API_KEY=$(openssl rand -hex 32), or LIWANAG_ADDR=127.0.0.1:8484",
+			"addr %s can be reached from other machines, and there is no API key: everybody could read the subscribers and spend credits", s.Addr)
+	}
+	if _, port, err := net.SplitHostPort(s.AdminAddr); s.AdminAddr != AddrOff && (err != nil || !isPort(port)) {
+		f.add("127.0.0.1:8485, or off", "admin-addr %q is not HOST:PORT", s.AdminAddr)
+	}
+	if strings.ContainsFunc(s.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		f.add("a key of letters and digits", "api-key holds a character that cannot be sent in a header")
+	}
+	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
+	if s.PublicURL != "" {
+		checkURL(f, "public-url", s.PublicURL, "https://liwanag.example.com")
+	}
+	checkURL(f, "server", s.Server, "http://127.0.0.1:8484")
+	checkURL(f, "fullenrich-base-url", s.FullEnrichBaseURL, "https://app.fullenrich.com/api/v2")
+	if u, err := url.Parse(s.FullEnrichBaseURL); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
+		f.add("an address that begins with https://", "fullenrich-base-url would send the key over the network unencrypted")
+	}
+}
+
+// validateStorage never repeats a database URL: it may hold a password.
+func (s *Settings) validateStorage(f *faults) {
+	scheme, rest, _ := strings.Cut(s.DatabaseURL, ":")
+	switch {
+	case scheme == "postgres" || scheme == "postgresql":
+		f.add("DATABASE_URL=sqlite:liwanag.db", "database-url: PostgreSQL is not supported yet, only SQLite")
+	case scheme != "sqlite" || rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?\x00"):
+		f.add("DATABASE_URL=sqlite:liwanag.db", "database-url is not sqlite:PATH")
+	}
+	switch s.Engine {
+	case EngineEmbedded:
+	case "temporal":
+		f.add("LIWANAG_ENGINE=embedded", "engine temporal is not supported yet, only embedded")
+	default:
+		f.add("LIWANAG_ENGINE=embedded", "engine %q is not known", s.Engine)
+	}
+	if s.PersonalDomainsFile != "" {
+		if info, err := os.Stat(s.PersonalDomainsFile); err != nil {
+			*f = append(*f, fmt.Errorf("personal-domains-file: %w", err))
+		} else if info.IsDir() {
+			f.add("a file with one domain a line", "personal-domains-file %s is a directory", s.PersonalDomainsFile)
+		}
+	}
+}
+
+func (s *Settings) validateNumbers(f *faults) {
+	if s.BatchSize < 1 || s.BatchSize > 100 {
+		f.add("a number from 1 to 100: FullEnrich takes no more at once", "batch-size %d is out of range", s.BatchSize)
+	}
+	if s.CallsPerMinute < 1 {
+		f.add("55", "calls-per-minute %d would send nothing", s.CallsPerMinute)
+	}
+	if s.MaxInFlight < s.BatchSize {
+		f.add("2000", "max-in-flight %d is below batch-size %d: nothing would ever be sent", s.MaxInFlight, s.BatchSize)
+	}
+	if s.Concurrency < 1 {
+		f.add("256", "concurrency %d would run nothing", s.Concurrency)
+	}
+	if s.CreditBudget < 0 {
+		f.add("leave it out for no limit", "credit-budget %d is negative", s.CreditBudget)
+	}
+	for _, d := range []struct {
+		name, try string
+		value     time.Duration
+		least     time.Duration
+	}{
+		{"batch-window", "2s", s.BatchWindow, 0},
+		{"webhook-timeout", "24h", s.WebhookTimeout, time.Second},
+		{"ambiguity-grace", "1h", s.AmbiguityGrace, time.Second},
+		{"reuse-results", "2160h", s.ReuseResults, 0},
+		{"lease", "15s", s.Lease, time.Second},
+		{"stop-timeout", "35s", s.StopTimeout, 0},
+		{"retention", "720h", s.Retention, time.Hour},
+	} {
+		if d.value < d.least {
+			f.add(d.try, "%s %s is below %s", d.name, d.value, d.least)
+		}
+	}
+	for i, at := range s.FetchSchedule {
+		last := i == len(s.FetchSchedule)-1
+		if at <= 0 || i > 0 && !last && at <= s.FetchSchedule[i-1] {
+			f.add("10m,20m,40m,1h", "fetch-schedule: entry %d, %s, must be above 0 and above the one before; the last is an interval", i+1, at)
+		}
+	}
+}
+
+func (s *Settings) validateChoices(f *faults) {
+	for _, c := range []struct {
+		name, value string
+		choices     []string
+	}{
+		{"paid-retry", s.PaidRetry, []string{"standard", "strict"}},
+		{"on-ambiguous", s.OnAmbiguous, []string{"resubmit", "hold"}},
+		{"enrich", s.Enrich, []string{EnrichPersonal, EnrichAll}},
+		{"log-level", s.LogLevel, []string{"debug", "info", "warn", "error"}},
+		{"log-format", s.LogFormat, []string{"auto", "text", "json"}},
+	} {
+		if !slices.Contains(c.choices, c.value) {
+			f.add(strings.Join(c.choices, " or "), "%s %q is not known", c.name, c.value)
+		}
+	}
+	if _, err := cron.ParseStandard(s.Schedule); err != nil {
+		f.add("*/5 * * * *", "schedule %q is not a cron expression of five fields", s.Schedule)
+	}
+}
+
+// Warnings are settings that work, but hardly as meant.
+func (s *Settings) Warnings() []string {
+	var out []string
+	if base, err := url.Parse(s.FullEnrichBaseURL); err == nil && !loopbackHost(base.Hostname()) {
+		if public, err := url.Parse(s.PublicBase(s.Addr)); err == nil && loopbackHost(public.Hostname()) {
+			out = append(out, "FullEnrich cannot reach "+public.String()+": results come by fetch alone, the first after 2 minutes. Try: set LIWANAG_PUBLIC_URL")
+		}
+	}
+	if key := s.APIKey.Reveal(); key != "" && len(key) < 16 {
+		out = append(out, "the API key is shorter than 16 characters and could be guessed. Try: LIWANAG_API_KEY=$(openssl rand -hex 32)")
+	}
+	if !s.FullEnrichAPIKey.IsSet() {
+		out = append(out, "there is no FullEnrich key: jobs wait for one. Try: set FULLENRICH_API_KEY")
+	}
+	return out
+}
+
+// Validate reads the key's file and returns all faults, joined.
+func (c *Client) Validate() error {
+	var f faults
+	if err := c.APIKey.take("api-key", "LIWANAG_API_KEY", c.APIKeyFile); err != nil {
+		f = append(f, err)
+	}
+	checkURL(&f, "server", c.Server, "http://127.0.0.1:8484")
+	return errors.Join(f...)
+}
+
+// checkURL never repeats a URL with a user part: it may hold a password.
+func checkURL(f *faults, name, raw, try string) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		f.add(try, "%s is not an http or https address", name)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		f.add(try, "%s must have no user, query or fragment", name)
+	}
+}
+
+func isPort(port string) bool {
+	n, err := strconv.Atoi(port)
+	return err == nil && n >= 0 && n <= 65535
+}
+
+// LoopbackAddr says whether a listening address, HOST:PORT, can be reached from
+// this machine only. An address without a host is every address.
+func LoopbackAddr(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && loopbackHost(host)
+}
+
+func loopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// dialable turns "every address" into this machine's.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip, bad := netip.ParseAddr(host); err == nil && (host == "" || bad == nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
+}

@@ -1,0 +1,117 @@
+// Package httpapi is the HTTP interface: the JSON API under /api/v1, the
+// webhooks' receivers, health, and the API's description. One file a resource:
+// routes, types, handlers.
+//
+// Authentication comes before routing, every error of every route is
+// application/problem+json with a stable code, and what is sent is never
+// repeated in an answer or a log.
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Enrichment is what the API asks of enrichment; *enrichment.Service is the
+// real one.
+type Enrichment interface {
+	Receive(ctx context.Context, token string, contact bool, signature string, raw []byte) error
+	RunScheduledBatch(ctx context.Context, always bool) ([]liwanag.ID, error)
+	Enrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) ([]enrichment.EnrichOutcome, error)
+	CancelRun(ctx context.Context, runID, reason string) error
+	RetryRun(ctx context.Context, runID, from string) error
+	Emit(ctx context.Context, runID liwanag.ID, eventID string, results json.RawMessage) (workflow.Receipt, error)
+	Tracker(ctx context.Context, enrichmentID string) (enrichment.Tracked, error)
+	Adopt(ctx context.Context, id liwanag.ID, enrichmentID string) error
+	Resubmit(ctx context.Context, id liwanag.ID, reason string) error
+	Fail(ctx context.Context, id liwanag.ID, reason string) error
+	Pause(ctx context.Context, note string) error
+	Resume(ctx context.Context) error
+}
+
+// SignUps takes sign-ups in; *intake.SignUps is the real one.
+type SignUps interface {
+	Add(ctx context.Context, items []intake.Item) ([]intake.Result, error)
+	Receive(ctx context.Context, endpoint string, proof intake.Proof, items []intake.Item) ([]intake.Result, error)
+}
+
+// Config is what a Server stands on. Store, Runner, Workflows, Enrichment,
+// SignUps and Uploads are needed; the rest may be zero.
+type Config struct {
+	Store      liwanag.Store
+	Runner     workflow.Runner
+	Workflows  []workflow.Definition
+	Enrichment Enrichment
+	SignUps    SignUps
+	Uploads    *intake.Uploads
+
+	// APIKey opens everything under /api. Without one only requests whose Host is
+	// a loopback name are served: bind to loopback only.
+	APIKey fullenrich.Secret
+	// SubscriberSecrets verify POST /webhooks/subscribers, in the form
+	// whsec_<base64>; several while they are rotated. None: 503 secret_missing.
+	SubscriberSecrets []fullenrich.Secret
+
+	CreditBudget int64 // as enrichment has it, to be shown; 0: no limit
+	// Ready says whether the process can serve. Default: the store answers.
+	Ready func(ctx context.Context) error
+	// DiskFull finds a full disk in errors of the runner's store, which have no
+	// class of their own. Default: none is found.
+	DiskFull func(error) bool
+	Version  string // of the program, shown in the API's description; default "dev"
+
+	MaxConnections int // open at once; default 8,192
+	MaxRequests    int // of the API served at once, and as many of webhooks apart from them; default 256
+
+	Now func() time.Time // wall clock; default time.Now
+	Log *slog.Logger     // default: discards
+}
+
+// Validate returns all faults, joined.
+func (c Config) Validate() error {
+	var faults []error
+	for _, part := range []struct {
+		name    string
+		missing bool
+	}{{"Store", c.Store == nil}, {"Runner", c.Runner == nil}, {"Workflows", len(c.Workflows) == 0},
+		{"Enrichment", c.Enrichment == nil}, {"SignUps", c.SignUps == nil}, {"Uploads", c.Uploads == nil}} {
+		if part.missing {
+			faults = append(faults, errors.New(part.name+" is missing"))
+		}
+	}
+	if c.MaxConnections < 0 || c.MaxRequests < 0 {
+		faults = append(faults, fmt.Errorf("MaxConnections %d and MaxRequests %d must not be negative", c.MaxConnections, c.MaxRequests))
+	}
+	return errors.Join(faults...)
+}
+
+func (c Config) withDefaults() Config {
+	c.Version = cmp.Or(c.Version, "dev")
+	c.MaxConnections = cmp.Or(c.MaxConnections, 8192)
+	c.MaxRequests = cmp.Or(c.MaxRequests, 256)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Ready == nil {
+		store := c.Store
+		c.Ready = func(ctx context.Context) error {
+			_, err := store.Batches().Unstarted(ctx, 1)
+			return err
+		}
+	}
+	return c
+}

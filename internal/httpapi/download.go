@@ -1,0 +1,65 @@
+package httpapi
+
+import (
+	"bufio"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// download streams a CSV file. Whatever fails before the first bytes are on
+// their way is a problem as usual; later the connection is cut off, so that half
+// a file does not look whole.
+func (s *Server) download(w http.ResponseWriter, r *http.Request, name string, write func(*streamer) error) error {
+	begun := &firstWrite{ResponseWriter: w, name: name}
+	buffer := bufio.NewWriterSize(begun, 64<<10)
+	stream := &streamer{w: buffer, control: http.NewResponseController(w)}
+	err := write(stream)
+	if err == nil {
+		err = buffer.Flush()
+	}
+	switch {
+	case err == nil:
+		begun.begin() // an empty file
+		return nil
+	case !begun.done:
+		return err
+	}
+	s.note(r.Context(), problemOf(err))
+	panic(http.ErrAbortHandler)
+}
+
+// firstWrite sets the headers of a file when its first bytes are written.
+type firstWrite struct {
+	http.ResponseWriter
+	name string
+	done bool
+}
+
+func (w *firstWrite) begin() {
+	if w.done {
+		return
+	}
+	w.done = true
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+w.name+`"`)
+}
+
+func (w *firstWrite) Write(p []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(p)
+}
+
+// queryOf describes the query parameters that a struct's tags name, for routes
+// that huma does not decode.
+func queryOf[T any](s *Server) []*huma.Param {
+	var params []*huma.Param
+	t := reflect.TypeFor[T]()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		params = append(params, &huma.Param{Name: f.Tag.Get("query"), In: "query", Description: f.Tag.Get("doc"),
+			Schema: huma.SchemaFromField(s.api.OpenAPI().Components.Schemas, f, "")})
+	}
+	return params
+}

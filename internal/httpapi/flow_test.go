@@ -1,0 +1,447 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// client is the one that the command line uses, without a socket between.
+func (w *world) client() *apiclient.Client {
+	w.t.Helper()
+	c, err := apiclient.New(apiclient.Config{Server: "http://localhost:8484", APIKey: apiKey,
+		HTTPClient: &http.Client{Transport: simulator.InMemory(w.server)}})
+	w.must(err)
+	return c
+}
+
+func wantCode(t testing.TB, err error, status int, code string) {
+	t.Helper()
+	var p *apiclient.Problem
+	if !errors.As(err, &p) || p.Status != status || p.Code != code || p.Detail == "" || p.RequestID == "" {
+		t.Errorf("error %v, want %d %s", err, status, code)
+	}
+}
+
+func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stop := w.run()
+		defer stop()
+		ctx, c := t.Context(), w.client()
+		added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: "Ada@Gmail.com ", Source: "blog", Tags: []string{"x"}})
+		w.must(err)
+		if added.Status != "created" || added.RunID == "" {
+			t.Errorf("%+v", added)
+		}
+		run, err := c.Run(ctx, added.RunID)
+		w.must(err)
+		if run.Ended() || run.Workflow != "subscriber-enrichment" {
+			t.Errorf("%+v", run)
+		}
+		var seen []string
+		for r, err := range c.WatchRun(ctx, added.RunID, time.Second) {
+			w.must(err)
+			seen, run = append(seen, r.Status), r
+		}
+		if run.Status != "completed" || len(seen) < 2 || slices.Index(seen, "completed") != len(seen)-1 {
+			t.Errorf("statuses seen: %v", seen)
+		}
+		if len(run.Steps) < 4 || run.Steps[0].Name != "batch-pending-jobs" || len(run.Events) != 1 || run.Events[0].ConsumedBy != "wait-for-webhook" {
+			t.Errorf("run %+v", run)
+		}
+		history, err := c.History(ctx, added.RunID)
+		w.must(err)
+		if history[0].Type != "run.started" || history[len(history)-1].Type != "run.completed" || history[0].Seq != 1 {
+			t.Errorf("history %+v", history)
+		}
+		person, err := c.Subscriber(ctx, added.SubscriberID)
+		w.must(err)
+		if person.EnrichmentStatus != "enriched" || person.FullName == "" || person.CompanyName == "" || len(person.Profile) == 0 || person.EnrichedAt.IsZero() ||
+			person.Email != "Ada@gmail.com" || person.Source != "blog" || string(person.Metadata) != `{"tags":["x"]}` {
+			t.Errorf("%+v", person)
+		}
+		if len(person.Jobs) != 1 || person.Jobs[0].Status != "enriched" || person.Jobs[0].RunID != added.RunID || person.Jobs[0].Credits != 1 {
+			t.Errorf("jobs %+v", person.Jobs)
+		}
+		listings(t, w, c, added, person.Jobs[0].EnrichmentID)
+		acts(t, w, c, added)
+	})
+}
+
+// listings checks what finds the run and its paid call.
+func listings(t *testing.T, w *world, c *apiclient.Client, added apiclient.SignedUp, enrichmentID string) {
+	ctx := t.Context()
+	for _, q := range []string{added.RunID, enrichmentID, "ada@GMAIL.com"} {
+		runs, err := c.Runs(ctx, apiclient.RunFilter{Query: q, Status: "completed", Workflow: "subscriber-enrichment"}, apiclient.Page{})
+		w.must(err)
+		if len(runs.Items) != 1 || runs.Items[0].ID != added.RunID {
+			t.Errorf("runs about %s: %+v", q, runs)
+		}
+	}
+	for _, q := range []string{"nobody@gmail.com", "x", "@", liwanag.NewID(liwanag.RunKind).String()} {
+		if runs, err := c.Runs(ctx, apiclient.RunFilter{Query: q}, apiclient.Page{}); err != nil || len(runs.Items) != 0 {
+			t.Errorf("runs about %s: %+v %v", q, runs, err)
+		}
+	}
+	runs, err := c.Runs(ctx, apiclient.RunFilter{Since: time.Now().Add(time.Hour)}, apiclient.Page{})
+	if err != nil || len(runs.Items) != 0 {
+		t.Errorf("runs of the future: %+v %v", runs, err)
+	}
+	subs, err := c.Submissions(ctx, apiclient.SubmissionFilter{RunID: added.RunID, State: "settled"}, apiclient.Page{})
+	w.must(err)
+	if len(subs.Items) != 1 || subs.Items[0].EnrichmentID != enrichmentID || subs.Items[0].Jobs != 1 || subs.Items[0].Credits != 1 {
+		t.Fatalf("submissions %+v", subs)
+	}
+	one, err := c.Submission(ctx, subs.Items[0].ID)
+	if diff := cmp.Diff(subs.Items[0], one); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	tracked, err := c.Enrichment(ctx, enrichmentID)
+	w.must(err)
+	if want := (apiclient.Tracked{RunID: added.RunID, SubmissionID: one.ID, State: "settled"}); tracked != want {
+		t.Errorf("tracked %+v", tracked)
+	}
+	credits, err := c.Credits(ctx)
+	w.must(err)
+	if credits.Spent != 1 || credits.Reserved != 0 || credits.Budget != nil || credits.Paused {
+		t.Errorf("credits %+v", credits)
+	}
+	workflows, err := c.Workflows(ctx)
+	w.must(err)
+	one2, err := c.Workflow(ctx, "subscriber-enrichment", 1)
+	if diff := cmp.Diff(workflows, []apiclient.Workflow{one2}); err != nil || diff != "" || len(one2.Steps) < 6 || one2.OnError == nil {
+		t.Error(err, diff, one2)
+	}
+}
+
+// acts checks what operators do.
+func acts(t *testing.T, w *world, c *apiclient.Client, added apiclient.SignedUp) {
+	ctx := t.Context()
+	_, err := c.CancelRun(ctx, added.RunID, "x", false)
+	wantCode(t, err, 409, "run_ended")
+	_, err = c.CancelRun(ctx, added.RunID, "x", true)
+	wantCode(t, err, 409, "run_ended")
+	_, err = c.RetryRun(ctx, added.RunID, "")
+	wantCode(t, err, 409, "run_ended")
+	receipt, err := c.SendEvent(ctx, added.RunID, apiclient.Event{ID: "e1", Type: "enrichment-complete", Data: json.RawMessage(`{}`)})
+	if want := (apiclient.EventReceipt{ID: "e1", Late: true}); err != nil || receipt != want {
+		t.Errorf("a late event: %+v %v", receipt, err)
+	}
+	again, err := c.Enrich(ctx, added.SubscriberID, false)
+	if err != nil || again.Result != "reused" || again.RunID != "" {
+		t.Errorf("a young result: %+v %v", again, err)
+	}
+	paused, err := c.PauseSpending(ctx, "audit")
+	if err != nil || !paused.Paused || paused.PausedReason != "paused" || paused.PausedNote != "audit" {
+		t.Errorf("%+v %v", paused, err)
+	}
+	paid, err := c.Enrich(ctx, added.SubscriberID, true)
+	if err != nil || paid.Result != "started" || paid.RunID == "" {
+		t.Fatalf("again: %+v %v", paid, err)
+	}
+	time.Sleep(5 * time.Second)
+	waiting, err := c.Run(ctx, paid.RunID)
+	if err != nil || waiting.WaitingFor == nil || waiting.WaitingFor.Kind != "snooze" || waiting.WaitingFor.Reason != "paused" {
+		t.Errorf("a paused run: %+v %v", waiting.WaitingFor, err)
+	}
+	person, err := c.Subscriber(ctx, added.SubscriberID)
+	if err != nil || person.Jobs[0].WaitingFor != "paused" || person.EnrichmentStatus != "pending" {
+		t.Errorf("a paused job: %+v %v", person.Jobs, err)
+	}
+	_, err = c.RetryRun(ctx, paid.RunID, "")
+	wantCode(t, err, 409, "run_running")
+	for _, e := range []apiclient.Event{{Type: "nothing"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"deliveryId":"x"}`)},
+		{Type: "enrichment-complete", Data: json.RawMessage(`null`)}, {ID: "a\x1bb", Type: "enrichment-complete"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"results":{}}`)}} {
+		_, err = c.SendEvent(ctx, paid.RunID, e)
+		wantCode(t, err, 422, "invalid_field")
+	}
+	results := func(size int) apiclient.Event { // they go beside the event, whose own data may be small only
+		return apiclient.Event{Type: "enrichment-complete", Data: json.RawMessage(`{"results":[{"x":"` + strings.Repeat("x", size) + `"}]}`)}
+	}
+	_, err = c.SendEvent(ctx, paid.RunID, results(workflow.MaxPayload))
+	wantCode(t, err, 409, "state")
+	_, err = c.SendEvent(ctx, paid.RunID, results(maxJSON))
+	wantCode(t, err, 413, "too_large")
+	for i, want := range []bool{false, true} {
+		receipt, err = c.SendEvent(ctx, paid.RunID, apiclient.Event{ID: "same", Type: "enrichment-complete"})
+		if err != nil || receipt.Duplicate != want || receipt.Late {
+			t.Errorf("event %d: %+v %v", i, receipt, err)
+		}
+	}
+	if _, err = c.CancelRun(ctx, paid.RunID, "no more", false); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * time.Second)
+	canceled, err := c.Run(ctx, paid.RunID)
+	if err != nil || canceled.Status != "canceled" || canceled.Failure == nil || canceled.Failure.Reason != "canceled" || canceled.Failure.Message != "no more" {
+		t.Errorf("%+v %v", canceled.Failure, err)
+	}
+	if resumed, err := c.ResumeSpending(ctx); err != nil || resumed.Paused || resumed.PausedReason != "" {
+		t.Errorf("%+v %v", resumed, err)
+	}
+	_, err = c.RetryRun(ctx, paid.RunID, "nothing")
+	wantCode(t, err, 422, "unknown_step")
+	if _, err := c.RetryRun(ctx, paid.RunID, ""); err != nil {
+		t.Errorf("retry: %v", err)
+	}
+	triggered, err := c.TriggerBatch(ctx)
+	if err != nil || triggered.RunID == "" || !slices.Equal(triggered.RunIDs, []string{triggered.RunID}) {
+		t.Errorf("%+v %v", triggered, err)
+	}
+}
+
+func TestManyAreEnrichedByStatusPageByPage(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := context.Background(), w.client()
+	var all []string
+	for i := range 3 {
+		added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: fmt.Sprintf("p%d@acme-corp.com", i)})
+		w.must(err)
+		if added.RunID != "" {
+			t.Fatalf("a corporate address is enriched: %+v", added)
+		}
+		all = append(all, added.SubscriberID)
+	}
+	done, err := c.EnrichMany(ctx, apiclient.EnrichMany{Status: "none"})
+	w.must(err)
+	var got []string
+	for _, e := range done.Items {
+		if e.Result != "started" || e.RunID == "" {
+			t.Errorf("%+v", e)
+		}
+		got = append(got, e.SubscriberID)
+	}
+	slices.Reverse(got)
+	if diff := cmp.Diff(all, got); diff != "" || done.NextCursor != "" {
+		t.Errorf("%s; next %q", diff, done.NextCursor)
+	}
+	unknown := liwanag.NewID(liwanag.SubscriberKind).String()
+	done, err = c.EnrichMany(ctx, apiclient.EnrichMany{IDs: []string{all[0], unknown, all[0]}})
+	w.must(err)
+	if len(done.Items) != 2 || done.Items[0].Result != "open" || done.Items[1].Result != "not_found" || done.Items[1].SubscriberID != unknown {
+		t.Errorf("%+v", done)
+	}
+	if done, err = c.EnrichMany(ctx, apiclient.EnrichMany{Status: "failed"}); err != nil || len(done.Items) != 0 {
+		t.Errorf("%+v %v", done, err)
+	}
+}
+
+func TestTwoCallsAtOnceMakeOneSubscriberAndOneJob(t *testing.T) {
+	w := newWorld(t)
+	c := w.client()
+	for round := range 10 {
+		email := fmt.Sprintf("ada%d@gmail.com", round)
+		var calls sync.WaitGroup
+		answers := make([]apiclient.SignedUp, 8)
+		for i := range answers {
+			calls.Go(func() {
+				var err error
+				if answers[i], err = c.AddSubscriber(context.Background(), apiclient.SignUp{Email: email}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+		created := 0
+		for _, a := range answers {
+			if a.SubscriberID != answers[0].SubscriberID || a.RunID != answers[0].RunID || a.RunID == "" {
+				t.Errorf("%+v differs from %+v", a, answers[0])
+			}
+			if a.Status == "created" {
+				created++
+			}
+		}
+		person, err := c.Subscriber(context.Background(), answers[0].SubscriberID)
+		if err != nil || created != 1 || len(person.Jobs) != 1 {
+			t.Errorf("%d created, jobs %+v, %v", created, person.Jobs, err)
+		}
+		if _, err := c.Run(context.Background(), answers[0].RunID); err != nil {
+			t.Errorf("the run that was answered: %v", err)
+		}
+	}
+}
+
+func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stop := w.run()
+		defer stop()
+		ctx, c := t.Context(), w.client()
+		file := "Work mail,Nick\nada@gmail.com,A\nnobody,B\nada@gmail.com,C\ngrace@acme-corp.com,D\n"
+		up, err := c.Upload(ctx, apiclient.UploadFile{Name: `C:\lists\people.csv`, Source: "fair", Mapping: map[string]string{"Work mail": "email", "Nick": "fullName"}}, strings.NewReader(file))
+		w.must(err)
+		want := apiclient.UploadCounts{Rows: 4, New: 1, Duplicate: 1, Corporate: 1, Invalid: 1}
+		if up.Status != "previewed" || up.Counts != want || up.EstimatedCredits != 1 || up.FileName != "people.csv" || up.Mapping["Nick"] != "fullName" {
+			t.Errorf("%+v", up)
+		}
+		if people, err := c.Subscribers(ctx, apiclient.SubscriberFilter{}, apiclient.Page{}); err != nil || len(people.Items) != 0 {
+			t.Errorf("before it was confirmed: %+v %v", people, err)
+		}
+		var faults bytes.Buffer
+		_, err = c.UploadErrors(ctx, up.ID, &faults)
+		w.must(err)
+		if rows, err := csv.NewReader(&faults).ReadAll(); err != nil || len(rows) != 2 || rows[1][0] != "2" || rows[1][2] != "invalid_email" || strings.Contains(rows[1][4], "nobody") {
+			t.Errorf("%v %v", rows, err)
+		}
+		if up, err = c.ConfirmUpload(ctx, up.ID); err != nil || up.Status == "previewed" {
+			t.Errorf("%+v %v", up, err)
+		}
+		for u, err := range c.WatchUpload(ctx, up.ID, time.Second) {
+			w.must(err)
+			up = u
+		}
+		if up.Status != "done" || up.Progress.Enriched != 1 || up.EndedAt.IsZero() {
+			t.Errorf("%+v", up)
+		}
+		_, err = c.ConfirmUpload(ctx, up.ID)
+		wantCode(t, err, 409, "state")
+		_, err = c.CancelUpload(ctx, up.ID)
+		wantCode(t, err, 409, "state")
+		uploads, err := c.Uploads(ctx, apiclient.Page{})
+		if err != nil || len(uploads.Items) != 1 || uploads.Items[0].ID != up.ID {
+			t.Errorf("%+v %v", uploads, err)
+		}
+		var export bytes.Buffer
+		n, err := c.Export(ctx, apiclient.SubscriberFilter{Source: "fair"}, &export)
+		if err != nil || int(n) != export.Len() || strings.Count(export.String(), "\n") < 2 || !strings.Contains(export.String(), "ada@gmail.com") {
+			t.Errorf("%d %v %s", n, err, &export)
+		}
+		export.Reset()
+		if _, err = c.Export(ctx, apiclient.SubscriberFilter{Status: "failed"}, &export); err != nil || strings.Count(export.String(), "\n") != 1 {
+			t.Errorf("nobody matches: %v %s", err, &export)
+		}
+		second, err := c.Upload(ctx, apiclient.UploadFile{Name: "x.csv", Confirm: true}, strings.NewReader("email\nlinus@gmail.com\n"))
+		if err != nil || second.Status != "importing" {
+			t.Errorf("%+v %v", second, err)
+		}
+		third, err := c.Upload(ctx, apiclient.UploadFile{Name: "y.csv"}, strings.NewReader("email\nken@gmail.com\n"))
+		w.must(err)
+		if third, err = c.CancelUpload(ctx, third.ID); err != nil || third.Status != "canceled" || !third.Ended() {
+			t.Errorf("%+v %v", third, err)
+		}
+		_, err = c.Upload(ctx, apiclient.UploadFile{Name: "z.csv"}, strings.NewReader("a,b\n1,2\n"))
+		wantCode(t, err, 422, "no_email_column")
+	})
+}
+
+func TestAnExportThatFailsIsNeverMistakenForAWholeOne(t *testing.T) {
+	w := newWorld(t)
+	fault := errors.New("the disk is gone")
+	for size, wholeProblem := range map[int]bool{1: true, 1 << 20: false} {
+		w.server.mux.HandleFunc(fmt.Sprintf("GET /api/v1/test%d", size), func(rw http.ResponseWriter, r *http.Request) {
+			if err := w.server.download(rw, r, "x.csv", func(to *streamer) error {
+				_, _ = to.Write(bytes.Repeat([]byte("x"), size))
+				return fault
+			}); err != nil {
+				w.server.write(rw, r, err)
+			}
+		})
+		func() {
+			defer func() {
+				if cut := recover() == http.ErrAbortHandler; cut == wholeProblem {
+					t.Errorf("%d bytes: cut off %v", size, cut)
+				}
+			}()
+			rec := w.call("GET", fmt.Sprintf("/api/v1/test%d", size), "")
+			w.wantProblem(rec, 500, "internal")
+		}()
+	}
+	rec := w.call("GET", "/api/v1/subscribers/export", "")
+	if rec.Header().Get("Content-Disposition") != `attachment; filename="subscribers.csv"` || rec.Header().Get("Content-Type") != "text/csv; charset=utf-8" {
+		t.Errorf("%v", rec.Header())
+	}
+}
+
+func TestListingsPage(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := context.Background(), w.client()
+	var want []string
+	for i := range 7 {
+		added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: fmt.Sprintf("p%d@acme-corp.com", i)})
+		w.must(err)
+		want = append(want, added.SubscriberID)
+	}
+	slices.Reverse(want)
+	var got []string
+	for s, err := range apiclient.All(ctx, func(ctx context.Context, p apiclient.Page) (apiclient.List[apiclient.Subscriber], error) {
+		p.Limit = 3
+		return c.Subscribers(ctx, apiclient.SubscriberFilter{EmailType: "corporate"}, p)
+	}) {
+		w.must(err)
+		got = append(got, s.ID)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestBothEndsAgree compares the JSON fields of the server's answers with those
+// that the client reads: a field that one end lacks is a fault.
+func TestBothEndsAgree(t *testing.T) {
+	for _, pair := range [][2]reflect.Type{
+		{reflect.TypeFor[signedUp](), reflect.TypeFor[apiclient.SignedUp]()},
+		{reflect.TypeFor[signUpFields](), reflect.TypeFor[apiclient.SignUp]()},
+		{reflect.TypeFor[subscriberDetail](), reflect.TypeFor[apiclient.Subscriber]()},
+		{reflect.TypeFor[job](), reflect.TypeFor[apiclient.Job]()},
+		{reflect.TypeFor[list[enriched]](), reflect.TypeFor[apiclient.List[apiclient.Enriched]]()},
+		{reflect.TypeFor[enriched](), reflect.TypeFor[apiclient.Enriched]()},
+		{reflect.TypeFor[enrichMany](), reflect.TypeFor[apiclient.EnrichMany]()},
+		{reflect.TypeFor[upload](), reflect.TypeFor[apiclient.Upload]()},
+		{reflect.TypeFor[uploadCounts](), reflect.TypeFor[apiclient.UploadCounts]()},
+		{reflect.TypeFor[uploadProgress](), reflect.TypeFor[apiclient.UploadProgress]()},
+		{reflect.TypeFor[runDetail](), reflect.TypeFor[apiclient.Run]()},
+		{reflect.TypeFor[waitingFor](), reflect.TypeFor[apiclient.WaitingFor]()},
+		{reflect.TypeFor[workflow.Failure](), reflect.TypeFor[apiclient.Failure]()},
+		{reflect.TypeFor[step](), reflect.TypeFor[apiclient.Step]()},
+		{reflect.TypeFor[workflow.Attempt](), reflect.TypeFor[apiclient.Attempt]()},
+		{reflect.TypeFor[runEvent](), reflect.TypeFor[apiclient.RunEvent]()},
+		{reflect.TypeFor[workflow.HistoryItem](), reflect.TypeFor[apiclient.HistoryItem]()},
+		{reflect.TypeFor[eventReceipt](), reflect.TypeFor[apiclient.EventReceipt]()},
+		{reflect.TypeFor[workflow.Description](), reflect.TypeFor[apiclient.Workflow]()},
+		{reflect.TypeFor[workflow.NodeDescription](), reflect.TypeFor[apiclient.WorkflowStep]()},
+		{reflect.TypeFor[workflow.RetryDescription](), reflect.TypeFor[apiclient.WorkflowRetry]()},
+		{reflect.TypeFor[submission](), reflect.TypeFor[apiclient.Submission]()},
+		{reflect.TypeFor[credits](), reflect.TypeFor[apiclient.Credits]()},
+		{reflect.TypeFor[triggered](), reflect.TypeFor[apiclient.Triggered]()},
+		{reflect.TypeFor[tracked](), reflect.TypeFor[apiclient.Tracked]()},
+		{reflect.TypeFor[problem](), reflect.TypeFor[apiclient.Problem]()},
+	} {
+		if diff := cmp.Diff(jsonFields(pair[0]), jsonFields(pair[1])); diff != "" {
+			t.Errorf("%s and %s differ:\n%s", pair[0], pair[1], diff)
+		}
+	}
+}
+
+func jsonFields(t reflect.Type) map[string]string {
+	fields := map[string]string{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && !f.Anonymous && name != "-" {
+			kind := f.Type.Kind().String()
+			if f.Type == reflect.TypeFor[json.RawMessage]() || f.Type.Kind() == reflect.Map {
+				kind = "json"
+			}
+			fields[name] = kind
+		}
+	}
+	return fields
+}

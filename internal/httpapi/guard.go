@@ -1,0 +1,236 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// scope is what a request carries along.
+type scope struct {
+	id   string
+	held int64 // bytes of its body in memory
+}
+
+type scopeKey struct{}
+
+func scopeOf(ctx context.Context) *scope {
+	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
+		return s
+	}
+	return &scope{}
+}
+
+func requestID(ctx context.Context) string { return scopeOf(ctx).id }
+
+// ServeHTTP serves one request: id, headers, log and recovery around what serve
+// answers.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began, carried := s.cfg.Now(), &scope{id: rand.Text()}
+	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
+	out := &response{ResponseWriter: w}
+	secureHeaders(out.Header(), carried.id)
+	route := "none"
+	defer func() { s.access(r, out, route, began) }()
+	defer func() {
+		s.bodies(r).leave(carried.held)
+		if fault := recover(); fault == http.ErrAbortHandler {
+			panic(fault)
+		} else if fault != nil {
+			s.recovered(out, r, fault)
+		}
+	}()
+	pattern, err := s.admit(out, r)
+	if pattern != "" {
+		route = pattern
+	}
+	if err == nil && !ingress(r) && !probes(r) {
+		if err = s.apiPool.enter(r.Context()); err == nil {
+			defer s.apiPool.leave()
+		}
+	}
+	if err != nil {
+		s.write(out, r, err)
+		return
+	}
+	s.mux.ServeHTTP(out, r)
+}
+
+// secureHeaders are on every answer; pages loosen the policy for their own style.
+func secureHeaders(h http.Header, id string) {
+	h.Set("X-Request-Id", id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// ingress are requests that bring a proof of their own.
+func ingress(r *http.Request) bool { return under(r.URL.Path, "/webhooks") }
+
+// probes are the questions of whoever keeps the process running.
+func probes(r *http.Request) bool { return r.URL.Path == healthPath || r.URL.Path == readyPath }
+
+// admit decides who may pass before it is looked up where to, and returns the
+// route. Whatever is neither under /api nor a route that was declared open
+// needs the key too, so that a new route is closed unless somebody opens it.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) (pattern string, err error) {
+	if !ingress(r) && !probes(r) {
+		if err := s.admitBrowser(r); err != nil {
+			return "", err
+		}
+	}
+	authenticated := false
+	if under(r.URL.Path, "/api") {
+		if err := s.authenticate(w, r); err != nil {
+			return "", err
+		}
+		authenticated = true
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "send the body as it is, without Content-Encoding")
+	}
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path || r.Method == http.MethodConnect {
+		return "", newProblem(http.StatusNotFound, "not_found", "there is no such route")
+	}
+	handler, pattern := s.mux.Handler(r)
+	if pattern == "" {
+		return "", s.unrouted(w, handler, r)
+	}
+	if !authenticated && !s.open[pattern] {
+		if err := s.authenticate(w, r); err != nil {
+			return pattern, err
+		}
+	}
+	return pattern, nil
+}
+
+func under(path, prefix string) bool {
+	return path == prefix || strings.HasPrefix(path, prefix+"/")
+}
+
+// admitBrowser keeps web pages of others away: a page that made its own name
+// point here (without a key there is nothing else to stop it), and one that lets
+// its visitor's browser send a form.
+func (s *Server) admitBrowser(r *http.Request) error {
+	if s.cfg.APIKey == "" && !loopbackHost(r.Host) {
+		return newProblem(http.StatusForbidden, "host_not_allowed", "without an API key only this machine's own names are served, such as localhost: set LIWANAG_API_KEY")
+	}
+	if err := s.csrf.Check(r); err != nil {
+		return newProblem(http.StatusForbidden, "cross_origin", "another site's page may not do this")
+	}
+	return nil
+}
+
+func loopbackHost(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// authenticate compares digests of keys in constant time. Failures are counted
+// by address; a right key always passes, so that nobody who shares an address
+// with a guesser, as behind a proxy, is locked out by them.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) error {
+	if s.cfg.APIKey == "" {
+		return nil
+	}
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given := sha256.Sum256([]byte(strings.TrimSpace(key)))
+	if subtle.ConstantTimeCompare(given[:], s.keyHash[:]) == 1 && strings.EqualFold(scheme, "Bearer") {
+		return nil
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="liwanag"`)
+	return s.failures.count(r, newProblem(http.StatusUnauthorized, "unauthorized", "send the API key as Authorization: Bearer <key>"))
+}
+
+// unrouted turns the router's own answers into problems.
+func (s *Server) unrouted(w http.ResponseWriter, router http.Handler, r *http.Request) error {
+	probe := &probe{header: http.Header{}}
+	router.ServeHTTP(probe, r)
+	if probe.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", probe.header.Get("Allow"))
+		return newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this route takes "+probe.header.Get("Allow"))
+	}
+	return newProblem(http.StatusNotFound, "not_found", "there is no such route")
+}
+
+// probe learns what the router would answer.
+type probe struct {
+	header http.Header
+	status int
+}
+
+func (p *probe) Header() http.Header         { return p.header }
+func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
+func (p *probe) WriteHeader(status int)      { p.status = status }
+
+// recovered answers for a handler that panicked. The value may hold what a
+// client sent, so only faults of the runtime are logged with it.
+func (s *Server) recovered(w *response, r *http.Request, fault any) {
+	what := fmt.Sprintf("%T", fault)
+	if err, ok := fault.(runtime.Error); ok {
+		what = err.Error()
+	}
+	s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "a handler panicked", slog.String("request", requestID(r.Context())),
+		slog.String("panic", what), slog.String("stack", string(debug.Stack())))
+	if w.status != 0 {
+		panic(http.ErrAbortHandler) // the answer has begun: cut it off, so that it does not look whole
+	}
+	s.write(w, r, internal(nil))
+}
+
+// access logs a request by its route: paths and queries hold tokens and
+// addresses.
+func (s *Server) access(r *http.Request, w *response, route string, began time.Time) {
+	level := slog.LevelInfo
+	if s.open[route] && w.status < 400 && !under(r.URL.Path, "/webhooks") {
+		level = slog.LevelDebug // probes and pages
+	}
+	s.cfg.Log.LogAttrs(r.Context(), level, "request", slog.String("request", requestID(r.Context())), slog.String("route", route),
+		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", s.cfg.Now().Sub(began)))
+}
+
+// response remembers what was answered.
+type response struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}

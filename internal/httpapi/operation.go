@@ -1,0 +1,363 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+// Limits of request bodies, in bytes.
+const (
+	maxJSON  = 1 << 20
+	maxDepth = 64
+)
+
+// newAPI makes the part that decodes requests and describes itself. It adds no
+// routes of its own.
+func newAPI(s *Server) huma.API {
+	return huma.NewAPI(huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{Title: "Liwanag", Version: s.cfg.Version,
+				Description: "Newsletter sign-ups in, enriched subscribers out. Every error is application/problem+json with a stable code."},
+			Components: &huma.Components{
+				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer"}},
+			},
+		},
+		Formats:       map[string]huma.Format{"application/json": {Marshal: encode, Unmarshal: json.Unmarshal}, "json": {Marshal: encode, Unmarshal: json.Unmarshal}},
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{fromHuma},
+	}, (*adapter)(s))
+}
+
+// adapter connects huma's operations to the server's routes.
+type adapter Server
+
+// Handle adds a route; huma calls it.
+func (a *adapter) Handle(op *huma.Operation, serve func(huma.Context)) {
+	s := (*Server)(a)
+	s.route(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) error {
+		if err := checkQuery(op, r.URL.RawQuery); err != nil {
+			return err
+		}
+		if r.Method == http.MethodPost {
+			if err := s.readJSON(w, r); err != nil {
+				return err
+			}
+		}
+		serve(humago.NewContext(op, r, w))
+		return nil
+	})
+}
+
+// ServeHTTP serves a request; huma asks for it.
+func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*Server)(a).ServeHTTP(w, r) }
+
+func (s *Server) route(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
+	s.routes = append(s.routes, pattern)
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if err := serve(w, r); err != nil {
+			s.write(w, r, err)
+		}
+	})
+}
+
+// describe makes an operation with what all of them have.
+func (s *Server) describe(method, path, id, summary string, status int) huma.Operation {
+	op := huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
+		SkipValidateParams: true, // checkQuery did, with other statuses
+		BodyReadTimeout:    -1,   // the body was read before
+		MaxBodyBytes:       maxJSON + 1,
+		Responses: map[string]*huma.Response{"default": {Description: "A problem.", Content: map[string]*huma.MediaType{
+			"application/problem+json": {Schema: schemaOf[problem](s)}}}},
+	}
+	if under(path, "/api") {
+		op.Security = []map[string][]string{{"key": {}}}
+	}
+	return op
+}
+
+// schemaOf refers to the schema of a named type.
+func schemaOf[T any](s *Server) *huma.Schema {
+	return s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
+}
+
+// out is an answer with a body.
+type out[T any] struct{ Body T }
+
+// handle adds a route whose request and answer are JSON.
+func handle[I, O any](s *Server, op huma.Operation, fn func(context.Context, *I) (O, error)) {
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*out[O], error) {
+		body, err := fn(ctx, in)
+		if err != nil {
+			p := s.problemOf(err)
+			s.note(ctx, p)
+			return nil, p
+		}
+		return &out[O]{body}, nil
+	})
+}
+
+// raw adds a route that reads or writes by itself.
+func (s *Server) raw(op huma.Operation, serve func(http.ResponseWriter, *http.Request) error) {
+	s.api.OpenAPI().AddOperation(&op)
+	s.route(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) error {
+		if op.Parameters != nil {
+			if err := checkQuery(&op, r.URL.RawQuery); err != nil {
+				return err
+			}
+		}
+		return serve(w, r)
+	})
+}
+
+// answer describes the body of a raw route's answer.
+func answer(op huma.Operation, contentType string, schema *huma.Schema) huma.Operation {
+	op.Responses[strconv.Itoa(op.DefaultStatus)] = &huma.Response{Description: http.StatusText(op.DefaultStatus),
+		Content: map[string]*huma.MediaType{contentType: {Schema: schema}}}
+	return op
+}
+
+// body describes the body of a raw route's request.
+func body(op huma.Operation, contentType string, schema *huma.Schema) huma.Operation {
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{contentType: {Schema: schema}}}
+	return op
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return encode(w, v)
+}
+
+// encode writes an answer.
+func encode(w io.Writer, v any) error {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false) // no browser takes it for a page: see secureHeaders
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Errorf("httpapi: an answer cannot be encoded: %w", err)
+	}
+	_, _ = buffer.WriteTo(w) // when it fails the client is gone: nobody to tell
+	return nil
+}
+
+// badParameter refuses a query parameter: a filter that is not understood must
+// not select everything.
+func badParameter(name, message string) *problem {
+	return newProblem(http.StatusBadRequest, "bad_parameter", "a query parameter cannot be taken", fieldFault{clip(name), message})
+}
+
+// checkQuery checks the query against the operation's description.
+func checkQuery(op *huma.Operation, raw string) error {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return newProblem(http.StatusBadRequest, "bad_parameter", "the query cannot be read")
+	}
+	for name, values := range query {
+		at := slices.IndexFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
+		switch {
+		case at < 0:
+			return badParameter(name, "there is no such parameter")
+		case len(values) > 1:
+			return badParameter(name, "it is there more than once")
+		case values[0] == "":
+			continue
+		}
+		if fault := checkValue(op.Parameters[at].Schema, values[0]); fault != "" {
+			return badParameter(name, fault)
+		}
+	}
+	return nil
+}
+
+func checkValue(schema *huma.Schema, value string) string {
+	switch {
+	case len(schema.Enum) > 0:
+		if !slices.Contains(schema.Enum, any(value)) {
+			return fmt.Sprintf("it is none of %v", schema.Enum)
+		}
+	case schema.Type == huma.TypeInteger:
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || schema.Minimum != nil && float64(n) < *schema.Minimum || schema.Maximum != nil && float64(n) > *schema.Maximum {
+			return fmt.Sprintf("it is no number from %v to %v", *schema.Minimum, *schema.Maximum)
+		}
+	case schema.Type == huma.TypeBoolean:
+		if value != "true" && value != "false" {
+			return "it is neither true nor false"
+		}
+	case schema.Format == "date-time":
+		if _, err := time.Parse(time.RFC3339, value); err != nil {
+			return "it is no time of the form 2026-01-31T12:00:00Z"
+		}
+	case len(value) > maxQueryText || !utf8.ValidString(value):
+		return fmt.Sprintf("it is longer than %d bytes, or not UTF-8", maxQueryText)
+	}
+	return ""
+}
+
+const maxQueryText = 2000
+
+// readJSON reads the body of a request, if it has one, and puts it back when it
+// is JSON that is safe to decode.
+func (s *Server) readJSON(w http.ResponseWriter, r *http.Request) error {
+	raw, err := s.readBody(w, r, maxJSON)
+	if err != nil {
+		return err
+	}
+	if len(raw) > 0 {
+		if err := isJSON(r); err != nil {
+			return err
+		}
+		if !utf8.Valid(raw) || tooDeep(raw) || !json.Valid(raw) {
+			return newProblem(http.StatusBadRequest, "malformed_json", "the body is not one JSON value in UTF-8, at most 64 levels deep")
+		}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(raw))
+	return nil
+}
+
+// readBody reads a whole body of at most limit bytes.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	raw, err := io.ReadAll(counted{http.MaxBytesReader(w, r.Body, limit), s.bodies(r), scopeOf(r.Context())})
+	return raw, bodyFault(err)
+}
+
+// bodyFault turns the error of reading a body into a problem: it is the client's
+// or the network's, never ours.
+func bodyFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	if p := problemOf(err); p.Status != http.StatusInternalServerError {
+		return p
+	}
+	return newProblem(http.StatusBadRequest, "body_incomplete", "the body cannot be read to its end")
+}
+
+func isJSON(r *http.Request) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send application/json")
+	}
+	return nil
+}
+
+// tooDeep says whether brackets outside of strings nest deeper than maxDepth.
+func tooDeep(raw []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// Paging are the parameters of every listing.
+type Paging struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many at most."`
+	Cursor string `query:"cursor" doc:"nextCursor of the page before."`
+}
+
+func (p Paging) page() liwanag.Page { return liwanag.Page{Limit: p.Limit, Cursor: p.Cursor} }
+
+// list is a page of a listing.
+type list[T any] struct {
+	Items      []T    `json:"items" nullable:"false"`
+	NextCursor string `json:"nextCursor,omitempty" doc:"Of the next page; absent on the last."`
+}
+
+// listOf turns rows into a page.
+func listOf[R, T any](rows []R, next string, view func(R) T) list[T] {
+	out := list[T]{Items: make([]T, len(rows)), NextCursor: next}
+	for i, row := range rows {
+		out.Items[i] = view(row)
+	}
+	return out
+}
+
+// IDPath is the path of one thing.
+type IDPath struct {
+	ID string `path:"id"`
+}
+
+// idOf reads an id of a path; text that is none names nothing.
+func idOf(kind liwanag.Kind, text, what string) (liwanag.ID, error) {
+	id, err := liwanag.ParseID(kind, text)
+	if err != nil {
+		return liwanag.ID{}, notFound(what)
+	}
+	return id, nil
+}
+
+// named gives a row's "not found" the name of the thing.
+func named(err error, what string) error {
+	if errors.Is(err, liwanag.ErrNotFound) {
+		return notFound(what)
+	}
+	return err
+}
+
+// patience is how long a client of a streaming route may take for its next
+// piece.
+const patience = 30 * time.Second
+
+// streamer gives a request's body and answer deadlines of their own: the stream
+// may take as long as it needs while it keeps moving.
+type streamer struct {
+	r       io.Reader
+	w       io.Writer
+	control *http.ResponseController
+	err     error // the first of reading
+}
+
+func (s *streamer) extend() {
+	// Not every connection has deadlines (tests); then there is nothing to extend.
+	_ = s.control.SetReadDeadline(time.Now().Add(patience))
+	_ = s.control.SetWriteDeadline(time.Now().Add(2 * patience))
+}
+
+func (s *streamer) Read(p []byte) (int, error) {
+	s.extend()
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF && s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *streamer) Write(p []byte) (int, error) {
+	s.extend()
+	return s.w.Write(p)
+}

@@ -1,0 +1,224 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/liwanag/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// problem is the body of every error, RFC 9457.
+type problem struct {
+	Type   string       `json:"type" doc:"Always about:blank: the code tells problems apart."`
+	Title  string       `json:"title" doc:"The status in words."`
+	Status int          `json:"status" doc:"The HTTP status."`
+	Detail string       `json:"detail" doc:"What happened and what to do, for a human."`
+	Code   string       `json:"code" doc:"What happened, for a program; stable."`
+	Errors []fieldFault `json:"errors,omitempty" nullable:"false" doc:"The faults of single fields."`
+
+	retryAfter int // seconds; 0: none
+	fault      error
+}
+
+// fieldFault is the fault of one field of a request.
+type fieldFault struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+func newProblem(status int, code, detail string, faults ...fieldFault) *problem {
+	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, Errors: faults}
+}
+
+func (p *problem) Error() string             { return p.Code + ": " + p.Detail }
+func (p *problem) Unwrap() error             { return p.fault }
+func (p *problem) GetStatus() int            { return p.Status }
+func (p *problem) ContentType(string) string { return "application/problem+json" }
+
+// GetHeaders are the headers that go with the problem.
+func (p *problem) GetHeaders() http.Header {
+	h := http.Header{}
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	return h
+}
+
+func notFound(what string) *problem {
+	return newProblem(http.StatusNotFound, "not_found", "no "+what+" has this id")
+}
+
+// malformed are codes of class Invalid whose request could not even be read.
+var malformed = []string{intake.ErrMalformed.Code, liwanag.ErrInvalidCursor.Code}
+
+// problemOf turns an error into what the client is told. Only messages that are
+// made for clients are passed on; causes stay with the fault, for the log.
+func problemOf(err error) *problem {
+	var p *problem
+	var invalid *intake.ValidationError
+	var fault *liwanag.Error
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &tooLarge):
+		return newProblem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit))
+	case errors.As(err, &invalid):
+		p = newProblem(http.StatusUnprocessableEntity, liwanag.CodeOf(err), "the request has fields that cannot be taken")
+		for _, f := range invalid.Fields {
+			p.Errors = append(p.Errors, fieldFault(f))
+		}
+		return p
+	case errors.As(err, &fault):
+		return problemOfFault(fault)
+	}
+	return problemOfRun(err)
+}
+
+func problemOfFault(e *liwanag.Error) *problem {
+	status, retryAfter := http.StatusInternalServerError, 0
+	switch e.Class {
+	case liwanag.NotFound:
+		status = http.StatusNotFound
+	case liwanag.Conflict:
+		status = http.StatusConflict
+	case liwanag.Invalid:
+		status = http.StatusUnprocessableEntity
+		if slices.Contains(malformed, e.Code) {
+			status = http.StatusBadRequest
+		}
+	case liwanag.Unauthorized:
+		status = http.StatusUnauthorized
+	case liwanag.Unavailable:
+		status, retryAfter = http.StatusServiceUnavailable, 5
+	case liwanag.DiskFull:
+		status, retryAfter = http.StatusInsufficientStorage, 60
+	default:
+		return internal(e)
+	}
+	p := newProblem(status, e.Code, e.Message)
+	p.retryAfter, p.fault = retryAfter, e
+	return p
+}
+
+func problemOfRun(err error) *problem {
+	for _, known := range []struct {
+		err          error
+		status       int
+		code, detail string
+	}{
+		{workflow.ErrNotFound, http.StatusNotFound, "not_found", "no run has this id"},
+		{workflow.ErrEnded, http.StatusConflict, "run_ended", "the run has ended"},
+		{workflow.ErrNotEnded, http.StatusConflict, "run_running", "only a failed, timed-out or canceled run can be retried"},
+		{workflow.ErrInputDiffers, http.StatusConflict, "input_differs", "a run with this id exists with another input"},
+		{workflow.ErrUnknownStep, http.StatusUnprocessableEntity, "unknown_step", "the workflow has no step of this name"},
+		{workflow.ErrUnknownWorkflow, http.StatusConflict, "unknown_workflow", "this server does not hold the run's workflow"},
+		{workflow.ErrInvalidCursor, http.StatusBadRequest, liwanag.ErrInvalidCursor.Code, liwanag.ErrInvalidCursor.Message},
+		{workflow.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("event data of more than %d bytes is not taken", workflow.MaxPayload)},
+		{context.DeadlineExceeded, http.StatusServiceUnavailable, "timeout", "the request took too long, try again later"},
+		{context.Canceled, http.StatusServiceUnavailable, "canceled", "the request was given up"},
+	} {
+		if errors.Is(err, known.err) {
+			p := newProblem(known.status, known.code, known.detail)
+			p.fault = err
+			return p
+		}
+	}
+	return internal(err)
+}
+
+// internal hides a fault of ours: it is in the log, under the request's id.
+func internal(err error) *problem {
+	p := newProblem(http.StatusInternalServerError, "internal", "a fault of the server: its log tells more under the id in X-Request-Id")
+	p.fault = err
+	return p
+}
+
+// fromHuma turns the errors that huma makes into problems; it is a
+// huma.Transformer. Values that were sent are left out.
+func fromHuma(_ huma.Context, _ string, v any) (any, error) {
+	model, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := newProblem(model.Status, codeOfStatus(model.Status), "the request cannot be taken")
+	for _, e := range model.Errors {
+		if e != nil {
+			field := strings.TrimPrefix(strings.TrimPrefix(e.Location, "body"), ".")
+			p.Errors = append(p.Errors, fieldFault{clip(field), e.Message})
+		}
+	}
+	return p, nil
+}
+
+func codeOfStatus(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "malformed"
+	case http.StatusUnprocessableEntity:
+		return "invalid_field"
+	}
+	return strings.ReplaceAll(strings.ToLower(cmp.Or(http.StatusText(status), "internal")), " ", "_")
+}
+
+// clip bounds a name that a client sent.
+func clip(s string) string {
+	if len(s) > 100 {
+		return strings.ToValidUTF8(s[:100], "") + "…"
+	}
+	return s
+}
+
+// problemOf is problemOf, save that it knows a full disk in whatever error of a
+// store.
+func (s *Server) problemOf(err error) *problem {
+	p := problemOf(err)
+	if p.Status >= 500 && p.Code != liwanag.ErrDiskFull.Code && s.cfg.DiskFull != nil && s.cfg.DiskFull(err) {
+		return problemOfFault(liwanag.Wrap(err, liwanag.ErrDiskFull.Class, liwanag.ErrDiskFull.Code, liwanag.ErrDiskFull.Message))
+	}
+	return p
+}
+
+// ofRunner says of an error of the runner that is none of the library's that its
+// store cannot answer, which is all that is left.
+func ofRunner(err error) error {
+	if err == nil || problemOf(err).Status != http.StatusInternalServerError {
+		return err
+	}
+	return liwanag.Wrap(err, liwanag.ErrDatabase.Class, liwanag.ErrDatabase.Code, liwanag.ErrDatabase.Message)
+}
+
+// write sends a problem; a fault of ours is logged here, once.
+func (s *Server) write(w http.ResponseWriter, r *http.Request, err error) {
+	p := s.problemOf(err)
+	s.note(r.Context(), p)
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = encode(w, p) // texts and numbers: it can be encoded
+}
+
+// note logs what a problem hides from the client.
+func (s *Server) note(ctx context.Context, p *problem) {
+	if p.Status < 500 || p.fault == nil || p.Code == "canceled" {
+		return
+	}
+	level := slog.LevelWarn
+	if p.Status == http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	s.cfg.Log.LogAttrs(ctx, level, "a request failed", slog.String("request", requestID(ctx)), slog.String("code", p.Code), slog.Any("error", p.fault))
+}

@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/net/netutil"
+
+	"github.com/liwanag/liwanag/internal/intake"
+)
+
+// Server serves the HTTP interface. It is safe for concurrent use.
+type Server struct {
+	cfg      Config
+	keyHash  [sha256.Size]byte // of the API key
+	verifier *intake.Verifier
+	mux      *http.ServeMux
+	api      huma.API
+	open     map[string]bool // patterns that need no key
+	routes   []string        // all patterns
+	document []byte          // openapi.json
+	docs     []byte          // the page made of it
+	failures *failures
+	csrf     *http.CrossOriginProtection
+	apiPool  pool
+	hookPool pool
+
+	apiBodies, hookBodies bodies
+}
+
+// New returns a server, or all faults of cfg.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	var secrets []string
+	for _, s := range cfg.SubscriberSecrets {
+		if s != "" {
+			secrets = append(secrets, s.Reveal())
+		}
+	}
+	verifier, err := intake.NewVerifier(intake.StandardWebhooks(), secrets, cfg.Now)
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: %w\n  Try: SUBSCRIBER_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)", err)
+	}
+	s := &Server{
+		cfg: cfg, keyHash: sha256.Sum256([]byte(cfg.APIKey.Reveal())), verifier: verifier, mux: http.NewServeMux(),
+		open: map[string]bool{}, failures: newFailures(cfg.Now), csrf: http.NewCrossOriginProtection(),
+		apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
+	}
+	s.register()
+	if s.document, err = json.MarshalIndent(s.api.OpenAPI(), "", "  "); err != nil {
+		return nil, fmt.Errorf("httpapi: description of the API: %w", err)
+	}
+	s.docs, err = renderDocs(s.api.OpenAPI())
+	return s, err
+}
+
+// OpenAPI is the description of the API, as GET /openapi.json answers it.
+func (s *Server) OpenAPI() []byte { return s.document }
+
+// Limits of connections: a client that is slower than these is cut off. Uploads
+// and exports set their own, see extend.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 60 * time.Second
+	maxHeaderBytes    = 32 << 10
+)
+
+// Serve serves ln until ctx ends. Then no connection is taken any more; requests
+// that are being served may end within grace, and are cut off after it.
+func (s *Server) Serve(ctx context.Context, ln net.Listener, grace time.Duration) error {
+	hs := &http.Server{
+		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, DisableGeneralOptionsHandler: true,
+		// Faults of connections name addresses of clients, and are theirs.
+		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- hs.Serve(netutil.LimitListener(ln, s.cfg.MaxConnections)) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("httpapi: serve %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := hs.Shutdown(stopping); err != nil {
+		s.cfg.Log.WarnContext(ctx, "requests were cut off: they took longer than the graceful stop may", "grace", grace)
+		_ = hs.Close()
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("httpapi: serve %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+// register registers all routes.
+func (s *Server) register() {
+	s.api = newAPI(s)
+	s.registerSubscribers()
+	s.registerUploads()
+	s.registerRuns()
+	s.registerWorkflows()
+	s.registerEnrichments()
+	s.registerSubmissions()
+	s.registerCredits()
+	s.registerSubscriberWebhook()
+	s.registerFullEnrichWebhook()
+	s.registerHealth()
+	s.registerDocs()
+	// huma describes its own errors, which fromHuma never lets out.
+	for _, unused := range []string{"ErrorModel", "ErrorDetail"} {
+		delete(s.api.OpenAPI().Components.Schemas.Map(), unused)
+	}
+}

@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/liwanag/liwanag/internal/intake"
+)
+
+const (
+	subscriberHook = "/webhooks/subscribers"
+	// maxSignUpBody bounds a body of up to 500 sign-ups.
+	maxSignUpBody = 5 << 20
+)
+
+func (s *Server) registerSubscriberWebhook() {
+	op := s.describe("POST", subscriberHook, "subscriber-webhook", "One sign-up, or an array of up to 500, signed as Standard Webhooks says", http.StatusAccepted)
+	one := signUpSchema(s, true)
+	many := &huma.Schema{Type: huma.TypeArray, Items: one, MaxItems: new(int)}
+	*many.MaxItems = intake.MaxSignUps
+	for _, name := range []string{"webhook-id", "webhook-timestamp", "webhook-signature"} {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "header", Required: true, Schema: &huma.Schema{Type: huma.TypeString}})
+	}
+	op = body(op, "application/json", &huma.Schema{OneOf: []*huma.Schema{one, many}})
+	op = answer(op, "application/json", &huma.Schema{OneOf: []*huma.Schema{schemaOf[signedUp](s), schemaOf[signedUpMany](s)}})
+	s.hook(op, maxSignUpBody, s.receiveSignUps)
+}
+
+// signedUpMany answers an array.
+type signedUpMany struct {
+	Items []signedUpItem `json:"items" nullable:"false"`
+}
+
+// signedUpItem answers one element of an array.
+type signedUpItem struct {
+	SubscriberID string       `json:"subscriberId,omitempty"`
+	Status       string       `json:"status,omitempty" enum:"created,updated"`
+	RunID        string       `json:"runId,omitempty"`
+	Error        *signUpFault `json:"error,omitempty"`
+}
+
+// signUpFault says why an element was refused.
+type signUpFault struct {
+	Code    string       `json:"code"`
+	Message string       `json:"message"`
+	Errors  []fieldFault `json:"errors,omitempty" nullable:"false"`
+}
+
+// hook adds a webhook's route: it is open, since the webhook brings its own
+// proof, and it answers a GET, which senders make when an address is entered. A
+// full disk is 503: senders repeat that. Anybody may send a body slowly, so it is
+// read before the webhook takes one of the places for those that are worked on.
+func (s *Server) hook(op huma.Operation, limit int64, serve func(http.ResponseWriter, *http.Request, []byte) error) {
+	s.raw(op, func(w http.ResponseWriter, r *http.Request) error {
+		raw, err := s.readBody(w, r, limit)
+		if err == nil {
+			err = s.hookPool.enter(r.Context())
+		}
+		if err == nil {
+			defer s.hookPool.leave()
+			err = serve(w, r, raw)
+		}
+		if err == nil {
+			return nil
+		}
+		p := *s.problemOf(err)
+		switch {
+		case p.Status == http.StatusUnauthorized:
+			return s.failures.count(r, &p)
+		case p.Status == http.StatusInsufficientStorage:
+			p.Status, p.Title = http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable)
+		}
+		return &p
+	})
+	s.route("GET "+op.Path, func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	})
+	s.open["POST "+op.Path], s.open["GET "+op.Path] = true, true
+}
+
+func (s *Server) receiveSignUps(w http.ResponseWriter, r *http.Request, raw []byte) error {
+	proof, err := s.verifier.Verify(r.Header, raw)
+	if err != nil {
+		return err
+	}
+	if err := isJSON(r); err != nil {
+		return err
+	}
+	items, array, err := intake.DecodeSignUps(raw, false)
+	if err != nil {
+		return err
+	}
+	results, err := s.cfg.SignUps.Receive(r.Context(), subscriberHook, proof, items)
+	if err != nil {
+		return err
+	}
+	if !array {
+		return answerOne(w, results[0])
+	}
+	return writeJSON(w, http.StatusAccepted, list[intake.Result]{Items: results})
+}

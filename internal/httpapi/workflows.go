@@ -1,0 +1,37 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+func (s *Server) registerWorkflows() {
+	handle(s, s.describe("GET", "/api/v1/workflows", "list-workflows", "The definitions this server holds", 200),
+		func(context.Context, *struct{}) (list[workflow.Description], error) {
+			return listOf(s.cfg.Workflows, "", func(d workflow.Definition) workflow.Description { return d.Plan().Describe() }), nil
+		})
+	handle(s, s.describe("GET", "/api/v1/workflows/{name}", "get-workflow", "A definition with its steps and policies", 200),
+		func(_ context.Context, in *struct {
+			Name    string `path:"name"`
+			Version int    `query:"version" minimum:"1" maximum:"1000000" doc:"Default: the highest."`
+		}) (workflow.Description, error) {
+			plan := s.definition(in.Name, in.Version)
+			if plan == nil {
+				return workflow.Description{}, newProblem(404, "not_found", "no workflow has this name and version")
+			}
+			return plan.Describe(), nil
+		})
+}
+
+// definition finds a definition, of the highest version for 0; nil without one.
+func (s *Server) definition(name string, version int) *workflow.Plan {
+	var best *workflow.Plan
+	for _, d := range s.cfg.Workflows {
+		plan := d.Plan()
+		if plan.Name == name && (plan.Version == version || version == 0 && (best == nil || plan.Version > best.Version)) {
+			best = plan
+		}
+	}
+	return best
+}
