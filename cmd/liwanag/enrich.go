@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+)
+
+type enrichCommand struct {
+	clientFlags
+	showFlag
+}
+
+// Run triggers the scheduled batch.
+func (c *enrichCommand) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	triggered, err := client.TriggerBatch(p.ctx)
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return printJSON(p.out, triggered)
+	}
+	for _, id := range triggered.RunIDs {
+		if _, err := fmt.Fprintln(p.out, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}

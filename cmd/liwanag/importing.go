@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/apiclient"
+)
+
+// importing is a CSV file on its way into a server.
+type importing struct {
+	p      *program
+	client *apiclient.Client
+	// every is how often the server is asked how far it has come.
+	every time.Duration
+}
+
+// preview sends a file and shows what the server found in it. size may be 0 when
+// it is not known.
+func (i *importing) preview(f apiclient.UploadFile, r io.Reader, size int64) (apiclient.Upload, error) {
+	g := i.p.progress()
+	if size > 0 {
+		sent := g.meter("sending", "bytes")
+		r = &countingReader{Reader: r, read: func(n int64) { sent.set(n, size) }}
+		defer g.close()
+		defer sent.done()
+	}
+	return i.client.Upload(i.p.ctx, f, r)
+}
+
+// describe writes what the server found in a file.
+func (i *importing) describe(u apiclient.Upload) {
+	var mapped []string // what is left out is not named
+	for _, column := range u.Columns {
+		switch field := u.Mapping[column]; field {
+		case "ignore":
+			continue
+		case "", column:
+			mapped = append(mapped, column)
+		default:
+			mapped = append(mapped, column+" → "+field)
+		}
+	}
+	w := i.p.err
+	fmt.Fprintf(w, "%s: %s\n", printable(u.FileName, ""), plural(u.Counts.Rows, "row"))
+	fmt.Fprintf(w, "  columns    %s\n", printable(strings.Join(mapped, ", "), ""))
+	for _, c := range []struct {
+		name string
+		n    int64
+		note string
+	}{
+		{"new", u.Counts.New, "personal addresses, not known yet"},
+		{"known", u.Counts.Known, "subscribers already: updated, not looked up"},
+		{"duplicate", u.Counts.Duplicate, "come twice in the file"},
+		{"corporate", u.Counts.Corporate, "stored, not looked up"},
+		{"invalid", u.Counts.Invalid, "left out"},
+	} {
+		if c.n > 0 {
+			fmt.Fprintf(w, "  %-9s %5d  %s\n", c.name, c.n, c.note)
+		}
+	}
+	fmt.Fprintf(w, "  %-9s %5d  credits at most\n", "costs", u.EstimatedCredits)
+}
+
+// confirm asks, if there is somebody to ask.
+func (i *importing) confirm(u apiclient.Upload) (bool, error) {
+	if !i.p.asks {
+		return true, nil
+	}
+	fmt.Fprintf(i.p.err, "Import them? [y/N] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(i.p.in).ReadString('\n') // no answer is no
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case a := <-answer:
+		return a == "y" || a == "yes", nil
+	case <-i.p.ctx.Done():
+		fmt.Fprintln(i.p.err)
+		return false, i.p.ctx.Err()
+	}
+}
+
+// follow shows an upload's progress until its rows are imported, or, with
+// lookups, until they are looked up too.
+func (i *importing) follow(u apiclient.Upload, lookups bool) (apiclient.Upload, error) {
+	g := i.p.progress()
+	defer g.close()
+	imported := g.meter("imported", "")
+	defer imported.done()
+	var done *meter
+	if lookups && u.EstimatedCredits > 0 {
+		done = g.meter("looked up", "")
+		defer done.done()
+	}
+	good := u.Counts.Rows - u.Counts.Invalid
+	for state, err := range i.client.WatchUpload(i.p.ctx, u.ID, i.every) {
+		if err != nil {
+			if isUnreachable(err) {
+				continue // it is asked again: the server may be restarting
+			}
+			return u, err
+		}
+		u = state
+		over := u.Progress.Enriched + u.Progress.NotFound + u.Progress.Failed
+		if done != nil {
+			done.set(min(over, u.EstimatedCredits), u.EstimatedCredits)
+		}
+		switch {
+		case u.Status == "failed":
+			return u, fmt.Errorf("the import of %s failed: %s", u.FileName, failureText(u.Failure))
+		case u.Status == "canceled":
+			return u, fmt.Errorf("the import of %s was canceled", u.FileName)
+		case u.Status == "importing":
+			imported.set(min(u.Progress.Imported, good), good)
+			continue
+		}
+		imported.set(good, good)
+		if !lookups || over >= u.EstimatedCredits {
+			return u, nil
+		}
+	}
+	if err := i.p.ctx.Err(); err != nil {
+		return u, fmt.Errorf("stopped watching: the server goes on with the import: %w", err)
+	}
+	return u, nil
+}
+
+func failureText(f *apiclient.Failure) string {
+	if f == nil {
+		return "without a reason"
+	}
+	return strings.TrimSpace(f.Message + " (" + f.Code + ")")
+}
+
+// plural writes a number of things.
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// invalidRows writes the rows that were left out, the first few.
+func (i *importing) invalidRows(ctx context.Context, u apiclient.Upload) error {
+	if u.Counts.Invalid == 0 {
+		return nil
+	}
+	var all bytes.Buffer
+	if _, err := i.client.UploadErrors(ctx, u.ID, &all); err != nil {
+		return err
+	}
+	rows, err := csv.NewReader(&all).ReadAll() // row, line, code, field, reason
+	if err != nil {
+		return fmt.Errorf("the invalid rows cannot be read: %w", err)
+	}
+	const shown = 5
+	for n, row := range rows[min(1, len(rows)):] {
+		if n == shown {
+			fmt.Fprintf(i.p.err, "  … and %d more: GET /api/v1/uploads/%s/errors.csv\n", len(rows)-1-n, u.ID)
+			break
+		}
+		if len(row) >= 5 {
+			fmt.Fprintf(i.p.err, "  line %s is left out: %s\n", printable(row[1], ""), printable(strings.TrimPrefix(row[3]+": "+row[4], ": "), ""))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+// Command liwanag turns newsletter sign-ups made with personal e-mail addresses
+// into known people and companies.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/liwanag/liwanag/internal/config"
+)
+
+// grammar is everything that can be typed.
+type grammar struct {
+	Config config.File `name:"config" env:"LIWANAG_CONFIG" placeholder:"FILE" help:"YAML file with settings."`
+
+	Demo        demoCommand        `cmd:"" help:"Show the whole product in one go, with nothing configured."`
+	Serve       serveCommand       `cmd:"" help:"Run the server."`
+	Simulate    simulateCommand    `cmd:"" help:"Run a pretended FullEnrich, for tests."`
+	Subscribers subscribersCommand `cmd:"" help:"Add, list, import, export and enrich subscribers."`
+	Runs        runsCommand        `cmd:"" help:"Look at workflow runs, cancel and retry them."`
+	Submissions submissionsCommand `cmd:"" help:"Look after paid calls; stop all spending."`
+	Workflows   workflowsCommand   `cmd:"" help:"Show the workflows' definitions."`
+	Enrich      enrichCommand      `cmd:"" help:"Trigger the scheduled batch by hand."`
+	Migrate     migrateCommand     `cmd:"" help:"Create the database, or bring its schema up to date."`
+	Completion  completionCommand  `cmd:"" help:"Print a completion script for a shell."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+const description = `Turns newsletter sign-ups made with personal e-mail addresses into known people and companies.
+
+Begin with: liwanag demo
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused by the server.`
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run runs one command and returns the exit code.
+func run(args []string) int {
+	ctx, forget := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer forget()
+	context.AfterFunc(ctx, forget) // the second signal kills
+	p := newProgram(ctx)
+	parser, err := newParser(&grammar{}, p)
+	if err != nil {
+		return p.fail(err)
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return p.fail(err)
+	}
+	if err := command.Run(p); err != nil {
+		return p.fail(err)
+	}
+	return exitDone
+}
+
+func newParser(g *grammar, p *program) (*kong.Kong, error) {
+	return kong.New(g, append(config.Options(),
+		kong.Name("liwanag"), kong.Description(description), kong.Writers(p.out, p.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100, ValueFormatter: describeValue}),
+		kong.BindFor(p), // for commands that look at the grammar itself
+	)...)
+}
+
+// describeValue adds the default where a placeholder hides it.
+func describeValue(v *kong.Value) string {
+	text := kong.DefaultHelpValueFormatter(v)
+	if v.Flag == nil || v.Flag.PlaceHolder == "" || !v.HasDefault || v.Default == "" {
+		return text
+	}
+	return text + " Default: " + v.Default + "."
+}

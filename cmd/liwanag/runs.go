@@ -1,0 +1,292 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/apiclient"
+)
+
+type runsCommand struct {
+	List    runsList    `cmd:"" help:"List runs, newest first."`
+	Show    runsShow    `cmd:"" help:"Show a run as a timeline."`
+	Watch   runsWatch   `cmd:"" help:"Follow a run to its end."`
+	History runsHistory `cmd:"" help:"Show everything that happened to a run."`
+	Cancel  runsCancel  `cmd:"" help:"Cancel a run."`
+	Retry   runsRetry   `cmd:"" help:"Go on with a failed, timed-out or canceled run."`
+	Event   runsEvent   `cmd:"" help:"Send an event to a run."`
+}
+
+type runsList struct {
+	clientFlags
+	outputFlag
+	pageFlags
+	Workflow string        `name:"workflow" help:"Of this workflow."`
+	Status   string        `name:"status" enum:",pending,running,waiting,completed,failed,timed_out,canceled" default:"" help:"pending, running, waiting, completed, failed, timed_out or canceled."`
+	Query    string        `name:"query" short:"q" help:"A run id, an enrichment id, or an address that it looks up."`
+	Since    time.Duration `name:"since" help:"Created within this time, such as 24h."`
+}
+
+// Run lists runs.
+func (c *runsList) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	filter := apiclient.RunFilter{Workflow: c.Workflow, Status: c.Status, Query: c.Query}
+	if c.Since > 0 {
+		filter.Since = time.Now().Add(-c.Since)
+	}
+	type r = apiclient.Run
+	columns := []column[r]{
+		{"id", func(x r) string { return x.ID }},
+		{"workflow", func(x r) string { return x.Workflow }},
+		{"status", func(x r) string { return x.Status }},
+		{"created", func(x r) string { return clock(x.CreatedAt) }},
+		{"took", func(x r) string { return took(x.CreatedAt, x.EndedAt) }},
+		{"state", state},
+	}
+	return list(p, c.outputFlag, c.pageFlags, columns, func(page apiclient.Page) (apiclient.List[r], error) {
+		return client.Runs(p.ctx, filter, page)
+	})
+}
+
+func took(from, to time.Time) string {
+	if to.IsZero() {
+		return ""
+	}
+	return span(to.Sub(from))
+}
+
+// state says in few words why a run stands where it stands.
+func state(r apiclient.Run) string {
+	switch {
+	case r.Failure != nil:
+		return strings.TrimPrefix(r.Failure.Step+": "+r.Failure.Message, ": ")
+	case r.FinishedBecause != "":
+		return r.FinishedBecause
+	case r.WaitingFor != nil:
+		return waitingText(*r.WaitingFor)
+	case r.CancelRequested:
+		return "is being canceled"
+	}
+	return ""
+}
+
+func waitingText(w apiclient.WaitingFor) string {
+	text := w.Step + ": "
+	switch w.Kind {
+	case "event":
+		text += "waits for " + strings.Join(w.Events, ", ")
+	case "retry":
+		text += "tries again"
+	case "snooze":
+		text += "not now"
+		if w.Reason != "" {
+			text += " (" + w.Reason + ")"
+		}
+	default:
+		text += "sleeps"
+	}
+	if !w.Until.IsZero() {
+		switch w.Kind {
+		case "event", "sleep":
+			text += " until " + clock(w.Until)
+		default:
+			text += " at " + clock(w.Until)
+		}
+	}
+	if !w.NextFetchAt.IsZero() {
+		text += ", looks by itself at " + clock(w.NextFetchAt)
+	}
+	return text
+}
+
+// runArgument names a run.
+type runArgument struct {
+	ID string `arg:"" name:"run" help:"Id of the run."`
+}
+
+type runsShow struct {
+	clientFlags
+	runArgument
+	showFlag
+}
+
+// Run shows a run.
+func (c *runsShow) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	run, err := client.Run(p.ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	return p.showRun(run, c.Output)
+}
+
+func (p *program) showRun(run apiclient.Run, format string) error {
+	if format == "json" {
+		return printJSON(p.out, run)
+	}
+	for _, line := range picture(run, time.Now(), p.width) {
+		if _, err := fmt.Fprintln(p.out, printable(line, "")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type runsWatch struct {
+	clientFlags
+	runArgument
+	Every time.Duration `name:"every" default:"1s" help:"How often to look."`
+}
+
+// Run follows a run: a line for each change, then its timeline.
+func (c *runsWatch) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	seen := map[string]string{}
+	var last apiclient.Run
+	for run, err := range client.WatchRun(p.ctx, c.ID, max(c.Every, 10*time.Millisecond)) {
+		if err != nil {
+			if !isUnreachable(err) {
+				return err
+			}
+			fmt.Fprintln(p.err, "the server cannot be reached; trying again")
+			continue
+		}
+		last = run
+		for _, s := range run.Steps {
+			if s.Status != "pending" && seen[s.Name] != s.Status {
+				seen[s.Name] = s.Status
+				fmt.Fprintf(p.err, "%s  %s %s\n", time.Now().Format(time.TimeOnly), printable(s.Name, ""), s.Status)
+			}
+		}
+	}
+	if err := p.ctx.Err(); err != nil {
+		return err
+	}
+	if err := p.showRun(last, "text"); err != nil {
+		return err
+	}
+	if last.Status != "completed" {
+		return fmt.Errorf("the run is %s\n  Try: liwanag runs show %s", last.Status, last.ID)
+	}
+	return nil
+}
+
+type runsHistory struct {
+	clientFlags
+	runArgument
+	outputFlag
+}
+
+// Run shows a run's history.
+func (c *runsHistory) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	type h = apiclient.HistoryItem
+	columns := []column[h]{
+		{"seq", func(x h) string { return fmt.Sprint(x.Seq) }},
+		{"at", func(x h) string { return x.At.Local().Format("2006-01-02 15:04:05.000") }},
+		{"type", func(x h) string { return x.Type }},
+		{"step", func(x h) string { return x.Step }},
+		{"attempt", func(x h) string {
+			if x.Attempt == 0 {
+				return ""
+			}
+			return fmt.Sprint(x.Attempt)
+		}},
+		{"data", func(x h) string { return string(x.Data) }},
+	}
+	return list(p, c.outputFlag, pageFlags{All: true}, columns, func(apiclient.Page) (apiclient.List[h], error) {
+		items, err := client.History(p.ctx, c.ID)
+		return apiclient.List[h]{Items: items}, err
+	})
+}
+
+type runsCancel struct {
+	clientFlags
+	runArgument
+	Reason string `name:"reason" default:"canceled from the command line" help:"Kept with the run."`
+	Force  bool   `name:"force" help:"End it at once, without its handlers: for runs whose definition is gone."`
+}
+
+// Run cancels a run.
+func (c *runsCancel) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	run, err := client.CancelRun(p.ctx, c.ID, c.Reason, c.Force)
+	if err != nil {
+		return err
+	}
+	if run.Ended() {
+		_, err = fmt.Fprintf(p.out, "%s is %s\n", run.ID, run.Status)
+	} else {
+		_, err = fmt.Fprintf(p.out, "%s is being canceled: a step that runs ends first\n", run.ID)
+	}
+	return err
+}
+
+type runsRetry struct {
+	clientFlags
+	runArgument
+	From string `name:"from" placeholder:"STEP" help:"Step to go on from. Default: the one that failed."`
+}
+
+// Run retries a run.
+func (c *runsRetry) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	run, err := client.RetryRun(p.ctx, c.ID, c.From)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "%s goes on\n", run.ID)
+	return err
+}
+
+type runsEvent struct {
+	clientFlags
+	runArgument
+	Type    string `arg:"" help:"Type of the event, such as enrichment-complete."`
+	Data    string `arg:"" optional:"" help:"Its payload, as JSON."`
+	EventID string `name:"id" help:"Its id: the same id twice is one event."`
+}
+
+// Run sends an event.
+func (c *runsEvent) Run(p *program) error {
+	data, err := jsonArgument("the payload", c.Data)
+	if err != nil {
+		return err
+	}
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	receipt, err := client.SendEvent(p.ctx, c.ID, apiclient.Event{ID: c.EventID, Type: c.Type, Data: data})
+	if err != nil {
+		return err
+	}
+	note := ""
+	switch {
+	case receipt.Duplicate:
+		note = ", which the run has already: nothing changed"
+	case receipt.Late:
+		note = ", too late: the run has ended, and nothing happens"
+	}
+	_, err = fmt.Fprintf(p.out, "sent as %s%s\n", receipt.ID, note)
+	return err
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/liwanag/liwanag/internal/app"
+	"github.com/liwanag/liwanag/internal/config"
+)
+
+type serveCommand struct {
+	config.Settings
+}
+
+// Run serves until a signal comes.
+func (c *serveCommand) Run(p *program) (err error) {
+	log, err := app.NewLog(c.Settings, p.err, p.live)
+	if err != nil {
+		return err
+	}
+	server, err := app.New(p.ctx, app.Config{Settings: c.Settings, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	fmt.Fprintf(p.out, "Liwanag %s\n", app.Version())
+	fmt.Fprintf(p.out, "  API       %s/api/v1\n", server.URL())
+	fmt.Fprintf(p.out, "  docs      %s/docs\n", server.URL())
+	fmt.Fprintf(p.out, "  webhooks  %s/webhooks/\n", server.PublicURL())
+	if admin := server.AdminURL(); admin != "" {
+		fmt.Fprintf(p.out, "  metrics   %s/metrics\n", admin)
+	}
+	fmt.Fprintf(p.out, "  database  %s\n", server.DatabasePath())
+	for _, warning := range server.Warnings() {
+		log.WarnContext(p.ctx, warning)
+	}
+	return server.Run(p.ctx)
+}

@@ -1,0 +1,359 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/apiclient"
+)
+
+type subscribersCommand struct {
+	Add    subscribersAdd    `cmd:"" help:"Add one subscriber, or update them."`
+	List   subscribersList   `cmd:"" help:"List subscribers, newest first."`
+	Show   subscribersShow   `cmd:"" help:"Show a subscriber with lookups."`
+	Import subscribersImport `cmd:"" help:"Import a CSV file: preview, cost estimate, progress."`
+	Export subscribersExport `cmd:"" help:"Export subscribers as CSV that can be imported again."`
+	Enrich subscribersEnrich `cmd:"" help:"Look subscribers up once more."`
+}
+
+type subscribersAdd struct {
+	clientFlags
+	Email       string   `arg:"" help:"The address."`
+	Source      string   `name:"source" help:"Where they signed up."`
+	FirstName   string   `name:"first-name"`
+	LastName    string   `name:"last-name"`
+	CompanyName string   `name:"company-name"`
+	Tags        []string `name:"tag" help:"May be repeated."`
+	showFlag
+}
+
+// Run adds a subscriber.
+func (c *subscribersAdd) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	added, err := client.AddSubscriber(p.ctx, apiclient.SignUp{Email: c.Email, Source: c.Source, FirstName: c.FirstName,
+		LastName: c.LastName, CompanyName: c.CompanyName, Tags: c.Tags})
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return printJSON(p.out, added)
+	}
+	fmt.Fprintf(p.out, "%s %s\n", added.SubscriberID, added.Status)
+	if added.RunID != "" {
+		fmt.Fprintf(p.out, "looked up by %s\n", added.RunID)
+	}
+	return nil
+}
+
+// subscriberFilter selects subscribers.
+type subscriberFilter struct {
+	Status    string        `name:"status" enum:",none,pending,submitted,enriched,not_found,failed,canceled,held" default:"" help:"Of the latest lookup: none, pending, submitted, enriched, not_found, failed, canceled or held."`
+	EmailType string        `name:"email-type" enum:",personal,corporate" default:"" help:"personal or corporate."`
+	Source    string        `name:"source" help:"Where they signed up."`
+	Query     string        `name:"query" short:"q" help:"Part of address, name or company."`
+	Since     time.Duration `name:"since" help:"Signed up within this time, such as 24h."`
+}
+
+func (f *subscriberFilter) filter() apiclient.SubscriberFilter {
+	filter := apiclient.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Query: f.Query}
+	if f.Since > 0 {
+		filter.Since = time.Now().Add(-f.Since)
+	}
+	return filter
+}
+
+type subscribersList struct {
+	clientFlags
+	outputFlag
+	pageFlags
+	subscriberFilter
+}
+
+// Run lists subscribers.
+func (c *subscribersList) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	type s = apiclient.Subscriber
+	columns := []column[s]{
+		{"id", func(x s) string { return x.ID }},
+		{"email", func(x s) string { return x.Email }},
+		{"type", func(x s) string { return x.EmailType }},
+		{"status", func(x s) string { return x.EnrichmentStatus }},
+		{"name", func(x s) string { return x.FullName }},
+		{"title", func(x s) string { return x.JobTitle }},
+		{"company", func(x s) string { return x.CompanyName }},
+	}
+	return list(p, c.outputFlag, c.pageFlags, columns, func(page apiclient.Page) (apiclient.List[s], error) {
+		return client.Subscribers(p.ctx, c.filter(), page)
+	})
+}
+
+type subscribersShow struct {
+	clientFlags
+	ID string `arg:"" help:"Id of the subscriber."`
+	showFlag
+}
+
+// Run shows a subscriber.
+func (c *subscribersShow) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	s, err := client.Subscriber(p.ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return printJSON(p.out, s)
+	}
+	headcount := ""
+	if s.Headcount > 0 {
+		headcount = fmt.Sprint(s.Headcount)
+	}
+	p.fields([][2]string{
+		{"id", s.ID}, {"email", s.Email}, {"type", s.EmailType}, {"source", s.Source}, {"status", s.EnrichmentStatus},
+		{"name", s.FullName}, {"headline", s.Headline}, {"title", s.JobTitle}, {"seniority", s.Seniority},
+		{"location", s.Location}, {"linkedin", s.LinkedinURL}, {"company", s.CompanyName}, {"domain", s.CompanyDomain},
+		{"headcount", headcount}, {"industry", s.Industry}, {"metadata", string(s.Metadata)},
+		{"created", clock(s.CreatedAt)}, {"enriched", clock(s.EnrichedAt)},
+	})
+	if len(s.Jobs) == 0 {
+		return nil
+	}
+	fmt.Fprintln(p.out)
+	type j = apiclient.Job
+	return writeTable(p, []column[j]{
+		{"lookup", func(x j) string { return x.ID }},
+		{"status", func(x j) string { return x.Status }},
+		{"credits", func(x j) string { return fmt.Sprint(x.Credits) }},
+		{"run", func(x j) string { return x.RunID }},
+		{"created", func(x j) string { return clock(x.CreatedAt) }},
+		{"why", why},
+	}, each(s.Jobs))
+}
+
+// why says why a lookup failed, or what it waits for.
+func why(j apiclient.Job) string {
+	switch {
+	case j.Failure != nil:
+		return failureText(j.Failure)
+	case j.WaitingFor != "" && !j.WaitingUntil.IsZero():
+		return "waits for " + j.WaitingFor + " until " + clock(j.WaitingUntil)
+	case j.WaitingFor != "":
+		return "waits for " + j.WaitingFor
+	}
+	return ""
+}
+
+// fields writes names and values, leaving out what is empty.
+func (p *program) fields(fields [][2]string) {
+	for _, f := range fields {
+		if f[1] != "" {
+			fmt.Fprintf(p.out, "%s %s\n", p.style(faint, fmt.Sprintf("%-10s", f[0])), printable(f[1], ""))
+		}
+	}
+}
+
+func each[T any](items []T) func(yield func(T, error) bool) {
+	return func(yield func(T, error) bool) {
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
+type subscribersImport struct {
+	clientFlags
+	File   string            `arg:"" help:"The CSV file, or - for standard input."`
+	Source string            `name:"source" help:"Where they signed up, for rows that do not say."`
+	Map    map[string]string `name:"map" placeholder:"COLUMN=FIELD" help:"What a column means, over what its header says: email, firstName, …, metadata or ignore."`
+	Yes    bool              `name:"yes" short:"y" help:"Do not ask."`
+	DryRun bool              `name:"dry-run" help:"Show the preview only."`
+	Wait   bool              `name:"wait" help:"Wait until all are looked up, not only imported."`
+	showFlag
+}
+
+// Run imports a file.
+func (c *subscribersImport) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	file, name, size, err := c.open(p)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	in := &importing{p: p, client: client, every: 200 * time.Millisecond}
+	upload, err := in.preview(apiclient.UploadFile{Name: name, Source: c.Source, Mapping: c.Map}, file, size)
+	if err != nil {
+		return err
+	}
+	in.describe(upload)
+	if err := in.invalidRows(p.ctx, upload); err != nil {
+		return err
+	}
+	if upload, err = c.decide(p, in, upload); err != nil || c.DryRun {
+		return err
+	}
+	if upload, err = in.follow(upload, c.Wait); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return printJSON(p.out, upload)
+	}
+	fmt.Fprintf(p.out, "%s imported: %d new, %d known, %d corporate\n", plural(upload.Counts.Rows-upload.Counts.Invalid, "row"),
+		upload.Counts.New, upload.Counts.Known, upload.Counts.Corporate)
+	if c.Wait {
+		fmt.Fprintf(p.out, "looked up: %d found, %d not found, %d failed\n", upload.Progress.Enriched, upload.Progress.NotFound, upload.Progress.Failed)
+	}
+	return nil
+}
+
+func (c *subscribersImport) open(p *program) (io.ReadCloser, string, int64, error) {
+	if c.File == "-" {
+		return io.NopCloser(p.in), "standard input", 0, nil
+	}
+	f, err := os.Open(c.File)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = usage("the path of a CSV file", "%s is a directory", c.File)
+	}
+	if err != nil {
+		return nil, "", 0, errors.Join(err, f.Close())
+	}
+	return f, filepath.Base(c.File), info.Size(), nil
+}
+
+// decide confirms the upload or cancels it.
+func (c *subscribersImport) decide(p *program, in *importing, u apiclient.Upload) (apiclient.Upload, error) {
+	agreed := c.Yes
+	var err error
+	if !c.Yes && !c.DryRun && c.File != "-" {
+		agreed, err = in.confirm(u)
+	} else if c.File == "-" {
+		agreed = !c.DryRun // standard input is taken: there is nobody to ask
+	}
+	if agreed && !c.DryRun {
+		return in.client.ConfirmUpload(p.ctx, u.ID)
+	}
+	_, canceled := in.client.CancelUpload(p.ctx, u.ID)
+	if c.DryRun {
+		return u, canceled
+	}
+	return u, errors.Join(err, canceled, errors.New("nothing was imported"))
+}
+
+type subscribersExport struct {
+	clientFlags
+	subscriberFilter
+	Output string `name:"output" short:"o" enum:"csv" default:"csv" help:"csv."`
+	File   string `name:"file" short:"f" placeholder:"FILE" help:"Where to write. Default: standard output."`
+}
+
+// Run exports subscribers.
+func (c *subscribersExport) Run(p *program) (err error) {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	if c.File == "" {
+		_, err = client.Export(p.ctx, c.filter(), p.out)
+		return err
+	}
+	// A file that is there is whole: it gets its name at the end.
+	partial, err := os.CreateTemp(filepath.Dir(c.File), ".liwanag-export-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(partial.Name()))
+		}
+	}()
+	n, err := client.Export(p.ctx, c.filter(), partial)
+	if err = errors.Join(err, partial.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(partial.Name(), c.File); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.err, "%s written to %s\n", plural(n, "byte"), c.File)
+	return nil
+}
+
+type subscribersEnrich struct {
+	clientFlags
+	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of subscribers."`
+	Status string   `name:"status" enum:",failed,not_found" default:"" help:"All whose latest lookup is failed or not_found, instead of ids."`
+	Again  bool     `name:"again" help:"Pay once more even if there is a young result."`
+	outputFlag
+}
+
+// Run makes new lookups.
+func (c *subscribersEnrich) Run(p *program) error {
+	if (len(c.IDs) == 0) == (c.Status == "") {
+		return usage("liwanag subscribers enrich --status failed", "either ids or --status is needed")
+	}
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	type e = apiclient.Enriched
+	missing := 0
+	columns := []column[e]{
+		{"id", func(x e) string { return x.SubscriberID }},
+		{"result", func(x e) string { return x.Result }},
+		{"run", func(x e) string { return x.RunID }},
+	}
+	rest := c.IDs
+	err = list(p, c.outputFlag, pageFlags{All: true}, columns, func(page apiclient.Page) (apiclient.List[e], error) {
+		ask := apiclient.EnrichMany{Status: c.Status, Again: c.Again, Cursor: page.Cursor}
+		if c.Status == "" {
+			ask.Cursor, ask.IDs = "", rest[:min(len(rest), 500)]
+			rest = rest[len(ask.IDs):]
+		}
+		got, err := client.EnrichMany(p.ctx, ask)
+		for _, item := range got.Items {
+			if item.Result == "not_found" {
+				missing++
+			}
+		}
+		if c.Status == "" && len(rest) > 0 {
+			got.NextCursor = "more" // ids have no pages of their own
+		}
+		return got, err
+	})
+	if err == nil && missing > 0 {
+		return &notFound{fmt.Sprintf("%s not there\n  Try: liwanag subscribers list", plural(int64(missing), "subscriber"))}
+	}
+	return err
+}
+
+// jsonArgument checks a JSON value that was typed.
+func jsonArgument(name, text string) (json.RawMessage, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	if !json.Valid([]byte(text)) {
+		return nil, usage(`'{"key": "value"}', quoted for the shell`, "%s is not JSON", name)
+	}
+	return json.RawMessage(text), nil
+}

@@ -1,0 +1,259 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/liwanag/liwanag/engine"
+	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
+	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/internal/datastore/sqlite"
+	"github.com/liwanag/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/internal/httpapi"
+	"github.com/liwanag/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/schedule"
+	"github.com/liwanag/liwanag/internal/sqlitedb"
+	"github.com/liwanag/liwanag/internal/telemetry"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Config configures an App.
+type Config struct {
+	// Settings are validated by New.
+	Settings config.Settings
+	// Log takes the server's log; default: discards.
+	Log *slog.Logger
+	// SweepEvery is how often the sweep and the background loops look for what is
+	// left; default: enrichment's own.
+	SweepEvery time.Duration
+	// Now is the wall clock; default time.Now.
+	Now func() time.Time
+}
+
+// App is a built server: addresses and database are open, nothing runs yet.
+type App struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *telemetry.Metrics
+
+	db    *sqlitedb.DB
+	store liwanag.Store
+
+	public, admin net.Listener // admin is nil when it is off
+	publicURL     string
+
+	partner *fullenrich.Client // nil without a key
+	engine  *engine.Engine
+	service *enrichment.Service
+
+	definition *workflow.Workflow[enrichment.Input]
+	signUps    *intake.SignUps
+	uploads    *intake.Uploads
+	api        *httpapi.Server
+	times      *schedule.Schedule
+}
+
+// New opens the database and the addresses, and builds everything in the order
+// of its parts. On an error nothing stays open. Close gives it all back.
+func New(ctx context.Context, c Config) (_ *App, err error) {
+	if err := c.Settings.Validate(); err != nil {
+		return nil, &UsageError{err}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	a := &App{cfg: c, log: c.Log, metrics: telemetry.NewMetrics()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildEnrichment, a.buildIntake, a.buildAPI, a.buildSchedule} {
+		if err := phase(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// Addresses first: whoever starts a second server by mistake hears of it before
+// anything is touched, and the public URL may depend on the port.
+func (a *App) openAddresses(ctx context.Context) (err error) {
+	s := &a.cfg.Settings
+	if a.public, err = listen(ctx, "the server", s.Addr, "LIWANAG_ADDR=127.0.0.1:0 takes a free port"); err != nil {
+		return err
+	}
+	if s.AdminAddr != config.AddrOff {
+		a.admin, err = listen(ctx, "the admin address", s.AdminAddr, "LIWANAG_ADMIN_ADDR=off, or 127.0.0.1:0 for a free port")
+	}
+	a.publicURL = s.PublicBase(a.public.Addr().String())
+	return err
+}
+
+// Storage: one file, one writer; the engine's tables and the application's.
+func (a *App) openStorage(ctx context.Context) (err error) {
+	if a.db, err = sqlitedb.Open(ctx, sqlitedb.Config{Path: a.cfg.Settings.SQLitePath()}); err != nil {
+		return err
+	}
+	a.store, err = sqlite.New(ctx, a.db)
+	return err
+}
+
+// Enrichment: the partner, the work of the steps, the definition, the engine
+// that runs it, and the service around them.
+func (a *App) buildEnrichment(ctx context.Context) error {
+	cfg, err := a.enrichmentConfig()
+	if err != nil {
+		return err
+	}
+	var partner enrichment.Partner // stays nil without a key: a nil *Client is not
+	if key := a.cfg.Settings.FullEnrichAPIKey; key.IsSet() {
+		a.partner, err = fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: fullenrich.Secret(key.Reveal()), Budget: enrichment.CallBudget(a.store, cfg)})
+		if err != nil {
+			return &UsageError{err}
+		}
+		partner = a.partner
+	}
+	work, err := enrichment.NewEnricher(a.store, partner, cfg)
+	if err != nil {
+		return &UsageError{err}
+	}
+	a.definition = enrichment.New(work, cfg)
+	runs, err := enginesqlite.New(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	a.engine, err = engine.New(engine.Config{
+		Store: runs, Definitions: []workflow.Definition{a.definition},
+		Concurrency: a.cfg.Settings.Concurrency, Lease: a.cfg.Settings.Lease, StopTimeout: a.cfg.Settings.StopTimeout,
+		Observers: []workflow.Observer{telemetry.Logs{Log: a.log}, a.metrics}, Now: a.cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	a.service = enrichment.NewService(work, a.definition, a.engine)
+	return nil
+}
+
+func (a *App) enrichmentConfig() (enrichment.Config, error) {
+	s := &a.cfg.Settings
+	cfg := enrichment.Config{
+		BatchSize: s.BatchSize, BatchWindow: s.BatchWindow, WebhookTimeout: s.WebhookTimeout, FetchSchedule: s.FetchSchedule,
+		CallsPerMinute: s.CallsPerMinute, MaxInFlight: s.MaxInFlight, CreditBudget: s.CreditBudget,
+		PaidRetry: enrichment.PaidRetry(s.PaidRetry), OnAmbiguous: enrichment.OnAmbiguous(s.OnAmbiguous),
+		AmbiguityGrace: s.AmbiguityGrace, ReuseResults: s.ReuseResults,
+		PublicURL: a.publicURL, BaseURL: s.FullEnrichBaseURL,
+		SweepEvery: a.cfg.SweepEvery, Now: a.cfg.Now, Log: a.log, Meter: a.metrics,
+	}
+	for _, key := range []config.Secret{s.FullEnrichAPIKey, s.FullEnrichPreviousAPIKey} {
+		if key.IsSet() {
+			cfg.Keys = append(cfg.Keys, fullenrich.Secret(key.Reveal()))
+		}
+	}
+	return cfg, cfg.Validate()
+}
+
+// Intake: sign-ups and uploads.
+func (a *App) buildIntake(context.Context) (err error) {
+	cfg := intake.Config{Enrich: intake.Policy(a.cfg.Settings.Enrich), Now: a.cfg.Now, Logger: a.log}
+	if file := a.cfg.Settings.PersonalDomainsFile; file != "" {
+		if cfg.Domains, err = liwanag.LoadDomains(file); err != nil {
+			return &UsageError{err}
+		}
+	}
+	if a.signUps, err = intake.NewSignUps(a.store, a.service, cfg); err != nil {
+		return err
+	}
+	a.uploads, err = intake.NewUploads(a.store, a.service, cfg)
+	return err
+}
+
+// The API: every route of the public address.
+func (a *App) buildAPI(context.Context) (err error) {
+	s := &a.cfg.Settings
+	cfg := httpapi.Config{
+		Store: a.store, Runner: a.engine, Workflows: []workflow.Definition{a.definition}, Enrichment: a.service,
+		SignUps: a.signUps, Uploads: a.uploads, APIKey: fullenrich.Secret(s.APIKey.Reveal()), CreditBudget: s.CreditBudget,
+		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: sqlitedb.IsFull,
+	}
+	if s.SubscriberWebhookSecret.IsSet() {
+		cfg.SubscriberSecrets = []fullenrich.Secret{fullenrich.Secret(s.SubscriberWebhookSecret.Reveal())}
+	}
+	a.api, err = httpapi.New(cfg)
+	return err
+}
+
+// The schedule: the batch that sweeps pending jobs which no run holds.
+func (a *App) buildSchedule(context.Context) (err error) {
+	a.times, err = schedule.New(schedule.Config{
+		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service)}, Now: a.cfg.Now, Log: a.log,
+	})
+	if err != nil {
+		return &UsageError{err}
+	}
+	return nil
+}
+
+// URL is where the server is reached from this machine.
+func (a *App) URL() string { return localURL(a.public) }
+
+// AdminURL is where metrics and profiles are, empty when they are off.
+func (a *App) AdminURL() string {
+	if a.admin == nil {
+		return ""
+	}
+	return localURL(a.admin)
+}
+
+// DatabasePath is the database's file.
+func (a *App) DatabasePath() string { return a.db.Path() }
+
+// Warnings are settings that work, but hardly as meant, each with a way out.
+func (a *App) Warnings() []string {
+	s := a.cfg.Settings
+	s.PublicURL = a.publicURL
+	return s.Warnings()
+}
+
+// NewLog is the log that settings ask for.
+func NewLog(s config.Settings, out io.Writer, terminal bool) (*slog.Logger, error) {
+	return telemetry.NewLogger(telemetry.LogConfig{Out: out, Level: s.LogLevel, Format: s.LogFormat, Terminal: terminal})
+}
+
+// PublicURL is where FullEnrich reaches the server.
+func (a *App) PublicURL() string { return a.publicURL }
+
+func localURL(l net.Listener) string {
+	var all config.Settings
+	return all.PublicBase(l.Addr().String())
+}
+
+// Close gives the addresses and the database back, what Run did not. It comes
+// after Run has returned.
+func (a *App) Close() error {
+	var faults []error
+	for _, l := range []net.Listener{a.public, a.admin} {
+		if l == nil {
+			continue
+		}
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			faults = append(faults, err)
+		}
+	}
+	if a.partner != nil {
+		a.partner.CloseIdleConnections()
+	}
+	if a.db != nil {
+		faults = append(faults, a.db.Close())
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,235 @@
+package app
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/internal/sqlitedb"
+	"github.com/liwanag/liwanag/internal/telemetry"
+)
+
+// SampleSignUps is a CSV file of 250 invented sign-ups: personal addresses, and
+// as in every real list some corporate ones, a few that come twice, and a broken
+// one.
+//
+//go:embed sample.csv
+var SampleSignUps []byte
+
+// DemoConfig configures a Demo.
+type DemoConfig struct {
+	Dir     string  // of the database and the simulator's state
+	Fresh   bool    // delete what an earlier demo left there
+	Speed   float64 // divides the simulator's durations, the fetch schedule and the grace
+	Program string  // this program, whose command simulate is started
+}
+
+// Demo is the server and a simulator in a process of its own, on free loopback
+// ports, with nothing configured. What was killed goes on where it stopped.
+type Demo struct {
+	*App
+	dir       string
+	simulator *child
+	partner   simulator.Control
+	log       *os.File
+}
+
+// The files in a demo's directory.
+const (
+	demoDatabase  = "liwanag.db"
+	demoSimulator = "simulator"
+	demoLog       = "liwanag.log"
+	demoSimLog    = "simulator.log"
+	demoAddress   = "demo.json"
+)
+
+// NewDemo starts the simulator and builds the server. Close ends both.
+func NewDemo(ctx context.Context, c DemoConfig) (_ *Demo, err error) {
+	if c.Speed <= 0 {
+		return nil, &UsageError{fmt.Errorf("a speed of %v: it must be above 0\n  Try: --speed 20", c.Speed)}
+	}
+	d := &Demo{dir: c.Dir}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	if err := d.claim(ctx, c.Fresh); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	base, err := d.startSimulator(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if d.log, err = openLog(d.path(demoLog)); err != nil {
+		return nil, err
+	}
+	log, err := telemetry.NewLogger(telemetry.LogConfig{Out: d.log, Level: "debug"})
+	if err != nil {
+		return nil, err
+	}
+	settings, err := d.settings(c, base)
+	if err != nil {
+		return nil, err
+	}
+	if d.App, err = New(ctx, Config{Settings: settings, Log: log, SweepEvery: shorter(time.Minute, c.Speed)}); err != nil {
+		return nil, err
+	}
+	return d, d.rememberAddress()
+}
+
+func (d *Demo) path(name string) string { return filepath.Join(d.dir, name) }
+
+// claim sees to it that no other demo runs in the directory, and clears it.
+func (d *Demo) claim(ctx context.Context, fresh bool) error {
+	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: d.path(demoDatabase)})
+	if err == nil {
+		err = db.Close()
+	}
+	var locked *sqlitedb.LockedError
+	if errors.As(err, &locked) {
+		return fmt.Errorf("a demo is already running in %s (pid %d)\n  Try: stop it, or --dir with another directory", d.dir, locked.PID)
+	}
+	if !fresh {
+		return err
+	}
+	return errors.Join(removeMatching(d.dir, demoDatabase, demoDatabase+"-*", demoDatabase+".*", demoLog, demoSimLog, demoAddress),
+		removeMatching(d.path(demoSimulator), "simulator.*"))
+}
+
+// removeMatching deletes the files of a directory whose names match, and no others.
+func removeMatching(dir string, patterns ...string) error {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	faults := []error{err}
+	for _, file := range files {
+		for _, pattern := range patterns {
+			if ours, err := filepath.Match(pattern, file.Name()); ours || err != nil {
+				faults = append(faults, err, os.Remove(filepath.Join(dir, file.Name())))
+				break
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (d *Demo) startSimulator(ctx context.Context, c DemoConfig) (baseURL string, err error) {
+	log, err := openLog(d.path(demoSimLog))
+	if err != nil {
+		return "", err
+	}
+	defer log.Close() // the process has its own
+	d.simulator, baseURL, err = startChild(ctx, "the simulator", c.Program, []string{"simulate", "--addr", "127.0.0.1:0",
+		"--dir", d.path(demoSimulator), "--speed", fmt.Sprint(c.Speed), "--until-stdin-closes"}, log)
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(baseURL, "http://") {
+		return "", fmt.Errorf("the simulator: %s is not this program: it begins with %q", c.Program, baseURL)
+	}
+	d.partner = simulator.Control{BaseURL: strings.TrimSuffix(baseURL, "/api/v2")}
+	return baseURL, nil
+}
+
+func openLog(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	return f, nil
+}
+
+// settings are the defaults, with FullEnrich's times divided by the speed.
+func (d *Demo) settings(c DemoConfig, base string) (config.Settings, error) {
+	s, err := config.Defaults()
+	if err != nil {
+		return s, err
+	}
+	s.Addr, s.AdminAddr = d.address(), config.AddrOff
+	s.DatabaseURL = "sqlite:" + d.path(demoDatabase)
+	s.FullEnrichBaseURL, s.FullEnrichAPIKey = base, config.NewSecret(simulator.DefaultKey)
+	s.CallsPerMinute = max(s.CallsPerMinute, int(float64(s.CallsPerMinute)*c.Speed))
+	s.AmbiguityGrace = max(time.Second, shorter(s.AmbiguityGrace, c.Speed))
+	s.FetchSchedule = nil
+	for _, at := range []time.Duration{10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour} {
+		s.FetchSchedule = append(s.FetchSchedule, shorter(at, c.Speed))
+	}
+	return s, nil
+}
+
+func shorter(t time.Duration, speed float64) time.Duration { return time.Duration(float64(t) / speed) }
+
+// address is the one that the killed demo had, if it is free: webhooks that are
+// still to come go there.
+func (d *Demo) address() string {
+	var last struct{ Addr string }
+	raw, err := os.ReadFile(d.path(demoAddress))
+	if err != nil || json.Unmarshal(raw, &last) != nil || !config.LoopbackAddr(last.Addr) {
+		return "127.0.0.1:0"
+	}
+	free, err := net.Listen("tcp", last.Addr)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	_ = free.Close() // only whether it opens was asked
+	return last.Addr
+}
+
+func (d *Demo) rememberAddress() error {
+	raw, err := json.Marshal(struct{ Addr string }{d.public.Addr().String()})
+	if err == nil {
+		err = os.WriteFile(d.path(demoAddress), raw, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	return nil
+}
+
+// LogFile is where the server's log is.
+func (d *Demo) LogFile() string { return d.path(demoLog) }
+
+// Run runs the server, and after it stops the simulator, when ctx ends. It fails
+// when one of them does.
+func (d *Demo) Run(ctx context.Context) error {
+	return runPhases(ctx, phase{"simulator": d.simulator.run}, phase{"server": d.App.Run})
+}
+
+// Close gives everything back.
+func (d *Demo) Close() error {
+	var faults []error
+	if d.App != nil {
+		faults = append(faults, d.App.Close())
+	}
+	if d.simulator != nil {
+		faults = append(faults, d.simulator.stop())
+	}
+	if d.log != nil {
+		faults = append(faults, d.log.Close())
+	}
+	return errors.Join(faults...)
+}
+
+// DemoDir is where a demo keeps its files when no directory is given.
+func DemoDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", &UsageError{fmt.Errorf("there is no cache folder for the demo's files: %w\n  Try: --dir DIR", err)}
+	}
+	return filepath.Join(cache, "liwanag-demo"), nil
+}

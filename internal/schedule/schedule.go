@@ -1,0 +1,202 @@
+// Package schedule turns cron entries into runs: at the firing times of an entry
+// it calls what the entry names.
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	cron "github.com/netresearch/go-cron"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+// Entry is one line of the schedule.
+type Entry struct {
+	// Name says in logs and errors what fires.
+	Name string
+	// Spec is a cron expression of five fields or a descriptor such as @hourly, in
+	// UTC unless CRON_TZ=Europe/Berlin stands in front.
+	Spec string
+	// Run is called with the firing time. Calls of one entry never overlap; those
+	// that were due meanwhile are made up for by one.
+	Run func(ctx context.Context, at time.Time) error
+}
+
+// Batcher triggers the scheduled batch; *enrichment.Service is the real one.
+type Batcher interface {
+	RunScheduledBatch(ctx context.Context, always bool) ([]liwanag.ID, error)
+}
+
+// ScheduledBatch is the entry that makes batches of the pending jobs that no run
+// holds. Firing it twice is harmless: a job is put into one batch only, and
+// without such jobs no run is started.
+func ScheduledBatch(spec string, b Batcher) Entry {
+	return Entry{Name: "scheduled-batch", Spec: spec, Run: func(ctx context.Context, _ time.Time) error {
+		_, err := b.RunScheduledBatch(ctx, false)
+		return err
+	}}
+}
+
+// Config configures a Schedule. The zero value is an empty schedule.
+type Config struct {
+	Entries []Entry
+	Now     func() time.Time // wall clock; default time.Now
+	Log     *slog.Logger     // default: discards
+}
+
+// Validate returns every fault of the entries, joined.
+func (c Config) Validate() error {
+	_, err := parse(c.Entries)
+	return err
+}
+
+// Schedule fires entries.
+type Schedule struct {
+	cfg   Config
+	times []cron.Schedule // of cfg.Entries
+}
+
+// New returns the schedule, or every fault of its entries.
+func New(c Config) (*Schedule, error) {
+	times, err := parse(c.Entries)
+	if err != nil {
+		return nil, err
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Schedule{cfg: c, times: times}, nil
+}
+
+func parse(entries []Entry) ([]cron.Schedule, error) {
+	var faults []error
+	times := make([]cron.Schedule, len(entries))
+	for i, e := range entries {
+		parsed, err := ParseSpec(e.Spec)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("schedule %s: %w", e.Name, err))
+		}
+		if e.Run == nil {
+			faults = append(faults, fmt.Errorf("schedule %s: nothing to run", e.Name))
+		}
+		times[i] = parsed
+	}
+	return times, errors.Join(faults...)
+}
+
+// ParseSpec reads a cron expression as [Entry.Spec] takes it. One that never
+// fires is refused.
+func ParseSpec(spec string) (cron.Schedule, error) {
+	parser, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := parser.Parse(strings.TrimSpace(spec))
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a cron expression such as \"*/5 * * * *\": %w", spec, err)
+	}
+	// Every expression that fires at all fires within the next leap years.
+	if parsed.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return nil, fmt.Errorf("%q never fires", spec)
+	}
+	return onceAHour{parsed}, nil
+}
+
+// Run fires until ctx ends, and returns when no call is under way.
+func (s *Schedule) Run(ctx context.Context) error {
+	var entries sync.WaitGroup
+	for i := range s.cfg.Entries {
+		entries.Go(func() { s.follow(ctx, s.cfg.Entries[i], s.times[i]) })
+	}
+	entries.Wait()
+	return nil
+}
+
+// follow derives every firing time from the one before, never from how long a
+// call took, so that all nodes agree on them.
+func (s *Schedule) follow(ctx context.Context, e Entry, times cron.Schedule) {
+	at := times.Next(s.now())
+	for s.sleepUntil(ctx, at) {
+		if err := e.Run(ctx, at); err != nil && ctx.Err() == nil {
+			s.cfg.Log.ErrorContext(ctx, "a scheduled run failed; the next firing repeats it", "schedule", e.Name, "at", at, "error", err)
+		}
+		at = latest(times, times.Next(at), s.now())
+	}
+}
+
+// latest is the last firing time up to now, which stands for those that were
+// missed, or next when that is still to come.
+func latest(times cron.Schedule, next, now time.Time) time.Time {
+	for {
+		after := times.Next(next)
+		if after.After(now) {
+			return next
+		}
+		next = after
+	}
+}
+
+func (s *Schedule) now() time.Time { return s.cfg.Now().UTC() }
+
+// longestSleep bounds a sleep, so that a wall clock that was set is noticed.
+const longestSleep = 10 * time.Second
+
+// sleepUntil returns false when ctx ended before.
+func (s *Schedule) sleepUntil(ctx context.Context, at time.Time) bool {
+	for {
+		left := at.Sub(s.now())
+		if ctx.Err() != nil {
+			return false
+		}
+		if left <= 0 {
+			return true
+		}
+		timer := time.NewTimer(min(left, longestSleep))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		case <-timer.C:
+		}
+	}
+}
+
+// onceAHour keeps an expression that names hours from firing twice at one time
+// of the wall clock, when clocks are set back.
+type onceAHour struct{ cron.Schedule }
+
+func (o onceAHour) Next(after time.Time) time.Time {
+	spec, ok := o.Schedule.(*cron.SpecSchedule)
+	if !ok {
+		return o.Schedule.Next(after)
+	}
+	const everyHour = 1<<24 - 1
+	next := o.Schedule.Next(after)
+	for spec.Hour&everyHour != everyHour && !next.IsZero() && repeated(next, spec.Location) {
+		next = o.Schedule.Next(next)
+	}
+	return next
+}
+
+// repeated says whether the wall clock of a zone showed this time before.
+func repeated(t time.Time, zone *time.Location) bool {
+	if zone == time.Local {
+		return false // the parser's word for "the zone of the time it is given": UTC
+	}
+	start, _ := t.In(zone).ZoneBounds()
+	if start.IsZero() {
+		return false
+	}
+	_, before := start.Add(-time.Second).Zone()
+	_, since := start.Zone()
+	return t.Sub(start) < time.Duration(before-since)*time.Second
+}
