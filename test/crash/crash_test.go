@@ -1,0 +1,92 @@
+package crash
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/apiclient"
+)
+
+// A server that is killed again and again, at any moment, loses no job and pays
+// for none twice.
+func TestAKilledServerLosesNothingAndPaysNothingTwice(t *testing.T) {
+	w := newWorld(t, 1000, 20)
+	w.interrupt(func() { w.server.kill() })
+	w.finish()
+	if w.adopted == 0 {
+		t.Error("no kill fell between a paid call and its answer: the run proves nothing about that moment")
+	}
+}
+
+// A server that is stopped again and again, paid calls under way, lets them end:
+// none is in doubt, and nothing has to be sent again.
+func TestStopsUnderLoadLeaveNothingInDoubt(t *testing.T) {
+	w := newWorld(t, 400, 10)
+	waited := 0
+	w.interrupt(func() {
+		began := time.Now()
+		w.server.stop(t, 35*time.Second)
+		if time.Since(began) > 100*time.Millisecond {
+			waited++
+		}
+	})
+	w.finish()
+	if w.adopted > 0 || w.superseded > 0 {
+		t.Errorf("%d submissions were in doubt, %d were sent again", w.adopted, w.superseded)
+	}
+	if waited == 0 {
+		t.Error("no stop met a paid call under way: the run proves nothing about that moment")
+	}
+}
+
+// A stop is quick when nothing runs.
+func TestAnIdleServerStopsWithinASecond(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	for err := w.client.Ready(w.ctx); err != nil; err = w.client.Ready(w.ctx) {
+		w.pause(10*time.Millisecond, err)
+	}
+	w.server.stop(t, time.Second)
+}
+
+// The first signal waits for a paid call under way; the second one kills.
+func TestASecondSignalKills(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	if err := w.control.ClearFaults(w.ctx, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.control.AddFault(w.ctx, simulator.Fault{Action: simulator.ActionHangWithoutAccepting, Delay: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := w.client.AddSubscriber(w.ctx, apiclient.SignUp{Email: "ann@gmail.com"}); err != nil; _, err = w.client.AddSubscriber(w.ctx, apiclient.SignUp{Email: "ann@gmail.com"}) {
+		w.pause(10*time.Millisecond, err)
+	}
+	for {
+		list, err := w.client.Submissions(w.ctx, apiclient.SubmissionFilter{State: "sending"}, apiclient.Page{})
+		if err == nil && len(list.Items) == 1 {
+			break
+		}
+		w.pause(10*time.Millisecond, err)
+	}
+	signal := func() {
+		if err := w.server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal()
+	select {
+	case <-w.server.ended:
+		t.Fatalf("it did not wait for the paid call: %v\n%s", w.server.err, w.server.output())
+	case <-time.After(500 * time.Millisecond):
+	}
+	signal()
+	select {
+	case <-w.server.ended:
+		if w.server.err == nil {
+			t.Error("it ended as if all was well")
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it survives a second signal")
+	}
+}
