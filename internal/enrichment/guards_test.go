@@ -144,12 +144,16 @@ func TestNoCallIsMadeInTheLastTwoSecondsOfAMinute(t *testing.T) {
 			t.Errorf("a fourth call in a minute of three: %v", err)
 		}
 		time.Sleep(time.Until(next.Add(58 * time.Second)))
-		if err := take(ctx); liwanag.ClassOf(err) != liwanag.Unavailable {
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if err := take(short); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a call in the last two seconds: %v", err)
 		}
-		time.Sleep(2 * time.Second)
 		if err := take(ctx); err != nil {
-			t.Errorf("a call in the next minute: %v", err)
+			t.Errorf("a call that waits for the next minute: %v", err)
+		}
+		if now, minute := time.Now(), next.Add(time.Minute); now.Before(minute) || now.Sub(minute) > time.Second {
+			t.Errorf("it was made at %s, the minute begins at %s", now, minute)
 		}
 	})
 }

@@ -268,16 +268,28 @@ func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, 
 }
 
 // CallBudget takes a call from the shared budget of the calendar minute; it is
-// what fullenrich.Config.Budget asks before every call but the paid one. The error
-// is of class unavailable.
+// what fullenrich.Config.Budget asks before every call but the paid one. In the
+// last seconds of a minute, when no call is made, it waits for the next: a fetch
+// that happens to fall there must not be put off to the next look. The error is
+// of class unavailable.
 func CallBudget(store liwanag.Store, cfg Config) func(context.Context) error {
 	e := &Enricher{store: store, cfg: cfg.withDefaults()}
 	return func(ctx context.Context) error {
-		now := e.now()
-		err := store.Write(ctx, func(tx liwanag.Tx) error { return e.takeCall(tx, liwanag.ID{}, now, false) })
-		if wait := new(notNow); errors.As(err, &wait) {
-			return liwanag.Wrap(err, liwanag.Unavailable, "call_budget", "FullEnrich's calls of this minute are used up")
+		for {
+			now := e.now()
+			err := store.Write(ctx, func(tx liwanag.Tx) error { return e.takeCall(tx, liwanag.ID{}, now, false) })
+			wait := new(notNow)
+			switch {
+			case !errors.As(err, &wait):
+				return err
+			case wait.until.Sub(now) > time.Minute-usable:
+				return liwanag.Wrap(err, liwanag.Unavailable, "call_budget", "FullEnrich's calls of this minute are used up")
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(wait.until.Sub(now)):
+			}
 		}
-		return err
 	}
 }
