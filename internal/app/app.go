@@ -150,7 +150,7 @@ func (a *App) enrichmentConfig() (enrichment.Config, error) {
 		BatchSize: s.BatchSize, BatchWindow: s.BatchWindow, WebhookTimeout: s.WebhookTimeout, FetchSchedule: s.FetchSchedule,
 		CallsPerMinute: s.CallsPerMinute, MaxInFlight: s.MaxInFlight, CreditBudget: s.CreditBudget,
 		PaidRetry: enrichment.PaidRetry(s.PaidRetry), OnAmbiguous: enrichment.OnAmbiguous(s.OnAmbiguous),
-		AmbiguityGrace: s.AmbiguityGrace, ReuseResults: s.ReuseResults,
+		AmbiguityGrace: s.AmbiguityGrace, ReuseResults: s.ReuseResults, Retention: s.Retention,
 		PublicURL: a.publicURL, BaseURL: s.FullEnrichBaseURL,
 		SweepEvery: a.cfg.SweepEvery, Now: a.cfg.Now, Log: a.log, Meter: a.metrics,
 	}

@@ -430,6 +430,28 @@ func TestRow27_ValidSignatureUnknownToken(t *testing.T) {
 	})
 }
 
+func TestWebhooksThatWereNotAppliedGoAfterTheRetention(t *testing.T) {
+	for name, tc := range map[string]struct{ set, kept, gone time.Duration }{
+		"as it is set":            {set: 48 * time.Hour, kept: 46 * time.Hour, gone: 50 * time.Hour},
+		"after 30 days at latest": {set: 1000 * time.Hour, kept: 718 * time.Hour, gone: 722 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, enrichment.Config{SweepEvery: time.Hour, ProbeEvery: time.Hour, Retention: tc.set}, simulator.Config{}, func(w *world) {
+				body := []byte(`{"id":"0c9d6c1e-5a55-4a0e-9b2f-0d6f7d0f9a11","status":"FINISHED","data":[]}`)
+				_ = w.life.svc.Receive(context.Background(), "gone", false, fullenrich.Sign(w.key, body), body)
+				w.sleep(tc.kept)
+				if got := w.deliveries(); len(got) != 1 {
+					t.Errorf("%d are kept for %s", len(got), tc.kept)
+				}
+				w.sleep(tc.gone - tc.kept)
+				if got := w.deliveries(); len(got) != 0 {
+					t.Errorf("it is kept for %s", tc.gone)
+				}
+			})
+		})
+	}
+}
+
 func TestRow27_WhatFitsNoJobIsKept(t *testing.T) {
 	inWorld(t, enrichment.Config{SweepEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		body := []byte(`{"id":"0c9d6c1e-5a55-4a0e-9b2f-0d6f7d0f9a11","status":"FINISHED","data":[{"custom":{"lw_job":"` +

@@ -17,7 +17,7 @@ const (
 	sweepGroup       = 200                 // rows a transaction
 	strandedAfter    = 10 * time.Minute    // a job's age before its run is looked at, and how often
 	balanceEvery     = 10 * time.Minute    // FullEnrich's balance
-	keepQuarantined  = 30 * 24 * time.Hour // raw bodies that were not applied
+	keepQuarantined  = 30 * 24 * time.Hour // raw bodies that were not applied, at most
 	keepSettled      = 90 * 24 * time.Hour // rows of deliveries, without bodies
 	keepReach        = 8 * 24 * time.Hour  // probes and call counts
 	expiredAtTheMost = 95 * 24 * time.Hour // no result is waited for any longer
@@ -335,7 +335,7 @@ func (s *Service) hasWork(ctx context.Context) (bool, error) {
 func (s *Service) prune(ctx context.Context) error {
 	now := s.now()
 	return s.store.Write(ctx, func(tx liwanag.Tx) error {
-		if err := tx.Deliveries().Prune(now.Add(-keepQuarantined), now.Add(-keepSettled), maxUnmatched); err != nil {
+		if err := tx.Deliveries().Prune(now.Add(-s.cfg.Retention), now.Add(-keepSettled), maxUnmatched); err != nil {
 			return err
 		}
 		return tx.Ledger().Prune(now.Add(-keepReach))
