@@ -101,7 +101,11 @@ func (a *App) openAddresses(ctx context.Context) (err error) {
 
 // Storage: one file, one writer; the engine's tables and the application's.
 func (a *App) openStorage(ctx context.Context) (err error) {
-	if a.db, err = sqlitedb.Open(ctx, sqlitedb.Config{Path: a.cfg.Settings.SQLitePath()}); err != nil {
+	path, ok := a.cfg.Settings.SQLitePath()
+	if !ok {
+		return errors.New("PostgreSQL is not wired yet")
+	}
+	if a.db, err = sqlitedb.Open(ctx, sqlitedb.Config{Path: path}); err != nil {
 		return err
 	}
 	a.store, err = sqlite.New(ctx, a.db)

@@ -38,7 +38,11 @@ func Migrate(ctx context.Context, databaseURL string) (path string, err error) {
 	if err := s.Validate(); err != nil {
 		return "", &UsageError{err}
 	}
-	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: s.SQLitePath()})
+	file, ok := s.SQLitePath()
+	if !ok {
+		return "", errors.New("PostgreSQL is not wired yet")
+	}
+	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: file})
 	if err != nil {
 		return "", err
 	}

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 )
 
@@ -18,8 +19,9 @@ type Settings struct {
 	PublicURL string `name:"public-url" env:"LIWANAG_PUBLIC_URL" placeholder:"URL" help:"Where FullEnrich reaches this server. Default: from the address."`
 	Server    string `name:"server" env:"LIWANAG_SERVER" default:"http://127.0.0.1:8484" placeholder:"URL" help:"The server that the other commands talk to."`
 
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"sqlite:liwanag.db" placeholder:"URL" help:"The database: sqlite:PATH."`
-	Engine      string `name:"engine" env:"LIWANAG_ENGINE" default:"embedded" help:"What runs the workflows: embedded."`
+	Database
+	Engine string `name:"engine" env:"LIWANAG_ENGINE" default:"embedded" help:"What runs the workflows: embedded, or temporal: a cluster that Temporal's own variables name."`
+	Temporal
 
 	APIKey     Secret     `name:"api-key" env:"LIWANAG_API_KEY" placeholder:"KEY" help:"Key of the API. Without one the server listens on loopback only. Not as a flag."`
 	APIKeyFile SecretFile `name:"api-key-file" env:"LIWANAG_API_KEY_FILE" placeholder:"FILE" help:"File with the key of the API."`
@@ -59,6 +61,20 @@ type Settings struct {
 	LogFormat string `name:"log-format" env:"LIWANAG_LOG_FORMAT" default:"auto" help:"text, json, or auto: text on a terminal, else json."`
 }
 
+// Database says where the rows are.
+type Database struct {
+	DatabaseURL     string     `name:"database-url" env:"DATABASE_URL" default:"sqlite:liwanag.db" placeholder:"URL" help:"The database: sqlite:PATH for one server, postgres://USER@HOST/NAME for any number of them."`
+	DatabaseURLFile SecretFile `name:"database-url-file" env:"DATABASE_URL_FILE" placeholder:"FILE" help:"File with the database's URL, for one that holds a password."`
+}
+
+// Temporal says where the cluster is that runs the workflows. Its other settings,
+// TLS and an API key among them, are read from Temporal's own variables.
+type Temporal struct {
+	TemporalAddress   string `name:"temporal-address" env:"TEMPORAL_ADDRESS" placeholder:"HOST:PORT" help:"The Temporal cluster. Default: 127.0.0.1:7233."`
+	TemporalNamespace string `name:"temporal-namespace" env:"TEMPORAL_NAMESPACE" placeholder:"NAME" help:"The namespace in it. Default: default."`
+	TemporalTaskQueue string `name:"temporal-task-queue" env:"LIWANAG_TEMPORAL_TASK_QUEUE" default:"liwanag" placeholder:"NAME" help:"The task queue that the servers of one database share, and no others."`
+}
+
 // Client is what commands need that talk to a running server.
 type Client struct {
 	Server     string     `name:"server" env:"LIWANAG_SERVER" default:"http://127.0.0.1:8484" placeholder:"URL" help:"The server to talk to."`
@@ -69,6 +85,7 @@ type Client struct {
 // Values of the settings that name a choice.
 const (
 	EngineEmbedded = "embedded"
+	EngineTemporal = "temporal"
 	EnrichPersonal = "personal"
 	EnrichAll      = "all"
 	AddrOff        = "off"
@@ -86,5 +103,6 @@ func (s *Settings) PublicBase(listening string) string {
 	return "http://" + dialable(listening)
 }
 
-// SQLitePath is the path of the SQLite database.
-func (s *Settings) SQLitePath() string { return s.DatabaseURL[len(sqliteScheme):] }
+// SQLitePath is the path of the SQLite database; false when the URL names
+// another kind.
+func (d *Database) SQLitePath() (string, bool) { return strings.CutPrefix(d.DatabaseURL, sqliteScheme) }

@@ -50,7 +50,7 @@ func TestDefaultsAreValidAndAsPromised(t *testing.T) {
 	}
 	want := Settings{
 		Addr: "127.0.0.1:8484", AdminAddr: "127.0.0.1:8485", Server: "http://127.0.0.1:8484",
-		DatabaseURL: "sqlite:liwanag.db", Engine: "embedded", FullEnrichBaseURL: "https://app.fullenrich.com/api/v2",
+		Database: Database{DatabaseURL: "sqlite:liwanag.db"}, Temporal: Temporal{TemporalTaskQueue: "liwanag"}, Engine: "embedded", FullEnrichBaseURL: "https://app.fullenrich.com/api/v2",
 		BatchSize: 100, BatchWindow: 2 * time.Second, WebhookTimeout: 24 * time.Hour,
 		CallsPerMinute: 55, MaxInFlight: 2000, PaidRetry: "standard", OnAmbiguous: "resubmit", AmbiguityGrace: time.Hour,
 		ReuseResults: 2160 * time.Hour, Enrich: "personal", Schedule: "*/5 * * * *", Concurrency: 256,
@@ -59,8 +59,8 @@ func TestDefaultsAreValidAndAsPromised(t *testing.T) {
 	if diff := cmp.Diff(want, g.Serve.Settings, cmp.Comparer(func(a, b Secret) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
-	if got := g.Serve.SQLitePath(); got != "liwanag.db" {
-		t.Errorf("path %q", got)
+	if got, ok := g.Serve.SQLitePath(); got != "liwanag.db" || !ok {
+		t.Errorf("path %q, %t", got, ok)
 	}
 }
 
@@ -215,8 +215,8 @@ func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 		"public-url":            func(s *Settings) { s.PublicURL = "ftp://x" },
 		"server":                func(s *Settings) { s.Server = "localhost" },
 		"unencrypted":           func(s *Settings) { s.FullEnrichBaseURL = "http://app.fullenrich.com" },
-		"PostgreSQL":            func(s *Settings) { s.DatabaseURL = "postgres://u:passw0rd@h/d" },
-		"temporal":              func(s *Settings) { s.Engine = "temporal" },
+		"database-url":          func(s *Settings) { s.DatabaseURL = "mysql://u:passw0rd@h/d" },
+		"engine ":               func(s *Settings) { s.Engine = "cadence" },
 		"batch-size":            func(s *Settings) { s.BatchSize = 101 },
 		"calls-per-minute":      func(s *Settings) { s.CallsPerMinute = 0 },
 		"max-in-flight":         func(s *Settings) { s.MaxInFlight = 0 },
@@ -262,8 +262,10 @@ func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 
 func TestEverySettingHasItsVariable(t *testing.T) {
 	typ := reflect.TypeFor[Settings]()
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for _, f := range reflect.VisibleFields(typ) {
+		if f.Anonymous {
+			continue
+		}
 		if f.Tag.Get("env") == "" || f.Tag.Get("name") == "" || f.Tag.Get("help") == "" {
 			t.Errorf("%s: name, env or help is missing", f.Name)
 		}
@@ -298,5 +300,47 @@ func TestPublicBaseAndWarnings(t *testing.T) {
 	}
 	if got := s.Warnings(); len(got) != 1 || !strings.Contains(got[0], "guessed") {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestADatabaseURLIsTakenAndNeverRepeated(t *testing.T) {
+	for value, valid := range map[string]bool{
+		"sqlite:a.db": true, "sqlite:/x/a.db": true, "sqlite:": false, "sqlite://a.db": false, "sqlite:a.db?mode=ro": false,
+		"postgres://u:passw0rd@h:5432/d?sslmode=require": true, "postgresql:///d?host=/run/postgresql": true,
+		"postgres:d": false, "postgres://u:passw0rd@h:port/d": false, "mysql://u:passw0rd@h/d": false, "": false, "liwanag.db": false,
+	} {
+		d := Database{DatabaseURL: value}
+		err := d.Validate()
+		if valid != (err == nil) {
+			t.Errorf("%s: %v", value, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "passw0rd") || !strings.Contains(err.Error(), "Try: DATABASE_URL=")) {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}
+
+func TestADatabaseURLWithAPasswordIsKeptFromSight(t *testing.T) {
+	const url = "postgres://liwanag:passw0rd@db/liwanag"
+	if _, err := parseArgs(t, "serve", "--database-url", url); err == nil || strings.Contains(err.Error(), "passw0rd") || !strings.Contains(err.Error(), "Try: DATABASE_URL, or --database-url-file") {
+		t.Errorf("as a flag: %v", err)
+	}
+	if _, err := parseArgs(t, "serve", "--config", write(t, 0o644, "database-url: "+url+"\n")); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("in a file that everybody may read: %v", err)
+	}
+	if _, err := parseArgs(t, "serve", "--database-url", "postgres://liwanag@db/liwanag"); err != nil {
+		t.Errorf("without a password: %v", err)
+	}
+	file := write(t, 0o600, url+"\n")
+	g, err := parseArgs(t, "serve", "--database-url-file", file)
+	if err != nil || g.Serve.DatabaseURL != url {
+		t.Errorf("from a file: %q, %v", g.Serve.DatabaseURL, err)
+	}
+	if err := g.Serve.Validate(); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	t.Setenv("DATABASE_URL", "postgres://other@db/liwanag")
+	if _, err := parseArgs(t, "serve", "--database-url-file", file); err == nil || !strings.Contains(err.Error(), "both set") {
+		t.Errorf("both: %v", err)
 	}
 }

@@ -39,7 +39,7 @@ func Options() []kong.Option { return []kong.Option{kong.WithAfterApply(refuseSe
 
 func refuseSecretFlags(ctx *kong.Context) error {
 	for _, p := range ctx.Path {
-		if p.Flag == nil || p.Resolved || p.Flag.Target.Type() != reflect.TypeFor[Secret]() {
+		if p.Flag == nil || p.Resolved || p.Flag.Target.Type() != reflect.TypeFor[Secret]() && !holdsPassword(p.Flag.Target.String()) {
 			continue
 		}
 		return fmt.Errorf("--%s on the command line can be seen by everybody on this machine\n  Try: %s, or --%s-file",
@@ -101,7 +101,7 @@ func parse(raw []byte) (found values, secret bool, err error) {
 			faults = append(faults, fmt.Errorf("line %d: %s needs one value", node.Line, name))
 		default:
 			found[name] = text
-			secret = secret || kind == reflect.TypeFor[Secret]() && text != ""
+			secret = secret || kind == reflect.TypeFor[Secret]() && text != "" || holdsPassword(text)
 		}
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -143,9 +143,10 @@ func unknownKey(name string, line int, kinds map[string]reflect.Type) error {
 // settingKinds are the names of all settings, with their types.
 func settingKinds() map[string]reflect.Type {
 	kinds := map[string]reflect.Type{}
-	t := reflect.TypeFor[Settings]()
-	for i := range t.NumField() {
-		kinds[t.Field(i).Tag.Get("name")] = t.Field(i).Type
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
+		if !field.Anonymous {
+			kinds[field.Tag.Get("name")] = field.Type
+		}
 	}
 	return kinds
 }

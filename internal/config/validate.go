@@ -16,7 +16,10 @@ import (
 	cron "github.com/netresearch/go-cron"
 )
 
-const sqliteScheme = "sqlite:"
+const (
+	sqliteScheme       = "sqlite:"
+	defaultDatabaseURL = "sqlite:liwanag.db"
+)
 
 // faults gathers what is wrong, each with a line that says what to do.
 type faults []error
@@ -86,19 +89,14 @@ func (s *Settings) validateAddresses(f *faults) {
 	}
 }
 
-// validateStorage never repeats a database URL: it may hold a password.
 func (s *Settings) validateStorage(f *faults) {
-	scheme, rest, _ := strings.Cut(s.DatabaseURL, ":")
-	switch {
-	case scheme == "postgres" || scheme == "postgresql":
-		f.add("DATABASE_URL=sqlite:liwanag.db", "database-url: PostgreSQL is not supported yet, only SQLite")
-	case scheme != "sqlite" || rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?\x00"):
-		f.add("DATABASE_URL=sqlite:liwanag.db", "database-url is not sqlite:PATH")
-	}
+	s.validateDatabase(f)
 	switch s.Engine {
 	case EngineEmbedded:
-	case "temporal":
-		f.add("LIWANAG_ENGINE=embedded", "engine temporal is not supported yet, only embedded")
+	case EngineTemporal:
+		if s.TemporalTaskQueue == "" {
+			f.add("liwanag", "temporal-task-queue is empty")
+		}
 	default:
 		f.add("LIWANAG_ENGINE=embedded", "engine %q is not known", s.Engine)
 	}
@@ -109,6 +107,53 @@ func (s *Settings) validateStorage(f *faults) {
 			f.add("a file with one domain a line", "personal-domains-file %s is a directory", s.PersonalDomainsFile)
 		}
 	}
+}
+
+// Validate reads the URL's file and returns all faults, joined.
+func (d *Database) Validate() error {
+	var f faults
+	d.validateDatabase(&f)
+	return errors.Join(f...)
+}
+
+// validateDatabase never repeats a database URL: it may hold a password.
+func (d *Database) validateDatabase(f *faults) {
+	const try = "DATABASE_URL=sqlite:liwanag.db, or postgres://USER@HOST/NAME"
+	if d.DatabaseURLFile != "" {
+		read, err := d.DatabaseURLFile.Read()
+		if err != nil {
+			*f = append(*f, fmt.Errorf("database-url-file: %w", err))
+			return
+		}
+		if d.DatabaseURL != defaultDatabaseURL && d.DatabaseURL != read.Reveal() {
+			f.add("unset DATABASE_URL or DATABASE_URL_FILE", "database-url and database-url-file are both set")
+			return
+		}
+		d.DatabaseURL = read.Reveal()
+	}
+	scheme, rest, _ := strings.Cut(d.DatabaseURL, ":")
+	switch scheme {
+	case "postgres", "postgresql":
+		if u, err := url.Parse(d.DatabaseURL); err != nil || u.Opaque != "" {
+			f.add(try, "database-url is not a URL")
+		}
+	case "sqlite":
+		if rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?\x00") {
+			f.add(try, "database-url is not sqlite:PATH")
+		}
+	default:
+		f.add(try, "database-url names neither sqlite: nor postgres:")
+	}
+}
+
+// holdsPassword says whether a text is a URL with a password in it.
+func holdsPassword(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return strings.Contains(text, "://") && strings.Contains(text, "@")
+	}
+	_, set := u.User.Password()
+	return set || u.Query().Has("password")
 }
 
 func (s *Settings) validateNumbers(f *faults) {
