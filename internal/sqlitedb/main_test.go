@@ -208,9 +208,7 @@ func awaitQueued(t *testing.T, db *DB, n int) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		db.writer.mu.Lock()
-		queued := len(db.writer.queue)
-		db.writer.mu.Unlock()
+		queued := db.writer.queue.Len()
 		if queued == n {
 			return
 		}

@@ -172,7 +172,7 @@ func (db *DB) shut() error {
 
 // Closed reports whether Close was called: an error of [DB.Reader] then means
 // nothing else.
-func (db *DB) Closed() bool { return db.writer.isClosed() }
+func (db *DB) Closed() bool { return db.writer.queue.Closed() }
 
 // Path is the absolute path of the database file, symbolic links resolved.
 func (db *DB) Path() string { return db.path }

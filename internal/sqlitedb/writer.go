@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/liwanag/liwanag/internal/groupcommit"
 )
 
 // Write runs fn in the transaction of the next group and returns when that
@@ -32,151 +31,83 @@ func (db *DB) Apply(ctx context.Context, fn func(tx *Tx) error) error {
 type change struct {
 	fn        func(tx *Tx) error
 	savepoint bool
-	state     atomic.Int32
-	err       error
-	done      chan struct{}
+	err       error // so far, until its group is over
 }
 
-const (
-	queued int32 = iota
-	picked
-	withdrawn
-)
+// entry is a change in the queue.
+type entry = groupcommit.Change[*change]
 
-func (c *change) pick() bool { return c.state.CompareAndSwap(queued, picked) }
-
-func (c *change) finish() { close(c.done) }
-
-// writer runs all changes on the only writing connection. A group is what
-// queued while the one before it was being synced.
+// writer runs all changes on the only writing connection, a group at a time.
 type writer struct {
 	conn    *conn
 	maxSize int
 	maxHold time.Duration
+	queue   *groupcommit.Queue[*change]
 	stopped chan struct{}
 	stats   recorder
-
-	mu     sync.Mutex
-	more   sync.Cond
-	queue  []*change
-	closed bool
 }
 
 func startWriter(conn *conn, maxSize int, maxHold time.Duration) *writer {
-	w := &writer{conn: conn, maxSize: maxSize, maxHold: maxHold, stopped: make(chan struct{})}
-	w.more.L = &w.mu
+	w := &writer{conn: conn, maxSize: maxSize, maxHold: maxHold, queue: groupcommit.New[*change](), stopped: make(chan struct{})}
 	go w.loop()
 	return w
 }
 
 // stop waits until what was queued is committed.
 func (w *writer) stop() {
-	w.mu.Lock()
-	w.closed = true
-	w.mu.Unlock()
-	w.more.Signal()
+	w.queue.Close()
 	<-w.stopped
 }
 
-func (w *writer) isClosed() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.closed
-}
-
 func (w *writer) do(ctx context.Context, fn func(tx *Tx) error, savepoint bool) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	c := &change{fn: fn, savepoint: savepoint, done: make(chan struct{})}
-	if err := w.push(c); err != nil {
-		return err
-	}
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		if c.state.CompareAndSwap(queued, withdrawn) {
-			return fmt.Errorf("sqlitedb: withdrawn before the writer came to it: %w", ctx.Err())
-		}
-		<-c.done
-	}
-	return c.err
-}
-
-func (w *writer) push(c *change) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
+	err := w.queue.Do(ctx, &change{fn: fn, savepoint: savepoint})
+	if errors.Is(err, groupcommit.ErrClosed) {
 		return ErrClosed
 	}
-	w.queue = append(w.queue, c)
-	w.more.Signal()
-	return nil
+	return err
 }
 
 func (w *writer) loop() {
 	defer close(w.stopped)
 	for {
-		batch := w.take()
+		batch := w.queue.Take(w.maxSize)
 		if batch == nil {
 			return
 		}
-		if rest := w.group(batch); len(rest) > 0 {
-			w.mu.Lock()
-			w.queue = append(rest, w.queue...)
-			w.mu.Unlock()
-		}
+		w.queue.Return(w.group(batch))
 	}
-}
-
-// take waits for changes; nil means that the database is closed and nothing is
-// left.
-func (w *writer) take() []*change {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for len(w.queue) == 0 {
-		if w.closed {
-			return nil
-		}
-		w.more.Wait()
-	}
-	n := min(len(w.queue), w.maxSize)
-	batch := w.queue[:n:n]
-	w.queue = slices.Clone(w.queue[n:])
-	return batch
 }
 
 // group runs the batch in one transaction, tells every caller its result, and
 // returns what it did not come to within the hold.
-func (w *writer) group(batch []*change) (rest []*change) {
+func (w *writer) group(batch []*entry) (rest []*entry) {
 	began := time.Now()
 	if err := w.begin(); err != nil {
-		for _, c := range batch {
-			if c.pick() {
-				c.err = err
-				c.finish()
+		for _, e := range batch {
+			if e.Pick() {
+				e.Finish(err)
 			}
 		}
 		return nil
 	}
-	ran := make([]*change, 0, len(batch))
+	ran := make([]*entry, 0, len(batch))
 	intact := true
-	for i, c := range batch {
+	for i, e := range batch {
 		if len(ran) > 0 && (!intact || time.Since(began) >= w.maxHold) {
 			rest = batch[i:]
 			break
 		}
-		if c.pick() {
-			ran = append(ran, c)
-			intact = w.join(c, len(ran) == 1)
+		if e.Pick() {
+			ran = append(ran, e)
+			intact = w.join(e.Do, len(ran) == 1)
 		}
 	}
 	if intact {
 		if err := w.commit(); err != nil {
 			intact = false
 			// A group of one has had its try alone.
-			for _, c := range ran {
-				c.err = err
+			for _, e := range ran {
+				e.Do.err = err
 			}
 		}
 	}
@@ -184,21 +115,21 @@ func (w *writer) group(batch []*change) (rest []*change) {
 		w.undo(ran)
 	}
 	w.stats.group(len(ran), time.Since(began), !intact)
-	for _, c := range ran {
-		c.finish()
+	for _, e := range ran {
+		e.Finish(e.Do.err)
 	}
 	return rest
 }
 
 // undo drops the transaction and, since the changes in it shared the fate of
 // one, tries each of them once more by itself.
-func (w *writer) undo(ran []*change) {
+func (w *writer) undo(ran []*entry) {
 	w.rollback()
 	if len(ran) < 2 {
 		return
 	}
-	for _, c := range ran {
-		c.err = w.alone(c)
+	for _, e := range ran {
+		e.Do.err = w.alone(e.Do)
 	}
 }
 

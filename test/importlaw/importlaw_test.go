@@ -32,16 +32,22 @@ var law = []struct {
 	{"engine/store/storetest", []string{"workflow", "engine/store"}, nil},
 	{"engine/store/memory", []string{"workflow", "engine/store"}, nil},
 	{"engine/store/sqlite", []string{"workflow", "engine/store", "internal/sqlitedb"}, []string{"modernc.org/sqlite"}},
+	{"engine/store/postgres", []string{"workflow", "engine/store", "internal/pgdb", "internal/groupcommit"}, []string{"github.com/jackc/pgx/v5"}},
 	{"engine", []string{"workflow", "engine/store"}, nil},
+	{"temporalrunner", []string{"workflow"}, []string{"go.temporal.io/sdk", "go.temporal.io/api", "google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{"fullenrich", nil, nil},
 	{"fullenrich/simulator", nil, nil},
 	{"internal/liwanag", nil, []string{"github.com/google/uuid", "golang.org/x/text", "golang.org/x/net"}},
 	{"internal/enrichment", []string{"workflow", "internal/liwanag", "fullenrich"}, []string{"github.com/failsafe-go/failsafe-go", "github.com/google/uuid"}},
 	{"internal/intake/...", []string{"workflow", "internal/liwanag", "internal/enrichment", "internal/intake/..."}, []string{"golang.org/x/text", "golang.org/x/net"}},
 	{"internal/schedule", []string{"workflow", "internal/liwanag", "internal/enrichment"}, []string{"github.com/netresearch/go-cron"}},
-	{"internal/sqlitedb", nil, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3", "golang.org/x/sys"}},
+	{"internal/groupcommit", nil, nil},
+	{"internal/pgdb", []string{"internal/groupcommit"}, []string{"github.com/jackc/pgx/v5", "github.com/jackc/pgerrcode", "github.com/pressly/goose/v3"}},
+	{"internal/pgdb/pgtest", nil, []string{"github.com/jackc/pgx/v5"}},
+	{"internal/sqlitedb", []string{"internal/groupcommit"}, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3", "golang.org/x/sys"}},
 	{"internal/datastore/datastoretest", []string{"internal/liwanag"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}},
 	{"internal/datastore/sqlite", []string{"internal/liwanag", "internal/sqlitedb"}, []string{"modernc.org/sqlite"}},
+	{"internal/datastore/postgres", []string{"internal/liwanag", "internal/pgdb"}, []string{"github.com/jackc/pgx/v5"}},
 	{"internal/httpapi/...", []string{"workflow", "internal/liwanag", "internal/intake/...", "internal/enrichment", "fullenrich"},
 		[]string{"github.com/danielgtaylor/huma/v2", "golang.org/x/time", "golang.org/x/net"}},
 	{"internal/telemetry", []string{"workflow"}, []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
@@ -54,7 +60,7 @@ var law = []struct {
 }
 
 // testHelpers never appear in the imports of what is not a test.
-var testHelpers = []string{"workflow/workflowtest", "workflow/runnertest", "engine/store/storetest", "internal/datastore/datastoretest"}
+var testHelpers = []string{"workflow/workflowtest", "workflow/runnertest", "engine/store/storetest", "internal/datastore/datastoretest", "internal/pgdb/pgtest"}
 
 type pkg struct {
 	ImportPath string
