@@ -169,6 +169,9 @@ func (a *App) enrichmentConfig() (enrichment.Config, error) {
 // Intake: sign-ups and uploads.
 func (a *App) buildIntake(context.Context) (err error) {
 	cfg := intake.Config{Enrich: intake.Policy(a.cfg.Settings.Enrich), Now: a.cfg.Now, Logger: a.log}
+	if _, alone := a.cfg.Settings.SQLitePath(); alone {
+		cfg.Node = "alone" // whoever opens the file next goes on at once with the imports left in it
+	}
 	if file := a.cfg.Settings.PersonalDomainsFile; file != "" {
 		if cfg.Domains, err = liwanag.LoadDomains(file); err != nil {
 			return &UsageError{err}
@@ -199,7 +202,7 @@ func (a *App) buildAPI(context.Context) (err error) {
 // The schedule: the batch that sweeps pending jobs which no run holds.
 func (a *App) buildSchedule(context.Context) (err error) {
 	a.times, err = schedule.New(schedule.Config{
-		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service)}, Now: a.cfg.Now, Log: a.log,
+		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service)}, Store: a.store, Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
 		return &UsageError{err}

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -40,8 +42,12 @@ const (
 type Config struct {
 	Domains *liwanag.Domains // nil: the built-in list
 	Enrich  Policy           // empty: EnrichPersonal
-	Now     func() time.Time // nil: time.Now
-	Logger  *slog.Logger     // nil: slog.Default()
+	// Node names this process among those that share the database. Empty: a name
+	// of its own, drawn at random. One that is alone on its database keeps its name
+	// from one start to the next, and goes on at once with an import that it left.
+	Node   string
+	Now    func() time.Time // nil: time.Now
+	Logger *slog.Logger     // nil: slog.Default()
 }
 
 // Validate finds all faults.
@@ -58,6 +64,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Enrich == "" {
 		c.Enrich = EnrichPersonal
+	}
+	if c.Node == "" {
+		c.Node = uuid.NewString()
 	}
 	if c.Now == nil {
 		c.Now = time.Now

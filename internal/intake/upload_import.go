@@ -12,15 +12,22 @@ import (
 )
 
 // How long Run waits before it looks again at uploads that it left unfinished:
-// lookups take minutes, and so may a database to come back.
+// lookups take minutes, and so may a database to come back. It looks every
+// maxLook in any case: an upload may be confirmed on another node, or its node die.
 const (
 	firstLook = time.Second
 	maxLook   = 30 * time.Second
 )
 
+// claimFor is how long an upload stays with a node that says nothing more of it.
+// Every piece of an import, a matter of milliseconds, renews the claim, so that an
+// import goes on elsewhere claimFor + maxLook after its node died, and maxLook
+// after it stopped.
+const claimFor = 30 * time.Second
+
 // Run imports confirmed uploads, oldest first, and notes when their lookups are
-// over, until ctx ends; it goes on with what an earlier process left. It sleeps
-// without a query while no upload is under way.
+// over, until ctx ends. Each is looked after by one node at a time; another one
+// goes on with what a node left.
 func (u *Uploads) Run(ctx context.Context) error {
 	if err := u.forgetCutOff(ctx); err != nil && ctx.Err() == nil {
 		u.cfg.Logger.ErrorContext(ctx, "files of transfers that were cut off are kept until the next start", "error", err)
@@ -30,13 +37,13 @@ func (u *Uploads) Run(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			u.cfg.Logger.ErrorContext(ctx, "uploads are not going on, trying again", "error", err)
 		}
-		var again <-chan time.Time
+		again := maxLook
 		if unfinished || err != nil {
-			again = time.After(pause)
+			again = pause
 		}
 		select {
 		case <-ctx.Done():
-		case <-again:
+		case <-time.After(again):
 		case <-u.wake:
 			pause = firstLook / 2
 		}
@@ -114,17 +121,43 @@ func (u *Uploads) advance(ctx context.Context) (unfinished bool, err error) {
 	}
 	var faults []error
 	for _, up := range active {
-		if up.Status == liwanag.UploadImporting {
-			if err := u.importRows(ctx, up); err != nil {
-				faults = append(faults, fmt.Errorf("intake: import of %s: %w", up.ID, err))
-				continue
-			}
-		}
-		over, err := u.finish(ctx, up.ID)
+		over, err := u.lookAfter(ctx, up.ID)
 		faults = append(faults, err)
 		unfinished = unfinished || !over
 	}
 	return unfinished, errors.Join(faults...)
+}
+
+// lookAfter brings an upload as far as it goes now, unless another node does.
+func (u *Uploads) lookAfter(ctx context.Context, id liwanag.ID) (over bool, err error) {
+	up, mine, err := u.claim(ctx, id, claimFor)
+	if err != nil || !mine {
+		return false, err
+	}
+	if up.Status == liwanag.UploadImporting {
+		if err := u.importRows(ctx, up); err != nil {
+			// Where it failed or was stopped another node may go on at once.
+			_, _, givenUp := u.claim(context.WithoutCancel(ctx), id, 0)
+			return false, fmt.Errorf("intake: import of %s: %w", id, errors.Join(err, givenUp))
+		}
+	}
+	return u.finish(ctx, id)
+}
+
+// claim makes this node the one that looks after an upload, for a while (0: gives
+// it up), and reads it. The claim saves work that would be done twice; what keeps
+// it from counting twice is the position. So clocks that differ do no harm.
+func (u *Uploads) claim(ctx context.Context, id liwanag.ID, during time.Duration) (up liwanag.Upload, mine bool, err error) {
+	err = u.store.Write(ctx, func(tx liwanag.Tx) (err error) {
+		now := u.cfg.now()
+		mine, err = tx.Uploads().Claim(liwanag.UploadClaim{ID: id, Owner: u.cfg.Node, Now: now, Until: now.Add(during)})
+		if err != nil || !mine {
+			return err
+		}
+		up, err = tx.Uploads().Get(id)
+		return err
+	})
+	return up, mine && err == nil, err
 }
 
 // finish notes that an imported upload has no open jobs left.
@@ -258,7 +291,8 @@ func (u *Uploads) writePiece(ctx context.Context, up liwanag.Upload, p piece) (r
 		if now.Status != liwanag.UploadImporting {
 			return errStopped
 		}
-		ok, err := tx.Uploads().Advance(liwanag.UploadAdvance{ID: up.ID, From: p.from, To: p.to, Counts: up.Counts})
+		ok, err := tx.Uploads().Advance(liwanag.UploadAdvance{ID: up.ID, Owner: u.cfg.Node, OwnedUntil: u.cfg.now().Add(claimFor),
+			From: p.from, To: p.to, Counts: up.Counts})
 		if err != nil {
 			return err
 		}
@@ -300,14 +334,21 @@ func (u *Uploads) imported(ctx context.Context, up liwanag.Upload) error {
 		if err != nil || now.Status != liwanag.UploadImporting {
 			return err
 		}
-		ok, err := tx.Uploads().Advance(liwanag.UploadAdvance{ID: up.ID, From: now.Position, To: now.Position, Counts: counts})
-		if err := moved(ok, err); err != nil {
+		ok, err := tx.Uploads().Advance(liwanag.UploadAdvance{ID: up.ID, Owner: u.cfg.Node, OwnedUntil: u.cfg.now().Add(claimFor),
+			From: now.Position, To: now.Position, Counts: counts})
+		if err != nil {
 			return err
+		}
+		if !ok {
+			return errStopped
 		}
 		_, err = tx.Uploads().Move(liwanag.UploadMove{ID: up.ID, From: []liwanag.UploadStatus{liwanag.UploadImporting},
 			To: liwanag.UploadEnriching, At: u.cfg.now()})
 		return err
 	})
+	if errors.Is(err, errStopped) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

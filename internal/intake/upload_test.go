@@ -18,6 +18,9 @@ import (
 func newUploads(t testing.TB, store liwanag.Store, e *enroller, cfg Config) *Uploads {
 	t.Helper()
 	cfg.Logger = quiet()
+	if cfg.Node == "" {
+		cfg.Node = "alone" // on its database: the next start has the same name
+	}
 	u, err := NewUploads(store, e, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -272,7 +272,11 @@ type LedgerTx interface {
 	// Reached notes that a probe came through: it extends the latest reach when
 	// that ended at most gap before, or begins a new one.
 	Reached(publicURL string, at time.Time, gap time.Duration) error
-	// Prune drops call counts and reaches that ended before the given time.
+	// TakeFiring claims one firing time of something that happens once over all
+	// nodes, known by its name. False: it was taken before; nothing was written.
+	TakeFiring(name string, at time.Time) (bool, error)
+	// Prune drops call counts and firings from before the given time, and reaches
+	// that ended before it.
 	Prune(before time.Time) error
 }
 
@@ -313,7 +317,12 @@ type UploadTx interface {
 	Preview(u Upload) error
 	// Move is a compare-and-set of the state. False: nothing was written.
 	Move(m UploadMove) (bool, error)
-	// Advance is a compare-and-set of the position. False: nothing was written.
+	// Claim is a compare-and-set of the node that looks after an upload: it
+	// becomes the owner of one that nobody owns, that it owns already, or whose
+	// owner's time is over. False: another node has it, nothing was written.
+	Claim(c UploadClaim) (bool, error)
+	// Advance is a compare-and-set of the position, by the owner, which goes on
+	// owning it. False: nothing was written.
 	Advance(a UploadAdvance) (bool, error)
 	// AddErrors stores row errors; a row that has one keeps it.
 	AddErrors(id ID, errs []UploadRowError) error

@@ -30,10 +30,15 @@ type Upload struct {
 	Size     int64 // bytes
 	// Position is how many data rows are imported: an import that was
 	// interrupted goes on behind it.
-	Position  int64
-	Failure   JobFailure
-	CreatedAt time.Time
-	EndedAt   time.Time
+	Position int64
+	// Owner is the node that looks after it, and OwnedUntil the time after which
+	// another one may take over; zero: nobody does. They change by Claim and
+	// Advance alone.
+	Owner      string
+	OwnedUntil time.Time
+	Failure    JobFailure
+	CreatedAt  time.Time
+	EndedAt    time.Time
 }
 
 // UploadCounts: each row counts once, Rows is the sum of the others.
@@ -64,10 +69,20 @@ type UploadMove struct {
 	At      time.Time // becomes EndedAt when To is done, failed or canceled
 }
 
+// UploadClaim makes a node the one that looks after an upload. Until is Now or
+// earlier when it gives the upload up.
+type UploadClaim struct {
+	ID         ID
+	Owner      string    // the node, never empty
+	Now, Until time.Time // by the node's clock
+}
+
 // UploadAdvance is a compare-and-set of an import's position, in the same
 // transaction as the rows it stands for. Counts are the new totals.
 type UploadAdvance struct {
-	ID       ID
-	From, To int64
-	Counts   UploadCounts
+	ID         ID
+	Owner      string    // who has claimed it
+	OwnedUntil time.Time // renews the claim
+	From, To   int64
+	Counts     UploadCounts
 }

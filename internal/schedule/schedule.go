@@ -1,5 +1,5 @@
 // Package schedule turns cron entries into runs: at the firing times of an entry
-// it calls what the entry names.
+// it calls what the entry names, on one of the nodes that share a database.
 package schedule
 
 import (
@@ -18,13 +18,15 @@ import (
 
 // Entry is one line of the schedule.
 type Entry struct {
-	// Name says in logs and errors what fires.
+	// Name says in logs and errors what fires, and to all nodes which entry it is.
 	Name string
 	// Spec is a cron expression of five fields or a descriptor such as @hourly, in
-	// UTC unless CRON_TZ=Europe/Berlin stands in front.
+	// UTC unless CRON_TZ=Europe/Berlin stands in front. The intervals of @every are
+	// the same for all nodes, whenever they started.
 	Spec string
-	// Run is called with the firing time. Calls of one entry never overlap; those
-	// that were due meanwhile are made up for by one.
+	// Run is called with the firing time, once over all nodes. Calls of one entry on
+	// one node never overlap; those that were due meanwhile are made up for by one.
+	// A node that stops in the middle leaves the rest to the next firing.
 	Run func(ctx context.Context, at time.Time) error
 }
 
@@ -46,6 +48,7 @@ func ScheduledBatch(spec string, b Batcher) Entry {
 // Config configures a Schedule. The zero value is an empty schedule.
 type Config struct {
 	Entries []Entry
+	Store   liwanag.Store    // where nodes agree on who fires; nil: this node does
 	Now     func() time.Time // wall clock; default time.Now
 	Log     *slog.Logger     // default: discards
 }
@@ -108,6 +111,9 @@ func ParseSpec(spec string) (cron.Schedule, error) {
 	if parsed.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return nil, fmt.Errorf("%q never fires", spec)
 	}
+	if every, ok := parsed.(cron.ConstantDelaySchedule); ok {
+		return intervals{every}, nil
+	}
 	return onceAHour{parsed}, nil
 }
 
@@ -126,11 +132,30 @@ func (s *Schedule) Run(ctx context.Context) error {
 func (s *Schedule) follow(ctx context.Context, e Entry, times cron.Schedule) {
 	at := times.Next(s.now())
 	for s.sleepUntil(ctx, at) {
-		if err := e.Run(ctx, at); err != nil && ctx.Err() == nil {
+		if err := s.fire(ctx, e, at); err != nil && ctx.Err() == nil {
 			s.cfg.Log.ErrorContext(ctx, "a scheduled run failed; the next firing repeats it", "schedule", e.Name, "at", at, "error", err)
 		}
 		at = latest(times, times.Next(at), s.now())
 	}
+}
+
+// fire runs an entry, unless the firing is another node's. The claim is durable
+// before anything is done: a firing may be lost with its node, and is never doubled.
+func (s *Schedule) fire(ctx context.Context, e Entry, at time.Time) error {
+	mine := true
+	if s.cfg.Store != nil {
+		err := s.cfg.Store.Write(ctx, func(tx liwanag.Tx) (err error) {
+			mine, err = tx.Ledger().TakeFiring(e.Name, at)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("claim of the firing: %w", err)
+		}
+	}
+	if !mine {
+		return nil
+	}
+	return e.Run(ctx, at)
 }
 
 // latest is the last firing time up to now, which stands for those that were
@@ -169,6 +194,11 @@ func (s *Schedule) sleepUntil(ctx context.Context, at time.Time) bool {
 		}
 	}
 }
+
+// intervals are counted from one instant for all nodes, not from their starts.
+type intervals struct{ cron.ConstantDelaySchedule }
+
+func (i intervals) Next(after time.Time) time.Time { return after.Truncate(i.Delay).Add(i.Delay) }
 
 // onceAHour keeps an expression that names hours from firing twice at one time
 // of the wall clock, when clocks are set back.

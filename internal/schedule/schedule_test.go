@@ -42,7 +42,7 @@ func nothing(int) error { return nil }
 func TestEntriesFireAtTheTimesOfTheirExpression(t *testing.T) {
 	for spec, want := range map[string][]string{
 		"*/5 * * * *":                    {"01 00:05:00", "01 00:10:00", "01 00:15:00"},
-		"@every 7m":                      {"01 00:07:00", "01 00:14:00"},
+		"@every 6m":                      {"01 00:06:00", "01 00:12:00"},
 		"3 * * * *":                      {"01 00:03:00"},
 		"CRON_TZ=Asia/Tokyo 10 9 * * *":  {"01 00:10:00"},
 		"10 9 * * *":                     nil,

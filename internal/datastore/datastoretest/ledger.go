@@ -8,7 +8,10 @@ import (
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-var errOverBudget = errors.New("over the budget")
+var (
+	errOverBudget = errors.New("over the budget")
+	errTaken      = errors.New("taken before")
+)
 
 var ledgerTests = map[string]func(*testing.T, liwanag.Store){
 	"the call budget's ceiling holds under concurrent calls": func(t *testing.T, s liwanag.Store) {
@@ -91,6 +94,33 @@ var ledgerTests = map[string]func(*testing.T, liwanag.Store){
 			liwanag.Evidence{ProvenAt: noon, Reaches: []liwanag.Reach{{Since: noon, Until: at(60)}, {Since: at(121), Until: at(121)}}})
 		write(t, s, func(tx liwanag.Tx) error { return tx.Ledger().Prune(at(61)) })
 		equal(t, get[liwanag.Evidence](t)(s.Ledger().Evidence(t.Context(), url)).Reaches, []liwanag.Reach{{Since: at(121), Until: at(121)}})
+	},
+
+	"a firing is taken once": func(t *testing.T, s liwanag.Store) {
+		taken := together(t, s, 50, errTaken, func(_ int, tx liwanag.Tx) error {
+			ok, err := tx.Ledger().TakeFiring("hourly", noon)
+			if err == nil && !ok {
+				return errTaken
+			}
+			return err
+		})
+		equal(t, taken, 1)
+		take := func(expected bool, name string, at time.Time) {
+			t.Helper()
+			want(t, s, expected, func(tx liwanag.Tx) (bool, error) { return tx.Ledger().TakeFiring(name, at) })
+		}
+		take(true, "daily", noon)
+		take(true, "hourly", noon.Add(time.Hour))
+		take(true, "hourly", noon.Add(-time.Hour)) // a node whose clock is ahead keeps nobody from an earlier one
+		take(false, "hourly", noon)
+		refused(t, s, errOverBudget, func(tx liwanag.Tx) error {
+			_, err := tx.Ledger().TakeFiring("weekly", noon)
+			return errors.Join(err, errOverBudget)
+		})
+		take(true, "weekly", noon) // the one that failed has given it back
+		write(t, s, func(tx liwanag.Tx) error { return tx.Ledger().Prune(noon) })
+		take(true, "hourly", noon.Add(-time.Hour))
+		take(false, "hourly", noon)
 	},
 
 	"pruning forgets the calls of past minutes only": func(t *testing.T, s liwanag.Store) {

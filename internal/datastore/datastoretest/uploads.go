@@ -51,18 +51,55 @@ var uploadTests = map[string]func(*testing.T, liwanag.Store){
 	},
 
 	"an import advances once past each position": func(t *testing.T, s liwanag.Store) {
-		u := liwanag.Upload{ID: newID(liwanag.UploadKind), FileName: "a.csv", Status: liwanag.UploadImporting, CreatedAt: noon}
+		u := liwanag.Upload{ID: newID(liwanag.UploadKind), FileName: "a.csv", Status: liwanag.UploadImporting, CreatedAt: noon,
+			Owner: "a", OwnedUntil: noon}
 		write(t, s, func(tx liwanag.Tx) error { return tx.Uploads().Insert(u) })
 		advanced := make([]bool, 50)
 		together(t, s, len(advanced), nil, func(i int, tx liwanag.Tx) (err error) {
-			advanced[i], err = tx.Uploads().Advance(liwanag.UploadAdvance{ID: u.ID, To: 100, Counts: liwanag.UploadCounts{Rows: 100, New: int64(i)}})
+			advanced[i], err = tx.Uploads().Advance(liwanag.UploadAdvance{ID: u.ID, Owner: "a", OwnedUntil: noon.Add(time.Hour), To: 100,
+				Counts: liwanag.UploadCounts{Rows: 100, New: int64(i)}})
 			return err
 		})
 		got := get[liwanag.Upload](t)(s.Uploads().Get(t.Context(), u.ID))
 		equal(t, got.Position, 100)
+		equal(t, got.OwnedUntil, noon.Add(time.Hour))
 		for i, a := range advanced {
 			equal(t, a, int64(i) == got.Counts.New)
 		}
+	},
+
+	"an upload has one owner, until its time is over or it gives it up": func(t *testing.T, s liwanag.Store) {
+		u := liwanag.Upload{ID: newID(liwanag.UploadKind), FileName: "a.csv", Status: liwanag.UploadImporting, CreatedAt: noon}
+		write(t, s, func(tx liwanag.Tx) error { return tx.Uploads().Insert(u) })
+		claim := func(expected bool, owner string, now, until time.Time) {
+			t.Helper()
+			want(t, s, expected, func(tx liwanag.Tx) (bool, error) {
+				return tx.Uploads().Claim(liwanag.UploadClaim{ID: u.ID, Owner: owner, Now: now, Until: until})
+			})
+		}
+		advance := func(expected bool, owner string, from int64) {
+			t.Helper()
+			want(t, s, expected, func(tx liwanag.Tx) (bool, error) {
+				return tx.Uploads().Advance(liwanag.UploadAdvance{ID: u.ID, Owner: owner, OwnedUntil: noon.Add(2 * time.Minute), From: from, To: from + 10})
+			})
+		}
+		advance(false, "a", 0) // nobody has claimed it
+		claim(true, "a", noon, noon.Add(time.Minute))
+		claim(false, "b", noon.Add(time.Minute-time.Microsecond), noon.Add(time.Hour))
+		claim(true, "a", noon, noon.Add(time.Minute))
+		advance(false, "b", 0)
+		advance(true, "a", 0)
+		claim(false, "b", noon.Add(time.Minute), noon.Add(time.Hour)) // the advance has renewed the claim
+		claim(true, "b", noon.Add(2*time.Minute), noon.Add(time.Hour))
+		advance(false, "a", 10) // it was paused, and comes back
+		claim(false, "a", noon.Add(2*time.Minute), noon.Add(time.Hour))
+		claim(true, "b", noon.Add(2*time.Minute), noon.Add(2*time.Minute)) // stops, and gives it up
+		claim(true, "a", noon.Add(2*time.Minute), noon.Add(time.Hour))
+		u.Position, u.Owner, u.OwnedUntil = 10, "a", noon.Add(time.Hour)
+		equal(t, get[liwanag.Upload](t)(s.Uploads().Get(t.Context(), u.ID)), u)
+		want(t, s, false, func(tx liwanag.Tx) (bool, error) {
+			return tx.Uploads().Claim(liwanag.UploadClaim{ID: newID(liwanag.UploadKind), Owner: "a", Now: noon, Until: noon})
+		})
 	},
 
 	"the file is kept in pieces and forgotten a few at a time": func(t *testing.T, s liwanag.Store) {
@@ -124,5 +161,5 @@ var uploadTests = map[string]func(*testing.T, liwanag.Store){
 func fullUpload() liwanag.Upload {
 	return liwanag.Upload{ID: newID(liwanag.UploadKind), FileName: "a.csv", Source: "fair", Status: liwanag.UploadCanceled, Columns: []string{"email", "ü"},
 		Mapping: json.RawMessage(`{"email":"email"}`), Counts: liwanag.UploadCounts{Rows: 1, New: 2, Known: 3, Duplicate: 4, Corporate: 5, Invalid: 6},
-		Size: 7, Position: 8, Failure: liwanag.JobFailure{Code: "c", Message: "m"}, CreatedAt: noon, EndedAt: noon.Add(time.Second)}
+		Size: 7, Position: 8, Owner: "node-1", OwnedUntil: noon.Add(time.Minute), Failure: liwanag.JobFailure{Code: "c", Message: "m"}, CreatedAt: noon, EndedAt: noon.Add(time.Second)}
 }

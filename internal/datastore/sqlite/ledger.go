@@ -104,7 +104,14 @@ func (t ledgerTx) Reached(publicURL string, at time.Time, gap time.Duration) err
 	return t.must(`INSERT INTO reach (url, since, until) VALUES (?1, ?2, ?2)`, publicURL, micros(at))
 }
 
+func (t ledgerTx) TakeFiring(name string, at time.Time) (bool, error) {
+	return t.changed(`INSERT INTO firing (at, name) VALUES (?, ?) ON CONFLICT DO NOTHING`, micros(at), name)
+}
+
 func (t ledgerTx) Prune(before time.Time) error {
+	if _, err := t.exec(`DELETE FROM firing WHERE at < ?`, micros(before)); err != nil {
+		return err
+	}
 	if _, err := t.exec(`DELETE FROM call_budget WHERE minute < ?`, int64(liwanag.MinuteOf(before))); err != nil {
 		return err
 	}

@@ -247,6 +247,7 @@ func useTheRest(t tx, now time.Time) error {
 	_ = t.Ledger().SetBalance(liwanag.Balance{})
 	_ = t.Ledger().Prove("a", now)
 	_ = t.Ledger().Reached("a", now, time.Minute)
+	_, _ = t.Ledger().TakeFiring("a", now)
 	_ = t.Ledger().Prune(now)
 	_, _, _ = t.Webhooks().Remember("a", "b", nil, now)
 	_, _, _ = t.Webhooks().Remember("a", "b", nil, now)
@@ -258,6 +259,7 @@ func useTheRest(t tx, now time.Time) error {
 	_, _ = t.Uploads().DropChunks(u.ID, 1)
 	_ = t.Uploads().Preview(u)
 	_, _ = t.Uploads().Move(liwanag.UploadMove{ID: u.ID})
+	_, _ = t.Uploads().Claim(liwanag.UploadClaim{ID: u.ID, Owner: "a", Now: now, Until: now})
 	_, _ = t.Uploads().Advance(liwanag.UploadAdvance{ID: u.ID})
 	return t.Uploads().AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1}})
 }

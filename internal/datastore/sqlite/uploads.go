@@ -10,7 +10,7 @@ import (
 
 const (
 	selectUploads = `SELECT id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, invalid,
-	size, position, failure_code, failure_message, created_at, ended_at FROM upload `
+	size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at FROM upload `
 
 	uploadListing = 'u'
 )
@@ -20,7 +20,7 @@ func scanUpload(r row) (u liwanag.Upload, err error) {
 	c := &u.Counts
 	err = r.Scan(id(liwanag.UploadKind, &u.ID), &u.FileName, textTo(&u.Source), textTo(&u.Status), jsonTo(&columns), jsonTo(&u.Mapping),
 		&c.Rows, &c.New, &c.Known, &c.Duplicate, &c.Corporate, &c.Invalid, &u.Size, &u.Position,
-		textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt}, timeColumn{&u.EndedAt})
+		textTo(&u.Owner), timeColumn{&u.OwnedUntil}, textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt}, timeColumn{&u.EndedAt})
 	if err == nil && columns != nil {
 		err = json.Unmarshal(columns, &u.Columns)
 	}
@@ -103,10 +103,10 @@ func (t uploadTx) Insert(u liwanag.Upload) error {
 	c := u.Counts
 	return t.must(`
 		INSERT INTO upload (id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, invalid,
-			size, position, failure_code, failure_message, created_at, ended_at)
-		VALUES `+placeholders(1, 18),
+			size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at)
+		VALUES `+placeholders(1, 20),
 		u.ID.Bytes(), u.FileName, text(u.Source), string(u.Status), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known,
-		c.Duplicate, c.Corporate, c.Invalid, u.Size, u.Position, text(u.Failure.Code), text(u.Failure.Message),
+		c.Duplicate, c.Corporate, c.Invalid, u.Size, u.Position, text(u.Owner), micros(u.OwnedUntil), text(u.Failure.Code), text(u.Failure.Message),
 		micros(u.CreatedAt), micros(u.EndedAt))
 }
 
@@ -155,12 +155,19 @@ func uploadEndedAt(status liwanag.UploadStatus, at time.Time) any {
 	return nil
 }
 
+func (t uploadTx) Claim(c liwanag.UploadClaim) (bool, error) {
+	return t.changed(`
+		UPDATE upload SET owner = ?1, owned_until = ?2
+		WHERE id = ?3 AND (owner IS NULL OR owner = ?1 OR owned_until <= ?4)`,
+		c.Owner, micros(c.Until), c.ID.Bytes(), micros(c.Now))
+}
+
 func (t uploadTx) Advance(a liwanag.UploadAdvance) (bool, error) {
 	c := a.Counts
 	return t.changed(`
-		UPDATE upload SET position = ?, rows = ?, new = ?, known = ?, duplicate = ?, corporate = ?, invalid = ?
-		WHERE id = ? AND position = ?`,
-		a.To, c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, a.ID.Bytes(), a.From)
+		UPDATE upload SET position = ?, owned_until = ?, rows = ?, new = ?, known = ?, duplicate = ?, corporate = ?, invalid = ?
+		WHERE id = ? AND position = ? AND owner = ?`,
+		a.To, micros(a.OwnedUntil), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, a.ID.Bytes(), a.From, a.Owner)
 }
 
 func (t uploadTx) AddErrors(id liwanag.ID, errs []liwanag.UploadRowError) error {
