@@ -13,7 +13,8 @@ import (
 // one thing return ErrNotFound only when the row is not there.
 type Store interface {
 	// Write runs fn in a transaction and returns when it is durable. Writes that
-	// are called at the same time share one commit. fn may run twice, so it
+	// are called at the same time share one commit. No two of them overlap, on
+	// whatever nodes: what fn reads is so until it writes. fn may run twice, so it
 	// assigns its results afresh each time and touches nothing but tx; it holds
 	// the database's only writer, so it stays below 10 ms: no I/O, at most a few
 	// hundred rows. An error or panic of fn rolls back this fn alone; Write

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,6 +55,48 @@ func TestRowsOutliveTheProcess(t *testing.T) {
 	want := liwanag.Subscriber{ID: up.ID, EmailKey: up.EmailKey, Email: up.Email, EmailType: up.EmailType, CreatedAt: up.At, UpdatedAt: up.At}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b liwanag.ID) bool { return a == b })); diff != "" {
 		t.Fatal(diff)
+	}
+}
+
+// A file of the first release has uploads that nobody owns.
+func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "liwanag.db")
+	initial, err := os.ReadFile("migrations/00001_initial.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlitedb.Open(t.Context(), sqlitedb.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Migrate(t.Context(), fstest.MapFS{"00001_initial.sql": &fstest.MapFile{Data: initial}}, "app_migrations"); err != nil {
+		t.Fatal(err)
+	}
+	up := liwanag.Upload{ID: liwanag.NewID(liwanag.UploadKind), FileName: "a.csv", Status: liwanag.UploadImporting, Position: 7,
+		CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+	if err := db.Write(t.Context(), func(tx *sqlitedb.Tx) error {
+		_, err := tx.Exec(`INSERT INTO upload (id, file_name, status, rows, new, known, duplicate, corporate, invalid, size, position, created_at)
+			VALUES (?, ?, ?, 0, 0, 0, 0, 0, 0, 0, ?, ?)`, up.ID.Bytes(), up.FileName, string(up.Status), up.Position, up.CreatedAt.UnixMicro())
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, store := open(t, sqlitedb.Config{Path: path})
+	got, err := store.Uploads().Get(t.Context(), up.ID)
+	if diff := cmp.Diff(up, got, cmp.Comparer(func(a, b liwanag.ID) bool { return a == b })); err != nil || diff != "" {
+		t.Fatal(err, diff)
+	}
+	if err := store.Write(t.Context(), func(tx liwanag.Tx) error {
+		ok, err := tx.Uploads().Claim(liwanag.UploadClaim{ID: up.ID, Owner: "a", Now: up.CreatedAt, Until: up.CreatedAt})
+		if err == nil && !ok {
+			return errors.New("it cannot be claimed")
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
