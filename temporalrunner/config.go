@@ -1,0 +1,115 @@
+package temporalrunner
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Config configures a Runner. Client is needed, every other zero value is a
+// default.
+type Config struct {
+	// Client is a connection to the Temporal server, of [Dial] or the SDK. The caller
+	// closes it, after Run has returned.
+	Client client.Client
+	// Definitions are what this runner can execute; several versions of a workflow
+	// may stand side by side.
+	Definitions []workflow.Definition
+	// TaskQueue begins the names of the task queues, one a definition:
+	// "liwanag/enrichment/v1". Default "liwanag". Runners that share runs share it.
+	TaskQueue string
+	// Concurrency is how many steps of one definition execute here at once; default
+	// 256.
+	Concurrency int
+	// Lease is how long a worker may be silent while it executes a step, before
+	// another one takes the step over; default 15 s.
+	Lease time.Duration
+	// StopTimeout is how long Run lets running steps go on after its context ends;
+	// default 35 s.
+	StopTimeout time.Duration
+	// Observers are told of what happens; see workflow.Observer. A workflow task that
+	// the server has repeated may tell of an ending or a wait twice.
+	Observers []workflow.Observer
+}
+
+// Validate returns every fault of the configuration and of the definitions,
+// joined.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Client == nil {
+		faults = append(faults, errors.New("temporalrunner: a Client is needed. Try: temporalrunner.Dial"))
+	}
+	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 {
+		faults = append(faults, fmt.Errorf("temporalrunner: concurrency %d, lease %s and stop timeout %s must not be negative", c.Concurrency, c.Lease, c.StopTimeout))
+	}
+	seen := map[string]bool{}
+	for _, d := range c.Definitions {
+		p := d.Plan()
+		faults = append(faults, p.Validate())
+		if seen[typeOf(p.Name, p.Version)] {
+			faults = append(faults, fmt.Errorf("workflow %q: version %d is defined twice", p.Name, p.Version))
+		}
+		seen[typeOf(p.Name, p.Version)] = true
+	}
+	return errors.Join(faults...)
+}
+
+func (c Config) withDefaults() Config {
+	c.TaskQueue = cmp.Or(c.TaskQueue, "liwanag")
+	c.Concurrency = cmp.Or(c.Concurrency, 256)
+	c.Lease = cmp.Or(c.Lease, 15*time.Second)
+	c.StopTimeout = cmp.Or(c.StopTimeout, 35*time.Second)
+	return c
+}
+
+// Runner is the [workflow.Runner] on Temporal. Its methods work from New on; runs
+// go on while Run runs, here or elsewhere. The state of an open run is told by
+// whoever executes it, so Describe and the exact receipt of a Signal need a worker
+// that answers.
+type Runner struct {
+	cfg       Config
+	client    client.Client
+	plans     map[string]*workflow.Plan // by workflow type
+	latest    map[string]*workflow.Plan // by name
+	order     []*workflow.Plan
+	tell      observers
+	reopening sync.Mutex // see Retry
+}
+
+var _ workflow.Runner = (*Runner)(nil)
+
+// New returns a runner, or every fault of its configuration and definitions.
+func New(c Config) (*Runner, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Runner{cfg: c.withDefaults(), client: c.Client, plans: map[string]*workflow.Plan{}, latest: map[string]*workflow.Plan{}}
+	r.tell = newObservers(c.Observers)
+	for _, d := range c.Definitions {
+		p := d.Plan()
+		r.plans[typeOf(p.Name, p.Version)] = p
+		r.order = append(r.order, p)
+		if l := r.latest[p.Name]; l == nil || l.Version < p.Version {
+			r.latest[p.Name] = p
+		}
+	}
+	return r, nil
+}
+
+// Definitions are the plans this runner holds.
+func (r *Runner) Definitions() []*workflow.Plan { return append([]*workflow.Plan(nil), r.order...) }
+
+// typeOf is the Temporal workflow type of a definition.
+func typeOf(name string, version int) string { return fmt.Sprintf("%s/v%d", name, version) }
+
+// queueOf is the task queue of a definition. Each has its own, so that a run
+// whose version no worker holds stays as it is.
+func (r *Runner) queueOf(p *workflow.Plan) string {
+	return r.cfg.TaskQueue + "/" + typeOf(p.Name, p.Version)
+}

@@ -1,0 +1,179 @@
+package temporalrunner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Describe tells everything about a run; see [workflow.Runner]. Of an open run a
+// worker tells; an ended one has left its record with the server. Of a run whose
+// definition this runner does not hold, and of which no worker tells, it is what
+// the server knows: workflow, version, times and whether it has ended.
+func (r *Runner) Describe(ctx context.Context, runID string) (workflow.Run, error) {
+	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
+	defer cancel()
+	rec, err := r.record(ctx, runID)
+	if err != nil {
+		return workflow.Run{}, err
+	}
+	return rec.described(), nil
+}
+
+// record reads a run whole.
+func (r *Runner) record(ctx context.Context, runID string) (*record, error) {
+	answer, err := r.client.QueryWorkflowWithOptions(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID,
+		QueryType: describeName, QueryRejectCondition: enums.QUERY_REJECT_CONDITION_NOT_OPEN})
+	switch {
+	case err != nil:
+		return r.unanswered(ctx, runID, err)
+	case answer.QueryRejected != nil:
+		return r.closed(ctx, runID)
+	}
+	return r.decoded(runID, answer.QueryResult.Get)
+}
+
+func (r *Runner) decoded(runID string, get func(any) error) (*record, error) {
+	var rec record
+	if err := get(&rec); err != nil {
+		return nil, fmt.Errorf("temporalrunner: the record of run %s cannot be read: %w", runID, err)
+	}
+	return rec.unpacked()
+}
+
+// unanswered is what can be said of a run that no worker tells of.
+func (r *Runner) unanswered(ctx context.Context, runID string, cause error) (*record, error) {
+	fault := r.fault("describe", runID, cause)
+	if errors.Is(fault, workflow.ErrNotFound) {
+		return nil, fault
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patienceOfReceipts)
+	defer cancel()
+	d, err := r.client.DescribeWorkflowExecution(ctx, runID, "")
+	if err != nil {
+		return nil, fault
+	}
+	info := d.GetWorkflowExecutionInfo()
+	if r.plans[info.GetType().GetName()] != nil {
+		return nil, fmt.Errorf("temporalrunner: no worker tells of run %s: %w\nTry: start a worker that holds %s", runID, cause, info.GetType().GetName())
+	}
+	return &record{Run: summary(info)}, nil
+}
+
+// closed reads the record that an ended run left with the server.
+func (r *Runner) closed(ctx context.Context, runID string) (*record, error) {
+	d, err := r.client.DescribeWorkflowExecution(ctx, runID, "")
+	if err != nil {
+		return nil, r.fault("describe", runID, err)
+	}
+	info := d.GetWorkflowExecutionInfo()
+	var rec record
+	err = r.client.GetWorkflow(ctx, runID, info.GetExecution().GetRunId()).Get(ctx, &rec)
+	var failed *temporal.ApplicationError
+	var canceled *temporal.CanceledError
+	var terminated *temporal.TerminatedError
+	switch {
+	case err == nil:
+		return rec.unpacked()
+	case errors.As(err, &failed) && failed.HasDetails():
+		return r.decoded(runID, func(v any) error { return failed.Details(v) })
+	case errors.As(err, &canceled) && canceled.HasDetails():
+		return r.decoded(runID, func(v any) error { return canceled.Details(v) })
+	case errors.As(err, &terminated), errors.As(err, new(*temporal.TimeoutError)), failed != nil:
+		return r.ended(ctx, info, err)
+	}
+	return nil, r.fault("describe", runID, err)
+}
+
+// ended is the record of a run that the server ended, or that ended without
+// leaving one: what a worker replays of it, else what the server knows.
+func (r *Runner) ended(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, cause error) (*record, error) {
+	runID, at := info.GetExecution().GetWorkflowId(), info.GetCloseTime().AsTime()
+	reason, err := r.terminationOf(ctx, info, cause)
+	if err != nil {
+		return nil, r.fault("describe", runID, err)
+	}
+	f := workflow.Failure{Reason: workflow.ReasonCanceled, Message: reason}
+	rec := &record{Run: summary(info)}
+	if r.plans[info.GetType().GetName()] == nil {
+		rec.note(rec.Run.CreatedAt, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": rec.Run.Workflow, "version": rec.Run.Version})
+		rec.end(at, workflow.StatusCanceled, &f, "")
+		return rec, nil
+	}
+	answer, err := r.client.QueryWorkflow(ctx, runID, info.GetExecution().GetRunId(), describeName)
+	if err != nil {
+		return nil, r.fault("describe", runID, err)
+	}
+	if rec, err = r.decoded(runID, answer.Get); err == nil {
+		rec.end(at, workflow.StatusCanceled, &f, "")
+	}
+	return rec, err
+}
+
+// terminationOf is why the server ended a run.
+func (r *Runner) terminationOf(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, cause error) (string, error) {
+	events := r.client.GetWorkflowHistory(ctx, info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId(), false,
+		enums.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		if err != nil {
+			return "", err
+		}
+		if a := e.GetWorkflowExecutionTerminatedEventAttributes(); a != nil {
+			return a.GetReason(), nil
+		}
+	}
+	return cause.Error(), nil
+}
+
+// summary is a run as the server knows it by itself.
+func summary(info *workflowpb.WorkflowExecutionInfo) workflow.Run {
+	name, version := splitType(info.GetType().GetName())
+	run := workflow.Run{ID: info.GetExecution().GetWorkflowId(), Workflow: name, Version: version, Status: statusOf(info.GetStatus())}
+	run.CreatedAt, run.EndedAt = timeOf(info.GetStartTime().AsTime()), time.Time{}
+	run.StartedAt = run.CreatedAt
+	if info.GetCloseTime() != nil {
+		run.EndedAt = timeOf(info.GetCloseTime().AsTime())
+	}
+	return run
+}
+
+func timeOf(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+func splitType(name string) (string, int) {
+	i := strings.LastIndex(name, "/v")
+	if i < 0 {
+		return name, 0
+	}
+	version, err := strconv.Atoi(name[i+2:])
+	if err != nil {
+		return name, 0
+	}
+	return name[:i], version
+}
+
+// statusOf is the status that Temporal's own stands for. Whether an open run waits
+// and whether a failed one timed out, the server does not know.
+func statusOf(s enums.WorkflowExecutionStatus) workflow.Status {
+	switch s {
+	case enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		return workflow.StatusCompleted
+	case enums.WORKFLOW_EXECUTION_STATUS_FAILED:
+		return workflow.StatusFailed
+	case enums.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return workflow.StatusTimedOut
+	case enums.WORKFLOW_EXECUTION_STATUS_CANCELED, enums.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return workflow.StatusCanceled
+	}
+	return workflow.StatusRunning
+}

@@ -1,0 +1,122 @@
+package temporalrunner
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	sdk "go.temporal.io/sdk/workflow"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// The one signal that carries everything to a run, so that what comes keeps its
+// order, and the queries.
+const (
+	signalName   = "liwanag"
+	describeName = "describe"
+	receiptName  = "receipt"
+)
+
+// message is what the signal carries: an event, or a request to cancel.
+type message struct {
+	Event   string          `json:"event,omitempty"`
+	ID      string          `json:"id,omitempty"`
+	Payload json.RawMessage `json:"payload,omitempty"`
+	// Token tells this delivery from others with the event's ID.
+	Token string `json:"token,omitempty"`
+
+	Cancel bool   `json:"cancel,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// hear takes in whatever came.
+func (x *interpreter) hear() {
+	for {
+		var m message
+		if !x.news.ReceiveAsync(&m) {
+			break
+		}
+		if m.Cancel {
+			x.cancel(m.Reason)
+		} else {
+			x.receive(m)
+		}
+	}
+	if x.outside.Err() != nil {
+		x.cancel("canceled in Temporal")
+	}
+}
+
+func (x *interpreter) cancel(reason string) {
+	if x.Run.CancelRequested {
+		return
+	}
+	x.Run.CancelRequested = true
+	x.facts = append(x.facts, workflow.Fact{Kind: workflow.FactCanceled, Reason: reason})
+	x.note(x.now(), workflow.HistoryCancelRequested, "", 0, map[string]any{"reason": reason})
+}
+
+func (x *interpreter) receive(m message) {
+	s := workflow.Signal{ID: m.ID, Event: m.Event, Payload: m.Payload}
+	if s.Validate() != nil || x.tokenOf(m.ID) != "" {
+		return
+	}
+	now := x.now()
+	x.Run.Events = append(x.Run.Events, workflow.EventState{ID: m.ID, Type: m.Event, Data: m.Payload, ReceivedAt: now})
+	x.Tokens = append(x.Tokens, m.Token)
+	x.note(now, workflow.HistoryEventReceived, "", 0, map[string]any{"id": m.ID, "type": m.Event})
+}
+
+// tokenOf is the token of the delivery that brought an event; "" when none did.
+func (r *record) tokenOf(id string) string {
+	for i, e := range r.Run.Events {
+		if e.ID == id {
+			return r.Tokens[i]
+		}
+	}
+	return ""
+}
+
+// answer lets callers ask.
+func (x *interpreter) answer() error {
+	err := sdk.SetQueryHandler(x.ctx, describeName, func() (*record, error) {
+		x.Facts = factsOf(x.facts) // a run that Temporal terminates is reopened with them
+		return x.packed()
+	})
+	if err != nil {
+		return err
+	}
+	return sdk.SetQueryHandler(x.ctx, receiptName, func(id, token string) (workflow.Receipt, error) {
+		first := x.tokenOf(id)
+		if first == "" {
+			return workflow.Receipt{}, fmt.Errorf("no event %s came", id)
+		}
+		return workflow.Receipt{Duplicate: first != token}, nil
+	})
+}
+
+// pause parks the run until a time, a cancel, what the node waits for, or, unless
+// it handles an ending, the run's own deadline.
+func (x *interpreter) pause(n *workflow.Node, w workflow.WaitingFor, until time.Time, since time.Time) {
+	if at, ok := x.deadline(); ok && n.Kind != workflow.KindHandler && at.Before(until) {
+		until = at
+	}
+	step := x.step(n)
+	step.Status, step.StartedAt = workflow.StatusWaiting, since
+	x.Run.Status, x.Run.WaitingFor = workflow.StatusWaiting, &w
+	canceled := x.Run.CancelRequested
+	options := sdk.AwaitOptions{Timeout: until.Sub(x.now()), TimerOptions: sdk.TimerOptions{Summary: n.Name}}
+	// The context is never canceled, so there is no error to see.
+	_, _ = sdk.AwaitWithOptions(x.ctx, options, func() bool {
+		x.hear()
+		if x.Run.CancelRequested != canceled || x.crowded() {
+			return true
+		}
+		_, _, came := n.Match(x.inbox())
+		return came
+	})
+	step = x.step(n)
+	step.Status = workflow.StatusPending
+	x.Run.Status, x.Run.WaitingFor = workflow.StatusRunning, nil
+}

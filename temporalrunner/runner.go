@@ -1,0 +1,167 @@
+package temporalrunner
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+const (
+	// patienceOfCalls bounds a call to a server that does not answer.
+	patienceOfCalls = 10 * time.Second
+	// patienceOfReceipts bounds the wait for a worker that says whether an event,
+	// which is durable by then, was the first of its ID.
+	patienceOfReceipts = 5 * time.Second
+	// digestName is the memo that an ID taken twice is compared by.
+	digestName = "liwanag-start"
+)
+
+// Start starts a run; see [workflow.Runner]. An ID is free again once the server
+// has dropped its run, after the namespace's retention.
+func (r *Runner) Start(ctx context.Context, q workflow.StartRequest) error {
+	plan := r.latest[q.Workflow]
+	if q.Version != 0 {
+		plan = r.plans[typeOf(q.Workflow, q.Version)]
+	}
+	if plan == nil {
+		return fmt.Errorf("%w: %q version %d", workflow.ErrUnknownWorkflow, q.Workflow, q.Version)
+	}
+	if err := q.Validate(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
+	defer cancel()
+	digest := digestOf(plan.Name, q.Input)
+	options := r.options(plan, q.RunID, digest)
+	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	_, err := r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version), start{Input: q.Input})
+	if errors.As(err, new(*serviceerror.WorkflowExecutionAlreadyStarted)) {
+		return r.sameRun(ctx, q.RunID, digest)
+	}
+	return r.fault("start", q.RunID, err)
+}
+
+func (r *Runner) options(plan *workflow.Plan, runID, digest string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{ID: runID, TaskQueue: r.queueOf(plan), WorkflowExecutionErrorWhenAlreadyStarted: true,
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL, EnableEagerStart: true, Memo: map[string]any{digestName: digest}}
+}
+
+// sameRun says whether the run that exists is the one that was to be started.
+func (r *Runner) sameRun(ctx context.Context, runID, digest string) error {
+	d, err := r.client.DescribeWorkflow(ctx, runID, "")
+	if err != nil {
+		return r.fault("start", runID, err)
+	}
+	var taken string
+	if err := d.GetMemoValue(digestName, &taken); err != nil && !errors.Is(err, temporal.ErrNoData) {
+		return r.fault("start", runID, err)
+	}
+	if taken != digest {
+		return fmt.Errorf("%w: %s", workflow.ErrInputDiffers, runID)
+	}
+	return nil
+}
+
+// digestOf names a workflow and an input, however it is spaced.
+func digestOf(name string, input json.RawMessage) string {
+	var b bytes.Buffer
+	b.WriteString(name + "\n")
+	_ = json.Compact(&b, input) // it was validated
+	sum := sha256.Sum256(b.Bytes())
+	return hex.EncodeToString(sum[:16])
+}
+
+// Signal delivers an event; see [workflow.Runner]. It is durable when the server
+// has taken it, whether a worker runs or not. Whether it was the first of its ID a
+// worker tells; while none answers the receipt says neither. An event to an ended
+// run is refused by the server: the receipt says late, and it is not kept.
+func (r *Runner) Signal(ctx context.Context, runID string, s workflow.Signal) (workflow.Receipt, error) {
+	if err := s.Validate(); err != nil {
+		return workflow.Receipt{}, err
+	}
+	m := message{Event: s.Event, ID: s.ID, Payload: s.Payload, Token: rand.Text()[:16]}
+	err := r.send(ctx, "signal", runID, m)
+	if errors.Is(err, workflow.ErrEnded) {
+		return r.late(ctx, runID, s.ID)
+	}
+	if err != nil {
+		return workflow.Receipt{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patienceOfReceipts)
+	defer cancel()
+	var receipt workflow.Receipt
+	if answer, err := r.client.QueryWorkflow(ctx, runID, "", receiptName, m.ID, m.Token); err == nil {
+		_ = answer.Get(&receipt) // else it stays the receipt of an event that nobody has seen yet
+	}
+	return receipt, nil
+}
+
+// send signals a run. ErrNotFound, ErrEnded.
+func (r *Runner) send(ctx context.Context, op, runID string, m message) error {
+	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
+	defer cancel()
+	return r.refused(ctx, op, runID, r.client.SignalWorkflow(ctx, runID, "", signalName, m))
+}
+
+// late is the receipt of an event to an ended run.
+func (r *Runner) late(ctx context.Context, runID, signalID string) (workflow.Receipt, error) {
+	run, err := r.Describe(ctx, runID)
+	if err != nil {
+		return workflow.Receipt{}, err
+	}
+	for _, e := range run.Events {
+		if e.ID == signalID {
+			return workflow.Receipt{Duplicate: true}, nil
+		}
+	}
+	return workflow.Receipt{Late: true}, nil
+}
+
+// Cancel asks a run to end; see [workflow.Runner].
+func (r *Runner) Cancel(ctx context.Context, runID, reason string) error {
+	return r.send(ctx, "cancel", runID, message{Cancel: true, Reason: reason})
+}
+
+// Terminate ends a run at once, without handlers; see [workflow.Runner].
+func (r *Runner) Terminate(ctx context.Context, runID, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
+	defer cancel()
+	return r.refused(ctx, "terminate", runID, r.client.TerminateWorkflow(ctx, runID, "", reason))
+}
+
+// refused tells the two reasons apart for which the server takes nothing more for
+// a run: it has ended, or is not known.
+func (r *Runner) refused(ctx context.Context, op, runID string, err error) error {
+	if !errors.As(err, new(*serviceerror.NotFound)) {
+		return r.fault(op, runID, err)
+	}
+	if _, err := r.client.DescribeWorkflowExecution(ctx, runID, ""); err != nil {
+		return r.fault(op, runID, err)
+	}
+	return fmt.Errorf("%w: %s", workflow.ErrEnded, runID)
+}
+
+// fault names the run and what was tried. Only the server's word that it knows no
+// such run is ErrNotFound.
+func (r *Runner) fault(op, runID string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, new(*serviceerror.NotFound)):
+		return fmt.Errorf("%w: %s", workflow.ErrNotFound, runID)
+	}
+	return fmt.Errorf("temporalrunner: %s of run %s: the Temporal server cannot do it now: %w", op, runID, err)
+}

@@ -1,0 +1,179 @@
+//go:build temporal
+
+package temporalrunner
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runnertest"
+)
+
+// devServer is a real Temporal server on loopback, over a file.
+type devServer struct {
+	address string
+	dir     string
+	extra   []string
+	process *exec.Cmd
+}
+
+// shared is the server of all tests that do not stop theirs.
+var shared *devServer
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "liwanag-temporal-")
+	if err == nil {
+		shared, err = startServer(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	shared.stop()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// binary is the Temporal command line that "make temporal" builds.
+func binary() (string, error) {
+	path := os.Getenv("LIWANAG_TEMPORAL")
+	if path == "" {
+		path = filepath.Join("..", ".cache", "bin", "temporal")
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("there is no Temporal server at %s\nTry: make temporal, or set LIWANAG_TEMPORAL", path)
+	}
+	return filepath.Abs(path)
+}
+
+func startServer(dir string, extra ...string) (*devServer, error) {
+	ports, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &devServer{address: ports.Addr().String(), dir: dir, extra: extra}
+	_ = ports.Close()
+	return s, s.start()
+}
+
+// start starts the server, again after a stop, and waits until it answers.
+func (s *devServer) start() error {
+	path, err := binary()
+	if err != nil {
+		return err
+	}
+	_, port, _ := net.SplitHostPort(s.address)
+	logs, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	args := append([]string{"server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", port,
+		"--db-filename", filepath.Join(s.dir, "temporal.db"), "--log-level", "warn"}, s.extra...)
+	s.process = exec.Command(path, args...)
+	s.process.Stdout, s.process.Stderr = logs, logs
+	if err := s.process.Start(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		c, err := Dial(context.Background(), DialConfig{Address: s.address, Log: quiet(), Patience: time.Second})
+		if err == nil {
+			c.Close()
+			return nil
+		}
+		if time.Now().After(deadline) {
+			s.stop()
+			return fmt.Errorf("the Temporal server does not come up: %w", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// stop kills the server, as a machine that loses its power does.
+func (s *devServer) stop() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+var namespaces atomic.Int64
+
+// namespace makes one that remembers nothing, and a client of it.
+func (s *devServer) namespace(t *testing.T) client.Client {
+	t.Helper()
+	name := fmt.Sprintf("test-%d", namespaces.Add(1))
+	admin, err := Dial(t.Context(), DialConfig{Address: s.address, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	_, err = admin.WorkflowService().RegisterNamespace(t.Context(), &workflowservice.RegisterNamespaceRequest{Namespace: name,
+		WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.dial(t, name)
+}
+
+func (s *devServer) dial(t *testing.T, namespace string) client.Client {
+	t.Helper()
+	c, err := Dial(t.Context(), DialConfig{Address: s.address, Namespace: namespace, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// running runs a runner until the test ends, or what it returns is called.
+func running(t *testing.T, cfg Config) (*Runner, func()) {
+	t.Helper()
+	r, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	stopped := false
+	stop := func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(stop)
+	return r, stop
+}
+
+func TestTemporalKeepsTheRulesOfEveryRunner(t *testing.T) {
+	runnertest.Run(t, runnertest.Config{Second: time.Second, Slack: 8 * time.Second, New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
+		cfg := Config{Client: shared.namespace(t), Definitions: defs}
+		r, stop := running(t, cfg)
+		return runnertest.Harness{Runner: r, Restart: func() workflow.Runner {
+			stop()
+			r, stop = running(t, cfg)
+			return r
+		}}
+	}})
+}

@@ -1,0 +1,84 @@
+package temporalrunner
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
+	sdk "go.temporal.io/sdk/workflow"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// registry is where a definition registers: a worker, or a test environment.
+type registry interface {
+	RegisterWorkflowWithOptions(w any, options sdk.RegisterOptions)
+	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
+}
+
+// Run executes runs until ctx ends; then no new step begins, and running ones may
+// end, for at most StopTimeout. It returns nil, or an error when the server
+// refuses the workers.
+func (r *Runner) Run(ctx context.Context) error {
+	failed := make(chan error, len(r.order))
+	var workers []worker.Worker
+	stop := func() {
+		var stopping sync.WaitGroup
+		for _, w := range workers {
+			stopping.Go(w.Stop)
+		}
+		stopping.Wait()
+	}
+	for _, p := range r.order {
+		w := worker.New(r.client, r.queueOf(p), worker.Options{
+			MaxConcurrentActivityExecutionSize: r.cfg.Concurrency,
+			WorkerStopTimeout:                  r.cfg.StopTimeout,
+			MaxHeartbeatThrottleInterval:       r.cfg.Lease / 3,
+			OnFatalError:                       func(err error) { failed <- err },
+		})
+		r.register(w, p)
+		if err := w.Start(); err != nil {
+			stop()
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("temporalrunner: the worker of %s cannot start: %w", typeOf(p.Name, p.Version), err)
+		}
+		workers = append(workers, w)
+	}
+	defer stop()
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return fmt.Errorf("temporalrunner: the Temporal server refuses the worker: %w", err)
+	}
+}
+
+// register makes a definition known: its workflow type, and an activity for each
+// step, handler and look, with the step's name.
+func (r *Runner) register(to registry, p *workflow.Plan) {
+	d := &definition{plan: p, tell: r.tell, lease: r.cfg.Lease}
+	to.RegisterWorkflowWithOptions(d.execute, sdk.RegisterOptions{Name: typeOf(p.Name, p.Version)})
+	nodes := append([]*workflow.Node(nil), p.Nodes...)
+	for _, handler := range []*workflow.Node{p.ErrorNode, p.CancelNode} {
+		if handler != nil {
+			nodes = append(nodes, handler)
+		}
+	}
+	for _, n := range nodes {
+		if n.Kind == workflow.KindStep || n.Kind == workflow.KindHandler || n.Reconciles {
+			to.RegisterActivityWithOptions(d.activity(n), activity.RegisterOptions{Name: n.Name})
+		}
+	}
+}
+
+// definition is a plan as a worker executes it.
+type definition struct {
+	plan  *workflow.Plan
+	tell  observers
+	lease time.Duration
+}
