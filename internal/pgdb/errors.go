@@ -1,0 +1,85 @@
+package pgdb
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var (
+	// ErrClosed: the database was closed before the change was begun.
+	ErrClosed = errors.New("pgdb: the database is closed")
+	// ErrSchemaOlder: the schema must be migrated first, by an operator: other
+	// nodes may still run the release before.
+	ErrSchemaOlder = errors.New("pgdb: the schema is older than this program")
+	// ErrSchemaNewer: a newer release has migrated the database. Use that release.
+	ErrSchemaNewer = errors.New("pgdb: the schema is newer than this program")
+	// ErrOutcomeUnknown: the answer to a commit was lost, and the server could not be
+	// asked for its outcome within [Config.Patience]. Read before you repeat.
+	ErrOutcomeUnknown = errors.New("pgdb: it is not known whether the transaction was committed")
+
+	errTxEnded = errors.New("pgdb: the transaction was used after its function returned")
+)
+
+// PanicError is the error of a change whose function panicked. Its text leaves
+// the stack out; whoever logs it may add the stack.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("pgdb: a change panicked: %v", e.Value) }
+
+// Unwrap returns the panic's value when it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// IsUnique reports whether err is a violated unique index or primary key.
+func IsUnique(err error) bool { return codeOf(err) == pgerrcode.UniqueViolation }
+
+// IsFull reports whether err means that the server's disk is full. Nothing was
+// written; the same change succeeds once there is space.
+func IsFull(err error) bool { return codeOf(err) == pgerrcode.DiskFull }
+
+// IsTransient reports whether the same transaction may succeed when it is
+// repeated: its connection was lost, the server restarts or is busy, or it was
+// the victim of a conflict. False of errors of the statement itself.
+func IsTransient(err error) bool {
+	code := codeOf(err)
+	switch code {
+	case "":
+		// No answer of the server: a broken connection, or none to be had.
+		var own *PanicError
+		return err != nil && !errors.As(err, &own) && isConnection(err)
+	case pgerrcode.SerializationFailure, pgerrcode.DeadlockDetected, pgerrcode.LockNotAvailable,
+		pgerrcode.TooManyConnections, pgerrcode.AdminShutdown, pgerrcode.CrashShutdown, pgerrcode.CannotConnectNow,
+		pgerrcode.IdleInTransactionSessionTimeout, pgerrcode.ReadOnlySQLTransaction:
+		return true
+	}
+	return pgerrcode.IsConnectionException(code)
+}
+
+// lost marks an error of a connection that gives no answer any more.
+type lostError struct{ err error }
+
+func (e *lostError) Error() string { return "pgdb: the connection was lost: " + e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
+
+// isConnection says whether err came from a connection, not from a function.
+func isConnection(err error) bool {
+	var lost *lostError
+	var connect *pgconn.ConnectError
+	return errors.As(err, &lost) || errors.As(err, &connect) || pgconn.SafeToRetry(err)
+}
+
+func codeOf(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}

@@ -1,0 +1,69 @@
+package pgdb
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// probeEvery is how often a silent LISTEN connection is asked whether it lives.
+	probeEvery = 30 * time.Second
+	// reconnectAtMost bounds the pause between two attempts to listen again.
+	reconnectAtMost = 5 * time.Second
+)
+
+// Listen listens on a channel until the database is closed, on a connection of its
+// own that comes back by itself. heard is called with the payload of every
+// notification, from one goroutine, and with missed after every (re)connection:
+// what was notified before may have gone unheard. A pooler in transaction mode
+// brings no notifications: whoever listens also looks now and then.
+func (db *DB) Listen(channel string, heard func(payload string, missed bool)) {
+	db.listeners.Go(func() {
+		for failures := 0; db.background.Err() == nil; failures++ {
+			if db.listen(db.background, channel, heard) {
+				failures = 0
+			}
+			select {
+			case <-db.background.Done():
+			case <-time.After(min(pauseAfter(min(failures, 10)), reconnectAtMost)):
+			}
+		}
+	})
+}
+
+// listen listens until its connection is lost; listened says whether it was there.
+func (db *DB) listen(ctx context.Context, channel string, heard func(payload string, missed bool)) (listened bool) {
+	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
+	if err != nil {
+		return false
+	}
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(last) // it is given up in any case
+	}()
+	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
+		return false
+	}
+	heard("", true)
+	for {
+		wait, cancel := context.WithTimeout(ctx, probeEvery)
+		n, err := conn.WaitForNotification(wait)
+		silent := wait.Err() != nil
+		cancel()
+		switch {
+		case err == nil:
+			heard(n.Payload, false)
+		case ctx.Err() != nil || !silent || db.probe(ctx, conn) != nil:
+			return true
+		}
+	}
+}
+
+func (db *DB) probe(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.ConnectTimeout)
+	defer cancel()
+	return conn.Ping(ctx)
+}

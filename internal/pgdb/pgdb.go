@@ -1,0 +1,203 @@
+// Package pgdb opens the PostgreSQL database that any number of processes share:
+// a pool, transactions whose outcome is always known, the group commit of the
+// application, a LISTEN connection that comes back by itself, and migrations.
+// DESIGN.md beside it gives the reasons.
+package pgdb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Config says how to open a database. Only URL has no default.
+type Config struct {
+	// URL is a connection string as libpq takes it: postgres://USER@HOST/NAME.
+	URL string
+	// MaxConns bounds the pool, default 16; the LISTEN connection comes on top.
+	MaxConns int
+	// ConnectTimeout bounds one attempt to connect, unless the URL says
+	// connect_timeout; default 5 s.
+	ConnectTimeout time.Duration
+	// GroupHold is how long a group of the application's changes may run before it
+	// is committed and the rest of the queue waits for the next one, default 10 ms.
+	GroupHold time.Duration
+	// GroupSize bounds the changes in a group, default 64: as many subtransactions
+	// as the server keeps in memory.
+	GroupSize int
+	// Patience bounds one transaction, and how long the outcome of a commit whose
+	// answer was lost is looked for; default 30 s.
+	Patience time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	c.MaxConns = cmp.Or(c.MaxConns, 16)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 5*time.Second)
+	c.GroupHold = cmp.Or(c.GroupHold, 10*time.Millisecond)
+	c.GroupSize = cmp.Or(c.GroupSize, 64)
+	c.Patience = cmp.Or(c.Patience, 30*time.Second)
+	return c
+}
+
+// Validate returns every fault of the configuration, joined. It never repeats the
+// URL, which may hold a password.
+func (c Config) Validate() error {
+	var faults []error
+	if c.URL == "" {
+		faults = append(faults, errors.New("pgdb: URL is empty"))
+	} else if _, err := pgxpool.ParseConfig(c.URL); err != nil {
+		faults = append(faults, errors.New("pgdb: URL is not a PostgreSQL connection string. Try: postgres://USER@HOST/NAME"))
+	}
+	if c.MaxConns < 0 || c.GroupSize < 0 || c.GroupHold < 0 || c.Patience < 0 || c.ConnectTimeout < 0 {
+		faults = append(faults, errors.New("pgdb: MaxConns, GroupSize, GroupHold, Patience and ConnectTimeout must not be negative"))
+	}
+	if c.MaxConns > 0 && c.MaxConns < minConns {
+		faults = append(faults, fmt.Errorf("pgdb: MaxConns %d is too few. Try: at least %d", c.MaxConns, minConns))
+	}
+	return errors.Join(faults...)
+}
+
+const (
+	// minConns: a migration holds a lock on one connection and works on another.
+	minConns = 3
+	// oldestServer is PostgreSQL 13, the first with pg_current_xact_id.
+	oldestServer = 130000
+)
+
+// DB is an open database. Its methods may be called from any goroutine, but never
+// from inside of a function given to [DB.Write] or [DB.Transact].
+type DB struct {
+	cfg    Config
+	pool   *pgxpool.Pool
+	where  string // host and name, for errors
+	begin  string
+	fsync  bool
+	writer *writer
+	close  func()
+	closed atomic.Bool
+
+	background context.Context // ends with Close
+	listeners  sync.WaitGroup
+}
+
+// Open connects to the database of c, and fails when it cannot be reached, is too
+// old, or only repeats another server.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	pc, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, errors.New("pgdb: URL is not a PostgreSQL connection string")
+	}
+	pc.MaxConns = int32(c.MaxConns)
+	// Statements are planned with their parameters each time and have no name on the
+	// server, so that a pooler may hand every transaction to another connection.
+	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	if pc.ConnConfig.ConnectTimeout == 0 || !strings.Contains(c.URL, "connect_timeout") {
+		pc.ConnConfig.ConnectTimeout = c.ConnectTimeout
+	}
+	if pc.ConnConfig.RuntimeParams["application_name"] == "" {
+		pc.ConnConfig.RuntimeParams["application_name"] = "liwanag"
+	}
+	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), pc)
+	if err != nil {
+		return nil, fmt.Errorf("pgdb: %w", err)
+	}
+	db := &DB{cfg: c, pool: pool, where: where(pc.ConnConfig)}
+	if err := db.inspect(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	var stop context.CancelFunc
+	db.background, stop = context.WithCancel(context.WithoutCancel(ctx))
+	db.writer = startWriter(db)
+	db.close = sync.OnceFunc(func() {
+		db.writer.stop()
+		db.closed.Store(true)
+		stop()
+		db.listeners.Wait()
+		pool.Close()
+	})
+	return db, nil
+}
+
+// inspect asks the server what promises rest on.
+func (db *DB) inspect(ctx context.Context) error {
+	var version int
+	var standby bool
+	var synchronous, fsync string
+	row := db.pool.QueryRow(ctx, `
+		SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync')`)
+	if err := row.Scan(&version, &standby, &synchronous, &fsync); err != nil {
+		return db.unreachable(err)
+	}
+	switch {
+	case version < oldestServer:
+		return fmt.Errorf("pgdb: %s is PostgreSQL %d, 13 or newer is needed", db.where, version/10000)
+	case standby:
+		return fmt.Errorf("pgdb: %s is a standby, which cannot be written to\n  Try: the primary in DATABASE_URL, or target_session_attrs=read-write with both hosts", db.where)
+	}
+	db.fsync = fsync == "on"
+	// A process that was stopped in the middle of a transaction must not keep its
+	// locks; the server ends it.
+	db.begin = fmt.Sprintf("BEGIN; SET LOCAL idle_in_transaction_session_timeout = %d", idleInTransaction.Milliseconds())
+	if synchronous == "off" {
+		db.begin += "; SET LOCAL synchronous_commit = on"
+	}
+	return nil
+}
+
+// idleInTransaction is how long a process may leave a transaction alone.
+const idleInTransaction = 5 * time.Second
+
+// unreachable says what to do about a server that does not answer at start.
+func (db *DB) unreachable(err error) error {
+	try := "check DATABASE_URL, and that the server runs and lets this machine in"
+	var refusal *pgconn.PgError
+	if errors.As(err, &refusal) {
+		switch refusal.Code {
+		case "3D000": // invalid_catalog_name
+			try = "createdb, or another name in DATABASE_URL"
+		case "28P01", "28000": // invalid_password, invalid_authorization_specification
+			try = "another user or password in DATABASE_URL (or DATABASE_URL_FILE)"
+		case "53300": // too_many_connections
+			try = "fewer servers, a higher max_connections, or a pooler in front of the database"
+		}
+		return fmt.Errorf("pgdb: %s refuses the connection: %s (SQLSTATE %s)\n  Try: %s", db.where, refusal.Message, refusal.Code, try)
+	}
+	return fmt.Errorf("pgdb: %s cannot be reached: %w\n  Try: %s", db.where, err, try)
+}
+
+func where(c *pgx.ConnConfig) string {
+	return fmt.Sprintf("the PostgreSQL database %s at %s:%d", c.Database, c.Host, c.Port)
+}
+
+// Where names the database for people: its name, host and port.
+func (db *DB) Where() string { return db.where }
+
+// Durable says whether the server syncs what it commits (fsync=on): otherwise a
+// power cut may lose what was acknowledged.
+func (db *DB) Durable() bool { return db.fsync }
+
+// Pool is for reads outside of transactions. They see every change whose caller
+// has returned, and end with their context.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// Close commits what was queued, refuses everything after it with [ErrClosed],
+// and closes all connections, once they are given back.
+func (db *DB) Close() { db.close() }
+
+// Closed reports whether Close was called: an error of [DB.Pool] then means
+// nothing else.
+func (db *DB) Closed() bool { return db.closed.Load() || db.writer.queue.Closed() }

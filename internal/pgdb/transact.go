@@ -1,0 +1,191 @@
+package pgdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Tx is a transaction while its function runs. Every statement runs under the
+// transaction's own context.
+type Tx struct {
+	ctx   context.Context
+	conn  *pgx.Conn
+	ended bool
+}
+
+// Exec runs a statement and tells how many rows it changed.
+func (t *Tx) Exec(sql string, args ...any) (int64, error) {
+	if t.ended {
+		return 0, errTxEnded
+	}
+	tag, err := t.conn.Exec(t.ctx, sql, args...)
+	return tag.RowsAffected(), t.told(err)
+}
+
+// Query reads rows. They must be read to the end, or closed, before the next
+// statement; what ends them early is in their Err.
+func (t *Tx) Query(sql string, args ...any) (pgx.Rows, error) {
+	if t.ended {
+		return nil, errTxEnded
+	}
+	rows, err := t.conn.Query(t.ctx, sql, args...)
+	return rows, t.told(err)
+}
+
+// QueryRow reads one row; Scan gives pgx.ErrNoRows when there is none.
+func (t *Tx) QueryRow(sql string, args ...any) pgx.Row {
+	if t.ended {
+		return failedRow{}
+	}
+	return t.conn.QueryRow(t.ctx, sql, args...)
+}
+
+// SendBatch sends statements in one round trip. The results must be closed
+// before the next statement.
+func (t *Tx) SendBatch(b *pgx.Batch) pgx.BatchResults { return t.conn.SendBatch(t.ctx, b) }
+
+type failedRow struct{}
+
+func (failedRow) Scan(...any) error { return errTxEnded }
+
+// told marks an error of a connection that is gone, though not because the
+// transaction took too long.
+func (t *Tx) told(err error) error {
+	if err != nil && t.conn.IsClosed() && codeOf(err) == "" && t.ctx.Err() == nil {
+		return &lostError{err}
+	}
+	return err
+}
+
+// tries is how often a transaction is begun that fails for a passing cause.
+const tries = 6
+
+// Transact runs fn in one READ COMMITTED transaction and returns when it is
+// durable. fn may run several times: after a lost connection, a deadlock, a
+// serialization failure or a restart of the server the transaction is repeated,
+// for about a second, when it is certain that it was not committed. A commit
+// whose answer was lost is not guessed about but looked up; [ErrOutcomeUnknown]
+// when that is not possible. An error of fn rolls back and is returned as it is.
+func (db *DB) Transact(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.transact(ctx, db.begin, fn)
+}
+
+func (db *DB) transact(ctx context.Context, begin string, fn func(tx *Tx) error) error {
+	for try := 1; ; try++ {
+		err := db.once(ctx, begin, fn)
+		if err == nil || try == tries || !IsTransient(err) || db.closed.Load() {
+			return err
+		}
+		if try > 1 && isConnection(err) {
+			db.pool.Reset() // after a restart of the server all of them are dead
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pauseAfter(try)):
+		}
+	}
+}
+
+// pauseAfter is 10 ms, doubled each time, and up to half as much again so that
+// nodes do not repeat in step.
+func pauseAfter(try int) time.Duration {
+	d := 10 * time.Millisecond << try
+	return d + rand.N(d/2)
+}
+
+func (db *DB) once(ctx context.Context, begin string, fn func(tx *Tx) error) error {
+	if db.closed.Load() {
+		return ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.Patience)
+	defer cancel()
+	pooled, err := db.pool.Acquire(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("pgdb: no connection to %s is free: %w", db.where, err)
+		}
+		return &lostError{err}
+	}
+	defer pooled.Release() // closes a connection that is left inside of a transaction
+	tx := &Tx{ctx: ctx, conn: pooled.Conn()}
+	id, err := tx.start(begin)
+	if err == nil {
+		err = fn(tx)
+	}
+	tx.ended = true
+	if err != nil {
+		tx.rollback()
+		return tx.told(err)
+	}
+	return db.commit(tx, id)
+}
+
+// start begins, and reads the transaction's id, by which its outcome is found if
+// the answer to the commit is lost.
+func (t *Tx) start(begin string) (id string, err error) {
+	results, err := t.conn.PgConn().Exec(t.ctx, begin+"; SELECT pg_current_xact_id()").ReadAll()
+	if err != nil {
+		return "", t.told(err)
+	}
+	for _, r := range results {
+		if r.Err != nil {
+			return "", t.told(r.Err)
+		}
+	}
+	return string(results[len(results)-1].Rows[0][0]), nil
+}
+
+func (t *Tx) rollback() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), time.Second)
+	defer cancel()
+	// Whether it works does not matter: a connection that is not idle is not reused.
+	_ = t.conn.PgConn().Exec(ctx, "ROLLBACK").Close()
+}
+
+// commit goes through with what was begun, whatever becomes of the caller.
+func (db *DB) commit(t *Tx, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), db.cfg.Patience)
+	defer cancel()
+	results, err := t.conn.PgConn().Exec(ctx, "COMMIT").ReadAll()
+	var refusal *pgconn.PgError
+	switch {
+	case err == nil && results[0].CommandTag.String() == "COMMIT":
+		return nil
+	case err == nil:
+		return fmt.Errorf("pgdb: commit: a statement before had failed: %w", pgx.ErrTxCommitRollback)
+	case errors.As(err, &refusal) && refusal.SeverityUnlocalized == "ERROR":
+		return err // refused, and so rolled back
+	}
+	return db.outcome(ctx, id, err)
+}
+
+// outcome asks the server what became of a transaction whose commit was not
+// answered.
+func (db *DB) outcome(ctx context.Context, id string, cause error) error {
+	for try := 0; ; try++ {
+		var status *string
+		err := db.pool.QueryRow(ctx, "SELECT pg_xact_status($1::text::xid8)", id).Scan(&status)
+		switch {
+		case err == nil && status != nil && *status == "committed":
+			return nil
+		case err == nil && status != nil && *status == "aborted",
+			codeOf(err) == pgerrcode.InvalidParameterValue: // an id that a server after a crash has not given out
+			return &lostError{fmt.Errorf("nothing was committed: %w", cause)}
+		case err == nil && status == nil:
+			return fmt.Errorf("%w: the server remembers its transaction %s no more: %w", ErrOutcomeUnknown, id, cause)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrOutcomeUnknown, cause)
+		case <-time.After(min(pauseAfter(try), time.Second)):
+		}
+	}
+}
