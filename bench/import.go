@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/engine"
+	"github.com/liwanag/liwanag/engine/store"
 	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
@@ -22,16 +24,17 @@ import (
 // importCSV takes a CSV of personal addresses in, as the product does: the file
 // is stored and counted, then imported to subscribers, jobs, batches and runs.
 func importCSV(ctx context.Context, s settings) (err error) {
-	n := s.n
-	if n == 0 {
-		n = 100_000
-	}
-	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: s.path("import.db")})
+	n := cmp.Or(s.n, 100_000)
+	p, err := s.place(ctx, "import")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	uploads, store, stop, err := product(ctx, db)
+	t, err := p.openTables(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	uploads, stop, err := product(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -47,67 +50,93 @@ func importCSV(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	defer stopProfile()
-	before := db.Stats()
-	begun, cpu := time.Now(), cpuTime()
+	printHolds := t.holds()
+	begun, cpu := time.Now(), s.cpu()
 	if _, err := uploads.Confirm(ctx, up.ID); err != nil {
 		return err
 	}
-	for {
-		up, err := store.Uploads().Get(ctx, up.ID)
-		if err != nil {
+	var imported liwanag.Upload
+	for imported.Status = liwanag.UploadImporting; imported.Status == liwanag.UploadImporting; time.Sleep(10 * time.Millisecond) {
+		if imported, err = t.app.Uploads().Get(ctx, up.ID); err != nil {
 			return err
 		}
-		if up.Status != liwanag.UploadImporting {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	took, cpu := time.Since(begun), cpuTime()-cpu
-	after := db.Stats()
+	took, cpu := time.Since(begun), s.cpu()-cpu
 	fmt.Printf("preview: %d rows in %s, %.0f rows/s\n", n, previewed.Round(time.Millisecond), float64(n)/previewed.Seconds())
 	fmt.Printf("import:  %d rows in %s, %.0f rows/s, %.0f CPU µs a row\n", n, took.Round(time.Millisecond), float64(n)/took.Seconds(), float64(cpu.Microseconds())/float64(n))
-	fmt.Printf("groups of the writer by how long they held it (sync included):\n")
-	low := 0.0
-	for i, bound := range append(after.Hold.Bounds, 0) {
-		if count := after.Hold.Counts[i] - before.Hold.Counts[i]; count > 0 {
-			fmt.Printf("  from %5.1f ms: %d\n", low*1000, count)
-		}
-		low = bound
+	printHolds()
+	if imported.Status != liwanag.UploadEnriching || imported.Counts.New != int64(n) {
+		return fmt.Errorf("the upload is %s, and of %d rows %d became subscribers", imported.Status, n, imported.Counts.New)
 	}
 	return nil
 }
 
-// product wires what an import needs: no FullEnrich, so the runs wait for a key.
-func product(ctx context.Context, db *sqlitedb.DB) (*intake.Uploads, liwanag.Store, func(), error) {
-	store, err := sqlite.New(ctx, db)
-	if err != nil {
-		return nil, nil, nil, err
+// tables are the application's store and the engine's, in one database.
+type tables struct {
+	app    liwanag.Store
+	runs   store.Store
+	sqlite *sqlitedb.DB // on SQLite
+	close  func() error
+}
+
+func (p place) openTables(ctx context.Context) (t tables, err error) {
+	switch p.store {
+	case onSQLite:
+		db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: p.at})
+		if err != nil {
+			return t, err
+		}
+		app, err1 := sqlite.New(ctx, db)
+		runs, err2 := enginesqlite.New(ctx, db)
+		if err := errors.Join(err1, err2); err != nil {
+			return t, errors.Join(err, db.Close())
+		}
+		return tables{app, runs, db, db.Close}, nil
 	}
+	return t, fmt.Errorf("-store %s: the application's tables stand in sqlite or postgres", p.store)
+}
+
+// holds prints, on SQLite, how long the groups since now have held the one writer.
+func (t tables) holds() (print func()) {
+	if t.sqlite == nil {
+		return func() {}
+	}
+	before := t.sqlite.Stats()
+	return func() {
+		after := t.sqlite.Stats()
+		fmt.Printf("groups of the writer by how long they held it (sync included):\n")
+		low := 0.0
+		for i, bound := range append(after.Hold.Bounds, 0) {
+			if count := after.Hold.Counts[i] - before.Hold.Counts[i]; count > 0 {
+				fmt.Printf("  from %5.1f ms: %d\n", low*1000, count)
+			}
+			low = bound
+		}
+	}
+}
+
+// product wires what an import needs: no FullEnrich, so the runs wait for a key.
+func product(ctx context.Context, t tables) (*intake.Uploads, func(), error) {
 	quiet := slog.New(slog.DiscardHandler)
 	cfg := enrichment.Config{Log: quiet}
-	work, err := enrichment.NewEnricher(store, nil, cfg)
+	work, err := enrichment.NewEnricher(t.app, nil, cfg)
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	runs, err := enginesqlite.New(ctx, db)
-	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	wf := enrichment.New(work, cfg)
-	eng, err := engine.New(engine.Config{Store: runs, Definitions: []workflow.Definition{wf}})
+	eng, err := engine.New(engine.Config{Store: t.runs, Definitions: []workflow.Definition{wf}})
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	service := enrichment.NewService(work, wf, eng)
-	uploads, err := intake.NewUploads(store, service, intake.Config{Logger: quiet})
+	uploads, err := intake.NewUploads(t.app, enrichment.NewService(work, wf, eng), intake.Config{Logger: quiet})
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 2)
 	go func() { done <- eng.Run(ctx) }()
 	go func() { done <- uploads.Run(ctx) }()
-	return uploads, store, func() {
+	return uploads, func() {
 		cancel()
 		<-done
 		<-done

@@ -1,26 +1,36 @@
 // Command bench runs the workloads whose figures stand in docs/performance.md.
 //
-//	go run . w1                     closed loop of enrichment-shaped runs, and the store's own rows beside it
-//	go run . latency                event to durable completion, three steps, one run at a time
-//	go run . waiting -n 100000      park runs: memory, disk, idle processor, then kill and restart
-//	go run . growth                 W1 at 1,000 and at 100,000 runs in the table
-//	go run . import -n 100000       CSV to stored subscribers and jobs
-//	go run . webhooks               how soon the program acknowledges sign-ups and results
+//	go run . w1                              closed loop of enrichment-shaped runs, and the store's own rows beside it
+//	go run . w1 -store postgres -peers       the same on PostgreSQL, and other engines beside it
+//	go run . w1 -store postgres -nodes 2     one node, and two on the same processors
+//	go run . latency                         event to durable completion, three steps, one run at a time
+//	go run . waiting -n 100000               park runs: memory, disk, idle processor, then kill and restart
+//	go run . growth                          W1 as the table grows to 100,000 runs
+//	go run . import -n 100000                CSV to stored subscribers and jobs
+//	go run . webhooks                        how soon the program acknowledges sign-ups and results
+//	go run . idle -store postgres            what the program asks a database for when nothing happens
+//	go run . temporal                        W1 on Temporal, and a hand-written Temporal workflow beside it
 //
+// Each takes -store sqlite, postgres or memory where that makes sense; the
+// PostgreSQL server is a private one, thrown away afterwards. Databases stand in
+// the system's folder for temporary files: TMPDIR puts them on another disk.
 // Figures of one machine compare within one run only.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -28,41 +38,93 @@ func main() {
 	}
 }
 
-// settings are the flags of every workload.
+// settings are the flags of every workload, and what it runs in.
 type settings struct {
-	n    int
-	conc int
-	dir  string
-	mem  bool
-	prof string
+	n          int
+	conc       int
+	nodes      int
+	store      string
+	dir        string
+	prof       string
+	at         string
+	peers      bool
+	statements bool
+
+	cluster *cluster // with -store postgres
+	abandon context.CancelCauseFunc
 }
 
-func run(ctx context.Context, args []string) error {
-	workloads := map[string]func(context.Context, settings) error{
-		"w1": w1, "latency": latency, "waiting": waiting, "parked": parked, "growth": growth, "import": importCSV, "webhooks": webhooks,
-	}
+var workloads = map[string]func(context.Context, settings) error{
+	"w1": w1, "latency": latency, "waiting": waiting, "growth": growth, "import": importCSV, "webhooks": webhooks,
+	"idle": idle, "temporal": temporal,
+	"parked": parked, // a process that waiting starts
+}
+
+func run(ctx context.Context, args []string) (err error) {
 	if len(args) == 0 || workloads[args[0]] == nil {
-		return fmt.Errorf("usage: bench w1|latency|waiting|growth|import|webhooks [-n N] [-conc N] [-dir DIR] [-memory]")
+		return errors.New("usage: bench w1|latency|waiting|growth|import|webhooks|idle|temporal [flags]. Try: bench w1 -help")
 	}
 	var s settings
 	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	f.IntVar(&s.n, "n", 0, "runs or rows; 0 is the workload's own number")
 	f.IntVar(&s.conc, "conc", 0, "concurrent clients; 0 tries 16, 64, 256 and 1024")
-	f.StringVar(&s.dir, "dir", "", "folder for the database; empty is a temporary one")
-	f.BoolVar(&s.mem, "memory", false, "use the store in memory")
+	f.IntVar(&s.nodes, "nodes", 1, "engines over one database, each with connections of its own")
+	f.StringVar(&s.store, "store", onSQLite, "sqlite, postgres or memory")
 	f.StringVar(&s.prof, "cpuprofile", "", "write a processor profile of the workload")
+	f.BoolVar(&s.peers, "peers", false, "run the peers beside it (w1 on postgres)")
+	f.BoolVar(&s.statements, "statements", false, "print the statements that cost the PostgreSQL server most (needs pg_stat_statements)")
+	f.StringVar(&s.at, "at", "", "the database of a process that another workload starts")
 	if err := f.Parse(args[1:]); err != nil {
 		return err
 	}
-	if s.dir == "" {
-		dir, err := os.MkdirTemp("", "liwanag-bench")
-		if err != nil {
+	if err := s.validate(args[0]); err != nil {
+		return err
+	}
+	ctx, s.abandon = context.WithCancelCause(ctx)
+	defer s.abandon(nil)
+	if s.at == "" {
+		if s.dir, err = os.MkdirTemp("", "liwanag-bench"); err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
-		s.dir = dir
+		defer os.RemoveAll(s.dir)
 	}
-	return workloads[args[0]](ctx, s)
+	if s.store == onPostgres && s.at == "" {
+		var extra []string
+		if s.statements || args[0] == "idle" {
+			extra = append(extra, "shared_preload_libraries=pg_stat_statements")
+		}
+		if s.cluster, err = startCluster(extra...); err != nil {
+			return err
+		}
+		defer s.cluster.Remove()
+	}
+	if err := workloads[args[0]](ctx, s); err != nil || !s.statements {
+		return err
+	}
+	return s.printStatements(ctx)
+}
+
+func (s settings) validate(workload string) error {
+	switch {
+	case !slices.Contains([]string{onSQLite, onPostgres, onMemory}, s.store):
+		return fmt.Errorf("-store %s: it is sqlite, postgres or memory", s.store)
+	case s.nodes < 1:
+		return fmt.Errorf("-nodes %d: one at the least", s.nodes)
+	case s.nodes > 1 && s.store != onPostgres:
+		return fmt.Errorf("-nodes %d: only -store postgres takes several", s.nodes)
+	case s.peers && (workload != "w1" || s.store != onPostgres):
+		return errors.New("-peers: they run w1 with -store postgres")
+	case s.statements && s.store != onPostgres:
+		return errors.New("-statements: only with -store postgres")
+	}
+	return nil
 }
 
 func (s settings) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s settings) concs() []int {
+	if s.conc > 0 {
+		return []int{s.conc}
+	}
+	return []int{16, 64, 256, 1024}
+}

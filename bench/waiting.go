@@ -1,36 +1,33 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/bench/shape"
 )
 
 // waiting is W3 and W4: it parks runs, lets a process of its own hold them, and
 // measures that process; then kills it and measures its successor.
 func waiting(ctx context.Context, s settings) error {
-	n := s.n
-	if n == 0 {
-		n = 100_000
-	}
-	ids, err := park(ctx, s, n)
+	n := cmp.Or(s.n, 100_000)
+	p, err := s.place(ctx, "waiting")
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(s.path("waiting.db"))
+	ids, empty, err := s.park(ctx, p, n)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d runs parked: %d bytes on disk a run\n", n, info.Size()/int64(n))
-	holder, err := hold(ctx, s)
+	full, err := p.size(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d runs parked: %d bytes on disk a run\n", n, (full-empty)/int64(n))
+	holder, err := hold(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -40,193 +37,100 @@ func waiting(ctx context.Context, s settings) error {
 	time.Sleep(idle)
 	used := holder.cpu() - before
 	fmt.Printf("idle: resident %d MB, processor %.2f %% of a core over %s\n", holder.rss()>>20, 100*used.Seconds()/idle.Seconds(), idle)
-	took, err := holder.resume(ids[0])
-	if err != nil {
+	wakes := min(n/4, 1000)
+	if err := holder.wake(ids[:wakes], n); err != nil {
 		return err
 	}
-	fmt.Printf("event to durable completion with %d waiting: %s\n", n, took)
 	holder.kill()
 	begun := time.Now()
-	next, err := hold(ctx, s)
+	next, err := hold(ctx, p)
 	if err != nil {
 		return err
 	}
 	defer next.kill()
 	serving := time.Since(begun)
-	if _, err := next.resume(ids[1]); err != nil {
+	if _, err := next.resume(ids[wakes]); err != nil {
 		return err
 	}
 	fmt.Printf("after SIGKILL: serving in %s (of it %s in the process), first event resumed after %s, resident %d MB\n",
 		serving.Round(time.Millisecond), next.opened, time.Since(begun).Round(time.Millisecond), next.rss()>>20)
+	return next.wake(ids[wakes+1:2*wakes], n)
+}
+
+// wake resumes runs one at a time and prints how long that took.
+func (h *holder) wake(ids []string, waiting int) error {
+	var all []time.Duration
+	for _, id := range ids {
+		took, err := h.resume(id)
+		if err != nil {
+			return err
+		}
+		all = append(all, took)
+	}
+	fmt.Printf("event to durable completion with %d waiting, %d one at a time: first %s  p50 %s  p99 %s\n",
+		waiting, len(all), all[0].Round(10*time.Microsecond), quantile(all, 0.5), quantile(all, 0.99))
 	return nil
 }
 
-// park fills the store with n runs that wait.
-func park(ctx context.Context, s settings, n int) ([]string, error) {
-	r, err := newRig(ctx, s, "waiting.db")
+// park fills the database with n runs that wait, and returns their ids and how
+// many bytes it was on disk without them.
+func (s settings) park(ctx context.Context, p place, n int) (ids []string, empty int64, err error) {
+	r, err := s.newRig(ctx, p, 1, (*rig).definition)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	defer r.stop()
-	ids := make([]string, n)
-	next := make(chan int)
-	go func() {
-		defer close(next)
-		for i := range n {
-			next <- i
-		}
-	}()
-	_, _, err = loop(n, 256, func() error {
-		i := <-next
-		ids[i] = newRunID()
-		return r.wf.Start(ctx, r.engine, ids[i], struct{}{})
-	})
-	if err != nil {
-		return nil, err
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if empty, err = p.size(ctx); err != nil {
+		return nil, 0, err
 	}
-	for {
-		counts, err := r.engine.Counts(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range counts {
-			if c.Step == "wait-for-webhook" && c.Runs == int64(n) {
-				return ids, nil
-			}
-		}
-		time.Sleep(100 * time.Millisecond)
+	ids = make([]string, n)
+	next := make(chan int, n)
+	for i := range n {
+		ids[i] = shape.NewRunID()
+		next <- i
 	}
-}
-
-// parked holds the runs of a database: it says when it serves, and then resumes
-// the run whose id it reads.
-func parked(ctx context.Context, s settings) error {
-	begun := time.Now()
-	r, err := newRig(ctx, s, "waiting.db")
-	if err != nil {
-		return err
-	}
-	defer r.stop()
-	if _, err := r.engine.List(ctx, workflow.Query{Limit: 1}); err != nil {
-		return err
-	}
-	fmt.Println("serving", time.Since(begun).Round(time.Millisecond))
-	in := bufio.NewScanner(os.Stdin)
-	for in.Scan() {
-		ended := make(chan struct{})
-		r.ended.Store(in.Text(), ended)
-		begun := time.Now()
-		if _, err := completed.Send(ctx, r.engine, in.Text(), "webhook", payload); err != nil {
+	_, err = loop(n, 256, func() error {
+		id := ids[<-next]
+		parked := r.parked.Of(id)
+		if err := r.wf.Start(ctx, r.next(), id, struct{}{}); err != nil {
 			return err
 		}
-		<-ended
-		fmt.Println("resumed", time.Since(begun).Round(10*time.Microsecond))
-	}
-	return in.Err()
-}
-
-type holder struct {
-	cmd    *exec.Cmd
-	in     io.Writer
-	out    *bufio.Scanner
-	opened string
-}
-
-func hold(ctx context.Context, s settings) (*holder, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, self, "parked", "-dir", s.dir)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	h := &holder{cmd: cmd, in: in, out: bufio.NewScanner(out)}
-	h.opened, err = h.expect("serving ")
-	return h, err
-}
-
-func (h *holder) expect(prefix string) (string, error) {
-	if !h.out.Scan() {
-		return "", fmt.Errorf("the process that holds the runs ended: %v", h.out.Err())
-	}
-	rest, ok := strings.CutPrefix(h.out.Text(), prefix)
-	if !ok {
-		return "", fmt.Errorf("unexpected: %s", h.out.Text())
-	}
-	return rest, nil
-}
-
-func (h *holder) resume(id string) (string, error) {
-	if _, err := fmt.Fprintln(h.in, id); err != nil {
-		return "", err
-	}
-	return h.expect("resumed ")
-}
-
-func (h *holder) kill() {
-	_ = h.cmd.Process.Kill()
-	_ = h.cmd.Wait()
-}
-
-// rss is the resident memory in bytes.
-func (h *holder) rss() int64 {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", h.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(strings.Fields(string(raw))[1], 10, 64)
-	return pages * int64(os.Getpagesize())
-}
-
-// cpu is the processor time used, in the kernel's ticks of 10 ms.
-func (h *holder) cpu() time.Duration {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond
+		return shape.Await(ctx, parked)
+	})
+	return ids, empty, err
 }
 
 // growth compares the cost of a run with few and with many runs in the table.
-func growth(ctx context.Context, s settings) error {
-	n := s.n
-	if n == 0 {
-		n = 100_000
-	}
-	r, err := newRig(ctx, s, "growth.db")
+func growth(ctx context.Context, s settings) (err error) {
+	n := cmp.Or(s.n, 100_000)
+	p, err := s.place(ctx, "growth")
 	if err != nil {
 		return err
 	}
-	defer r.stop()
+	r, err := s.newRig(ctx, p, s.nodes, (*rig).definition)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
 	fmt.Printf("%12s %12s %14s\n", "runs before", "runs/s", "CPU µs/run")
 	const slice = 5000
-	for done := 0; done <= n; {
-		rate, cpu, err := loop(slice, 256, func() error { return r.one(ctx) })
+	one := func() error { return r.One(ctx) }
+	done := 0
+	for done <= n {
+		got, err := s.rateOf(slice, 256, one)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%12d %12.0f %14.0f\n", done, rate, cpu)
+		fmt.Printf("%12d %12.0f %14.0f\n", done, got.perSecond, got.cpu)
 		done += slice
-		fill := min(n/4, n-done)
-		if fill > 0 {
-			if _, _, err := loop(fill, 256, func() error { return r.one(ctx) }); err != nil {
-				return err
-			}
+		if done == n+slice {
+			break
 		}
-		done += max(fill, 1)
+		fill := max(min(n/4, n-done), 0)
+		if _, err := loop(fill, 256, one); err != nil {
+			return err
+		}
+		done += fill
 	}
-	return nil
+	return r.Check(ctx, done)
 }
