@@ -1,0 +1,252 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+// jobColumns are read from "job j LEFT JOIN subscriber s": a job outlives the
+// person it was for.
+const (
+	ownColumns = `j.id, j.subscriber_id, j.run_id, j.upload_id, j.status, j.failure_code, j.failure_message, j.retry_at, j.retries,
+	j.credits, j.enrichment_id, j.late, j.created_at, j.ended_at`
+	jobColumns = ownColumns + `, s.email, s.email_key`
+	withEmail  = ` LEFT JOIN subscriber s ON s.id = j.subscriber_id `
+	selectJobs = `SELECT ` + jobColumns + ` FROM job j` + withEmail
+
+	// isOpen is written as in the partial indexes: only the same words use them.
+	isOpen = `status IN ('pending', 'submitted', 'held')`
+)
+
+func scanJob(r row) (j liwanag.Job, err error) {
+	err = r.Scan(idTo(liwanag.JobKind, &j.ID), idTo(liwanag.SubscriberKind, &j.SubscriberID), idTo(liwanag.RunKind, &j.RunID),
+		idTo(liwanag.UploadKind, &j.UploadID), textTo(&j.Status), textTo(&j.Failure.Code), textTo(&j.Failure.Message),
+		timeColumn{&j.RetryAt}, &j.Retries, &j.Credits, textTo(&j.EnrichmentID), &j.Late, timeColumn{&j.CreatedAt},
+		timeColumn{&j.EndedAt}, textTo(&j.Email), textTo(&j.EmailKey))
+	return j, err
+}
+
+type jobs struct{ reader }
+
+func (s jobs) Get(ctx context.Context, id liwanag.ID) (liwanag.Job, error) {
+	return one(s.in(ctx), scanJob, selectJobs+`WHERE j.id = $1`, uuid(id))
+}
+
+func (s jobs) OfSubscriber(ctx context.Context, subscriberID liwanag.ID) ([]liwanag.Job, error) {
+	return list(s.in(ctx), scanJob, selectJobs+`WHERE j.subscriber_id = $1 ORDER BY j.id DESC`, uuid(subscriberID))
+}
+
+const jobsOfRun = selectJobs + `WHERE j.run_id = $1 ORDER BY j.id`
+
+func (s jobs) OfRun(ctx context.Context, runID liwanag.ID) ([]liwanag.Job, error) {
+	return list(s.in(ctx), scanJob, jobsOfRun, uuid(runID))
+}
+
+const jobsOfSubmission = `SELECT ` + jobColumns + ` FROM submission_job sj JOIN job j ON j.id = sj.job_id` + withEmail +
+	`WHERE sj.submission_id = $1 ORDER BY sj.job_id`
+
+func (s jobs) OfSubmission(ctx context.Context, submissionID liwanag.ID) ([]liwanag.Job, error) {
+	return list(s.in(ctx), scanJob, jobsOfSubmission, uuid(submissionID))
+}
+
+func (s jobs) RunsOfEmail(ctx context.Context, emailKey string) ([]liwanag.ID, error) {
+	return list(s.in(ctx), scanID(liwanag.RunKind), `
+		SELECT DISTINCT run_id FROM job WHERE run_id IS NOT NULL
+		AND subscriber_id = (SELECT id FROM subscriber WHERE email_key = $1) ORDER BY run_id DESC`, emailKey)
+}
+
+func (s jobs) Unbatched(ctx context.Context, limit int) ([]liwanag.Job, error) {
+	return list(s.in(ctx), scanJob, selectJobs+`WHERE j.run_id IS NULL AND j.status = 'pending' ORDER BY j.id LIMIT $1`, limit)
+}
+
+func (s jobs) RetryDue(ctx context.Context, now time.Time, limit int) ([]liwanag.Job, error) {
+	return list(s.in(ctx), scanJob, selectJobs+`WHERE j.retry_at <= $1 ORDER BY j.retry_at, j.id LIMIT $2`, micros(now), limit)
+}
+
+func (s jobs) OpenRuns(ctx context.Context, createdBefore time.Time, after liwanag.ID, limit int) ([]liwanag.ID, error) {
+	from := uuid(after)
+	from.Valid = true // nothing is greater than NULL
+	return list(s.in(ctx), scanID(liwanag.RunKind), `
+		SELECT DISTINCT run_id FROM job WHERE run_id > $1 AND created_at < $2 AND `+isOpen+` ORDER BY run_id LIMIT $3`,
+		from, micros(createdBefore), limit)
+}
+
+func (s jobs) Count(ctx context.Context) (map[liwanag.JobStatus]int64, error) {
+	return counts[liwanag.JobStatus](s.in(ctx), `SELECT status, count(*) FROM job GROUP BY status`)
+}
+
+type jobTx struct{ writing }
+
+func (t jobTx) Get(ids []liwanag.ID) ([]liwanag.Job, error) {
+	return list(t, scanJob, selectJobs+`WHERE j.id = ANY($1)`, uuids(ids))
+}
+
+func (t jobTx) OfRun(runID liwanag.ID) ([]liwanag.Job, error) {
+	return list(t, scanJob, jobsOfRun, uuid(runID))
+}
+
+func (t jobTx) OfSubmission(submissionID liwanag.ID) ([]liwanag.Job, error) {
+	return list(t, scanJob, jobsOfSubmission, uuid(submissionID))
+}
+
+func (t jobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
+	return list(t, scanJob, `SELECT `+ownColumns+`, NULL::text, NULL::text FROM job j WHERE j.subscriber_id = ANY($1) AND j.`+isOpen,
+		uuids(subscriberIDs))
+}
+
+// InFlight walks from the person to the open submission of a job, which is one
+// of the states asked for unless it is only prepared.
+func (t jobTx) InFlight(subscriberIDs []liwanag.ID) ([]liwanag.ID, error) {
+	return list(t, scanID(liwanag.SubscriberKind), `
+		SELECT DISTINCT j.subscriber_id FROM job j
+		JOIN submission_job sj ON sj.job_id = j.id AND sj.open
+		JOIN submission b ON b.id = sj.submission_id AND b.state <> 'prepared'
+		WHERE j.subscriber_id = ANY($1)`, uuids(subscriberIDs))
+}
+
+// insertJobs takes each person once: the update does not see what the insert
+// did, so what it finds is the job that was the latest before.
+const insertJobs = `
+	WITH inserted AS (
+		INSERT INTO job (id, subscriber_id, run_id, upload_id, status, failure_code, failure_message, retry_at,
+			retries, credits, enrichment_id, late, created_at, ended_at, latest)
+		SELECT id, subscriber_id, run_id, upload_id, status, nullif(failure_code, ''), nullif(failure_message, ''), retry_at,
+			retries, credits, nullif(enrichment_id, ''), late, created_at, ended_at, true
+		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+			$9::bigint[], $10::bigint[], $11::text[], $12::boolean[], $13::bigint[], $14::bigint[])
+			AS j (id, subscriber_id, run_id, upload_id, status, failure_code, failure_message, retry_at,
+			retries, credits, enrichment_id, late, created_at, ended_at)
+		ON CONFLICT (subscriber_id) WHERE ` + isOpen + ` DO NOTHING RETURNING id, subscriber_id
+	), superseded AS (
+		UPDATE job SET latest = false FROM inserted WHERE job.subscriber_id = inserted.subscriber_id AND job.latest
+	)
+	SELECT id FROM inserted`
+
+func (t jobTx) Insert(jobs []liwanag.Job) ([]liwanag.Opened, error) {
+	inserted := make(map[liwanag.ID]bool, len(jobs))
+	for _, round := range rounds(jobs, func(j liwanag.Job) liwanag.ID { return j.SubscriberID }) {
+		ids, err := list(t, scanID(liwanag.JobKind), insertJobs,
+			column(round, func(j liwanag.Job) pgtype.UUID { return uuid(j.ID) }),
+			column(round, func(j liwanag.Job) pgtype.UUID { return uuid(j.SubscriberID) }),
+			column(round, func(j liwanag.Job) pgtype.UUID { return uuid(j.RunID) }),
+			column(round, func(j liwanag.Job) pgtype.UUID { return uuid(j.UploadID) }),
+			texts(round, func(j liwanag.Job) liwanag.JobStatus { return j.Status }),
+			texts(round, func(j liwanag.Job) string { return j.Failure.Code }),
+			texts(round, func(j liwanag.Job) string { return j.Failure.Message }),
+			column(round, func(j liwanag.Job) pgtype.Int8 { return micros(j.RetryAt) }),
+			column(round, func(j liwanag.Job) int { return j.Retries }),
+			column(round, func(j liwanag.Job) int64 { return j.Credits }),
+			texts(round, func(j liwanag.Job) string { return j.EnrichmentID }),
+			column(round, func(j liwanag.Job) bool { return j.Late }),
+			column(round, func(j liwanag.Job) pgtype.Int8 { return micros(j.CreatedAt) }),
+			column(round, func(j liwanag.Job) pgtype.Int8 { return micros(j.EndedAt) }))
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			inserted[id] = true
+		}
+	}
+	opened := make([]liwanag.Opened, len(jobs))
+	var kept []int
+	for i, j := range jobs {
+		if inserted[j.ID] {
+			opened[i] = liwanag.Opened{JobID: j.ID, RunID: j.RunID, Inserted: true}
+		} else {
+			kept = append(kept, i)
+		}
+	}
+	if len(kept) == 0 {
+		return opened, nil
+	}
+	return opened, t.nameOpen(jobs, kept, opened)
+}
+
+// nameOpen answers for the persons who kept the open job they had.
+func (t jobTx) nameOpen(jobs []liwanag.Job, kept []int, opened []liwanag.Opened) error {
+	people := make([]liwanag.ID, len(kept))
+	for i, index := range kept {
+		people[i] = jobs[index].SubscriberID
+	}
+	open, err := t.OpenOf(people)
+	if err != nil {
+		return err
+	}
+	byPerson := make(map[liwanag.ID]liwanag.Job, len(open))
+	for _, j := range open {
+		byPerson[j.SubscriberID] = j
+	}
+	for _, index := range kept {
+		j := byPerson[jobs[index].SubscriberID]
+		opened[index] = liwanag.Opened{JobID: j.ID, RunID: j.RunID}
+	}
+	return nil
+}
+
+func (t jobTx) Move(m liwanag.JobMove) ([]liwanag.ID, error) {
+	return list(t, scanID(liwanag.JobKind), `
+		UPDATE job SET status = $2, failure_code = $3, failure_message = $4, retry_at = $5, ended_at = $6
+		WHERE id = ANY($1) AND status = ANY($7) RETURNING id`,
+		uuids(m.IDs), string(m.To), text(m.Failure.Code), text(m.Failure.Message), micros(m.RetryAt),
+		endedAt(m.To, m.At), words(m.From))
+}
+
+func endedAt(status liwanag.JobStatus, at time.Time) pgtype.Int8 {
+	if status.Open() {
+		return pgtype.Int8{}
+	}
+	return micros(at)
+}
+
+// Reopen takes the first of a person's jobs that may come back: two of them may
+// be one person's.
+func (t jobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) ([]liwanag.ID, error) {
+	return list(t, scanID(liwanag.JobKind), `
+		UPDATE job SET status = $2, failure_code = NULL, failure_message = NULL, retry_at = NULL, ended_at = NULL
+		FROM (
+			SELECT DISTINCT ON (j.subscriber_id) j.id FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, n) JOIN job j ON j.id = asked.id
+			WHERE j.status IN ('failed', 'canceled', 'held') AND j.failure_code IS DISTINCT FROM $3
+			AND NOT EXISTS (SELECT 1 FROM job o WHERE o.subscriber_id = j.subscriber_id AND o.id <> j.id AND o.`+isOpen+`)
+			ORDER BY j.subscriber_id, asked.n
+		) AS first WHERE job.id = first.id RETURNING job.id`,
+		uuids(ids), string(to), liwanag.CodeUnsubscribed)
+}
+
+// Settle forgets RetryAt: a person who has a result gets no further job.
+func (t jobTx) Settle(results []liwanag.JobResult) error {
+	for _, round := range rounds(results, func(r liwanag.JobResult) liwanag.ID { return r.ID }) {
+		_, err := t.exec(`
+			UPDATE job SET status = r.status, failure_code = nullif(r.failure_code, ''), failure_message = nullif(r.failure_message, ''),
+				credits = r.credits, enrichment_id = nullif(r.enrichment_id, ''), late = r.late, ended_at = r.ended_at, retry_at = NULL
+			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[], $8::bigint[])
+				AS r (id, status, failure_code, failure_message, credits, enrichment_id, late, ended_at)
+			WHERE job.id = r.id`,
+			column(round, func(r liwanag.JobResult) pgtype.UUID { return uuid(r.ID) }),
+			texts(round, func(r liwanag.JobResult) liwanag.JobStatus { return r.Status }),
+			texts(round, func(r liwanag.JobResult) string { return r.Failure.Code }),
+			texts(round, func(r liwanag.JobResult) string { return r.Failure.Message }),
+			column(round, func(r liwanag.JobResult) int64 { return r.Credits }),
+			texts(round, func(r liwanag.JobResult) string { return r.EnrichmentID }),
+			column(round, func(r liwanag.JobResult) bool { return r.Late }),
+			column(round, func(r liwanag.JobResult) pgtype.Int8 { return endedAt(r.Status, r.At) }))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t jobTx) Assign(ids []liwanag.ID, runID liwanag.ID) ([]liwanag.ID, error) {
+	return list(t, scanID(liwanag.JobKind), `
+		UPDATE job SET run_id = $2::uuid WHERE id = ANY($1) AND status = 'pending' AND (run_id IS NULL) = ($2::uuid IS NOT NULL) RETURNING id`,
+		uuids(ids), uuid(runID))
+}
+
+func (t jobTx) ClearRetry(ids []liwanag.ID) ([]liwanag.ID, error) {
+	return list(t, scanID(liwanag.JobKind),
+		`UPDATE job SET retry_at = NULL WHERE id = ANY($1) AND retry_at IS NOT NULL RETURNING id`, uuids(ids))
+}

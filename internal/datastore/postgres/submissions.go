@@ -1,0 +1,183 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+const (
+	submissionColumns = `b.id, b.run_id, b.n, b.state, b.name, b.jobs, b.sender, b.token_hash, b.request_digest, b.enrichment_id,
+	b.supersedes, b.cause, b.prepared_at, b.sending_at, b.outcome_at, b.grace_until, b.detached, b.follow_at, b.late,
+	b.reserved, b.credits, b.duplicates, b.credit_day`
+	selectSubmissions = `SELECT ` + submissionColumns + ` FROM submission b `
+
+	submissionListing = 'b'
+)
+
+func scanSubmission(r row) (s liwanag.Submission, err error) {
+	err = r.Scan(idTo(liwanag.SubmissionKind, &s.ID), idTo(liwanag.RunKind, &s.RunID), &s.N, textTo(&s.State), &s.Name, &s.Jobs,
+		textTo(&s.Sender), digestColumn{&s.TokenHash}, digestColumn{&s.RequestDigest}, textTo(&s.EnrichmentID),
+		idTo(liwanag.SubmissionKind, &s.Supersedes), textTo(&s.Cause), timeColumn{&s.PreparedAt}, timeColumn{&s.SendingAt},
+		timeColumn{&s.OutcomeAt}, timeColumn{&s.GraceUntil}, &s.Detached, timeColumn{&s.FollowAt}, &s.Late,
+		&s.Reserved, &s.Credits, &s.Duplicates, (*int64)(&s.CreditDay))
+	return s, err
+}
+
+type submissions struct{ reader }
+
+func (s submissions) Get(ctx context.Context, id liwanag.ID) (liwanag.Submission, error) {
+	return one(s.in(ctx), scanSubmission, selectSubmissions+`WHERE b.id = $1`, uuid(id))
+}
+
+func (s submissions) ByToken(ctx context.Context, hash liwanag.Digest) (liwanag.Submission, error) {
+	return one(s.in(ctx), scanSubmission, selectSubmissions+`WHERE b.token_hash = $1`, hash[:])
+}
+
+func (s submissions) ByEnrichment(ctx context.Context, enrichmentID string) (liwanag.Submission, error) {
+	return one(s.in(ctx), scanSubmission, selectSubmissions+`WHERE b.enrichment_id = $1`, enrichmentID)
+}
+
+const submissionsOfRun = selectSubmissions + `WHERE b.run_id = $1 ORDER BY b.n`
+
+func (s submissions) OfRun(ctx context.Context, runID liwanag.ID) ([]liwanag.Submission, error) {
+	return list(s.in(ctx), scanSubmission, submissionsOfRun, uuid(runID))
+}
+
+func (s submissions) Due(ctx context.Context, now time.Time, limit int) ([]liwanag.Submission, error) {
+	return list(s.in(ctx), scanSubmission, selectSubmissions+`WHERE b.follow_at <= $1 ORDER BY b.follow_at, b.id LIMIT $2`, micros(now), limit)
+}
+
+// List walks one index a state and merges: a single walk over several states
+// would sort them all.
+func (s submissions) List(ctx context.Context, f liwanag.SubmissionFilter, p liwanag.Page) ([]liwanag.Submission, string, error) {
+	after, err := keyOf(submissionListing, 16, p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	limit := limitOf(p)
+	var pages [][]liwanag.Submission
+	for _, state := range statesOr(f.States) {
+		query, args := submissionQuery(f.RunID, state, after, limit+1)
+		page, err := list(s.in(ctx), scanSubmission, query, args...)
+		if err != nil {
+			return nil, "", err
+		}
+		pages = append(pages, page)
+	}
+	all := newest(limit+1, func(a, b liwanag.Submission) int { return a.ID.Compare(b.ID) }, pages...)
+	all, next := paged(all, limit, func(b liwanag.Submission) string { return cursorOf(submissionListing, b.ID.Bytes()) })
+	return all, next, nil
+}
+
+func submissionQuery(runID liwanag.ID, state liwanag.SubmissionState, after []byte, limit int) (string, []any) {
+	var w where
+	if !runID.IsZero() {
+		w.and(`b.run_id = $?`, uuid(runID))
+	}
+	if state != "" {
+		w.and(`b.state = $?`, string(state))
+	}
+	if after != nil {
+		w.and(`b.id < $?`, pgtype.UUID{Bytes: [16]byte(after), Valid: true})
+	}
+	return selectSubmissions + w.String() + ` ORDER BY b.id DESC LIMIT ` + w.bind(limit), w.args
+}
+
+func (s submissions) Count(ctx context.Context) (map[liwanag.SubmissionState]int64, error) {
+	return counts[liwanag.SubmissionState](s.in(ctx), `SELECT state, count(*) FROM submission GROUP BY state`)
+}
+
+type submissionTx struct{ writing }
+
+func (t submissionTx) Get(id liwanag.ID) (liwanag.Submission, error) {
+	return one(t, scanSubmission, selectSubmissions+`WHERE b.id = $1`, uuid(id))
+}
+
+func (t submissionTx) OfRun(runID liwanag.ID) ([]liwanag.Submission, error) {
+	return list(t, scanSubmission, submissionsOfRun, uuid(runID))
+}
+
+func (t submissionTx) OfJob(jobID liwanag.ID) (liwanag.Submission, error) {
+	return one(t, scanSubmission, `SELECT `+submissionColumns+` FROM submission_job sj JOIN submission b ON b.id = sj.submission_id
+		WHERE sj.job_id = $1 ORDER BY sj.submission_id DESC LIMIT 1`, uuid(jobID))
+}
+
+// Insert stores both in one statement; whether the jobs are held open follows
+// from the state.
+func (t submissionTx) Insert(s liwanag.Submission, jobIDs []liwanag.ID) error {
+	_, err := guarded(t.writing, scanID(liwanag.JobKind), `
+		WITH stored AS (
+			INSERT INTO submission (id, run_id, n, state, name, jobs, sender, token_hash, request_digest, enrichment_id,
+				supersedes, cause, prepared_at, sending_at, outcome_at, grace_until, detached, follow_at, late,
+				reserved, credits, duplicates, credit_day)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+			RETURNING id
+		)
+		INSERT INTO submission_job (submission_id, job_id, open) SELECT stored.id, j.id, $24 FROM stored, unnest($25::uuid[]) AS j (id)
+		RETURNING job_id`,
+		uuid(s.ID), uuid(s.RunID), s.N, string(s.State), s.Name, s.Jobs, text(s.Sender), digest(s.TokenHash),
+		digest(s.RequestDigest), text(s.EnrichmentID), uuid(s.Supersedes), text(s.Cause), micros(s.PreparedAt),
+		micros(s.SendingAt), micros(s.OutcomeAt), micros(s.GraceUntil), s.Detached, micros(s.FollowAt), s.Late,
+		s.Reserved, s.Credits, s.Duplicates, int64(s.CreditDay), s.State.Open(), uuids(jobIDs))
+	return err
+}
+
+func (t submissionTx) Send(s liwanag.Sending) (bool, error) {
+	return t.changed(`
+		UPDATE submission SET state = 'sending', sender = $2, token_hash = $3, request_digest = $4, sending_at = $5, grace_until = $6, credit_day = $7
+		WHERE id = $1 AND state = 'prepared'`,
+		uuid(s.ID), s.Sender, digest(s.TokenHash), digest(s.RequestDigest), micros(s.At), micros(s.GraceUntil), int64(s.CreditDay))
+}
+
+func (t submissionTx) PreparedBefore(id liwanag.ID) (int, error) {
+	n, err := one(t, scanInt, `SELECT count(*) FROM submission WHERE state = 'prepared' AND id < $1`, uuid(id))
+	return int(n), err
+}
+
+func (t submissionTx) Move(m liwanag.SubmissionMove) (bool, error) {
+	moved, err := guarded(t.writing, scanID(liwanag.SubmissionKind), `
+		WITH moved AS (
+			UPDATE submission SET state = $2, cause = $3, enrichment_id = coalesce($4, enrichment_id),
+				outcome_at = coalesce($5, outcome_at), follow_at = coalesce($6, follow_at)
+			WHERE id = $1 AND state = ANY($7) RETURNING id
+		), held AS (
+			UPDATE submission_job SET open = $8 FROM moved WHERE submission_job.submission_id = moved.id AND submission_job.open <> $8
+		)
+		SELECT id FROM moved`,
+		uuid(m.ID), string(m.To), text(m.Cause), text(m.EnrichmentID), micros(m.At), micros(m.FollowAt), words(m.From), m.To.Open())
+	return len(moved) > 0, err
+}
+
+func (t submissionTx) Learn(id liwanag.ID, enrichmentID string) (bool, error) {
+	learnt, err := guarded(t.writing, scanID(liwanag.SubmissionKind),
+		`UPDATE submission SET enrichment_id = $2 WHERE id = $1 AND enrichment_id IS NULL RETURNING id`, uuid(id), enrichmentID)
+	return len(learnt) > 0, err
+}
+
+func (t submissionTx) Cost(c liwanag.SubmissionCost) error {
+	return t.must(`UPDATE submission SET reserved = $2, credits = $3, duplicates = $4, late = $5 WHERE id = $1`,
+		uuid(c.ID), c.Reserved, c.Credits, c.Duplicates, c.Late)
+}
+
+func (t submissionTx) Follow(id liwanag.ID, at time.Time) error {
+	return t.must(`UPDATE submission SET follow_at = $2 WHERE id = $1`, uuid(id), micros(at))
+}
+
+func (t submissionTx) Detach(runID liwanag.ID, detached bool) ([]liwanag.Submission, error) {
+	all, err := list(t, scanSubmission, `UPDATE submission b SET detached = $2 WHERE b.run_id = $1 RETURNING `+submissionColumns,
+		uuid(runID), detached)
+	all = slices.DeleteFunc(all, func(s liwanag.Submission) bool { return !s.State.Open() })
+	slices.SortFunc(all, func(a, b liwanag.Submission) int { return a.N - b.N })
+	return all, err
+}
+
+func (t submissionTx) InFlight() (int, error) {
+	n, err := one(t, scanInt, `
+		SELECT coalesce(sum(jobs), 0)::bigint FROM submission WHERE state IN ('sending', 'accepted', 'ambiguous') AND NOT detached`)
+	return int(n), err
+}

@@ -1,0 +1,136 @@
+package postgres
+
+import (
+	"context"
+	"iter"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+const subscriberListing = 's'
+
+func (s subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
+	after, err := keyOf(subscriberListing, 16, p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	limit := limitOf(p)
+	query, args := subscriberQuery(f, after, limit+1)
+	all, err := list(s.in(ctx), scanSubscriber, query, args...)
+	if err != nil {
+		return nil, "", err
+	}
+	all, next := paged(all, limit, func(s liwanag.Subscriber) string { return cursorOf(subscriberListing, s.ID.Bytes()) })
+	return all, next, nil
+}
+
+func (s subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.Seq2[liwanag.Subscriber, error] {
+	return func(yield func(liwanag.Subscriber, error) bool) {
+		page := liwanag.Page{Limit: maxLimit}
+		for {
+			all, next, err := s.List(ctx, f, page)
+			if err != nil {
+				yield(liwanag.Subscriber{}, err)
+				return
+			}
+			for _, one := range all {
+				if !yield(one, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			page.Cursor = next
+		}
+	}
+}
+
+// where gathers conditions and their arguments; each has at most one, which its
+// term calls $?.
+type where struct {
+	terms []string
+	args  []any
+}
+
+func (w *where) and(term string, args ...any) {
+	if len(args) > 0 {
+		term = strings.ReplaceAll(term, "$?", w.bind(args[0]))
+	}
+	w.terms = append(w.terms, term)
+}
+
+// bind adds an argument and returns its name.
+func (w *where) bind(arg any) string {
+	w.args = append(w.args, arg)
+	return "$" + strconv.Itoa(len(w.args))
+}
+
+func (w *where) String() string {
+	if len(w.terms) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.terms, " AND ")
+}
+
+// subscriberQuery walks an index that is in order of creation: that of the
+// latest jobs in one status, or the subscribers' own.
+func subscriberQuery(f liwanag.SubscriberFilter, after []byte, limit int) (string, []any) {
+	var w where
+	from, key := `subscriber s`, `s.id`
+	switch {
+	case f.Status == liwanag.NoJob:
+		w.and(`NOT EXISTS (SELECT 1 FROM job j WHERE j.subscriber_id = s.id)`)
+	case f.Status != "":
+		from, key = `job j JOIN subscriber s ON s.id = j.subscriber_id`, `j.subscriber_id`
+		w.and(`j.latest AND j.status = $?`, string(f.Status))
+	}
+	if len(f.IDs) > 0 {
+		w.and(key+` = ANY($?)`, uuids(f.IDs))
+	}
+	if after != nil {
+		w.and(key+` < $?`, pgtype.UUID{Bytes: [16]byte(after), Valid: true})
+	}
+	if f.EmailType != "" {
+		w.and(`s.email_type = $?`, string(f.EmailType))
+	}
+	if f.Source != "" {
+		w.and(`s.source = $?`, f.Source)
+	}
+	if !f.CreatedAfter.IsZero() {
+		w.and(`s.created_at > $?`, micros(f.CreatedAfter))
+	}
+	if !f.CreatedBefore.IsZero() {
+		w.and(`s.created_at < $?`, micros(f.CreatedBefore))
+	}
+	if f.Query != "" {
+		w.and(contains, patterns(f.Query))
+	}
+	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + key + ` DESC LIMIT ` + w.bind(limit), w.args
+}
+
+// contains looks for a part of address, name or company.
+const contains = `(s.email_key ILIKE ANY($?) OR s.full_name ILIKE ANY($?) OR s.first_name ILIKE ANY($?) OR s.last_name ILIKE ANY($?)
+	OR s.company_name ILIKE ANY($?) OR s.company_domain ILIKE ANY($?))`
+
+var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// patterns finds a part of a text. The columns' collation ignores the case of
+// ASCII letters only, so other letters are looked for in each usual form.
+func patterns(part string) []string {
+	forms := []string{part}
+	if strings.ContainsFunc(part, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		lower := strings.ToLower(part)
+		first, size := utf8.DecodeRuneInString(lower)
+		forms = []string{part, lower, strings.ToUpper(part), strings.ToUpper(string(first)) + lower[size:]}
+	}
+	for i, form := range forms {
+		forms[i] = "%" + likeEscape.Replace(form) + "%"
+	}
+	return forms
+}
