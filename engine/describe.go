@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"slices"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // summary is what a run's row says.
-func (e *Engine) summary(r store.Run) workflow.Run {
+func (e *Engine) summary(r store.Run, owners map[int64]string) workflow.Run {
 	status := r.Derived(e.now())
 	run := workflow.Run{ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: workflow.Status(status), Input: r.Input,
 		Failure: r.Failure, FinishedBecause: r.Because, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, EndedAt: r.EndedAt,
@@ -19,12 +20,31 @@ func (e *Engine) summary(r store.Run) workflow.Run {
 	if status == store.Waiting {
 		run.WaitingFor = e.waitingFor(r)
 	}
-	e.mu.Lock()
-	if r.Status == store.Open && r.Owner != 0 && r.Owner == e.node.Epoch {
-		run.Node = e.node.Name
+	if r.Status == store.Open {
+		run.Node = owners[r.Owner]
 	}
-	e.mu.Unlock()
 	return run
+}
+
+// owners are the names of the nodes that own runs, as far as they are known.
+func (e *Engine) owners(ctx context.Context, runs ...store.Run) map[int64]string {
+	self := e.self()
+	names := map[int64]string{}
+	if self.Epoch != 0 {
+		names[self.Epoch] = self.Name
+	}
+	roster, ok := e.store.(store.Roster)
+	if !ok || !slices.ContainsFunc(runs, func(r store.Run) bool { return r.Owner != 0 && r.Owner != self.Epoch }) {
+		return names
+	}
+	nodes, err := roster.Nodes(ctx)
+	if err != nil {
+		e.tell.fault("nodes", err) // the runs are shown without
+	}
+	for _, n := range nodes {
+		names[n.Epoch] = n.Name
+	}
+	return names
 }
 
 func (e *Engine) waitingFor(r store.Run) *workflow.WaitingFor {
@@ -45,8 +65,8 @@ func (e *Engine) waitingFor(r store.Run) *workflow.WaitingFor {
 }
 
 // describe is a run whole.
-func (e *Engine) describe(c store.Claimed) workflow.Run {
-	run := e.summary(c.Run)
+func (e *Engine) describe(c store.Claimed, owners map[int64]string) workflow.Run {
+	run := e.summary(c.Run, owners)
 	plan := e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
 	if plan != nil {
 		run.Output = plan.Output(factsOf(plan, c.History, c.Signals))

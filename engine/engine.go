@@ -86,15 +86,16 @@ type Engine struct {
 	wake   chan struct{} // something may be due: ask the store
 	sooner chan struct{} // something is due sooner than was known: look at the clock
 
-	mu    sync.Mutex
-	node  store.Node      // of the running engine; zero before Run and after it
-	stop  bool            // no new step begins
-	held  int             // runs this engine owns: reserved, queued or executing
-	busy  int             // executing
-	queue []store.Claimed // owned, waiting for a slot
-	noted time.Time       // earliest park since the last claim; zero: none
-	base  context.Context // of steps and commits; ends when StopTimeout is over
-	work  sync.WaitGroup  // what is held
+	mu      sync.Mutex
+	node    store.Node      // of the running engine; zero before Run and after it
+	stop    bool            // no new step begins
+	renewed time.Time       // when the node's lease was last known to hold
+	held    int             // runs this engine owns: reserved, queued or executing
+	busy    int             // executing
+	queue   []store.Claimed // owned, waiting for a slot
+	noted   time.Time       // earliest park since the last claim; zero: none
+	base    context.Context // of steps and commits; ends when StopTimeout is over
+	work    sync.WaitGroup  // what is held
 }
 
 var _ workflow.Runner = (*Engine)(nil)
@@ -128,6 +129,7 @@ func (e *Engine) now() time.Time { return e.cfg.Now().UTC().Truncate(time.Micros
 func (e *Engine) Run(ctx context.Context) error {
 	base, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	var lease sync.WaitGroup
+	defer e.resign(ctx)
 	defer lease.Wait()
 	defer abandon()
 	node, err := e.store.Heartbeat(ctx, e.cfg.Name, e.cfg.Lease)
@@ -138,7 +140,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return fmt.Errorf("engine: this node cannot register: %w", err)
 	}
 	e.mu.Lock()
-	e.node, e.base, e.stop = node, base, false
+	e.node, e.renewed, e.base, e.stop = node, e.now(), base, false
 	e.mu.Unlock()
 
 	if node.Renew > 0 {
@@ -163,11 +165,30 @@ func (e *Engine) Run(ctx context.Context) error {
 	case <-base.Done():
 		e.tell.fault("stop", fmt.Errorf("runs are not given back after %s; they are abandoned and taken over at the next start", e.cfg.StopTimeout))
 	}
-	e.mu.Lock()
-	e.node = store.Node{}
-	e.mu.Unlock()
 	return nil
 }
+
+// resign gives the lease up, so that no other node waits for its end to take over
+// what this one leaves behind.
+func (e *Engine) resign(ctx context.Context) {
+	e.mu.Lock()
+	node := e.node
+	e.node = store.Node{}
+	e.mu.Unlock()
+	r, ok := e.store.(store.Resigner)
+	if !ok || node.Epoch == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignTimeout)
+	defer cancel()
+	if err := r.Resign(ctx, node); err != nil {
+		e.tell.fault("resign", err)
+	}
+}
+
+// resignTimeout bounds how long a stop tries to give the lease up, which ends by
+// itself.
+const resignTimeout = 2 * time.Second
 
 // self is this node, as it last registered.
 func (e *Engine) self() store.Node {

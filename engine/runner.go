@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/workflow"
@@ -30,7 +31,13 @@ func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
 	if mine {
 		run.Owner, run.StartedAt = epoch, now
 	}
-	if err := e.store.Create(ctx, run); err != nil {
+	err := e.store.Create(ctx, run)
+	if mine && errors.Is(err, store.ErrLeaseLost) { // the run is for a node that lives
+		e.drop()
+		mine, run.Owner, run.StartedAt = false, 0, time.Time{}
+		err = e.store.Create(ctx, run)
+	}
+	if err != nil {
 		exists := errors.Is(err, store.ErrExists)
 		switch {
 		case mine && exists:
@@ -195,7 +202,7 @@ func (e *Engine) Describe(ctx context.Context, runID string) (workflow.Run, erro
 	if err != nil {
 		return workflow.Run{}, e.fromStore(runID, err)
 	}
-	return e.describe(c), nil
+	return e.describe(c, e.owners(ctx, c.Run)), nil
 }
 
 // List lists runs, newest first; see [workflow.Runner].
@@ -212,9 +219,9 @@ func (e *Engine) List(ctx context.Context, q workflow.Query) (workflow.Page, err
 	if err != nil {
 		return workflow.Page{}, fmt.Errorf("runs cannot be listed: %w", err)
 	}
-	page := workflow.Page{Next: next}
+	page, owners := workflow.Page{Next: next}, e.owners(ctx, runs...)
 	for _, r := range runs {
-		page.Runs = append(page.Runs, e.summary(r))
+		page.Runs = append(page.Runs, e.summary(r, owners))
 	}
 	return page, nil
 }

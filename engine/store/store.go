@@ -39,8 +39,9 @@ var (
 // with every call that needs it, so a store has none of its own.
 type Store interface {
 	// Create inserts a run. ErrExists. A run with an Owner belongs to that node
-	// from the first write on (its lease has token 1); one without is due at once.
-	// After any other error the run may have been created.
+	// from the first write on (its lease has token 1), ErrLeaseLost when that node is
+	// dead; one without is due at once. After any other error the run may have been
+	// created.
 	Create(ctx context.Context, r Run) error
 
 	// Claim leases up to n runs that are due at now, earliest first, whose workflow
@@ -93,8 +94,22 @@ type Store interface {
 	Prune(ctx context.Context, endedBefore time.Time, n int) (int, error)
 }
 
-// Waker is implemented by stores that learn of due runs from other processes.
+// Waker is implemented by stores that learn of due runs from other processes. The
+// channel also fires now and then, for what nobody told.
 type Waker interface{ Wake() <-chan struct{} }
+
+// Resigner is implemented by stores whose leases outlive a process: Resign gives
+// the lease of a node up that will write nothing more, so that others need not wait
+// for its end.
+type Resigner interface {
+	Resign(ctx context.Context, node Node) error
+}
+
+// Roster is implemented by stores that know the names of other nodes: Nodes are
+// those that registered lately, dead ones included, without Renew.
+type Roster interface {
+	Nodes(ctx context.Context) ([]Node, error)
+}
 
 // Node is a process that executes runs.
 type Node struct {

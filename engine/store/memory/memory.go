@@ -86,6 +86,9 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	if r.Owner != 0 && r.Owner != s.epoch {
+		return store.ErrLeaseLost
+	}
 	if s.runs[r.ID] != nil {
 		return store.ErrExists
 	}

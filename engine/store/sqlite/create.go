@@ -12,6 +12,9 @@ import (
 func (s *Store) Create(ctx context.Context, r store.Run) error {
 	id := store.PackID(r.ID)
 	err := s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
+		if r.Owner != 0 && r.Owner != s.epoch.Load() {
+			return store.ErrLeaseLost
+		}
 		n, err := tx.Exec(`
 			INSERT INTO run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
 			VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -22,7 +25,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		}
 		return err
 	})
-	if err == nil || errors.Is(err, store.ErrExists) {
+	if err == nil || errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrLeaseLost) {
 		return err
 	}
 	return s.fault("create run "+r.ID, err)

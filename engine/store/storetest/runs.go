@@ -203,6 +203,10 @@ func fencedByEpoch(t *testing.T, h Harness) {
 	b.refusedCommits(lease, "a dead node before the takeover")
 	_, _, err := b.s.Claim(t.Context(), dead, []store.Definition{enrich}, 10, b.now)
 	b.is("a claim by a dead node", err, store.ErrLeaseLost)
+	r := b.fresh("run-3")
+	r.Owner = dead.Epoch
+	b.is("a creation for a dead node", b.s.Create(t.Context(), r), store.ErrLeaseLost)
+	same(t, "the run of a dead node", b.stillThere("run-3"), false)
 	for range 2 {
 		claimed := b.claim(1)
 		if len(claimed) != 1 || claimed[0].TakenOver != (claimed[0].Run.ID == "run-1") {

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/groupcommit"
+	"github.com/liwanag/liwanag/internal/pgdb"
+)
+
+// change is one operation on one run, which a group commits with others.
+type change struct {
+	id    []byte // the run's, packed
+	epoch int64  // the node that must be alive; 0: none
+	// signal is the id of a delivery: whether there is one already is read.
+	signal string
+	// decide looks at the run's locked row, nil when there is none, changes it, and
+	// notes in the group what else is to be written. What it returns is told to the
+	// caller once the group is durable, and concerns no other change. It may be
+	// asked again, for another try of the group.
+	decide  func(g *group, r *row) error
+	verdict error
+}
+
+// maxGroup is how many changes share a transaction at most.
+const maxGroup = 512
+
+// apply makes a change and returns when it is durable.
+func (s *Store) apply(ctx context.Context, operation, runID string, c *change) error {
+	c.id = store.PackID(runID)
+	err := s.queues[shard(c.id, len(s.queues))].Do(ctx, c)
+	for _, verdict := range []error{nil, store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded, store.ErrLeaseLost, store.ErrCanceled} {
+		if err == verdict { //nolint:errorlint // a verdict is returned as it is
+			return err
+		}
+	}
+	return s.fault(operation+" run "+runID, err)
+}
+
+// shard spreads runs over queues: all changes of a run that this process makes go
+// the same way, so that its groups never wait for each other's locks.
+func shard(id []byte, n int) int {
+	h := uint32(2166136261)
+	for _, b := range id {
+		h = (h ^ uint32(b)) * 16777619
+	}
+	return int(h % uint32(n))
+}
+
+// work commits what queues, a group at a time, until the queue is closed and empty.
+func (s *Store) work(q *groupcommit.Queue[*change]) {
+	defer s.working.Done()
+	for {
+		taken := q.Take(maxGroup)
+		if taken == nil {
+			return
+		}
+		picked := taken[:0]
+		for _, c := range taken {
+			if c.Pick() {
+				picked = append(picked, c)
+			}
+		}
+		s.commitGroup(picked)
+	}
+}
+
+// commitGroup makes the changes together. When they fail by what is in one of
+// them, each is tried once more alone, so that it harms no other.
+func (s *Store) commitGroup(picked []*groupcommit.Change[*change]) {
+	changes := make([]*change, len(picked))
+	for i, c := range picked {
+		changes[i] = c.Do
+	}
+	err := s.transact(changes)
+	alone := err != nil && len(picked) > 1 && !pgdb.IsTransient(err) && !errors.Is(err, pgdb.ErrOutcomeUnknown) &&
+		!errors.Is(err, context.DeadlineExceeded)
+	for i, c := range picked {
+		one := err
+		if alone {
+			one = s.transact(changes[i : i+1])
+		}
+		if one == nil {
+			one = c.Do.verdict
+		}
+		c.Finish(one)
+	}
+}
+
+// transact locks the runs' rows, lets each change decide in turn, and writes.
+func (s *Store) transact(changes []*change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	var g *group
+	err := s.db.Transact(context.Background(), func(tx *pgdb.Tx) error {
+		g = newGroup(changes)
+		if err := g.lock(tx); err != nil {
+			return err
+		}
+		for _, c := range changes {
+			c.verdict = c.decide(g, g.rows[string(c.id)])
+		}
+		return g.write(tx)
+	})
+	if err == nil {
+		s.groups.Add(1)
+		s.changes.Add(int64(len(changes)))
+		if g.due {
+			s.announce.mark()
+		}
+	}
+	return err
+}
+
+var errVanished = errors.New("a locked row was not there to be written")

@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Cancel records a request to end.
+func (s *Store) Cancel(ctx context.Context, runID, reason string, now time.Time) error {
+	return s.apply(ctx, "cancel", runID, &change{decide: func(g *group, r *row) error {
+		switch {
+		case r == nil:
+			return store.ErrNotFound
+		case r.status != string(store.Open):
+			return store.ErrEnded
+		case r.canceled:
+			return nil
+		}
+		r.canceled = true
+		r.inboxSeq++
+		r.wake(micros(now))
+		g.changed(r, micros(now))
+		return g.append(r, store.Entry{Kind: store.EntryCancel, Label: reason, At: now}, nil)
+	}})
+}
+
+// Terminate ends a run at once and fences its owner.
+func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure, now time.Time) error {
+	return s.apply(ctx, "terminate", runID, &change{decide: func(g *group, r *row) error {
+		switch {
+		case r == nil:
+			return store.ErrNotFound
+		case r.status != string(store.Open):
+			return store.ErrEnded
+		}
+		g.changed(r, micros(now))
+		return r.end(store.Ending{Status: store.Canceled, Failure: &f}, micros(now))
+	}})
+}
+
+// Reopen makes an ended run due again.
+func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now time.Time) error {
+	return s.apply(ctx, "reopen", runID, &change{decide: func(g *group, r *row) error {
+		switch {
+		case r == nil:
+			return store.ErrNotFound
+		case r.status == string(store.Open) || r.status == string(store.Completed) || r.seq != o.Seq:
+			return store.ErrNotEnded
+		}
+		ended := store.Entry{Seq: r.endedSeq, Kind: store.EntryEnded, Label: r.status, At: instant(r.endedAt), Failure: r.failureOf()}
+		if r.parkSeq != 0 {
+			ended.Step, ended.StartedSeq, ended.StartedAt = r.parkStep, r.parkSeq, instant(r.parkSince)
+		}
+		if err := g.entries.add(r.id, ended, nil); err != nil {
+			return err
+		}
+		r.reopen(micros(now))
+		// What a wait consumed was never late.
+		g.returns = append(g.returns, r.id)
+		g.changed(r, micros(now))
+		return g.append(r, store.Entry{Kind: store.EntryReopened, Step: o.From, At: now}, o.Return)
+	}})
+}
+
+func (r *row) reopen(now int64) {
+	r.status, r.dueAt, r.failure, r.because, r.endedAt, r.endedSeq = string(store.Open), now, "", "", 0, 0
+	r.attempt, r.begun, r.takeovers, r.canceled = 0, false, 0, false
+	r.parkKind, r.parkStep, r.parkEvents, r.parkSince, r.parkSeq = "", "", "", 0, 0
+	r.inboxSeq++
+}

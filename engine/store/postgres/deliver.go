@@ -1,0 +1,44 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Deliver puts a signal into the inbox.
+func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, now time.Time) (receipt workflow.Receipt, err error) {
+	event, err := json.Marshal(sig.Event)
+	if err != nil {
+		return receipt, s.fault("deliver to run "+runID, err)
+	}
+	at := micros(now)
+	c := &change{signal: sig.ID}
+	c.decide = func(g *group, r *row) error {
+		if r == nil {
+			return store.ErrNotFound
+		}
+		key := sigKey{string(r.id), sig.ID}
+		if late, repeated := g.late[key]; repeated {
+			receipt = workflow.Receipt{Duplicate: true, Late: late}
+			return nil
+		}
+		receipt = workflow.Receipt{Late: r.status != string(store.Open)}
+		g.late[key] = receipt.Late
+		r.seq++
+		r.inboxSeq++
+		if r.awaits(string(event)) {
+			r.wake(at)
+		}
+		g.signals.add(r.id, store.Signal{Signal: sig, Seq: r.seq, At: now, Late: receipt.Late})
+		g.changed(r, at)
+		return nil
+	}
+	if err := s.apply(ctx, "deliver to", runID, c); err != nil {
+		return workflow.Receipt{}, err
+	}
+	return receipt, nil
+}

@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/pgdb"
+)
+
+// Get reads a run whole, as it was at one moment.
+func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
+	operation := "read run " + runID
+	if err := s.open(operation); err != nil {
+		return store.Claimed{}, err
+	}
+	c := make([]store.Claimed, 1)
+	err := s.reading(ctx, func(tx pgx.Tx) (err error) {
+		row := tx.QueryRow(ctx, "SELECT "+runColumns+" FROM run WHERE id = $1", store.PackID(runID))
+		if c[0].Run, _, err = scanRun(row); err != nil {
+			return err
+		}
+		c[0].History, c[0].Signals = nil, nil
+		return readRest(func(b *pgx.Batch) pgx.BatchResults { return tx.SendBatch(ctx, b) }, c)
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return store.Claimed{}, store.ErrNotFound
+	case err != nil:
+		return store.Claimed{}, s.fault(operation, err)
+	}
+	return c[0], nil
+}
+
+const (
+	historyQuery = "SELECT run_id, " + entryColumns + " FROM history WHERE run_id = ANY($1) ORDER BY run_id, seq"
+	signalsQuery = "SELECT " + signalColumns + " FROM signal WHERE run_id = ANY($1) ORDER BY run_id, seq"
+)
+
+// reading reads as of one moment, and again when the connection it was given is a
+// dead one.
+func (s *Store) reading(ctx context.Context, read func(tx pgx.Tx) error) error {
+	for try := 1; ; try++ {
+		lost, err := s.readOnce(ctx, read)
+		if err == nil || !lost || try == 3 || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) readOnce(ctx context.Context, read func(tx pgx.Tx) error) (lost bool, err error) {
+	conn, err := s.db.Pool().Acquire(ctx)
+	if err != nil {
+		return pgdb.IsTransient(err), err
+	}
+	defer conn.Release()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err == nil {
+		err = read(tx)
+		_ = tx.Rollback(ctx) // it wrote nothing
+	}
+	return err != nil && (pgdb.IsTransient(err) || conn.Conn().IsClosed()), err
+}
+
+// readRest reads the histories and signals of runs, in one round trip. Which wait
+// consumed a signal stands in the history alone, so that a payload is written
+// once.
+func readRest(send func(*pgx.Batch) pgx.BatchResults, claimed []store.Claimed) error {
+	if len(claimed) == 0 {
+		return nil
+	}
+	ids := make([][]byte, len(claimed))
+	at := make(map[string]*store.Claimed, len(claimed))
+	for i := range claimed {
+		ids[i] = store.PackID(claimed[i].Run.ID)
+		at[string(ids[i])] = &claimed[i]
+	}
+	consumedBy := map[sigKey]string{}
+	b := &pgx.Batch{}
+	b.Queue(historyQuery, ids).Query(func(found pgx.Rows) error {
+		for found.Next() {
+			run, e, signals, err := scanEntry(found)
+			if err != nil {
+				return err
+			}
+			for _, id := range signals {
+				consumedBy[sigKey{run, id}] = e.Step
+				if e.Kind == store.EntryReopened {
+					delete(consumedBy, sigKey{run, id})
+				}
+			}
+			c := at[run]
+			c.History = append(c.History, e)
+		}
+		return found.Err()
+	})
+	b.Queue(signalsQuery, ids).Query(func(found pgx.Rows) error {
+		for found.Next() {
+			run, sig, err := scanSignal(found)
+			if err != nil {
+				return err
+			}
+			sig.ConsumedBy = consumedBy[sigKey{run, sig.ID}]
+			c := at[run]
+			c.Signals = append(c.Signals, sig)
+		}
+		return found.Err()
+	})
+	return send(b).Close()
+}

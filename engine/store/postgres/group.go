@@ -1,0 +1,218 @@
+package postgres
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/pgdb"
+)
+
+// group is a transaction that changes many runs: what it read, and what it is to
+// write.
+type group struct {
+	changes []*change
+	rows    map[string]*row  // the runs, locked, by packed id
+	alive   map[int64]bool   // the nodes whose lease holds
+	late    map[sigKey]bool  // the signals that are there already, and whether they came late
+	created map[string]error // the runs to be inserted, and what became of it
+
+	creates creates
+	entries entries
+	signals signals
+	returns [][]byte // runs whose late signals wait in the inbox again
+	news    []*newsOf
+	due     bool // a run that nobody owns is due
+}
+
+type sigKey struct{ run, id string }
+
+// newsOf asks for the signals of a run that came after the one that is known.
+type newsOf struct {
+	run   []byte
+	known int64
+	upTo  int64
+	into  *store.News
+}
+
+func newGroup(changes []*change) *group {
+	return &group{changes: changes, rows: map[string]*row{}, alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]error{}}
+}
+
+// byKey lets a transaction find its rows by key, whatever the planner thinks of a
+// small table, and keeps it from compiling what a scan that is to be avoided makes
+// look expensive.
+const byKey = "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
+
+// Rows are locked in the order of their ids, so that groups never wait in a circle.
+const lockQuery = "SELECT " + imageColumns + " FROM run WHERE id = ANY($1) ORDER BY id FOR UPDATE"
+
+const aliveQuery = "SELECT epoch FROM node WHERE epoch = ANY($1) AND expires > clock_timestamp()"
+
+const repeatedQuery = `
+	SELECT run_id, id, late FROM signal JOIN unnest($1::bytea[], $2::text[]) AS d (run, signal) ON run_id = d.run AND id = d.signal`
+
+// lock reads what the changes decide on. Leases are looked at after the rows are
+// locked: from then on until the commit nobody can take the runs over.
+func (g *group) lock(tx *pgdb.Tx) error {
+	var ids, runs [][]byte
+	var sigs []string
+	var epochs []int64
+	for _, c := range g.changes {
+		ids = append(ids, c.id)
+		if c.epoch != 0 && !slices.Contains(epochs, c.epoch) {
+			epochs = append(epochs, c.epoch)
+		}
+		if c.signal != "" {
+			runs, sigs = append(runs, c.id), append(sigs, c.signal)
+		}
+	}
+	b := &pgx.Batch{}
+	b.Queue(byKey)
+	b.Queue(lockQuery, ids).Query(func(found pgx.Rows) error {
+		for found.Next() {
+			r, err := scanImage(found)
+			if err != nil {
+				return err
+			}
+			g.rows[string(r.id)] = r
+		}
+		return found.Err()
+	})
+	if len(epochs) > 0 {
+		b.Queue(aliveQuery, epochs).Query(func(found pgx.Rows) error {
+			var epoch int64
+			_, err := pgx.ForEachRow(found, []any{&epoch}, func() error { g.alive[epoch] = true; return nil })
+			return err
+		})
+	}
+	if len(sigs) > 0 {
+		b.Queue(repeatedQuery, runs, sigs).Query(func(found pgx.Rows) error {
+			var run []byte
+			var id string
+			var late bool
+			_, err := pgx.ForEachRow(found, []any{&run, &id, &late}, func() error { g.late[sigKey{string(run), id}] = late; return nil })
+			return err
+		})
+	}
+	return tx.SendBatch(b).Close()
+}
+
+// write writes what was decided.
+func (g *group) write(tx *pgdb.Tx) error {
+	b := &pgx.Batch{}
+	g.writeRows(b)
+	if g.entries.n() > 0 {
+		b.Queue(insertEntries, g.entries.args()...)
+	}
+	if g.signals.n() > 0 {
+		b.Queue(insertSignals, g.signals.args()...)
+	}
+	if len(g.returns) > 0 {
+		b.Queue("UPDATE signal SET late = false WHERE run_id = ANY($1) AND late", g.returns)
+	}
+	if g.creates.n() > 0 {
+		b.Queue(insertRuns, g.creates.args()...).Query(func(found pgx.Rows) error {
+			var id []byte
+			_, err := pgx.ForEachRow(found, []any{&id}, func() error { g.created[string(id)] = nil; return nil })
+			return err
+		})
+	}
+	g.readNews(b)
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(b).Close(); err != nil {
+		return err
+	}
+	for _, c := range g.changes {
+		if err, inserts := g.created[string(c.id)]; inserts && c.verdict == nil {
+			c.verdict = err
+		}
+	}
+	return nil
+}
+
+// writeRows writes the rows that a change touched, each once.
+func (g *group) writeRows(b *pgx.Batch) {
+	var dirty []*row
+	for _, r := range g.rows {
+		if r.dirty {
+			dirty = append(dirty, r)
+		}
+	}
+	if len(dirty) == 0 {
+		return
+	}
+	slices.SortFunc(dirty, func(a, b *row) int { return bytes.Compare(a.id, b.id) })
+	b.Queue(updateRuns, imageArgs(dirty)...).Exec(func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() != int64(len(dirty)) {
+			return errVanished
+		}
+		return nil
+	})
+}
+
+const newsQuery = `
+	SELECT n.i, ` + signalColumns + ` FROM unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[]) AS n (i, run, known, up_to)
+	JOIN signal ON run_id = n.run AND seq > n.known AND seq <= n.up_to ORDER BY n.i, seq`
+
+// readNews reads the signals that commits are told of, after those that the group
+// itself delivers are written.
+func (g *group) readNews(b *pgx.Batch) {
+	if len(g.news) == 0 {
+		return
+	}
+	var index []int32
+	var runs [][]byte
+	var known, upTo []int64
+	for i, n := range g.news {
+		index, runs = append(index, int32(i)), append(runs, n.run)
+		known, upTo = append(known, n.known), append(upTo, n.upTo)
+	}
+	b.Queue(newsQuery, index, runs, known, upTo).Query(func(found pgx.Rows) error {
+		for found.Next() {
+			var i int32
+			_, sig, err := scanSignal(found, &i)
+			if err != nil {
+				return err
+			}
+			news := g.news[i].into
+			news.Signals = append(news.Signals, sig)
+		}
+		return found.Err()
+	})
+}
+
+// append numbers an entry and notes it; signals are those that it consumed, or, of
+// a reopening, those that it returned.
+func (g *group) append(r *row, e store.Entry, signals []string) error {
+	if e.Begins {
+		e.StartedSeq = r.seq + 1
+	}
+	r.seq += e.Width()
+	e.Seq = r.seq
+	return g.entries.add(r.id, e, signals)
+}
+
+// changed notes that a row is to be written; now tells whether it is due.
+func (g *group) changed(r *row, now int64) {
+	r.dirty = true
+	if r.status == string(store.Open) && r.owner == 0 && r.dueAt <= now {
+		g.due = true
+	}
+}
+
+// sortedBy is the order in which a permutation of n things is sorted by their ids.
+func sortedBy(ids [][]byte) []int {
+	order := make([]int, len(ids))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(ids[a], ids[b]), cmp.Compare(a, b)) })
+	return order
+}

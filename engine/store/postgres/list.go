@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/liwanag/liwanag/engine/store"
+)
+
+// List reads runs, newest first.
+func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next string, err error) {
+	if err := s.open("list runs"); err != nil {
+		return nil, "", err
+	}
+	w, err := conditions(q)
+	if err != nil {
+		return nil, "", err
+	}
+	err = s.reading(ctx, func(tx pgx.Tx) error {
+		runs = nil
+		found, err := tx.Query(ctx, w.query(q.Limit), w.args...)
+		if err != nil {
+			return err
+		}
+		defer found.Close()
+		for found.Next() {
+			run, _, err := scanRun(found)
+			if err != nil {
+				return err
+			}
+			runs = append(runs, run)
+		}
+		return found.Err()
+	})
+	if err != nil {
+		return nil, "", s.fault("list runs", err)
+	}
+	if q.Limit > 0 && len(runs) > q.Limit {
+		runs = runs[:q.Limit]
+		next = formatCursor(runs[q.Limit-1])
+	}
+	return runs, next, nil
+}
+
+type where struct {
+	terms []string
+	args  []any
+}
+
+// and adds a term; each ? in it stands for the next of args.
+func (w *where) and(term string, args ...any) {
+	for _, a := range args {
+		w.args = append(w.args, a)
+		term = strings.Replace(term, "?", fmt.Sprintf("$%d", len(w.args)), 1)
+	}
+	w.terms = append(w.terms, term)
+}
+
+func (w *where) query(limit int) string {
+	query := "SELECT " + runColumns + " FROM run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY created_at DESC, id DESC"
+	if limit > 0 {
+		query += fmt.Sprintf(" LIMIT %d", limit+1) // one more tells whether there is another page
+	}
+	return query
+}
+
+// conditions of a query; the derived statuses follow [store.Run.Derived].
+func conditions(q store.Query) (*where, error) {
+	w := &where{terms: []string{"true"}}
+	const waits = "(owner = 0 AND park_kind <> '' AND due_at > ?)"
+	const fresh = "(owner = 0 AND started_at = 0)"
+	now := micros(q.Now)
+	switch q.Status {
+	case "":
+	case store.Waiting:
+		w.and("status = 'open' AND "+waits, now)
+	case store.Pending:
+		w.and("status = 'open' AND "+fresh+" AND NOT "+waits, now)
+	case store.Running:
+		w.and("status = 'open' AND NOT "+fresh+" AND NOT "+waits, now)
+	default:
+		w.and("status = ?", string(q.Status))
+	}
+	if q.Workflow != "" {
+		w.and("workflow = ?", q.Workflow)
+	}
+	if !q.Since.IsZero() {
+		w.and("created_at >= ?", micros(q.Since))
+	}
+	if !q.Until.IsZero() {
+		w.and("created_at < ?", micros(q.Until))
+	}
+	if q.IDs != nil {
+		ids := make([][]byte, len(q.IDs))
+		for i, id := range q.IDs {
+			ids[i] = store.PackID(id)
+		}
+		w.and("id = ANY(?)", ids)
+	}
+	if q.Cursor != "" {
+		at, id, err := parseCursor(q.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		w.and("(created_at, id) < (?, ?)", at, id)
+	}
+	return w, nil
+}
+
+// A cursor is the creation and the packed id of the last run of a page.
+func formatCursor(last store.Run) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(micros(last.CreatedAt)))
+	return base64.RawURLEncoding.EncodeToString(append(b, store.PackID(last.ID)...))
+}
+
+func parseCursor(cursor string) (at int64, id []byte, err error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) < 9 {
+		return 0, nil, store.ErrCursor
+	}
+	return int64(binary.BigEndian.Uint64(b)), b[8:], nil
+}
+
+const countsQuery = `
+	SELECT workflow, version, status, CASE WHEN status = 'open' AND owner = 0 THEN park_step ELSE '' END AS step, count(*)
+	FROM run GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`
+
+// Counts counts runs.
+func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
+	if err := s.open("count runs"); err != nil {
+		return nil, err
+	}
+	err = s.reading(ctx, func(tx pgx.Tx) error {
+		found, err := tx.Query(ctx, countsQuery)
+		if err != nil {
+			return err
+		}
+		counts, err = pgx.CollectRows(found, func(row pgx.CollectableRow) (c store.Count, err error) {
+			return c, row.Scan(&c.Workflow, &c.Version, &c.Status, &c.Step, &c.Runs)
+		})
+		return err
+	})
+	if err != nil {
+		return nil, s.fault("count runs", err)
+	}
+	return counts, nil
+}

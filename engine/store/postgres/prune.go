@@ -1,0 +1,46 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/liwanag/liwanag/internal/pgdb"
+)
+
+// pruneQuery takes runs that nobody else is busy with.
+const pruneQuery = `
+	SELECT id FROM run WHERE status <> 'open' AND ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED`
+
+// Prune deletes runs that ended long ago.
+func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned int, err error) {
+	if err := s.open("prune runs"); err != nil {
+		return 0, err
+	}
+	err = s.db.Transact(ctx, func(tx *pgdb.Tx) error {
+		if _, err := tx.Exec(byKey); err != nil {
+			return err
+		}
+		found, err := tx.Query(pruneQuery, micros(endedBefore), n)
+		if err != nil {
+			return err
+		}
+		ids, err := pgx.CollectRows(found, pgx.RowTo[[]byte])
+		if err != nil {
+			return err
+		}
+		b := &pgx.Batch{}
+		for _, query := range []string{
+			"DELETE FROM history WHERE run_id = ANY($1)", "DELETE FROM signal WHERE run_id = ANY($1)", "DELETE FROM run WHERE id = ANY($1)",
+		} {
+			b.Queue(query, ids).Exec(func(tag pgconn.CommandTag) error { pruned = int(tag.RowsAffected()); return nil })
+		}
+		return tx.SendBatch(b).Close()
+	})
+	if err != nil {
+		return 0, s.fault("prune runs", err)
+	}
+	return pruned, nil
+}
