@@ -114,7 +114,7 @@ func (e *Engine) renew(ctx context.Context) error {
 	}
 	e.mu.Lock()
 	same := node.Epoch == e.node.Epoch
-	e.node = node
+	e.node, e.renewed = node, e.now()
 	var lost []store.Claimed
 	if !same {
 		lost, e.queue = e.queue, nil

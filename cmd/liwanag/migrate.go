@@ -4,18 +4,19 @@ import (
 	"fmt"
 
 	"github.com/liwanag/liwanag/internal/app"
+	"github.com/liwanag/liwanag/internal/config"
 )
 
 type migrateCommand struct {
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"sqlite:liwanag.db" placeholder:"URL" help:"The database: sqlite:PATH."`
+	config.Database
 }
 
 // Run migrates.
 func (c *migrateCommand) Run(p *program) error {
-	path, err := app.Migrate(p.ctx, c.DatabaseURL)
+	where, err := app.Migrate(p.ctx, c.Database)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.out, "%s is up to date\n", path)
+	fmt.Fprintf(p.out, "%s is up to date\n", where)
 	return nil
 }

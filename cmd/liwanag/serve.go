@@ -30,7 +30,10 @@ func (c *serveCommand) Run(p *program) (err error) {
 	if admin := server.AdminURL(); admin != "" {
 		fmt.Fprintf(p.out, "  metrics   %s/metrics\n", admin)
 	}
-	fmt.Fprintf(p.out, "  database  %s\n", server.DatabasePath())
+	fmt.Fprintf(p.out, "  database  %s\n", server.Database())
+	if server.Engine() != config.EngineEmbedded {
+		fmt.Fprintf(p.out, "  workflows %s\n", server.Engine())
+	}
 	for _, warning := range server.Warnings() {
 		log.WarnContext(p.ctx, warning)
 	}

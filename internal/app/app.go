@@ -8,17 +8,13 @@ import (
 	"net"
 	"time"
 
-	"github.com/liwanag/liwanag/engine"
-	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/config"
-	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/httpapi"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/schedule"
-	"github.com/liwanag/liwanag/internal/sqlitedb"
 	"github.com/liwanag/liwanag/internal/telemetry"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -42,14 +38,14 @@ type App struct {
 	log     *slog.Logger
 	metrics *telemetry.Metrics
 
-	db    *sqlitedb.DB
-	store liwanag.Store
+	storage *storage
+	store   liwanag.Store
 
 	public, admin net.Listener // admin is nil when it is off
 	publicURL     string
 
 	partner *fullenrich.Client // nil without a key
-	engine  *engine.Engine
+	runner  *runner
 	service *enrichment.Service
 
 	definition *workflow.Workflow[enrichment.Input]
@@ -99,17 +95,13 @@ func (a *App) openAddresses(ctx context.Context) (err error) {
 	return err
 }
 
-// Storage: one file, one writer; the engine's tables and the application's.
+// Storage: one database, for the application's tables and the engine's.
 func (a *App) openStorage(ctx context.Context) (err error) {
-	path, ok := a.cfg.Settings.SQLitePath()
-	if !ok {
-		return errors.New("PostgreSQL is not wired yet")
-	}
-	if a.db, err = sqlitedb.Open(ctx, sqlitedb.Config{Path: path}); err != nil {
+	if a.storage, err = openStorage(ctx, a.cfg.Settings.Database); err != nil {
 		return err
 	}
-	a.store, err = sqlite.New(ctx, a.db)
-	return err
+	a.store = a.storage.rows
+	return nil
 }
 
 // Enrichment: the partner, the work of the steps, the definition, the engine
@@ -132,19 +124,10 @@ func (a *App) buildEnrichment(ctx context.Context) error {
 		return &UsageError{err}
 	}
 	a.definition = enrichment.New(work, cfg)
-	runs, err := enginesqlite.New(ctx, a.db)
-	if err != nil {
+	if a.runner, err = a.openRunner(ctx, a.definition); err != nil {
 		return err
 	}
-	a.engine, err = engine.New(engine.Config{
-		Store: runs, Definitions: []workflow.Definition{a.definition},
-		Concurrency: a.cfg.Settings.Concurrency, Lease: a.cfg.Settings.Lease, StopTimeout: a.cfg.Settings.StopTimeout,
-		Observers: []workflow.Observer{telemetry.Logs{Log: a.log}, a.metrics}, Now: a.cfg.Now,
-	})
-	if err != nil {
-		return err
-	}
-	a.service = enrichment.NewService(work, a.definition, a.engine)
+	a.service = enrichment.NewService(work, a.definition, a.runner)
 	return nil
 }
 
@@ -188,15 +171,25 @@ func (a *App) buildIntake(context.Context) (err error) {
 func (a *App) buildAPI(context.Context) (err error) {
 	s := &a.cfg.Settings
 	cfg := httpapi.Config{
-		Store: a.store, Runner: a.engine, Workflows: []workflow.Definition{a.definition}, Enrichment: a.service,
+		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition}, Enrichment: a.service,
 		SignUps: a.signUps, Uploads: a.uploads, APIKey: fullenrich.Secret(s.APIKey.Reveal()), CreditBudget: s.CreditBudget,
-		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: sqlitedb.IsFull,
+		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full,
+		Ready: a.ready,
 	}
 	if s.SubscriberWebhookSecret.IsSet() {
 		cfg.SubscriberSecrets = []fullenrich.Secret{fullenrich.Secret(s.SubscriberWebhookSecret.Reveal())}
 	}
 	a.api, err = httpapi.New(cfg)
 	return err
+}
+
+// ready says why the server cannot serve: its database does not answer, or its
+// node may not run workflows.
+func (a *App) ready(ctx context.Context) error {
+	if _, err := a.store.Batches().Unstarted(ctx, 1); err != nil {
+		return err
+	}
+	return a.runner.ready(ctx)
 }
 
 // The schedule: the batch that sweeps pending jobs which no run holds.
@@ -221,14 +214,17 @@ func (a *App) AdminURL() string {
 	return localURL(a.admin)
 }
 
-// DatabasePath is the database's file.
-func (a *App) DatabasePath() string { return a.db.Path() }
+// Database is where the rows are: a file, or a server and a name.
+func (a *App) Database() string { return a.storage.where }
+
+// Engine is what runs the workflows.
+func (a *App) Engine() string { return a.runner.where }
 
 // Warnings are settings that work, but hardly as meant, each with a way out.
 func (a *App) Warnings() []string {
 	s := a.cfg.Settings
 	s.PublicURL = a.publicURL
-	return s.Warnings()
+	return append(s.Warnings(), a.storage.warnings...)
 }
 
 // NewLog is the log that settings ask for.
@@ -259,8 +255,11 @@ func (a *App) Close() error {
 	if a.partner != nil {
 		a.partner.CloseIdleConnections()
 	}
-	if a.db != nil {
-		faults = append(faults, a.db.Close())
+	if a.runner != nil {
+		faults = append(faults, a.runner.close())
+	}
+	if a.storage != nil {
+		faults = append(faults, a.storage.close())
 	}
 	return errors.Join(faults...)
 }

@@ -1,17 +1,11 @@
 package app
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
-	"github.com/liwanag/liwanag/internal/config"
-	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
-	"github.com/liwanag/liwanag/internal/sqlitedb"
 	"github.com/liwanag/liwanag/workflow"
 )
 
@@ -25,33 +19,6 @@ type Workflow struct {
 func Workflows(webhookTimeout time.Duration) []Workflow {
 	plan := enrichment.New(nil, enrichment.Config{WebhookTimeout: webhookTimeout}).Plan()
 	return []Workflow{{plan.Describe(), plan.Mermaid()}}
-}
-
-// Migrate creates the database or brings its schema up to date, and returns its
-// path.
-func Migrate(ctx context.Context, databaseURL string) (path string, err error) {
-	s, err := config.Defaults()
-	if err != nil {
-		return "", err
-	}
-	s.DatabaseURL = databaseURL
-	if err := s.Validate(); err != nil {
-		return "", &UsageError{err}
-	}
-	file, ok := s.SQLitePath()
-	if !ok {
-		return "", errors.New("PostgreSQL is not wired yet")
-	}
-	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: file})
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := sqlite.New(ctx, db); err != nil {
-		return "", err
-	}
-	_, err = enginesqlite.New(ctx, db)
-	return db.Path(), err
 }
 
 // Text is the definition for people, a node a paragraph.

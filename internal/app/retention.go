@@ -30,8 +30,8 @@ func (a *App) retain(ctx context.Context) error {
 
 func (a *App) retainOnce(ctx context.Context) error {
 	before := a.cfg.Now().UTC().Add(-a.cfg.Settings.Retention)
-	for {
-		deleted, err := a.engine.Prune(ctx, before, retainGroup)
+	for a.runner.prune != nil {
+		deleted, err := a.runner.prune(ctx, before, retainGroup)
 		if err != nil {
 			return fmt.Errorf("ended runs: %w", err)
 		}

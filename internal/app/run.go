@@ -25,7 +25,7 @@ const lastRequests = 5 * time.Second
 // webhooks of their paid calls are still taken in meanwhile; the doors close last.
 func (a *App) Run(ctx context.Context) error {
 	doors := phase{"http": a.serveAPI, "admin": a.serveAdmin}
-	work := phase{"engine": a.engine.Run, "enrichment": a.service.Run, "uploads": a.uploads.Run,
+	work := phase{"engine": a.runner.run, "enrichment": a.service.Run, "uploads": a.uploads.Run,
 		"schedule": a.times.Run, "retention": a.retain, "key check": a.checkKey}
 	return runPhases(ctx, doors, work)
 }
