@@ -150,8 +150,8 @@ func (s *Service) place(ctx context.Context, d liwanag.Delivery, res fullenrich.
 		}
 		placed = liwanag.DeliverySettled
 		note.To = placed
-		if _, err := tx.Deliveries().Move(note); err != nil {
-			return err
+		if moved, err := tx.Deliveries().Move(note); err != nil || !moved {
+			return err // another node has placed it
 		}
 		done = settle(liwanag.Submission{SendingAt: d.ReceivedAt}, jobs, res, true, now)
 		if err := tx.Jobs().Settle(done.results); err != nil {

@@ -3,8 +3,23 @@ package enrichment
 import (
 	"context"
 
+	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
+
+// Place finds the jobs of an unmatched delivery, as it was read some time ago.
+func (s *Service) Place(ctx context.Context, d liwanag.Delivery) error {
+	res, err := fullenrich.ParseResult(d.Raw)
+	if err != nil {
+		return err
+	}
+	return s.place(ctx, d, res)
+}
+
+// FollowOne looks after a due submission, as it was read some time ago.
+func (s *Service) FollowOne(ctx context.Context, sub liwanag.Submission) error {
+	return s.followOne(ctx, sub)
+}
 
 // TakeOver is what a second execution of the submit step does first.
 func (e *Enricher) TakeOver(ctx context.Context, runID liwanag.ID) (liwanag.Submission, error) {

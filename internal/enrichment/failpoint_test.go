@@ -31,6 +31,7 @@ type mortal struct {
 	kill   func(ops string) bool
 	when   moment
 	dead   bool
+	pause  func(ops string) time.Duration
 	fails  map[string]int // operations that fail, and how often
 	killed chan struct{}  // closed at death
 	gone   chan struct{}  // closed when the process is cleared away
@@ -58,6 +59,30 @@ func (m *mortal) failNext(op string, n int) {
 	m.fails = map[string]int{op: n}
 }
 
+// pauseAfter makes the next transaction that contains the operation return late:
+// it is durable, and its process stands still.
+func (m *mortal) pauseAfter(op string, d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pause = func(ops string) time.Duration {
+		if !strings.Contains(ops, " "+op+" ") {
+			return 0
+		}
+		m.pause = nil
+		return d
+	}
+}
+
+func (m *mortal) stand(ops string) {
+	m.mu.Lock()
+	d := time.Duration(0)
+	if m.pause != nil {
+		d = m.pause(ops)
+	}
+	m.mu.Unlock()
+	time.Sleep(d)
+}
+
 func (m *mortal) failure(ops string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,8 +103,9 @@ func (m *mortal) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
 		return m.wait()
 	}
 	hit := false
+	var seen *ops
 	err := m.Store.Write(ctx, func(tx liwanag.Tx) error {
-		seen := &ops{}
+		seen = &ops{}
 		if err := fn(spyTx{tx, seen}); err != nil {
 			return err
 		}
@@ -93,6 +119,7 @@ func (m *mortal) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
 		return nil
 	})
 	if !hit {
+		m.stand(seen.String())
 		return err
 	}
 	m.mu.Lock()
@@ -114,7 +141,12 @@ func (m *mortal) wait() error {
 type ops struct{ names []string }
 
 func (o *ops) add(name string) { o.names = append(o.names, name) }
-func (o *ops) String() string  { return " " + strings.Join(o.names, " ") + " " }
+func (o *ops) String() string {
+	if o == nil {
+		return "" // the transaction never began
+	}
+	return " " + strings.Join(o.names, " ") + " "
+}
 
 type spyTx struct {
 	liwanag.Tx

@@ -39,6 +39,8 @@ func TestOnlyOneOfManyExecutionsPosts(t *testing.T) {
 			})
 		}
 		all.Wait()
+		w.wantSubmissions(run, liwanag.SubmissionAccepted) // none of the others has taken it for unsent
+		w.wantJob(ana, liwanag.JobSubmitted, "")
 		w.sleep(2 * time.Hour)
 		w.wantJob(ana, liwanag.JobEnriched, "")
 		w.wantPaidOnce()

@@ -45,11 +45,10 @@ func (e *Enricher) send(ctx context.Context, sub liwanag.Submission) (liwanag.Su
 		}
 	}
 	token := newToken()
-	jobs, err := e.commitSending(ctx, sub, token)
+	jobs, committed, err := e.commitSending(ctx, sub.ID, token)
 	if err != nil {
 		return sub, nil, err
 	}
-	committed := time.Now()
 	if len(jobs) == 0 {
 		sub, err := e.store.Submissions().Get(ctx, sub.ID)
 		return sub, nil, err
@@ -61,12 +60,20 @@ func (e *Enricher) send(ctx context.Context, sub liwanag.Submission) (liwanag.Su
 
 // commitSending makes the submission durable as sending, which is the fence:
 // whoever does not make this transition never posts. It returns the jobs to
-// order; none when they all ended while it was prepared.
-func (e *Enricher) commitSending(ctx context.Context, sub liwanag.Submission, token string) ([]liwanag.Job, error) {
-	now, sender := e.now(), uuid.NewString()
-	var jobs []liwanag.Job
-	err := e.store.Write(ctx, func(tx liwanag.Tx) error {
-		jobs = nil
+// order, none when they all ended while it was prepared, and an instant before the
+// commit: a sender that was paused in the middle of it must find that out, too.
+func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token string) (jobs []liwanag.Job, committed time.Time, err error) {
+	sender := uuid.NewString()
+	err = e.store.Write(ctx, func(tx liwanag.Tx) error {
+		jobs, committed = nil, time.Now()
+		now := e.now()
+		sub, err := tx.Submissions().Get(id)
+		if err != nil {
+			return err
+		}
+		if sub.State != liwanag.SubmissionPrepared {
+			return fmt.Errorf("enrichment: submission %s: %w", id, errTakenOver)
+		}
 		all, err := tx.Jobs().OfSubmission(sub.ID)
 		if err != nil {
 			return err
@@ -105,7 +112,7 @@ func (e *Enricher) commitSending(ctx context.Context, sub liwanag.Submission, to
 		}
 		return clearWait(tx, sub.RunID)
 	})
-	return jobs, err
+	return jobs, committed, err
 }
 
 // errTakenOver: another execution sends the submission.

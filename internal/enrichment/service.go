@@ -18,7 +18,6 @@ type Service struct {
 	*Enricher
 	wf     *workflow.Workflow[Input]
 	runner workflow.Runner
-	looked time.Time // when the sweep last read every run with open jobs
 }
 
 // NewService returns the service around the steps' work and the runner that

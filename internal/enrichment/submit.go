@@ -200,10 +200,14 @@ func superseded(earlier liwanag.Submission) liwanag.ID {
 	return earlier.Supersedes
 }
 
-// postponed turns a notNow into a snooze, and notes what the batch waits for.
+// postponed turns a notNow into a snooze, and notes what the batch waits for. What
+// another execution sends is looked at again when that knows how it ended.
 func (e *Enricher) postponed(ctx context.Context, runID liwanag.ID, err error) error {
 	var wait *notNow
-	if !errors.As(err, &wait) {
+	switch {
+	case errors.Is(err, errTakenOver):
+		return workflow.Snooze(time.Second)
+	case !errors.As(err, &wait):
 		return err
 	}
 	now := e.now()

@@ -121,22 +121,21 @@ func (s *Service) followDue(ctx context.Context) error {
 
 func (s *Service) followOne(ctx context.Context, sub liwanag.Submission) error {
 	now := s.now()
-	soon := now.Add(retransmitAfter)
+	soon, expired := now.Add(retransmitAfter), now.Sub(sub.PreparedAt) > expiredAtTheMost
 	next := soon
-	if sub.EnrichmentID != "" {
-		next = now.Add(s.fetchEvery(sub))
-	}
 	switch {
 	case !followed(sub):
-		return s.followAt(ctx, sub.ID, time.Time{})
-	case now.Sub(sub.PreparedAt) > expiredAtTheMost:
+		next = time.Time{}
+	case sub.EnrichmentID != "" && !expired:
+		next = now.Add(s.fetchEvery(sub))
+	}
+	if mine, err := s.takeLook(ctx, sub, next); err != nil || !mine || next.IsZero() {
+		return err
+	}
+	if expired {
 		_, err := s.conclude(ctx, sub.ID, liwanag.CodeExpired, "no result came in three months",
 			liwanag.SubmissionAccepted, liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld)
 		return errors.Join(err, s.followAt(ctx, sub.ID, time.Time{}))
-	}
-	// The next look is set first: what ends the submission clears it again.
-	if err := s.followAt(ctx, sub.ID, next); err != nil {
-		return err
 	}
 	if sub.EnrichmentID != "" {
 		err := s.fetchFor(ctx, sub)
@@ -150,6 +149,30 @@ func (s *Service) followOne(ctx context.Context, sub liwanag.Submission) error {
 		return err
 	}
 	return s.arrive(ctx, sub, arrival)
+}
+
+// takeLook claims the look at a due submission, so that one node makes it, by
+// setting the next one (zero: never); what ends the submission clears that again.
+// False: another node, or an operator, has set it since it was read.
+func (s *Service) takeLook(ctx context.Context, sub liwanag.Submission, next time.Time) (mine bool, err error) {
+	err = s.store.Write(ctx, func(tx liwanag.Tx) error {
+		now, err := tx.Submissions().Get(sub.ID)
+		if mine = err == nil && now.FollowAt.Equal(sub.FollowAt); !mine {
+			return err
+		}
+		return tx.Submissions().Follow(sub.ID, next)
+	})
+	return mine && err == nil, err
+}
+
+// takeTurn claims what one node does for all of them, once in a period. What that
+// node does not finish waits for the next period.
+func (s *Service) takeTurn(ctx context.Context, name string, period time.Duration) (mine bool, err error) {
+	err = s.store.Write(ctx, func(tx liwanag.Tx) (err error) {
+		mine, err = tx.Ledger().TakeFiring(name, s.now().Truncate(period))
+		return err
+	})
+	return mine && err == nil, err
 }
 
 // fetchEvery is how often the sweep fetches a submission: as often as a wait
@@ -226,19 +249,19 @@ func (s *Service) arrive(ctx context.Context, sub liwanag.Submission, a Arrival)
 // strandedRuns looks after open jobs whose run has ended or is unknown: what was
 // not sent goes back to the scheduled batch; what was sent is followed or held.
 func (s *Service) strandedRuns(ctx context.Context) error {
-	now := s.now()
-	if now.Sub(s.looked) < strandedAfter {
-		return nil // every waiting run is read: not with every sweep
+	// Every waiting run is read: not with every sweep, and not on every node.
+	if mine, err := s.takeTurn(ctx, "stranded jobs", strandedAfter); err != nil || !mine {
+		return err
 	}
+	before := s.now().Add(-strandedAfter)
 	var faults []error // of one run, which do not keep the others
 	after := liwanag.ID{}
 	for {
-		runIDs, err := s.store.Jobs().OpenRuns(ctx, now.Add(-strandedAfter), after, sweepGroup)
+		runIDs, err := s.store.Jobs().OpenRuns(ctx, before, after, sweepGroup)
 		if err != nil {
 			return err
 		}
 		if len(runIDs) == 0 {
-			s.looked = now
 			return errors.Join(faults...)
 		}
 		for _, id := range runIDs {
@@ -301,6 +324,9 @@ func (s *Service) checkBalance(ctx context.Context) error {
 		return err
 	}
 	if work, err := s.hasWork(ctx); err != nil || !work {
+		return err
+	}
+	if mine, err := s.takeTurn(ctx, "balance", time.Minute); err != nil || !mine {
 		return err
 	}
 	balance, err := s.partner.Credits(ctx)

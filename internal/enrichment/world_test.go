@@ -42,6 +42,7 @@ type world struct {
 	key  fullenrich.Secret
 	out  http.RoundTripper // to the simulator
 
+	nodes     int // processes that share the store
 	mu        sync.Mutex
 	life      *life // nil: the process is down
 	reachable bool  // the public URL
@@ -50,13 +51,15 @@ type world struct {
 	deaths    int   // processes that were killed while the world was calm
 }
 
-// life is one process: from start to stop or kill.
+// life is one process: from start to stop or kill. Where there are more nodes, it
+// is all of them, and svc and work are the first one's.
 type life struct {
 	store  *mortal
 	db     *sqlitedb.DB
 	engine *engine.Engine
 	svc    *enrichment.Service
 	work   *enrichment.Enricher
+	all    []*enrichment.Service
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
 }
@@ -65,9 +68,15 @@ type life struct {
 // always hold when it ends.
 func inWorld(t *testing.T, cfg enrichment.Config, sim simulator.Config, test func(w *world)) {
 	t.Helper()
+	onNodes(t, 1, cfg, sim, test)
+}
+
+// onNodes is inWorld with several nodes.
+func onNodes(t *testing.T, nodes int, cfg enrichment.Config, sim simulator.Config, test func(w *world)) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "liwanag.db")
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, path: path, cfg: cfg, key: simulator.DefaultKey, reachable: true, meter: &counters{}}
+		w := &world{t: t, path: path, nodes: nodes, cfg: cfg, key: simulator.DefaultKey, reachable: true, meter: &counters{}}
 		sim.HTTPClient = &http.Client{Transport: simulator.InMemory(http.HandlerFunc(w.receive)), Timeout: 10 * time.Second}
 		server, err := simulator.New(sim)
 		if err != nil {
@@ -103,6 +112,38 @@ func (w *world) boot() {
 	rows, err := sqlite.New(ctx, db)
 	w.must(err)
 	l := &life{store: newMortal(rows), db: db}
+	works := &inTurn{}
+	for range w.nodes {
+		works.nodes = append(works.nodes, w.node(l.store))
+	}
+	wf := enrichment.New(works, w.cfg)
+	runs, err := enginesqlite.New(ctx, db)
+	w.must(err)
+	l.engine, err = engine.New(engine.Config{Store: runs, Definitions: []workflow.Definition{wf}, StopTimeout: time.Second})
+	w.must(err)
+	for _, work := range works.nodes {
+		l.all = append(l.all, enrichment.NewService(work, wf, l.engine))
+	}
+	l.work, l.svc = works.nodes[0], l.all[0]
+	run, cancel := context.WithCancel(ctx)
+	l.cancel = cancel
+	l.ended.Go(func() {
+		if err := l.engine.Run(run); err != nil {
+			w.t.Error(err)
+		}
+	})
+	for _, svc := range l.all {
+		l.ended.Go(func() { _ = svc.Run(run) })
+	}
+	w.mu.Lock()
+	w.life = l
+	w.mu.Unlock()
+	synctest.Wait() // the engine has registered, the first sweep is over
+}
+
+// node is the work of one node, with a client of its own.
+func (w *world) node(store liwanag.Store) *enrichment.Enricher {
+	w.t.Helper()
 	cfg := w.cfg
 	cfg.PublicURL, cfg.BaseURL, cfg.Meter = cmp.Or(cfg.PublicURL, publicURL), partner+"/api/v2", w.meter
 	cfg.Log = slog.New(slog.NewTextHandler(testLog{w.t}, nil))
@@ -113,28 +154,11 @@ func (w *world) boot() {
 		cfg.Probe = w.probe
 	}
 	client, err := fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: w.key,
-		Transport: transport(func() http.RoundTripper { return w.out }), Budget: enrichment.CallBudget(l.store, cfg)})
+		Transport: transport(func() http.RoundTripper { return w.out }), Budget: enrichment.CallBudget(store, cfg)})
 	w.must(err)
-	l.work, err = enrichment.NewEnricher(l.store, client, cfg)
+	work, err := enrichment.NewEnricher(store, client, cfg)
 	w.must(err)
-	wf := enrichment.New(l.work, cfg)
-	runs, err := enginesqlite.New(ctx, db)
-	w.must(err)
-	l.engine, err = engine.New(engine.Config{Store: runs, Definitions: []workflow.Definition{wf}, StopTimeout: time.Second})
-	w.must(err)
-	l.svc = enrichment.NewService(l.work, wf, l.engine)
-	run, cancel := context.WithCancel(ctx)
-	l.cancel = cancel
-	l.ended.Go(func() {
-		if err := l.engine.Run(run); err != nil {
-			w.t.Error(err)
-		}
-	})
-	l.ended.Go(func() { _ = l.svc.Run(run) })
-	w.mu.Lock()
-	w.life = l
-	w.mu.Unlock()
-	synctest.Wait() // the engine has registered, the first sweep is over
+	return work
 }
 
 // stop ends the process: what runs ends first.
@@ -197,8 +221,11 @@ func (w *world) receive(rw http.ResponseWriter, r *http.Request) {
 	}
 	token := strings.TrimPrefix(r.URL.Path, "/webhooks/fullenrich/")
 	token, contact := strings.CutSuffix(token, "/contact")
+	w.mu.Lock()
+	svc := l.all[len(w.statuses)%len(l.all)] // as a load balancer would
+	w.mu.Unlock()
 	status := http.StatusOK
-	switch err := l.svc.Receive(r.Context(), token, contact, r.Header.Get(fullenrich.SignatureHeader), raw); liwanag.ClassOf(err) {
+	switch err := svc.Receive(r.Context(), token, contact, r.Header.Get(fullenrich.SignatureHeader), raw); liwanag.ClassOf(err) {
 	case liwanag.Unauthorized:
 		status = http.StatusUnauthorized
 	case liwanag.NotFound:
