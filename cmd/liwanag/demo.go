@@ -13,6 +13,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/app"
+	"github.com/liwanag/liwanag/internal/config"
 )
 
 type demoCommand struct {
@@ -21,6 +22,10 @@ type demoCommand struct {
 	Fresh bool    `name:"fresh" help:"Begin anew instead of going on."`
 	Exit  bool    `name:"exit" help:"End when the work is done: exit code 0 only if every lookup is final."`
 	Speed float64 `name:"speed" default:"20" help:"How many times faster than FullEnrich the simulator is."`
+
+	Engine            string `name:"engine" default:"embedded" enum:"embedded,temporal" help:"What runs the workflows: embedded, or temporal."`
+	TemporalAddress   string `name:"temporal-address" env:"TEMPORAL_ADDRESS" placeholder:"HOST:PORT" help:"The Temporal cluster. Default: 127.0.0.1:7233."`
+	TemporalNamespace string `name:"temporal-namespace" env:"TEMPORAL_NAMESPACE" placeholder:"NAME" help:"The namespace in it. Default: default."`
 }
 
 // Run shows the product.
@@ -34,13 +39,18 @@ func (c *demoCommand) Run(p *program) (err error) {
 	if err != nil {
 		return fmt.Errorf("demo: where is this program? %w", err)
 	}
-	demo, err := app.NewDemo(p.ctx, app.DemoConfig{Dir: c.Dir, Fresh: c.Fresh, Speed: c.Speed, Program: program})
+	demo, err := app.NewDemo(p.ctx, app.DemoConfig{Dir: c.Dir, Fresh: c.Fresh, Speed: c.Speed, Program: program,
+		Engine: c.Engine, Temporal: config.Temporal{TemporalAddress: c.TemporalAddress, TemporalNamespace: c.TemporalNamespace}})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, demo.Close()) }()
 	fmt.Fprintf(p.out, "Liwanag demo: the server at %s\n", demo.URL())
-	fmt.Fprintf(p.out, "A pretended FullEnrich works at %g times its speed; files in %s\n\n", c.Speed, c.Dir)
+	fmt.Fprintf(p.out, "A pretended FullEnrich works at %g times its speed; files in %s\n", c.Speed, c.Dir)
+	if c.Engine == config.EngineTemporal {
+		fmt.Fprintln(p.out, "The workflows run on Temporal")
+	}
+	fmt.Fprintln(p.out)
 
 	ctx, stop := context.WithCancelCause(p.ctx)
 	defer stop(nil)

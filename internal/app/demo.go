@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -32,6 +34,11 @@ type DemoConfig struct {
 	Fresh   bool    // delete what an earlier demo left there
 	Speed   float64 // divides the simulator's durations, the fetch schedule and the grace
 	Program string  // this program, whose command simulate is started
+
+	// Engine runs the workflows, as LIWANAG_ENGINE does; default embedded. Temporal is
+	// the cluster, when it is temporal.
+	Engine   string
+	Temporal config.Temporal
 }
 
 // Demo is the server and a simulator in a process of its own, on free loopback
@@ -42,6 +49,14 @@ type Demo struct {
 	simulator *child
 	partner   simulator.Control
 	log       *os.File
+	state     demoState
+}
+
+// demoState is what a demo has to know of the one before it in its directory.
+type demoState struct {
+	Addr      string // where webhooks that are still to come go
+	Engine    string // where the open runs are
+	TaskQueue string `json:",omitempty"` // of this directory alone, on Temporal
 }
 
 // The files in a demo's directory.
@@ -50,7 +65,7 @@ const (
 	demoSimulator = "simulator"
 	demoLog       = "liwanag.log"
 	demoSimLog    = "simulator.log"
-	demoAddress   = "demo.json"
+	demoStateFile = "demo.json"
 )
 
 // NewDemo starts the simulator and builds the server. Close ends both.
@@ -70,6 +85,9 @@ func NewDemo(ctx context.Context, c DemoConfig) (_ *Demo, err error) {
 			err = errors.Join(err, d.Close())
 		}
 	}()
+	if err := d.remember(c); err != nil {
+		return nil, err
+	}
 	base, err := d.startSimulator(ctx, c)
 	if err != nil {
 		return nil, err
@@ -88,7 +106,8 @@ func NewDemo(ctx context.Context, c DemoConfig) (_ *Demo, err error) {
 	if d.App, err = New(ctx, Config{Settings: settings, Log: log, SweepEvery: shorter(time.Minute, c.Speed)}); err != nil {
 		return nil, err
 	}
-	return d, d.rememberAddress()
+	d.state.Addr = d.public.Addr().String()
+	return d, d.saveState()
 }
 
 func (d *Demo) path(name string) string { return filepath.Join(d.dir, name) }
@@ -106,7 +125,7 @@ func (d *Demo) claim(ctx context.Context, fresh bool) error {
 	if !fresh {
 		return err
 	}
-	return errors.Join(removeMatching(d.dir, demoDatabase, demoDatabase+"-*", demoDatabase+".*", demoLog, demoSimLog, demoAddress),
+	return errors.Join(removeMatching(d.dir, demoDatabase, demoDatabase+"-*", demoDatabase+".*", demoLog, demoSimLog, demoStateFile),
 		removeMatching(d.path(demoSimulator), "simulator.*"))
 }
 
@@ -160,7 +179,9 @@ func (d *Demo) settings(c DemoConfig, base string) (config.Settings, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Addr, s.AdminAddr = d.address(), config.AddrOff
+	s.Addr, s.AdminAddr = freeAddress(d.state.Addr), config.AddrOff
+	s.Engine, s.Temporal = cmp.Or(d.state.Engine, s.Engine), c.Temporal
+	s.TemporalTaskQueue = cmp.Or(d.state.TaskQueue, s.TemporalTaskQueue)
 	s.DatabaseURL = "sqlite:" + d.path(demoDatabase)
 	s.FullEnrichBaseURL, s.FullEnrichAPIKey = base, config.NewSecret(simulator.DefaultKey)
 	s.CallsPerMinute = max(s.CallsPerMinute, int(float64(s.CallsPerMinute)*c.Speed))
@@ -174,31 +195,45 @@ func (d *Demo) settings(c DemoConfig, base string) (config.Settings, error) {
 
 func shorter(t time.Duration, speed float64) time.Duration { return time.Duration(float64(t) / speed) }
 
-// address is the one that the killed demo had, if it is free: webhooks that are
-// still to come go there.
-func (d *Demo) address() string {
-	var last struct{ Addr string }
-	raw, err := os.ReadFile(d.path(demoAddress))
-	if err != nil || json.Unmarshal(raw, &last) != nil || !config.LoopbackAddr(last.Addr) {
-		return "127.0.0.1:0"
+// remember reads what an earlier demo left in the directory.
+func (d *Demo) remember(c DemoConfig) error {
+	engine := cmp.Or(c.Engine, config.EngineEmbedded)
+	raw, err := os.ReadFile(d.path(demoStateFile))
+	if err != nil || json.Unmarshal(raw, &d.state) != nil {
+		d.state = demoState{}
 	}
-	free, err := net.Listen("tcp", last.Addr)
-	if err != nil {
-		return "127.0.0.1:0"
+	if d.state.Engine = cmp.Or(d.state.Engine, engine); d.state.Engine != engine {
+		return &UsageError{fmt.Errorf("the demo in %s runs on the engine %s\n  Try: --engine %s, or --fresh to begin anew", d.dir, d.state.Engine, d.state.Engine)}
 	}
-	_ = free.Close() // only whether it opens was asked
-	return last.Addr
+	if engine == config.EngineTemporal && d.state.TaskQueue == "" {
+		d.state.TaskQueue = "liwanag-demo-" + rand.Text()
+	}
+	return nil
 }
 
-func (d *Demo) rememberAddress() error {
-	raw, err := json.Marshal(struct{ Addr string }{d.public.Addr().String()})
+func (d *Demo) saveState() error {
+	raw, err := json.Marshal(d.state)
 	if err == nil {
-		err = os.WriteFile(d.path(demoAddress), raw, 0o600)
+		err = os.WriteFile(d.path(demoStateFile), raw, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	return nil
+}
+
+// freeAddress is the given loopback address, if it is free, or any.
+func freeAddress(last string) string {
+	const anyPort = "127.0.0.1:0"
+	if !config.LoopbackAddr(last) {
+		return anyPort
+	}
+	free, err := net.Listen("tcp", last)
+	if err != nil {
+		return anyPort
+	}
+	_ = free.Close() // only whether it opens was asked
+	return last
 }
 
 // LogFile is where the server's log is.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/config"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -45,31 +46,51 @@ func TestAFreshDemoDeletesItsOwnFilesOnly(t *testing.T) {
 }
 
 func TestADemoTakesItsFormerAddressIfItIsFree(t *testing.T) {
-	d := &Demo{dir: t.TempDir()}
-	if got := d.address(); got != "127.0.0.1:0" {
-		t.Errorf("at first: %s", got)
-	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.App = &App{public: l}
-	if err := d.rememberAddress(); err != nil {
-		t.Fatal(err)
-	}
-	if got := d.address(); got != "127.0.0.1:0" {
+	addr := l.Addr().String()
+	if got := freeAddress(addr); got != "127.0.0.1:0" {
 		t.Errorf("while it is taken: %s", got)
 	}
 	l.Close()
-	if got := d.address(); got != l.Addr().String() {
-		t.Errorf("when it is free again: %s, want %s", got, l.Addr())
+	if got := freeAddress(addr); got != addr {
+		t.Errorf("when it is free again: %s, want %s", got, addr)
 	}
-	for _, text := range []string{`{"Addr":"0.0.0.0:80"}`, `{`, `{"Addr":"example.com:80"}`} {
-		if err := os.WriteFile(d.path(demoAddress), []byte(text), 0o600); err != nil {
+	for _, last := range []string{"", "0.0.0.0:80", "example.com:80"} {
+		if got := freeAddress(last); got != "127.0.0.1:0" {
+			t.Errorf("after %q: %s", last, got)
+		}
+	}
+}
+
+func TestADemoGoesOnWithItsEngineAndItsTaskQueue(t *testing.T) {
+	d := &Demo{dir: t.TempDir()}
+	if err := d.remember(DemoConfig{Engine: config.EngineTemporal}); err != nil {
+		t.Fatal(err)
+	}
+	d.state.Addr = "127.0.0.1:8080"
+	if err := d.saveState(); err != nil {
+		t.Fatal(err)
+	}
+	again := &Demo{dir: d.dir}
+	if err := again.remember(DemoConfig{Engine: config.EngineTemporal}); err != nil || again.state != d.state || again.state.TaskQueue == "" {
+		t.Errorf("%+v, %v; want %+v", again.state, err, d.state)
+	}
+	if err := again.remember(DemoConfig{}); !errors.As(err, new(*UsageError)) || !strings.Contains(err.Error(), "--fresh") {
+		t.Errorf("with the other engine: %v", err)
+	}
+	other := &Demo{dir: t.TempDir()}
+	if err := other.remember(DemoConfig{Engine: config.EngineTemporal}); err != nil || other.state.TaskQueue == d.state.TaskQueue {
+		t.Errorf("another directory: %+v, %v", other.state, err)
+	}
+	for _, text := range []string{`{`, ``} {
+		if err := os.WriteFile(d.path(demoStateFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := d.address(); got != "127.0.0.1:0" {
-			t.Errorf("remembered %s: %s", text, got)
+		if err := again.remember(DemoConfig{}); err != nil || again.state != (demoState{Engine: config.EngineEmbedded}) {
+			t.Errorf("after %q: %+v, %v", text, again.state, err)
 		}
 	}
 }
