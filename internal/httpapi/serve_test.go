@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/liwanag/liwanag/internal/intake"
 )
 
 // pipes is a listener whose connections are in memory, so that time is virtual.
@@ -216,6 +218,34 @@ func TestReadinessIsToldInTime(t *testing.T) {
 		w.wantProblem(w.call("GET", "/readyz", ""), 503, "timeout")
 		if took := time.Since(began); took != readyWithin {
 			t.Errorf("answered after %s", took)
+		}
+	})
+}
+
+// hung is a database that does not answer.
+type hung struct{ Enrichment }
+
+func (hung) Receive(ctx context.Context, _ string, _ bool, _ string, _ []byte) error {
+	<-ctx.Done()
+	return fmt.Errorf("database: %w", ctx.Err())
+}
+
+type hungSignUps struct{ SignUps }
+
+func (hungSignUps) Receive(ctx context.Context, _ string, _ intake.Proof, _ []intake.Item) ([]intake.Result, error) {
+	<-ctx.Done()
+	return nil, fmt.Errorf("database: %w", ctx.Err())
+}
+
+func TestAWebhookIsAnsweredInTimeWhenTheDatabaseHangs(t *testing.T) {
+	serving(t, func(c *Config) { c.Enrichment, c.SignUps = hung{c.Enrichment}, hungSignUps{c.SignUps} }, func(t *testing.T, w *world, _ *pipes, _ func() error) {
+		for _, r := range []*http.Request{request("POST", "/webhooks/fullenrich/x", "{}"), request("POST", "/webhooks/fullenrich/x/contact", "{}"),
+			sign(w, request("POST", "/webhooks/subscribers", `{"email":"a@gmail.com"}`), "msg_1")} {
+			began := time.Now()
+			w.wantProblem(w.do(r), 503, "timeout")
+			if took := time.Since(began); took != hookWithin {
+				t.Errorf("%s: answered after %s", r.URL, took)
+			}
 		}
 	})
 }

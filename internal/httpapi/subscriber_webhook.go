@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -12,6 +14,9 @@ const (
 	subscriberHook = "/webhooks/subscribers"
 	// maxSignUpBody bounds a body of up to 500 sign-ups.
 	maxSignUpBody = 5 << 20
+	// hookWithin bounds the work for a webhook: when the database hangs, 503 is
+	// better than no answer. Its sender repeats it, and makes room for others.
+	hookWithin = 10 * time.Second
 )
 
 func (s *Server) registerSubscriberWebhook() {
@@ -59,7 +64,9 @@ func (s *Server) hook(op huma.Operation, limit int64, serve func(http.ResponseWr
 		}
 		if err == nil {
 			defer s.hookPool.leave()
-			err = serve(w, r, raw)
+			ctx, cancel := context.WithTimeout(r.Context(), hookWithin)
+			defer cancel()
+			err = serve(w, r.WithContext(ctx), raw)
 		}
 		if err == nil {
 			return nil
