@@ -192,10 +192,11 @@ func (a *App) ready(ctx context.Context) error {
 	return a.runner.ready(ctx)
 }
 
-// The schedule: the batch that sweeps pending jobs which no run holds.
+// The schedule: the batch that sweeps pending jobs which no run holds, and the end
+// of what is old.
 func (a *App) buildSchedule(context.Context) (err error) {
 	a.times, err = schedule.New(schedule.Config{
-		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service)}, Store: a.store, Now: a.cfg.Now, Log: a.log,
+		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service), a.retention()}, Store: a.store, Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
 		return &UsageError{err}

@@ -4,28 +4,18 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/liwanag/liwanag/internal/schedule"
 )
 
-const (
-	retainEvery = time.Hour
-	retainGroup = 500 // runs a transaction
-)
+// retainGroup is how many runs are deleted in a transaction.
+const retainGroup = 500
 
-// retain deletes what is older than LIWANAG_RETENTION, every hour: ended runs, and
-// files that were never confirmed. Raw webhooks are the enrichment sweep's.
-func (a *App) retain(ctx context.Context) error {
-	tick := time.NewTicker(retainEvery)
-	defer tick.Stop()
-	for {
-		if err := a.retainOnce(ctx); err != nil && ctx.Err() == nil {
-			a.log.ErrorContext(ctx, "old runs and files were not deleted; the next round repeats it", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+// retention deletes what is older than LIWANAG_RETENTION, every hour and on one
+// node for all: ended runs, and files that were never confirmed. Raw webhooks are
+// the enrichment sweep's.
+func (a *App) retention() schedule.Entry {
+	return schedule.Entry{Name: "retention", Spec: "@hourly", Run: func(ctx context.Context, _ time.Time) error { return a.retainOnce(ctx) }}
 }
 
 func (a *App) retainOnce(ctx context.Context) error {

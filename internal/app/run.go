@@ -26,7 +26,7 @@ const lastRequests = 5 * time.Second
 func (a *App) Run(ctx context.Context) error {
 	doors := phase{"http": a.serveAPI, "admin": a.serveAdmin}
 	work := phase{"engine": a.runner.run, "enrichment": a.service.Run, "uploads": a.uploads.Run,
-		"schedule": a.times.Run, "retention": a.retain, "key check": a.checkKey}
+		"schedule": a.times.Run, "key check": a.checkKey}
 	return runPhases(ctx, doors, work)
 }
 
