@@ -99,17 +99,20 @@ func (t jobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
 }
 
 // InFlight walks from the person to the open submission of a job, which is one
-// of the states asked for unless it is only prepared.
+// of the states asked for unless it is only prepared. The array's size is
+// hidden from the planner, as in insertJobs.
 func (t jobTx) InFlight(subscriberIDs []liwanag.ID) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.SubscriberKind), `
 		SELECT DISTINCT j.subscriber_id FROM job j
 		JOIN submission_job sj ON sj.job_id = j.id AND sj.open
 		JOIN submission b ON b.id = sj.submission_id AND b.state <> 'prepared'
-		WHERE j.subscriber_id = ANY($1)`, uuids(subscriberIDs))
+		WHERE j.subscriber_id = ANY(ARRAY(SELECT unnest($1::uuid[])))`, uuids(subscriberIDs))
 }
 
 // insertJobs takes each person once: the update does not see what the insert
-// did, so what it finds is the job that was the latest before.
+// did, so what it finds is the job that was the latest before. It names people
+// by an array of unknown size: a join would be planned as a walk over the whole
+// table until the statistics of a table that grew are there.
 const insertJobs = `
 	WITH inserted AS (
 		INSERT INTO job (id, subscriber_id, run_id, upload_id, status, failure_code, failure_message, retry_at,
@@ -122,7 +125,7 @@ const insertJobs = `
 			retries, credits, enrichment_id, late, created_at, ended_at)
 		ON CONFLICT (subscriber_id) WHERE ` + isOpen + ` DO NOTHING RETURNING id, subscriber_id
 	), superseded AS (
-		UPDATE job SET latest = false FROM inserted WHERE job.subscriber_id = inserted.subscriber_id AND job.latest
+		UPDATE job SET latest = false WHERE subscriber_id = ANY(ARRAY(SELECT subscriber_id FROM inserted)) AND latest
 	)
 	SELECT id FROM inserted`
 

@@ -1,10 +1,20 @@
 package postgres_test
 
 import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/liwanag/liwanag/internal/datastore/datastoretest"
+	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/pgdb"
+	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 )
 
 func TestStore(t *testing.T) {
@@ -19,4 +29,184 @@ func TestStore(t *testing.T) {
 			return store
 		},
 	})
+}
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 123_456_000, time.UTC)
+
+func signUp(key string) liwanag.SignUp {
+	return liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: key, Email: key, EmailType: liwanag.Personal, At: noon}
+}
+
+func write(t *testing.T, s liwanag.Store, fn func(tx liwanag.Tx) error) {
+	t.Helper()
+	if err := s.Write(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func upsert(ups ...liwanag.SignUp) func(tx liwanag.Tx) error {
+	return func(tx liwanag.Tx) error {
+		_, err := tx.Subscribers().Upsert(ups)
+		return err
+	}
+}
+
+func TestRowsOutliveTheProcess(t *testing.T) {
+	db, store := openEmpty(t)
+	up := signUp("mara@gmail.com")
+	write(t, store, upsert(up))
+	db.Close()
+	_, store = open(t, sharedURL)
+	got, err := store.Subscribers().ByEmail(t.Context(), "mara@gmail.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := liwanag.Subscriber{ID: up.ID, EmailKey: up.EmailKey, Email: up.Email, EmailType: up.EmailType, CreatedAt: up.At, UpdatedAt: up.At}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b liwanag.ID) bool { return a == b })); diff != "" {
+		t.Fatal(diff)
+	}
+}
+
+func TestTheSchemaIsCreatedOnRequestAndANewerOneRefused(t *testing.T) {
+	location := pgtest.Database(t)
+	db, err := pgdb.Open(t.Context(), pgdb.Config{URL: location})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := postgres.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	open(t, location) // what is up to date is taken as it is
+	if _, err := db.Pool().Exec(t.Context(), `INSERT INTO app_migrations (version_id, is_applied) VALUES (99, true)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := postgres.New(t.Context(), db); !errors.Is(err, pgdb.ErrSchemaNewer) {
+		t.Errorf("got %v, want ErrSchemaNewer", err)
+	}
+}
+
+// A database that cannot be reached is not one in which nothing is.
+func TestAnUnreachableDatabaseIsToldAndComesBackWithoutARestart(t *testing.T) {
+	location, err := url.Parse(emptied(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := pgtest.NewProxy(t, pgtest.Shared(t), strings.Trim(location.Path, "/"))
+	_, store := open(t, proxy.URL)
+	up := signUp("mara@gmail.com")
+	write(t, store, upsert(up))
+
+	proxy.Refuse(true)
+	_, reading := store.Subscribers().Get(t.Context(), up.ID)
+	_, missing := store.Jobs().Get(t.Context(), liwanag.NewID(liwanag.JobKind))
+	writing := store.Write(t.Context(), upsert(signUp("jon@gmail.com")))
+	for what, err := range map[string]error{"read": reading, "read of nothing": missing, "write": writing} {
+		if !errors.Is(err, liwanag.ErrDatabase) || errors.Is(err, liwanag.ErrNotFound) || liwanag.ClassOf(err) != liwanag.Unavailable {
+			t.Errorf("%s: got %v, want ErrDatabase", what, err)
+		}
+	}
+
+	proxy.Refuse(false)
+	write(t, store, upsert(signUp("jon@gmail.com")))
+	if _, err := store.Subscribers().Get(t.Context(), up.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestADatabaseThatAnswersTooLateIsNotOneInWhichNothingIs(t *testing.T) {
+	_, store := openEmpty(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := store.Jobs().Get(ctx, liwanag.NewID(liwanag.JobKind))
+	if !errors.Is(err, liwanag.ErrDatabase) || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The server says that its disk is full: a trigger says so in its stead.
+func TestAFullDiskIsToldAndGoesAwayWithoutARestart(t *testing.T) {
+	db, store := openEmpty(t)
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := db.Pool().Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			RAISE 'could not extend file "base/1/2": No space left on device' USING ERRCODE = 'disk_full';
+		END $$;
+		CREATE TRIGGER full_disk BEFORE INSERT ON delivery EXECUTE FUNCTION full_disk()`)
+	t.Cleanup(func() {
+		if _, err := db.Pool().Exec(context.Background(), `DROP FUNCTION IF EXISTS full_disk CASCADE`); err != nil {
+			t.Error(err)
+		}
+	})
+	d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryStored, ReceivedAt: noon}
+	insert := func(tx liwanag.Tx) error {
+		_, err := tx.Deliveries().Insert(d)
+		return err
+	}
+	if err := store.Write(t.Context(), insert); !errors.Is(err, liwanag.ErrDiskFull) || liwanag.ClassOf(err) != liwanag.DiskFull {
+		t.Fatalf("got %v, want ErrDiskFull", err)
+	}
+	if _, err := store.Deliveries().Get(t.Context(), d.Digest); !errors.Is(err, liwanag.ErrNotFound) {
+		t.Fatalf("the refused delivery: %v", err)
+	}
+	exec(`DROP TRIGGER full_disk ON delivery`)
+	write(t, store, insert)
+}
+
+func TestAProfileGoesWithItsSubscriber(t *testing.T) {
+	db, store := openEmpty(t)
+	up := signUp("mara@gmail.com")
+	write(t, store, func(tx liwanag.Tx) error {
+		if err := upsert(up)(tx); err != nil {
+			return err
+		}
+		_, err := tx.Subscribers().Enrich([]liwanag.Enriched{{SubscriberID: up.ID, Profile: []byte(`{}`), ResultAt: up.At, At: up.At}})
+		return err
+	})
+	if _, err := store.Subscribers().Profile(t.Context(), up.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Pool().Exec(t.Context(), `DELETE FROM subscriber`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Subscribers().Profile(t.Context(), up.ID); !errors.Is(err, liwanag.ErrNotFound) {
+		t.Fatalf("the profile of a subscriber that is gone: %v", err)
+	}
+}
+
+// A body that was settled is in no table any more, and vacuum gives its place in
+// the files back.
+func TestADroppedBodyIsGoneFromItsTableWithTheNextVacuum(t *testing.T) {
+	db, store := openEmpty(t)
+	bodies := func() (size int64) {
+		t.Helper()
+		if _, err := db.Pool().Exec(t.Context(), `VACUUM delivery`); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Pool().QueryRow(t.Context(),
+			`SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'delivery'::regclass`).Scan(&size); err != nil {
+			t.Fatal(err)
+		}
+		return size
+	}
+	raw := []byte(strings.Repeat("mara.ilagan@example.net lives here. ", 1000))
+	d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, Raw: raw, Size: len(raw), State: liwanag.DeliveryStored, ReceivedAt: noon}
+	write(t, store, func(tx liwanag.Tx) error {
+		_, err := tx.Deliveries().Insert(d)
+		return err
+	})
+	if size := bodies(); size < int64(len(raw)) {
+		t.Fatalf("bodies take %d bytes: they are kept elsewhere", size)
+	}
+	write(t, store, func(tx liwanag.Tx) error {
+		_, err := tx.Deliveries().Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
+		return err
+	})
+	if size := bodies(); size != 0 {
+		t.Errorf("bodies still take %d bytes", size)
+	}
 }
