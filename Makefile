@@ -1,6 +1,7 @@
 # make help lists the targets.
 GO        ?= go
-RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./fullenrich/... ./internal/httpapi/...
+RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... ./internal/httpapi/...
+TEMPORAL  := $(CURDIR)/.cache/bin/temporal
 LINT_PKGS := ./...
 
 # Left out: G104 (vet and review judge ignored errors; most are writes to a hash
@@ -40,16 +41,25 @@ lint: deps ## gofmt, go vet, staticcheck, gosec
 	./.cache/bin/gosec -quiet $(GOSEC) $(LINT_PKGS)
 
 .PHONY: check
-check: test race lint verify ## What CI runs: test, race, lint, verify
+check: test race lint verify test-temporal ## What CI runs: all of them
+
+.PHONY: temporal
+temporal: ## Build a Temporal server for tests and the demo, once (about five minutes) into .cache/bin
+	@test -x $(TEMPORAL) || $(GO) -C tools/temporal build -o $(TEMPORAL) github.com/temporalio/cli/cmd/temporal
+
+.PHONY: test-temporal
+test-temporal: deps temporal ## Run the tests that need a Temporal server
+	LIWANAG_TEMPORAL=$(TEMPORAL) $(GO) test -tags temporal -timeout 15m ./temporalrunner/... ./internal/app/...
 
 .PHONY: verify
 verify: ## Check the modules against go.sum
 	$(GO) mod verify
 
 .PHONY: deps
-deps: ## Install what the tests need (Go modules)
+deps: ## Install what the tests need (Go modules; PostgreSQL's and PgBouncer's programs)
 	@$(GO) version >/dev/null 2>&1 || { echo "Go 1.26 or newer is needed. Try: https://go.dev/doc/install"; exit 1; }
 	@$(GO) mod download
+	@tools/postgresql.sh
 
 .PHONY: golden
 golden: ## Rewrite the golden files after a wanted change

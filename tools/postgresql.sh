@@ -1,0 +1,25 @@
+#!/bin/sh
+# Sees to it that the programs are there with which tests start a PostgreSQL of
+# their own, and a PgBouncer in front of it: Debian's packages, where apt-get can
+# install them.
+set -eu
+
+missing() {
+	command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
+	command -v pgbouncer >/dev/null 2>&1 || test -x /usr/sbin/pgbouncer || echo pgbouncer
+}
+
+packages=$(missing)
+[ -n "$packages" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	echo "installing" $packages
+	apt-get update -qq
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $packages
+fi
+packages=$(missing)
+if [ -n "$packages" ]; then
+	echo "The tests need" $packages "(initdb and postgres, pgbouncer), which could not be installed." >&2
+	echo "  Try: sudo apt-get install" $packages ", or what your system calls them" >&2
+	exit 1
+fi
