@@ -134,11 +134,13 @@ func TestEveryTestThatIsNamedIsThere(t *testing.T) {
 
 func TestTheSettingsTableIsTheSettings(t *testing.T) {
 	page := read(t, "docs", "operations.md")
-	settings := reflect.TypeFor[config.Settings]()
-	for i := range settings.NumField() {
-		tag := settings.Field(i).Tag
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Settings]()) {
+		if field.Anonymous {
+			continue
+		}
+		tag := field.Tag
 		env, value := tag.Get("env"), tag.Get("default")
-		if strings.HasSuffix(tag.Get("name"), "-file") && settings.Field(i).Type == reflect.TypeFor[config.SecretFile]() {
+		if strings.HasSuffix(tag.Get("name"), "-file") && field.Type == reflect.TypeFor[config.SecretFile]() {
 			if !strings.Contains(page, "`"+env+"`") {
 				t.Errorf("operations.md does not name %s", env)
 			}
