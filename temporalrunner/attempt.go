@@ -24,6 +24,8 @@ const (
 	// patience is how long an attempt may last that its worker says is alive. The
 	// step's own timeout is kept by Node.Invoke; a lost worker is known by its silence.
 	patience = 10 * 365 * 24 * time.Hour
+	// alive is what the heartbeats of an attempt say.
+	alive = "alive"
 )
 
 // call is what an activity is given.
@@ -41,6 +43,7 @@ type outcome struct {
 	Output json.RawMessage `json:"output,omitempty"`
 	Found  bool            `json:"found,omitempty"` // of a look
 	After  *workflow.After `json:"after,omitempty"` // of an attempt that returned an error
+	Begun  bool            `json:"-"`               // of a lost attempt: it said that it begins
 }
 
 // act runs one attempt of a step or handler and notes what follows.
@@ -67,8 +70,10 @@ func (x *interpreter) act(d workflow.Decision, now time.Time) {
 	x.step(n).Status = workflow.StatusPending
 	begun, now := now, x.now()
 	switch {
+	case lost && n.AtMostOnce && !got.Begun: // it never began
+		p.Takeovers++
 	case lost: // the attempt counts; how it ended nobody knows
-		p.Attempts, p.Takeovers = attempt, p.Takeovers+1
+		p.Attempts, p.Takeovers, p.Lost = attempt, p.Takeovers+1, true
 	case got.After == nil:
 		x.complete(n, attempt, got.Output, begun, now)
 	case got.After.Then == workflow.AfterFail:
@@ -100,7 +105,7 @@ func (x *interpreter) retrying(n *workflow.Node, attempt int, after workflow.Aft
 func (x *interpreter) givenUp(n *workflow.Node) (workflow.Failure, bool) {
 	f := workflow.Failure{Step: n.Name, Reason: workflow.ReasonUnknown, Attempts: x.At.Attempts}
 	switch {
-	case x.At.Takeovers > 0 && n.AtMostOnce:
+	case x.At.Lost && n.AtMostOnce:
 		f.Code, f.Message = workflow.CodeWorkerLost, "the worker was lost inside the step; nobody knows whether its effect happened"
 	case x.At.Takeovers >= maxTakeovers:
 		f.Code, f.Message = workflow.CodeCrashLoop, fmt.Sprintf("%d workers in a row were lost at this step", x.At.Takeovers)
@@ -140,11 +145,12 @@ func (x *interpreter) attempt(n *workflow.Node, attempt int, f *workflow.Failure
 	})
 	err := done.Get(x.ctx, &got)
 	var told *temporal.ApplicationError
+	var silent *temporal.TimeoutError
 	switch {
 	case err == nil:
 		return got, false
-	case errors.As(err, new(*temporal.TimeoutError)):
-		return got, true
+	case errors.As(err, &silent):
+		return outcome{Begun: silent.HasLastHeartbeatDetails()}, true
 	case errors.As(err, &told) && told.HasDetails() && told.Details(&got) == nil && got.After != nil:
 		return got, false
 	}
@@ -161,6 +167,14 @@ func (d *definition) activity(n *workflow.Node) func(context.Context, call) (out
 		info := activity.GetInfo(ctx)
 		ref := workflow.RunRef{ID: info.WorkflowExecution.ID, Workflow: d.plan.Name, Version: d.plan.Version}
 		defer d.beat(ctx, ref, n, c.Attempt)()
+		if n.AtMostOnce {
+			// Durable before the step begins, so that a task which was lost on its way
+			// is not taken for a step whose effect nobody knows.
+			if err := d.mark(ctx, info.TaskToken); err != nil {
+				d.tell.fault("mark", fmt.Errorf("run %s, step %s: %w", ref.ID, n.Name, err))
+				return outcome{}, activity.ErrResultPending
+			}
+		}
 		within := d.tell.attemptStarted(ctx, ref, n.Name, c.Attempt)
 		begun := time.Now()
 		err = run(within, n, ref.ID, c, &got)
@@ -219,7 +233,7 @@ func (d *definition) beat(ctx context.Context, ref workflow.RunRef, n *workflow.
 			case <-done:
 				return
 			case <-tick.C:
-				activity.RecordHeartbeat(ctx)
+				activity.RecordHeartbeat(ctx, alive)
 			}
 		}
 	}()

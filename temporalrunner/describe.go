@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -21,7 +22,7 @@ import (
 // definition this runner does not hold, and of which no worker tells, it is what
 // the server knows: workflow, version, times and whether it has ended.
 func (r *Runner) Describe(ctx context.Context, runID string) (workflow.Run, error) {
-	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
+	ctx, cancel := context.WithTimeout(ctx, patienceOfQueries)
 	defer cancel()
 	rec, err := r.record(ctx, runID)
 	if err != nil {
@@ -32,8 +33,8 @@ func (r *Runner) Describe(ctx context.Context, runID string) (workflow.Run, erro
 
 // record reads a run whole.
 func (r *Runner) record(ctx context.Context, runID string) (*record, error) {
-	answer, err := r.client.QueryWorkflowWithOptions(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID,
-		QueryType: describeName, QueryRejectCondition: enums.QUERY_REJECT_CONDITION_NOT_OPEN})
+	answer, err := r.ask(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID, QueryType: describeName,
+		QueryRejectCondition: enums.QUERY_REJECT_CONDITION_NOT_OPEN})
 	switch {
 	case err != nil:
 		return r.unanswered(ctx, runID, err)
@@ -41,6 +42,34 @@ func (r *Runner) record(ctx context.Context, runID string) (*record, error) {
 		return r.closed(ctx, runID)
 	}
 	return r.decoded(runID, answer.QueryResult.Get)
+}
+
+// ask has a worker answer about a run, as often as it takes until ctx ends.
+func (r *Runner) ask(ctx context.Context, q *client.QueryWorkflowWithOptionsRequest) (*client.QueryWorkflowWithOptionsResponse, error) {
+	for {
+		answer, err := r.client.QueryWorkflowWithOptions(ctx, q)
+		if err == nil || !passing(err) || !sleep(ctx, 50*time.Millisecond) {
+			return answer, err
+		}
+	}
+}
+
+// sleep pauses; false when the context has ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// passing says of a query that a worker which is just starting, stopping or busy
+// may answer it the next time: the server keeps one query a run while its worker
+// is at work.
+func passing(err error) bool {
+	return errors.As(err, new(*serviceerror.DeadlineExceeded)) || errors.As(err, new(*serviceerror.Canceled)) ||
+		errors.As(err, new(*serviceerror.WorkflowNotReady)) || errors.As(err, new(*serviceerror.ResourceExhausted))
 }
 
 func (r *Runner) decoded(runID string, get func(any) error) (*record, error) {
@@ -57,7 +86,7 @@ func (r *Runner) unanswered(ctx context.Context, runID string, cause error) (*re
 	if errors.Is(fault, workflow.ErrNotFound) {
 		return nil, fault
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patienceOfReceipts)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	d, err := r.client.DescribeWorkflowExecution(ctx, runID, "")
 	if err != nil {
@@ -81,7 +110,6 @@ func (r *Runner) closed(ctx context.Context, runID string) (*record, error) {
 	err = r.client.GetWorkflow(ctx, runID, info.GetExecution().GetRunId()).Get(ctx, &rec)
 	var failed *temporal.ApplicationError
 	var canceled *temporal.CanceledError
-	var terminated *temporal.TerminatedError
 	switch {
 	case err == nil:
 		return rec.unpacked()
@@ -89,7 +117,7 @@ func (r *Runner) closed(ctx context.Context, runID string) (*record, error) {
 		return r.decoded(runID, func(v any) error { return failed.Details(v) })
 	case errors.As(err, &canceled) && canceled.HasDetails():
 		return r.decoded(runID, func(v any) error { return canceled.Details(v) })
-	case errors.As(err, &terminated), errors.As(err, new(*temporal.TimeoutError)), failed != nil:
+	case errors.As(err, new(*temporal.WorkflowExecutionError)):
 		return r.ended(ctx, info, err)
 	}
 	return nil, r.fault("describe", runID, err)
@@ -98,30 +126,32 @@ func (r *Runner) closed(ctx context.Context, runID string) (*record, error) {
 // ended is the record of a run that the server ended, or that ended without
 // leaving one: what a worker replays of it, else what the server knows.
 func (r *Runner) ended(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, cause error) (*record, error) {
-	runID, at := info.GetExecution().GetWorkflowId(), info.GetCloseTime().AsTime()
-	reason, err := r.terminationOf(ctx, info, cause)
-	if err != nil {
-		return nil, r.fault("describe", runID, err)
+	runID := info.GetExecution().GetWorkflowId()
+	status, f := statusOf(info.GetStatus()), workflow.Failure{Reason: workflow.ReasonError, Message: cause.Error()}
+	if status == workflow.StatusCanceled {
+		reason, err := r.reasonOf(ctx, info)
+		if err != nil {
+			return nil, r.fault("describe", runID, err)
+		}
+		f = workflow.Failure{Reason: workflow.ReasonCanceled, Message: reason}
 	}
-	f := workflow.Failure{Reason: workflow.ReasonCanceled, Message: reason}
 	rec := &record{Run: summary(info)}
-	if r.plans[info.GetType().GetName()] == nil {
-		rec.note(rec.Run.CreatedAt, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": rec.Run.Workflow, "version": rec.Run.Version})
-		rec.end(at, workflow.StatusCanceled, &f, "")
-		return rec, nil
+	rec.note(rec.Run.CreatedAt, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": rec.Run.Workflow, "version": rec.Run.Version})
+	if r.plans[info.GetType().GetName()] != nil {
+		answer, err := r.ask(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID, RunID: info.GetExecution().GetRunId(), QueryType: describeName})
+		if err != nil {
+			return nil, r.fault("describe", runID, err)
+		}
+		if rec, err = r.decoded(runID, answer.QueryResult.Get); err != nil {
+			return nil, err
+		}
 	}
-	answer, err := r.client.QueryWorkflow(ctx, runID, info.GetExecution().GetRunId(), describeName)
-	if err != nil {
-		return nil, r.fault("describe", runID, err)
-	}
-	if rec, err = r.decoded(runID, answer.Get); err == nil {
-		rec.end(at, workflow.StatusCanceled, &f, "")
-	}
-	return rec, err
+	rec.end(timeOf(info.GetCloseTime().AsTime()), status, &f, "")
+	return rec, nil
 }
 
-// terminationOf is why the server ended a run.
-func (r *Runner) terminationOf(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, cause error) (string, error) {
+// reasonOf is why somebody terminated a run.
+func (r *Runner) reasonOf(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) (string, error) {
 	events := r.client.GetWorkflowHistory(ctx, info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId(), false,
 		enums.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
 	for events.HasNext() {
@@ -133,7 +163,7 @@ func (r *Runner) terminationOf(ctx context.Context, info *workflowpb.WorkflowExe
 			return a.GetReason(), nil
 		}
 	}
-	return cause.Error(), nil
+	return "", nil
 }
 
 // summary is a run as the server knows it by itself.

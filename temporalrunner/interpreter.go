@@ -70,7 +70,7 @@ func (x *interpreter) begin(s start) error {
 		}
 		x.record, x.facts = full, full.history()
 	} else {
-		created := info.WorkflowStartTime.UTC().Truncate(time.Microsecond)
+		created := x.began()
 		x.record = &record{Opened: created, Run: workflow.Run{ID: info.WorkflowExecution.ID, Workflow: x.plan.Name, Version: x.plan.Version,
 			Input: s.Input, CreatedAt: created, StartedAt: x.now()}}
 		x.note(created, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": x.plan.Name, "version": x.plan.Version})
@@ -92,7 +92,7 @@ func (x *interpreter) begin(s start) error {
 // and the ending; the events they consumed, and those that came late, go back to
 // the inbox.
 func (x *interpreter) reopen(from string) {
-	now := x.now()
+	now := x.began()
 	x.note(now, workflow.HistoryRunReopened, from, 0, nil)
 	x.facts = slices.DeleteFunc(x.facts, func(f workflow.Fact) bool {
 		outcome := f.Kind == workflow.FactCompleted || f.Kind == workflow.FactSkipped || f.Kind == workflow.FactFailed
@@ -135,8 +135,11 @@ func precedes(p *workflow.Plan, a, b string) bool {
 	return false
 }
 
+// began is when this execution was started.
+func (x *interpreter) began() time.Time { return timeOf(sdk.GetInfo(x.ctx).WorkflowStartTime) }
+
 // now is the workflow's clock, in the resolution of every runner.
-func (x *interpreter) now() time.Time { return sdk.Now(x.ctx).UTC().Truncate(time.Microsecond) }
+func (x *interpreter) now() time.Time { return timeOf(sdk.Now(x.ctx)) }
 
 // turn makes one move and says whether the run has ended with it.
 func (x *interpreter) turn() (ended bool) {

@@ -35,14 +35,15 @@ type record struct {
 // position is where a run stands inside of a step, wait or sleep.
 type position struct {
 	Step      string            `json:"step"`
-	Attempts  int               `json:"attempts,omitempty"` // that are over
-	Since     time.Time         `json:"since,omitzero"`     // the first attempt, the wait or the sleep began
-	Begun     bool              `json:"begun,omitempty"`    // a wait or sleep that has begun
-	Next      time.Time         `json:"next,omitzero"`      // a back-off or snooze ends
-	Pause     workflow.WaitKind `json:"pause,omitempty"`    // retry or snooze
-	Checked   time.Time         `json:"checked,omitzero"`   // a wait looked for its answer the last time
-	Looked    bool              `json:"looked,omitempty"`   // it has at its deadline
-	Takeovers int               `json:"takeovers,omitempty"`
+	Attempts  int               `json:"attempts,omitempty"`  // that are over
+	Since     time.Time         `json:"since,omitzero"`      // the first attempt, the wait or the sleep began
+	Begun     bool              `json:"begun,omitempty"`     // a wait or sleep that has begun
+	Next      time.Time         `json:"next,omitzero"`       // a back-off or snooze ends
+	Pause     workflow.WaitKind `json:"pause,omitempty"`     // retry or snooze
+	Checked   time.Time         `json:"checked,omitzero"`    // a wait looked for its answer the last time
+	Looked    bool              `json:"looked,omitempty"`    // it has at its deadline
+	Takeovers int               `json:"takeovers,omitempty"` // workers lost in a row
+	Lost      bool              `json:"lost,omitempty"`      // one of them inside of the step, surely
 }
 
 // fact is a workflow.Fact whose output stands with its step.

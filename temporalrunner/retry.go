@@ -15,7 +15,7 @@ import (
 // execution of the same workflow id, which begins with the record of the ended
 // one: Temporal's own reset would cut the history off behind the step.
 func (r *Runner) Retry(ctx context.Context, runID, from string) error {
-	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
+	ctx, cancel := context.WithTimeout(ctx, patienceOfQueries)
 	defer cancel()
 	// Two of them at once would both begin with the record that the first has
 	// outdated, if its execution has ended before the second starts another one.

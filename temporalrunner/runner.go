@@ -22,9 +22,12 @@ import (
 const (
 	// patienceOfCalls bounds a call to a server that does not answer.
 	patienceOfCalls = 10 * time.Second
+	// patienceOfQueries is the same for a run that a worker is to tell of: longer than
+	// the 10 s after which the server repeats a task that was lost on its way.
+	patienceOfQueries = 15 * time.Second
 	// patienceOfReceipts bounds the wait for a worker that says whether an event,
 	// which is durable by then, was the first of its ID.
-	patienceOfReceipts = 5 * time.Second
+	patienceOfReceipts = 10 * time.Second
 	// digestName is the memo that an ID taken twice is compared by.
 	digestName = "liwanag-start"
 )
@@ -103,8 +106,9 @@ func (r *Runner) Signal(ctx context.Context, runID string, s workflow.Signal) (w
 	ctx, cancel := context.WithTimeout(ctx, patienceOfReceipts)
 	defer cancel()
 	var receipt workflow.Receipt
-	if answer, err := r.client.QueryWorkflow(ctx, runID, "", receiptName, m.ID, m.Token); err == nil {
-		_ = answer.Get(&receipt) // else it stays the receipt of an event that nobody has seen yet
+	answer, err := r.ask(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID, QueryType: receiptName, Args: []any{m.ID, m.Token}})
+	if err == nil {
+		_ = answer.QueryResult.Get(&receipt) // else it stays the receipt of an event that nobody has seen yet
 	}
 	return receipt, nil
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -37,7 +38,8 @@ var shared *devServer
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "liwanag-temporal-")
 	if err == nil {
-		shared, err = startServer(dir)
+		// Nothing is asked of it after it was stopped, so it need not sync.
+		shared, err = startServer(dir, "--sqlite-pragma", "synchronous=off")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -167,13 +169,30 @@ func running(t *testing.T, cfg Config) (*Runner, func()) {
 }
 
 func TestTemporalKeepsTheRulesOfEveryRunner(t *testing.T) {
-	runnertest.Run(t, runnertest.Config{Second: time.Second, Slack: 8 * time.Second, New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
+	runnertest.Run(t, runnertest.Config{Second: time.Second, Slack: 20 * time.Second, Differs: differs, New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
 		cfg := Config{Client: shared.namespace(t), Definitions: defs}
 		r, stop := running(t, cfg)
+		t.Cleanup(func() { tellHistory(t, cfg.Client, "run-1") })
 		return runnertest.Harness{Runner: r, Restart: func() workflow.Runner {
 			stop()
 			r, stop = running(t, cfg)
 			return r
 		}}
 	}})
+}
+
+// tellHistory logs what Temporal knows of a run whose test has failed.
+func tellHistory(t *testing.T, c client.Client, runID string) {
+	if !t.Failed() {
+		return
+	}
+	events := c.GetWorkflowHistory(context.Background(), runID, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		if err != nil {
+			t.Log(err)
+			return
+		}
+		t.Log(e.GetEventId(), e.GetEventTime().AsTime().Format("15:04:05.000"), e.GetEventType())
+	}
 }

@@ -61,7 +61,9 @@ func (r *Runner) Run(ctx context.Context) error {
 // register makes a definition known: its workflow type, and an activity for each
 // step, handler and look, with the step's name.
 func (r *Runner) register(to registry, p *workflow.Plan) {
-	d := &definition{plan: p, tell: r.tell, lease: r.cfg.Lease}
+	d := &definition{plan: p, tell: r.tell, lease: r.cfg.Lease, mark: func(ctx context.Context, token []byte) error {
+		return r.client.RecordActivityHeartbeat(ctx, token, alive)
+	}}
 	to.RegisterWorkflowWithOptions(d.execute, sdk.RegisterOptions{Name: typeOf(p.Name, p.Version)})
 	nodes := append([]*workflow.Node(nil), p.Nodes...)
 	for _, handler := range []*workflow.Node{p.ErrorNode, p.CancelNode} {
@@ -81,4 +83,6 @@ type definition struct {
 	plan  *workflow.Plan
 	tell  observers
 	lease time.Duration
+	// mark writes with the server that an attempt begins.
+	mark func(ctx context.Context, taskToken []byte) error
 }

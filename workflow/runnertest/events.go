@@ -299,6 +299,7 @@ func reconcileScenarios() []scenario {
 			workflow.WaitFor(wf, "a", alpha, w.s(5), workflow.Reconcile(workflow.Schedule{}, w.looks(times(9, errBroken)...),
 				workflow.Retry{MaxAttempts: 9, InitialDelay: w.s(4)}))
 			w.begin(wf)
+			w.parked("a", workflow.WaitEvent)
 			w.pass(6)
 			w.send(alpha, "s1", "hello")
 			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "5 step.retrying a", "6 event.received",
@@ -377,6 +378,7 @@ func eventDuring(at float64, want ...string) func(*world) {
 				return "", false, nil
 			}))
 		w.begin(wf)
+		w.parked("a", workflow.WaitEvent)
 		w.pass(at + 1)
 		w.send(alpha, "s1", "hello")
 		run := w.ended()

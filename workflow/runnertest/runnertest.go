@@ -32,6 +32,9 @@ type Config struct {
 	// Slack is how much later than planned something may happen in real time;
 	// default 5 s.
 	Slack time.Duration
+	// Differs says of scenarios, by their names as Scenarios tells them, why this
+	// runner behaves otherwise. How it does is tested in their place.
+	Differs map[string]string
 }
 
 // Harness is a runner under test.
@@ -47,10 +50,47 @@ func Run(t *testing.T, c Config) {
 	if c.Slack == 0 {
 		c.Slack = 5 * time.Second
 	}
-	for _, group := range []struct {
-		name  string
-		tests []scenario
-	}{
+	for name := range c.Differs {
+		if differing[name] == nil {
+			t.Errorf("the suite does not know how a runner could differ in %q", name)
+		}
+	}
+	for _, group := range groups() {
+		t.Run(group.name, func(t *testing.T) {
+			for _, s := range group.tests {
+				if _, differs := c.Differs[group.name+"/"+s.name]; differs {
+					s.test = differing[group.name+"/"+s.name]
+				}
+				t.Run(s.name, func(t *testing.T) { c.run(t, s) })
+			}
+		})
+	}
+}
+
+// Scenarios are the names of all scenarios, each behind its group's and a slash,
+// in the order in which they run.
+func Scenarios() (names []string) {
+	for _, group := range groups() {
+		for _, s := range group.tests {
+			names = append(names, group.name+"/"+s.name)
+		}
+	}
+	return names
+}
+
+// scenario is one test of the suite.
+type scenario struct {
+	name string
+	test func(w *world)
+}
+
+type group struct {
+	name  string
+	tests []scenario
+}
+
+func groups() []group {
+	return []group{
 		{"steps", stepScenarios()},
 		{"failures", failureScenarios()},
 		{"events", eventScenarios()},
@@ -61,19 +101,7 @@ func Run(t *testing.T, c Config) {
 		{"calls", callScenarios()},
 		{"views", viewScenarios()},
 		{"restart", restartScenarios()},
-	} {
-		t.Run(group.name, func(t *testing.T) {
-			for _, s := range group.tests {
-				t.Run(s.name, func(t *testing.T) { c.run(t, s) })
-			}
-		})
 	}
-}
-
-// scenario is one test of the suite.
-type scenario struct {
-	name string
-	test func(w *world)
 }
 
 func (c Config) run(t *testing.T, s scenario) {

@@ -176,7 +176,7 @@ func failureScenarios() []scenario {
 		}},
 		{"come when all attempts together take too long", func(w *world) {
 			wf := workflow.New[input]("bounded")
-			workflow.Step(wf, "a", w.fails("a", times(9, errBroken)...), workflow.Within(w.s(4)), workflow.Retry{MaxAttempts: 9, InitialDelay: w.s(1)})
+			workflow.Step(wf, "a", w.fails("a", times(9, errBroken)...), workflow.Within(w.s(6)), workflow.Retry{MaxAttempts: 9, InitialDelay: w.s(1)})
 			w.begin(wf)
 			run := w.ended()
 			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.retrying a #1", "1 step.retrying a #2", "3 step.failed a #3", "3 run.failed")

@@ -86,26 +86,29 @@ func listing(w *world) {
 	if w.virtual() {
 		synctest.Wait()
 	}
-	var ids []string
-	cursor := ""
-	for page := 0; page < n; page++ {
-		got, err := w.harness.Runner.List(w.Context(), workflow.Query{Limit: 3, Cursor: cursor})
-		if err != nil {
-			w.Fatal(err)
-		}
-		for _, r := range got.Runs {
-			ids = append(ids, r.ID)
-			if r.Workflow != "listed" || r.Version != 1 || r.CreatedAt.IsZero() || len(r.Steps)+len(r.Events)+len(r.History) > 0 {
-				w.Errorf("a listed run is %+v", r)
+	w.listed(func() (faults []string) {
+		var ids []string
+		cursor := ""
+		for page := 0; page < n; page++ {
+			got, err := w.harness.Runner.List(w.Context(), workflow.Query{Limit: 3, Cursor: cursor})
+			if err != nil {
+				w.Fatal(err)
+			}
+			for _, r := range got.Runs {
+				ids = append(ids, r.ID)
+				if r.Workflow != "listed" || r.Version != 1 || r.CreatedAt.IsZero() || len(r.Steps)+len(r.Events)+len(r.History) > 0 {
+					w.Errorf("a listed run is %+v", r)
+				}
+			}
+			if cursor = got.Next; cursor == "" {
+				break
 			}
 		}
-		if cursor = got.Next; cursor == "" {
-			break
+		if got, want := strings.Join(ids, " "), "run-6 run-5 run-4 run-3 run-2 run-1 run-0"; got != want {
+			faults = append(faults, fmt.Sprintf("listed were %s, want %s", got, want))
 		}
-	}
-	if got, want := strings.Join(ids, " "), "run-6 run-5 run-4 run-3 run-2 run-1 run-0"; got != want {
-		w.Errorf("listed were %s, want %s", got, want)
-	}
+		return faults
+	})
 	if _, err := w.harness.Runner.List(w.Context(), workflow.Query{Cursor: "nonsense"}); err == nil {
 		w.Error("a cursor that no page had was taken")
 	}
@@ -128,7 +131,7 @@ func filtering(w *world) {
 	w.until("failed", "ended", func(r workflow.Run) bool { return r.Status.Ended() })
 	w.until("waiting", "waiting", func(r workflow.Run) bool { return r.Status == workflow.StatusWaiting })
 	middle := w.describe("running").CreatedAt
-	for what, c := range map[string]struct {
+	queries := map[string]struct {
 		query workflow.Query
 		want  string
 	}{
@@ -143,19 +146,23 @@ func filtering(w *world) {
 		"ids":                {workflow.Query{IDs: []string{"waiting", "failed", "nobody"}}, "failed waiting"},
 		"no ids":             {workflow.Query{IDs: []string{}}, ""},
 		"workflow and since": {workflow.Query{Workflow: "two", Since: middle}, ""},
-	} {
-		page, err := w.harness.Runner.List(w.Context(), c.query)
-		if err != nil {
-			w.Errorf("%s: %v", what, err)
-		}
-		var ids []string
-		for _, r := range page.Runs {
-			ids = append(ids, r.ID)
-		}
-		if got := strings.Join(ids, " "); got != c.want {
-			w.Errorf("by %s: %q, want %q", what, got, c.want)
-		}
 	}
+	w.listed(func() (faults []string) {
+		for what, c := range queries {
+			page, err := w.harness.Runner.List(w.Context(), c.query)
+			if err != nil {
+				w.Errorf("%s: %v", what, err)
+			}
+			var ids []string
+			for _, r := range page.Runs {
+				ids = append(ids, r.ID)
+			}
+			if got := strings.Join(ids, " "); got != c.want {
+				faults = append(faults, fmt.Sprintf("by %s: %q, want %q", what, got, c.want))
+			}
+		}
+		return faults
+	})
 	g.release()
 }
 
@@ -171,14 +178,22 @@ func restartScenarios() []scenario {
 			if w.harness.Restart == nil {
 				return // it remembers nothing, so it promises nothing
 			}
-			for range 4 {
-				w.pass(3)
-				w.harness.Runner = w.harness.Restart()
-				w.pass(1)
+			restart := func() { w.harness.Runner = w.harness.Restart() }
+			for _, at := range []struct {
+				step string
+				kind workflow.WaitKind
+			}{{"a", workflow.WaitRetry}, {"a", workflow.WaitSnooze}, {"b", workflow.WaitSleep}, {"c", workflow.WaitEvent}} {
+				w.parked(at.step, at.kind)
+				w.pass(2)
+				restart()
 			}
-			w.pass(6)
+			w.until(id, "looking", func(r workflow.Run) bool {
+				return r.History[len(r.History)-1].Type == workflow.HistoryReconcileChecked
+			})
+			w.pass(1)
+			restart()
+			w.pass(1)
 			w.send(alpha, "s1", "hello")
-			w.harness.Runner = w.harness.Restart()
 			run := w.ended()
 			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 step.retrying a #1", "5 step.snoozed a #2", "10 step.completed a #2",
 				"10 wait.started b", "15 step.completed b", "15 wait.started c", "20 reconcile.checked c", "22 event.received", "22 event.consumed c",

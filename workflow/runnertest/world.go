@@ -22,6 +22,7 @@ type world struct {
 	cfg     Config
 	harness Harness
 	gates   []*gate
+	lag     time.Duration // of listings
 
 	mu      sync.Mutex
 	log     []string
@@ -121,7 +122,7 @@ func (w *world) describe(id string) workflow.Run {
 // until waits until a run is as wanted, for at most an hour of the suite's.
 func (w *world) until(id, what string, is func(workflow.Run) bool) workflow.Run {
 	w.Helper()
-	for waited := 0.0; waited < 3600; waited += 0.25 {
+	for waited, pause := 0.0, 0.25; waited < 3600; waited += pause {
 		if w.virtual() {
 			synctest.Wait()
 		}
@@ -129,7 +130,9 @@ func (w *world) until(id, what string, is func(workflow.Run) bool) workflow.Run 
 		if is(run) {
 			return run
 		}
-		w.pass(0.25)
+		if w.pass(pause); !w.virtual() {
+			pause = min(2*pause, 1) // a runner elsewhere has better things to do than to be asked
+		}
 	}
 	w.Fatalf("run %s is not %s:\n%s", id, what, strings.Join(w.lines(w.describe(id)), "\n"))
 	return workflow.Run{}
