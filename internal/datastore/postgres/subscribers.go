@@ -38,7 +38,7 @@ func (s subscribers) ByEmail(ctx context.Context, emailKey string) (liwanag.Subs
 }
 
 func (s subscribers) Known(ctx context.Context, emailKeys []string) ([]string, error) {
-	return list(s.in(ctx), scanString, `SELECT email_key FROM subscriber WHERE email_key = ANY($1)`, emailKeys)
+	return list(s.in(ctx), scanString, `SELECT email_key FROM subscriber WHERE email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, emailKeys)
 }
 
 func (s subscribers) Profile(ctx context.Context, id liwanag.ID) ([]byte, error) {

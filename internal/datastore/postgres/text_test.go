@@ -93,7 +93,10 @@ func writeHostile(tx liwanag.Tx) error {
 		func() error { return tx.Batches().Insert([]liwanag.Batch{batch}) },
 		func() error { return tx.Batches().Wait(batch.RunID, hostile, noon) },
 		func() error { return tx.Submissions().Insert(submission, []liwanag.ID{job.ID}) },
-		func() error { _, err := tx.Submissions().Learn(submission.ID, hostile+submission.ID.String()); return err },
+		func() error {
+			_, err := tx.Submissions().Learn(submission.ID, hostile+submission.ID.String())
+			return err
+		},
 		func() error { _, err := tx.Deliveries().Insert(delivery); return err },
 		func() error {
 			m := filled(liwanag.DeliveryMove{})
