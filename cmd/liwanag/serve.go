@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -19,6 +20,9 @@ func (c *serveCommand) Run(p *program) (err error) {
 		return err
 	}
 	server, err := app.New(p.ctx, app.Config{Settings: c.Settings, Log: log})
+	if p.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // told to stop while it started: as good an end as any
+	}
 	if err != nil {
 		return err
 	}

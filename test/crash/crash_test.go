@@ -13,7 +13,7 @@ import (
 // for none twice.
 func TestAKilledServerLosesNothingAndPaysNothingTwice(t *testing.T) {
 	w := newWorld(t, 1000, 20)
-	w.interrupt(func() { w.server.kill() })
+	w.interrupt(func() { w.server.Kill() })
 	w.finish()
 	if w.adopted == 0 {
 		t.Error("no kill fell between a paid call and its answer: the run proves nothing about that moment")
@@ -27,7 +27,7 @@ func TestStopsUnderLoadLeaveNothingInDoubt(t *testing.T) {
 	waited := 0
 	w.interrupt(func() {
 		began := time.Now()
-		w.server.stop(t, 35*time.Second)
+		w.server.Stop(t, 35*time.Second)
 		if time.Since(began) > 100*time.Millisecond {
 			waited++
 		}
@@ -47,7 +47,7 @@ func TestAnIdleServerStopsWithinASecond(t *testing.T) {
 	for err := w.client.Ready(w.ctx); err != nil; err = w.client.Ready(w.ctx) {
 		w.pause(10*time.Millisecond, err)
 	}
-	w.server.stop(t, time.Second)
+	w.server.Stop(t, time.Second)
 }
 
 // The first signal waits for a paid call under way; the second one kills.
@@ -70,20 +70,20 @@ func TestASecondSignalKills(t *testing.T) {
 		w.pause(10*time.Millisecond, err)
 	}
 	signal := func() {
-		if err := w.server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		if err := w.server.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
 	}
 	signal()
 	select {
-	case <-w.server.ended:
-		t.Fatalf("it did not wait for the paid call: %v\n%s", w.server.err, w.server.output())
+	case <-w.server.Ended:
+		t.Fatalf("it did not wait for the paid call: %v\n%s", w.server.Err, w.server.Output())
 	case <-time.After(500 * time.Millisecond):
 	}
 	signal()
 	select {
-	case <-w.server.ended:
-		if w.server.err == nil {
+	case <-w.server.Ended:
+		if w.server.Err == nil {
 			t.Error("it ended as if all was well")
 		}
 	case <-time.After(5 * time.Second):

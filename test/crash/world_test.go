@@ -3,7 +3,6 @@ package crash
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/test/process"
 )
 
 // world is a simulator, a server, and addresses on their way in.
@@ -21,7 +21,7 @@ type world struct {
 	control simulator.Control
 	client  *apiclient.Client
 	env     []string
-	server  *process
+	server  *process.Process
 
 	addresses, interruptions int
 	adopted, superseded      int // submissions that were in doubt; that were sent again
@@ -35,14 +35,13 @@ func newWorld(t *testing.T, addresses, interruptions int) *world {
 	t.Logf("seed %d", seed)
 	ctx, cancel := context.WithTimeout(t.Context(), 85*time.Second)
 	t.Cleanup(cancel)
-	_, base := startSimulator(t, "--speed", "100", "--dir", t.TempDir())
-	w := &world{t: t, ctx: ctx, random: rand.New(rand.NewPCG(seed, 0)), addresses: addresses, interruptions: interruptions,
-		control: simulator.Control{BaseURL: strings.TrimSuffix(base, "/api/v2")}}
+	base, control := process.StartSimulator(t, "--speed", "100", "--dir", t.TempDir())
+	w := &world{t: t, ctx: ctx, random: rand.New(rand.NewPCG(seed, 0)), addresses: addresses, interruptions: interruptions, control: control}
 	slow := simulator.Fault{Action: simulator.ActionSlowDrip, Method: "POST", Probability: 0.5, Delay: 8 * time.Millisecond}
 	if _, err := w.control.AddFault(ctx, slow); err != nil {
 		t.Fatal(err)
 	}
-	addr := freeAddr(t)
+	addr := process.FreeAddr(t)
 	w.env = []string{"LIWANAG_ADDR=" + addr, "LIWANAG_ADMIN_ADDR=off", "DATABASE_URL=sqlite:" + t.TempDir() + "/liwanag.db",
 		"FULLENRICH_BASE_URL=" + base, "FULLENRICH_API_KEY=" + simulator.DefaultKey,
 		"LIWANAG_AMBIGUITY_GRACE=5s", "LIWANAG_FETCH_SCHEDULE=2s,4s,2s",
@@ -51,7 +50,7 @@ func newWorld(t *testing.T, addresses, interruptions int) *world {
 	if w.client, err = apiclient.New(apiclient.Config{Server: "http://" + addr}); err != nil {
 		t.Fatal(err)
 	}
-	w.server = start(t, w.env, "serve")
+	w.server = process.Start(t, w.env, "serve")
 	return w
 }
 
@@ -67,12 +66,12 @@ func (w *world) interrupt(end func()) {
 		select {
 		case err := <-imported:
 			if err != nil {
-				w.t.Fatalf("import: %v\n%s", err, tail(w.server.output()))
+				w.t.Fatalf("import: %v\n%s", err, w.server.Tail())
 			}
 			imported = nil
 		case <-time.After(time.Duration(50+w.random.IntN(900)) * time.Millisecond):
-		case <-w.server.ended:
-			w.t.Fatalf("the server ended by itself: %v\n%s", w.server.err, tail(w.server.output()))
+		case <-w.server.Ended:
+			w.t.Fatalf("the server ended by itself: %v\n%s", w.server.Err, w.server.Tail())
 		}
 		if n%2 == 0 {
 			select {
@@ -87,8 +86,8 @@ func (w *world) interrupt(end func()) {
 
 func (w *world) restart(end func()) {
 	end()
-	w.adopted += strings.Count(w.server.output(), "a submission in doubt was adopted")
-	w.server = start(w.t, w.env, "serve")
+	w.adopted += strings.Count(w.server.Output(), "a submission in doubt was adopted")
+	w.server = process.Start(w.t, w.env, "serve")
 }
 
 // importAll uploads all addresses in files, one for each token.
@@ -100,35 +99,11 @@ func (w *world) importAll(next <-chan struct{}) error {
 		case <-w.ctx.Done():
 			return w.ctx.Err()
 		}
-		var file strings.Builder
-		file.WriteString("email,source\n")
-		for i := range size {
-			fmt.Fprintf(&file, "person%04d@gmail.com,crash-test\n", from+i)
-		}
-		if err := w.importFile(file.String()); err != nil {
+		if err := process.Import(w.ctx, w.client, process.File(from, from+size)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// importFile uploads a file, once more whenever the server ends meanwhile.
-func (w *world) importFile(file string) error {
-	for {
-		up, err := w.client.Upload(w.ctx, apiclient.UploadFile{Name: "people.csv", Confirm: true}, strings.NewReader(file))
-		if err == nil {
-			for up, err = range w.client.WatchUpload(w.ctx, up.ID, 20*time.Millisecond) {
-				if err == nil && up.Status != "importing" {
-					return nil
-				}
-			}
-		}
-		select {
-		case <-w.ctx.Done():
-			return fmt.Errorf("%w; last: %w", w.ctx.Err(), err)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
 }
 
 // finish waits until every job is over and compares what lasts with the ledger.
@@ -137,7 +112,7 @@ func (w *world) finish() {
 	for w.count("pending")+w.count("submitted") > 0 {
 		w.pause(200*time.Millisecond, errors.New("jobs are still open"))
 	}
-	w.restart(func() { w.server.stop(w.t, 5*time.Second) }) // what is in the database now is what lasts
+	w.restart(func() { w.server.Stop(w.t, 5*time.Second) }) // what is in the database now is what lasts
 	enriched, notFound, total := w.count("enriched"), w.count("not_found"), w.count("")
 	if total != w.addresses || enriched+notFound != w.addresses || enriched == 0 || notFound == 0 {
 		w.t.Errorf("%d subscribers, %d enriched and %d not found; want %d, all of them final", total, enriched, notFound, w.addresses)
@@ -147,7 +122,7 @@ func (w *world) finish() {
 		w.t.Fatal(err)
 	}
 	w.checkLedger(ledger)
-	w.server.stop(w.t, 5*time.Second)
+	w.server.Stop(w.t, 5*time.Second)
 	w.t.Logf("%d submissions accepted, the answers of %d never heard; %d more never reached the partner",
 		len(ledger.Submissions), w.adopted, w.superseded)
 }
@@ -178,32 +153,16 @@ func (w *world) pause(d time.Duration, err error) {
 	w.t.Helper()
 	select {
 	case <-time.After(d):
-	case <-w.server.ended:
-		w.t.Fatalf("the server ended by itself: %v\n%s", w.server.err, tail(w.server.output()))
+	case <-w.server.Ended:
+		w.t.Fatalf("the server ended by itself: %v\n%s", w.server.Err, w.server.Tail())
 	case <-w.ctx.Done():
-		w.t.Fatalf("%v; last: %v\n%s", w.ctx.Err(), err, tail(w.server.output()))
+		w.t.Fatalf("%v; last: %v\n%s", w.ctx.Err(), err, w.server.Tail())
 	}
 }
 
 func (w *world) checkLedger(ledger simulator.Ledger) {
 	w.t.Helper()
-	accepted := map[string]int{}
-	for _, submission := range ledger.Submissions {
-		for _, record := range submission.Records {
-			accepted[record.Email]++
-		}
-	}
-	if len(accepted) != w.addresses {
-		w.t.Errorf("%d addresses were looked up, want %d", len(accepted), w.addresses)
-	}
-	for email, times := range accepted {
-		if times != 1 {
-			w.t.Errorf("%s was accepted %d times", email, times)
-		}
-	}
-	if len(ledger.Duplicates) > 0 || ledger.Totals.DuplicateCredits > 0 {
-		w.t.Errorf("%d jobs were accepted twice, %d credits paid twice", len(ledger.Duplicates), ledger.Totals.DuplicateCredits)
-	}
+	process.WantEachOnce(w.t, ledger, w.addresses)
 	var credits int64
 	for s, err := range apiclient.All(w.ctx, func(ctx context.Context, p apiclient.Page) (apiclient.List[apiclient.Submission], error) {
 		return w.client.Submissions(ctx, apiclient.SubmissionFilter{}, p)
