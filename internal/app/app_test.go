@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/config"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 	"github.com/liwanag/liwanag/internal/telemetry"
 )
 
@@ -149,8 +151,16 @@ func awaitStatus(t *testing.T, r *running, subscriberID, want string) {
 }
 
 func TestTheRealWiringEnrichesASignUp(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { enrichesASignUp(t, "") })
+	t.Run("PostgreSQL", func(t *testing.T) { enrichesASignUp(t, pgtest.Database(t)) })
+}
+
+func enrichesASignUp(t *testing.T, database string) {
 	base, _ := startSimulator(t, 200)
-	r := start(t, Config{Settings: settings(t, base)})
+	s := settings(t, base)
+	s.DatabaseURL = cmp.Or(database, s.DatabaseURL)
+	r := start(t, Config{Settings: s})
+	await(t, "readiness", func() bool { return call(t, "GET", r.URL()+"/readyz", "", nil) == http.StatusOK })
 	person := signUp(t, r, "ann+found@gmail.com")
 	if person.RunID == "" {
 		t.Fatal("no run was named")
