@@ -39,7 +39,10 @@ func (r *Runner) Run(ctx context.Context) error {
 			MaxHeartbeatThrottleInterval:       r.cfg.Lease / 3,
 			OnFatalError:                       func(err error) { failed <- err },
 		})
-		r.register(w, p)
+		d := &definition{plan: p, tell: r.tell, lease: r.cfg.Lease, mark: func(ctx context.Context, token []byte) error {
+			return r.client.RecordActivityHeartbeat(ctx, token, alive)
+		}}
+		d.register(w)
 		if err := w.Start(); err != nil {
 			stop()
 			if ctx.Err() != nil {
@@ -60,10 +63,8 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // register makes a definition known: its workflow type, and an activity for each
 // step, handler and look, with the step's name.
-func (r *Runner) register(to registry, p *workflow.Plan) {
-	d := &definition{plan: p, tell: r.tell, lease: r.cfg.Lease, mark: func(ctx context.Context, token []byte) error {
-		return r.client.RecordActivityHeartbeat(ctx, token, alive)
-	}}
+func (d *definition) register(to registry) {
+	p := d.plan
 	to.RegisterWorkflowWithOptions(d.execute, sdk.RegisterOptions{Name: typeOf(p.Name, p.Version)})
 	nodes := append([]*workflow.Node(nil), p.Nodes...)
 	for _, handler := range []*workflow.Node{p.ErrorNode, p.CancelNode} {

@@ -1,0 +1,91 @@
+package temporalrunner
+
+import (
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/liwanag/liwanag/workflow/runnertest"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// differs are the scenarios of runnertest in which Temporal behaves otherwise than
+// the embedded engine, and why.
+var differs = map[string]string{
+	"events/that come after the end are late": "Temporal takes no signal for a workflow that has ended: the sender is told that the event is late, " +
+		"and the event is not kept. Keep what must not be lost before you send it.",
+	"retry of runs/consumes what came too late":        "An event that came after the end was not kept, so a retried run waits for it again.",
+	"views/list runs newest first, page by page":       "Temporal's index of runs follows a moment later than the runs.",
+	"views/list runs by workflow, status, time and id": "Temporal's index of runs follows a moment later than the runs.",
+}
+
+const parityPage = "../docs/parity.md"
+
+// parity is docs/parity.md.
+func parity() string {
+	var b strings.Builder
+	b.WriteString(`# The same definition on every runner
+
+Generated from the suite that every runner passes, package ` + "`workflow/runnertest`" + `:
+` + "`go test ./temporalrunner -run Parity -update`" + ` writes this page, and the test fails when
+it is stale. Each line is a scenario; "same" says that the runner passes it as it
+stands. Where a runner differs, the suite tests how, and the reason stands below.
+
+| scenario | engine, memory | engine, SQLite | engine, PostgreSQL | Temporal |
+|---|---|---|---|---|
+`)
+	var reasons []string
+	for _, name := range runnertest.Scenarios() {
+		mark := "same"
+		if reason, ok := differs[name]; ok {
+			i := slices.Index(reasons, reason)
+			if i < 0 {
+				i, reasons = len(reasons), append(reasons, reason)
+			}
+			mark = "differs (" + string(rune('1'+i)) + ")"
+		}
+		group, what, _ := strings.Cut(name, "/")
+		b.WriteString("| **" + group + "** " + what + " | same | same | same | " + mark + " |\n")
+	}
+	b.WriteString("\n")
+	for i, reason := range reasons {
+		b.WriteString(string(rune('1'+i)) + ". " + reason + "\n")
+	}
+	b.WriteString(`
+Beside the scenarios, on Temporal:
+
+- A step, an event and a retry each take a trip to the server: tens of milliseconds.
+- The state of an open run is told by a worker. While none answers, ` + "`Describe`" + ` of an
+  open run is an error, and the receipt of an event does not say whether its id came
+  before; the event itself is durable.
+- A server that does not end polls cleanly when a worker stops (1.29 is one) may hand
+  a task to a worker that is just leaving. The task comes again, after 10 seconds, or
+  after the lease of 15 seconds when it was a step's; that attempt counts, except of
+  a step that runs at most once and had not begun.
+- A retried run is listed by its latest start.
+- An id is free again, and its run not found, when the namespace's retention has
+  passed; there is nothing else to prune.
+`)
+	return b.String()
+}
+
+func TestTheParityPageIsWhatTheSuiteSays(t *testing.T) {
+	want := parity()
+	if *update {
+		if err := os.WriteFile(parityPage, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(parityPage)
+	if err != nil || string(got) != want {
+		t.Errorf("%s is stale: %v\nTry: go test ./temporalrunner -run Parity -update", parityPage, err)
+	}
+	for name := range differs {
+		if !slices.Contains(runnertest.Scenarios(), name) {
+			t.Errorf("%q is no scenario", name)
+		}
+	}
+}
