@@ -76,14 +76,15 @@ const (
 // DB is an open database. Its methods may be called from any goroutine, but never
 // from inside of a function given to [DB.Write] or [DB.Transact].
 type DB struct {
-	cfg    Config
-	pool   *pgxpool.Pool
-	where  string // host and name, for errors
-	begin  string
-	fsync  bool
-	writer *writer
-	close  func()
-	closed atomic.Bool
+	cfg      Config
+	pool     *pgxpool.Pool
+	where    string // host and name, for errors
+	begin    string // a transaction: its number and settings are
+	settings string
+	fsync    bool
+	writer   *writer
+	close    func()
+	closed   atomic.Bool
 
 	background context.Context // ends with Close
 	listeners  sync.WaitGroup
@@ -150,11 +151,14 @@ func (db *DB) inspect(ctx context.Context) error {
 	}
 	db.fsync = fsync == "on"
 	// A process that was stopped in the middle of a transaction must not keep its
-	// locks; the server ends it.
-	db.begin = fmt.Sprintf("BEGIN; SET LOCAL idle_in_transaction_session_timeout = %d", idleInTransaction.Milliseconds())
+	// locks; the server ends it. Changes find their rows by key, whatever the planner
+	// thinks of a small table, and what it thinks of them is not worth compiling.
+	db.settings = fmt.Sprintf("SELECT pg_current_xact_id()::text, set_config('idle_in_transaction_session_timeout', '%d', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)",
+		idleInTransaction.Milliseconds())
 	if synchronous == "off" {
-		db.begin += "; SET LOCAL synchronous_commit = on"
+		db.settings += ", set_config('synchronous_commit', 'on', true)"
 	}
+	db.begin = "BEGIN; " + db.settings
 	return nil
 }
 

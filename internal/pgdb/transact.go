@@ -78,8 +78,57 @@ func (db *DB) Transact(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 func (db *DB) transact(ctx context.Context, begin string, fn func(tx *Tx) error) error {
+	return db.repeat(ctx, func(tx *Tx) error {
+		id, err := tx.start(begin)
+		if err == nil {
+			err = fn(tx)
+		}
+		tx.ended = true
+		if err != nil {
+			tx.rollback()
+			return tx.told(err)
+		}
+		return db.commit(tx, id)
+	})
+}
+
+// Exchange is [DB.Transact] in two round trips: the transaction begins with the
+// statements that ask queues, and when their callbacks were called it commits with
+// those that answer queues. An error of answer rolls back. The callbacks of
+// answer's statements are called when the transaction is durable, which what they
+// return does not undo.
+func (db *DB) Exchange(ctx context.Context, ask func(b *pgx.Batch), answer func(b *pgx.Batch) error) error {
+	return db.repeat(ctx, func(tx *Tx) error {
+		var id string
+		first, last := &pgx.Batch{}, &pgx.Batch{}
+		first.Queue("BEGIN")
+		first.Queue(db.settings).Query(func(rows pgx.Rows) error { return firstOf(rows, &id) })
+		ask(first)
+		err := tx.SendBatch(first).Close()
+		if err == nil {
+			err = answer(last)
+		}
+		if err != nil {
+			tx.rollback()
+			return tx.told(err)
+		}
+		return db.commitWith(tx, id, last)
+	})
+}
+
+// firstOf reads the first column of the first row.
+func firstOf(rows pgx.Rows, into *string) error {
+	if rows.Next() {
+		*into = string(rows.RawValues()[0])
+	}
+	rows.Close()
+	return rows.Err()
+}
+
+// repeat makes a transaction as often as it takes.
+func (db *DB) repeat(ctx context.Context, transaction func(tx *Tx) error) error {
 	for try := 1; ; try++ {
-		err := db.once(ctx, begin, fn)
+		err := db.once(ctx, transaction)
 		if err == nil || try == tries || !IsTransient(err) || db.closed.Load() {
 			return err
 		}
@@ -101,7 +150,7 @@ func pauseAfter(try int) time.Duration {
 	return d + rand.N(d/2)
 }
 
-func (db *DB) once(ctx context.Context, begin string, fn func(tx *Tx) error) error {
+func (db *DB) once(ctx context.Context, transaction func(tx *Tx) error) error {
 	if db.closed.Load() {
 		return ErrClosed
 	}
@@ -115,23 +164,13 @@ func (db *DB) once(ctx context.Context, begin string, fn func(tx *Tx) error) err
 		return &lostError{err}
 	}
 	defer pooled.Release() // closes a connection that is left inside of a transaction
-	tx := &Tx{ctx: ctx, conn: pooled.Conn()}
-	id, err := tx.start(begin)
-	if err == nil {
-		err = fn(tx)
-	}
-	tx.ended = true
-	if err != nil {
-		tx.rollback()
-		return tx.told(err)
-	}
-	return db.commit(tx, id)
+	return transaction(&Tx{ctx: ctx, conn: pooled.Conn()})
 }
 
 // start begins, and reads the transaction's id, by which its outcome is found if
 // the answer to the commit is lost.
 func (t *Tx) start(begin string) (id string, err error) {
-	results, err := t.conn.PgConn().Exec(t.ctx, begin+"; SELECT pg_current_xact_id()").ReadAll()
+	results, err := t.conn.PgConn().Exec(t.ctx, begin).ReadAll()
 	if err != nil {
 		return "", t.told(err)
 	}
@@ -140,7 +179,7 @@ func (t *Tx) start(begin string) (id string, err error) {
 			return "", t.told(r.Err)
 		}
 	}
-	return string(results[len(results)-1].Rows[0][0]), nil
+	return string(results[1].Rows[0][0]), nil
 }
 
 func (t *Tx) rollback() {
@@ -155,14 +194,39 @@ func (db *DB) commit(t *Tx, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), db.cfg.Patience)
 	defer cancel()
 	results, err := t.conn.PgConn().Exec(ctx, "COMMIT").ReadAll()
-	var refusal *pgconn.PgError
 	switch {
 	case err == nil && results[0].CommandTag.String() == "COMMIT":
 		return nil
 	case err == nil:
 		return fmt.Errorf("pgdb: commit: a statement before had failed: %w", pgx.ErrTxCommitRollback)
-	case errors.As(err, &refusal) && refusal.SeverityUnlocalized == "ERROR":
-		return err // refused, and so rolled back
+	case refused(err):
+		return err
+	}
+	return db.outcome(ctx, id, err)
+}
+
+// refused says whether the server answered no, and so rolled back. A fatal error
+// is no answer: it may have committed before it said so.
+func refused(err error) bool {
+	var refusal *pgconn.PgError
+	return errors.As(err, &refusal) && refusal.SeverityUnlocalized == "ERROR"
+}
+
+// commitWith commits behind the last statements, in one round trip. When one of
+// them is refused the server skips the rest of the trip, the commit included.
+func (db *DB) commitWith(t *Tx, id string, last *pgx.Batch) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), db.cfg.Patience)
+	defer cancel()
+	last.Queue("COMMIT")
+	err := t.conn.SendBatch(ctx, last).Close()
+	switch {
+	case err == nil:
+		return nil
+	case refused(err):
+		t.rollback()
+		return err
+	case !t.conn.IsClosed():
+		return err // of a callback
 	}
 	return db.outcome(ctx, id, err)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/internal/groupcommit"
 	"github.com/liwanag/liwanag/internal/pgdb"
@@ -94,24 +96,34 @@ func (s *Store) transact(changes []*change) error {
 		return nil
 	}
 	var g *group
-	err := s.db.Transact(context.Background(), func(tx *pgdb.Tx) error {
-		g = newGroup(changes)
-		if err := g.lock(tx); err != nil {
-			return err
-		}
+	repeats := false
+	ask := func(b *pgx.Batch) {
+		g = newGroup(changes, repeats)
+		g.lock(b)
+	}
+	answer := func(b *pgx.Batch) error {
 		for _, c := range changes {
 			c.verdict = c.decide(g, g.rows[string(c.id)])
 		}
-		return g.write(tx)
-	})
+		g.write(b)
+		return nil
+	}
+	err := s.db.Exchange(context.Background(), ask, answer)
+	if pgdb.IsUnique(err) {
+		repeats = true
+		err = s.db.Exchange(context.Background(), ask, answer)
+	}
 	if err == nil {
 		s.groups.Add(1)
 		s.changes.Add(int64(len(changes)))
+		for _, c := range changes {
+			if one, inserts := g.created[string(c.id)]; inserts && c.verdict == nil {
+				c.verdict = one
+			}
+		}
 		if g.due {
 			s.announce.mark()
 		}
 	}
 	return err
 }
-
-var errVanished = errors.New("a locked row was not there to be written")

@@ -14,6 +14,9 @@ import (
 	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
+// lookEvery is how often a node looks for the runs of dead ones when it claims.
+const lookEvery = time.Second
+
 // claim is a run that was claimed, until that is known to be durable.
 type claim struct {
 	id        []byte
@@ -27,32 +30,61 @@ func (s *Store) Claim(ctx context.Context, node store.Node, defs []store.Definit
 		return nil, time.Time{}, err
 	}
 	marked := s.announce.take()
-	s.mu.Lock()
 	c := &claiming{node: node, defs: defs, n: n, now: micros(now)}
+	s.mu.Lock()
 	c.doubt, s.doubt = s.doubt, nil
+	look := time.Since(s.looked) > lookEvery
 	s.mu.Unlock()
-	err := s.db.Transact(ctx, c.run)
-	if err != nil {
-		if marked {
-			s.announce.mark()
-		}
-		if errors.Is(err, store.ErrLeaseLost) {
-			return nil, time.Time{}, err
-		}
-		if errors.Is(err, pgdb.ErrOutcomeUnknown) {
-			c.doubt = append(c.doubt, c.taken...)
-		}
-		s.mu.Lock()
-		if s.node.Epoch == node.Epoch {
-			s.doubt = append(s.doubt, c.doubt...)
-		}
-		s.mu.Unlock()
-		return nil, time.Time{}, s.fault("claim runs", err)
-	}
-	if marked && c.left {
+	err := s.claim(ctx, c, look || !marked && len(c.doubt) == 0)
+	if err != nil && marked || c.left && marked {
 		s.announce.mark()
 	}
+	switch {
+	case errors.Is(err, store.ErrLeaseLost):
+		return nil, time.Time{}, err
+	case err != nil && len(c.claimed) == 0:
+		s.keepDoubt(node, c.doubt)
+		return nil, time.Time{}, s.fault("claim runs", err)
+	case err != nil: // those of dead nodes are claimed
+		s.keepDoubt(node, c.doubt)
+		return c.claimed, now, nil
+	}
 	return c.claimed, instant(c.next), nil
+}
+
+// claim looks first, if wanted, and then claims what there is.
+func (s *Store) claim(ctx context.Context, c *claiming, look bool) error {
+	if look {
+		began := time.Now()
+		row := s.db.Pool().QueryRow(ctx, lookQuery, c.node.Epoch, c.now)
+		if err := row.Scan(&c.alive, &c.dead, &c.next, &c.left); err != nil {
+			return err
+		}
+		switch {
+		case !c.alive:
+			return store.ErrLeaseLost
+		case len(c.dead) == 0:
+			s.mu.Lock()
+			s.looked = began
+			s.mu.Unlock()
+			if !c.left && len(c.doubt) == 0 {
+				return nil
+			}
+		default:
+			if err := s.take(ctx, c, ofTheDead, c.dead, true); err != nil {
+				return err
+			}
+		}
+	}
+	return s.take(ctx, c, dueByNow, c.now, false)
+}
+
+func (s *Store) keepDoubt(node store.Node, doubt []claim) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.node.Epoch == node.Epoch {
+		s.doubt = append(s.doubt, doubt...)
+	}
 }
 
 // claiming is one call of Claim.
@@ -63,117 +95,130 @@ type claiming struct {
 	now   int64
 	doubt []claim
 
+	alive   bool
+	dead    []int64 // owners whose lease is over
 	claimed []store.Claimed
-	taken   []claim
 	next    int64
-	left    bool
+	left    bool // something is due that this node did not take
 }
 
-// What may be claimed, earliest first: the runs of nodes whose lease is over, and
-// nobody's that are due. Owners are found by hopping from one to the next in the
-// index, so that their runs are not looked at.
-const claimQuery = `
+// What may be claimed, earliest first: nobody's runs that are due, and those of
+// dead nodes.
+const (
+	dueByNow  = "owner = 0 AND due_at <= $5"
+	ofTheDead = "owner = ANY($5)"
+)
+
+func claimQuery(which string) string {
+	return `
+	UPDATE run SET owner = $4, token = token + 2, takeovers = takeovers + (owner <> 0)::integer
+	FROM (
+		SELECT id AS due FROM run
+		WHERE status = 'open' AND ` + which + ` AND (workflow, version) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
+		ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+	) AS taken
+	WHERE id = due
+	RETURNING ` + runColumns
+}
+
+const (
+	nextDue = "coalesce((SELECT due_at FROM run WHERE status = 'open' AND owner = 0 AND due_at > $2 ORDER BY due_at LIMIT 1), 0)"
+	isDue   = "EXISTS (SELECT FROM run WHERE status = 'open' AND owner = 0 AND due_at <= $2)"
+	isAlive = "EXISTS (SELECT FROM node WHERE epoch = $1 AND expires > clock_timestamp())"
+)
+
+const nextQuery = "SELECT " + isAlive + ", " + nextDue + ", " + isDue
+
+// lookQuery sees at a glance whether there is anything to claim. It finds owners
+// whose lease is over by hopping from one owner to the next in the index, so that
+// their runs are not looked at.
+const lookQuery = `
 	WITH RECURSIVE owner (epoch) AS (
 		(SELECT owner FROM run WHERE status = 'open' AND owner > 0 ORDER BY owner LIMIT 1)
 		UNION ALL
 		SELECT (SELECT owner FROM run WHERE status = 'open' AND owner > o.epoch ORDER BY owner LIMIT 1) FROM owner o WHERE o.epoch IS NOT NULL
-	), defs AS (
-		SELECT * FROM unnest($1::text[], $2::integer[]) AS d (workflow, version)
-	), lost AS (
-		SELECT id FROM run
-		WHERE status = 'open' AND owner = ANY (ARRAY(
-				SELECT epoch FROM owner WHERE epoch NOT IN (SELECT epoch FROM node WHERE expires > clock_timestamp())))
-			AND (workflow, version) IN (SELECT workflow, version FROM defs)
-		ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-	), due AS (
-		SELECT id FROM run
-		WHERE status = 'open' AND owner = 0 AND due_at <= $4 AND (workflow, version) IN (SELECT workflow, version FROM defs)
-		ORDER BY due_at LIMIT greatest($3 - (SELECT count(*) FROM lost), 0) FOR UPDATE SKIP LOCKED
 	)
-	UPDATE run SET owner = $5, token = token + 2, takeovers = takeovers + takes.over
-	FROM (SELECT id, 1 AS over FROM lost UNION ALL SELECT id, 0 FROM due) AS takes
-	WHERE run.id = takes.id
-	RETURNING run.` + runColumns + `, takes.over = 1`
-
-// nextQuery is when the next run is due, and whether one is that was not taken.
-const nextQuery = `
-	SELECT coalesce((SELECT due_at FROM run WHERE status = 'open' AND owner = 0 AND due_at > $1 ORDER BY due_at LIMIT 1), 0),
-		EXISTS (SELECT FROM run WHERE status = 'open' AND owner = 0 AND due_at <= $1)`
+	SELECT ` + isAlive + `,
+		ARRAY(SELECT epoch FROM owner WHERE epoch NOT IN (SELECT epoch FROM node WHERE expires > clock_timestamp())),
+		` + nextDue + ", " + isDue
 
 // doubtQuery finds the runs of claims whose answer was lost.
 const doubtQuery = "SELECT " + runColumns + " FROM run WHERE id = ANY($1) AND owner = $2 AND status = 'open'"
 
-// run claims within a transaction; it may run several times.
-func (c *claiming) run(tx *pgdb.Tx) error {
-	c.claimed, c.taken = nil, nil
-	alive := false
-	b := &pgx.Batch{}
-	b.Queue(byKey)
-	b.Queue(aliveQuery, []int64{c.node.Epoch}).Query(func(found pgx.Rows) error {
-		alive = found.Next()
-		found.Close()
-		return found.Err()
-	})
+// take claims, in a transaction of its own, as many runs as are still wanted.
+func (s *Store) take(ctx context.Context, c *claiming, which string, bound any, takenOver bool) error {
 	workflows, versions := make([]string, len(c.defs)), make([]int32, len(c.defs))
 	for i, d := range c.defs {
 		workflows[i], versions[i] = d.Workflow, int32(d.Version)
 	}
-	b.Queue(claimQuery, workflows, versions, int64(c.n), c.now, c.node.Epoch).Query(c.take)
-	if len(c.doubt) > 0 {
-		ids := make([][]byte, len(c.doubt))
-		for i, d := range c.doubt {
-			ids[i] = d.id
+	var claimed []store.Claimed
+	var taken []claim
+	ask := func(b *pgx.Batch) {
+		claimed, taken, c.alive = nil, nil, false
+		b.Queue(claimQuery(which), workflows, versions, max(c.n-len(c.claimed), 0), c.node.Epoch, bound).Query(func(found pgx.Rows) error {
+			for found.Next() {
+				run, token, err := scanRun(found)
+				if err != nil {
+					return err
+				}
+				taken = append(taken, claim{store.PackID(run.ID), token, takenOver})
+				claimed = append(claimed, c.claim(run, token, takenOver))
+			}
+			sortDue(claimed)
+			return found.Err()
+		})
+		c.recall(b, &claimed)
+		b.Queue(nextQuery, c.node.Epoch, c.now).QueryRow(func(row pgx.Row) error { return row.Scan(&c.alive, &c.next, &c.left) })
+	}
+	err := s.db.Exchange(ctx, ask, func(b *pgx.Batch) error {
+		if !c.alive {
+			return store.ErrLeaseLost
 		}
-		b.Queue(doubtQuery, ids, c.node.Epoch).Query(c.recall)
+		readRest(b, claimed)
+		return nil
+	})
+	if errors.Is(err, pgdb.ErrOutcomeUnknown) {
+		c.doubt = append(c.doubt, taken...)
 	}
-	b.Queue(nextQuery, c.now).QueryRow(func(row pgx.Row) error { return row.Scan(&c.next, &c.left) })
-	if err := tx.SendBatch(b).Close(); err != nil {
-		return err
+	if err == nil {
+		c.claimed, c.doubt = append(c.claimed, claimed...), nil
 	}
-	if !alive {
-		return store.ErrLeaseLost
-	}
-	slices.SortFunc(c.claimed, func(a, b store.Claimed) int {
-		if a.TakenOver != b.TakenOver {
-			return map[bool]int{true: -1, false: 1}[a.TakenOver]
-		}
+	return err
+}
+
+func sortDue(claimed []store.Claimed) {
+	slices.SortFunc(claimed, func(a, b store.Claimed) int {
 		return cmp.Or(a.Run.Park.Until.Compare(b.Run.Park.Until), a.Run.CreatedAt.Compare(b.Run.CreatedAt), cmp.Compare(a.Run.ID, b.Run.ID))
 	})
-	return readRest(tx.SendBatch, c.claimed)
 }
 
-// take scans the runs that were taken.
-func (c *claiming) take(found pgx.Rows) error {
-	for found.Next() {
-		var takenOver bool
-		run, token, err := scanRun(found, &takenOver)
-		if err != nil {
-			return err
-		}
-		c.taken = append(c.taken, claim{store.PackID(run.ID), token, takenOver})
-		c.add(run, token, takenOver)
-	}
-	return found.Err()
-}
-
-// recall scans the runs in doubt: those that have the token of the lost claim were
+// recall reads the runs in doubt: those that have the token of the lost claim were
 // taken by it.
-func (c *claiming) recall(found pgx.Rows) error {
-	for found.Next() {
-		run, token, err := scanRun(found)
-		if err != nil {
-			return err
-		}
-		id := store.PackID(run.ID)
-		for _, d := range c.doubt {
-			if d.token == token && bytes.Equal(d.id, id) {
-				c.add(run, token, d.takenOver)
+func (c *claiming) recall(b *pgx.Batch, claimed *[]store.Claimed) {
+	if len(c.doubt) == 0 {
+		return
+	}
+	ids := make([][]byte, len(c.doubt))
+	for i, d := range c.doubt {
+		ids[i] = d.id
+	}
+	b.Queue(doubtQuery, ids, c.node.Epoch).Query(func(found pgx.Rows) error {
+		for found.Next() {
+			run, token, err := scanRun(found)
+			if err != nil {
+				return err
+			}
+			id := store.PackID(run.ID)
+			for _, d := range c.doubt {
+				if d.token == token && bytes.Equal(d.id, id) {
+					*claimed = append(*claimed, c.claim(run, token, d.takenOver))
+				}
 			}
 		}
-	}
-	return found.Err()
+		return found.Err()
+	})
 }
 
-func (c *claiming) add(run store.Run, token int64, takenOver bool) {
-	c.claimed = append(c.claimed, store.Claimed{Run: run, TakenOver: takenOver, Lease: store.Lease{RunID: run.ID, Epoch: c.node.Epoch, Token: token}})
+func (c *claiming) claim(run store.Run, token int64, takenOver bool) store.Claimed {
+	return store.Claimed{Run: run, TakenOver: takenOver, Lease: store.Lease{RunID: run.ID, Epoch: c.node.Epoch, Token: token}}
 }

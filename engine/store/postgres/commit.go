@@ -29,7 +29,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (news store.News, err error) {
 	c := &change{epoch: l.Epoch}
 	c.decide = func(g *group, r *row) (err error) {
-		news, err = g.commit(r, l, p, &news)
+		news, err = g.commit(c, r, l, p, &news)
 		return err
 	}
 	if err := s.apply(ctx, "commit", l.RunID, c); err != nil {
@@ -40,7 +40,7 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (ne
 
 // commit decides on a commit; the signals that it is told of are read into news
 // when all is written.
-func (g *group) commit(r *row, l store.Lease, p store.Progress, into *store.News) (news store.News, err error) {
+func (g *group) commit(c *change, r *row, l store.Lease, p store.Progress, into *store.News) (news store.News, err error) {
 	if r == nil || !g.alive[l.Epoch] {
 		return news, store.ErrLeaseLost
 	}
@@ -58,7 +58,7 @@ func (g *group) commit(r *row, l store.Lease, p store.Progress, into *store.News
 	park := p.Park
 	if r.inboxSeq != p.Decided {
 		park = nil
-		g.news = append(g.news, &newsOf{run: r.id, known: p.Known, upTo: r.seq, into: into})
+		g.news = append(g.news, &newsOf{change: c, known: p.Known, upTo: r.seq, into: into})
 	}
 	if landed {
 		return news, nil

@@ -23,7 +23,9 @@ func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
 			return err
 		}
 		c[0].History, c[0].Signals = nil, nil
-		return readRest(func(b *pgx.Batch) pgx.BatchResults { return tx.SendBatch(ctx, b) }, c)
+		b := &pgx.Batch{}
+		readRest(b, c)
+		return tx.SendBatch(ctx, b).Close()
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -64,12 +66,12 @@ func (s *Store) readOnce(ctx context.Context, read func(tx pgx.Tx) error) (lost 
 	return err != nil && (pgdb.IsTransient(err) || conn.Conn().IsClosed()), err
 }
 
-// readRest reads the histories and signals of runs, in one round trip. Which wait
+// readRest queues the reading of the histories and signals of runs. Which wait
 // consumed a signal stands in the history alone, so that a payload is written
 // once.
-func readRest(send func(*pgx.Batch) pgx.BatchResults, claimed []store.Claimed) error {
+func readRest(b *pgx.Batch, claimed []store.Claimed) {
 	if len(claimed) == 0 {
-		return nil
+		return
 	}
 	ids := make([][]byte, len(claimed))
 	at := make(map[string]*store.Claimed, len(claimed))
@@ -78,7 +80,6 @@ func readRest(send func(*pgx.Batch) pgx.BatchResults, claimed []store.Claimed) e
 		at[string(ids[i])] = &claimed[i]
 	}
 	consumedBy := map[sigKey]string{}
-	b := &pgx.Batch{}
 	b.Queue(historyQuery, ids).Query(func(found pgx.Rows) error {
 		for found.Next() {
 			run, e, signals, err := scanEntry(found)
@@ -108,5 +109,4 @@ func readRest(send func(*pgx.Batch) pgx.BatchResults, claimed []store.Claimed) e
 		}
 		return found.Err()
 	})
-	return send(b).Close()
 }

@@ -6,16 +6,15 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/liwanag/liwanag/engine/store"
-	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
 // group is a transaction that changes many runs: what it read, and what it is to
 // write.
 type group struct {
 	changes []*change
+	repeats bool             // a signal of the group is there already
 	rows    map[string]*row  // the runs, locked, by packed id
 	alive   map[int64]bool   // the nodes whose lease holds
 	late    map[sigKey]bool  // the signals that are there already, and whether they came late
@@ -33,32 +32,28 @@ type sigKey struct{ run, id string }
 
 // newsOf asks for the signals of a run that came after the one that is known.
 type newsOf struct {
-	run   []byte
-	known int64
-	upTo  int64
-	into  *store.News
+	change      *change
+	known, upTo int64
+	into        *store.News
 }
 
-func newGroup(changes []*change) *group {
-	return &group{changes: changes, rows: map[string]*row{}, alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]error{}}
+func newGroup(changes []*change, repeats bool) *group {
+	return &group{changes: changes, repeats: repeats, rows: map[string]*row{}, alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]error{}}
 }
-
-// byKey lets a transaction find its rows by key, whatever the planner thinks of a
-// small table, and keeps it from compiling what a scan that is to be avoided makes
-// look expensive.
-const byKey = "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
 
 // Rows are locked in the order of their ids, so that groups never wait in a circle.
 const lockQuery = "SELECT " + imageColumns + " FROM run WHERE id = ANY($1) ORDER BY id FOR UPDATE"
 
 const aliveQuery = "SELECT epoch FROM node WHERE epoch = ANY($1) AND expires > clock_timestamp()"
 
+// Signals that are there already are looked for in a second try of the group only:
+// nearly every one is new, and a key says when one is not.
 const repeatedQuery = `
 	SELECT run_id, id, late FROM signal JOIN unnest($1::bytea[], $2::text[]) AS d (run, signal) ON run_id = d.run AND id = d.signal`
 
 // lock reads what the changes decide on. Leases are looked at after the rows are
 // locked: from then on until the commit nobody can take the runs over.
-func (g *group) lock(tx *pgdb.Tx) error {
+func (g *group) lock(b *pgx.Batch) {
 	var ids, runs [][]byte
 	var sigs []string
 	var epochs []int64
@@ -71,8 +66,6 @@ func (g *group) lock(tx *pgdb.Tx) error {
 			runs, sigs = append(runs, c.id), append(sigs, c.signal)
 		}
 	}
-	b := &pgx.Batch{}
-	b.Queue(byKey)
 	b.Queue(lockQuery, ids).Query(func(found pgx.Rows) error {
 		for found.Next() {
 			r, err := scanImage(found)
@@ -90,7 +83,7 @@ func (g *group) lock(tx *pgdb.Tx) error {
 			return err
 		})
 	}
-	if len(sigs) > 0 {
+	if g.repeats && len(sigs) > 0 {
 		b.Queue(repeatedQuery, runs, sigs).Query(func(found pgx.Rows) error {
 			var run []byte
 			var id string
@@ -99,12 +92,11 @@ func (g *group) lock(tx *pgdb.Tx) error {
 			return err
 		})
 	}
-	return tx.SendBatch(b).Close()
 }
 
-// write writes what was decided.
-func (g *group) write(tx *pgdb.Tx) error {
-	b := &pgx.Batch{}
+// write writes what was decided. That a signal is there already a key says, so that
+// nothing lands.
+func (g *group) write(b *pgx.Batch) {
 	g.writeRows(b)
 	if g.entries.n() > 0 {
 		b.Queue(insertEntries, g.entries.args()...)
@@ -123,18 +115,6 @@ func (g *group) write(tx *pgdb.Tx) error {
 		})
 	}
 	g.readNews(b)
-	if b.Len() == 0 {
-		return nil
-	}
-	if err := tx.SendBatch(b).Close(); err != nil {
-		return err
-	}
-	for _, c := range g.changes {
-		if err, inserts := g.created[string(c.id)]; inserts && c.verdict == nil {
-			c.verdict = err
-		}
-	}
-	return nil
 }
 
 // writeRows writes the rows that a change touched, each once.
@@ -149,12 +129,7 @@ func (g *group) writeRows(b *pgx.Batch) {
 		return
 	}
 	slices.SortFunc(dirty, func(a, b *row) int { return bytes.Compare(a.id, b.id) })
-	b.Queue(updateRuns, imageArgs(dirty)...).Exec(func(tag pgconn.CommandTag) error {
-		if tag.RowsAffected() != int64(len(dirty)) {
-			return errVanished
-		}
-		return nil
-	})
+	b.Queue(updateRuns, imageArgs(dirty)...)
 }
 
 const newsQuery = `
@@ -171,18 +146,19 @@ func (g *group) readNews(b *pgx.Batch) {
 	var runs [][]byte
 	var known, upTo []int64
 	for i, n := range g.news {
-		index, runs = append(index, int32(i)), append(runs, n.run)
+		index, runs = append(index, int32(i)), append(runs, n.change.id)
 		known, upTo = append(known, n.known), append(upTo, n.upTo)
 	}
 	b.Queue(newsQuery, index, runs, known, upTo).Query(func(found pgx.Rows) error {
 		for found.Next() {
 			var i int32
 			_, sig, err := scanSignal(found, &i)
-			if err != nil {
-				return err
+			n := g.news[i]
+			if err != nil { // the commit landed: its repetition is answered
+				n.change.verdict = err
+				continue
 			}
-			news := g.news[i].into
-			news.Signals = append(news.Signals, sig)
+			n.into.Signals = append(n.into.Signals, sig)
 		}
 		return found.Err()
 	})

@@ -49,6 +49,7 @@ func (s *Store) Heartbeat(ctx context.Context, name string, lease time.Duration)
 	defer s.mu.Unlock()
 	if s.node.Epoch != epoch {
 		s.doubt = nil // of an epoch that is dead: others take those runs over
+		s.looked = time.Time{}
 	}
 	s.node = node
 	return node, nil

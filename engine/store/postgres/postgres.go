@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/internal/groupcommit"
@@ -25,7 +26,7 @@ const versionTable = "engine_migrations"
 
 // writers is how many groups this process commits at once: while one waits for the
 // disk, others decide.
-const writers = 4
+const writers = 2
 
 // Store keeps runs in a PostgreSQL database, and is one node of those that share
 // it.
@@ -43,9 +44,10 @@ type Store struct {
 	wake     chan struct{}
 	listen   sync.Once
 
-	mu    sync.Mutex
-	node  store.Node // as last registered
-	doubt []claim    // runs of claims of which nobody knows whether they landed
+	mu     sync.Mutex
+	node   store.Node // as last registered
+	looked time.Time  // when no run of a dead node was left
+	doubt  []claim    // runs of claims of which nobody knows whether they landed
 }
 
 var (

@@ -20,9 +20,6 @@ func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned
 		return 0, err
 	}
 	err = s.db.Transact(ctx, func(tx *pgdb.Tx) error {
-		if _, err := tx.Exec(byKey); err != nil {
-			return err
-		}
 		found, err := tx.Query(pruneQuery, micros(endedBefore), n)
 		if err != nil {
 			return err

@@ -115,13 +115,16 @@ func (p *Proxy) serve(client, server net.Conn) {
 	delete(p.conns, server)
 }
 
-// answers passes on what the server says; the first answer after silence was
-// asked for is swallowed, and the connection broken.
+// answers passes on what the server says; once silence was asked for the answers
+// are swallowed, and the connection is broken when the server waits again.
 func (p *Proxy) answers(client, server net.Conn, silent *atomic.Bool) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buffer)
 		if silent.Load() && n > 0 {
+			if !isReady(buffer[:n]) {
+				continue // not yet that of the commit
+			}
 			p.lost.Add(1)
 			break
 		}
@@ -140,6 +143,7 @@ func (p *Proxy) questions(client, server net.Conn, silent *atomic.Bool) error {
 	if err != nil {
 		return err
 	}
+	parsed := false // what was parsed last is a commit, which is about to be executed
 	for {
 		if _, err := server.Write(first); err != nil {
 			return err
@@ -147,8 +151,17 @@ func (p *Proxy) questions(client, server net.Conn, silent *atomic.Bool) error {
 		if first, err = message(client, 1); err != nil {
 			return err
 		}
-		if isCommit(first) && p.take() {
-			silent.Store(true)
+		switch first[0] {
+		case 'P':
+			parsed = isText(first[6:], "commit") // behind an empty name
+		case 'E':
+			if parsed && p.take() {
+				silent.Store(true)
+			}
+		case 'Q':
+			if isText(first[5:], "commit") && p.take() {
+				silent.Store(true)
+			}
 		}
 	}
 }
@@ -183,6 +196,13 @@ func message(r io.Reader, typed int) ([]byte, error) {
 	return append(head, body...), nil
 }
 
-func isCommit(m []byte) bool {
-	return m[0] == 'Q' && strings.EqualFold(string(bytes.TrimRight(m[5:], "\x00")), "commit")
+func isText(m []byte, want string) bool {
+	text, _, _ := bytes.Cut(m, []byte{0})
+	return strings.EqualFold(string(text), want)
+}
+
+// isReady says whether answers end with ReadyForQuery.
+func isReady(answers []byte) bool {
+	n := len(answers) - 6
+	return n >= 0 && bytes.Equal(answers[n:n+5], []byte{'Z', 0, 0, 0, 5})
 }

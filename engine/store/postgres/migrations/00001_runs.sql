@@ -56,7 +56,7 @@ CREATE TABLE history (
 	failure     text    COLLATE "C" NOT NULL, -- JSON
 	output      bytea,
 	PRIMARY KEY (run_id, seq)
-);
+) WITH (toast_tuple_target = 8160); -- what fits into a page is neither compressed nor put aside
 
 CREATE TABLE signal (
 	seq         bigint  NOT NULL,
@@ -67,7 +67,7 @@ CREATE TABLE signal (
 	event       text    COLLATE "C" NOT NULL,
 	payload     bytea,
 	PRIMARY KEY (run_id, id)
-);
+) WITH (toast_tuple_target = 8160);
 
 -- The nodes and their leases, on this server's clock. An epoch is given out once:
 -- a run whose owner has no row here, or one that has expired, has a dead owner.
