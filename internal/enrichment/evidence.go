@@ -83,11 +83,11 @@ func (e *Enricher) probe(ctx context.Context) error {
 	if err != nil || len(unsettled) == 0 {
 		return err
 	}
+	at := e.now() // before: a process may stand still after the answer
 	if err := e.cfg.Probe(ctx); err != nil {
 		e.cfg.Log.WarnContext(ctx, "the public URL does not reach this server: a webhook could be lost", "error", err)
 		return nil // a gap is what the evidence shows; nothing else to do
 	}
-	at := e.now()
 	return e.store.Write(ctx, func(tx liwanag.Tx) error {
 		return tx.Ledger().Reached(e.cfg.PublicURL, at, deliveryGap)
 	})

@@ -373,3 +373,24 @@ func TestSeveralNodesReadTheWaitingRunsNoMoreOftenThanOne(t *testing.T) {
 		}
 	})
 }
+
+// What a probe proves it proves of the time when it began: its process may have
+// stood still since.
+func TestAProbeCountsFromItsBeginning(t *testing.T) {
+	begun := map[time.Time]bool{}
+	slow := func(context.Context) error {
+		begun[time.Now().UTC()] = true
+		time.Sleep(15 * time.Second)
+		return nil
+	}
+	inWorld(t, enrichment.Config{Probe: slow}, simulator.Config{}, func(w *world) {
+		w.silence()
+		w.signUp(ana)
+		w.sleep(5 * time.Minute)
+		evidence, err := w.life.store.Ledger().Evidence(context.Background(), publicURL)
+		w.must(err)
+		if n := len(evidence.Reaches); n != 1 || !begun[evidence.Reaches[0].Since] || !begun[evidence.Reaches[0].Until] {
+			t.Errorf("reached %+v, probes began at %v", evidence.Reaches, begun)
+		}
+	})
+}
