@@ -53,14 +53,14 @@ func TestStore(t *testing.T) {
 			}
 		},
 		Restart: func(t *testing.T, s store.Store) store.Store {
-			url := s.(*Store).db.Pool().Config().ConnString()
 			if err := s.(*Store).Close(); err != nil {
 				t.Error(err)
 			}
-			again := open(t, url)
+			again := open(t, urlOf(s))
 			expire(t, again)
 			return again
 		},
+		Another: func(t *testing.T, s store.Store) store.Store { return open(t, urlOf(s)) },
 		// What no index takes, and what no text takes, fails the group it is in.
 		Neighbors: map[string]func(context.Context, store.Store) error{
 			"signal whose id is too long":   poison(noise(10_000)),
@@ -78,6 +78,8 @@ func noise(length int) string {
 	}
 	return b.String()
 }
+
+func urlOf(s store.Store) string { return s.(*Store).db.Pool().Config().ConnString() }
 
 func poison(signalID string) func(context.Context, store.Store) error {
 	return func(ctx context.Context, s store.Store) error {

@@ -26,6 +26,9 @@ type Harness struct {
 	// Restart closes the store, as the end of a process does, and opens what it
 	// kept.
 	Restart func(t *testing.T, s store.Store) store.Store
+	// Another opens what a store keeps from another process, which is a node of its
+	// own. nil: the store is for one process at a time.
+	Another func(t *testing.T, s store.Store) store.Store
 	// Neighbors are changes of the application that share commits with the
 	// store's and fail: by a constraint, by a panic. Each must fail.
 	Neighbors map[string]func(ctx context.Context, s store.Store) error
@@ -35,7 +38,11 @@ type Harness struct {
 
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
-	for _, group := range []map[string]func(t *testing.T, h Harness){runs, inbox, control, lists, faults} {
+	groups := []map[string]func(t *testing.T, h Harness){runs, inbox, control, lists, faults}
+	if h.Another != nil {
+		groups = append(groups, nodes)
+	}
+	for _, group := range groups {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) { test(t, h) })
 		}
