@@ -40,8 +40,12 @@ func (c *cluster) connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.Connect(ctx, c.URL("postgres"))
 }
 
-// cpu is the processor time of the server and its processes, ended ones included.
+// cpu is the processor time of the server and its processes, ended ones included;
+// that of no server is none.
 func (c *cluster) cpu() time.Duration {
+	if c == nil {
+		return 0
+	}
 	raw, err := os.ReadFile(filepath.Join(c.Dir, "data", "postmaster.pid"))
 	if err != nil {
 		return 0

@@ -36,7 +36,22 @@ func idle(ctx context.Context, s settings) (err error) {
 		defer h.kill()
 		nodes = append(nodes, h)
 	}
-	return s.watch(ctx, "engine", p, nodes, window)
+	if err := s.watch(ctx, "engine", p, nodes, window); err != nil {
+		return err
+	}
+	if p, err = s.place(ctx, "idle-program"); err != nil {
+		return err
+	}
+	nodes = nil
+	for range s.nodes {
+		served, err := s.serve(ctx, p, "http://127.0.0.1:1")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = served.stop() }()
+		nodes = append(nodes, served)
+	}
+	return s.watch(ctx, "program", p, nodes, window)
 }
 
 // process is something whose processor time is known.

@@ -42,6 +42,7 @@ func main() {
 type settings struct {
 	n          int
 	conc       int
+	slots      int
 	nodes      int
 	store      string
 	dir        string
@@ -68,6 +69,7 @@ func run(ctx context.Context, args []string) (err error) {
 	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	f.IntVar(&s.n, "n", 0, "runs or rows; 0 is the workload's own number")
 	f.IntVar(&s.conc, "conc", 0, "concurrent clients; 0 tries 16, 64, 256 and 1024")
+	f.IntVar(&s.slots, "slots", 1024, "steps that an engine executes at once")
 	f.IntVar(&s.nodes, "nodes", 1, "engines over one database, each with connections of its own")
 	f.StringVar(&s.store, "store", onSQLite, "sqlite, postgres or memory")
 	f.StringVar(&s.prof, "cpuprofile", "", "write a processor profile of the workload")

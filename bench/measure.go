@@ -36,27 +36,24 @@ func loop(n, conc int, one func() error) (took time.Duration, err error) {
 
 // rate is what a loop came to.
 type rate struct {
-	perSecond float64
-	cpu       float64 // microseconds of processor time a call, the database server's included
+	perSecond   float64
+	cpu, server float64 // microseconds of processor time a call, in this process and in the database server
 }
 
 func (s settings) rateOf(n, conc int, one func() error) (rate, error) {
-	before := s.cpu()
+	cpu, server := cpuTime(), s.cluster.cpu()
 	took, err := loop(n, conc, one)
-	return rate{float64(n) / took.Seconds(), float64((s.cpu() - before).Microseconds()) / float64(n)}, err
+	per := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(n) }
+	return rate{float64(n) / took.Seconds(), per(cpuTime() - cpu), per(s.cluster.cpu() - server)}, err
 }
 
-// cpu is the processor time used by this process and by the database server.
-func (s settings) cpu() time.Duration {
+// cpuTime is the processor time that this process has used.
+func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
 	}
-	used := time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	if s.cluster != nil {
-		used += s.cluster.cpu()
-	}
-	return used
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func quantile(all []time.Duration, q float64) time.Duration {

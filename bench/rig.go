@@ -61,6 +61,7 @@ type rig struct {
 	cancel  context.CancelFunc
 	ended   sync.WaitGroup // their Run
 	abandon func(error)    // ends the benchmark
+	slots   int            // of each engine
 
 	submitted, parked, over shape.Moments
 }
@@ -74,7 +75,7 @@ type node struct {
 }
 
 func (s settings) bareRig(ctx context.Context, define func(*rig) *workflow.Workflow[struct{}]) *rig {
-	r := &rig{abandon: s.abandon}
+	r := &rig{abandon: s.abandon, slots: s.slots}
 	r.wf = define(r)
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	return r
@@ -95,7 +96,7 @@ func (r *rig) open(p place, name string) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.New(engine.Config{Store: st, Name: name, Definitions: []workflow.Definition{r.wf}, Observers: []workflow.Observer{r}})
+	e, err := engine.New(engine.Config{Store: st, Name: name, Concurrency: r.slots, Definitions: []workflow.Definition{r.wf}, Observers: []workflow.Observer{r}})
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}

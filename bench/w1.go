@@ -58,7 +58,7 @@ func w1(ctx context.Context, s settings) error {
 	}
 	defer stopProfile()
 	fmt.Printf("W1 on %s, about %d runs a row\n", s.store, n)
-	fmt.Printf("%-26s %8s %10s %12s %8s\n", "", "clients", "runs/s", "CPU µs/run", "ratio")
+	fmt.Printf("%-26s %8s %10s %12s %12s %8s\n", "", "clients", "runs/s", "CPU µs/run", "and server's", "ratio")
 	all := s.contenders()
 	best := make([]rate, len(all))
 	for i, conc := range s.concs() {
@@ -74,7 +74,7 @@ func w1(ctx context.Context, s settings) error {
 			if got.perSecond > best[j].perSecond {
 				best[j] = got
 			}
-			fmt.Printf("%-26s %8d %10.0f %12.0f %8.2f\n", c.name, conc, got.perSecond, got.cpu, first.perSecond/got.perSecond)
+			fmt.Printf("%-26s %8d %10.0f %12.0f %12.0f %8.2f\n", c.name, conc, got.perSecond, got.cpu, got.server, first.perSecond/got.perSecond)
 		}
 	}
 	for j, c := range all[1:] {

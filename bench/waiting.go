@@ -112,7 +112,7 @@ func growth(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	fmt.Printf("%12s %12s %14s\n", "runs before", "runs/s", "CPU µs/run")
+	fmt.Printf("%12s %12s %14s %14s\n", "runs before", "runs/s", "CPU µs/run", "and server's")
 	const slice = 5000
 	one := func() error { return r.One(ctx) }
 	done := 0
@@ -121,7 +121,7 @@ func growth(ctx context.Context, s settings) (err error) {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%12d %12.0f %14.0f\n", done, got.perSecond, got.cpu)
+		fmt.Printf("%12d %12.0f %14.0f %14.0f\n", done, got.perSecond, got.cpu, got.server)
 		done += slice
 		if done == n+slice {
 			break

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/hmac"
@@ -16,13 +14,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -52,11 +46,16 @@ func webhooks(ctx context.Context, s settings) (err error) {
 		fmt.Fprint(w, `{"enrichment_id":"0190d3c8-7d4e-7000-8000-000000000001","balance":100000,"workspace_id":"0190d3c8-7d4e-7000-8000-000000000002"}`)
 	}))
 	defer partner.Close()
-	base, stop, err := s.program(ctx, partner.URL)
+	p, err := s.place(ctx, "webhooks")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	served, err := s.serve(ctx, p, partner.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, served.stop()) }()
+	base := served.base
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}, Timeout: 30 * time.Second}
 	signUp := func(name string) func(int) error {
 		return func(i int) error { return postSignUp(ctx, client, base, fmt.Sprintf("%s-%d", name, i)) }
@@ -194,41 +193,4 @@ func deliver(ctx context.Context, client *http.Client, url, body string, want in
 		err = fmt.Errorf("%d instead of %d: %s", res.StatusCode, want, answer)
 	}
 	return err
-}
-
-// program builds the server and starts it on free ports of this machine.
-func (s settings) program(ctx context.Context, partner string) (base string, stop func() error, err error) {
-	path := s.path("liwanag")
-	build := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/liwanag")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", nil, fmt.Errorf("build: %w: %s", err, out)
-	}
-	serve := exec.Command(path, "serve")
-	serve.Env = append(os.Environ(), "LIWANAG_ADDR=127.0.0.1:0", "LIWANAG_ADMIN_ADDR=off", "DATABASE_URL=sqlite:"+s.path("webhooks.db"),
-		"FULLENRICH_API_KEY="+hookKey, "FULLENRICH_BASE_URL="+partner, "LIWANAG_LOG_LEVEL=warn",
-		"SUBSCRIBER_WEBHOOK_SECRET=whsec_"+base64.StdEncoding.EncodeToString([]byte(hookSecret)))
-	var said bytes.Buffer
-	serve.Stderr = &said
-	out, err := serve.StdoutPipe()
-	if err == nil {
-		err = serve.Start()
-	}
-	if err != nil {
-		return "", nil, err
-	}
-	lines := bufio.NewScanner(out)
-	for base == "" && lines.Scan() {
-		if found := regexp.MustCompile(`API +(\S+)/api/v1`).FindStringSubmatch(lines.Text()); found != nil {
-			base = found[1]
-		}
-	}
-	if base == "" {
-		return "", nil, errors.Join(fmt.Errorf("the server did not start: %s", said.String()), serve.Wait())
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	return base, func() error {
-		_ = serve.Process.Signal(syscall.SIGTERM)
-		return serve.Wait()
-	}, nil
 }
