@@ -1,0 +1,54 @@
+package nodes
+
+import (
+	"testing"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
+)
+
+const (
+	lease = time.Second
+	// takeover is how long a run may lie idle whose server was lost.
+	takeover = lease + 5*time.Second
+)
+
+// sendingQuery counts the paid calls under way of a server.
+const sendingQuery = "SELECT count(*) FROM submission s JOIN run r ON r.id = uuid_send(s.run_id) WHERE s.state = 'sending' AND r.owner = $1"
+
+// Of two servers one after the other is killed at any moment: the other one goes
+// on with its runs, nothing is lost and nothing paid twice.
+func TestKilledServersLoseNothingAndPayNothingTwice(t *testing.T) {
+	database := pgtest.Database(t)
+	w := newWorld(t, database, database, "LIWANAG_LEASE="+lease.String())
+	w.begin(20 * time.Millisecond)
+	const kills = 10
+	takenOver, cut := 0, 0
+	var longest time.Duration
+	for range kills {
+		time.Sleep(time.Duration(100+w.random.IntN(700)) * time.Millisecond) // any moment
+		n := w.nodes[w.random.IntN(2)]
+		lost := n.epoch()
+		n.Kill()
+		if w.number("SELECT count(*) FROM run WHERE status = 'open' AND owner = $1", lost) > 0 {
+			takenOver++
+		}
+		if w.number(sendingQuery, lost) > 0 {
+			cut++
+		}
+		n.start()
+		longest = max(longest, w.within(takeover, "the runs of a killed server are taken over", func() error {
+			return w.zero("SELECT count(*) FROM run WHERE status = 'open' AND owner = $1", lost)
+		}))
+		n.awaitReady()
+	}
+	w.finish()
+	t.Logf("%d of %d kills left runs, %d of them paid calls under way; the longest takeover took %s; %d submissions were sent again", takenOver, kills, cut,
+		longest.Round(time.Millisecond), w.number("SELECT count(*) FROM submission WHERE state = 'superseded'"))
+	if takenOver == 0 {
+		t.Error("no kill left a run to take over: the run proves nothing about it")
+	}
+	if cut == 0 {
+		t.Error("no kill fell between a paid call and its answer: the run proves nothing about that moment")
+	}
+}
