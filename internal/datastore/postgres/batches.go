@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -46,20 +44,17 @@ func (t batchTx) Insert(batches []liwanag.Batch) error {
 	if len(batches) == 0 {
 		return nil
 	}
-	_, err := t.exec(`
-			INSERT INTO batch (run_id, closes_at, size, state, started, ended_at, waiting, waiting_until, created_at)
-			SELECT run_id, closes_at, size, state, started, ended_at, nullif(waiting, ''), waiting_until, created_at
-			FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::text[], $8::bigint[], $9::bigint[])
-				AS b (run_id, closes_at, size, state, started, ended_at, waiting, waiting_until, created_at)`,
-		column(batches, func(b liwanag.Batch) pgtype.UUID { return uuid(b.RunID) }),
-		column(batches, func(b liwanag.Batch) pgtype.Int8 { return micros(b.ClosesAt) }),
-		column(batches, func(b liwanag.Batch) int { return b.Size }),
-		texts(batches, func(b liwanag.Batch) liwanag.BatchState { return b.State }),
-		column(batches, func(b liwanag.Batch) bool { return b.Started }),
-		column(batches, func(b liwanag.Batch) pgtype.Int8 { return micros(b.EndedAt) }),
-		texts(batches, func(b liwanag.Batch) liwanag.Waiting { return b.Waiting }),
-		column(batches, func(b liwanag.Batch) pgtype.Int8 { return micros(b.WaitingUntil) }),
-		column(batches, func(b liwanag.Batch) pgtype.Int8 { return micros(b.CreatedAt) }))
+	r := recordsOf(batches).
+		id("run_id", func(b liwanag.Batch) liwanag.ID { return b.RunID }).
+		time("closes_at", func(b liwanag.Batch) time.Time { return b.ClosesAt }).
+		number("size", func(b liwanag.Batch) int64 { return int64(b.Size) }).
+		word("state", func(b liwanag.Batch) string { return string(b.State) }).
+		flag("started", func(b liwanag.Batch) bool { return b.Started }).
+		time("ended_at", func(b liwanag.Batch) time.Time { return b.EndedAt }).
+		text("waiting", func(b liwanag.Batch) string { return string(b.Waiting) }).
+		time("waiting_until", func(b liwanag.Batch) time.Time { return b.WaitingUntil }).
+		time("created_at", func(b liwanag.Batch) time.Time { return b.CreatedAt })
+	_, err := t.exec(`INSERT INTO batch (`+r.columns()+`) SELECT `+r.columns()+` FROM `+r.as("b"), r.args...)
 	return err
 }
 

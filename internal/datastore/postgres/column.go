@@ -79,12 +79,7 @@ func (c textColumn[T]) ScanText(v pgtype.Text) error {
 	return nil
 }
 
-func text[T ~string](s T) any {
-	if s == "" {
-		return nil
-	}
-	return string(s)
-}
+func text[T ~string](s T) pgtype.Text { return pgtype.Text{String: string(s), Valid: s != ""} }
 
 // jsonColumn reads a JSON text.
 type jsonColumn[T ~[]byte] struct{ to *T }
@@ -99,7 +94,7 @@ func (c jsonColumn[T]) ScanText(v pgtype.Text) error {
 	return nil
 }
 
-func jsonText[T ~[]byte](b T) any { return text(string(b)) }
+func jsonText[T ~[]byte](b T) pgtype.Text { return text(string(b)) }
 
 // numberColumn reads a number that may be unknown.
 type numberColumn struct{ to *int64 }
@@ -109,9 +104,8 @@ func (c numberColumn) ScanInt64(v pgtype.Int8) error {
 	return nil
 }
 
-// column is one column of many rows, an array for unnest. Texts use the empty
-// one for absent, and the statement says nullif.
-func column[T, V any](rows []T, value func(T) V) pgtype.FlatArray[V] {
+// arrayOf is an array of the values of many rows.
+func arrayOf[T, V any](rows []T, value func(T) V) pgtype.FlatArray[V] {
 	all := make(pgtype.FlatArray[V], len(rows))
 	for i, r := range rows {
 		all[i] = value(r)
@@ -119,19 +113,12 @@ func column[T, V any](rows []T, value func(T) V) pgtype.FlatArray[V] {
 	return all
 }
 
-// texts is a column of texts.
-func texts[T any, S ~string](rows []T, value func(T) S) []string {
-	all := make([]string, len(rows))
-	for i, r := range rows {
-		all[i] = string(value(r))
-	}
-	return all
+// uuids and texts are lists for = ANY.
+func uuids(ids []liwanag.ID) pgtype.FlatArray[pgtype.UUID] { return arrayOf(ids, uuid) }
+
+func texts[T ~string](all []T) pgtype.FlatArray[string] {
+	return arrayOf(all, func(s T) string { return string(s) })
 }
-
-// uuids and words are lists for = ANY.
-func uuids(ids []liwanag.ID) pgtype.FlatArray[pgtype.UUID] { return column(ids, uuid) }
-
-func words[T ~string](all []T) []string { return texts(all, func(w T) T { return w }) }
 
 func scanID(kind liwanag.Kind) func(row) (liwanag.ID, error) {
 	return func(r row) (got liwanag.ID, err error) {

@@ -131,7 +131,7 @@ func (t deliveryTx) Move(m liwanag.DeliveryMove) (bool, error) {
 		UPDATE delivery SET state = $2, submission_id = coalesce($3, submission_id), enrichment_id = coalesce($4, enrichment_id),
 			note = coalesce($5, note), raw = CASE WHEN $2 = 'settled' THEN NULL ELSE raw END
 		WHERE digest = $1 AND state = ANY($6)`,
-		m.Digest[:], string(m.To), uuid(m.SubmissionID), text(m.EnrichmentID), text(m.Note), words(m.From))
+		m.Digest[:], string(m.To), uuid(m.SubmissionID), text(m.EnrichmentID), text(m.Note), texts(m.From))
 }
 
 func (t deliveryTx) Prune(quarantinedBefore, settledBefore time.Time, keep int) error {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -100,7 +98,7 @@ func (t jobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
 
 // InFlight walks from the person to the open submission of a job, which is one
 // of the states asked for unless it is only prepared. The array's size is
-// hidden from the planner, as in insertJobs.
+// hidden from the planner, as in insert.
 func (t jobTx) InFlight(subscriberIDs []liwanag.ID) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.SubscriberKind), `
 		SELECT DISTINCT j.subscriber_id FROM job j
@@ -109,44 +107,10 @@ func (t jobTx) InFlight(subscriberIDs []liwanag.ID) ([]liwanag.ID, error) {
 		WHERE j.subscriber_id = ANY(ARRAY(SELECT unnest($1::uuid[])))`, uuids(subscriberIDs))
 }
 
-// insertJobs takes each person once: the update does not see what the insert
-// did, so what it finds is the job that was the latest before. It names people
-// by an array of unknown size: a join would be planned as a walk over the whole
-// table until the statistics of a table that grew are there.
-const insertJobs = `
-	WITH inserted AS (
-		INSERT INTO job (id, subscriber_id, run_id, upload_id, status, failure_code, failure_message, retry_at,
-			retries, credits, enrichment_id, late, created_at, ended_at, latest)
-		SELECT id, subscriber_id, run_id, upload_id, status, nullif(failure_code, ''), nullif(failure_message, ''), retry_at,
-			retries, credits, nullif(enrichment_id, ''), late, created_at, ended_at, true
-		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-			$9::bigint[], $10::bigint[], $11::text[], $12::boolean[], $13::bigint[], $14::bigint[])
-			AS j (id, subscriber_id, run_id, upload_id, status, failure_code, failure_message, retry_at,
-			retries, credits, enrichment_id, late, created_at, ended_at)
-		ON CONFLICT (subscriber_id) WHERE ` + isOpen + ` DO NOTHING RETURNING id, subscriber_id
-	), superseded AS (
-		UPDATE job SET latest = false WHERE subscriber_id = ANY(ARRAY(SELECT subscriber_id FROM inserted)) AND latest
-	)
-	SELECT id FROM inserted`
-
 func (t jobTx) Insert(jobs []liwanag.Job) ([]liwanag.Opened, error) {
 	inserted := make(map[liwanag.ID]bool, len(jobs))
 	for _, round := range rounds(jobs, func(j liwanag.Job) liwanag.ID { return j.SubscriberID }) {
-		ids, err := list(t, scanID(liwanag.JobKind), insertJobs,
-			column(round, func(j liwanag.Job) pgtype.UUID { return uuid(j.ID) }),
-			column(round, func(j liwanag.Job) pgtype.UUID { return uuid(j.SubscriberID) }),
-			column(round, func(j liwanag.Job) pgtype.UUID { return uuid(j.RunID) }),
-			column(round, func(j liwanag.Job) pgtype.UUID { return uuid(j.UploadID) }),
-			texts(round, func(j liwanag.Job) liwanag.JobStatus { return j.Status }),
-			texts(round, func(j liwanag.Job) string { return j.Failure.Code }),
-			texts(round, func(j liwanag.Job) string { return j.Failure.Message }),
-			column(round, func(j liwanag.Job) pgtype.Int8 { return micros(j.RetryAt) }),
-			column(round, func(j liwanag.Job) int { return j.Retries }),
-			column(round, func(j liwanag.Job) int64 { return j.Credits }),
-			texts(round, func(j liwanag.Job) string { return j.EnrichmentID }),
-			column(round, func(j liwanag.Job) bool { return j.Late }),
-			column(round, func(j liwanag.Job) pgtype.Int8 { return micros(j.CreatedAt) }),
-			column(round, func(j liwanag.Job) pgtype.Int8 { return micros(j.EndedAt) }))
+		ids, err := t.insert(round)
 		if err != nil {
 			return nil, err
 		}
@@ -167,6 +131,36 @@ func (t jobTx) Insert(jobs []liwanag.Job) ([]liwanag.Opened, error) {
 		return opened, nil
 	}
 	return opened, t.nameOpen(jobs, kept, opened)
+}
+
+// insert takes each person once and tells which jobs are new. The update does
+// not see what the insert did, so what it finds is the job that was the latest
+// before. It names people by an array of unknown size: a join would be planned as
+// a walk over the whole table until a table that grew has its statistics.
+func (t jobTx) insert(jobs []liwanag.Job) ([]liwanag.ID, error) {
+	r := recordsOf(jobs).
+		id("id", func(j liwanag.Job) liwanag.ID { return j.ID }).
+		id("subscriber_id", func(j liwanag.Job) liwanag.ID { return j.SubscriberID }).
+		id("run_id", func(j liwanag.Job) liwanag.ID { return j.RunID }).
+		id("upload_id", func(j liwanag.Job) liwanag.ID { return j.UploadID }).
+		word("status", func(j liwanag.Job) string { return string(j.Status) }).
+		text("failure_code", func(j liwanag.Job) string { return j.Failure.Code }).
+		text("failure_message", func(j liwanag.Job) string { return j.Failure.Message }).
+		time("retry_at", func(j liwanag.Job) time.Time { return j.RetryAt }).
+		number("retries", func(j liwanag.Job) int64 { return int64(j.Retries) }).
+		number("credits", func(j liwanag.Job) int64 { return j.Credits }).
+		text("enrichment_id", func(j liwanag.Job) string { return j.EnrichmentID }).
+		flag("late", func(j liwanag.Job) bool { return j.Late }).
+		time("created_at", func(j liwanag.Job) time.Time { return j.CreatedAt }).
+		time("ended_at", func(j liwanag.Job) time.Time { return j.EndedAt })
+	return list(t, scanID(liwanag.JobKind), `
+		WITH inserted AS (
+			INSERT INTO job (`+r.columns()+`, latest) SELECT `+r.columns()+`, true FROM `+r.as("j")+`
+			ON CONFLICT (subscriber_id) WHERE `+isOpen+` DO NOTHING RETURNING id, subscriber_id
+		), superseded AS (
+			UPDATE job SET latest = false WHERE subscriber_id = ANY(ARRAY(SELECT subscriber_id FROM inserted)) AND latest
+		)
+		SELECT id FROM inserted`, r.args...)
 }
 
 // nameOpen answers for the persons who kept the open job they had.
@@ -195,14 +189,14 @@ func (t jobTx) Move(m liwanag.JobMove) ([]liwanag.ID, error) {
 		UPDATE job SET status = $2, failure_code = $3, failure_message = $4, retry_at = $5, ended_at = $6
 		WHERE id = ANY($1) AND status = ANY($7) RETURNING id`,
 		uuids(m.IDs), string(m.To), text(m.Failure.Code), text(m.Failure.Message), micros(m.RetryAt),
-		endedAt(m.To, m.At), words(m.From))
+		micros(endedAt(m.To, m.At)), texts(m.From))
 }
 
-func endedAt(status liwanag.JobStatus, at time.Time) pgtype.Int8 {
+func endedAt(status liwanag.JobStatus, at time.Time) time.Time {
 	if status.Open() {
-		return pgtype.Int8{}
+		return time.Time{}
 	}
-	return micros(at)
+	return at
 }
 
 // Reopen takes the first of a person's jobs that may come back: two of them may
@@ -222,20 +216,19 @@ func (t jobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) ([]liwanag.ID, err
 // Settle forgets RetryAt: a person who has a result gets no further job.
 func (t jobTx) Settle(results []liwanag.JobResult) error {
 	for _, round := range rounds(results, func(r liwanag.JobResult) liwanag.ID { return r.ID }) {
+		r := recordsOf(round).
+			id("id", func(r liwanag.JobResult) liwanag.ID { return r.ID }).
+			word("status", func(r liwanag.JobResult) string { return string(r.Status) }).
+			text("failure_code", func(r liwanag.JobResult) string { return r.Failure.Code }).
+			text("failure_message", func(r liwanag.JobResult) string { return r.Failure.Message }).
+			number("credits", func(r liwanag.JobResult) int64 { return r.Credits }).
+			text("enrichment_id", func(r liwanag.JobResult) string { return r.EnrichmentID }).
+			flag("late", func(r liwanag.JobResult) bool { return r.Late }).
+			time("ended_at", func(r liwanag.JobResult) time.Time { return endedAt(r.Status, r.At) })
 		_, err := t.exec(`
-			UPDATE job SET status = r.status, failure_code = nullif(r.failure_code, ''), failure_message = nullif(r.failure_message, ''),
-				credits = r.credits, enrichment_id = nullif(r.enrichment_id, ''), late = r.late, ended_at = r.ended_at, retry_at = NULL
-			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[], $8::bigint[])
-				AS r (id, status, failure_code, failure_message, credits, enrichment_id, late, ended_at)
-			WHERE job.id = r.id`,
-			column(round, func(r liwanag.JobResult) pgtype.UUID { return uuid(r.ID) }),
-			texts(round, func(r liwanag.JobResult) liwanag.JobStatus { return r.Status }),
-			texts(round, func(r liwanag.JobResult) string { return r.Failure.Code }),
-			texts(round, func(r liwanag.JobResult) string { return r.Failure.Message }),
-			column(round, func(r liwanag.JobResult) int64 { return r.Credits }),
-			texts(round, func(r liwanag.JobResult) string { return r.EnrichmentID }),
-			column(round, func(r liwanag.JobResult) bool { return r.Late }),
-			column(round, func(r liwanag.JobResult) pgtype.Int8 { return endedAt(r.Status, r.At) }))
+			UPDATE job SET status = r.status, failure_code = r.failure_code, failure_message = r.failure_message, credits = r.credits,
+				enrichment_id = r.enrichment_id, late = r.late, ended_at = r.ended_at, retry_at = NULL
+			FROM `+r.as("r")+` WHERE job.id = r.id`, r.args...)
 		if err != nil {
 			return err
 		}

@@ -210,3 +210,53 @@ func TestADroppedBodyIsGoneFromItsTableWithTheNextVacuum(t *testing.T) {
 		t.Errorf("bodies still take %d bytes", size)
 	}
 }
+
+// One statement writes many rows, yet rows of one key in one call follow each
+// other as if each had a call of its own.
+func TestRowsOfOneKeyInOneCallFollowEachOther(t *testing.T) {
+	_, store := openEmpty(t)
+	up := func(name, title, metadata string, at time.Duration) liwanag.SignUp {
+		s := signUp("mara@gmail.com")
+		s.Summary, s.Metadata, s.At = liwanag.Summary{FirstName: name, JobTitle: title}, []byte(metadata), noon.Add(at)
+		return s
+	}
+	write(t, store, upsert(up("A", "a", `{"a":1}`, 0)))
+	write(t, store, upsert(up("B", "b", `{"b":1}`, 1e9), up("C", "", `{"b":2,"c":1}`, 2e9), up("", "d", "", 3e9)))
+	person, err := store.Subscribers().ByEmail(t.Context(), "mara@gmail.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := person.Summary; got != (liwanag.Summary{FirstName: "C", JobTitle: "d"}) || !person.UpdatedAt.Equal(noon.Add(3e9)) ||
+		string(person.Metadata) != `{"a":1,"b":2,"c":1}` {
+		t.Errorf("three updates of a person made %+v, %s at %v", got, person.Metadata, person.UpdatedAt)
+	}
+	job := func(status liwanag.JobStatus) liwanag.Job {
+		return liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: person.ID, Status: status, CreatedAt: noon}
+	}
+	first := job(liwanag.JobPending)
+	profile := func(name string, resultAt time.Duration) liwanag.Enriched {
+		return liwanag.Enriched{SubscriberID: person.ID, Summary: liwanag.Summary{FirstName: name}, Profile: []byte(name), ResultAt: noon.Add(resultAt), At: noon}
+	}
+	write(t, store, func(tx liwanag.Tx) error {
+		_, inserting := tx.Jobs().Insert([]liwanag.Job{first, job(liwanag.JobNotFound), job(liwanag.JobEnriched)})
+		settling := tx.Jobs().Settle([]liwanag.JobResult{{ID: first.ID, Status: liwanag.JobFailed, At: noon}, {ID: first.ID, Status: liwanag.JobCanceled, At: noon}})
+		changed, enriching := tx.Subscribers().Enrich([]liwanag.Enriched{profile("D", 2e9), profile("old", 1e9), profile("E", 3e9)})
+		if len(changed) != 2 {
+			t.Errorf("profiles changed %v", changed)
+		}
+		return errors.Join(inserting, settling, enriching)
+	})
+	if person, err = store.Subscribers().Get(t.Context(), person.ID); err != nil || person.EnrichmentStatus != liwanag.JobEnriched || person.Summary.FirstName != "E" {
+		t.Errorf("the latest job is %q, the latest profile %q, %v", person.EnrichmentStatus, person.Summary.FirstName, err)
+	}
+	if raw, err := store.Subscribers().Profile(t.Context(), person.ID); err != nil || string(raw) != "E" {
+		t.Errorf("the profile is %q, %v", raw, err)
+	}
+	if got, err := store.Jobs().Get(t.Context(), first.ID); err != nil || got.Status != liwanag.JobCanceled {
+		t.Errorf("the job settled twice is %s, %v", got.Status, err)
+	}
+	counts, err := store.Subscribers().Count(t.Context())
+	if want := map[liwanag.JobStatus]int64{liwanag.JobEnriched: 1}; err != nil || !cmp.Equal(counts, want) {
+		t.Errorf("counted %v, %v: one job of a person is the latest", counts, err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/pgdb"
@@ -172,12 +173,17 @@ func storable(args []any) []any {
 		switch v := arg.(type) {
 		case string:
 			args[i] = storableText(v)
-		case []string:
-			all := make([]string, len(v))
+		case pgtype.Text:
+			v.String = storableText(v.String)
+			args[i] = v
+		case pgtype.FlatArray[string]:
 			for i, s := range v {
-				all[i] = storableText(s)
+				v[i] = storableText(s)
 			}
-			args[i] = all
+		case pgtype.FlatArray[pgtype.Text]:
+			for i, s := range v {
+				v[i].String = storableText(s.String)
+			}
 		}
 	}
 	return args
@@ -185,21 +191,4 @@ func storable(args []any) []any {
 
 func storableText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
-
-// rounds parts rows so that each key is in a part once, since a statement over
-// many rows does not see what it does to one of them. Nearly always there is
-// one part.
-func rounds[T any](all []T, key func(T) liwanag.ID) [][]T {
-	var parts [][]T
-	seen := make(map[liwanag.ID]int, len(all))
-	for _, one := range all {
-		n := seen[key(one)]
-		seen[key(one)] = n + 1
-		if n == len(parts) {
-			parts = append(parts, nil)
-		}
-		parts[n] = append(parts[n], one)
-	}
-	return parts
 }

@@ -149,7 +149,7 @@ func (t submissionTx) Move(m liwanag.SubmissionMove) (bool, error) {
 			UPDATE submission_job SET open = $8 FROM moved WHERE submission_job.submission_id = moved.id AND submission_job.open <> $8
 		)
 		SELECT id FROM moved`,
-		uuid(m.ID), string(m.To), text(m.Cause), text(m.EnrichmentID), micros(m.At), micros(m.FollowAt), words(m.From), m.To.Open())
+		uuid(m.ID), string(m.To), text(m.Cause), text(m.EnrichmentID), micros(m.At), micros(m.FollowAt), texts(m.From), m.To.Open())
 	return len(moved) > 0, err
 }
 

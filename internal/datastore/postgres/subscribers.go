@@ -3,8 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-
-	"github.com/jackc/pgx/v5/pgtype"
+	"time"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -38,7 +37,7 @@ func (s subscribers) ByEmail(ctx context.Context, emailKey string) (liwanag.Subs
 }
 
 func (s subscribers) Known(ctx context.Context, emailKeys []string) ([]string, error) {
-	return list(s.in(ctx), scanString, `SELECT email_key FROM subscriber WHERE email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, emailKeys)
+	return list(s.in(ctx), scanString, `SELECT email_key FROM subscriber WHERE email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, texts(emailKeys))
 }
 
 func (s subscribers) Profile(ctx context.Context, id liwanag.ID) ([]byte, error) {
@@ -88,55 +87,48 @@ func (t subscriberTx) Upsert(signUps []liwanag.SignUp) ([]liwanag.SignedUp, erro
 	return done, t.update(signUps, known, done)
 }
 
-const summaryColumns = `first_name, last_name, full_name, headline, job_title, seniority, linkedin_url, location,
-	company_name, company_domain, company_linkedin_url, industry, headcount`
-
-// summaryArgs are arrays in the order of summaryColumns.
-func summaryArgs[T any](rows []T, summary func(T) liwanag.Summary) []any {
-	var args []any
-	for _, field := range []func(liwanag.Summary) string{
-		func(f liwanag.Summary) string { return f.FirstName },
-		func(f liwanag.Summary) string { return f.LastName },
-		func(f liwanag.Summary) string { return f.FullName },
-		func(f liwanag.Summary) string { return f.Headline },
-		func(f liwanag.Summary) string { return f.JobTitle },
-		func(f liwanag.Summary) string { return f.Seniority },
-		func(f liwanag.Summary) string { return f.LinkedinURL },
-		func(f liwanag.Summary) string { return f.Location },
-		func(f liwanag.Summary) string { return f.CompanyName },
-		func(f liwanag.Summary) string { return f.CompanyDomain },
-		func(f liwanag.Summary) string { return f.CompanyLinkedinURL },
-		func(f liwanag.Summary) string { return f.Industry },
-	} {
-		args = append(args, texts(rows, func(r T) string { return field(summary(r)) }))
-	}
-	return append(args, column(rows, func(r T) int64 { return summary(r).Headcount }))
+// withSummary adds a summary to rows; what it does not say is absent.
+func withSummary[T any](r *records[T], summary func(T) liwanag.Summary) *records[T] {
+	return r.
+		text("first_name", func(t T) string { return summary(t).FirstName }).
+		text("last_name", func(t T) string { return summary(t).LastName }).
+		text("full_name", func(t T) string { return summary(t).FullName }).
+		text("headline", func(t T) string { return summary(t).Headline }).
+		text("job_title", func(t T) string { return summary(t).JobTitle }).
+		text("seniority", func(t T) string { return summary(t).Seniority }).
+		text("linkedin_url", func(t T) string { return summary(t).LinkedinURL }).
+		text("location", func(t T) string { return summary(t).Location }).
+		text("company_name", func(t T) string { return summary(t).CompanyName }).
+		text("company_domain", func(t T) string { return summary(t).CompanyDomain }).
+		text("company_linkedin_url", func(t T) string { return summary(t).CompanyLinkedinURL }).
+		text("industry", func(t T) string { return summary(t).Industry }).
+		known("headcount", func(t T) int64 { return summary(t).Headcount })
 }
 
-const insertSubscribers = `
-	INSERT INTO subscriber (id, email_key, email, email_type, source, metadata, created_at, updated_at, ` + summaryColumns + `)
-	SELECT id, email_key, email, email_type, nullif(source, ''), nullif(metadata, ''), at, at,
-		nullif(first_name, ''), nullif(last_name, ''), nullif(full_name, ''), nullif(headline, ''), nullif(job_title, ''),
-		nullif(seniority, ''), nullif(linkedin_url, ''), nullif(location, ''), nullif(company_name, ''), nullif(company_domain, ''),
-		nullif(company_linkedin_url, ''), nullif(industry, ''), nullif(headcount, 0)
-	FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-		$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-		$18::text[], $19::text[], $20::bigint[]) AS s (id, email_key, email, email_type, source, metadata, at, ` + summaryColumns + `)
-	ON CONFLICT (email_key) DO NOTHING RETURNING id`
+// mergeSummary takes what "u" says and keeps the rest of "s".
+const mergeSummary = `first_name = coalesce(u.first_name, s.first_name), last_name = coalesce(u.last_name, s.last_name),
+	full_name = coalesce(u.full_name, s.full_name), headline = coalesce(u.headline, s.headline),
+	job_title = coalesce(u.job_title, s.job_title), seniority = coalesce(u.seniority, s.seniority),
+	linkedin_url = coalesce(u.linkedin_url, s.linkedin_url), location = coalesce(u.location, s.location),
+	company_name = coalesce(u.company_name, s.company_name), company_domain = coalesce(u.company_domain, s.company_domain),
+	company_linkedin_url = coalesce(u.company_linkedin_url, s.company_linkedin_url),
+	industry = coalesce(u.industry, s.industry), headcount = coalesce(u.headcount, s.headcount)`
 
 // insert stores those whose address is new, the first of each, and tells which.
 func (t subscriberTx) insert(signUps []liwanag.SignUp) ([]liwanag.ID, error) {
-	args := []any{
-		column(signUps, func(s liwanag.SignUp) pgtype.UUID { return uuid(s.ID) }),
-		texts(signUps, func(s liwanag.SignUp) string { return s.EmailKey }),
-		texts(signUps, func(s liwanag.SignUp) string { return s.Email }),
-		texts(signUps, func(s liwanag.SignUp) liwanag.EmailType { return s.EmailType }),
-		texts(signUps, func(s liwanag.SignUp) string { return s.Source }),
-		texts(signUps, func(s liwanag.SignUp) string { return string(s.Metadata) }),
-		column(signUps, func(s liwanag.SignUp) pgtype.Int8 { return micros(s.At) }),
-	}
-	args = append(args, summaryArgs(signUps, func(s liwanag.SignUp) liwanag.Summary { return s.Summary })...)
-	return list(t, scanID(liwanag.SubscriberKind), insertSubscribers, args...)
+	r := recordsOf(signUps).
+		id("id", func(s liwanag.SignUp) liwanag.ID { return s.ID }).
+		word("email_key", func(s liwanag.SignUp) string { return s.EmailKey }).
+		word("email", func(s liwanag.SignUp) string { return s.Email }).
+		word("email_type", func(s liwanag.SignUp) string { return string(s.EmailType) }).
+		text("source", func(s liwanag.SignUp) string { return s.Source }).
+		text("metadata", func(s liwanag.SignUp) string { return string(s.Metadata) }).
+		time("created_at", func(s liwanag.SignUp) time.Time { return s.At }).
+		time("updated_at", func(s liwanag.SignUp) time.Time { return s.At })
+	withSummary(r, func(s liwanag.SignUp) liwanag.Summary { return s.Summary })
+	return list(t, scanID(liwanag.SubscriberKind), `
+		INSERT INTO subscriber (`+r.columns()+`) SELECT `+r.columns()+` FROM `+r.as("s")+`
+		ON CONFLICT (email_key) DO NOTHING RETURNING id`, r.args...)
 }
 
 // knownSubscriber is the row that the n-th of the sign-ups has already.
@@ -156,7 +148,7 @@ func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 	known, err := list(t, scanKnown, `
 		SELECT u.n - 1, s.id, s.metadata FROM unnest($1::text[]) WITH ORDINALITY AS u (email_key, n)
 		JOIN subscriber s ON s.email_key = u.email_key ORDER BY u.n`,
-		texts(indexes, func(index int) string { return signUps[index].EmailKey }))
+		arrayOf(indexes, func(index int) string { return signUps[index].EmailKey }))
 	if err != nil {
 		return err
 	}
@@ -172,35 +164,20 @@ func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 				return err
 			}
 		}
-		args := []any{
-			column(round, func(index int) pgtype.UUID { return uuid(done[index].ID) }),
-			texts(round, func(index int) string { return signUps[index].Source }),
-			texts(round, func(index int) string { return string(metadata[done[index].ID]) }),
-			column(round, func(index int) pgtype.Int8 { return micros(signUps[index].At) }),
-		}
-		args = append(args, summaryArgs(round, func(index int) liwanag.Summary { return signUps[index].Summary })...)
-		if _, err := t.exec(updateSubscribers, args...); err != nil {
+		r := recordsOf(round).
+			id("id", func(index int) liwanag.ID { return done[index].ID }).
+			text("source", func(index int) string { return signUps[index].Source }).
+			text("metadata", func(index int) string { return string(metadata[done[index].ID]) }).
+			time("at", func(index int) time.Time { return signUps[index].At })
+		withSummary(r, func(index int) liwanag.Summary { return signUps[index].Summary })
+		if _, err := t.exec(`
+			UPDATE subscriber s SET source = coalesce(u.source, s.source), metadata = u.metadata, updated_at = u.at, `+mergeSummary+`
+			FROM `+r.as("u")+` WHERE s.id = u.id`, r.args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-// mergeSummary replaces what is given and keeps the rest.
-const mergeSummary = `first_name = coalesce(nullif(u.first_name, ''), s.first_name), last_name = coalesce(nullif(u.last_name, ''), s.last_name),
-	full_name = coalesce(nullif(u.full_name, ''), s.full_name), headline = coalesce(nullif(u.headline, ''), s.headline),
-	job_title = coalesce(nullif(u.job_title, ''), s.job_title), seniority = coalesce(nullif(u.seniority, ''), s.seniority),
-	linkedin_url = coalesce(nullif(u.linkedin_url, ''), s.linkedin_url), location = coalesce(nullif(u.location, ''), s.location),
-	company_name = coalesce(nullif(u.company_name, ''), s.company_name), company_domain = coalesce(nullif(u.company_domain, ''), s.company_domain),
-	company_linkedin_url = coalesce(nullif(u.company_linkedin_url, ''), s.company_linkedin_url),
-	industry = coalesce(nullif(u.industry, ''), s.industry), headcount = coalesce(nullif(u.headcount, 0), s.headcount)`
-
-const updateSubscribers = `
-	UPDATE subscriber s SET source = coalesce(nullif(u.source, ''), s.source), metadata = nullif(u.metadata, ''), updated_at = u.at, ` + mergeSummary + `
-	FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[],
-		$5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
-		$15::text[], $16::text[], $17::bigint[]) AS u (id, source, metadata, at, ` + summaryColumns + `)
-	WHERE s.id = u.id`
 
 // mergeObjects puts the members of b into a.
 func mergeObjects(a, b json.RawMessage) (json.RawMessage, error) {
@@ -219,28 +196,23 @@ func mergeObjects(a, b json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(merged)
 }
 
-const enrichSubscribers = `
-	WITH changed AS (
-		UPDATE subscriber s SET updated_at = u.at, enriched_at = u.at, result_at = u.result_at, ` + mergeSummary + `
-		FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bigint[],
-			$5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
-			$15::text[], $16::text[], $17::bigint[]) AS u (id, raw, result_at, at, ` + summaryColumns + `)
-		WHERE s.id = u.id AND (s.result_at IS NULL OR s.result_at <= u.result_at) RETURNING s.id, u.raw
-	)
-	INSERT INTO profile (subscriber_id, raw) SELECT id, raw FROM changed
-	ON CONFLICT (subscriber_id) DO UPDATE SET raw = excluded.raw RETURNING subscriber_id`
-
 func (t subscriberTx) Enrich(results []liwanag.Enriched) ([]liwanag.ID, error) {
 	var changed []liwanag.ID
-	for _, round := range rounds(results, func(r liwanag.Enriched) liwanag.ID { return r.SubscriberID }) {
-		args := []any{
-			column(round, func(r liwanag.Enriched) pgtype.UUID { return uuid(r.SubscriberID) }),
-			column(round, func(r liwanag.Enriched) []byte { return r.Profile }),
-			column(round, func(r liwanag.Enriched) pgtype.Int8 { return micros(r.ResultAt) }),
-			column(round, func(r liwanag.Enriched) pgtype.Int8 { return micros(r.At) }),
-		}
-		args = append(args, summaryArgs(round, func(r liwanag.Enriched) liwanag.Summary { return r.Summary })...)
-		ids, err := list(t, scanID(liwanag.SubscriberKind), enrichSubscribers, args...)
+	for _, round := range rounds(results, func(e liwanag.Enriched) liwanag.ID { return e.SubscriberID }) {
+		r := recordsOf(round).
+			id("id", func(e liwanag.Enriched) liwanag.ID { return e.SubscriberID }).
+			bytes("raw", func(e liwanag.Enriched) []byte { return e.Profile }).
+			time("result_at", func(e liwanag.Enriched) time.Time { return e.ResultAt }).
+			time("at", func(e liwanag.Enriched) time.Time { return e.At })
+		withSummary(r, func(e liwanag.Enriched) liwanag.Summary { return e.Summary })
+		ids, err := list(t, scanID(liwanag.SubscriberKind), `
+			WITH changed AS (
+				UPDATE subscriber s SET updated_at = u.at, enriched_at = u.at, result_at = u.result_at, `+mergeSummary+`
+				FROM `+r.as("u")+`
+				WHERE s.id = u.id AND (s.result_at IS NULL OR s.result_at <= u.result_at) RETURNING s.id, u.raw
+			)
+			INSERT INTO profile (subscriber_id, raw) SELECT id, raw FROM changed
+			ON CONFLICT (subscriber_id) DO UPDATE SET raw = excluded.raw RETURNING subscriber_id`, r.args...)
 		if err != nil {
 			return nil, err
 		}

@@ -109,7 +109,7 @@ func subscriberQuery(f liwanag.SubscriberFilter, after []byte, limit int) (strin
 		w.and(`s.created_at < $?`, micros(f.CreatedBefore))
 	}
 	if f.Query != "" {
-		w.and(contains, patterns(f.Query))
+		w.and(contains, texts(patterns(f.Query)))
 	}
 	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + key + ` DESC LIMIT ` + w.bind(limit), w.args
 }

@@ -29,12 +29,12 @@ func scanUpload(r row) (u liwanag.Upload, err error) {
 	return u, err
 }
 
-func columnsText(columns []string) (any, error) {
+func columnsText(columns []string) (pgtype.Text, error) {
 	if columns == nil {
-		return nil, nil
+		return pgtype.Text{}, nil
 	}
 	b, err := json.Marshal(columns)
-	return string(b), err
+	return jsonText(b), err
 }
 
 type uploads struct{ reader }
@@ -146,7 +146,7 @@ func (t uploadTx) Preview(u liwanag.Upload) error {
 func (t uploadTx) Move(m liwanag.UploadMove) (bool, error) {
 	return t.changed(`
 		UPDATE upload SET status = $2, failure_code = $3, failure_message = $4, ended_at = $5 WHERE id = $1 AND status = ANY($6)`,
-		uuid(m.ID), string(m.To), text(m.Failure.Code), text(m.Failure.Message), uploadEndedAt(m.To, m.At), words(m.From))
+		uuid(m.ID), string(m.To), text(m.Failure.Code), text(m.Failure.Message), uploadEndedAt(m.To, m.At), texts(m.From))
 }
 
 func uploadEndedAt(status liwanag.UploadStatus, at time.Time) pgtype.Int8 {
@@ -172,16 +172,13 @@ func (t uploadTx) Advance(a liwanag.UploadAdvance) (bool, error) {
 }
 
 func (t uploadTx) AddErrors(id liwanag.ID, errs []liwanag.UploadRowError) error {
-	_, err := t.exec(`
-		INSERT INTO upload_error (upload_id, row, line, field, code, reason)
-		SELECT $1, row, line, nullif(field, ''), nullif(code, ''), reason
-		FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[]) AS e (row, line, field, code, reason)
-		ON CONFLICT DO NOTHING`,
-		uuid(id),
-		column(errs, func(e liwanag.UploadRowError) int64 { return e.Row }),
-		column(errs, func(e liwanag.UploadRowError) int64 { return e.Line }),
-		texts(errs, func(e liwanag.UploadRowError) string { return e.Field }),
-		texts(errs, func(e liwanag.UploadRowError) string { return e.Code }),
-		texts(errs, func(e liwanag.UploadRowError) string { return e.Reason }))
+	r := recordsOf(errs).
+		id("upload_id", func(liwanag.UploadRowError) liwanag.ID { return id }).
+		number("row", func(e liwanag.UploadRowError) int64 { return e.Row }).
+		number("line", func(e liwanag.UploadRowError) int64 { return e.Line }).
+		text("field", func(e liwanag.UploadRowError) string { return e.Field }).
+		text("code", func(e liwanag.UploadRowError) string { return e.Code }).
+		word("reason", func(e liwanag.UploadRowError) string { return e.Reason })
+	_, err := t.exec(`INSERT INTO upload_error (`+r.columns()+`) SELECT `+r.columns()+` FROM `+r.as("e")+` ON CONFLICT DO NOTHING`, r.args...)
 	return err
 }
