@@ -33,15 +33,32 @@ func (r *Runner) Describe(ctx context.Context, runID string) (workflow.Run, erro
 
 // record reads a run whole.
 func (r *Runner) record(ctx context.Context, runID string) (*record, error) {
-	answer, err := r.ask(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID, QueryType: describeName,
+	d, err := r.client.DescribeWorkflowExecution(ctx, runID, "")
+	if err != nil {
+		return nil, r.fault("describe", runID, err)
+	}
+	info := d.GetWorkflowExecutionInfo()
+	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return r.closed(ctx, info)
+	}
+	held := r.plans[info.GetType().GetName()] != nil
+	asking := ctx
+	if !held { // perhaps a worker elsewhere holds it
+		var cancel context.CancelFunc
+		asking, cancel = context.WithTimeout(ctx, time.Second)
+		defer cancel()
+	}
+	answer, err := r.ask(asking, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID, QueryType: describeName,
 		QueryRejectCondition: enums.QUERY_REJECT_CONDITION_NOT_OPEN})
 	switch {
-	case err != nil:
-		return r.unanswered(ctx, runID, err)
-	case answer.QueryRejected != nil:
-		return r.closed(ctx, runID)
+	case err == nil && answer.QueryRejected != nil:
+		return r.record(ctx, runID) // it has ended meanwhile
+	case err == nil:
+		return r.decoded(runID, answer.QueryResult.Get)
+	case held:
+		return nil, fmt.Errorf("temporalrunner: no worker tells of run %s: %w\nTry: start a worker that holds %s", runID, err, info.GetType().GetName())
 	}
-	return r.decoded(runID, answer.QueryResult.Get)
+	return &record{Run: summary(info)}, nil
 }
 
 // ask has a worker answer about a run, as often as it takes until ctx ends.
@@ -80,34 +97,11 @@ func (r *Runner) decoded(runID string, get func(any) error) (*record, error) {
 	return rec.unpacked()
 }
 
-// unanswered is what can be said of a run that no worker tells of.
-func (r *Runner) unanswered(ctx context.Context, runID string, cause error) (*record, error) {
-	fault := r.fault("describe", runID, cause)
-	if errors.Is(fault, workflow.ErrNotFound) {
-		return nil, fault
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	d, err := r.client.DescribeWorkflowExecution(ctx, runID, "")
-	if err != nil {
-		return nil, fault
-	}
-	info := d.GetWorkflowExecutionInfo()
-	if r.plans[info.GetType().GetName()] != nil {
-		return nil, fmt.Errorf("temporalrunner: no worker tells of run %s: %w\nTry: start a worker that holds %s", runID, cause, info.GetType().GetName())
-	}
-	return &record{Run: summary(info)}, nil
-}
-
 // closed reads the record that an ended run left with the server.
-func (r *Runner) closed(ctx context.Context, runID string) (*record, error) {
-	d, err := r.client.DescribeWorkflowExecution(ctx, runID, "")
-	if err != nil {
-		return nil, r.fault("describe", runID, err)
-	}
-	info := d.GetWorkflowExecutionInfo()
+func (r *Runner) closed(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) (*record, error) {
+	runID := info.GetExecution().GetWorkflowId()
 	var rec record
-	err = r.client.GetWorkflow(ctx, runID, info.GetExecution().GetRunId()).Get(ctx, &rec)
+	err := r.client.GetWorkflow(ctx, runID, info.GetExecution().GetRunId()).Get(ctx, &rec)
 	var failed *temporal.ApplicationError
 	var canceled *temporal.CanceledError
 	switch {

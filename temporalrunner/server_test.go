@@ -36,6 +36,13 @@ type devServer struct {
 var shared *devServer
 
 func TestMain(m *testing.M) {
+	if where := os.Getenv(workerVariable); where != "" {
+		if err := beWorker(where); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	dir, err := os.MkdirTemp("", "liwanag-temporal-")
 	if err == nil {
 		// Nothing is asked of it after it was stopped, so it need not sync.
@@ -119,6 +126,11 @@ var namespaces atomic.Int64
 // namespace makes one that remembers nothing, and a client of it.
 func (s *devServer) namespace(t *testing.T) client.Client {
 	t.Helper()
+	return s.dial(t, s.newNamespace(t))
+}
+
+func (s *devServer) newNamespace(t *testing.T) string {
+	t.Helper()
 	name := fmt.Sprintf("test-%d", namespaces.Add(1))
 	admin, err := Dial(t.Context(), DialConfig{Address: s.address, Log: quiet()})
 	if err != nil {
@@ -130,7 +142,7 @@ func (s *devServer) namespace(t *testing.T) client.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.dial(t, name)
+	return name
 }
 
 func (s *devServer) dial(t *testing.T, namespace string) client.Client {
