@@ -394,3 +394,29 @@ func TestAProbeCountsFromItsBeginning(t *testing.T) {
 		}
 	})
 }
+
+// noStarts is a runner whose store cannot be asked.
+type noStarts struct {
+	workflow.Runner
+	asked *atomic.Int64
+}
+
+func (r noStarts) Start(context.Context, workflow.StartRequest) error {
+	r.asked.Add(1)
+	return liwanag.ErrDatabase
+}
+
+func TestAThousandRunsDoNotAllWaitForAStoreThatIsGone(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+		var asked atomic.Int64
+		runs := make([]liwanag.ID, 1000)
+		for i := range runs {
+			runs[i] = liwanag.NewID(liwanag.RunKind)
+		}
+		work := w.node(w.life.store)
+		err := enrichment.NewService(work, enrichment.New(work, w.cfg), noStarts{w.life.engine, &asked}).Start(context.Background(), runs...)
+		if liwanag.ClassOf(err) != liwanag.Unavailable || asked.Load() > 10 || len(err.Error()) > 2000 {
+			t.Errorf("asked %d times: %v", asked.Load(), err)
+		}
+	})
+}

@@ -31,6 +31,10 @@ func (s *Service) Enroll(tx liwanag.Tx, people []Enrollment) ([]liwanag.Opened, 
 	return Enroll(tx, people, s.cfg, s.now())
 }
 
+// maxStartFaults is how many runs may fail to start before the others are left to
+// the sweep: their store cannot be asked now, and each would only wait for it.
+const maxStartFaults = 3
+
 // Start starts the runs of batches: each exists when it returns. It is idempotent;
 // what fails is repeated by the sweep, so an error loses nothing.
 func (s *Service) Start(ctx context.Context, runIDs ...liwanag.ID) error {
@@ -44,12 +48,15 @@ func (s *Service) Start(ctx context.Context, runIDs ...liwanag.ID) error {
 		seen[id] = true
 		if err := s.wf.Start(ctx, s.runner, id.String(), Input{}); err != nil {
 			faults = append(faults, fmt.Errorf("enrichment: start of %s: %w", id, err))
+			if len(faults) == maxStartFaults || ctx.Err() != nil {
+				break
+			}
 			continue
 		}
 		started = append(started, id)
 	}
-	if len(started) > 0 {
-		faults = append(faults, s.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Batches().MarkStarted(started) }))
+	if len(started) > 0 { // also when ctx has ended: they exist
+		faults = append(faults, s.store.Write(context.WithoutCancel(ctx), func(tx liwanag.Tx) error { return tx.Batches().MarkStarted(started) }))
 	}
 	return errors.Join(faults...)
 }

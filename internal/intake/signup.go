@@ -353,6 +353,9 @@ func (s *starter) start(ctx context.Context, runs []liwanag.ID) {
 		return
 	}
 	if err := s.enroller.Start(ctx, runs...); err != nil {
+		if ctx.Err() != nil {
+			return // stopped in the middle, which is no fault
+		}
 		s.log.WarnContext(ctx, "runs of new sign-ups will start later", "runs", len(runs), "error", err)
 		return
 	}

@@ -380,7 +380,7 @@ type pieceSize struct{ learned int }
 
 const (
 	targetHold   = 4 * time.Millisecond
-	minPieceRows = 10
+	minPieceRows = 50 // below, the statements cost more than the rows
 	maxPieceRows = 500
 	firstPiece   = 100
 )
