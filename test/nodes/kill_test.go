@@ -20,7 +20,7 @@ const sendingQuery = "SELECT count(*) FROM submission s JOIN run r ON r.id = uui
 // on with its runs, nothing is lost and nothing paid twice.
 func TestKilledServersLoseNothingAndPayNothingTwice(t *testing.T) {
 	database := pgtest.Database(t)
-	w := newWorld(t, database, database, "LIWANAG_LEASE="+lease.String())
+	w := newWorld(t, 2, database, database, "LIWANAG_LEASE="+lease.String())
 	w.begin(20 * time.Millisecond)
 	const kills = 10
 	takenOver, cut := 0, 0

@@ -11,7 +11,7 @@ import (
 // come in: nothing is lost, nothing is repeated, and no paid call is in doubt.
 func TestARollingRestartUnderLoadLosesAndRepeatsNothing(t *testing.T) {
 	database := pgtest.Database(t)
-	w := newWorld(t, database, database)
+	w := newWorld(t, 2, database, database)
 	w.begin(8 * time.Millisecond)
 	restarts, waited, adopted := 0, 0, 0
 	for ; restarts < 8; restarts++ {

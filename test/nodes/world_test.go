@@ -49,9 +49,9 @@ var settings = []string{"LIWANAG_ADMIN_ADDR=off", "FULLENRICH_API_KEY=" + simula
 	"LIWANAG_AMBIGUITY_GRACE=6s", "LIWANAG_FETCH_SCHEDULE=2s,4s,2s", "LIWANAG_BATCH_SIZE=20", "LIWANAG_BATCH_WINDOW=200ms",
 	"LIWANAG_CALLS_PER_MINUTE=4000"}
 
-// newWorld starts a simulator, and two servers on a database that the tests
-// reach under its own URL, the servers perhaps through something else.
-func newWorld(t *testing.T, database, through string, env ...string) *world {
+// newWorld starts a simulator and a number of servers on a database, which the
+// tests reach under its own URL and the servers through another one.
+func newWorld(t *testing.T, servers int, database, through string, env ...string) *world {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -67,18 +67,33 @@ func newWorld(t *testing.T, database, through string, env ...string) *world {
 		database: pool}
 	w.env = append(append([]string{"DATABASE_URL=" + through, "FULLENRICH_BASE_URL=" + base, "LIWANAG_PUBLIC_URL=" + w.balancer.url}, settings...), env...)
 	w.client = client(t, w.balancer.url)
-	var addrs []string
-	for range 2 {
-		n := &node{w: w, addr: process.FreeAddr(t)}
-		n.client = client(t, "http://"+n.addr)
-		w.nodes, addrs = append(w.nodes, n), append(addrs, n.addr)
-		n.start()
+	for range servers {
+		w.join()
 	}
-	w.balancer.use(addrs...)
+	w.balance(w.nodes...)
 	for _, n := range w.nodes {
 		n.awaitReady()
 	}
 	return w
+}
+
+// join starts one more server, which the balancer does not know yet.
+func (w *world) join() *node {
+	w.t.Helper()
+	n := &node{w: w, addr: process.FreeAddr(w.t)}
+	n.client = client(w.t, "http://"+n.addr)
+	w.nodes = append(w.nodes, n)
+	n.start()
+	return n
+}
+
+// balance lets the balancer use these servers.
+func (w *world) balance(nodes ...*node) {
+	var addrs []string
+	for _, n := range nodes {
+		addrs = append(addrs, n.addr)
+	}
+	w.balancer.use(addrs...)
 }
 
 func client(t *testing.T, server string) *apiclient.Client {
@@ -265,11 +280,7 @@ func (w *world) finish() {
 	}
 	addresses := int(w.addresses.Load())
 	w.t.Logf("%d addresses", addresses)
-	w.await("everything ends", func() error {
-		return errors.Join(
-			w.zero("SELECT count(*) FROM job WHERE status IN ('pending', 'submitted')"),
-			w.zero("SELECT count(*) FROM run WHERE status = 'open'"))
-	})
+	w.settle()
 	for _, want := range []struct {
 		what, sql string
 		n         int
@@ -290,6 +301,17 @@ func (w *world) finish() {
 	if credits := w.number("SELECT coalesce(sum(credits), 0)::bigint FROM submission"); credits != ledger.Totals.Credits {
 		w.t.Errorf("we count %d credits, the ledger %d", credits, ledger.Totals.Credits)
 	}
+}
+
+// settle waits until nothing is left to do.
+func (w *world) settle() {
+	w.t.Helper()
+	w.await("everything ends", func() error {
+		return errors.Join(
+			w.zero("SELECT count(*) FROM job WHERE status IN ('pending', 'submitted')"),
+			w.zero("SELECT count(*) FROM run WHERE status = 'open'"),
+			w.zero("SELECT count(*) FROM delivery WHERE state <> 'settled'"))
+	})
 }
 
 // adopted counts what this process adopted.
