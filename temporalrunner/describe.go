@@ -56,7 +56,7 @@ func (r *Runner) record(ctx context.Context, runID string) (*record, error) {
 	case err == nil:
 		return r.decoded(runID, answer.QueryResult.Get)
 	case held:
-		return nil, fmt.Errorf("temporalrunner: no worker tells of run %s: %w\nTry: start a worker that holds %s", runID, err, info.GetType().GetName())
+		return nil, fmt.Errorf("temporalrunner: no worker tells of run %s: %w\n  Try: start a worker that holds %s", runID, err, info.GetType().GetName())
 	}
 	return &record{Run: summary(info)}, nil
 }

@@ -182,8 +182,8 @@ func TestAConnectionThatCannotBeSaysWhatToTry(t *testing.T) {
 		dial DialConfig
 		want []string
 	}{
-		"no server":    {DialConfig{Address: "127.0.0.1:1"}, []string{"127.0.0.1:1 does not answer", "\nTry: check TEMPORAL_ADDRESS"}},
-		"no namespace": {DialConfig{Address: shared.address, Namespace: "nowhere"}, []string{`has no namespace "nowhere"`, "\nTry: check TEMPORAL_NAMESPACE"}},
+		"no server":    {DialConfig{Address: "127.0.0.1:1"}, []string{"127.0.0.1:1 does not answer", "\n  Try: check TEMPORAL_ADDRESS"}},
+		"no namespace": {DialConfig{Address: shared.address, Namespace: "nowhere"}, []string{`has no namespace "nowhere"`, "\n  Try: check TEMPORAL_NAMESPACE"}},
 	} {
 		began := time.Now()
 		c.dial.Log = quiet()

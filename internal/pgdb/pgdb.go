@@ -180,6 +180,10 @@ func (db *DB) unreachable(err error) error {
 		}
 		return fmt.Errorf("pgdb: %s refuses the connection: %s (SQLSTATE %s)\n  Try: %s", db.where, refusal.Message, refusal.Code, try)
 	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) { // it says where, too, and once for each address and TLS mode
+		err = errors.New(strings.Split(connect.Unwrap().Error(), "\n")[0])
+	}
 	return fmt.Errorf("pgdb: %s cannot be reached: %w\n  Try: %s", db.where, err, try)
 }
 
