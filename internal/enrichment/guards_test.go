@@ -80,9 +80,22 @@ func TestAResultWhoseStepFailedIsAppliedByTheSweep(t *testing.T) {
 	})
 }
 
+func TestAnAnswerIsRecordedWhenTheDatabaseIsBack(t *testing.T) {
+	underBoth(t, enrichment.Config{}, func(w *world) {
+		w.silence()
+		w.life.store.failNext("submission.accepted", 20)
+		run := w.signUp(ana)[0]
+		w.sleep(10 * time.Second)
+		w.wantSubmissions(run, liwanag.SubmissionSending)
+		w.sleep(20 * time.Second)
+		w.wantSubmissions(run, liwanag.SubmissionAccepted) // it was never in doubt: no webhook came
+		w.wantAccepted(1, ana)
+	})
+}
+
 func TestAnOutcomeThatCannotBeStoredIsNeverSentAgain(t *testing.T) {
 	underBoth(t, enrichment.Config{}, func(w *world) {
-		w.life.store.failNext("submission.accepted", 1)
+		w.life.store.failNext("submission.accepted", 40) // the step gives up before
 		run := w.signUp(ana)[0]
 		w.sleep(10 * time.Minute)
 		w.wantSubmissions(run, liwanag.SubmissionSettled)

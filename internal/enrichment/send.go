@@ -54,8 +54,29 @@ func (e *Enricher) send(ctx context.Context, sub liwanag.Submission) (liwanag.Su
 		return sub, nil, err
 	}
 	enrichmentID, answer := e.post(ctx, sub, jobs, token, committed)
-	sub, err = e.record(context.WithoutCancel(ctx), sub.ID, enrichmentID, answer)
+	sub, err = e.recordAtLast(ctx, sub.ID, enrichmentID, answer)
 	return sub, answer, err
+}
+
+// recordEvery is how often an outcome is recorded anew that the database did not
+// take.
+const recordEvery = time.Second
+
+// recordAtLast is record that goes on, for as long as the step may, while the
+// database is away: nobody else knows what FullEnrich answered, and without it
+// the call would be in doubt.
+func (e *Enricher) recordAtLast(ctx context.Context, id liwanag.ID, enrichmentID string, answer *fullenrich.Error) (liwanag.Submission, error) {
+	for {
+		sub, err := e.record(context.WithoutCancel(ctx), id, enrichmentID, answer)
+		if class := liwanag.ClassOf(err); err == nil || class != liwanag.Unavailable && class != liwanag.DiskFull {
+			return sub, err
+		}
+		select {
+		case <-ctx.Done():
+			return sub, err
+		case <-time.After(recordEvery):
+		}
+	}
 }
 
 // commitSending makes the submission durable as sending, which is the fence:

@@ -237,10 +237,16 @@ func (hungSignUps) Receive(ctx context.Context, _ string, _ intake.Proof, _ []in
 	return nil, fmt.Errorf("database: %w", ctx.Err())
 }
 
-func TestAWebhookIsAnsweredInTimeWhenTheDatabaseHangs(t *testing.T) {
+func (hungSignUps) Add(ctx context.Context, _ []intake.Item) ([]intake.Result, error) {
+	<-ctx.Done()
+	return nil, fmt.Errorf("database: %w", ctx.Err())
+}
+
+func TestWhatComesInIsAnsweredInTimeWhenTheDatabaseHangs(t *testing.T) {
 	serving(t, func(c *Config) { c.Enrichment, c.SignUps = hung{c.Enrichment}, hungSignUps{c.SignUps} }, func(t *testing.T, w *world, _ *pipes, _ func() error) {
 		for _, r := range []*http.Request{request("POST", "/webhooks/fullenrich/x", "{}"), request("POST", "/webhooks/fullenrich/x/contact", "{}"),
-			sign(w, request("POST", "/webhooks/subscribers", `{"email":"a@gmail.com"}`), "msg_1")} {
+			sign(w, request("POST", "/webhooks/subscribers", `{"email":"a@gmail.com"}`), "msg_1"),
+			request("POST", "/api/v1/subscribers", `{"email":"a@gmail.com"}`)} {
 			began := time.Now()
 			w.wantProblem(w.do(r), 503, "timeout")
 			if took := time.Since(began); took != hookWithin {

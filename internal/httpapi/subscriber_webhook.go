@@ -14,9 +14,10 @@ const (
 	subscriberHook = "/webhooks/subscribers"
 	// maxSignUpBody bounds a body of up to 500 sign-ups.
 	maxSignUpBody = 5 << 20
-	// hookWithin bounds the work for a webhook: when the database hangs, 503 is
-	// better than no answer. Its sender repeats it, and makes room for others.
-	hookWithin = 10 * time.Second
+	// hookWithin bounds the work for a webhook or a sign-up: when the database hangs,
+	// 503 is better than no answer. Its sender repeats it, and makes room for others.
+	// FullEnrich waits ten seconds for the answer.
+	hookWithin = 8 * time.Second
 )
 
 func (s *Server) registerSubscriberWebhook() {

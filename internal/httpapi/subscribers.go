@@ -79,7 +79,9 @@ func (s *Server) addSubscriber(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	results, err := s.cfg.SignUps.Add(r.Context(), items)
+	ctx, cancel := context.WithTimeout(r.Context(), hookWithin)
+	defer cancel()
+	results, err := s.cfg.SignUps.Add(ctx, items)
 	if err != nil {
 		return err
 	}
