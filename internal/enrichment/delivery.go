@@ -46,6 +46,9 @@ func (s *Service) deliver(ctx context.Context, digest liwanag.Digest) error {
 	if err != nil {
 		return fmt.Errorf("enrichment: delivery %s: %w", hexOf(digest), err)
 	}
+	if d.State != liwanag.DeliveryStored && d.State != liwanag.DeliveryUnmatched {
+		return nil // another node was faster; its body may be gone by now
+	}
 	res, parseErr := fullenrich.ParseResult(d.Raw)
 	if d.State == liwanag.DeliveryUnmatched {
 		return s.place(ctx, d, res)

@@ -342,6 +342,42 @@ func TestANodeThatStoodStillDoesNotRetryAJobThatAnotherOneRetried(t *testing.T) 
 	})
 }
 
+// staleStored lists deliveries as stored that were some time ago.
+type staleStored struct {
+	liwanag.Store
+	digests []liwanag.Digest
+}
+
+func (s *staleStored) Deliveries() liwanag.Deliveries {
+	return staleDeliveries{s.Store.Deliveries(), s.digests}
+}
+
+type staleDeliveries struct {
+	liwanag.Deliveries
+	digests []liwanag.Digest
+}
+
+func (d staleDeliveries) Stored(context.Context, int) ([]liwanag.Digest, error) {
+	return d.digests, nil
+}
+
+func TestANodeThatStoodStillDoesNotQuarantineADeliveryThatAnotherOneSettled(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+		ctx := context.Background()
+		w.signUp(ana)
+		w.sleep(5 * time.Minute)
+		w.wantJob(ana, liwanag.JobEnriched, "")
+		settled := w.deliveries()[0]
+		work := w.node(&staleStored{w.life.store, []liwanag.Digest{settled.Digest}})
+		once, stop := context.WithTimeout(ctx, time.Second)
+		defer stop()
+		w.must(enrichment.NewService(work, enrichment.New(work, w.cfg), w.life.engine).Run(once))
+		if d := w.deliveries()[0]; d.State != liwanag.DeliverySettled {
+			t.Errorf("a settled delivery became %s (%s)", d.State, d.Note)
+		}
+	})
+}
+
 // counting is a runner that counts how often runs are read.
 type counting struct {
 	workflow.Runner
