@@ -97,14 +97,13 @@ func (t jobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
 }
 
 // InFlight walks from the person to the open submission of a job, which is one
-// of the states asked for unless it is only prepared. The array's size is
-// hidden from the planner, as in insert.
+// of the states asked for unless it is only prepared.
 func (t jobTx) InFlight(subscriberIDs []liwanag.ID) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.SubscriberKind), `
 		SELECT DISTINCT j.subscriber_id FROM job j
 		JOIN submission_job sj ON sj.job_id = j.id AND sj.open
 		JOIN submission b ON b.id = sj.submission_id AND b.state <> 'prepared'
-		WHERE j.subscriber_id = ANY(ARRAY(SELECT unnest($1::uuid[])))`, uuids(subscriberIDs))
+		WHERE j.subscriber_id = ANY($1)`, uuids(subscriberIDs))
 }
 
 func (t jobTx) Insert(jobs []liwanag.Job) ([]liwanag.Opened, error) {

@@ -1,8 +1,9 @@
 package postgres_test
 
 import (
+	"net/url"
 	"os"
-	"sync"
+	"strings"
 	"testing"
 
 	"github.com/liwanag/liwanag/internal/datastore/postgres"
@@ -27,28 +28,34 @@ func open(t testing.TB, url string) (*pgdb.DB, *postgres.Store) {
 	return db, store
 }
 
-var (
-	sharedOnce sync.Once
-	sharedURL  string
-)
+var sharedURL string
 
 // emptied is the one database of this process' tests, which run one after the
 // other, with nothing in it: making one for each would take most of their time.
 func emptied(t testing.TB) string {
 	t.Helper()
-	sharedOnce.Do(func() { sharedURL = pgtest.Database(t) })
-	db, _ := open(t, sharedURL)
-	defer db.Close()
-	if _, err := db.Pool().Exec(t.Context(), `
+	if sharedURL == "" {
+		sharedURL = pgtest.Database(t)
+		open(t, sharedURL)
+	}
+	pgtest.Shared(t).Exec(t, nameOf(t, sharedURL), `
 		DO $$ DECLARE name text; BEGIN
 			FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'app_migrations' LOOP
 				EXECUTE 'DELETE FROM ' || name;
 			END LOOP;
 			INSERT INTO spending (one) VALUES (1);
-		END $$`); err != nil {
+		END $$`)
+	return sharedURL
+}
+
+// nameOf is the database of a URL.
+func nameOf(t testing.TB, location string) string {
+	t.Helper()
+	parsed, err := url.Parse(location)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return sharedURL
+	return strings.Trim(parsed.Path, "/")
 }
 
 func openEmpty(t testing.TB) (*pgdb.DB, *postgres.Store) {

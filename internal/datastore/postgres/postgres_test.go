@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -88,11 +87,7 @@ func TestTheSchemaIsCreatedOnRequestAndANewerOneRefused(t *testing.T) {
 
 // A database that cannot be reached is not one in which nothing is.
 func TestAnUnreachableDatabaseIsToldAndComesBackWithoutARestart(t *testing.T) {
-	location, err := url.Parse(emptied(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := pgtest.NewProxy(t, pgtest.Shared(t), strings.Trim(location.Path, "/"))
+	proxy := pgtest.NewProxy(t, pgtest.Shared(t), nameOf(t, emptied(t)))
 	_, store := open(t, proxy.URL)
 	up := signUp("mara@gmail.com")
 	write(t, store, upsert(up))

@@ -149,7 +149,8 @@ func one[T any](q querier, scan func(row) (T, error), query string, args ...any)
 	return all[0], nil
 }
 
-// wrap gives an error of the database its class.
+// wrap gives an error of the database its class. Its text names tables and
+// indexes; the server's detail, which holds values, is not part of it.
 func wrap(what string, err error) error {
 	var known *liwanag.Error
 	switch {

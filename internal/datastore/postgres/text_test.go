@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -53,6 +54,15 @@ func TestTextThatPostgreSQLRefusesFailsNeitherItsWriteNorItsNeighbors(t *testing
 		t.Errorf("%d people, want 40 and the hostile one", len(people))
 	}
 }
+
+// long is longer than what fits into an index, packed or not.
+var long = func() string {
+	var s strings.Builder
+	for s.Len() < 20_000 {
+		s.WriteString(rand.Text())
+	}
+	return s.String()
+}()
 
 // writeHostile writes every text that there is.
 func writeHostile(tx liwanag.Tx) error {
@@ -110,7 +120,7 @@ func writeHostile(tx liwanag.Tx) error {
 		func() error { _, err := tx.Ledger().TakeFiring(hostile, noon); return err },
 		func() error { _, _, err := tx.Webhooks().Remember(hostile, hostile, []byte(hostile), noon); return err },
 		func() error {
-			_, _, err := tx.Webhooks().Remember("e", strings.Repeat("long ", 10_000)+submission.ID.String(), nil, noon)
+			_, _, err := tx.Webhooks().Remember("e", rand.Text()+long, nil, noon)
 			return err
 		},
 		func() error { return tx.Uploads().Insert(upload) },
