@@ -17,7 +17,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 			return store.ErrExists
 		}
 		g.created[string(c.id)] = store.ErrExists // until the insertion says otherwise
-		g.creates.add(c.id, r)
+		g.creates = append(g.creates, creation{c.id, r})
 		g.due = g.due || r.Owner == 0
 		return nil
 	}

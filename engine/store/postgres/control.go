@@ -54,7 +54,7 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 		if r.parkSeq != 0 {
 			ended.Step, ended.StartedSeq, ended.StartedAt = r.parkStep, r.parkSeq, instant(r.parkSince)
 		}
-		if err := g.entries.add(r.id, ended, nil); err != nil {
+		if err := g.note(r, ended, nil); err != nil {
 			return err
 		}
 		r.reopen(micros(now))

@@ -33,7 +33,7 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 		if r.awaits(string(event)) {
 			r.wake(at)
 		}
-		g.signals.add(r.id, store.Signal{Signal: sig, Seq: r.seq, At: now, Late: receipt.Late})
+		g.signals = append(g.signals, signalOf{r.id, store.Signal{Signal: sig, Seq: r.seq, At: now, Late: receipt.Late}})
 		g.changed(r, at)
 		return nil
 	}

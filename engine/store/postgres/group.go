@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -20,9 +19,9 @@ type group struct {
 	late    map[sigKey]bool  // the signals that are there already, and whether they came late
 	created map[string]error // the runs to be inserted, and what became of it
 
-	creates creates
-	entries entries
-	signals signals
+	creates []creation
+	entries []entryOf
+	signals []signalOf
 	returns [][]byte // runs whose late signals wait in the inbox again
 	news    []*newsOf
 	due     bool // a run that nobody owns is due
@@ -98,21 +97,17 @@ func (g *group) lock(b *pgx.Batch) {
 // nothing lands.
 func (g *group) write(b *pgx.Batch) {
 	g.writeRows(b)
-	if g.entries.n() > 0 {
-		b.Queue(insertEntries, g.entries.args()...)
+	if len(g.entries) > 0 {
+		insertEntries(b, g.entries)
 	}
-	if g.signals.n() > 0 {
-		b.Queue(insertSignals, g.signals.args()...)
+	if len(g.signals) > 0 {
+		insertSignals(b, g.signals)
 	}
 	if len(g.returns) > 0 {
 		b.Queue("UPDATE signal SET late = false WHERE run_id = ANY($1) AND late", g.returns)
 	}
-	if g.creates.n() > 0 {
-		b.Queue(insertRuns, g.creates.args()...).Query(func(found pgx.Rows) error {
-			var id []byte
-			_, err := pgx.ForEachRow(found, []any{&id}, func() error { g.created[string(id)] = nil; return nil })
-			return err
-		})
+	if len(g.creates) > 0 {
+		insertRuns(b, g.creates, func(id []byte) { g.created[string(id)] = nil })
 	}
 	g.readNews(b)
 }
@@ -129,7 +124,7 @@ func (g *group) writeRows(b *pgx.Batch) {
 		return
 	}
 	slices.SortFunc(dirty, func(a, b *row) int { return bytes.Compare(a.id, b.id) })
-	b.Queue(updateRuns, imageArgs(dirty)...)
+	updateRuns(b, dirty)
 }
 
 const newsQuery = `
@@ -164,15 +159,23 @@ func (g *group) readNews(b *pgx.Batch) {
 	})
 }
 
-// append numbers an entry and notes it; signals are those that it consumed, or, of
-// a reopening, those that it returned.
+// append numbers an entry and notes it.
 func (g *group) append(r *row, e store.Entry, signals []string) error {
 	if e.Begins {
 		e.StartedSeq = r.seq + 1
 	}
 	r.seq += e.Width()
 	e.Seq = r.seq
-	return g.entries.add(r.id, e, signals)
+	return g.note(r, e, signals)
+}
+
+// note notes an entry that has its number.
+func (g *group) note(r *row, e store.Entry, signals []string) error {
+	one, err := newEntry(r.id, e, signals)
+	if err == nil {
+		g.entries = append(g.entries, one)
+	}
+	return err
 }
 
 // changed notes that a row is to be written; now tells whether it is due.
@@ -181,14 +184,4 @@ func (g *group) changed(r *row, now int64) {
 	if r.status == string(store.Open) && r.owner == 0 && r.dueAt <= now {
 		g.due = true
 	}
-}
-
-// sortedBy is the order in which a permutation of n things is sorted by their ids.
-func sortedBy(ids [][]byte) []int {
-	order := make([]int, len(ids))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(ids[a], ids[b]), cmp.Compare(a, b)) })
-	return order
 }
