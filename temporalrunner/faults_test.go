@@ -5,6 +5,8 @@ package temporalrunner
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -248,4 +250,32 @@ func TestARunWhoseVersionNobodyHoldsStaysUntilItIsEnded(t *testing.T) {
 	if run = until(t, r, "run", "ended", ended); run.Status != workflow.StatusCompleted || len(run.History) != 9 {
 		t.Errorf("the run is %+v", run)
 	}
+}
+
+func TestARunMayHaveAsMuchOutputAsOnEveryRunner(t *testing.T) {
+	t.Parallel()
+	wf := workflow.New[order]("heavy")
+	for i := range 17 {
+		workflow.Step(wf, fmt.Sprintf("step-%02d", i), func(context.Context, order) (string, error) {
+			return hex.EncodeToString(random(32_400)), nil // 64,802 bytes, and little to compress
+		})
+	}
+	workflow.OnError(wf, func(context.Context, order, workflow.Failure) error { return nil })
+	r, _ := running(t, Config{Client: shared.namespace(t), Definitions: []workflow.Definition{wf}})
+	if err := wf.Start(t.Context(), r, "run", order{1}); err != nil {
+		t.Fatal(err)
+	}
+	run := until(t, r, "run", "ended", ended)
+	if run.Status != workflow.StatusFailed || run.Failure.Step != "step-16" || run.Failure.Code != workflow.CodeTooLarge {
+		t.Errorf("the run is %s: %+v", run.Status, run.Failure)
+	}
+	if len(run.Steps) != 18 || len(run.Steps[15].Output) != 64_802 {
+		t.Errorf("the run shows %d steps, the sixteenth with %d bytes", len(run.Steps), len(run.Steps[15].Output))
+	}
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // it never fails
+	return b
 }

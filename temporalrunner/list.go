@@ -112,8 +112,8 @@ func quoted(text string) string {
 
 func instant(t time.Time) string { return "'" + t.UTC().Format(time.RFC3339Nano) + "'" }
 
-// newest reads at least n of the rows behind a cursor, newest first, or all there
-// are: within a span of time that is narrowed or widened until it holds them.
+// newest reads the first n rows behind a cursor, newest first: within a span of
+// time that is narrowed or widened until it holds them.
 func (r *Runner) newest(ctx context.Context, filter string, after cursor, n int) ([]row, error) {
 	if !after.start.IsZero() {
 		filter += " AND StartTime <= " + instant(after.start)
@@ -150,7 +150,7 @@ func (r *Runner) newest(ctx context.Context, filter string, after cursor, n int)
 	rows, err := r.rows(ctx, narrow)
 	rows = slices.DeleteFunc(rows, func(w row) bool { return !after.precedes(w) })
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(b.start.Compare(a.start), strings.Compare(b.id, a.id)) })
-	return rows, err
+	return rows[:min(n, len(rows))], err
 }
 
 func (r *Runner) count(ctx context.Context, filter string) (int, error) {

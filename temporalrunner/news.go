@@ -59,7 +59,7 @@ func (x *interpreter) cancel(reason string) {
 
 func (x *interpreter) receive(m message) {
 	s := workflow.Signal{ID: m.ID, Event: m.Event, Payload: m.Payload}
-	if s.Validate() != nil || x.tokenOf(m.ID) != "" {
+	if _, came := x.tokenOf(m.ID); came || s.Validate() != nil {
 		return
 	}
 	now := x.now()
@@ -68,14 +68,14 @@ func (x *interpreter) receive(m message) {
 	x.note(now, workflow.HistoryEventReceived, "", 0, map[string]any{"id": m.ID, "type": m.Event})
 }
 
-// tokenOf is the token of the delivery that brought an event; "" when none did.
-func (r *record) tokenOf(id string) string {
+// tokenOf is the token of the delivery that brought an event; false when none did.
+func (r *record) tokenOf(id string) (string, bool) {
 	for i, e := range r.Run.Events {
 		if e.ID == id {
-			return r.Tokens[i]
+			return r.Tokens[i], true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // answer lets callers ask.
@@ -88,8 +88,8 @@ func (x *interpreter) answer() error {
 		return err
 	}
 	return sdk.SetQueryHandler(x.ctx, receiptName, func(id, token string) (workflow.Receipt, error) {
-		first := x.tokenOf(id)
-		if first == "" {
+		first, came := x.tokenOf(id)
+		if !came {
 			return workflow.Receipt{}, fmt.Errorf("no event %s came", id)
 		}
 		return workflow.Receipt{Duplicate: first != token}, nil

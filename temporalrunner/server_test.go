@@ -4,6 +4,7 @@ package temporalrunner
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,6 +46,8 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	// Most of a test is waiting, which needs no processor.
+	_ = flag.Set("test.parallel", "6")
 	dir, err := os.MkdirTemp("", "liwanag-temporal-")
 	if err == nil {
 		// Nothing is asked of it after it was stopped, so it need not sync.
@@ -121,15 +126,33 @@ func (s *devServer) stop() {
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
+// safeBuffer is a log that many write to.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
 var namespaces atomic.Int64
 
 // namespace makes one that remembers nothing, and a client of it.
-func (s *devServer) namespace(t *testing.T) client.Client {
+func (s *devServer) namespace(t testing.TB) client.Client {
 	t.Helper()
 	return s.dial(t, s.newNamespace(t))
 }
 
-func (s *devServer) newNamespace(t *testing.T) string {
+func (s *devServer) newNamespace(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test-%d", namespaces.Add(1))
 	admin, err := Dial(t.Context(), DialConfig{Address: s.address, Log: quiet()})
@@ -145,13 +168,19 @@ func (s *devServer) newNamespace(t *testing.T) string {
 	return name
 }
 
-func (s *devServer) dial(t *testing.T, namespace string) client.Client {
+func (s *devServer) dial(t testing.TB, namespace string) client.Client {
 	t.Helper()
-	c, err := Dial(t.Context(), DialConfig{Address: s.address, Namespace: namespace, Log: quiet()})
+	var logs safeBuffer
+	c, err := Dial(t.Context(), DialConfig{Address: s.address, Namespace: namespace, Log: slog.New(slog.NewTextHandler(&logs, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	t.Cleanup(func() {
+		c.Close()
+		if t.Failed() {
+			t.Logf("the SDK says:\n%s", logs.String())
+		}
+	})
 	return c
 }
 
@@ -165,6 +194,11 @@ func running(t *testing.T, cfg Config) (*Runner, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
+	for _, p := range r.order {
+		for _, kind := range []enums.TaskQueueType{enums.TASK_QUEUE_TYPE_WORKFLOW, enums.TASK_QUEUE_TYPE_ACTIVITY} {
+			polled(t, cfg.Client, r.queueOf(p), kind)
+		}
+	}
 	stopped := false
 	stop := func() {
 		if stopped {
@@ -180,8 +214,20 @@ func running(t *testing.T, cfg Config) (*Runner, func()) {
 	return r, stop
 }
 
+// polled waits until a worker stands at a queue: the first tasks of a new one may
+// be lost on their way while a busy server still opens it.
+func polled(t *testing.T, c client.Client, queue string, kind enums.TaskQueueType) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if d, err := c.DescribeTaskQueue(t.Context(), queue, kind); err == nil && len(d.GetPollers()) > 0 {
+			return
+		}
+	}
+	t.Fatalf("no worker stands at %s", queue)
+}
+
 func TestTemporalKeepsTheRulesOfEveryRunner(t *testing.T) {
-	runnertest.Run(t, runnertest.Config{Second: time.Second, Slack: 20 * time.Second, Differs: differs, New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
+	runnertest.Run(t, runnertest.Config{Second: 2 * time.Second, Slack: 20 * time.Second, Differs: differs, New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
 		cfg := Config{Client: shared.namespace(t), Definitions: defs}
 		r, stop := running(t, cfg)
 		t.Cleanup(func() { tellHistory(t, cfg.Client, "run-1") })
