@@ -85,7 +85,10 @@ func (w *writer) group(batch []*entry) (rest []*entry) {
 				continue
 			}
 			ran = append(ran, e)
-			if err := w.join(tx, e.Do, len(batch) == 1); err != nil {
+			if len(batch) == 1 {
+				return w.call(tx, e.Do) // undoing all is undoing it alone
+			}
+			if err := w.join(tx, e.Do, len(ran) == 1); err != nil {
 				return err
 			}
 		}
@@ -122,25 +125,26 @@ func (w *writer) alone(c *change) error {
 	return w.db.transact(context.Background(), w.db.begin+lockWriters, func(tx *Tx) error { return w.call(tx, c) })
 }
 
-// join runs c as a part of the group. It returns an error when the transaction is
-// lost for all; c's own stays with c.
-func (w *writer) join(tx *Tx, c *change, only bool) error {
-	if only {
-		return w.call(tx, c) // undoing all is undoing it alone
+// join runs c as a part of the group, the first one or a later one. It returns an
+// error when the transaction is lost for all; c's own stays with c. A change that
+// hid the error of a statement is found out when its savepoint is to be released,
+// by the next change or by the commit.
+func (w *writer) join(tx *Tx, c *change, first bool) error {
+	separate := "SAVEPOINT change"
+	if !first {
+		separate = "RELEASE SAVEPOINT change; " + separate
 	}
-	if _, err := tx.Exec("SAVEPOINT change"); err != nil {
+	if _, err := tx.Exec(separate); err != nil {
 		return err
 	}
 	c.err = w.call(tx, c)
-	if c.err != nil {
-		if IsTransient(c.err) {
-			return c.err
-		}
-		_, err := tx.Exec("ROLLBACK TO SAVEPOINT change")
-		return err
+	switch {
+	case c.err == nil:
+		return nil
+	case IsTransient(c.err):
+		return c.err
 	}
-	// A change that swallowed the error of a statement fails here.
-	_, err := tx.Exec("RELEASE SAVEPOINT change")
+	_, err := tx.Exec("ROLLBACK TO SAVEPOINT change")
 	return err
 }
 
