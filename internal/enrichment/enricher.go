@@ -69,11 +69,11 @@ func runOf(ctx context.Context) (liwanag.ID, error) {
 // bells wake the background loops of this process: a bell that rings while
 // nobody listens is heard afterwards, once.
 type bells struct {
-	deliveries, sweep chan struct{}
+	deliveries, starts, sweep chan struct{}
 }
 
 func newBells() bells {
-	return bells{deliveries: make(chan struct{}, 1), sweep: make(chan struct{}, 1)}
+	return bells{deliveries: make(chan struct{}, 1), starts: make(chan struct{}, 1), sweep: make(chan struct{}, 1)}
 }
 
 func ring(bell chan struct{}) {

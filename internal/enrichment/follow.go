@@ -225,7 +225,7 @@ func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, ans
 			}
 			return splitOff(tx, ids(with(jobs, liwanag.JobPending)), e.now())
 		})
-		ring(e.bells.sweep)
+		ring(e.bells.starts)
 		return Arrival{SubmissionID: sub.ID, Failed: "moved"}, err == nil, err
 	case answer.Status >= 400 && answer.Status < 500 && answer.Status != http.StatusTooManyRequests:
 		wait, err := e.pauseFor(ctx, answer)

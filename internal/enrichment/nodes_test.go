@@ -2,6 +2,7 @@ package enrichment_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -454,5 +455,37 @@ func TestAThousandRunsDoNotAllWaitForAStoreThatIsGone(t *testing.T) {
 		if liwanag.ClassOf(err) != liwanag.Unavailable || asked.Load() > 10 || len(err.Error()) > 2000 {
 			t.Errorf("asked %d times: %v", asked.Load(), err)
 		}
+	})
+}
+
+// reluctant is a runner that cannot start runs for a while.
+type reluctant struct {
+	workflow.Runner
+	fails atomic.Int64
+}
+
+func (r *reluctant) Start(ctx context.Context, run workflow.StartRequest) error {
+	if r.fails.Add(-1) >= 0 {
+		return errors.New("the store is away")
+	}
+	return r.Runner.Start(ctx, run)
+}
+
+func TestRunsThatCouldNotBeStartedAreStartedSoonAfter(t *testing.T) {
+	inWorld(t, enrichment.Config{SweepEvery: 1000 * time.Hour}, simulator.Config{}, func(w *world) {
+		ctx, stop := context.WithCancel(context.Background())
+		w.signUp(ana)
+		w.sleep(5 * time.Minute)
+		person := w.wantJob(ana, liwanag.JobEnriched, "").SubscriberID
+		work, runner := w.node(w.life.store), &reluctant{Runner: w.life.engine}
+		svc := enrichment.NewService(work, enrichment.New(work, w.cfg), runner)
+		w.life.ended.Go(func() { _ = svc.Run(ctx) })
+		runner.fails.Store(3)
+		if _, err := svc.Enrich(ctx, []liwanag.ID{person}, true); err == nil {
+			t.Error("a run that could not be started was said to be")
+		}
+		w.sleep(5 * time.Minute)
+		stop()
+		w.wantAccepted(2, ana)
 	})
 }

@@ -31,12 +31,16 @@ func (s *Service) Enroll(tx liwanag.Tx, people []Enrollment) ([]liwanag.Opened, 
 	return Enroll(tx, people, s.cfg, s.now())
 }
 
-// maxStartFaults is how many runs may fail to start before the others are left to
-// the sweep: their store cannot be asked now, and each would only wait for it.
-const maxStartFaults = 3
+const (
+	// maxStartFaults is how many runs may fail to start before the others are left
+	// for later: their store cannot be asked now, and each would only wait for it.
+	maxStartFaults = 3
+	// startAgain is when runs that failed to start are started again.
+	startAgain = 5 * time.Second
+)
 
 // Start starts the runs of batches: each exists when it returns. It is idempotent;
-// what fails is repeated by the sweep, so an error loses nothing.
+// what fails is repeated in the background, so an error loses nothing.
 func (s *Service) Start(ctx context.Context, runIDs ...liwanag.ID) error {
 	seen := map[liwanag.ID]bool{}
 	var started []liwanag.ID
@@ -58,15 +62,45 @@ func (s *Service) Start(ctx context.Context, runIDs ...liwanag.ID) error {
 	if len(started) > 0 { // also when ctx has ended: they exist
 		faults = append(faults, s.store.Write(context.WithoutCancel(ctx), func(tx liwanag.Tx) error { return tx.Batches().MarkStarted(started) }))
 	}
-	return errors.Join(faults...)
+	err := errors.Join(faults...)
+	if err != nil {
+		s.startSoon()
+	}
+	return err
 }
 
-// Run works in the background until ctx ends: it delivers results, at once for
-// whatever was left by an earlier process; sweeps; and probes the public URL. It
-// returns when all of it has stopped.
+// startSoon starts in a moment what could not be started now.
+func (s *Service) startSoon() {
+	time.AfterFunc(startAgain, func() { ring(s.bells.starts) })
+}
+
+// startLeft starts batches that were committed but not started.
+func (s *Service) startLeft(ctx context.Context) error {
+	for {
+		batches, err := s.store.Batches().Unstarted(ctx, sweepGroup)
+		if err != nil {
+			s.startSoon()
+		}
+		if err != nil || len(batches) == 0 {
+			return err
+		}
+		runIDs := make([]liwanag.ID, len(batches))
+		for i, b := range batches {
+			runIDs[i] = b.RunID
+		}
+		if err := s.Start(ctx, runIDs...); err != nil {
+			return err
+		}
+	}
+}
+
+// Run works in the background until ctx ends: it delivers results and
+// starts runs, at once for whatever was left by an earlier process; sweeps; and
+// probes the public URL. It returns when all of it has stopped.
 func (s *Service) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { s.loop(ctx, "deliveries", s.cfg.SweepEvery, s.bells.deliveries, s.deliverStored) })
+	loops.Go(func() { s.loop(ctx, "start batches", s.cfg.SweepEvery, s.bells.starts, s.startLeft) })
 	loops.Go(func() { s.loop(ctx, "sweep", s.cfg.SweepEvery, s.bells.sweep, s.sweep) })
 	if s.cfg.PublicURL != "" {
 		loops.Go(func() { s.loop(ctx, "probe", s.cfg.ProbeEvery, nil, s.probe) })

@@ -289,7 +289,7 @@ func (e *Enricher) halve(ctx context.Context, sub liwanag.Submission) error {
 	if single {
 		return workflow.Permanent(&refusedError{cause: liwanag.CodeInvalidEmail, status: http.StatusBadRequest})
 	}
-	ring(e.bells.sweep)
+	ring(e.bells.starts)
 	return workflow.Snooze(time.Millisecond)
 }
 

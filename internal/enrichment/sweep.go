@@ -31,7 +31,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		name string
 		work func(context.Context) error
 	}{
-		{"start batches", s.startLeft}, {"retry jobs", s.retryDue}, {"follow submissions", s.followDue},
+		{"retry jobs", s.retryDue}, {"follow submissions", s.followDue},
 		{"settle deliveries", s.settleLeft}, {"stranded jobs", s.strandedRuns}, {"balance", s.checkBalance}, {"prune", s.prune},
 	} {
 		if err := part.work(ctx); err != nil {
@@ -39,23 +39,6 @@ func (s *Service) sweep(ctx context.Context) error {
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// startLeft starts batches that were committed but not started.
-func (s *Service) startLeft(ctx context.Context) error {
-	for {
-		batches, err := s.store.Batches().Unstarted(ctx, sweepGroup)
-		if err != nil || len(batches) == 0 {
-			return err
-		}
-		runIDs := make([]liwanag.ID, len(batches))
-		for i, b := range batches {
-			runIDs[i] = b.RunID
-		}
-		if err := s.Start(ctx, runIDs...); err != nil {
-			return err
-		}
-	}
 }
 
 // retryDue makes a new job for everybody whose last one failed for a transient
