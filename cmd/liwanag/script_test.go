@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 )
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"liwanag": main}) }
@@ -28,6 +32,9 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"liwanag": ma
 //	code N liwanag…       runs the program and wants this exit code
 //	eventually REGEXP COMMAND…
 //	                      runs the program until its output matches
+//	postgres              starts a PostgreSQL server on a socket in the folder $SOCKET
+//	sql DATABASE STATEMENTS
+//	                      runs statements there as the superuser postgres
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "../../test/script",
@@ -40,6 +47,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"server": startServer, "faulty": addFault, "capture": capture, "eventually": eventually, "code": code,
+			"postgres": startPostgres, "sql": runSQL,
 		},
 	})
 }
@@ -146,7 +154,7 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 func runOnce(ts *testscript.TestScript, args ...string) (code int, out string) {
 	cmd := exec.Command("liwanag", args...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CACHE_HOME", "LIWANAG_SERVER", "LIWANAG_API_KEY"} {
+	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CACHE_HOME", "LIWANAG_SERVER", "LIWANAG_API_KEY", "DATABASE_URL"} {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
@@ -156,6 +164,27 @@ func runOnce(ts *testscript.TestScript, args ...string) (code int, out string) {
 		ts.Fatalf("%v: %v", args, err)
 	}
 	return cmd.ProcessState.ExitCode(), string(raw)
+}
+
+func startPostgres(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: postgres")
+	}
+	server, err := pgtest.Start()
+	ts.Check(err)
+	ts.Defer(server.Remove)
+	ts.Setenv("SOCKET", server.Dir)
+}
+
+func runSQL(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql DATABASE STATEMENTS")
+	}
+	conn, err := pgx.Connect(context.Background(), "postgres://postgres@/"+args[0]+"?host="+ts.Getenv("SOCKET"))
+	ts.Check(err)
+	defer conn.Close(context.Background())
+	_, err = conn.PgConn().Exec(context.Background(), args[1]).ReadAll()
+	ts.Check(err)
 }
 
 // golden compares with a file of testdata, or writes it.
