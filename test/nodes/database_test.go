@@ -47,7 +47,7 @@ func TestServersOutliveTheirDatabase(t *testing.T) {
 		w.within(backWithin, "the database is back", func() error { return n.client.Ready(w.ctx) })
 	}
 
-	const rows = 3000
+	const rows = 1500
 	w.load.Go(func() {
 		file := strings.ReplaceAll(process.File(0, rows), "person", "crowd")
 		if err := process.Import(w.ctx, w.client, file); err != nil {
