@@ -19,6 +19,9 @@ var (
 	// ErrOutcomeUnknown: the answer to a commit was lost, and the server could not be
 	// asked for its outcome within [Config.Patience]. Read before you repeat.
 	ErrOutcomeUnknown = errors.New("pgdb: it is not known whether the transaction was committed")
+	// ErrAnswerLost: the transaction of [DB.Exchange] is durable, but what its last
+	// statements read did not arrive.
+	ErrAnswerLost = errors.New("pgdb: the transaction was committed, and its last answers were lost")
 
 	errTxEnded = errors.New("pgdb: the transaction was used after its function returned")
 )

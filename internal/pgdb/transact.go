@@ -94,9 +94,9 @@ func (db *DB) transact(ctx context.Context, begin string, fn func(tx *Tx) error)
 
 // Exchange is [DB.Transact] in two round trips: the transaction begins with the
 // statements that ask queues, and when their callbacks were called it commits with
-// those that answer queues. An error of answer rolls back. The callbacks of
-// answer's statements are called when the transaction is durable, which what they
-// return does not undo.
+// those that answer queues. An error of answer rolls back. When the answers to its
+// statements are lost although the transaction is durable, or a callback fails to
+// read them, the error is [ErrAnswerLost].
 func (db *DB) Exchange(ctx context.Context, ask func(b *pgx.Batch), answer func(b *pgx.Batch) error) error {
 	return db.repeat(ctx, func(tx *Tx) error {
 		var id string
@@ -225,10 +225,11 @@ func (db *DB) commitWith(t *Tx, id string, last *pgx.Batch) error {
 	case refused(err):
 		t.rollback()
 		return err
-	case !t.conn.IsClosed():
-		return err // of a callback
 	}
-	return db.outcome(ctx, id, err)
+	if other := db.outcome(ctx, id, err); other != nil {
+		return other
+	}
+	return fmt.Errorf("%w: %w", ErrAnswerLost, err)
 }
 
 // outcome asks the server what became of a transaction whose commit was not

@@ -109,18 +109,19 @@ func (s *Store) transact(changes []*change) error {
 		return nil
 	}
 	err := s.db.Exchange(context.Background(), ask, answer)
-	if pgdb.IsUnique(err) {
-		repeats = true
+	for try := 1; try <= len(changes)+1 && pgdb.IsUnique(err); try++ {
+		repeats = true // or a run was created elsewhere meanwhile, which is seen by now
 		err = s.db.Exchange(context.Background(), ask, answer)
+	}
+	if errors.Is(err, pgdb.ErrAnswerLost) { // all is written, but what came is not known
+		for _, n := range g.news {
+			n.change.verdict = err
+		}
+		err = nil
 	}
 	if err == nil {
 		s.groups.Add(1)
 		s.changes.Add(int64(len(changes)))
-		for _, c := range changes {
-			if one, inserts := g.created[string(c.id)]; inserts && c.verdict == nil {
-				c.verdict = one
-			}
-		}
 		if g.due {
 			s.announce.mark()
 		}

@@ -155,7 +155,7 @@ func (s *Store) take(ctx context.Context, c *claiming, which string, bound any, 
 	var taken []claim
 	ask := func(b *pgx.Batch) {
 		claimed, taken, c.alive = nil, nil, false
-		b.Queue(claimQuery(which), workflows, versions, max(c.n-len(c.claimed), 0), c.node.Epoch, bound).Query(func(found pgx.Rows) error {
+		b.Queue(claimQuery(which), workflows, versions, max(c.n-len(c.claimed)-len(c.doubt), 0), c.node.Epoch, bound).Query(func(found pgx.Rows) error {
 			for found.Next() {
 				run, token, err := scanRun(found)
 				if err != nil {
@@ -177,8 +177,11 @@ func (s *Store) take(ctx context.Context, c *claiming, which string, bound any, 
 		readRest(b, claimed)
 		return nil
 	})
-	if errors.Is(err, pgdb.ErrOutcomeUnknown) {
+	if errors.Is(err, pgdb.ErrOutcomeUnknown) || errors.Is(err, pgdb.ErrAnswerLost) {
 		c.doubt = append(c.doubt, taken...)
+	}
+	if errors.Is(err, pgdb.ErrAnswerLost) { // they are this node's, and read again
+		return s.take(ctx, c, which, bound, takenOver)
 	}
 	if err == nil {
 		c.claimed, c.doubt = append(c.claimed, claimed...), nil

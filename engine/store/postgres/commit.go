@@ -13,10 +13,10 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		if r.Owner != 0 && !g.alive[r.Owner] {
 			return store.ErrLeaseLost
 		}
-		if _, twice := g.created[string(c.id)]; twice || there != nil {
+		if there != nil || g.created[string(c.id)] {
 			return store.ErrExists
 		}
-		g.created[string(c.id)] = store.ErrExists // until the insertion says otherwise
+		g.created[string(c.id)] = true
 		g.creates = append(g.creates, creation{c.id, r})
 		g.due = g.due || r.Owner == 0
 		return nil

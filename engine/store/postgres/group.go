@@ -13,11 +13,11 @@ import (
 // write.
 type group struct {
 	changes []*change
-	repeats bool             // a signal of the group is there already
-	rows    map[string]*row  // the runs, locked, by packed id
-	alive   map[int64]bool   // the nodes whose lease holds
-	late    map[sigKey]bool  // the signals that are there already, and whether they came late
-	created map[string]error // the runs to be inserted, and what became of it
+	repeats bool            // a signal of the group is there already
+	rows    map[string]*row // the runs, locked, by packed id
+	alive   map[int64]bool  // the nodes whose lease holds
+	late    map[sigKey]bool // the signals that are there already, and whether they came late
+	created map[string]bool // the runs that are to be inserted
 
 	creates []creation
 	entries []entryOf
@@ -37,7 +37,7 @@ type newsOf struct {
 }
 
 func newGroup(changes []*change, repeats bool) *group {
-	return &group{changes: changes, repeats: repeats, rows: map[string]*row{}, alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]error{}}
+	return &group{changes: changes, repeats: repeats, rows: map[string]*row{}, alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]bool{}}
 }
 
 // Rows are locked in the order of their ids, so that groups never wait in a circle.
@@ -107,7 +107,7 @@ func (g *group) write(b *pgx.Batch) {
 		b.Queue("UPDATE signal SET late = false WHERE run_id = ANY($1) AND late", g.returns)
 	}
 	if len(g.creates) > 0 {
-		insertRuns(b, g.creates, func(id []byte) { g.created[string(id)] = nil })
+		insertRuns(b, g.creates)
 	}
 	g.readNews(b)
 }

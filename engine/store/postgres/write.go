@@ -158,10 +158,9 @@ type creation struct {
 	store.Run
 }
 
-// insertRuns inserts the runs that are not there and reads which those were. They
-// go in the order of their ids: two groups that create the same runs wait for each
-// other, never in a circle.
-func insertRuns(b *pgx.Batch, runs []creation, inserted func(id []byte)) {
+// insertRuns inserts runs in the order of their ids: two groups that create the same
+// ones wait for each other, never in a circle.
+func insertRuns(b *pgx.Batch, runs []creation) {
 	slices.SortFunc(runs, func(a, b creation) int { return bytes.Compare(a.id, b.id) })
 	table, columns, args := records{
 		of("id", "bytea", runs, func(r creation) []byte { return r.id }),
@@ -174,12 +173,7 @@ func insertRuns(b *pgx.Batch, runs []creation, inserted func(id []byte)) {
 		of("started_at", "bigint", runs, func(r creation) int64 { return micros(r.StartedAt) }),
 		of("input", "bytea", runs, func(r creation) []byte { return r.Input }),
 	}.from(len(runs))
-	b.Queue("INSERT INTO run ("+columns+", status, token) SELECT *, 'open', 1 FROM "+table+" ON CONFLICT DO NOTHING RETURNING id", args...).
-		Query(func(found pgx.Rows) error {
-			var id []byte
-			_, err := pgx.ForEachRow(found, []any{&id}, func() error { inserted(id); return nil })
-			return err
-		})
+	b.Queue("INSERT INTO run ("+columns+", status, token) SELECT *, 'open', 1 FROM "+table, args...)
 }
 
 // printable is a text as the database takes it: reasons and labels are free text.

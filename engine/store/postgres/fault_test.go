@@ -1,0 +1,424 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/pgdb"
+	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+var (
+	began = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	defs  = []store.Definition{{Workflow: "w", Version: 1}}
+)
+
+// proxied is a store with a live node behind a proxy.
+func proxied(t *testing.T, c pgdb.Config) (*Store, store.Node, *pgtest.Proxy) {
+	t.Helper()
+	url := pgtest.Database(t)
+	p := pgtest.NewProxy(t, pgtest.Shared(t), pgtest.Name(url))
+	c.URL = p.URL
+	db, err := pgdb.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	s, err := New(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s, register(t, s), p
+}
+
+func register(t *testing.T, s *Store) store.Node {
+	t.Helper()
+	node, err := s.Heartbeat(t.Context(), "node", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return node
+}
+
+func newRun(id string, owner int64) store.Run {
+	return store.Run{ID: id, Workflow: "w", Version: 1, Input: json.RawMessage("1"), CreatedAt: began, Owner: owner, Status: store.Open, Seq: 1}
+}
+
+func outcome(step string) store.Entry {
+	return store.Entry{Kind: store.EntryCompleted, Step: step, Attempt: 1, At: began, StartedAt: began, Output: json.RawMessage("1")}
+}
+
+var atWait = store.Park{Kind: store.ParkWait, Step: "wait", Events: []string{"e"}, Since: began, Until: began.Add(time.Hour)}
+
+func TestACommitWhoseAnswerIsLostIsKnownByReading(t *testing.T) {
+	s, node, p := proxied(t, pgdb.Config{})
+	ctx := t.Context()
+	lost := func(what string, do func() error) {
+		t.Helper()
+		before := p.Lost()
+		p.LoseCommits(1)
+		if err := do(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if p.Lost() != before+1 {
+			t.Errorf("%s: %d answers were lost", what, p.Lost()-before)
+		}
+	}
+	lost("Create", func() error { return s.Create(ctx, newRun("r", node.Epoch)) })
+	lease := store.Lease{RunID: "r", Epoch: node.Epoch, Token: 1}
+	lost("Commit", func() error {
+		_, err := s.Commit(ctx, lease, store.Progress{Append: []store.Entry{outcome("a")}, Park: &atWait, Now: began})
+		return err
+	})
+	lost("Deliver", func() error {
+		receipt, err := s.Deliver(ctx, "r", workflow.Signal{ID: "s", Event: "e"}, began)
+		if receipt.Duplicate {
+			t.Error("the event is told to be a duplicate of itself")
+		}
+		return err
+	})
+	lost("Claim", func() error {
+		claimed, _, err := s.Claim(ctx, node, defs, 10, began)
+		if len(claimed) != 1 || claimed[0].Lease.Token != 4 || len(claimed[0].Signals) != 1 {
+			t.Errorf("claimed %+v", claimed)
+		}
+		return err
+	})
+	lost("Cancel", func() error { return s.Cancel(ctx, "r", "stop", began) })
+	lost("Terminate", func() error { return s.Terminate(ctx, "r", workflow.Failure{}, began) })
+	c, err := s.Get(ctx, "r")
+	if err != nil || len(c.History) != 2 || len(c.Signals) != 1 || c.Run.Seq != 6 || c.Run.Status != store.Canceled {
+		t.Errorf("%+v, %v", c, err)
+	}
+	lost("Prune", func() error {
+		n, err := s.Prune(ctx, began.Add(time.Hour), 10)
+		if n != 1 {
+			t.Errorf("pruned %d", n)
+		}
+		return err
+	})
+}
+
+// unknown makes a change that lands, and whose outcome nobody can ask for.
+func unknown(t *testing.T, p *pgtest.Proxy, do func() error) {
+	t.Helper()
+	before := p.Lost()
+	p.LoseCommits(1)
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	for p.Lost() == before {
+		time.Sleep(time.Millisecond)
+	}
+	p.Refuse(true)
+	if err := <-done; !errors.Is(err, pgdb.ErrOutcomeUnknown) {
+		t.Errorf("a change whose outcome nobody knows: %v", err)
+	}
+	p.Refuse(false)
+}
+
+func TestAClaimWhoseOutcomeNobodyKnewIsFoundByTheNext(t *testing.T) {
+	s, node, p := proxied(t, pgdb.Config{Patience: 2 * time.Second})
+	for _, id := range []string{"r1", "r2"} {
+		if err := s.Create(t.Context(), newRun(id, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unknown(t, p, func() error {
+		claimed, _, err := s.Claim(t.Context(), node, defs, 10, began)
+		if len(claimed) != 0 {
+			t.Errorf("claimed %d and failed", len(claimed))
+		}
+		return err
+	})
+	claimed, _, err := s.Claim(t.Context(), node, defs, 10, began)
+	if err != nil || len(claimed) != 2 {
+		t.Fatalf("claimed %d, %v", len(claimed), err)
+	}
+	for _, c := range claimed {
+		if _, err := s.Commit(t.Context(), c.Lease, store.Progress{End: &store.Ending{Status: store.Completed}, Now: began}); err != nil {
+			t.Error(err)
+		}
+	}
+	if again, _, err := s.Claim(t.Context(), node, defs, 10, began); err != nil || len(again) != 0 {
+		t.Errorf("claimed again %d, %v", len(again), err)
+	}
+}
+
+func TestAnUnreachableDatabaseIsNoAnswerAboutARun(t *testing.T) {
+	s, node, p := proxied(t, pgdb.Config{Patience: 2 * time.Second})
+	ctx := t.Context()
+	if err := s.Create(ctx, newRun("r", node.Epoch)); err != nil {
+		t.Fatal(err)
+	}
+	calls := func() map[string]error {
+		errs := map[string]error{}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		for what, do := range map[string]func() error{
+			"Create": func() error { return s.Create(ctx, newRun("r2", node.Epoch)) },
+			"Commit": func() error {
+				_, err := s.Commit(ctx, store.Lease{RunID: "r", Epoch: node.Epoch, Token: 1}, store.Progress{Now: began})
+				return err
+			},
+			"Deliver":   func() error { _, err := s.Deliver(ctx, "r", workflow.Signal{ID: "s", Event: "e"}, began); return err },
+			"Cancel":    func() error { return s.Cancel(ctx, "r", "", began) },
+			"Claim":     func() error { _, _, err := s.Claim(ctx, node, defs, 1, began); return err },
+			"Get":       func() error { _, err := s.Get(ctx, "r"); return err },
+			"List":      func() error { _, _, err := s.List(ctx, store.Query{Limit: 1}); return err },
+			"Counts":    func() error { _, err := s.Counts(ctx); return err },
+			"Heartbeat": func() error { _, err := s.Heartbeat(ctx, "node", time.Hour); return err },
+			"Prune":     func() error { _, err := s.Prune(ctx, began, 1); return err },
+		} {
+			wg.Go(func() {
+				err := do()
+				mu.Lock()
+				errs[what] = err
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		return errs
+	}
+	p.Refuse(true)
+	for what, err := range calls() {
+		if err == nil {
+			t.Errorf("%s works without a database", what)
+		}
+		for _, sentinel := range []error{store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded, store.ErrLeaseLost, store.ErrCanceled, store.ErrClosed} {
+			if errors.Is(err, sentinel) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+	p.Refuse(false)
+	for what, err := range calls() {
+		if err != nil {
+			t.Errorf("%s after the database came back: %v", what, err)
+		}
+	}
+}
+
+func TestADeadlockAndASerializationFailureAreRepeated(t *testing.T) {
+	s := open(t, pgtest.Database(t))
+	node := register(t, s)
+	exec(t, s, "CREATE SEQUENCE hiccup")
+	exec(t, s, `
+		CREATE FUNCTION hiccup() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			CASE nextval('hiccup')
+			WHEN 1 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01';
+			WHEN 2 THEN RAISE EXCEPTION 'serialization' USING ERRCODE = '40001';
+			ELSE RETURN NEW;
+			END CASE;
+		END $$`)
+	exec(t, s, "CREATE TRIGGER hiccup BEFORE INSERT ON run FOR EACH ROW EXECUTE FUNCTION hiccup()")
+	if err := s.Create(t.Context(), newRun("r", node.Epoch)); err != nil {
+		t.Error(err)
+	}
+	var n int
+	if err := s.db.Pool().QueryRow(t.Context(), "SELECT last_value FROM hiccup").Scan(&n); err != nil || n != 3 {
+		t.Errorf("the row was written at try %d, %v", n, err)
+	}
+}
+
+func TestAChangeWaitsForAConnection(t *testing.T) {
+	db, err := pgdb.Open(t.Context(), pgdb.Config{URL: pgtest.Database(t), MaxConns: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s, err := New(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var held []func()
+	for range 4 {
+		conn, err := db.Pool().Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, conn.Release)
+	}
+	created := make(chan error, 1)
+	go func() { created <- s.Create(t.Context(), newRun("r", 0)) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Get(ctx, "r"); err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrClosed) {
+		t.Errorf("Get without a connection: %v", err)
+	}
+	select {
+	case err := <-created:
+		t.Errorf("Create without a connection: %v", err)
+	default:
+	}
+	for _, release := range held {
+		release()
+	}
+	if err := <-created; err != nil {
+		t.Error(err)
+	}
+}
+
+// life drives a run through a whole life as an engine does: what fails is repeated,
+// the same, until it lands.
+func life(ctx context.Context, s *Store, node store.Node, id string, claimed <-chan store.Claimed, due chan<- struct{}) error {
+	again := func(do func() error) error {
+		for {
+			err := do()
+			switch {
+			case err == nil, errors.Is(err, store.ErrLeaseLost), errors.Is(err, store.ErrNotFound), ctx.Err() != nil:
+				return err
+			case errors.Is(err, store.ErrExists): // it landed unheard
+				return nil
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	commit := func(l store.Lease, p store.Progress) error {
+		p.Now = began
+		return again(func() error { _, err := s.Commit(ctx, l, p); return err })
+	}
+	if err := again(func() error { return s.Create(ctx, newRun(id, node.Epoch)) }); err != nil {
+		return fmt.Errorf("create: %w", err)
+	}
+	lease := store.Lease{RunID: id, Epoch: node.Epoch, Token: 1}
+	if err := commit(lease, store.Progress{Append: []store.Entry{outcome("a")}}); err != nil {
+		return fmt.Errorf("first commit: %w", err)
+	}
+	lease.Token++
+	if err := commit(lease, store.Progress{Append: []store.Entry{outcome("b")}, Park: &atWait}); err != nil {
+		return fmt.Errorf("park: %w", err)
+	}
+	if err := again(func() error { _, err := s.Deliver(ctx, id, workflow.Signal{ID: "s", Event: "e"}, began); return err }); err != nil {
+		return fmt.Errorf("deliver: %w", err)
+	}
+	select {
+	case due <- struct{}{}:
+	default:
+	}
+	var c store.Claimed
+	select {
+	case c = <-claimed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	wait := store.Entry{Kind: store.EntryCompleted, Step: "wait", At: began, StartedAt: began, StartedSeq: c.Run.Park.Seq, Consumed: []string{"s"}}
+	if err := commit(c.Lease, store.Progress{Decided: 1, Append: []store.Entry{wait}, End: &store.Ending{Status: store.Completed}}); err != nil {
+		return fmt.Errorf("end: %w", err)
+	}
+	return nil
+}
+
+// lives drives many runs from several clients while do breaks things, until it
+// returns, and checks that each run is whole.
+func lives(t *testing.T, s *Store, do func()) {
+	node := register(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	due, claimed := make(chan struct{}, 1), make(chan store.Claimed, 100)
+	var claims, clients sync.WaitGroup
+	claims.Go(func() {
+		for range due {
+			for {
+				all, _, err := s.Claim(ctx, node, defs, 100, began)
+				for _, c := range all {
+					claimed <- c
+				}
+				if err == nil || ctx.Err() != nil {
+					break
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		}
+	})
+	var n atomic.Int64
+	var over atomic.Bool
+	for range 8 {
+		clients.Go(func() {
+			for !over.Load() && !t.Failed() {
+				id := fmt.Sprint("r", n.Add(1))
+				if err := life(ctx, s, node, id, claimed, due); err != nil {
+					t.Errorf("%s: %v", id, err)
+				}
+			}
+		})
+	}
+	do()
+	over.Store(true)
+	clients.Wait()
+	close(due)
+	claims.Wait()
+	runs, _, err := s.List(t.Context(), store.Query{})
+	if err != nil || int64(len(runs)) != n.Load() {
+		t.Errorf("%d runs of %d are there, %v", len(runs), n.Load(), err)
+	}
+	for _, r := range runs {
+		c, err := s.Get(t.Context(), r.ID)
+		if err != nil || c.Run.Status != store.Completed || len(c.History) != 3 || len(c.Signals) != 1 || c.Run.Seq != 8 {
+			t.Errorf("%s: %s with %d entries, %d signals, %d numbers, %v", r.ID, r.Status, len(c.History), len(c.Signals), c.Run.Seq, err)
+		}
+	}
+	t.Logf("%d runs", len(runs))
+}
+
+func TestAThousandKilledConnectionsLoseAndRepeatNothing(t *testing.T) {
+	url := pgtest.Database(t)
+	kills := 1000
+	if testing.Short() {
+		kills = 100
+	}
+	killer, err := pgdb.Open(t.Context(), pgdb.Config{URL: pgtest.Shared(t).URL("postgres")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killer.Close()
+	lives(t, open(t, url), func() {
+		for killed := 0; killed < kills; time.Sleep(2 * time.Millisecond) {
+			var n int
+			err := killer.Pool().QueryRow(t.Context(), `
+				SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+				WHERE datname = $1 AND state <> 'idle'`, pgtest.Name(url)).Scan(&n)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			killed += n
+		}
+	})
+}
+
+func TestAHundredLostAnswersToCommitsLoseAndRepeatNothing(t *testing.T) {
+	s, _, p := proxied(t, pgdb.Config{})
+	lives(t, s, func() {
+		for p.Lost() < 100 {
+			p.LoseCommits(1)
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
+func TestAServerThatRestartsLosesNothing(t *testing.T) {
+	server := pgtest.NewServer(t)
+	server.Exec(t, "postgres", "CREATE DATABASE runs")
+	lives(t, open(t, server.URL("runs")), func() {
+		for range 3 {
+			time.Sleep(200 * time.Millisecond)
+			server.Stop()
+			if err := server.Start(); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		time.Sleep(200 * time.Millisecond)
+	})
+}
