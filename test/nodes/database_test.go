@@ -47,7 +47,7 @@ func TestServersOutliveTheirDatabase(t *testing.T) {
 		w.within(backWithin, "the database is back", func() error { return n.client.Ready(w.ctx) })
 	}
 
-	const rows = 1500
+	const rows = 1000
 	w.load.Go(func() {
 		file := strings.ReplaceAll(process.File(0, rows), "person", "crowd")
 		if err := process.Import(w.ctx, w.client, file); err != nil {
@@ -57,7 +57,7 @@ func TestServersOutliveTheirDatabase(t *testing.T) {
 		w.addresses.Add(rows)
 	})
 	w.await("a file is half imported", func() error {
-		return w.zero("SELECT 1 - count(*) FROM upload WHERE status = 'importing' AND position BETWEEN 1 AND $1", rows/2)
+		return w.zero("SELECT 1 - count(*) FROM upload WHERE status = 'importing' AND position BETWEEN 1 AND $1", rows-1)
 	})
 	cluster.Stop()
 	for _, n := range w.nodes {

@@ -22,7 +22,7 @@ func TestKilledServersLoseNothingAndPayNothingTwice(t *testing.T) {
 	database := pgtest.Database(t)
 	w := newWorld(t, 2, database, database, "LIWANAG_LEASE="+lease.String())
 	w.begin(20 * time.Millisecond)
-	const kills = 10
+	const kills = 8
 	takenOver, cut := 0, 0
 	var longest time.Duration
 	for range kills {

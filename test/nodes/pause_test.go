@@ -18,6 +18,7 @@ import (
 // A server that is paused in the middle of its work, and of a paid call, for
 // longer than its lease, changes nothing when it goes on: others did its work.
 func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
+	t.Parallel()
 	database := pgtest.Database(t)
 	w := newWorld(t, 2, database, database, "LIWANAG_LEASE="+lease.String())
 	w.fault(simulator.Fault{Action: simulator.ActionSlowDrip, Method: http.MethodPost, Delay: 50 * time.Millisecond})
@@ -86,6 +87,7 @@ func (w *world) content() map[string]string {
 // has committed that it is about to send. Another one takes over and does not
 // know; the first gives the call up, because it is too late; it is sent once.
 func TestASenderThatWasPausedForTooLongGivesThePaidCallUp(t *testing.T) {
+	t.Parallel()
 	w := pausedSender(t, "14s")
 	paused, other := w.nodes[0], w.nodes[1]
 	const tooLate = 10 * time.Second
@@ -112,6 +114,7 @@ func TestASenderThatWasPausedForTooLongGivesThePaidCallUp(t *testing.T) {
 // commit and the paid call, and goes on in time to make it, though another one
 // has taken over. Its token brings the result to where it belongs.
 func TestTheLatePaidCallOfAPausedServerIsAdoptedByItsToken(t *testing.T) {
+	t.Parallel()
 	w := pausedSender(t, "30s")
 	w.fault(simulator.Fault{Action: simulator.ActionSlowDrip, Method: http.MethodPost, Delay: 50 * time.Millisecond}) // the webhook comes before the answer
 	w.nodes[0].Signal(t, syscall.SIGCONT)
@@ -152,6 +155,7 @@ func pausedSender(t *testing.T, grace string) *world {
 // answered 200 to a webhook and before the event is sent. The next one that
 // starts sends it; nothing is fetched.
 func TestAWebhookThatWasAnsweredIsDeliveredByTheNextServer(t *testing.T) {
+	t.Parallel()
 	database := pgtest.Database(t)
 	w := newWorld(t, 1, database, database, "LIWANAG_LEASE="+lease.String(), "LIWANAG_FETCH_SCHEDULE=1h")
 	events := w.hold("CREATE TRIGGER hold AFTER INSERT ON signal FOR EACH ROW EXECUTE FUNCTION hold()")

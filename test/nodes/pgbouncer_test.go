@@ -17,6 +17,7 @@ import (
 // Two servers work to the end through PgBouncer in transaction mode, where
 // nothing of a session outlives its transaction.
 func TestServersWorkThroughPgBouncerInTransactionMode(t *testing.T) {
+	t.Parallel()
 	database := pgtest.Database(t)
 	w := newWorld(t, 2, database, startPgBouncer(t, database))
 	w.begin(8 * time.Millisecond)

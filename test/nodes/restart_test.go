@@ -14,7 +14,7 @@ func TestARollingRestartUnderLoadLosesAndRepeatsNothing(t *testing.T) {
 	w := newWorld(t, 2, database, database)
 	w.begin(8 * time.Millisecond)
 	restarts, waited, adopted := 0, 0, 0
-	for ; restarts < 8; restarts++ {
+	for ; restarts < 6; restarts++ {
 		n := w.nodes[restarts%2]
 		began := time.Now()
 		n.Stop(t, 35*time.Second)
