@@ -20,8 +20,9 @@ import (
 func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 	t.Parallel()
 	database := pgtest.Database(t)
-	w := newWorld(t, 2, database, database, "LIWANAG_LEASE="+lease.String())
+	w := newWorld(t, 2, database, database, "LIWANAG_LEASE="+lease.String(), "LIWANAG_FETCH_SCHEDULE=1h")
 	w.fault(simulator.Fault{Action: simulator.ActionSlowDrip, Method: http.MethodPost, Delay: 50 * time.Millisecond})
+	w.fault(simulator.Fault{Action: simulator.ActionWebhookNever}) // the runs stay open
 	paused, other := w.nodes[0], w.nodes[1]
 	w.balance(other)
 	old := paused.epoch()
@@ -37,12 +38,12 @@ func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 		return w.zero("SELECT count(*) FROM run WHERE status = 'open' AND owner = $1", old)
 	})
 	t.Logf("%d runs were taken over in %s", owned, took.Round(time.Millisecond))
-	w.settle()
-	w.await("three leases are over", func() error {
+	w.await("three leases are over, and all runs wait for their results", func() error {
 		if time.Since(began) < 3*lease {
 			return errors.New("not yet")
 		}
-		return nil
+		return errors.Join(w.zero("SELECT count(*) FROM run WHERE owner <> 0 OR park_step <> 'wait-for-webhook'"),
+			w.zero("SELECT count(*) FROM submission WHERE state <> 'accepted'"))
 	})
 	before := w.content()
 
@@ -60,6 +61,14 @@ func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 		}
 	}
 	w.balance(paused)
+	if err := w.control.ClearFaults(w.ctx, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, submission := range w.ledger().Submissions {
+		if err := w.control.ResendWebhook(w.ctx, submission.EnrichmentID); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := w.signUp(w.client, "last@gmail.com"); err != nil {
 		t.Fatal(err)
 	}
