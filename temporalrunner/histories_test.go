@@ -33,7 +33,7 @@ func recorded() []workflow.Definition { return []workflow.Definition{enriching()
 
 // enriching has the shape of an enrichment; its input says what happens.
 func enriching() *workflow.Workflow[order] {
-	wf := workflow.New[order]("enriching", workflow.RunTimeout(400*tick))
+	wf := workflow.New[order]("enriching", workflow.RunTimeout(time.Hour))
 	batch := workflow.Step(wf, "batch", func(_ context.Context, in order) (int, error) { return in.ID, nil },
 		workflow.Retry{MaxAttempts: 3, InitialDelay: tick})
 	workflow.FinishIf(wf, "nothing-to-do", batch, func(n int) bool { return n == 0 })

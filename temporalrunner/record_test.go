@@ -23,7 +23,6 @@ import (
 // TestTheRecordedShapesEndAsTheyShould runs the definitions whose histories are
 // kept; with -update it records them.
 func TestTheRecordedShapesEndAsTheyShould(t *testing.T) {
-	t.Parallel()
 	server, err := startServer(t.TempDir(), "--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=100")
 	if err != nil {
 		t.Fatal(err)
