@@ -66,9 +66,12 @@ golden: ## Rewrite the golden files after a wanted change
 	$(GO) test ./... -update
 
 .PHONY: bench
-bench: ## Run the benchmarks whose figures stand in docs/performance.md
+bench: temporal ## Run the benchmarks whose figures stand in docs/performance.md
 	$(GO) -C bench build -o ../.cache/bin/bench .
-	for w in w1 latency growth waiting import webhooks; do ./.cache/bin/bench $$w || exit 1; done
+	cd bench && for w in w1 latency growth waiting import webhooks \
+		"w1 -store postgres -peers" "w1 -store postgres -nodes 2" "latency -store postgres" "growth -store postgres" \
+		"waiting -store postgres" "import -store postgres" "idle -store postgres -nodes 2" temporal; \
+		do echo "bench $$w"; ../.cache/bin/bench $$w || exit 1; done
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser of outside data for FUZZTIME each (default 30s)
