@@ -79,12 +79,15 @@ type DB struct {
 	cfg      Config
 	pool     *pgxpool.Pool
 	where    string // host and name, for errors
-	begin    string // a transaction: its number and settings are
+	begin    string // a transaction: its number, the server's incarnation, and settings are
 	settings string
-	fsync    bool
-	writer   *writer
-	close    func()
-	closed   atomic.Bool
+	// incarnation tells a server from itself after a crash, which starts it anew and
+	// forgets its statistics.
+	incarnation string
+	fsync       bool
+	writer      *writer
+	close       func()
+	closed      atomic.Bool
 
 	background context.Context // ends with Close
 	listeners  sync.WaitGroup
@@ -153,7 +156,11 @@ func (db *DB) inspect(ctx context.Context) error {
 	// A process that was stopped in the middle of a transaction must not keep its
 	// locks; the server ends it. Changes find their rows by key, whatever the planner
 	// thinks of a small table, and what it thinks of them is not worth compiling.
-	db.settings = fmt.Sprintf("SELECT pg_current_xact_id()::text, set_config('idle_in_transaction_session_timeout', '%d', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)",
+	db.incarnation = "extract(epoch FROM pg_postmaster_start_time())::text"
+	if version >= 150000 { // an older server reads this from a file
+		db.incarnation += " || ' ' || coalesce(extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text, '')"
+	}
+	db.settings = fmt.Sprintf("SELECT pg_current_xact_id()::text, "+db.incarnation+", set_config('idle_in_transaction_session_timeout', '%d', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)",
 		idleInTransaction.Milliseconds())
 	if synchronous == "off" {
 		db.settings += ", set_config('synchronous_commit', 'on', true)"

@@ -99,7 +99,7 @@ func (db *DB) transact(ctx context.Context, begin string, fn func(tx *Tx) error)
 // read them, the error is [ErrAnswerLost].
 func (db *DB) Exchange(ctx context.Context, ask func(b *pgx.Batch), answer func(b *pgx.Batch) error) error {
 	return db.repeat(ctx, func(tx *Tx) error {
-		var id string
+		var id identity
 		first, last := &pgx.Batch{}, &pgx.Batch{}
 		first.Queue("BEGIN")
 		first.Queue(db.settings).Query(func(rows pgx.Rows) error { return firstOf(rows, &id) })
@@ -116,14 +116,21 @@ func (db *DB) Exchange(ctx context.Context, ask func(b *pgx.Batch), answer func(
 	})
 }
 
-// firstOf reads the first column of the first row.
-func firstOf(rows pgx.Rows, into *string) error {
+// firstOf reads the identity in the first row.
+func firstOf(rows pgx.Rows, into *identity) error {
 	if rows.Next() {
-		*into = string(rows.RawValues()[0])
+		*into = identityOf(rows.RawValues())
 	}
 	rows.Close()
 	return rows.Err()
 }
+
+// identity is what a transaction is known by when the answer to its commit is lost:
+// its number, and the incarnation of the server that gave it out. After a crash a
+// number that left no trace is given out again, to another transaction.
+type identity struct{ number, incarnation string }
+
+func identityOf(row [][]byte) identity { return identity{string(row[0]), string(row[1])} }
 
 // repeat makes a transaction as often as it takes.
 func (db *DB) repeat(ctx context.Context, transaction func(tx *Tx) error) error {
@@ -169,17 +176,17 @@ func (db *DB) once(ctx context.Context, transaction func(tx *Tx) error) error {
 
 // start begins, and reads the transaction's id, by which its outcome is found if
 // the answer to the commit is lost.
-func (t *Tx) start(begin string) (id string, err error) {
+func (t *Tx) start(begin string) (id identity, err error) {
 	results, err := t.conn.PgConn().Exec(t.ctx, begin).ReadAll()
 	if err != nil {
-		return "", t.told(err)
+		return id, t.told(err)
 	}
 	for _, r := range results {
 		if r.Err != nil {
-			return "", t.told(r.Err)
+			return id, t.told(r.Err)
 		}
 	}
-	return string(results[1].Rows[0][0]), nil
+	return identityOf(results[1].Rows[0]), nil
 }
 
 func (t *Tx) rollback() {
@@ -190,7 +197,7 @@ func (t *Tx) rollback() {
 }
 
 // commit goes through with what was begun, whatever becomes of the caller.
-func (db *DB) commit(t *Tx, id string) error {
+func (db *DB) commit(t *Tx, id identity) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), db.cfg.Patience)
 	defer cancel()
 	results, err := t.conn.PgConn().Exec(ctx, "COMMIT").ReadAll()
@@ -214,7 +221,7 @@ func refused(err error) bool {
 
 // commitWith commits behind the last statements, in one round trip. When one of
 // them is refused the server skips the rest of the trip, the commit included.
-func (db *DB) commitWith(t *Tx, id string, last *pgx.Batch) error {
+func (db *DB) commitWith(t *Tx, id identity, last *pgx.Batch) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), db.cfg.Patience)
 	defer cancel()
 	last.Queue("COMMIT")
@@ -234,18 +241,22 @@ func (db *DB) commitWith(t *Tx, id string, last *pgx.Batch) error {
 
 // outcome asks the server what became of a transaction whose commit was not
 // answered.
-func (db *DB) outcome(ctx context.Context, id string, cause error) error {
+func (db *DB) outcome(ctx context.Context, id identity, cause error) error {
 	for try := 0; ; try++ {
 		var status *string
-		err := db.pool.QueryRow(ctx, "SELECT pg_xact_status($1::text::xid8)", id).Scan(&status)
+		var incarnation string
+		err := db.pool.QueryRow(ctx, "SELECT pg_xact_status($1::text::xid8), "+db.incarnation, id.number).Scan(&status, &incarnation)
+		crashed := err == nil && incarnation != id.incarnation
 		switch {
-		case err == nil && status != nil && *status == "committed":
+		case err == nil && status != nil && *status == "committed" && !crashed:
 			return nil
-		case err == nil && status != nil && *status == "aborted",
+		case err == nil && status != nil && *status == "committed":
+			return fmt.Errorf("%w: the server crashed meanwhile: %w", ErrOutcomeUnknown, cause)
+		case err == nil && status != nil && (*status == "aborted" || crashed),
 			codeOf(err) == pgerrcode.InvalidParameterValue: // an id that a server after a crash has not given out
 			return &lostError{fmt.Errorf("nothing was committed: %w", cause)}
 		case err == nil && status == nil:
-			return fmt.Errorf("%w: the server remembers its transaction %s no more: %w", ErrOutcomeUnknown, id, cause)
+			return fmt.Errorf("%w: the server remembers its transaction %s no more: %w", ErrOutcomeUnknown, id.number, cause)
 		}
 		select {
 		case <-ctx.Done():

@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/pgdb"
+	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+func TestAStoreSharesTheDatabaseOfItsCaller(t *testing.T) {
+	db, err := pgdb.Open(t.Context(), pgdb.Config{URL: pgtest.Database(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s, err := New(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil || db.Closed() {
+		t.Errorf("Close closed what New was given: %v", err)
+	}
+	if _, err := s.Get(t.Context(), "r"); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("Get of a closed store in an open database: %v", err)
+	}
+	if _, err := New(t.Context(), db); err != nil {
+		t.Errorf("another store in it: %v", err)
+	}
+}
+
+func TestADatabaseOfAnotherReleaseIsRefused(t *testing.T) {
+	url := pgtest.Database(t)
+	s := open(t, url)
+	exec(t, s, "INSERT INTO engine_migrations (version_id, is_applied) VALUES (99, true)")
+	if _, err := Open(t.Context(), url); !errors.Is(err, pgdb.ErrSchemaNewer) {
+		t.Errorf("Open of a newer one: %v", err)
+	}
+	exec(t, s, "DELETE FROM engine_migrations")
+	exec(t, s, "INSERT INTO engine_migrations (version_id, is_applied) VALUES (0, true)")
+	exec(t, s, "DROP TABLE run, history, signal, node")
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, url).Create(t.Context(), newRun("r", 0)); err != nil {
+		t.Error(err)
+	}
+}
+
+// notifications listens beside the stores of a database until stop is called, and
+// counts what they tell.
+func notifications(t *testing.T, url string) (heard func() int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	if _, err := conn.Exec(t.Context(), "LISTEN "+channel); err != nil {
+		t.Fatal(err)
+	}
+	return func() (n int) {
+		for {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*headStart)
+			_, err := conn.WaitForNotification(ctx)
+			cancel()
+			if err != nil {
+				return n
+			}
+			n++
+		}
+	}
+}
+
+func TestANodeTellsOthersOnlyOfWhatItDoesNotTakeItself(t *testing.T) {
+	url := pgtest.Database(t)
+	s := open(t, url)
+	node := register(t, s)
+	heard := notifications(t, url)
+	ctx := t.Context()
+	claim := func(n, want int) {
+		t.Helper()
+		if claimed, _, err := s.Claim(ctx, node, defs, n, began); err != nil || len(claimed) != want {
+			t.Errorf("claimed %d, %v", len(claimed), err)
+		}
+	}
+	create := func(id string, owner int64) {
+		t.Helper()
+		if err := s.Create(ctx, newRun(id, owner)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create("owned", node.Epoch)
+	lease := store.Lease{RunID: "owned", Epoch: node.Epoch, Token: 1}
+	if _, err := s.Commit(ctx, lease, store.Progress{Park: &atWait, Now: began}); err != nil {
+		t.Fatal(err)
+	}
+	if n := heard(); n != 0 {
+		t.Errorf("others were told %d times of a run that waits", n)
+	}
+	if _, err := s.Deliver(ctx, "owned", workflow.Signal{ID: "s", Event: "e"}, began); err != nil {
+		t.Fatal(err)
+	}
+	if n := heard(); n != 1 {
+		t.Errorf("others were told %d times of a run that an event made due", n)
+	}
+	claim(10, 1)
+	for _, id := range []string{"a", "b", "c"} {
+		create(id, 0)
+	}
+	claim(2, 2)
+	if n := heard(); n < 1 || n > 2 {
+		t.Errorf("others were told %d times of what this node had no room for", n)
+	}
+	claim(10, 1)
+	if n := heard(); n != 0 {
+		t.Errorf("others were told %d times of nothing", n)
+	}
+}
+
+func TestANodeIsWokenByOthersAndNotByItself(t *testing.T) {
+	url := pgtest.Database(t)
+	s, other := open(t, url), open(t, url)
+	wake := s.Wake()
+	<-wake // it has begun to listen, and may have missed something
+	woken := func(within time.Duration) bool {
+		select {
+		case <-wake:
+			return true
+		case <-time.After(within):
+			return false
+		}
+	}
+	s.notify(t.Context())
+	if woken(10 * headStart) {
+		t.Error("a node wakes itself")
+	}
+	other.notify(t.Context())
+	if !woken(sweepEvery / 2) {
+		t.Error("another node does not wake it")
+	}
+	if !woken(2 * sweepEvery) {
+		t.Error("a node does not look by itself")
+	}
+}
+
+func TestAnErrorTellsWhatWasTriedAndOnWhichRun(t *testing.T) {
+	s := open(t, pgtest.Database(t))
+	exec(t, s, "DROP TABLE signal CASCADE")
+	if err := s.Create(t.Context(), newRun("r", 0)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Deliver(t.Context(), "r", workflow.Signal{ID: "s", Event: "e"}, began)
+	if err == nil || !strings.Contains(err.Error(), "deliver to run r") {
+		t.Errorf("%v", err)
+	}
+}
