@@ -108,13 +108,14 @@ func (e *Engine) keepLease(ctx context.Context) {
 // this node still executes can write nothing any more, and what is queued belongs
 // to others.
 func (e *Engine) renew(ctx context.Context) error {
+	asked := e.now() // the lease runs from when the store heard it, at the earliest
 	node, err := e.store.Heartbeat(ctx, e.cfg.Name, e.cfg.Lease)
 	if err != nil {
 		return err
 	}
 	e.mu.Lock()
 	same := node.Epoch == e.node.Epoch
-	e.node, e.renewed = node, e.now()
+	e.node, e.renewed = node, asked
 	var lost []store.Claimed
 	if !same {
 		lost, e.queue = e.queue, nil

@@ -219,3 +219,40 @@ func TestANodeThatLostItsLeaseLetsGoAndGoesOnAnew(t *testing.T) {
 		}
 	})
 }
+
+func TestANodeWhoseLeaseIsOverdueBeginsNoStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &leased{Store: memory.New()}
+		began := time.Now()
+		var mu sync.Mutex
+		var second []time.Duration
+		wf := workflow.New[string]("w")
+		workflow.Step(wf, "a", func(context.Context, string) (int, error) {
+			time.Sleep(30 * time.Second)
+			return 1, nil
+		})
+		workflow.Step(wf, "b", func(context.Context, string) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			second = append(second, time.Since(began))
+			return 1, nil
+		})
+		e, stop := run(t.Context(), t, st, wf)
+		if err := wf.Start(t.Context(), e, "r", ""); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		st.set(true)
+		time.Sleep(time.Minute)
+		if len(second) != 0 {
+			t.Errorf("a node whose lease is overdue began a step after %s", second)
+		}
+		st.set(false)
+		time.Sleep(time.Minute)
+		if len(second) != 1 {
+			t.Errorf("the step began %d times", len(second))
+		}
+		checkCompleted(t, e, "r")
+		stop()
+	})
+}

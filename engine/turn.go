@@ -300,6 +300,9 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 		// is decided upon first, too.
 		return x.after(x.commit(nil, nil))
 	}
+	if !x.owned() {
+		return false
+	}
 	if x.stopping() {
 		return x.pause(x.resting(n, now), handling)
 	}
@@ -341,6 +344,18 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 		return true
 	}
 	return x.failed(n, entry, err, handling)
+}
+
+// owned says whether the run is this node's still. A process that was stopped as a
+// whole, or cut off from the store, for longer than its lease begins nothing before
+// it knows.
+func (x *execution) owned() bool {
+	for x.e.Ready(x.e.working()) != nil {
+		if pause(x.e.working(), backoff(1)); x.e.working().Err() != nil {
+			return false
+		}
+	}
+	return x.e.self().Epoch == x.lease.Epoch
 }
 
 // failed notes what follows an attempt that returned an error.
