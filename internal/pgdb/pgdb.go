@@ -155,12 +155,12 @@ func (db *DB) inspect(ctx context.Context) error {
 	db.fsync = fsync == "on"
 	// A process that was stopped in the middle of a transaction must not keep its
 	// locks; the server ends it. Changes find their rows by key, whatever the planner
-	// thinks of a small table, and what it thinks of them is not worth compiling.
+	// thinks of a small or an unknown table: they are worth neither compiling nor workers.
 	db.incarnation = "extract(epoch FROM pg_postmaster_start_time())::text"
 	if version >= 150000 { // an older server reads this from a file
 		db.incarnation += " || ' ' || coalesce(extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text, '')"
 	}
-	db.settings = fmt.Sprintf("SELECT pg_current_xact_id()::text, "+db.incarnation+", set_config('idle_in_transaction_session_timeout', '%d', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)",
+	db.settings = fmt.Sprintf("SELECT pg_current_xact_id()::text, "+db.incarnation+", set_config('idle_in_transaction_session_timeout', '%d', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)",
 		idleInTransaction.Milliseconds())
 	if synchronous == "off" {
 		db.settings += ", set_config('synchronous_commit', 'on', true)"
