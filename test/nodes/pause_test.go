@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 )
@@ -56,7 +57,7 @@ func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 
 	paused.Signal(t, syscall.SIGCONT)
 	w.within(takeover, "the paused server is told that it lost its lease", func() error {
-		if !strings.Contains(paused.Output(), `"op":"commit"`) || paused.epoch() == old {
+		if !paused.wasFenced() || paused.epoch() == old {
 			return errors.New("not yet")
 		}
 		return nil
@@ -80,6 +81,12 @@ func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.finish()
+}
+
+// wasFenced says whether the server tried to write what it had done, and was told
+// that its lease is lost.
+func (n *node) wasFenced() bool {
+	return strings.Contains(n.Output(), `"op":"commit","error":"`+store.ErrLeaseLost.Error()+`"`)
 }
 
 // awaitsAnswers says whether a server has paid calls under way, and FullEnrich
@@ -123,7 +130,7 @@ func TestASenderThatWasPausedForTooLongGivesThePaidCallUp(t *testing.T) {
 	})
 	paused.Signal(t, syscall.SIGCONT)
 	w.within(takeover, "the paused server finds out", func() error {
-		if !strings.Contains(paused.Output(), `"op":"commit"`) {
+		if !paused.wasFenced() {
 			return errors.New("not yet")
 		}
 		return nil
