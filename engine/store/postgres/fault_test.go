@@ -108,6 +108,29 @@ func TestACommitWhoseAnswerIsLostIsKnownByReading(t *testing.T) {
 	})
 }
 
+func TestWhatCameToARunIsNotLostWithAnAnswer(t *testing.T) {
+	s, node, p := proxied(t, pgdb.Config{})
+	if err := s.Create(t.Context(), newRun("r", node.Epoch)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Deliver(t.Context(), "r", workflow.Signal{ID: "s", Event: "e"}, began); err != nil {
+		t.Fatal(err)
+	}
+	lease := store.Lease{RunID: "r", Epoch: node.Epoch, Token: 1}
+	progress := store.Progress{Append: []store.Entry{outcome("a")}, Now: began}
+	p.LoseCommits(1)
+	if news, err := s.Commit(t.Context(), lease, progress); !errors.Is(err, pgdb.ErrAnswerLost) {
+		t.Errorf("a commit whose news were lost: %+v, %v", news, err)
+	}
+	news, err := s.Commit(t.Context(), lease, progress)
+	if err != nil || news.InboxSeq != 1 || len(news.Signals) != 1 {
+		t.Errorf("its repetition: %+v, %v", news, err)
+	}
+	if c, err := s.Get(t.Context(), "r"); err != nil || len(c.History) != 1 {
+		t.Errorf("%+v, %v", c.History, err)
+	}
+}
+
 // unknown makes a change that lands, and whose outcome nobody can ask for.
 func unknown(t *testing.T, p *pgtest.Proxy, do func() error) {
 	t.Helper()

@@ -162,3 +162,23 @@ func TestAnErrorTellsWhatWasTriedAndOnWhichRun(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestEveryClaimAsksWhetherTheLeaseHolds(t *testing.T) {
+	s := open(t, pgtest.Database(t))
+	node := register(t, s)
+	expire(t, s)
+	if _, _, err := s.Claim(t.Context(), node, defs, 10, began); !errors.Is(err, store.ErrLeaseLost) {
+		t.Errorf("one that only looks, since nothing is due: %v", err)
+	}
+	if err := s.Create(t.Context(), newRun("r", 0)); err != nil {
+		t.Fatal(err)
+	}
+	s.looked = time.Now()
+	s.announce.mark()
+	if _, _, err := s.Claim(t.Context(), node, defs, 10, began); !errors.Is(err, store.ErrLeaseLost) {
+		t.Errorf("one that does not look: %v", err)
+	}
+	if c, err := s.Get(t.Context(), "r"); err != nil || c.Run.Owner != 0 {
+		t.Errorf("%+v, %v", c.Run, err)
+	}
+}
