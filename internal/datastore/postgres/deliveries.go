@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -72,18 +73,18 @@ func (l listed) compare(other listed) int {
 
 func (l listed) cursor() string {
 	key := binary.BigEndian.AppendUint64(nil, uint64(l.ReceivedAt.UnixMicro()))
-	return cursorOf(deliveryListing, binary.BigEndian.AppendUint64(key, uint64(l.seq)))
+	return listing.Cursor(deliveryListing, binary.BigEndian.AppendUint64(key, uint64(l.seq)))
 }
 
 // List walks one index a state and merges, as submissions do.
 func (s deliveries) List(ctx context.Context, f liwanag.DeliveryFilter, p liwanag.Page) ([]liwanag.Delivery, string, error) {
-	after, err := keyOf(deliveryListing, 16, p.Cursor)
+	after, err := listing.Key(deliveryListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	limit := limitOf(p)
+	limit := listing.Limit(p)
 	var pages [][]listed
-	for _, state := range statesOr(f.States) {
+	for _, state := range listing.StatesOr(f.States) {
 		query, args := deliveryQuery(f.SubmissionID, state, after, limit+1)
 		page, err := list(s.in(ctx), scanListed, query, args...)
 		if err != nil {
@@ -91,7 +92,7 @@ func (s deliveries) List(ctx context.Context, f liwanag.DeliveryFilter, p liwana
 		}
 		pages = append(pages, page)
 	}
-	all, next := paged(newest(limit+1, listed.compare, pages...), limit, listed.cursor)
+	all, next := listing.Paged(listing.Newest(limit+1, listed.compare, pages...), limit, listed.cursor)
 	var out []liwanag.Delivery
 	for _, l := range all {
 		out = append(out, l.Delivery)

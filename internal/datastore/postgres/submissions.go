@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -55,13 +56,13 @@ func (s submissions) Due(ctx context.Context, now time.Time, limit int) ([]liwan
 // List walks one index a state and merges: a single walk over several states
 // would sort them all.
 func (s submissions) List(ctx context.Context, f liwanag.SubmissionFilter, p liwanag.Page) ([]liwanag.Submission, string, error) {
-	after, err := keyOf(submissionListing, 16, p.Cursor)
+	after, err := listing.Key(submissionListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	limit := limitOf(p)
+	limit := listing.Limit(p)
 	var pages [][]liwanag.Submission
-	for _, state := range statesOr(f.States) {
+	for _, state := range listing.StatesOr(f.States) {
 		query, args := submissionQuery(f.RunID, state, after, limit+1)
 		page, err := list(s.in(ctx), scanSubmission, query, args...)
 		if err != nil {
@@ -69,8 +70,8 @@ func (s submissions) List(ctx context.Context, f liwanag.SubmissionFilter, p liw
 		}
 		pages = append(pages, page)
 	}
-	all := newest(limit+1, func(a, b liwanag.Submission) int { return a.ID.Compare(b.ID) }, pages...)
-	all, next := paged(all, limit, func(b liwanag.Submission) string { return cursorOf(submissionListing, b.ID.Bytes()) })
+	all := listing.Newest(limit+1, func(a, b liwanag.Submission) int { return a.ID.Compare(b.ID) }, pages...)
+	all, next := listing.Paged(all, limit, func(b liwanag.Submission) string { return listing.Cursor(submissionListing, b.ID.Bytes()) })
 	return all, next, nil
 }
 

@@ -160,7 +160,7 @@ func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 	for _, round := range rounds(indexes, func(index int) liwanag.ID { return done[index].ID }) {
 		for _, index := range round {
 			id := done[index].ID
-			if metadata[id], err = mergeObjects(metadata[id], signUps[index].Metadata); err != nil {
+			if metadata[id], err = liwanag.MergeMetadata(metadata[id], signUps[index].Metadata); err != nil {
 				return err
 			}
 		}
@@ -177,23 +177,6 @@ func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 		}
 	}
 	return nil
-}
-
-// mergeObjects puts the members of b into a.
-func mergeObjects(a, b json.RawMessage) (json.RawMessage, error) {
-	switch {
-	case len(b) == 0:
-		return a, nil
-	case len(a) == 0:
-		return b, nil
-	}
-	merged := map[string]json.RawMessage{}
-	for _, object := range []json.RawMessage{a, b} {
-		if err := json.Unmarshal(object, &merged); err != nil {
-			return nil, liwanag.NewError(liwanag.Invalid, "invalid_metadata", "metadata is not a JSON object")
-		}
-	}
-	return json.Marshal(merged)
 }
 
 func (t subscriberTx) Enrich(results []liwanag.Enriched) ([]liwanag.ID, error) {

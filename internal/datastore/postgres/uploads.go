@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -78,7 +79,7 @@ func (s uploads) Active(ctx context.Context) ([]liwanag.Upload, error) {
 }
 
 func (s uploads) List(ctx context.Context, p liwanag.Page) ([]liwanag.Upload, string, error) {
-	after, err := keyOf(uploadListing, 16, p.Cursor)
+	after, err := listing.Key(uploadListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -86,12 +87,12 @@ func (s uploads) List(ctx context.Context, p liwanag.Page) ([]liwanag.Upload, st
 	if after != nil {
 		w.and(`id < $?`, pgtype.UUID{Bytes: [16]byte(after), Valid: true})
 	}
-	limit := limitOf(p)
+	limit := listing.Limit(p)
 	all, err := list(s.in(ctx), scanUpload, selectUploads+w.String()+` ORDER BY id DESC LIMIT `+w.bind(limit+1), w.args...)
 	if err != nil {
 		return nil, "", err
 	}
-	all, next := paged(all, limit, func(u liwanag.Upload) string { return cursorOf(uploadListing, u.ID.Bytes()) })
+	all, next := listing.Paged(all, limit, func(u liwanag.Upload) string { return listing.Cursor(uploadListing, u.ID.Bytes()) })
 	return all, next, nil
 }
 

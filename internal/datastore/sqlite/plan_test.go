@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
@@ -134,7 +135,7 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Subscribers().Known(ctx, []string{"a"})
 	_, _ = s.Subscribers().Profile(ctx, person)
 	_, _ = s.Subscribers().Count(ctx)
-	for _, cursor := range []string{"", cursorOf(subscriberListing, person.Bytes())} {
+	for _, cursor := range []string{"", listing.Cursor(subscriberListing, person.Bytes())} {
 		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
 			{Source: "a"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now}, {Status: liwanag.JobFailed, Query: "a", Source: "b"}} {
 			_, _, _ = s.Subscribers().List(ctx, f, liwanag.Page{Cursor: cursor})
@@ -157,7 +158,7 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Submissions().OfRun(ctx, run)
 	_, _ = s.Submissions().Due(ctx, now, 1)
 	_, _ = s.Submissions().Count(ctx)
-	for _, cursor := range []string{"", cursorOf(submissionListing, run.Bytes())} {
+	for _, cursor := range []string{"", listing.Cursor(submissionListing, run.Bytes())} {
 		for _, f := range []liwanag.SubmissionFilter{{}, {States: []liwanag.SubmissionState{"held", "sending"}}} {
 			_, _, _ = s.Submissions().List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
@@ -176,7 +177,7 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Uploads().Chunk(ctx, upload, 0)
 	_, _ = s.Uploads().Errors(ctx, upload, 0, 1)
 	_, _ = s.Uploads().Active(ctx)
-	_, _, _ = s.Uploads().List(ctx, liwanag.Page{Cursor: cursorOf(uploadListing, upload.Bytes())})
+	_, _, _ = s.Uploads().List(ctx, liwanag.Page{Cursor: listing.Cursor(uploadListing, upload.Bytes())})
 	_, _ = s.Ledger().Spending(ctx)
 	_, _ = s.Ledger().Credits(ctx, 1)
 	_, _ = s.Ledger().Balance(ctx)

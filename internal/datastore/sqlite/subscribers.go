@@ -173,7 +173,7 @@ func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 		if k == nil {
 			return liwanag.NewError(liwanag.Internal, "internal", "datastore: an e-mail key is neither new nor known: is it valid UTF-8?")
 		}
-		if k.metadata, err = mergeObjects(k.metadata, s.Metadata); err != nil {
+		if k.metadata, err = liwanag.MergeMetadata(k.metadata, s.Metadata); err != nil {
 			return err
 		}
 		args := append([]any{text(s.Source), jsonText(k.metadata), micros(s.At)}, summaryArgs(s.Summary)...)
@@ -185,23 +185,6 @@ func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 		done[index] = liwanag.SignedUp{ID: k.id}
 	}
 	return nil
-}
-
-// mergeObjects puts the members of b into a.
-func mergeObjects(a, b json.RawMessage) (json.RawMessage, error) {
-	switch {
-	case len(b) == 0:
-		return a, nil
-	case len(a) == 0:
-		return b, nil
-	}
-	merged := map[string]json.RawMessage{}
-	for _, object := range []json.RawMessage{a, b} {
-		if err := json.Unmarshal(object, &merged); err != nil {
-			return nil, liwanag.NewError(liwanag.Invalid, "invalid_metadata", "metadata is not a JSON object")
-		}
-	}
-	return json.Marshal(merged)
 }
 
 func (t subscriberTx) Enrich(results []liwanag.Enriched) ([]liwanag.ID, error) {

@@ -6,29 +6,30 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 const subscriberListing = 's'
 
 func (s subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
-	after, err := keyOf(subscriberListing, 16, p.Cursor)
+	after, err := listing.Key(subscriberListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	limit := limitOf(p)
+	limit := listing.Limit(p)
 	query, args := subscriberQuery(f, after, limit+1)
 	all, err := list(s.in(ctx), scanSubscriber, query, args...)
 	if err != nil {
 		return nil, "", err
 	}
-	all, next := paged(all, limit, func(s liwanag.Subscriber) string { return cursorOf(subscriberListing, s.ID.Bytes()) })
+	all, next := listing.Paged(all, limit, func(s liwanag.Subscriber) string { return listing.Cursor(subscriberListing, s.ID.Bytes()) })
 	return all, next, nil
 }
 
 func (s subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.Seq2[liwanag.Subscriber, error] {
 	return func(yield func(liwanag.Subscriber, error) bool) {
-		page := liwanag.Page{Limit: maxLimit}
+		page := liwanag.Page{Limit: listing.MaxLimit}
 		for {
 			all, next, err := s.List(ctx, f, page)
 			if err != nil {

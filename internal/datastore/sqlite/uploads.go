@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -76,7 +77,7 @@ func (s uploads) Active(ctx context.Context) ([]liwanag.Upload, error) {
 }
 
 func (s uploads) List(ctx context.Context, p liwanag.Page) ([]liwanag.Upload, string, error) {
-	after, err := keyOf(uploadListing, 16, p.Cursor)
+	after, err := listing.Key(uploadListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -84,12 +85,12 @@ func (s uploads) List(ctx context.Context, p liwanag.Page) ([]liwanag.Upload, st
 	if after != nil {
 		w.and(`id < ?`, after)
 	}
-	limit := limitOf(p)
+	limit := listing.Limit(p)
 	all, err := list(s.in(ctx), scanUpload, selectUploads+w.String()+` ORDER BY id DESC LIMIT ?`, append(w.args, limit+1)...)
 	if err != nil {
 		return nil, "", err
 	}
-	all, next := paged(all, limit, func(u liwanag.Upload) string { return cursorOf(uploadListing, u.ID.Bytes()) })
+	all, next := listing.Paged(all, limit, func(u liwanag.Upload) string { return listing.Cursor(uploadListing, u.ID.Bytes()) })
 	return all, next, nil
 }
 
