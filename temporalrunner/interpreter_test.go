@@ -305,3 +305,30 @@ func TestARecordIsPackedWhenItIsLarge(t *testing.T) {
 		t.Error("nonsense was unpacked")
 	}
 }
+
+func TestAReopenedRunTakesWhatItLeftOver(t *testing.T) {
+	broken := true
+	wf := workflow.New[order]("left-over")
+	workflow.WaitFor(wf, "first", answered, time.Minute)
+	workflow.Step(wf, "step", func(context.Context, order) (string, error) {
+		if broken {
+			return "", errAgain
+		}
+		return "done", nil
+	})
+	workflow.WaitFor(wf, "second", answered, time.Minute)
+	v := execution(t, wf)
+	v.after(0, event("e1", "one"))
+	v.after(0, event("e2", "two"))
+	rec := v.run(start{})
+	if rec.Run.Status != workflow.StatusFailed || !rec.Run.Events[1].Late {
+		t.Fatalf("the run is %+v", rec.Run)
+	}
+	broken = false
+	v = execution(t, wf)
+	v.SetStartTime(rec.Run.EndedAt.Add(time.Second))
+	again := v.run(start{Carried: rec, From: "step"})
+	if again.Run.Status != workflow.StatusCompleted || again.Run.Events[0].ConsumedBy != "first" || again.Run.Events[1].ConsumedBy != "second" {
+		t.Errorf("the run is %+v", again.Run)
+	}
+}

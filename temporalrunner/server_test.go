@@ -38,6 +38,9 @@ type devServer struct {
 // shared is the server of all tests that do not stop theirs.
 var shared *devServer
 
+// With -continue 12 the whole suite runs in executions of a dozen events.
+var continueAfter = flag.Int("continue", 0, "events after which the server wants a run to continue as new; 0: its own default")
+
 func TestMain(m *testing.M) {
 	if where := os.Getenv(workerVariable); where != "" {
 		if err := beWorker(where); err != nil {
@@ -48,10 +51,15 @@ func TestMain(m *testing.M) {
 	}
 	// Most of a test is waiting, which needs no processor.
 	_ = flag.Set("test.parallel", "6")
+	flag.Parse()
 	dir, err := os.MkdirTemp("", "liwanag-temporal-")
 	if err == nil {
 		// Nothing is asked of it after it was stopped, so it need not sync.
-		shared, err = startServer(dir, "--sqlite-pragma", "synchronous=off")
+		extra := []string{"--sqlite-pragma", "synchronous=off"}
+		if *continueAfter > 0 {
+			extra = append(extra, "--dynamic-config-value", fmt.Sprintf("limit.historyCount.suggestContinueAsNew=%d", *continueAfter))
+		}
+		shared, err = startServer(dir, extra...)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
