@@ -48,6 +48,7 @@ func (s *Store) notify(ctx context.Context) {
 // that something is due which this node did not take.
 type announcer struct {
 	tell func(ctx context.Context)
+	wait time.Duration
 	ctx  context.Context
 	end  context.CancelFunc
 	done sync.WaitGroup
@@ -58,7 +59,7 @@ type announcer struct {
 }
 
 func announceTo(tell func(ctx context.Context)) *announcer {
-	a := &announcer{tell: tell}
+	a := &announcer{tell: tell, wait: headStart}
 	a.ctx, a.end = context.WithCancel(context.Background())
 	return a
 }
@@ -77,7 +78,7 @@ func (a *announcer) mark() {
 func (a *announcer) later() {
 	select {
 	case <-a.ctx.Done():
-	case <-time.After(headStart):
+	case <-time.After(a.wait):
 	}
 	a.mu.Lock()
 	tell := a.marked
