@@ -127,7 +127,9 @@ const (
 	isAlive = "EXISTS (SELECT FROM node WHERE epoch = $1 AND expires > clock_timestamp())"
 )
 
-const nextQuery = "SELECT " + isAlive + ", " + nextDue + ", " + isDue
+// nextQuery ends a claim, which need not be synced: if the server crashes and
+// forgets it, its token is not that of the run, and the node can commit nothing.
+const nextQuery = "SELECT " + isAlive + ", " + nextDue + ", " + isDue + ", set_config('synchronous_commit', 'off', true)"
 
 // lookQuery sees at a glance whether there is anything to claim. It finds owners
 // whose lease is over by hopping from one owner to the next in the index, so that
@@ -168,7 +170,7 @@ func (s *Store) take(ctx context.Context, c *claiming, which string, bound any, 
 			return found.Err()
 		})
 		c.recall(b, &claimed)
-		b.Queue(nextQuery, c.node.Epoch, c.now).QueryRow(func(row pgx.Row) error { return row.Scan(&c.alive, &c.next, &c.left) })
+		b.Queue(nextQuery, c.node.Epoch, c.now).QueryRow(func(row pgx.Row) error { return row.Scan(&c.alive, &c.next, &c.left, new(string)) })
 	}
 	err := s.db.Exchange(ctx, ask, func(b *pgx.Batch) error {
 		if !c.alive {

@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
@@ -78,27 +80,47 @@ func scanRun(row scanner, rest ...any) (r store.Run, token int64, err error) {
 
 const entryColumns = "seq, kind, step, attempt, at, started_at, started_seq, begins, next_at, reconciled, label, signals, failure, output"
 
-// scanEntry reads an entry behind its run, and the signals that it consumed or
-// returned.
-func scanEntry(row scanner) (run string, e store.Entry, signals []string, err error) {
+// scanEntry reads an entry behind its run. What a reopening returned stands where
+// others have what they consumed, until the history is whole.
+func scanEntry(row scanner) (run string, e store.Entry, err error) {
 	var id []byte
 	var at, started, next int64
-	var consumed, failed string
+	var signals, failed string
 	if err := row.Scan(&id, &e.Seq, &e.Kind, &e.Step, &e.Attempt, &at, &started, &e.StartedSeq, &e.Begins, &next, &e.Reconciled,
-		&e.Label, &consumed, &failed, (*[]byte)(&e.Output)); err != nil {
-		return "", e, nil, err
+		&e.Label, &signals, &failed, (*[]byte)(&e.Output)); err != nil {
+		return "", e, err
 	}
 	e.At, e.StartedAt, e.NextAt = instant(at), instant(started), instant(next)
 	var fault error
-	decoded(consumed, &signals, &fault)
+	decoded(signals, &e.Consumed, &fault)
 	decoded(failed, &e.Failure, &fault)
 	if fault != nil { // the step cannot be said to be done: its run fails, and no other
-		e.Kind, e.Failure, signals = store.EntryFailed, illegible(e.Step, fault), nil
+		e.Kind, e.Failure, e.Consumed = store.EntryFailed, illegible(e.Step, fault), nil
 	}
-	if e.Kind != store.EntryReopened {
-		e.Consumed = signals
+	return string(id), e, nil
+}
+
+// arrange puts what was read of a run in order. Which wait consumed a signal stands
+// in the history alone, so that a payload is written once.
+func arrange(c *store.Claimed) {
+	slices.SortFunc(c.History, func(a, b store.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortFunc(c.Signals, func(a, b store.Signal) int { return cmp.Compare(a.Seq, b.Seq) })
+	consumedBy := map[string]string{}
+	for i := range c.History {
+		e := &c.History[i]
+		for _, id := range e.Consumed {
+			consumedBy[id] = e.Step
+			if e.Kind == store.EntryReopened {
+				delete(consumedBy, id)
+			}
+		}
+		if e.Kind == store.EntryReopened {
+			e.Consumed = nil
+		}
 	}
-	return string(id), e, signals, nil
+	for i := range c.Signals {
+		c.Signals[i].ConsumedBy = consumedBy[c.Signals[i].ID]
+	}
 }
 
 const signalColumns = "run_id, id, seq, event, at, late, payload"

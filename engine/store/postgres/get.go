@@ -37,8 +37,8 @@ func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
 }
 
 const (
-	historyQuery = "SELECT run_id, " + entryColumns + " FROM history WHERE run_id = ANY($1) ORDER BY run_id, seq"
-	signalsQuery = "SELECT " + signalColumns + " FROM signal WHERE run_id = ANY($1) ORDER BY run_id, seq"
+	historyQuery = "SELECT run_id, " + entryColumns + " FROM history WHERE run_id = ANY($1)"
+	signalsQuery = "SELECT " + signalColumns + " FROM signal WHERE run_id = ANY($1)"
 )
 
 // reading reads as of one moment, and again when the connection it was given is a
@@ -66,9 +66,8 @@ func (s *Store) readOnce(ctx context.Context, read func(tx pgx.Tx) error) (lost 
 	return err != nil && (pgdb.IsTransient(err) || conn.Conn().IsClosed()), err
 }
 
-// readRest queues the reading of the histories and signals of runs. Which wait
-// consumed a signal stands in the history alone, so that a payload is written
-// once.
+// readRest queues the reading of the histories and signals of runs. They are put in
+// order here: the server would sort every payload.
 func readRest(b *pgx.Batch, claimed []store.Claimed) {
 	if len(claimed) == 0 {
 		return
@@ -79,18 +78,11 @@ func readRest(b *pgx.Batch, claimed []store.Claimed) {
 		ids[i] = store.PackID(claimed[i].Run.ID)
 		at[string(ids[i])] = &claimed[i]
 	}
-	consumedBy := map[sigKey]string{}
 	b.Queue(historyQuery, ids).Query(func(found pgx.Rows) error {
 		for found.Next() {
-			run, e, signals, err := scanEntry(found)
+			run, e, err := scanEntry(found)
 			if err != nil {
 				return err
-			}
-			for _, id := range signals {
-				consumedBy[sigKey{run, id}] = e.Step
-				if e.Kind == store.EntryReopened {
-					delete(consumedBy, sigKey{run, id})
-				}
 			}
 			c := at[run]
 			c.History = append(c.History, e)
@@ -103,9 +95,11 @@ func readRest(b *pgx.Batch, claimed []store.Claimed) {
 			if err != nil {
 				return err
 			}
-			sig.ConsumedBy = consumedBy[sigKey{run, sig.ID}]
 			c := at[run]
 			c.Signals = append(c.Signals, sig)
+		}
+		for i := range claimed {
+			arrange(&claimed[i])
 		}
 		return found.Err()
 	})
