@@ -127,9 +127,10 @@ const (
 	isAlive = "EXISTS (SELECT FROM node WHERE epoch = $1 AND expires > clock_timestamp())"
 )
 
-// nextQuery ends a claim, which need not be synced: if the server crashes and
-// forgets it, its token is not that of the run, and the node can commit nothing.
-const nextQuery = "SELECT " + isAlive + ", " + nextDue + ", " + isDue + ", set_config('synchronous_commit', 'off', true)"
+// nextQuery ends a claim. It is synced like every change: if the server crashed and
+// forgot it, the same node would claim the run again with the same token, and the
+// two executions could not be told apart.
+const nextQuery = "SELECT " + isAlive + ", " + nextDue + ", " + isDue
 
 // lookQuery sees at a glance whether there is anything to claim. It finds owners
 // whose lease is over by hopping from one owner to the next in the index, so that
@@ -170,7 +171,7 @@ func (s *Store) take(ctx context.Context, c *claiming, which string, bound any, 
 			return found.Err()
 		})
 		c.recall(b, &claimed)
-		b.Queue(nextQuery, c.node.Epoch, c.now).QueryRow(func(row pgx.Row) error { return row.Scan(&c.alive, &c.next, &c.left, new(string)) })
+		b.Queue(nextQuery, c.node.Epoch, c.now).QueryRow(func(row pgx.Row) error { return row.Scan(&c.alive, &c.next, &c.left) })
 	}
 	err := s.db.Exchange(ctx, ask, func(b *pgx.Batch) error {
 		if !c.alive {
