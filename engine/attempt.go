@@ -37,9 +37,9 @@ func (x *execution) check(n *workflow.Node, attempt int) (output json.RawMessage
 }
 
 func (x *execution) attempted(n *workflow.Node, attempt int, run func(context.Context, workflow.Call) error) (gone bool) {
-	ctx := x.e.tell.attemptStarted(x.e.working(), x.ref, n.Name, attempt)
+	ctx := x.e.tell.AttemptStarted(x.e.working(), x.ref, n.Name, attempt)
 	late := time.AfterFunc(n.Timeout+overdue, func() {
-		x.e.tell.fault("overdue", fmt.Errorf("run %s, step %s: attempt %d runs longer than its timeout of %s and ignores its context", x.run.ID, n.Name, attempt, n.Timeout))
+		x.e.tell.RunnerFault("overdue", fmt.Errorf("run %s, step %s: attempt %d runs longer than its timeout of %s and ignores its context", x.run.ID, n.Name, attempt, n.Timeout))
 	})
 	defer late.Stop()
 	begun := x.e.now()
@@ -51,6 +51,6 @@ func (x *execution) attempted(n *workflow.Node, attempt int, run func(context.Co
 	if err != nil {
 		then = n.After(x.run.ID, attempt, x.e.now().Sub(x.since), err).Then
 	}
-	x.e.tell.attemptEnded(ctx, x.ref, n.Name, attempt, then, err, x.e.now().Sub(begun))
+	x.e.tell.AttemptEnded(ctx, x.ref, n.Name, attempt, then, err, x.e.now().Sub(begun))
 	return false
 }

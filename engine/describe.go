@@ -39,7 +39,7 @@ func (e *Engine) owners(ctx context.Context, runs ...store.Run) map[int64]string
 	}
 	nodes, err := roster.Nodes(ctx)
 	if err != nil {
-		e.tell.fault("nodes", err) // the runs are shown without
+		e.tell.RunnerFault("nodes", err) // the runs are shown without
 	}
 	for _, n := range nodes {
 		names[n.Epoch] = n.Name

@@ -38,7 +38,7 @@ func (e *Engine) claimLoop(ctx context.Context) {
 		claimed, later, err := e.store.Claim(ctx, e.self(), e.defs, room, e.now())
 		if err != nil {
 			if ctx.Err() == nil {
-				e.tell.fault("claim", err)
+				e.tell.RunnerFault("claim", err)
 			}
 			failures++
 			pause(ctx, backoff(failures))
@@ -95,7 +95,7 @@ func (e *Engine) keepLease(ctx context.Context) {
 		}
 		wait = e.self().Renew
 		if err := e.renew(ctx); err != nil && ctx.Err() == nil {
-			e.tell.fault("heartbeat", err)
+			e.tell.RunnerFault("heartbeat", err)
 			failures++
 			wait = min(wait, backoff(failures))
 			continue
@@ -126,7 +126,7 @@ func (e *Engine) renew(ctx context.Context) error {
 	}
 	if !same {
 		e.announce()
-		e.tell.fault("heartbeat", errors.New("this node's lease was lost; its runs were taken over"))
+		e.tell.RunnerFault("heartbeat", errors.New("this node's lease was lost; its runs were taken over"))
 	}
 	return nil
 }

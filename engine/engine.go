@@ -81,7 +81,7 @@ type Engine struct {
 	plans  map[store.Definition]*workflow.Plan
 	latest map[string]*workflow.Plan
 	defs   []store.Definition
-	tell   observers
+	tell   workflow.Observers
 
 	wake   chan struct{} // something may be due: ask the store
 	sooner chan struct{} // something is due sooner than was known: look at the clock
@@ -106,7 +106,7 @@ func New(c Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: c.withDefaults(), store: c.Store, plans: map[store.Definition]*workflow.Plan{},
-		latest: map[string]*workflow.Plan{}, tell: newObservers(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
+		latest: map[string]*workflow.Plan{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
 	for _, d := range c.Definitions {
 		p := d.Plan()
 		key := store.Definition{Workflow: p.Name, Version: p.Version}
@@ -163,7 +163,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	select {
 	case <-ended:
 	case <-base.Done():
-		e.tell.fault("stop", fmt.Errorf("runs are not given back after %s; they are abandoned and taken over at the next start", e.cfg.StopTimeout))
+		e.tell.RunnerFault("stop", fmt.Errorf("runs are not given back after %s; they are abandoned and taken over at the next start", e.cfg.StopTimeout))
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func (e *Engine) resign(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignTimeout)
 	defer cancel()
 	if err := r.Resign(ctx, node); err != nil {
-		e.tell.fault("resign", err)
+		e.tell.RunnerFault("resign", err)
 	}
 }
 

@@ -166,10 +166,10 @@ func (x *execution) commit(park *store.Park, end *store.Ending) committed {
 		case errors.Is(err, store.ErrCanceled):
 			return changed
 		case errors.Is(err, store.ErrLeaseLost), errors.Is(err, store.ErrClosed):
-			x.e.tell.fault("commit", err)
+			x.e.tell.RunnerFault("commit", err)
 			return lost
 		}
-		x.e.tell.fault("commit", err)
+		x.e.tell.RunnerFault("commit", err)
 		if pause(x.e.working(), backoff(failures)); x.e.working().Err() != nil {
 			return lost
 		}
@@ -246,7 +246,7 @@ func (e *Engine) read(runID string) (store.Claimed, error) {
 		if err == nil || errors.Is(err, store.ErrNotFound) {
 			return c, err
 		}
-		e.tell.fault("read", err)
+		e.tell.RunnerFault("read", err)
 		if pause(e.working(), backoff(failures)); errors.Is(err, store.ErrClosed) || e.working().Err() != nil {
 			return c, err
 		}

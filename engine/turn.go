@@ -28,7 +28,7 @@ func (e *Engine) guarded(c store.Claimed, do func(x *execution)) {
 		ref: workflow.RunRef{ID: c.Run.ID, Workflow: c.Run.Workflow, Version: c.Run.Version}}
 	defer func() {
 		if r := recover(); r != nil {
-			e.tell.fault("panic", fmt.Errorf("run %s: %v\n%s", c.Run.ID, r, debug.Stack()))
+			e.tell.RunnerFault("panic", fmt.Errorf("run %s: %v\n%s", c.Run.ID, r, debug.Stack()))
 			x.pending, x.canceled = nil, true
 			f := workflow.Failure{Reason: workflow.ReasonError, Code: workflow.CodePanic, Message: fmt.Sprintf("the engine panicked: %v", r)}
 			x.end(workflow.Decision{Status: workflow.StatusFailed, Failure: &f})
@@ -166,7 +166,7 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 		for _, s := range consumed {
 			outcome.Consumed = append(outcome.Consumed, s.ID)
 		}
-		x.e.tell.waitEnded(x.ref, n.Name, "event", now.Sub(x.arrival(outcome.Consumed)))
+		x.e.tell.WaitEnded(x.ref, n.Name, "event", now.Sub(x.arrival(outcome.Consumed)))
 		x.settle(outcome)
 		return true
 	}
@@ -178,7 +178,7 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 	switch {
 	case now.Before(at):
 		if !here {
-			x.e.tell.waitStarted(x.ref, n.Name)
+			x.e.tell.WaitStarted(x.ref, n.Name)
 		}
 		park.Until = at
 		return x.pause(park, false)
@@ -233,7 +233,7 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 	case found:
 		outcome.Kind, outcome.Output, outcome.Reconciled = store.EntryCompleted, output, true
 		outcome.Attempt, outcome.At = attempt, looked.At
-		x.e.tell.waitEnded(x.ref, n.Name, "reconciled", 0)
+		x.e.tell.WaitEnded(x.ref, n.Name, "reconciled", 0)
 		x.settle(outcome)
 		x.dirty = true
 		return true
@@ -261,7 +261,7 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 func (x *execution) timedOut(n *workflow.Node, outcome store.Entry) bool {
 	f := n.TimedOut()
 	outcome.Kind, outcome.Failure = store.EntryFailed, &f
-	x.e.tell.waitEnded(x.ref, n.Name, "timeout", 0)
+	x.e.tell.WaitEnded(x.ref, n.Name, "timeout", 0)
 	x.settle(outcome)
 	return true
 }
@@ -417,7 +417,7 @@ func (x *execution) givenUp(n *workflow.Node) (workflow.Failure, bool) {
 func (x *execution) end(d workflow.Decision) bool {
 	c := x.commit(nil, &store.Ending{Status: store.Status(d.Status), Failure: d.Failure, Because: d.Because})
 	if c == finished {
-		x.e.tell.runEnded(x.ref, d.Status, d.Failure, x.e.now().Sub(x.run.CreatedAt))
+		x.e.tell.RunEnded(x.ref, d.Status, d.Failure, x.e.now().Sub(x.run.CreatedAt))
 	}
 	return x.after(c)
 }

@@ -171,11 +171,11 @@ func (d *definition) activity(n *workflow.Node) func(context.Context, call) (out
 			// Durable before the step begins, so that a task which was lost on its way
 			// is not taken for a step whose effect nobody knows.
 			if err := d.mark(ctx, info.TaskToken); err != nil {
-				d.tell.fault("mark", fmt.Errorf("run %s, step %s: %w", ref.ID, n.Name, err))
+				d.tell.RunnerFault("mark", fmt.Errorf("run %s, step %s: %w", ref.ID, n.Name, err))
 				return outcome{}, activity.ErrResultPending
 			}
 		}
-		within := d.tell.attemptStarted(ctx, ref, n.Name, c.Attempt)
+		within := d.tell.AttemptStarted(ctx, ref, n.Name, c.Attempt)
 		begun := time.Now()
 		err = run(within, n, ref.ID, c, &got)
 		took := time.Since(begun)
@@ -188,7 +188,7 @@ func (d *definition) activity(n *workflow.Node) func(context.Context, call) (out
 			after := n.After(ref.ID, c.Attempt, c.Elapsed+info.StartedTime.Sub(info.ScheduledTime)+took, err)
 			then, got = after.Then, outcome{After: &after}
 		}
-		d.tell.attemptEnded(within, ref, n.Name, c.Attempt, then, err, took)
+		d.tell.AttemptEnded(within, ref, n.Name, c.Attempt, then, err, took)
 		if then == "completed" || then == workflow.AfterSnooze {
 			return got, nil
 		}
@@ -224,7 +224,7 @@ func run(ctx context.Context, n *workflow.Node, runID string, c call, got *outco
 func (d *definition) beat(ctx context.Context, ref workflow.RunRef, n *workflow.Node, attempt int) (stop func()) {
 	done := make(chan struct{})
 	late := time.AfterFunc(n.Timeout+overdue, func() {
-		d.tell.fault("overdue", fmt.Errorf("run %s, step %s: attempt %d runs longer than its timeout of %s and ignores its context", ref.ID, n.Name, attempt, n.Timeout))
+		d.tell.RunnerFault("overdue", fmt.Errorf("run %s, step %s: attempt %d runs longer than its timeout of %s and ignores its context", ref.ID, n.Name, attempt, n.Timeout))
 	})
 	tick := time.NewTicker(d.lease / 3)
 	go func() {

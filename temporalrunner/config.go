@@ -78,7 +78,7 @@ type Runner struct {
 	plans     map[string]*workflow.Plan // by workflow type
 	latest    map[string]*workflow.Plan // by name
 	order     []*workflow.Plan
-	tell      observers
+	tell      workflow.Observers
 	reopening sync.Mutex // see Retry
 }
 
@@ -90,7 +90,7 @@ func New(c Config) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{cfg: c.withDefaults(), client: c.Client, plans: map[string]*workflow.Plan{}, latest: map[string]*workflow.Plan{}}
-	r.tell = newObservers(c.Observers)
+	r.tell = workflow.ObserversOf(c.Observers)
 	for _, d := range c.Definitions {
 		p := d.Plan()
 		r.plans[typeOf(p.Name, p.Version)] = p

@@ -289,7 +289,7 @@ func (x *interpreter) carried() (*record, bool) {
 // Temporal's own tools.
 func (x *interpreter) result() (*record, error) {
 	if !sdk.IsReplaying(x.ctx) {
-		x.def.tell.runEnded(x.ref, x.Run.Status, x.Run.Failure, x.Run.EndedAt.Sub(x.Run.CreatedAt))
+		x.def.tell.RunEnded(x.ref, x.Run.Status, x.Run.Failure, x.Run.EndedAt.Sub(x.Run.CreatedAt))
 	}
 	if x.Facts = nil; x.Run.Status != workflow.StatusCompleted {
 		x.Facts = factsOf(x.facts)

@@ -49,7 +49,7 @@ func execution(t *testing.T, wf workflow.Definition, observers ...workflow.Obser
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	v := &virtual{T: t, TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), plan: wf.Plan()}
-	d := &definition{plan: v.plan, tell: newObservers(observers), lease: time.Minute, mark: func(context.Context, []byte) error {
+	d := &definition{plan: v.plan, tell: workflow.ObserversOf(observers), lease: time.Minute, mark: func(context.Context, []byte) error {
 		v.marks++
 		return nil
 	}}

@@ -18,7 +18,7 @@ func (x *interpreter) wait(n *workflow.Node, now time.Time) {
 		return
 	}
 	if begins && !sdk.IsReplaying(x.ctx) {
-		x.def.tell.waitStarted(x.ref, n.Name)
+		x.def.tell.WaitStarted(x.ref, n.Name)
 	}
 	deadline := p.Since.Add(n.Within)
 	at := x.lookAt(n, deadline)
@@ -69,7 +69,7 @@ func (x *interpreter) consume(n *workflow.Node, consumed []workflow.Signal, outp
 
 func (x *interpreter) ended(n *workflow.Node, how string, lag time.Duration) {
 	if !sdk.IsReplaying(x.ctx) {
-		x.def.tell.waitEnded(x.ref, n.Name, how, lag)
+		x.def.tell.WaitEnded(x.ref, n.Name, how, lag)
 	}
 }
 

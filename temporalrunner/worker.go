@@ -82,7 +82,7 @@ func (d *definition) register(to registry) {
 // definition is a plan as a worker executes it.
 type definition struct {
 	plan  *workflow.Plan
-	tell  observers
+	tell  workflow.Observers
 	lease time.Duration
 	// mark writes with the server that an attempt begins.
 	mark func(ctx context.Context, taskToken []byte) error
