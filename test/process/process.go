@@ -51,8 +51,8 @@ type Process struct {
 	Err   error         // how it ended, once it has
 
 	spoke atomic.Bool // it has printed a first line: main had begun long before
-	mu  sync.Mutex
-	log bytes.Buffer // what it printed, both ways
+	mu    sync.Mutex
+	log   bytes.Buffer // what it printed, both ways
 }
 
 // Start starts the program with settings in the environment, and nothing else
