@@ -226,6 +226,11 @@ func TestANodeWhoseLeaseIsOverdueBeginsNoStep(t *testing.T) {
 		began := time.Now()
 		var mu sync.Mutex
 		var second []time.Duration
+		times := func() []time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			return second
+		}
 		wf := workflow.New[string]("w")
 		workflow.Step(wf, "a", func(context.Context, string) (int, error) {
 			time.Sleep(30 * time.Second)
@@ -244,13 +249,13 @@ func TestANodeWhoseLeaseIsOverdueBeginsNoStep(t *testing.T) {
 		synctest.Wait()
 		st.set(true)
 		time.Sleep(time.Minute)
-		if len(second) != 0 {
-			t.Errorf("a node whose lease is overdue began a step after %s", second)
+		if got := times(); len(got) != 0 {
+			t.Errorf("a node whose lease is overdue began a step after %s", got)
 		}
 		st.set(false)
 		time.Sleep(time.Minute)
-		if len(second) != 1 {
-			t.Errorf("the step began %d times", len(second))
+		if got := times(); len(got) != 1 {
+			t.Errorf("the step began %d times", len(got))
 		}
 		checkCompleted(t, e, "r")
 		stop()

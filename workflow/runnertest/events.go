@@ -371,16 +371,19 @@ func (w *world) looks(results ...error) func(context.Context, input) (string, bo
 // eventDuring sends an event a second into a look of two seconds.
 func eventDuring(at float64, want ...string) func(*world) {
 	return func(w *world) {
+		g := w.gate()
 		wf := workflow.New[input]("interrupted")
 		workflow.WaitFor(wf, "a", alpha, w.s(9), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, at)},
 			func(context.Context, input) (string, bool, error) {
-				w.pass(2)
+				g.pass()
 				return "", false, nil
 			}))
 		w.begin(wf)
-		w.parked("a", workflow.WaitEvent)
-		w.pass(at + 1)
+		g.awaitEntered()
+		w.pass(1)
 		w.send(alpha, "s1", "hello")
+		w.pass(1)
+		g.release()
 		run := w.ended()
 		w.expect(run, workflow.StatusCompleted, append([]string{"0 run.started", "0 wait.started a"}, want...)...)
 		w.output(run, `"hello"`)
