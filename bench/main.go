@@ -52,6 +52,7 @@ type settings struct {
 	conc       int
 	slots      int
 	nodes      int
+	cross      bool
 	store      string
 	dir        string
 	prof       string
@@ -79,6 +80,7 @@ func run(ctx context.Context, args []string) (err error) {
 	f.IntVar(&s.conc, "conc", 0, "concurrent clients; 0 tries 16, 64, 256 and 1024")
 	f.IntVar(&s.slots, "slots", 1024, "steps that an engine executes at once")
 	f.IntVar(&s.nodes, "nodes", 1, "engines over one database, each with connections of its own")
+	f.BoolVar(&s.cross, "cross", false, "send events through any node, not the one that a run was started on (w1)")
 	f.StringVar(&s.store, "store", onSQLite, "sqlite, postgres or memory")
 	f.StringVar(&s.prof, "cpuprofile", "", "write a processor profile of the workload")
 	f.BoolVar(&s.peers, "peers", false, "run the peers beside it (w1 on postgres)")

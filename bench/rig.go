@@ -62,6 +62,7 @@ type rig struct {
 	ended   sync.WaitGroup // their Run
 	abandon func(error)    // ends the benchmark
 	slots   int            // of each engine
+	cross   bool           // events go through any node
 
 	submitted, parked, over shape.Moments
 }
@@ -75,7 +76,7 @@ type node struct {
 }
 
 func (s settings) bareRig(ctx context.Context, define func(*rig) *workflow.Workflow[struct{}]) *rig {
-	r := &rig{abandon: s.abandon, slots: s.slots}
+	r := &rig{abandon: s.abandon, slots: s.slots, cross: s.cross}
 	r.wf = define(r)
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	return r
@@ -138,8 +139,9 @@ func (r *rig) RunnerFault(op string, err error) {
 // next is the runner whose turn it is.
 func (r *rig) next() workflow.Runner { return r.nodes[int(r.turn.Add(1))%len(r.nodes)].runner }
 
-// One starts a run on one node, sends its event through the next as soon as it has
-// reached the submit step, and waits for its end.
+// One starts a run on one node and sends its event as soon as it has reached the
+// submit step, through the same node or, with -cross, through whichever is next;
+// then it waits for the run's end.
 func (r *rig) One(ctx context.Context) error {
 	id := shape.NewRunID()
 	over := r.over.Of(id)
@@ -151,13 +153,17 @@ func (r *rig) One(ctx context.Context) error {
 
 func (r *rig) startAndSend(ctx context.Context, id string) error {
 	submitted := r.submitted.Of(id)
-	if err := r.wf.Start(ctx, r.next(), id, struct{}{}); err != nil {
+	server := r.next()
+	if err := r.wf.Start(ctx, server, id, struct{}{}); err != nil {
 		return err
 	}
 	if err := shape.Await(ctx, submitted); err != nil {
 		return err
 	}
-	_, err := completed.Send(ctx, r.next(), id, "webhook", shape.Results)
+	if r.cross {
+		server = r.next()
+	}
+	_, err := completed.Send(ctx, server, id, "webhook", shape.Results)
 	return err
 }
 
