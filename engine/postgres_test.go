@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func TestTheEngineKeepsTheRulesOfEveryRunnerOnPostgreSQL(t *testing.T) {
-	runnertest.Run(t, runnertest.Config{Second: 100 * time.Millisecond, New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
+	runnertest.Run(t, runnertest.Config{Second: 250 * time.Millisecond, New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
 		url := pgtest.Database(t)
 		n := startNode(t, url, "", defs...)
 		t.Cleanup(func() { n.stop() })
