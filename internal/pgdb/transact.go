@@ -154,7 +154,7 @@ func (db *DB) repeat(ctx context.Context, transaction func(tx *Tx) error) error 
 // nodes do not repeat in step.
 func pauseAfter(try int) time.Duration {
 	d := 10 * time.Millisecond << try
-	return d + rand.N(d/2)
+	return d + rand.N(d/2) // #nosec G404 -- spreads load, keeps no secret
 }
 
 func (db *DB) once(ctx context.Context, transaction func(tx *Tx) error) error {
