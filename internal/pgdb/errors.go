@@ -1,6 +1,7 @@
 package pgdb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -50,8 +51,12 @@ func IsFull(err error) bool { return codeOf(err) == pgerrcode.DiskFull }
 
 // IsTransient reports whether the same transaction may succeed when it is
 // repeated: its connection was lost, the server restarts or is busy, or it was
-// the victim of a conflict. False of errors of the statement itself.
+// the victim of a conflict. False of errors of the statement itself, and of a
+// transaction that is, or may be, committed, whatever its connection died of.
 func IsTransient(err error) bool {
+	if errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrAnswerLost) {
+		return false
+	}
 	code := codeOf(err)
 	switch code {
 	case "":
@@ -64,6 +69,13 @@ func IsTransient(err error) bool {
 		return true
 	}
 	return pgerrcode.IsConnectionException(code)
+}
+
+// IsCommon reports whether an error of a transaction that makes several changes
+// would meet each of them alone, too: then there is no point in trying them one by
+// one.
+func IsCommon(err error) bool {
+	return IsTransient(err) || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // lost marks an error of a connection that gives no answer any more.

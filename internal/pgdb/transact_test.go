@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 )
@@ -249,5 +253,20 @@ func TestAServerThatDoesNotWaitForItsDiskIsMadeTo(t *testing.T) {
 	}
 	if db.Durable() {
 		t.Error("the test's server does not sync, and that is not told")
+	}
+}
+
+// A server that is shut down may have committed before it said so.
+func TestATransactionThatMayBeCommittedIsNeverRepeated(t *testing.T) {
+	shutdown := &pgconn.PgError{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: pgerrcode.AdminShutdown}
+	if !IsTransient(shutdown) {
+		t.Error("a shutdown before the commit is not transient")
+	}
+	for _, known := range []error{ErrOutcomeUnknown, ErrAnswerLost} {
+		for _, cause := range []error{shutdown, &lostError{io.EOF}} {
+			if err := fmt.Errorf("%w: %w", known, cause); IsTransient(err) {
+				t.Errorf("%v would be repeated", err)
+			}
+		}
 	}
 }

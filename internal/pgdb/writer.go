@@ -102,7 +102,7 @@ func (w *writer) group(batch []*entry) (rest []*entry) {
 		}
 		return nil
 	}
-	again := err != nil && len(ran) > 1 && !common(err)
+	again := err != nil && len(ran) > 1 && !IsCommon(err)
 	for _, e := range ran {
 		switch {
 		case again:
@@ -113,12 +113,6 @@ func (w *writer) group(batch []*entry) (rest []*entry) {
 		e.Finish(e.Do.err)
 	}
 	return batch[reached:]
-}
-
-// common says whether an error of a transaction would meet each of its changes
-// alone, too.
-func common(err error) bool {
-	return IsTransient(err) || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (w *writer) alone(c *change) error {

@@ -76,8 +76,7 @@ func (s *Store) commitGroup(picked []*groupcommit.Change[*change]) {
 		changes[i] = c.Do
 	}
 	err := s.transact(changes)
-	alone := err != nil && len(picked) > 1 && !pgdb.IsTransient(err) && !errors.Is(err, pgdb.ErrOutcomeUnknown) &&
-		!errors.Is(err, context.DeadlineExceeded)
+	alone := err != nil && len(picked) > 1 && !pgdb.IsCommon(err)
 	for i, c := range picked {
 		one := err
 		if alone {
