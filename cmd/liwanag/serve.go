@@ -17,8 +17,8 @@ type serveCommand struct {
 
 // collectAt is how far the memory in use may grow before garbage is collected, in
 // percent of what is live, unless GOGC says otherwise. Little is live in a server
-// whose runs are rows, so the Go default of 100 would collect all the time: it costs
-// a run a third more of the processor (bench w1).
+// whose runs are rows, so the Go default of 100 would collect all the time: a run
+// costs 211 µs of this process with it and 150 µs without (bench, w1 -store postgres).
 const collectAt = 400
 
 // Run serves until a signal comes.
