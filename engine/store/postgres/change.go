@@ -118,12 +118,8 @@ func (s *Store) transact(changes []*change) error {
 		}
 		err = nil
 	}
-	if err == nil {
-		s.groups.Add(1)
-		s.changes.Add(int64(len(changes)))
-		if g.due {
-			s.announce.mark()
-		}
+	if err == nil && g.due {
+		s.announce.mark()
 	}
 	return err
 }

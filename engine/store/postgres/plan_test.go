@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,8 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 // two outcomes, and the indexes, of an enrichment that waits for its webhook.
 func TestAWaitingRunIsSmall(t *testing.T) {
 	const n, limit = 3000, 1400
+	jobs := json.RawMessage(fmt.Sprintf(`{"jobs":[%0200d]}`, 1)) // about what a batch returns
+	submission := json.RawMessage(`{"enrichmentId":"0190163d-8694-739b-aea5-966c26f8ad91","jobIds":["job_0190163d-8694-739b-aea5-966c26f8ad91"]}`)
 	s := open(t, pgtest.Database(t))
 	node := register(t, s)
 	now := time.Now()
@@ -131,7 +134,7 @@ func TestAWaitingRunIsSmall(t *testing.T) {
 					return store.Entry{Kind: store.EntryCompleted, Step: step, Attempt: 1, At: now, StartedAt: now, Output: output}
 				}
 				if _, err := s.Commit(t.Context(), store.Lease{RunID: id, Epoch: node.Epoch, Token: 1}, store.Progress{Now: now,
-					Append: []store.Entry{outcome("batch-pending-jobs", batchOutput), outcome("submit-to-fullenrich", submitOutput)},
+					Append: []store.Entry{outcome("batch-pending-jobs", jobs), outcome("submit-to-fullenrich", submission)},
 					Park: &store.Park{Kind: store.ParkWait, Step: "wait-for-webhook", Events: []string{"enrichment-complete"},
 						Until: now.Add(24 * time.Hour), Since: now}}); err != nil {
 					t.Error(err)

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
@@ -37,8 +36,6 @@ type Store struct {
 
 	queues  []*groupcommit.Queue[*change]
 	working sync.WaitGroup
-	groups  atomic.Int64 // committed, and
-	changes atomic.Int64 // how many were in them
 
 	announce *announcer
 	wake     chan struct{}
