@@ -134,15 +134,8 @@ func TestWhatCameToARunIsNotLostWithAnAnswer(t *testing.T) {
 // unknown makes a change that lands, and whose outcome nobody can ask for.
 func unknown(t *testing.T, p *pgtest.Proxy, do func() error) {
 	t.Helper()
-	before := p.Lost()
-	p.LoseCommits(1)
-	done := make(chan error, 1)
-	go func() { done <- do() }()
-	for p.Lost() == before {
-		time.Sleep(time.Millisecond)
-	}
-	p.Refuse(true)
-	if err := <-done; !errors.Is(err, pgdb.ErrOutcomeUnknown) {
+	p.LoseCommitAndRefuse()
+	if err := do(); !errors.Is(err, pgdb.ErrOutcomeUnknown) {
 		t.Errorf("a change whose outcome nobody knows: %v", err)
 	}
 	p.Refuse(false)

@@ -23,6 +23,7 @@ type Proxy struct {
 	done   sync.WaitGroup
 
 	refuse  atomic.Bool
+	cutOff  atomic.Bool  // the next lost answer is the last thing that passes
 	swallow atomic.Int64 // commits whose answers are still to be lost
 	lost    atomic.Int64
 
@@ -70,6 +71,13 @@ func (p *Proxy) Refuse(on bool) {
 // before the answer.
 func (p *Proxy) LoseCommits(n int64) { p.swallow.Store(n) }
 
+// LoseCommitAndRefuse lets the next commit reach the server, and nothing pass from
+// then on, its answer included, until Refuse is called with false.
+func (p *Proxy) LoseCommitAndRefuse() {
+	p.cutOff.Store(true)
+	p.LoseCommits(1)
+}
+
 // Lost is how many answers to commits were lost.
 func (p *Proxy) Lost() int64 { return p.lost.Load() }
 
@@ -89,6 +97,9 @@ func (p *Proxy) accept() {
 			continue
 		}
 		p.keep(client, server)
+		if p.refuse.Load() { // since it was looked at
+			p.Cut()
+		}
 		p.done.Go(func() { p.serve(client, server) })
 	}
 }
@@ -124,6 +135,9 @@ func (p *Proxy) answers(client, server net.Conn, silent *atomic.Bool) {
 		if silent.Load() && n > 0 {
 			if !isReady(buffer[:n]) {
 				continue // not yet that of the commit
+			}
+			if p.cutOff.Swap(false) {
+				p.Refuse(true)
 			}
 			p.lost.Add(1)
 			break
