@@ -201,6 +201,13 @@ func post[T any](ctx context.Context, c *Client, path string, body any) (T, erro
 	return v, err
 }
 
+// patch changes one thing.
+func patch[T any](ctx context.Context, c *Client, path string, body any) (T, error) {
+	var v T
+	err := c.call(ctx, http.MethodPatch, path, nil, body, &v)
+	return v, err
+}
+
 // at makes a path of segments; each is escaped. One that would name another
 // path altogether becomes one that names nothing.
 func at(segments ...string) string {

@@ -17,6 +17,10 @@ const (
 	JobKind        Kind = "job_"
 	UploadKind     Kind = "upl_"
 	SubmissionKind Kind = "sbm_"
+	SourceIDKind   Kind = "src_"
+	ReceiptKind    Kind = "rcp_"
+	SinkKind       Kind = "snk_"
+	MessageKind    Kind = "msg_"
 )
 
 // ID names one thing: a UUIDv7 and its kind. It is 16 bytes in a database and
@@ -102,7 +106,7 @@ func (id *ID) UnmarshalText(text []byte) error {
 		*id = ID{}
 		return nil
 	}
-	for _, kind := range []Kind{RunKind, SubscriberKind, JobKind, UploadKind, SubmissionKind} {
+	for _, kind := range []Kind{RunKind, SubscriberKind, JobKind, UploadKind, SubmissionKind, SourceIDKind, ReceiptKind, SinkKind, MessageKind} {
 		if strings.HasPrefix(string(text), string(kind)) {
 			parsed, err := ParseID(kind, string(text))
 			if err != nil {
@@ -112,5 +116,5 @@ func (id *ID) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return &Error{Class: Invalid, Code: ErrInvalidID.Code, Message: "an id begins with run_, sub_, job_, upl_ or sbm_"}
+	return &Error{Class: Invalid, Code: ErrInvalidID.Code, Message: "an id begins with run_, sub_, job_, upl_, sbm_, src_, rcp_, snk_ or msg_"}
 }

@@ -56,6 +56,7 @@ const (
 	CodeUnsubscribed        = "unsubscribed" // never taken back by a retried run
 	CodeCanceled            = "canceled"
 	CodeRestored            = "restored"
+	CodeErased              = "erased" // the person was erased; never taken back either
 )
 
 // Job is one lookup of one subscriber.

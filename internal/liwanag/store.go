@@ -29,6 +29,19 @@ type Store interface {
 	Deliveries() Deliveries
 	Uploads() Uploads
 	Ledger() Ledger
+	Sources() Sources
+	Receipts() Receipts
+	Sinks() Sinks
+	Messages() Messages
+	Passes() Passes
+	Acts() Acts
+
+	// Activity counts what happened since a time, in spans of the given length
+	// (whole hours or days, aligned to UTC), oldest first, empty spans included.
+	Activity(ctx context.Context, since, until time.Time, span time.Duration) ([]Activity, error)
+	// Scrub overwrites what deleted rows left behind in the database's files, as far
+	// as the database can: an erasure ends with it.
+	Scrub(ctx context.Context) error
 }
 
 // Tx is one transaction. It sees its own writes. All operations of a resource
@@ -42,6 +55,12 @@ type Tx interface {
 	Uploads() UploadTx
 	Ledger() LedgerTx
 	Webhooks() WebhookTx
+	Sources() SourceTx
+	Receipts() ReceiptTx
+	Sinks() SinkTx
+	Messages() MessageTx
+	Passes() PassTx
+	Acts() ActTx
 }
 
 // Subscribers reads subscribers.
@@ -79,6 +98,11 @@ type SubscriberTx interface {
 	// overwrites a newer one); one that is gone is skipped. It returns the IDs
 	// that were changed.
 	Enrich(results []Enriched) ([]ID, error)
+	// Suppress notes that people unsubscribed, or (zero time) that they came back,
+	// and returns the IDs that were changed.
+	Suppress(ids []ID, at time.Time) ([]ID, error)
+	// Delete deletes people with their profiles; their jobs stay, without them.
+	Delete(ids []ID) error
 }
 
 // Jobs reads jobs. Email and EmailKey are always joined in.
@@ -241,6 +265,9 @@ type DeliveryTx interface {
 	// Move is a compare-and-set of the state; settled drops the raw body. False:
 	// the state was not in From, nothing was written.
 	Move(m DeliveryMove) (bool, error)
+	// Rewrite replaces the raw body of a delivery that is not settled. False: it is
+	// settled or gone, nothing was written.
+	Rewrite(digest Digest, raw []byte) (bool, error)
 	// Prune drops quarantined and unmatched deliveries received before the given
 	// time, settled ones received before the other, and all but the newest keep
 	// unmatched ones. A call drops a bounded number; the next one goes on.
@@ -327,4 +354,132 @@ type UploadTx interface {
 	Advance(a UploadAdvance) (bool, error)
 	// AddErrors stores row errors; a row that has one keeps it.
 	AddErrors(id ID, errs []UploadRowError) error
+}
+
+// Sources reads sources.
+type Sources interface {
+	Get(ctx context.Context, id ID) (Source, error)
+	ByToken(ctx context.Context, hash Digest) (Source, error)
+	// List lists all, oldest first: there are few.
+	List(ctx context.Context) ([]Source, error)
+}
+
+// SourceTx writes sources.
+type SourceTx interface {
+	Get(id ID) (Source, error)
+	Insert(s Source) error
+	// Update replaces the row; CreatedAt stays. ErrNotFound.
+	Update(s Source) error
+	// Delete deletes a source and its receipts. ErrNotFound.
+	Delete(id ID) error
+}
+
+// Receipts reads what sources received.
+type Receipts interface {
+	// Get reads one with its body.
+	Get(ctx context.Context, id ID) (Receipt, error)
+	// List gives a page, newest first, without bodies. ErrInvalidCursor.
+	List(ctx context.Context, f ReceiptFilter, p Page) ([]Receipt, string, error)
+	// Naming finds receipts whose body holds one of the texts, whatever its case.
+	// It reads all bodies.
+	Naming(ctx context.Context, texts []string) ([]ID, error)
+}
+
+// ReceiptTx writes what sources received.
+type ReceiptTx interface {
+	Insert(r Receipt) error
+	Get(id ID) (Receipt, error)
+	// Update replaces everything but ID, SourceID, Size and ReceivedAt. ErrNotFound.
+	Update(r Receipt) error
+	// DropBodies forgets bodies.
+	DropBodies(ids []ID) error
+	// Prune drops bodies of accepted receipts received before the first time, all
+	// receipts received before the second, and of each source all but the newest
+	// keep refused ones. A call does a bounded number; the next one goes on.
+	Prune(acceptedBefore, before time.Time, keep int) error
+}
+
+// Sinks reads sinks.
+type Sinks interface {
+	Get(ctx context.Context, id ID) (Sink, error)
+	// List lists all, oldest first: there are few.
+	List(ctx context.Context) ([]Sink, error)
+}
+
+// SinkTx writes sinks.
+type SinkTx interface {
+	Get(id ID) (Sink, error)
+	List() ([]Sink, error)
+	Insert(s Sink) error
+	// Update replaces the row; CreatedAt stays. ErrNotFound.
+	Update(s Sink) error
+	// Delete deletes a sink and its messages. ErrNotFound.
+	Delete(id ID) error
+}
+
+// Messages reads messages.
+type Messages interface {
+	Get(ctx context.Context, id ID) (Message, error)
+	// Attempts lists the attempts of a message, oldest first.
+	Attempts(ctx context.Context, id ID) ([]MessageAttempt, error)
+	// List gives a page, newest first. ErrInvalidCursor.
+	List(ctx context.Context, f MessageFilter, p Page) ([]Message, string, error)
+	// Waiting tells which sinks have pending messages.
+	Waiting(ctx context.Context) ([]ID, error)
+	// Unstarted lists messages that have a run which the runner was not told of,
+	// oldest first.
+	Unstarted(ctx context.Context, limit int) ([]Message, error)
+}
+
+// MessageTx writes messages.
+type MessageTx interface {
+	Get(id ID) (Message, error)
+	Insert(messages []Message) error
+	// Busy counts the messages of a sink by state, of the states given.
+	Busy(sinkID ID, states ...MessageState) (int, error)
+	// Claim gives the oldest n pending messages of a sink runs of their own and
+	// makes them sending.
+	Claim(sinkID ID, n int) ([]Message, error)
+	// MarkStarted notes that the runner knows the runs of messages.
+	MarkStarted(ids []ID) error
+	// Move is a compare-and-set of the state. False: the state was not in From,
+	// nothing was written.
+	Move(m MessageMove) (bool, error)
+	// Again makes a message that ended pending again, without a run; its attempts
+	// stay. False: it has not ended, nothing was written.
+	Again(id ID) (bool, error)
+	// Attempted stores an attempt; the same one again changes nothing.
+	Attempted(a MessageAttempt) error
+	// DropAbout makes pending and retrying messages about a subject dropped.
+	DropAbout(subject ID, at time.Time) error
+	// Prune deletes messages that ended before the given time, a bounded number a
+	// call.
+	Prune(before time.Time) error
+}
+
+// Passes reads sessions and sign-in links.
+type Passes interface {
+	Get(ctx context.Context, hash Digest) (Pass, error)
+}
+
+// PassTx writes sessions and sign-in links.
+type PassTx interface {
+	Insert(p Pass) error
+	// Take deletes a pass of a kind and returns it. ErrNotFound.
+	Take(kind PassKind, hash Digest) (Pass, error)
+	// Prune drops passes that expired before the given time.
+	Prune(before time.Time) error
+}
+
+// Acts reads the audit trail.
+type Acts interface {
+	// List gives a page, newest first. ErrInvalidCursor.
+	List(ctx context.Context, f ActFilter, p Page) ([]Act, string, error)
+}
+
+// ActTx writes the audit trail.
+type ActTx interface {
+	Insert(a Act) error
+	// Prune drops acts from before the given time, a bounded number a call.
+	Prune(before time.Time) error
 }

@@ -33,6 +33,9 @@ type Subscriber struct {
 	// ResultAt is how old the profile is: when the lookup it came from was
 	// sent. A result older than this never overwrites it.
 	ResultAt time.Time
+	// SuppressedAt is when the person unsubscribed: nothing is looked up for them
+	// any more. Zero: they did not, or came back.
+	SuppressedAt time.Time
 }
 
 // Summary is what a listing shows of a person. Empty and zero mean unknown.
