@@ -1,10 +1,8 @@
 package intake
 
 import (
+	"cmp"
 	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"hash"
 	"net/http"
@@ -15,28 +13,32 @@ import (
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-// Scheme describes how a sender signs its webhooks: HMAC over a template of
-// what it sends. A sender is one value of this type; there is no code of its
-// own for any.
+// Scheme describes how a sender proves that a webhook is its own: an HMAC over a
+// template of what it sends, the secret itself, or nothing but the address it
+// sends to. A sender is one value of this type; there is no code of its own for
+// any.
 type Scheme struct {
 	Name string
-	// SignatureHeader carries elements parted by ElementSeparator, each a key and
-	// a value parted by KeySeparator; an empty KeySeparator means values alone.
-	// Elements whose key is SignatureKey are signatures, and any one that fits is
-	// enough; the others are ignored.
+	// SignatureHeader carries elements parted by ElementSeparator (empty: a single
+	// one). Those that begin with SignaturePrefix are signatures, and any one that
+	// fits is enough; the others are ignored. Empty: the sender proves nothing, the
+	// address it knows must do.
 	SignatureHeader  string
 	ElementSeparator string
-	KeySeparator     string
-	SignatureKey     string
+	SignaturePrefix  string
 	// Hash and Decode say what a signature is: a MAC with this hash, written in
-	// this encoding.
+	// this encoding. Hash nil: the secret itself, behind an authentication scheme's
+	// name in SignaturePrefix.
 	Hash   func() hash.Hash
 	Decode func(string) ([]byte, error)
-	// TimestampHeader, or the element TimestampKey of the signature header,
-	// carries the time of sending in TimeUnits since 1970. TimeUnit 0: none.
+	// TimestampHeader, or the element of the signature header that begins with
+	// TimestampPrefix, carries the time of sending in TimeUnits since 1970, which
+	// may lie Tolerance from ours, either way (0: SignatureTolerance). TimeUnit 0:
+	// there is no time.
 	TimestampHeader string
-	TimestampKey    string
+	TimestampPrefix string
 	TimeUnit        time.Duration
+	Tolerance       time.Duration
 	// IDHeader carries the webhook's id; empty: none.
 	IDHeader string
 	// Signed is what is signed: text with {id}, {timestamp} and {body}.
@@ -45,42 +47,9 @@ type Scheme struct {
 	Key func(secret string) ([]byte, error)
 }
 
-// StandardWebhooks is the scheme of https://www.standardwebhooks.com.
-func StandardWebhooks() Scheme {
-	return Scheme{
-		Name:             "standard-webhooks",
-		SignatureHeader:  "webhook-signature",
-		ElementSeparator: " ",
-		KeySeparator:     ",",
-		SignatureKey:     "v1",
-		Hash:             sha256.New,
-		Decode:           base64.StdEncoding.Strict().DecodeString,
-		TimestampHeader:  "webhook-timestamp",
-		TimeUnit:         time.Second,
-		IDHeader:         "webhook-id",
-		Signed:           "{id}.{timestamp}.{body}",
-		Key:              standardKey,
-	}
-}
-
-// minStandardKey is the least the Standard Webhooks specification allows.
-const minStandardKey = 24
-
-// standardKey decodes whsec_<base64>.
-func standardKey(secret string) ([]byte, error) {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
-	if err != nil {
-		return nil, errors.New("it is not of the form whsec_<base64>")
-	}
-	if len(key) < minStandardKey {
-		return nil, fmt.Errorf("its key is shorter than %d bytes; make one with: echo whsec_$(openssl rand -base64 32)", minStandardKey)
-	}
-	return key, nil
-}
-
 const (
 	// SignatureTolerance is how far the time of sending may lie from ours, either
-	// way.
+	// way, where a scheme says nothing else.
 	SignatureTolerance = 5 * time.Minute
 	maxWebhookID       = 256
 	maxSignatures      = 32
@@ -96,7 +65,7 @@ var (
 	// ErrBadSignature: no signature fits.
 	ErrBadSignature = liwanag.NewError(liwanag.Unauthorized, "signature_wrong", "the signature does not fit")
 	// ErrStale: the signature fits, but the time of sending is too far away.
-	ErrStale = liwanag.NewError(liwanag.Unauthorized, "signature_stale", "the webhook was signed more than five minutes away from now: check the sender's clock")
+	ErrStale = liwanag.NewError(liwanag.Unauthorized, "signature_stale", "the webhook was signed too long ago, or ahead of our clock: check the sender's clock")
 )
 
 // Verifier checks signatures of one scheme. It is safe for concurrent use.
@@ -119,7 +88,11 @@ func NewVerifier(scheme Scheme, secrets []string, now func() time.Time) (*Verifi
 	if now == nil {
 		now = time.Now
 	}
+	scheme.Tolerance = cmp.Or(scheme.Tolerance, SignatureTolerance)
 	v := &Verifier{scheme: scheme, now: now}
+	if scheme.SignatureHeader == "" {
+		return v, nil
+	}
 	for i, secret := range secrets {
 		key, err := scheme.Key(strings.TrimSpace(secret))
 		if err != nil {
@@ -133,6 +106,9 @@ func NewVerifier(scheme Scheme, secrets []string, now func() time.Time) (*Verifi
 // Verify checks the signature over the body's bytes as they came, before
 // anything is parsed. The error is one of this file's sentinels.
 func (v *Verifier) Verify(header http.Header, body []byte) (Proof, error) {
+	if v.scheme.SignatureHeader == "" {
+		return Proof{}, nil
+	}
 	if len(v.keys) == 0 {
 		return Proof{}, ErrNoSecret
 	}
@@ -143,7 +119,7 @@ func (v *Verifier) Verify(header http.Header, body []byte) (Proof, error) {
 	if !v.anyFits(signatures, proof.ID, timestamp, body) {
 		return Proof{}, ErrBadSignature
 	}
-	if age := v.now().Sub(proof.At); v.scheme.TimeUnit > 0 && (age > SignatureTolerance || age < -SignatureTolerance) {
+	if age := v.now().Sub(proof.At); v.scheme.TimeUnit > 0 && (age > v.scheme.Tolerance || age < -v.scheme.Tolerance) {
 		return Proof{}, ErrStale
 	}
 	return proof, nil
@@ -152,14 +128,22 @@ func (v *Verifier) Verify(header http.Header, body []byte) (Proof, error) {
 func (v *Verifier) anyFits(signatures [][]byte, id, timestamp string, body []byte) bool {
 	fits := false
 	for _, key := range v.keys {
-		mac := hmac.New(v.scheme.Hash, key)
-		writeSigned(mac, v.scheme.Signed, id, timestamp, body)
-		sum := mac.Sum(nil)
+		sum := v.expected(key, id, timestamp, body)
 		for _, signature := range signatures {
 			fits = hmac.Equal(signature, sum) || fits
 		}
 	}
 	return fits
+}
+
+// expected is the signature that a key makes.
+func (v *Verifier) expected(key []byte, id, timestamp string, body []byte) []byte {
+	if v.scheme.Hash == nil {
+		return key
+	}
+	mac := hmac.New(v.scheme.Hash, key)
+	writeSigned(mac, v.scheme.Signed, id, timestamp, body)
+	return mac.Sum(nil)
 }
 
 // writeSigned writes the template with its values; values are never searched
@@ -190,18 +174,14 @@ func (v *Verifier) read(header http.Header) (proof Proof, timestamp string, sign
 	if !ok {
 		return Proof{}, "", nil, false
 	}
-	for element := range strings.SplitSeq(elements, v.scheme.ElementSeparator) {
-		key, value := "", strings.TrimSpace(element)
-		if v.scheme.KeySeparator != "" {
-			key, value, _ = strings.Cut(value, v.scheme.KeySeparator)
-		}
-		switch {
-		case key == v.scheme.SignatureKey && len(signatures) < maxSignatures:
-			if signature, err := v.scheme.Decode(value); err == nil {
+	for _, element := range v.elements(elements) {
+		element = strings.TrimSpace(element)
+		if value, found := strings.CutPrefix(element, v.scheme.TimestampPrefix); found && v.scheme.TimestampPrefix != "" {
+			timestamp = value
+		} else if value, found := v.cutSignaturePrefix(element); found && len(signatures) < maxSignatures {
+			if signature, err := v.scheme.Decode(value); err == nil && len(signature) > 0 {
 				signatures = append(signatures, signature)
 			}
-		case key == v.scheme.TimestampKey && v.scheme.TimestampKey != "":
-			timestamp = value
 		}
 	}
 	if v.scheme.IDHeader != "" {
@@ -220,6 +200,23 @@ func (v *Verifier) read(header http.Header) (proof Proof, timestamp string, sign
 		}
 	}
 	return proof, timestamp, signatures, len(signatures) > 0
+}
+
+func (v *Verifier) elements(header string) []string {
+	if v.scheme.ElementSeparator == "" {
+		return []string{header}
+	}
+	return strings.Split(header, v.scheme.ElementSeparator)
+}
+
+// cutSignaturePrefix ignores case where HTTP does, in the name of an
+// authentication scheme.
+func (v *Verifier) cutSignaturePrefix(element string) (value string, found bool) {
+	prefix := v.scheme.SignaturePrefix
+	if v.scheme.Hash == nil && len(element) >= len(prefix) && strings.EqualFold(element[:len(prefix)], prefix) {
+		return element[len(prefix):], true
+	}
+	return strings.CutPrefix(element, prefix)
 }
 
 // parseTimestamp accepts only the one way to write a number, within the years

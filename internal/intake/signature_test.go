@@ -3,10 +3,8 @@ package intake
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"strconv"
@@ -14,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"pgregory.net/rapid"
 
@@ -205,71 +202,6 @@ func TestSecretsAreCheckedWithoutBeingRepeated(t *testing.T) {
 		} else if len(secret) > 10 && strings.Contains(err.Error(), secret[6:]) {
 			t.Errorf("the error repeats the secret: %v", err)
 		}
-	}
-}
-
-// Other senders' schemes are rows of the same table: their signatures are
-// computed here by hand.
-func TestTheTableExpressesOtherSchemes(t *testing.T) {
-	plainKey := func(s string) ([]byte, error) { return []byte(s), nil }
-	hmacHex := func(text string) string {
-		mac := hmac.New(sha256.New, []byte("s3cret"))
-		mac.Write([]byte(text))
-		return hex.EncodeToString(mac.Sum(nil))
-	}
-	sha1mac := hmac.New(sha1.New, []byte("s3cret"))
-	sha1mac.Write([]byte("BODY"))
-	seconds, millis := strconv.FormatInt(sentAt.Unix(), 10), strconv.FormatInt(sentAt.UnixMilli()+7, 10)
-	cases := map[string]struct {
-		scheme Scheme
-		header map[string]string
-		want   Proof
-	}{
-		"one header, milliseconds, nothing between": {
-			Scheme{SignatureHeader: "X-Ghost-Signature", ElementSeparator: ",", KeySeparator: "=", SignatureKey: "sha256", TimestampKey: "t",
-				TimeUnit: time.Millisecond, Signed: "{body}{timestamp}", Hash: sha256.New, Decode: hex.DecodeString, Key: plainKey},
-			map[string]string{"X-Ghost-Signature": "sha256=" + hmacHex("BODY"+millis) + ", t=" + millis},
-			Proof{At: sentAt.Add(7 * time.Millisecond)},
-		},
-		"one header, seconds, several signatures": {
-			Scheme{SignatureHeader: "X-Kit-Signature", ElementSeparator: ",", KeySeparator: "=", SignatureKey: "v1", TimestampKey: "t",
-				TimeUnit: time.Second, Signed: "{timestamp}.{body}", Hash: sha256.New, Decode: hex.DecodeString, Key: plainKey},
-			map[string]string{"X-Kit-Signature": "t=" + seconds + ",v1=00ff,v1=" + hmacHex(seconds+".BODY")},
-			Proof{At: sentAt},
-		},
-		"prefix, two headers, no keys": {
-			Scheme{SignatureHeader: "X-CIO-Signature", ElementSeparator: ",", TimestampHeader: "X-CIO-Timestamp",
-				TimeUnit: time.Second, Signed: "v0:{timestamp}:{body}", Hash: sha256.New, Decode: hex.DecodeString, Key: plainKey},
-			map[string]string{"X-CIO-Signature": hmacHex("v0:" + seconds + ":BODY"), "X-CIO-Timestamp": seconds},
-			Proof{At: sentAt},
-		},
-		"SHA-1 of the body alone": {
-			Scheme{SignatureHeader: "X-Signature", ElementSeparator: ",", Signed: "{body}", Hash: sha1.New, Decode: hex.DecodeString, Key: plainKey},
-			map[string]string{"X-Signature": hex.EncodeToString(sha1mac.Sum(nil))},
-			Proof{},
-		},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			v, err := NewVerifier(c.scheme, []string{"s3cret"}, func() time.Time { return sentAt })
-			if err != nil {
-				t.Fatal(err)
-			}
-			h := http.Header{}
-			for k, value := range c.header {
-				h.Set(k, value)
-			}
-			proof, err := v.Verify(h, []byte("BODY"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(c.want, proof); d != "" {
-				t.Error(d)
-			}
-			if _, err := v.Verify(h, []byte("BODY ")); !errors.Is(err, ErrBadSignature) {
-				t.Errorf("another body: %v", err)
-			}
-		})
 	}
 }
 
