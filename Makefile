@@ -25,6 +25,18 @@ build: ## Build the liwanag binary into this folder
 demo: ## Run the whole product against the FullEnrich simulator
 	$(GO) run ./cmd/liwanag demo
 
+.PHONY: generate
+generate: templ ## Generate the console's pages from their templates
+	./.cache/bin/templ generate -path internal/console
+
+.PHONY: templ
+templ:
+	@$(GO) -C tools build -o ../.cache/bin/ github.com/a-h/templ/cmd/templ
+
+.PHONY: assets
+assets: ## Fetch the console's vendored scripts from the npm registry again, by checksum
+	$(GO) -C tools run ./assets $(CURDIR)/internal/console/assets/vendor
+
 .PHONY: test
 test: deps ## Run every test (what it needs is installed first)
 	$(GO) test -timeout 15m ./...
@@ -34,12 +46,18 @@ race: deps ## Run the tests of the concurrent packages under the race detector
 	$(GO) test -race -timeout 15m $(RACE_PKGS)
 
 .PHONY: lint
-lint: deps ## gofmt, go vet, staticcheck, gosec
+lint: deps generated ## gofmt, go vet, staticcheck, gosec, generated files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(GO) -C tools build -o ../.cache/bin/ honnef.co/go/tools/cmd/staticcheck github.com/securego/gosec/v2/cmd/gosec
 	./.cache/bin/staticcheck $(LINT_PKGS)
 	./.cache/bin/gosec -quiet $(GOSEC) $(LINT_PKGS)
+
+.PHONY: generated
+generated: templ ## Check that the console's generated files are those of its templates
+	@rm -rf .cache/generated && cp -R internal/console .cache/generated && rm -f .cache/generated/*_templ.go
+	@./.cache/bin/templ generate -path .cache/generated >/dev/null 2>&1
+	@diff -r internal/console .cache/generated || { echo "Try: make generate"; exit 1; }
 
 .PHONY: check
 check: test race lint verify test-temporal ## What CI runs: all of them

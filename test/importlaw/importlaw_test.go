@@ -53,6 +53,7 @@ var law = []struct {
 		[]string{"github.com/danielgtaylor/huma/v2", "golang.org/x/time", "golang.org/x/net"}},
 	{"internal/telemetry", []string{"workflow"}, []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
 	{"internal/apiclient", nil, nil},
+	{"internal/console", []string{"internal/apiclient"}, []string{"github.com/a-h/templ"}},
 	{"internal/config", nil, []string{"github.com/alecthomas/kong", "gopkg.in/yaml.v3", "github.com/netresearch/go-cron"}},
 	{"internal/app", []string{"..."}, []string{anything}},
 	{"test/process", []string{"fullenrich/simulator", "internal/apiclient"}, nil},
