@@ -251,11 +251,7 @@ func (s *SignUps) add(ctx context.Context, items []Item, last func(liwanag.Tx, [
 			return nil, err
 		}
 	}
-	var runs []liwanag.ID
-	for _, r := range results {
-		runs = append(runs, r.RunID)
-	}
-	s.starter.start(ctx, runs)
+	s.Start(ctx, results)
 	return results, nil
 }
 
@@ -268,6 +264,11 @@ func (s *SignUps) write(tx liwanag.Tx, rows []liwanag.SignUp) ([]Result, error) 
 	if err != nil {
 		return nil, err
 	}
+	return answers(tx, stored, enrolled)
+}
+
+// answers says what became of rows that were stored.
+func answers(tx liwanag.Tx, stored []liwanag.SignedUp, enrolled enrollments) ([]Result, error) {
 	ids := make([]liwanag.ID, len(stored))
 	for i, row := range stored {
 		ids[i] = row.ID
@@ -301,15 +302,9 @@ type enrollments struct {
 	opened []liwanag.Opened
 }
 
-// store upserts rows and enrolls those that are new and wanted: the one place
-// where a sign-up becomes a job. It gives rows their IDs and time.
+// store upserts rows and enrolls those that are new and wanted.
 func store(tx liwanag.Tx, enroller Enroller, cfg Config, rows []liwanag.SignUp, upload liwanag.ID) ([]liwanag.SignedUp, enrollments, error) {
-	rows = slices.Clone(rows)
-	now := cfg.now()
-	for i := range rows {
-		rows[i].ID, rows[i].At = liwanag.NewID(liwanag.SubscriberKind), now
-	}
-	stored, err := tx.Subscribers().Upsert(rows)
+	stored, err := upsert(tx, cfg, rows)
 	if err != nil {
 		return nil, enrollments{}, err
 	}
@@ -319,10 +314,25 @@ func store(tx liwanag.Tx, enroller Enroller, cfg Config, rows []liwanag.SignUp, 
 			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID, UploadID: upload})
 		}
 	}
+	return stored, e, e.open(tx, enroller)
+}
+
+// upsert gives rows their IDs and time.
+func upsert(tx liwanag.Tx, cfg Config, rows []liwanag.SignUp) ([]liwanag.SignedUp, error) {
+	rows = slices.Clone(rows)
+	now := cfg.now()
+	for i := range rows {
+		rows[i].ID, rows[i].At = liwanag.NewID(liwanag.SubscriberKind), now
+	}
+	return tx.Subscribers().Upsert(rows)
+}
+
+// open is the one place where a sign-up becomes a job.
+func (e *enrollments) open(tx liwanag.Tx, enroller Enroller) (err error) {
 	if len(e.people) > 0 {
 		e.opened, err = enroller.Enroll(tx, e.people)
 	}
-	return stored, e, err
+	return err
 }
 
 // starter makes runs exist, each once: most sign-ups join a batch whose run this

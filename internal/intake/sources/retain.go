@@ -1,0 +1,48 @@
+package sources
+
+import (
+	"context"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+const (
+	// keepAccepted is how long the body of what was accepted is kept to be replayed.
+	keepAccepted = 7 * 24 * time.Hour
+	// keepReceipts is how long a receipt is kept, and the body of one that was
+	// rejected or ignored.
+	keepReceipts = 30 * 24 * time.Hour
+	// keepIDs is how long the ids of deliveries and events are remembered: longer
+	// than any sender repeats.
+	keepIDs = 72 * time.Hour
+	// refusedKept is how many refused receipts of a source are kept.
+	refusedKept = 100
+	// tidyEvery with what one tidying drops is more than senders bring.
+	tidyEvery = 5 * time.Second
+)
+
+// Retain forgets what was kept long enough: bodies of accepted receipts after 7
+// days, receipts after 30, both sooner when less is kept of everything, and all but
+// the newest 100 refused ones of a source. Taking webhooks in does the same on the
+// way; this is for a server that takes none.
+func (s *Service) Retain(ctx context.Context) error {
+	return s.store.Write(ctx, func(tx liwanag.Tx) error { return s.drop(tx) })
+}
+
+func (s *Service) drop(tx liwanag.Tx) error {
+	now := s.now()
+	if err := tx.Webhooks().Forget(now.Add(-keepIDs)); err != nil {
+		return err
+	}
+	return tx.Receipts().Prune(now.Add(-min(keepAccepted, s.cfg.Retention)), now.Add(-s.cfg.Retention), refusedKept)
+}
+
+// tidy drops old rows now and then, a few at a time.
+func (s *Service) tidy(tx liwanag.Tx) error {
+	now, last := s.now().Unix(), s.tidied.Load()
+	if now-last < int64(tidyEvery/time.Second) || !s.tidied.CompareAndSwap(last, now) {
+		return nil
+	}
+	return s.drop(tx)
+}
