@@ -70,16 +70,18 @@ type SourceTrial struct {
 
 // SourceTried says what a body would do.
 type SourceTried struct {
-	State string      `json:"state"` // accepted, ignored or rejected
-	Code  string      `json:"code,omitempty"`
-	Items []TriedItem `json:"items"`
+	State  string      `json:"state"` // accepted, ignored or rejected
+	Code   string      `json:"code,omitempty"`
+	Reason string      `json:"reason,omitempty"` // of the code, for people
+	Items  []TriedItem `json:"items"`
 }
 
 // TriedItem is one person in a tried body.
 type TriedItem struct {
-	Event  string          `json:"event"` // subscribed, updated or unsubscribed
-	SignUp json.RawMessage `json:"signUp,omitempty"`
-	Error  string          `json:"error,omitempty"`
+	Event  string          `json:"event"`            // subscribed, updated, unsubscribed or ignored
+	SignUp json.RawMessage `json:"signUp,omitempty"` // as it would be stored
+	Error  string          `json:"error,omitempty"`  // a code
+	Errors []FieldFault    `json:"errors,omitempty"`
 }
 
 // Delivery is a webhook as it came in: at a source, or from FullEnrich.

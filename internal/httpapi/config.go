@@ -19,6 +19,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -55,6 +56,7 @@ type Config struct {
 	Enrichment Enrichment
 	SignUps    SignUps
 	Uploads    *intake.Uploads
+	Sources    *sources.Service
 
 	// APIKey opens everything under /api. Without one only requests whose Host is
 	// a loopback name are served: bind to loopback only.

@@ -118,6 +118,9 @@ func (s *Server) register() {
 	s.registerCredits()
 	s.registerSubscriberWebhook()
 	s.registerFullEnrichWebhook()
+	s.registerSources()
+	s.registerSourceWebhook()
+	s.registerDeliveries()
 	s.registerHealth()
 	s.registerDocs()
 	// huma describes its own errors, which fromHuma never lets out.

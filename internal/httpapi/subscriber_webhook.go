@@ -58,7 +58,16 @@ type signUpFault struct {
 // full disk is 503: senders repeat that. Anybody may send a body slowly, so it is
 // read before the webhook takes one of the places for those that are worked on.
 func (s *Server) hook(op huma.Operation, limit int64, serve func(http.ResponseWriter, *http.Request, []byte) error) {
+	s.hookOf(op, func(*http.Request) (int64, error) { return limit, nil }, serve)
+}
+
+// hookOf is hook with a limit, or an error, that goes by the request.
+func (s *Server) hookOf(op huma.Operation, limitOf func(*http.Request) (int64, error), serve func(http.ResponseWriter, *http.Request, []byte) error) {
 	s.raw(op, func(w http.ResponseWriter, r *http.Request) error {
+		limit, err := limitOf(r)
+		if err != nil {
+			return err
+		}
 		raw, err := s.readBody(w, r, limit)
 		if err == nil {
 			err = s.hookPool.enter(r.Context())

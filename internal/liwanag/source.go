@@ -53,7 +53,10 @@ type Receipt struct {
 	Code     string // why it was not accepted, stable
 	Reason   string // the same for people, without personal data
 	// Body is as it came; nil once it is dropped, and always for a refused one.
-	Body        []byte
+	Body []byte
+	// Kept says whether Body is still there, in listings too, which leave it out.
+	// Read only.
+	Kept        bool
 	ContentType string
 	Size        int // of Body when it came, bytes
 	// How many elements did what.
