@@ -70,7 +70,12 @@ func amount(f float64) string {
 	if f == float64(int64(f)) {
 		return number(int64(f))
 	}
-	return strconv.FormatFloat(f, 'f', 2, 64)
+	whole, rest, _ := strings.Cut(strconv.FormatFloat(f, 'f', 2, 64), ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return whole // beyond what is countable
+	}
+	return number(n) + "." + rest
 }
 
 // plural is "1 run", "2 runs".
@@ -211,9 +216,6 @@ func choices(all string, names ...string) []choice {
 	}
 	return options
 }
-
-// since are the spans that filters offer.
-var sinceChoices = []choice{{"", "any time"}, {"1h", "last hour"}, {"24h", "last 24 hours"}, {"168h", "last 7 days"}, {"720h", "last 30 days"}}
 
 // timeParam reads a time of the address: RFC 3339, a day, or a duration before
 // now. A text that is none of them is an error: acts on what a filter selects must

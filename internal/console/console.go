@@ -57,6 +57,8 @@ func New(cfg Config) (*Console, error) {
 	c.registerAssets()
 	c.registerSignIn()
 	c.registerOverview()
+	c.registerRuns()
+	c.registerRun()
 	return c, nil
 }
 

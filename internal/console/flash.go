@@ -63,3 +63,11 @@ func own(path string) string {
 	}
 	return path
 }
+
+// without is a copy of parameters that lacks some.
+func without(q url.Values, names ...string) url.Values {
+	for _, n := range names {
+		q.Del(n)
+	}
+	return q
+}

@@ -64,7 +64,14 @@ func (g glance) signUps() int64  { return g.sum(func(s apiclient.Span) int64 { r
 func (g glance) enriched() int64 { return g.sum(func(s apiclient.Span) int64 { return s.Enriched }) }
 func (g glance) notFound() int64 { return g.sum(func(s apiclient.Span) int64 { return s.NotFound }) }
 func (g glance) failed() int64   { return g.sum(func(s apiclient.Span) int64 { return s.Failed }) }
-func (g glance) spent() int64    { return g.sum(func(s apiclient.Span) int64 { return s.Spent }) }
+
+// spent are credits: of the days of the range, or of today.
+func (g glance) spent() int64 {
+	if g.hourly() {
+		return g.Credits.Spent
+	}
+	return g.sum(func(s apiclient.Span) int64 { return s.Spent })
+}
 
 // hourly says whether the spans are hours, which know nothing of credits.
 func (g glance) hourly() bool { return g.Range == "24h" }
@@ -148,6 +155,9 @@ func (g glance) unit() string {
 
 // creditsNote says of what the credits of a tile are.
 func creditsNote(g glance) string {
+	if !g.hourly() {
+		return number(g.Credits.Spent) + " today"
+	}
 	if b := g.Credits.Budget; b != nil {
 		return "today, of " + number(*b)
 	}
