@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/csv"
@@ -66,26 +65,6 @@ func (i *importing) describe(u apiclient.Upload) {
 		}
 	}
 	fmt.Fprintf(w, "  %-9s %5d  credits at most\n", "costs", u.EstimatedCredits)
-}
-
-// confirm asks, if there is somebody to ask.
-func (i *importing) confirm(u apiclient.Upload) (bool, error) {
-	if !i.p.asks {
-		return true, nil
-	}
-	fmt.Fprintf(i.p.err, "Import them? [y/N] ")
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(i.p.in).ReadString('\n') // no answer is no
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case a := <-answer:
-		return a == "y" || a == "yes", nil
-	case <-i.p.ctx.Done():
-		fmt.Fprintln(i.p.err)
-		return false, i.p.ctx.Err()
-	}
 }
 
 // follow shows an upload's progress until its rows are imported, or, with

@@ -23,6 +23,8 @@ type grammar struct {
 	Subscribers subscribersCommand `cmd:"" help:"Add, list, import, export and enrich subscribers."`
 	Runs        runsCommand        `cmd:"" help:"Look at workflow runs, cancel and retry them."`
 	Submissions submissionsCommand `cmd:"" help:"Look after paid calls; stop all spending."`
+	Sources     sourcesCommand     `cmd:"" help:"Look after the endpoints that take webhooks of sign-ups in."`
+	Deliveries  deliveriesCommand  `cmd:"" help:"See the webhooks that came in, and replay them."`
 	Workflows   workflowsCommand   `cmd:"" help:"Show the workflows' definitions."`
 	Enrich      enrichCommand      `cmd:"" help:"Trigger the scheduled batch by hand."`
 	Migrate     migrateCommand     `cmd:"" help:"Create the database, or bring its schema up to date."`

@@ -42,24 +42,24 @@ func list[T any](p *program, o outputFlag, page pageFlags, columns []column[T], 
 		return usage("--limit 50, or --all", "a limit of %d shows nothing", page.Limit)
 	}
 	more := false
-	items := func(yield func(T, error) bool) {
-		more = pages(page, fetch, yield)
-	}
-	var err error
-	switch o.Output {
-	case "json":
-		err = writeJSON(p.out, items)
-	case "jsonl":
-		err = writeLines(p.out, items)
-	case "csv":
-		err = writeCSV(p.out, columns, items)
-	default:
-		err = writeTable(p, columns, items)
-	}
+	err := write(p, o, columns, func(yield func(T, error) bool) { more = pages(page, fetch, yield) })
 	if err == nil && more {
 		fmt.Fprintf(p.err, "These are the newest %d. Try: --limit N, or --all\n", page.Limit)
 	}
 	return err
+}
+
+// write writes items in the format that was asked for.
+func write[T any](p *program, o outputFlag, columns []column[T], items iter.Seq2[T, error]) error {
+	switch o.Output {
+	case "json":
+		return writeJSON(p.out, items)
+	case "jsonl":
+		return writeLines(p.out, items)
+	case "csv":
+		return writeCSV(p.out, columns, items)
+	}
+	return writeTable(p, columns, items)
 }
 
 // pages yields up to the limit and says whether there is more.

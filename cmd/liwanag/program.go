@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -119,6 +120,26 @@ func classifyProblem(p *apiclient.Problem) (code int, try string) {
 		return exitFailed, "the server's log says more, search for its request id"
 	}
 	return exitRefused, ""
+}
+
+// agrees asks, if there is somebody to ask; without, it is agreed.
+func (p *program) agrees(question string) (bool, error) {
+	if !p.asks {
+		return true, nil
+	}
+	fmt.Fprint(p.err, question)
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(p.in).ReadString('\n') // no answer is no
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case a := <-answer:
+		return a == "y" || a == "yes", nil
+	case <-p.ctx.Done():
+		fmt.Fprintln(p.err)
+		return false, p.ctx.Err()
+	}
 }
 
 // style renders text on a terminal that wants colors.

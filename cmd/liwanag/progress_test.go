@@ -9,8 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/liwanag/liwanag/internal/apiclient"
 )
 
 func TestWithoutATerminalProgressIsALineASecond(t *testing.T) {
@@ -70,16 +68,16 @@ func TestReadingIsCounted(t *testing.T) {
 	}
 }
 
-func TestOnlyAYesImports(t *testing.T) {
+func TestOnlyAYesIsTakenForYes(t *testing.T) {
 	for answer, want := range map[string]bool{"y\n": true, "Yes\n": true, "\n": false, "n\n": false, "yesterday\n": false, "": false} {
 		p := &program{ctx: t.Context(), in: strings.NewReader(answer), err: io.Discard, asks: true}
-		got, err := (&importing{p: p}).confirm(apiclient.Upload{})
+		got, err := p.agrees("Go on? ")
 		if err != nil || got != want {
 			t.Errorf("%q: %v, %v", answer, got, err)
 		}
 	}
 	nobody := &program{ctx: t.Context(), in: strings.NewReader("n\n"), err: io.Discard}
-	if agreed, err := (&importing{p: nobody}).confirm(apiclient.Upload{}); err != nil || !agreed {
+	if agreed, err := nobody.agrees("Go on? "); err != nil || !agreed {
 		t.Errorf("without a terminal nobody is asked: %v, %v", agreed, err)
 	}
 }

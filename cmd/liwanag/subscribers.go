@@ -247,7 +247,7 @@ func (c *subscribersImport) decide(p *program, in *importing, u apiclient.Upload
 	agreed := c.Yes
 	var err error
 	if !c.Yes && !c.DryRun && c.File != "-" {
-		agreed, err = in.confirm(u)
+		agreed, err = p.agrees("Import them? [y/N] ")
 	} else if c.File == "-" {
 		agreed = !c.DryRun // standard input is taken: there is nobody to ask
 	}
