@@ -59,6 +59,7 @@ func New(cfg Config) (*Console, error) {
 	c.registerOverview()
 	c.registerRuns()
 	c.registerRun()
+	c.registerWorkflows()
 	return c, nil
 }
 
