@@ -108,6 +108,9 @@ func (f settingsFlags) merge(p *program, onto json.RawMessage) (json.RawMessage,
 			return nil, usage("liwanag sources kinds shows what settings look like", "the settings are not a JSON object")
 		}
 	}
+	if f.Proof != "" && f.Proof != "hmac" {
+		delete(settings, "hmac") // of the proof that was
+	}
 	for name, value := range map[string]string{"proof": f.Proof, "items": f.Items} {
 		if value != "" {
 			settings[name] = value
