@@ -17,6 +17,7 @@ var (
 	// ErrPublicFile: the database file can be read or written by everyone.
 	ErrPublicFile = errors.New("sqlitedb: the database file is open to every user of this machine")
 
+	errBusyLog = errors.New("readers kept the log from being truncated for too long")
 	errTxEnded = errors.New("sqlitedb: the transaction was used after its function returned")
 )
 

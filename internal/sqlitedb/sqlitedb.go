@@ -174,6 +174,27 @@ func (db *DB) shut() error {
 // nothing else.
 func (db *DB) Closed() bool { return db.writer.queue.Closed() }
 
+// Checkpoint moves the log into the database file and truncates it, so that no
+// older version of a page is left in the log. It waits for readers and the
+// writer, for the busy timeout at most; that they keep it from truncating is an
+// error.
+func (db *DB) Checkpoint(ctx context.Context) error {
+	raw, err := connect(ctx, db.dsn)
+	if err != nil {
+		return fmt.Errorf("sqlitedb: checkpoint: %w", err)
+	}
+	conn := newConn(raw)
+	var busy, frames, moved int64
+	err = conn.queryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
+	if err == nil && busy != 0 {
+		err = errBusyLog
+	}
+	if err = errors.Join(err, conn.close()); err != nil {
+		return fmt.Errorf("sqlitedb: checkpoint: %w", err)
+	}
+	return nil
+}
+
 // Path is the absolute path of the database file, symbolic links resolved.
 func (db *DB) Path() string { return db.path }
 

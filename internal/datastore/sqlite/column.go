@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -116,6 +117,41 @@ func jsonText[T ~[]byte](b T) any {
 		return nil
 	}
 	return string(b)
+}
+
+// wordsColumn reads a JSON array of words.
+type wordsColumn[T ~string] struct{ to *[]T }
+
+func wordsTo[T ~string](to *[]T) wordsColumn[T] { return wordsColumn[T]{to} }
+
+func (c wordsColumn[T]) Scan(v any) error {
+	*c.to = nil
+	switch s := v.(type) {
+	case nil:
+		return nil
+	case string:
+		return json.Unmarshal([]byte(s), c.to)
+	}
+	return fmt.Errorf("words are stored as %T", v)
+}
+
+func wordsText[T ~string](all []T) any {
+	if len(all) == 0 {
+		return nil
+	}
+	b, _ := json.Marshal(all) // texts: it can be encoded
+	return string(b)
+}
+
+// idText reads an id of any kind from its text.
+type idText struct{ to *liwanag.ID }
+
+func (c idText) Scan(v any) error {
+	var s string
+	if err := textTo(&s).Scan(v); err != nil {
+		return err
+	}
+	return c.to.UnmarshalText([]byte(s))
 }
 
 // numberColumn reads a number that may be unknown.

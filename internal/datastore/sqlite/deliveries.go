@@ -134,6 +134,10 @@ func (t deliveryTx) Move(m liwanag.DeliveryMove) (bool, error) {
 		m.Digest[:], string(m.To), m.SubmissionID.Bytes(), text(m.EnrichmentID), text(m.Note), words(m.From))
 }
 
+func (t deliveryTx) Rewrite(d liwanag.Digest, raw []byte) (bool, error) {
+	return t.changed(`UPDATE delivery SET raw = ? WHERE digest = ? AND state <> 'settled'`, raw, d[:])
+}
+
 func (t deliveryTx) Prune(quarantinedBefore, settledBefore time.Time, keep int) error {
 	for _, p := range []struct {
 		state  liwanag.DeliveryState

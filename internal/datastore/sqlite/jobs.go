@@ -190,9 +190,9 @@ func (t jobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) ([]liwanag.ID, err
 	for _, id := range ids {
 		ok, err := t.changed(`
 			UPDATE job SET status = ?2, failure_code = NULL, failure_message = NULL, retry_at = NULL, ended_at = NULL
-			WHERE id = ?1 AND status IN ('failed', 'canceled', 'held') AND failure_code IS NOT ?3
+			WHERE id = ?1 AND status IN ('failed', 'canceled', 'held') AND coalesce(failure_code, '') NOT IN (?3, ?4)
 			AND NOT EXISTS (SELECT 1 FROM job o WHERE o.subscriber_id = job.subscriber_id AND o.id <> job.id AND o.`+isOpen+`)`,
-			id.Bytes(), string(to), liwanag.CodeUnsubscribed)
+			id.Bytes(), string(to), liwanag.CodeUnsubscribed, liwanag.CodeErased)
 		if err != nil {
 			return nil, err
 		}

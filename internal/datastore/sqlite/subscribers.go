@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -11,7 +12,7 @@ import (
 // comes along.
 const subscriberColumns = `s.id, s.email_key, s.email, s.email_type, s.source, s.created_at, s.updated_at, s.enriched_at, s.result_at,
 	s.first_name, s.last_name, s.full_name, s.headline, s.job_title, s.seniority, s.linkedin_url, s.location,
-	s.company_name, s.company_domain, s.company_linkedin_url, s.headcount, s.industry, s.metadata,
+	s.company_name, s.company_domain, s.company_linkedin_url, s.headcount, s.industry, s.metadata, s.suppressed_at,
 	(SELECT l.status FROM job l WHERE l.subscriber_id = s.id AND l.latest = 1)`
 
 func scanSubscriber(r row) (s liwanag.Subscriber, err error) {
@@ -21,7 +22,7 @@ func scanSubscriber(r row) (s liwanag.Subscriber, err error) {
 		textTo(&f.FirstName), textTo(&f.LastName), textTo(&f.FullName), textTo(&f.Headline), textTo(&f.JobTitle),
 		textTo(&f.Seniority), textTo(&f.LinkedinURL), textTo(&f.Location), textTo(&f.CompanyName), textTo(&f.CompanyDomain),
 		textTo(&f.CompanyLinkedinURL), numberColumn{&f.Headcount}, textTo(&f.Industry), jsonTo(&s.Metadata),
-		textTo(&s.EnrichmentStatus))
+		timeColumn{&s.SuppressedAt}, textTo(&s.EnrichmentStatus))
 	return s, err
 }
 
@@ -207,4 +208,15 @@ func (t subscriberTx) Enrich(results []liwanag.Enriched) ([]liwanag.ID, error) {
 		changed = append(changed, r.SubscriberID)
 	}
 	return changed, nil
+}
+
+func (t subscriberTx) Suppress(ids []liwanag.ID, at time.Time) ([]liwanag.ID, error) {
+	return list(t, scanID(liwanag.SubscriberKind), `
+		UPDATE subscriber SET suppressed_at = ?2 WHERE id IN `+eachID+` AND (suppressed_at IS NULL) = (?2 IS NOT NULL) RETURNING id`,
+		packed(ids), micros(at))
+}
+
+func (t subscriberTx) Delete(ids []liwanag.ID) error {
+	_, err := t.exec(`DELETE FROM subscriber WHERE id IN `+eachID, packed(ids))
+	return err
 }
