@@ -1,5 +1,5 @@
-// Small things: copy buttons, the theme, the search that one came for, and what a
-// refresh must leave as the reader set it.
+// Small things: copy buttons, the theme, the search that one came for, the
+// page's place in the navigation, and what a refresh must leave as the reader set it.
 export function startSmall() {
   document.addEventListener("click", async (event) => {
     const button = event.target instanceof Element && event.target.closest("button");
@@ -15,6 +15,7 @@ export function startSmall() {
     // What was folded open stays open.
     htmx_before_morph_attr: (element, { attrName }) => !(element instanceof HTMLDetailsElement && attrName === "open"),
   });
+  document.querySelector("nav.side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   if (new URLSearchParams(location.search).get("focus") === "search") document.querySelector("[data-search]")?.focus();
 }
 

@@ -1,0 +1,90 @@
+package console
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/liwanag/liwanag/internal/apiclient"
+)
+
+func TestAScaleIsInProportionWhenEverythingCanBeSeen(t *testing.T) {
+	s := newTimescale([]time.Time{noon, noon.Add(time.Minute), noon.Add(4 * time.Minute)}, 800)
+	if s.Power != 1 || s.x(noon.Add(time.Minute)) != 200 || s.x(noon.Add(2*time.Minute)) != 400 {
+		t.Errorf("%v %v", s.Power, s.at)
+	}
+}
+
+func TestMillisecondsAndADayStandOnOneScale(t *testing.T) {
+	marks := []time.Time{noon, noon.Add(2 * time.Millisecond), noon.Add(30 * time.Millisecond), noon.Add(time.Minute), noon.Add(24 * time.Hour)}
+	s := newTimescale(marks, 640)
+	if s.Power >= 1 {
+		t.Errorf("in proportion: the shortest has %v", s.x(marks[1]))
+	}
+	for i := 1; i < len(marks); i++ {
+		if span := s.x(marks[i]) - s.x(marks[i-1]); span < 3 {
+			t.Errorf("span %d has %v", i, span)
+		}
+	}
+	if day := 640 - s.x(marks[3]); day < s.x(marks[3])-s.x(marks[2]) {
+		t.Errorf("a day is drawn shorter than a minute: %v", day)
+	}
+}
+
+func TestAScaleKeepsTheOrderOfTimesAndItsWidth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		offsets := rapid.SliceOfN(rapid.Int64Range(0, int64(48*time.Hour)), 1, 30).Draw(t, "marks")
+		var marks []time.Time
+		for _, o := range offsets {
+			marks = append(marks, noon.Add(time.Duration(o)))
+		}
+		s := newTimescale(marks, 640)
+		a := noon.Add(time.Duration(rapid.Int64Range(-int64(time.Hour), int64(50*time.Hour)).Draw(t, "a")))
+		b := a.Add(time.Duration(rapid.Int64Range(0, int64(50*time.Hour)).Draw(t, "later")))
+		xa, xb := s.x(a), s.x(b)
+		if xa > xb+1e-6 || xa < 0 || xb > 640+1e-6 || math.IsNaN(xa) || math.IsNaN(xb) {
+			t.Fatalf("%v at %v, %v at %v", a, xa, b, xb)
+		}
+	})
+}
+
+func TestATimelineShowsWaitsRetriesSnoozesDeadlinesAndNow(t *testing.T) {
+	d := drawTimeline(waitingRun(), noon)
+	kinds := map[string]int{}
+	for _, row := range d.Rows {
+		for _, b := range row.Bars {
+			kinds[row.Name+" "+b.Kind]++
+			if b.Width < leastBar || b.X < timelineNames || b.X+b.Width > timelineNames+timelineBars+leastBar {
+				t.Errorf("%s: %+v is outside", row.Name, b)
+			}
+		}
+	}
+	for what, n := range map[string]int{"batch pause": 1, "batch attempt": 1, "submit failed": 1, "submit pause": 1, "submit attempt": 1, "result wait": 1, "result ahead": 1} {
+		if kinds[what] != n {
+			t.Errorf("%d of %s, not %d", kinds[what], what, n)
+		}
+	}
+	result := d.Rows[3]
+	if result.Deadline <= d.Now || d.Now <= timelineNames || len(result.Events) != 1 || !d.Compressed {
+		t.Errorf("deadline %v, now %v, %+v", result.Deadline, d.Now, result.Events)
+	}
+	if len(d.Rows[2].Bars) != 0 {
+		t.Error("a skipped step has bars")
+	}
+	for i, a := range d.Ticks {
+		for _, b := range d.Ticks[i+1:] {
+			if math.Abs(a.X-b.X) < tickSpace {
+				t.Errorf("captions %q and %q lie on each other", a.Text, b.Text)
+			}
+		}
+	}
+}
+
+func TestATimelineOfARunThatHasJustBegunIsEmpty(t *testing.T) {
+	d := drawTimeline(apiclient.Run{ID: "run_1", Status: "pending", CreatedAt: noon}, noon)
+	if len(d.Rows) != 0 || math.IsNaN(d.Now) || len(d.Ticks) != 1 {
+		t.Errorf("%+v", d)
+	}
+}
