@@ -104,6 +104,7 @@ func (s *Server) listDeliveries(ctx context.Context, in *struct {
 		return list[delivery]{}, err
 	}
 	rows, next, err := s.cfg.Store.Receipts().List(ctx, filter, in.page())
+	rows = slices.DeleteFunc(rows, func(r liwanag.Receipt) bool { return kinds[r.SourceID] == "" }) // they go with their source, bit by bit
 	return listOf(rows, next, func(r liwanag.Receipt) delivery { return viewReceipt(r, kinds) }), err
 }
 
@@ -135,6 +136,9 @@ func (s *Server) receiptNow(ctx context.Context, row liwanag.Receipt, err error)
 		return delivery{}, named(err, "delivery")
 	}
 	kinds, err := s.sourceKinds(ctx)
+	if err == nil && kinds[row.SourceID] == "" {
+		err = notFound("delivery") // it goes with its source
+	}
 	return viewReceipt(row, kinds), err
 }
 

@@ -216,5 +216,10 @@ func (s *Service) update(ctx context.Context, id liwanag.ID, change func(*Made, 
 // Delete deletes a source and what is kept of its deliveries; the people stay.
 // ErrNotFound.
 func (s *Service) Delete(ctx context.Context, id liwanag.ID) error {
-	return s.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Sources().Delete(id) })
+	return s.store.Write(ctx, func(tx liwanag.Tx) error {
+		if err := tx.Sources().Delete(id); err != nil {
+			return err
+		}
+		return s.drop(tx)
+	})
 }

@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	// keepAccepted is how long the body of what was accepted is kept to be replayed.
-	keepAccepted = 7 * 24 * time.Hour
+	// keepTaken is how long the body of what was accepted or ignored is kept to be
+	// replayed.
+	keepTaken = 7 * 24 * time.Hour
 	// keepReceipts is how long a receipt is kept, and the body of one that was
-	// rejected or ignored.
+	// rejected.
 	keepReceipts = 30 * 24 * time.Hour
 	// keepIDs is how long the ids of deliveries and events are remembered: longer
 	// than any sender repeats.
@@ -22,8 +23,8 @@ const (
 	tidyEvery = 5 * time.Second
 )
 
-// Retain forgets what was kept long enough: bodies of accepted receipts after 7
-// days, receipts after 30, both sooner when less is kept of everything, and all but
+// Retain forgets what was kept long enough: bodies of accepted and ignored receipts
+// after 7 days, receipts after 30, both sooner when less is kept of everything, and all but
 // the newest 100 refused ones of a source. Taking webhooks in does the same on the
 // way; this is for a server that takes none.
 func (s *Service) Retain(ctx context.Context) error {
@@ -35,7 +36,7 @@ func (s *Service) drop(tx liwanag.Tx) error {
 	if err := tx.Webhooks().Forget(now.Add(-keepIDs)); err != nil {
 		return err
 	}
-	return tx.Receipts().Prune(now.Add(-min(keepAccepted, s.cfg.Retention)), now.Add(-s.cfg.Retention), refusedKept)
+	return tx.Receipts().Prune(now.Add(-min(keepTaken, s.cfg.Retention)), now.Add(-s.cfg.Retention), refusedKept)
 }
 
 // tidy drops old rows now and then, a few at a time.
