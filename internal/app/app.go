@@ -13,6 +13,7 @@ import (
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/httpapi"
 	"github.com/liwanag/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/schedule"
 	"github.com/liwanag/liwanag/internal/telemetry"
@@ -51,6 +52,7 @@ type App struct {
 	definition *workflow.Workflow[enrichment.Input]
 	signUps    *intake.SignUps
 	uploads    *intake.Uploads
+	sources    *sources.Service
 	api        *httpapi.Server
 	times      *schedule.Schedule
 }
@@ -73,7 +75,7 @@ func New(ctx context.Context, c Config) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildEnrichment, a.buildIntake, a.buildAPI, a.buildSchedule} {
+	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildEnrichment, a.buildIntake, a.buildSources, a.buildAPI, a.buildSchedule} {
 		if err := phase(ctx); err != nil {
 			return nil, err
 		}
@@ -172,7 +174,7 @@ func (a *App) buildAPI(context.Context) (err error) {
 	s := &a.cfg.Settings
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition}, Enrichment: a.service,
-		SignUps: a.signUps, Uploads: a.uploads, APIKey: fullenrich.Secret(s.APIKey.Reveal()), CreditBudget: s.CreditBudget,
+		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, APIKey: fullenrich.Secret(s.APIKey.Reveal()), CreditBudget: s.CreditBudget,
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full,
 		Ready: a.ready,
 	}

@@ -12,8 +12,8 @@ import (
 const retainGroup = 500
 
 // retention deletes what is older than LIWANAG_RETENTION, every hour and on one
-// node for all: ended runs, and files that were never confirmed. Raw webhooks are
-// the enrichment sweep's.
+// node for all: ended runs, files that were never confirmed, and what sources
+// received. FullEnrich's raw webhooks are the enrichment sweep's.
 func (a *App) retention() schedule.Entry {
 	return schedule.Entry{Name: "retention", Spec: "@hourly", Run: func(ctx context.Context, _ time.Time) error { return a.retainOnce(ctx) }}
 }
@@ -31,6 +31,9 @@ func (a *App) retainOnce(ctx context.Context) error {
 	}
 	if err := a.uploads.Retain(ctx, before); err != nil {
 		return fmt.Errorf("files of uploads: %w", err)
+	}
+	if err := a.sources.Retain(ctx); err != nil {
+		return fmt.Errorf("deliveries of sources: %w", err)
 	}
 	return nil
 }
