@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"liwanag": ma
 //	server [KEY=VALUE…]   starts the simulator and a server with these settings,
 //	                      on free ports, and points the client at it
 //	faulty JSON           adds a fault to the simulator
+//	post CODE URL FILE    sends a file as a webhook and wants this status
 //	capture NAME REGEXP   keeps what the group of REGEXP matches in the last
 //	                      standard output as $NAME
 //	code N liwanag…       runs the program and wants this exit code
@@ -46,7 +47,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"server": startServer, "faulty": addFault, "capture": capture, "eventually": eventually, "code": code,
+			"server": startServer, "faulty": addFault, "capture": capture, "post": post, "eventually": eventually, "code": code,
 			"postgres": startPostgres, "sql": runSQL,
 		},
 	})
@@ -112,6 +113,18 @@ func addFault(ts *testscript.TestScript, neg bool, args []string) {
 	if answer.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(answer.Body)
 		ts.Fatalf("fault: %s: %s", answer.Status, text)
+	}
+}
+
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: post CODE URL FILE")
+	}
+	answer, err := http.Post(args[1], "", strings.NewReader(ts.ReadFile(args[2])))
+	ts.Check(err)
+	defer answer.Body.Close()
+	if text, _ := io.ReadAll(answer.Body); fmt.Sprint(answer.StatusCode) != args[0] {
+		ts.Fatalf("status %d, want %s: %s", answer.StatusCode, args[0], text)
 	}
 }
 

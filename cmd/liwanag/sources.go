@@ -368,7 +368,7 @@ func (c *sourcesTry) Run(p *program) error {
 	if c.Output == "json" {
 		return printJSON(p.out, tried)
 	}
-	fmt.Fprintf(p.out, "%s %s\n", tried.State, tried.Code)
+	fmt.Fprintln(p.out, strings.TrimSpace(tried.State+" "+tried.Code))
 	for _, item := range tried.Items {
 		text := string(item.SignUp)
 		if item.Error != "" {

@@ -48,7 +48,7 @@ func kinds() []*kind {
 			help: "Any sender of JSON: one object or an array of up to 500.\n" +
 				"Choose the proof that the sender can give: standard-webhooks or svix (signed), hmac (a signature of its own), bearer (a token), path (nothing but the URL).\n" +
 				"Without fields the JSON has the names of POST /webhooks/subscribers; with fields, JSON pointers say where each is, such as \"email\": \"/data/email\".\n" +
-				"Try a body of theirs before you switch it on.",
+				"Try one of their bodies before you give them the URL.",
 		},
 		{
 			kind: liwanag.SourceGhost, title: "Ghost", secretFrom: SecretFromUs, maxBody: maxOne,
