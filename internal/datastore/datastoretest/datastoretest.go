@@ -39,6 +39,10 @@ func Run(t *testing.T, h Harness) {
 		{"ledger", ledgerTests},
 		{"webhooks", webhookTests},
 		{"uploads", uploadTests},
+		{"sources", sourceTests},
+		{"sinks", sinkTests},
+		{"access", accessTests},
+		{"activity and erasure", activityTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			for name, test := range part.tests {

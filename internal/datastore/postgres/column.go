@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -95,6 +96,32 @@ func (c jsonColumn[T]) ScanText(v pgtype.Text) error {
 }
 
 func jsonText[T ~[]byte](b T) pgtype.Text { return text(string(b)) }
+
+// wordsColumn reads a JSON array of words.
+type wordsColumn[T ~string] struct{ to *[]T }
+
+func wordsTo[T ~string](to *[]T) wordsColumn[T] { return wordsColumn[T]{to} }
+
+func (c wordsColumn[T]) ScanText(v pgtype.Text) error {
+	*c.to = nil
+	if !v.Valid {
+		return nil
+	}
+	return json.Unmarshal([]byte(v.String), c.to)
+}
+
+func wordsText[T ~string](all []T) pgtype.Text {
+	if len(all) == 0 {
+		return pgtype.Text{}
+	}
+	b, _ := json.Marshal(all) // texts: it can be encoded
+	return text(string(b))
+}
+
+// idText reads an id of any kind from its text.
+type idText struct{ to *liwanag.ID }
+
+func (c idText) ScanText(v pgtype.Text) error { return c.to.UnmarshalText([]byte(v.String)) }
 
 // numberColumn reads a number that may be unknown.
 type numberColumn struct{ to *int64 }

@@ -135,6 +135,10 @@ func (t deliveryTx) Move(m liwanag.DeliveryMove) (bool, error) {
 		m.Digest[:], string(m.To), uuid(m.SubmissionID), text(m.EnrichmentID), text(m.Note), texts(m.From))
 }
 
+func (t deliveryTx) Rewrite(d liwanag.Digest, raw []byte) (bool, error) {
+	return t.changed(`UPDATE delivery SET raw = $1 WHERE digest = $2 AND state <> 'settled'`, raw, d[:])
+}
+
 func (t deliveryTx) Prune(quarantinedBefore, settledBefore time.Time, keep int) error {
 	for _, p := range []struct {
 		state  liwanag.DeliveryState

@@ -205,11 +205,11 @@ func (t jobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) ([]liwanag.ID, err
 		UPDATE job SET status = $2, failure_code = NULL, failure_message = NULL, retry_at = NULL, ended_at = NULL
 		FROM (
 			SELECT DISTINCT ON (j.subscriber_id) j.id FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, n) JOIN job j ON j.id = asked.id
-			WHERE j.status IN ('failed', 'canceled', 'held') AND j.failure_code IS DISTINCT FROM $3
+			WHERE j.status IN ('failed', 'canceled', 'held') AND coalesce(j.failure_code, '') NOT IN ($3, $4)
 			AND NOT EXISTS (SELECT 1 FROM job o WHERE o.subscriber_id = j.subscriber_id AND o.id <> j.id AND o.`+isOpen+`)
 			ORDER BY j.subscriber_id, asked.n
 		) AS first WHERE job.id = first.id RETURNING job.id`,
-		uuids(ids), string(to), liwanag.CodeUnsubscribed)
+		uuids(ids), string(to), liwanag.CodeUnsubscribed, liwanag.CodeErased)
 }
 
 // Settle forgets RetryAt: a person who has a result gets no further job.

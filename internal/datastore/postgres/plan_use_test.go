@@ -87,6 +87,7 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Ledger().Credits(ctx, 1)
 	_, _ = s.Ledger().Balance(ctx)
 	_, _ = s.Ledger().Evidence(ctx, "a")
+	readConsole(t, s, now)
 }
 
 func useEverything(t tx) error {
@@ -176,5 +177,8 @@ func useTheRest(t tx, now time.Time) error {
 	_, _ = t.Uploads().Move(liwanag.UploadMove{ID: u.ID})
 	_, _ = t.Uploads().Claim(liwanag.UploadClaim{ID: u.ID, Owner: "a", Now: now, Until: now})
 	_, _ = t.Uploads().Advance(liwanag.UploadAdvance{ID: u.ID})
+	if err := useConsole(t, now); err != nil {
+		return err
+	}
 	return t.Uploads().AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1}})
 }

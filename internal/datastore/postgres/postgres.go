@@ -88,6 +88,24 @@ func (s *Store) Uploads() liwanag.Uploads { return uploads{s.read} }
 // Ledger reads the shared figures.
 func (s *Store) Ledger() liwanag.Ledger { return ledger{s.read} }
 
+// Sources reads sources.
+func (s *Store) Sources() liwanag.Sources { return sources{s.read} }
+
+// Receipts reads what sources received.
+func (s *Store) Receipts() liwanag.Receipts { return receipts{s.read} }
+
+// Sinks reads sinks.
+func (s *Store) Sinks() liwanag.Sinks { return sinks{s.read} }
+
+// Messages reads messages.
+func (s *Store) Messages() liwanag.Messages { return messages{s.read} }
+
+// Passes reads sessions and sign-in links.
+func (s *Store) Passes() liwanag.Passes { return passes{s.read} }
+
+// Acts reads the audit trail.
+func (s *Store) Acts() liwanag.Acts { return acts{s.read} }
+
 type tx struct{ writing }
 
 func (t tx) Subscribers() liwanag.SubscriberTx { return subscriberTx(t) }
@@ -98,3 +116,9 @@ func (t tx) Deliveries() liwanag.DeliveryTx    { return deliveryTx(t) }
 func (t tx) Uploads() liwanag.UploadTx         { return uploadTx(t) }
 func (t tx) Ledger() liwanag.LedgerTx          { return ledgerTx(t) }
 func (t tx) Webhooks() liwanag.WebhookTx       { return webhookTx(t) }
+func (t tx) Sources() liwanag.SourceTx         { return sourceTx(t) }
+func (t tx) Receipts() liwanag.ReceiptTx       { return receiptTx(t) }
+func (t tx) Sinks() liwanag.SinkTx             { return sinkTx(t) }
+func (t tx) Messages() liwanag.MessageTx       { return messageTx(t) }
+func (t tx) Passes() liwanag.PassTx            { return passTx(t) }
+func (t tx) Acts() liwanag.ActTx               { return actTx(t) }

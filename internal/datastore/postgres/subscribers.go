@@ -12,7 +12,7 @@ import (
 // comes along.
 const subscriberColumns = `s.id, s.email_key, s.email, s.email_type, s.source, s.created_at, s.updated_at, s.enriched_at, s.result_at,
 	s.first_name, s.last_name, s.full_name, s.headline, s.job_title, s.seniority, s.linkedin_url, s.location,
-	s.company_name, s.company_domain, s.company_linkedin_url, s.headcount, s.industry, s.metadata,
+	s.company_name, s.company_domain, s.company_linkedin_url, s.headcount, s.industry, s.metadata, s.suppressed_at,
 	(SELECT l.status FROM job l WHERE l.subscriber_id = s.id AND l.latest LIMIT 1)`
 
 func scanSubscriber(r row) (s liwanag.Subscriber, err error) {
@@ -21,7 +21,7 @@ func scanSubscriber(r row) (s liwanag.Subscriber, err error) {
 		timeColumn{&s.CreatedAt}, timeColumn{&s.UpdatedAt}, timeColumn{&s.EnrichedAt}, timeColumn{&s.ResultAt},
 		textTo(&f.FirstName), textTo(&f.LastName), textTo(&f.FullName), textTo(&f.Headline), textTo(&f.JobTitle),
 		textTo(&f.Seniority), textTo(&f.LinkedinURL), textTo(&f.Location), textTo(&f.CompanyName), textTo(&f.CompanyDomain),
-		textTo(&f.CompanyLinkedinURL), numberColumn{&f.Headcount}, textTo(&f.Industry), jsonTo(&s.Metadata),
+		textTo(&f.CompanyLinkedinURL), numberColumn{&f.Headcount}, textTo(&f.Industry), jsonTo(&s.Metadata), timeColumn{&s.SuppressedAt},
 		textTo(&s.EnrichmentStatus))
 	return s, err
 }
@@ -202,4 +202,15 @@ func (t subscriberTx) Enrich(results []liwanag.Enriched) ([]liwanag.ID, error) {
 		changed = append(changed, ids...)
 	}
 	return changed, nil
+}
+
+func (t subscriberTx) Suppress(ids []liwanag.ID, at time.Time) ([]liwanag.ID, error) {
+	return list(t, scanID(liwanag.SubscriberKind), `
+		UPDATE subscriber SET suppressed_at = $2 WHERE id = ANY($1) AND (suppressed_at IS NULL) = ($2::bigint IS NOT NULL) RETURNING id`,
+		uuids(ids), micros(at))
+}
+
+func (t subscriberTx) Delete(ids []liwanag.ID) error {
+	_, err := t.exec(`DELETE FROM subscriber WHERE id = ANY($1)`, uuids(ids))
+	return err
 }

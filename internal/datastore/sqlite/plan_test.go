@@ -83,7 +83,8 @@ func (r recorder) Query(query string, args ...any) (*sqlitedb.Rows, error) {
 var walks = []string{
 	"SCAN json_each", "SCAN at", "SCAN CONSTANT ROW", "SCAN (subquery", "SCAN spending", "SCAN reach",
 	"batch_unstarted", "batch_open", "job_unbatched", "submission_flying", "upload_active", "delivery_new",
-	"USING COVERING INDEX job_status", "USING COVERING INDEX submission_state", "SCAN subscriber USING COVERING INDEX subscriber_email",
+	"USING COVERING INDEX job_status", "USING COVERING INDEX submission_state", "SCAN subscriber USING COVERING INDEX subscriber_created",
+	"SCAN sink", "SCAN source", "message_unstarted", "receipt_kept",
 }
 
 func planOf(t *testing.T, db *sqlitedb.DB, text string) (plan []string) {
@@ -182,6 +183,7 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Ledger().Credits(ctx, 1)
 	_, _ = s.Ledger().Balance(ctx)
 	_, _ = s.Ledger().Evidence(ctx, "a")
+	readConsole(t, s, now)
 }
 
 func useEverything(t tx) error {
@@ -262,5 +264,8 @@ func useTheRest(t tx, now time.Time) error {
 	_, _ = t.Uploads().Move(liwanag.UploadMove{ID: u.ID})
 	_, _ = t.Uploads().Claim(liwanag.UploadClaim{ID: u.ID, Owner: "a", Now: now, Until: now})
 	_, _ = t.Uploads().Advance(liwanag.UploadAdvance{ID: u.ID})
+	if err := useConsole(t, now); err != nil {
+		return err
+	}
 	return t.Uploads().AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1}})
 }

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/internal/datastore/listing"
@@ -121,22 +120,15 @@ func receiptQuery(sourceID liwanag.ID, state liwanag.ReceiptState, after []byte,
 }
 
 func (s receipts) Naming(ctx context.Context, texts []string) ([]liwanag.ID, error) {
-	found := map[liwanag.ID]bool{}
-	var out []liwanag.ID
-	for _, text := range texts {
-		ids, err := list(s.in(ctx), scanID(liwanag.ReceiptKind),
-			`SELECT id FROM receipt INDEXED BY receipt_kept WHERE kept = 1 AND CAST(body AS TEXT) LIKE ? ESCAPE '\'`, "%"+likeEscape.Replace(text)+"%")
-		if err != nil {
-			return nil, err
+	naming := func(r row) (found liwanag.ID, err error) {
+		var body []byte
+		if err = r.Scan(id(liwanag.ReceiptKind, &found), &body); err == nil && !listing.Names(body, texts) {
+			found = liwanag.ID{}
 		}
-		for _, id := range ids {
-			if !found[id] {
-				found[id], out = true, append(out, id)
-			}
-		}
+		return found, err
 	}
-	slices.SortFunc(out, liwanag.ID.Compare)
-	return out, nil
+	all, err := list(s.in(ctx), naming, `SELECT id, body FROM receipt INDEXED BY receipt_kept WHERE kept = 1`)
+	return listing.Named(all), err
 }
 
 type receiptTx struct{ writing }

@@ -68,7 +68,8 @@ func (w *where) String() string {
 }
 
 // subscriberQuery walks an index that is in order of creation: that of the
-// latest jobs in one status, or the subscribers' own. It never sorts.
+// latest jobs in one status, or the subscribers' own. It never sorts: the plus
+// keeps the index of times out.
 func subscriberQuery(f liwanag.SubscriberFilter, after []byte, limit int) (string, []any) {
 	var w where
 	from, key := `subscriber s`, `s.id`
@@ -94,10 +95,10 @@ func subscriberQuery(f liwanag.SubscriberFilter, after []byte, limit int) (strin
 		w.and(`s.source = ?`, f.Source)
 	}
 	if !f.CreatedAfter.IsZero() {
-		w.and(`s.created_at > ?`, micros(f.CreatedAfter))
+		w.and(`+s.created_at > ?`, micros(f.CreatedAfter))
 	}
 	if !f.CreatedBefore.IsZero() {
-		w.and(`s.created_at < ?`, micros(f.CreatedBefore))
+		w.and(`+s.created_at < ?`, micros(f.CreatedBefore))
 	}
 	if f.Query != "" {
 		contains(&w, f.Query)

@@ -1,0 +1,84 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/datastore/listing"
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+func scanPass(r row) (p liwanag.Pass, err error) {
+	err = r.Scan(digestColumn{&p.Hash}, textTo(&p.Kind), digestColumn{&p.KeyHash}, timeColumn{&p.CreatedAt}, timeColumn{&p.ExpiresAt})
+	return p, err
+}
+
+type passes struct{ reader }
+
+func (s passes) Get(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error) {
+	return one(s.in(ctx), scanPass, `SELECT hash, kind, key_hash, created_at, expires_at FROM pass WHERE hash = $1`, hash[:])
+}
+
+type passTx struct{ writing }
+
+func (t passTx) Insert(p liwanag.Pass) error {
+	return t.must(`INSERT INTO pass (hash, kind, key_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+		p.Hash[:], string(p.Kind), digest(p.KeyHash), micros(p.CreatedAt), micros(p.ExpiresAt))
+}
+
+func (t passTx) Take(kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error) {
+	return one(t, scanPass, `DELETE FROM pass WHERE hash = $1 AND kind = $2 RETURNING hash, kind, key_hash, created_at, expires_at`, hash[:], string(kind))
+}
+
+func (t passTx) Prune(before time.Time) error {
+	_, err := t.exec(`DELETE FROM pass WHERE expires_at < $1`, micros(before))
+	return err
+}
+
+const actListing = 'a'
+
+func scanAct(r row) (a liwanag.Act, err error) {
+	err = r.Scan(&a.Seq, timeColumn{&a.At}, textTo(&a.Actor), textTo(&a.Act), textTo(&a.Subject), textTo(&a.Reason), textTo(&a.Request))
+	return a, err
+}
+
+type acts struct{ reader }
+
+func (s acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]liwanag.Act, string, error) {
+	after, err := listing.Key(actListing, 8, p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	var w where
+	if f.Subject != "" {
+		w.and(`subject = $?`, f.Subject)
+	}
+	if f.Act != "" {
+		w.and(`act = $?`, f.Act)
+	}
+	if after != nil {
+		w.and(`seq < $?`, int64(binary.BigEndian.Uint64(after)))
+	}
+	limit := listing.Limit(p)
+	all, err := list(s.in(ctx), scanAct, `SELECT seq, at, actor, act, subject, reason, request FROM act`+w.String()+` ORDER BY seq DESC LIMIT `+w.bind(limit+1), w.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	all, next := listing.Paged(all, limit, func(a liwanag.Act) string {
+		return listing.Cursor(actListing, binary.BigEndian.AppendUint64(nil, uint64(a.Seq)))
+	})
+	return all, next, nil
+}
+
+type actTx struct{ writing }
+
+func (t actTx) Insert(a liwanag.Act) error {
+	return t.must(`INSERT INTO act (at, actor, act, subject, reason, request) VALUES ($1, $2, $3, $4, $5, $6)`,
+		micros(a.At), a.Actor, a.Act, text(a.Subject), text(a.Reason), text(a.Request))
+}
+
+func (t actTx) Prune(before time.Time) error {
+	_, err := t.exec(`DELETE FROM act WHERE seq = ANY(ARRAY(SELECT seq FROM act WHERE at < $1 ORDER BY at LIMIT $2))`, micros(before), pruneRows)
+	return err
+}

@@ -1,0 +1,204 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/liwanag/liwanag/internal/datastore/listing"
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+const selectSources = `SELECT id, name, kind, token_hash, secrets, settings, disabled, created_at, updated_at FROM source WHERE NOT deleted`
+
+func scanSource(r row) (s liwanag.Source, err error) {
+	err = r.Scan(idTo(liwanag.SourceIDKind, &s.ID), &s.Name, textTo(&s.Kind), digestColumn{&s.TokenHash}, wordsTo(&s.Secrets),
+		jsonTo(&s.Settings), &s.Disabled, timeColumn{&s.CreatedAt}, timeColumn{&s.UpdatedAt})
+	return s, err
+}
+
+type sources struct{ reader }
+
+func (s sources) Get(ctx context.Context, id liwanag.ID) (liwanag.Source, error) {
+	return one(s.in(ctx), scanSource, selectSources+` AND id = $1`, uuid(id))
+}
+
+func (s sources) ByToken(ctx context.Context, hash liwanag.Digest) (liwanag.Source, error) {
+	return one(s.in(ctx), scanSource, selectSources+` AND token_hash = $1`, hash[:])
+}
+
+func (s sources) List(ctx context.Context) ([]liwanag.Source, error) {
+	return list(s.in(ctx), scanSource, selectSources+` ORDER BY id`)
+}
+
+type sourceTx struct{ writing }
+
+func (t sourceTx) Get(id liwanag.ID) (liwanag.Source, error) {
+	return one(t, scanSource, selectSources+` AND id = $1`, uuid(id))
+}
+
+func (t sourceTx) Insert(s liwanag.Source) error {
+	return t.must(`INSERT INTO source (id, name, kind, token_hash, secrets, settings, disabled, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		uuid(s.ID), s.Name, string(s.Kind), s.TokenHash[:], wordsText(s.Secrets), jsonText(s.Settings), s.Disabled,
+		micros(s.CreatedAt), micros(s.UpdatedAt))
+}
+
+func (t sourceTx) Update(s liwanag.Source) error {
+	return t.must(`UPDATE source SET name = $1, kind = $2, token_hash = $3, secrets = $4, settings = $5, disabled = $6, updated_at = $7
+		WHERE id = $8 AND NOT deleted`, s.Name, string(s.Kind), s.TokenHash[:], wordsText(s.Secrets), jsonText(s.Settings), s.Disabled,
+		micros(s.UpdatedAt), uuid(s.ID))
+}
+
+func (t sourceTx) Delete(id liwanag.ID) error {
+	return t.must(`UPDATE source SET deleted = true, secrets = NULL, settings = NULL WHERE id = $1 AND NOT deleted`, uuid(id))
+}
+
+const (
+	receiptColumns = `id, source_id, state, code, reason, content_type, size, created, updated, unsubscribed, failed, received_at, replayed_at, kept`
+
+	receiptListing = 'r'
+)
+
+func receiptFields(r *liwanag.Receipt) []any {
+	return []any{idTo(liwanag.ReceiptKind, &r.ID), idTo(liwanag.SourceIDKind, &r.SourceID), textTo(&r.State), textTo(&r.Code), textTo(&r.Reason),
+		textTo(&r.ContentType), &r.Size, &r.Created, &r.Updated, &r.Unsubscribed, &r.Failed, timeColumn{&r.ReceivedAt}, timeColumn{&r.ReplayedAt}, &r.Kept}
+}
+
+func scanReceipt(r row) (got liwanag.Receipt, err error) {
+	err = r.Scan(append(receiptFields(&got), &got.Body)...)
+	return got, err
+}
+
+func scanReceiptListed(r row) (got liwanag.Receipt, err error) {
+	err = r.Scan(receiptFields(&got)...)
+	return got, err
+}
+
+const receiptByID = `SELECT ` + receiptColumns + `, body FROM receipt WHERE id = $1`
+
+type receipts struct{ reader }
+
+func (s receipts) Get(ctx context.Context, id liwanag.ID) (liwanag.Receipt, error) {
+	return one(s.in(ctx), scanReceipt, receiptByID, uuid(id))
+}
+
+// List walks one index a state and merges, as submissions do.
+func (s receipts) List(ctx context.Context, f liwanag.ReceiptFilter, p liwanag.Page) ([]liwanag.Receipt, string, error) {
+	after, err := listing.Key(receiptListing, 16, p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(f.States) == 0 && !f.SourceID.IsZero() {
+		f.States = []liwanag.ReceiptState{liwanag.ReceiptAccepted, liwanag.ReceiptIgnored, liwanag.ReceiptRejected, liwanag.ReceiptRefused}
+	}
+	limit := listing.Limit(p)
+	var pages [][]liwanag.Receipt
+	for _, state := range listing.StatesOr(f.States) {
+		query, args := receiptQuery(f.SourceID, state, after, limit+1)
+		page, err := list(s.in(ctx), scanReceiptListed, query, args...)
+		if err != nil {
+			return nil, "", err
+		}
+		pages = append(pages, page)
+	}
+	all := listing.Newest(limit+1, func(a, b liwanag.Receipt) int { return a.ID.Compare(b.ID) }, pages...)
+	all, next := listing.Paged(all, limit, func(r liwanag.Receipt) string { return listing.Cursor(receiptListing, r.ID.Bytes()) })
+	return all, next, nil
+}
+
+func receiptQuery(sourceID liwanag.ID, state liwanag.ReceiptState, after []byte, limit int) (string, []any) {
+	var w where
+	if !sourceID.IsZero() {
+		w.and(`source_id = $?`, uuid(sourceID))
+	}
+	if state != "" {
+		w.and(`state = $?`, string(state))
+	}
+	if after != nil {
+		w.and(`id < $?`, pgtype.UUID{Bytes: [16]byte(after), Valid: true})
+	}
+	return `SELECT ` + receiptColumns + ` FROM receipt` + w.String() + ` ORDER BY id DESC LIMIT ` + w.bind(limit), w.args
+}
+
+func (s receipts) Naming(ctx context.Context, texts []string) ([]liwanag.ID, error) {
+	naming := func(r row) (found liwanag.ID, err error) {
+		var body []byte
+		if err = r.Scan(idTo(liwanag.ReceiptKind, &found), &body); err == nil && !listing.Names(body, texts) {
+			found = liwanag.ID{}
+		}
+		return found, err
+	}
+	all, err := list(s.in(ctx), naming, `SELECT id, body FROM receipt WHERE kept`)
+	return listing.Named(all), err
+}
+
+type receiptTx struct{ writing }
+
+func (t receiptTx) Get(id liwanag.ID) (liwanag.Receipt, error) {
+	return one(t, scanReceipt, receiptByID, uuid(id))
+}
+
+func (t receiptTx) Insert(r liwanag.Receipt) error {
+	return t.must(`INSERT INTO receipt (`+receiptColumns+`, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		uuid(r.ID), uuid(r.SourceID), string(r.State), text(r.Code), text(r.Reason), text(r.ContentType), r.Size,
+		r.Created, r.Updated, r.Unsubscribed, r.Failed, micros(r.ReceivedAt), micros(r.ReplayedAt), r.Body != nil, r.Body)
+}
+
+func (t receiptTx) Update(r liwanag.Receipt) error {
+	return t.must(`UPDATE receipt SET state = $1, code = $2, reason = $3, content_type = $4, created = $5, updated = $6, unsubscribed = $7,
+		failed = $8, replayed_at = $9, kept = $10, body = $11 WHERE id = $12`,
+		string(r.State), text(r.Code), text(r.Reason), text(r.ContentType), r.Created, r.Updated, r.Unsubscribed, r.Failed,
+		micros(r.ReplayedAt), r.Body != nil, r.Body, uuid(r.ID))
+}
+
+func (t receiptTx) DropBodies(ids []liwanag.ID) error {
+	_, err := t.exec(`UPDATE receipt SET body = NULL, kept = false WHERE id = ANY($1)`, uuids(ids))
+	return err
+}
+
+func (t receiptTx) Prune(acceptedBefore, before time.Time, keep int) error {
+	if _, err := t.exec(`UPDATE receipt SET body = NULL, kept = false WHERE seq = ANY(ARRAY(
+		SELECT seq FROM receipt WHERE kept AND state IN ('accepted', 'ignored') AND received_at < $1 LIMIT $2))`, micros(acceptedBefore), pruneBodies); err != nil {
+		return err
+	}
+	if _, err := t.exec(`DELETE FROM receipt WHERE seq = ANY(ARRAY(SELECT seq FROM receipt WHERE received_at < $1 ORDER BY received_at LIMIT $2))`,
+		micros(before), pruneBodies); err != nil {
+		return err
+	}
+	all, err := list(t, scanGone(liwanag.SourceIDKind), `SELECT id, deleted FROM source`)
+	if err != nil {
+		return err
+	}
+	for _, source := range all {
+		if !source.deleted {
+			_, err = t.exec(`DELETE FROM receipt WHERE seq = ANY(ARRAY(SELECT seq FROM receipt WHERE source_id = $1 AND state = 'refused'
+				ORDER BY id DESC LIMIT $2 OFFSET $3))`, uuid(source.id), pruneRows, keep)
+		} else if err = t.forget("receipt", "source", source.id); err == nil {
+			_, err = t.exec(`DELETE FROM source WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM receipt WHERE source_id = $1)`, uuid(source.id))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gone is a source or sink that may have been deleted.
+type gone struct {
+	id      liwanag.ID
+	deleted bool
+}
+
+func scanGone(kind liwanag.Kind) func(row) (gone, error) {
+	return func(r row) (g gone, err error) {
+		err = r.Scan(idTo(kind, &g.id), &g.deleted)
+		return g, err
+	}
+}
+
+// forget deletes a number of rows that belong to a deleted source or sink.
+func (w writing) forget(table, owner string, id liwanag.ID) error {
+	_, err := w.exec(`DELETE FROM `+table+` WHERE id = ANY(ARRAY(SELECT id FROM `+table+` WHERE `+owner+`_id = $1 LIMIT $2))`, uuid(id), pruneBodies)
+	return err
+}
