@@ -10,35 +10,35 @@ import (
 )
 
 func readConsole(t *testing.T, s *Store, now time.Time) {
-	ctx, source, sink := t.Context(), liwanag.NewID(liwanag.SourceIDKind), liwanag.NewID(liwanag.SinkKind)
+	ctx, source, sink := t.Context(), nth(liwanag.SourceIDKind, 7), nth(liwanag.SinkKind, 7)
 	_, _ = s.Sources().Get(ctx, source)
 	_, _ = s.Sources().ByToken(ctx, liwanag.Digest{1})
 	_, _ = s.Sources().List(ctx)
-	_, _ = s.Receipts().Get(ctx, source)
+	_, _ = s.Receipts().Get(ctx, nth(liwanag.ReceiptKind, 7))
 	_, _ = s.Receipts().Naming(ctx, []string{"a"})
-	for _, cursor := range []string{"", listing.Cursor(receiptListing, source.Bytes())} {
+	for _, cursor := range []string{"", listing.Cursor(receiptListing, nth(liwanag.ReceiptKind, 9000).Bytes())} {
 		for _, f := range []liwanag.ReceiptFilter{{}, {SourceID: source}, {States: []liwanag.ReceiptState{"refused"}}, {SourceID: source, States: []liwanag.ReceiptState{"refused"}}} {
 			_, _, _ = s.Receipts().List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
 	}
 	_, _ = s.Sinks().Get(ctx, sink)
 	_, _ = s.Sinks().List(ctx)
-	_, _ = s.Messages().Get(ctx, sink)
-	_, _ = s.Messages().Attempts(ctx, sink)
+	_, _ = s.Messages().Get(ctx, nth(liwanag.MessageKind, 7))
+	_, _ = s.Messages().Attempts(ctx, nth(liwanag.MessageKind, 7))
 	_, _ = s.Messages().Waiting(ctx)
 	_, _ = s.Messages().Unstarted(ctx, 1)
-	for _, cursor := range []string{"", listing.Cursor(messageListing, sink.Bytes())} {
+	for _, cursor := range []string{"", listing.Cursor(messageListing, nth(liwanag.MessageKind, 9000).Bytes())} {
 		for _, f := range []liwanag.MessageFilter{{}, {SinkID: sink}, {States: []liwanag.MessageState{"failed"}}, {SinkID: sink, Topic: "test"}} {
 			_, _, _ = s.Messages().List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
 	}
 	_, _ = s.Passes().Get(ctx, liwanag.Digest{1})
-	for _, cursor := range []string{"", listing.Cursor(actListing, make([]byte, 8))} {
+	for _, cursor := range []string{"", listing.Cursor(actListing, []byte{6: 30, 7: 0})} {
 		for _, f := range []liwanag.ActFilter{{}, {Subject: "run_1"}, {Act: "run.cancel"}} {
 			_, _, _ = s.Acts().List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
 	}
-	_, _ = s.Activity(ctx, now.Add(-time.Hour), now, time.Hour)
+	_, _ = s.Activity(ctx, now.Add(-2*time.Millisecond), now, time.Millisecond)
 }
 
 func useConsole(t tx, now time.Time) error {

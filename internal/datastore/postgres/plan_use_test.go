@@ -15,7 +15,8 @@ import (
 
 // nth is an id of the rows that the database was filled with.
 func nth(kind liwanag.Kind, n int64) liwanag.ID {
-	kinds := map[liwanag.Kind]int{liwanag.SubscriberKind: 1, liwanag.JobKind: 2, liwanag.RunKind: 3, liwanag.SubmissionKind: 4, liwanag.UploadKind: 5}
+	kinds := map[liwanag.Kind]int{liwanag.SubscriberKind: 1, liwanag.JobKind: 2, liwanag.RunKind: 3, liwanag.SubmissionKind: 4, liwanag.UploadKind: 5,
+		liwanag.SourceIDKind: 6, liwanag.ReceiptKind: 7, liwanag.SinkKind: 8, liwanag.MessageKind: 9}
 	b, err := hex.DecodeString(fmt.Sprintf("%012x7000800000000000%04x", n, kinds[kind]))
 	if err != nil {
 		panic(err)

@@ -105,6 +105,7 @@ CREATE TABLE act (
   request text
 );
 CREATE INDEX act_subject ON act (subject, seq) WHERE subject IS NOT NULL;
+CREATE INDEX act_act ON act (act, seq);
 CREATE INDEX act_at ON act (at);
 
 ALTER TABLE subscriber ADD COLUMN suppressed_at bigint;
