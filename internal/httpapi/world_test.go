@@ -22,6 +22,7 @@ import (
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 	"github.com/liwanag/liwanag/workflow"
@@ -154,7 +155,8 @@ func newWorldOf(t testing.TB, keys []fullenrich.Secret, change ...func(*Config))
 	w.must(err)
 	w.uploads, err = intake.NewUploads(w.store, w.service, quiet)
 	w.must(err)
-	c := Config{Store: w.store, Runner: w.engine, Workflows: []workflow.Definition{definition}, Enrichment: w.service, SignUps: signUps,
+	endpoints := sources.New(w.store, signUps, leavers{}, sources.Config{PublicURL: publicURL, Now: w.clock.now})
+	c := Config{Sources: endpoints, Store: w.store, Runner: w.engine, Workflows: []workflow.Definition{definition}, Enrichment: w.service, SignUps: signUps,
 		Uploads: w.uploads, APIKey: apiKey, SubscriberSecrets: []fullenrich.Secret{hookSecret}, Now: w.clock.now,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
@@ -266,4 +268,12 @@ func readAll(t testing.TB, r io.Reader) string {
 		t.Fatal(err)
 	}
 	return string(raw)
+}
+
+// leavers notes who unsubscribed.
+type leavers struct{}
+
+func (leavers) Suppress(tx liwanag.Tx, ids []liwanag.ID, at time.Time) error {
+	_, err := tx.Subscribers().Suppress(ids, at)
+	return err
 }

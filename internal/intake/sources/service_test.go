@@ -269,6 +269,15 @@ func TestAValueThatIsNoUseCostsNoSubscriber(t *testing.T) {
 	}
 }
 
+func TestKeepingNothingIsNotTheDefault(t *testing.T) {
+	w := newWorld(t)
+	made, _ := w.create(liwanag.SourceMailchimp, `{"keep":[]}`)
+	stored, err := w.service.setUp(made.Source)
+	if err != nil || len(stored.settings.Keep) != 0 || len(stored.settings.Fields) == 0 {
+		t.Errorf("%+v, %v", stored.settings, err)
+	}
+}
+
 func TestNothingIsKeptLongerThanItIsSaidToBe(t *testing.T) {
 	w := newWorld(t)
 	made, token := w.create(liwanag.SourceGeneric, `{"proof":"path"}`)

@@ -35,7 +35,7 @@ type Settings struct {
 	Fields map[intake.Field]pointers `json:"fields,omitempty"`
 	// Keep are values that are kept in the metadata under their own names; a
 	// pointer that ends in /* keeps all members of an object.
-	Keep []string `json:"keep,omitempty"`
+	Keep []string `json:"keep,omitzero"`
 }
 
 // EventMap tells events apart by a value. One with any other value is ignored.

@@ -1,0 +1,471 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+const longSecret = "a secret of more than sixteen characters"
+
+// addSource makes a source as a client does.
+func (w *world) addSource(kind, settings, secret string) apiclient.Source {
+	w.t.Helper()
+	s, err := w.client().AddSource(context.Background(), apiclient.NewSource{Name: "Blog", Kind: kind, Settings: json.RawMessage(settings), Secret: secret})
+	w.must(err)
+	if !strings.HasPrefix(s.URL, publicURL+"/webhooks/"+kind+"/") {
+		w.t.Fatalf("url %q", s.URL)
+	}
+	return s
+}
+
+// payload is a body as a sender sends it.
+func (w *world) payload(file string) string {
+	w.t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "intake", "sources", "testdata", file))
+	w.must(err)
+	return string(raw)
+}
+
+// deliver sends a body to a source's URL with the given headers.
+func (w *world) deliver(s apiclient.Source, body string, headers ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	at, err := url.Parse(s.URL)
+	w.must(err)
+	r := request("POST", at.Path, body)
+	r.Header.Del("Authorization")
+	r.Host = "news.example"
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return w.do(r)
+}
+
+func macOf(secret, text string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(text))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// byGhost and its neighbors are the headers that senders put on a body.
+func (w *world) byGhost(s apiclient.Source, body string) []string {
+	millis := fmt.Sprint(w.clock.now().UnixMilli())
+	return []string{"X-Ghost-Signature", "sha256=" + macOf(s.Secret, body+millis) + ", t=" + millis}
+}
+
+func (w *world) byKit(secret, body string) []string {
+	seconds := fmt.Sprint(w.clock.now().Unix())
+	return []string{"X-Kit-Signature", "t=" + seconds + ",v1=" + macOf(secret, seconds+"."+body)}
+}
+
+func byMailchimp() []string {
+	return []string{"Content-Type", "application/x-www-form-urlencoded"}
+}
+
+type told struct {
+	DeliveryID, State                      string
+	Created, Updated, Unsubscribed, Failed int
+}
+
+// person is somebody by address; the zero value when nobody has it.
+func (w *world) person(email string) liwanag.Subscriber {
+	w.t.Helper()
+	p, err := w.store.Store.Subscribers().ByEmail(context.Background(), email)
+	if liwanag.ClassOf(err) == liwanag.NotFound {
+		return liwanag.Subscriber{}
+	}
+	w.must(err)
+	return p
+}
+
+func (w *world) jobsOf(email string) []liwanag.Job {
+	w.t.Helper()
+	jobs, err := w.store.Jobs().OfSubscriber(context.Background(), w.person(email).ID)
+	w.must(err)
+	return jobs
+}
+
+func (w *world) receipts(filter apiclient.DeliveryFilter) []apiclient.Delivery {
+	w.t.Helper()
+	page, err := w.client().Deliveries(context.Background(), filter, apiclient.Page{Limit: 500})
+	w.must(err)
+	return page.Items
+}
+
+// sends are one sign-up of each sender.
+func (w *world) sends() map[string]func() (s apiclient.Source, body, email string, headers []string) {
+	return map[string]func() (apiclient.Source, string, string, []string){
+		"ghost": func() (apiclient.Source, string, string, []string) {
+			s, body := w.addSource("ghost", "", ""), w.payload("ghost-added.json")
+			return s, body, "ada.lovelace@gmail.com", w.byGhost(s, body)
+		},
+		"kit": func() (apiclient.Source, string, string, []string) {
+			s, body := w.addSource("kit", "", longSecret), w.payload("kit-created.json")
+			return s, body, "grace.hopper@gmail.com", w.byKit(longSecret, body)
+		},
+		"mailchimp": func() (apiclient.Source, string, string, []string) {
+			return w.addSource("mailchimp", "", ""), w.payload("mailchimp-subscribe.form"), "alan.turing@gmail.com", byMailchimp()
+		},
+		"generic": func() (apiclient.Source, string, string, []string) {
+			s := w.addSource("generic", `{"proof":"bearer","items":"/data","fields":{"email":"/mail","firstName":["/first","/name/first"]},"keep":["/plan"]}`, "")
+			return s, `{"data":{"mail":"katherine.johnson@gmail.com","name":{"first":"Katherine"},"plan":"gold"}}`, "katherine.johnson@gmail.com",
+				[]string{"Authorization", "Bearer " + s.Secret}
+		},
+	}
+}
+
+func TestTheWebhookOfEachSenderBecomesALookup(t *testing.T) {
+	for kind := range newWorld(t).sends() {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				stop := w.run()
+				defer stop()
+				s, body, email, headers := w.sends()[kind]()
+				first := w.deliver(s, body, headers...)
+				answer := answerOf[told](w, first, http.StatusAccepted)
+				if answer.State != "accepted" || answer.Created == 0 || answer.Failed != 0 {
+					t.Errorf("%+v", answer)
+				}
+				job := w.jobsOf(email)
+				if len(job) != 1 || job[0].Status != liwanag.JobPending {
+					t.Fatalf("%+v", job)
+				}
+				rows := w.rows()
+				if again := w.deliver(s, body, headers...); again.Code != first.Code || again.Body.String() != first.Body.String() || w.rows() != rows {
+					t.Errorf("the same again: %d %s, first %s", again.Code, again.Body, first.Body)
+				}
+				for r, err := range w.client().WatchRun(t.Context(), job[0].RunID.String(), time.Second) {
+					w.must(err)
+					if r.Ended() && r.Status != "completed" {
+						t.Errorf("%+v", r)
+					}
+				}
+				if p := w.person(email); p.EnrichmentStatus != liwanag.JobEnriched || !strings.HasPrefix(p.Source, "Blog") {
+					t.Errorf("%+v", p)
+				}
+				if got := w.receipts(apiclient.DeliveryFilter{Source: s.ID}); len(got) != 1 || got[0].ID != answer.DeliveryID || got[0].Source != kind ||
+					got[0].Created != answer.Created || !got[0].Replayable || got[0].Size != len(body) || got[0].Body != "" {
+					t.Errorf("%+v", got)
+				}
+				if d, err := w.client().Delivery(t.Context(), answer.DeliveryID); err != nil || d.Body != body {
+					t.Errorf("%+v, %v", d, err)
+				}
+				token := s.URL[strings.LastIndexByte(s.URL, '/')+1:]
+				if log := w.log.String(); strings.Contains(log, token) || strings.Contains(log, email) || !strings.Contains(log, `route="POST /webhooks/{source}/{endpointId}"`) {
+					t.Errorf("the log tells the address of a source or a person:\n%s", log)
+				}
+			})
+		})
+	}
+}
+
+func TestAnEventThatComesInTwoDeliveriesCountsOnce(t *testing.T) {
+	w := newWorld(t)
+	s := w.addSource("kit", "", longSecret)
+	body := w.payload("kit-created.json")
+	answerOf[told](w, w.deliver(s, body, w.byKit(longSecret, body)...), http.StatusAccepted)
+	rows := w.rows()
+	other := strings.Replace(body, `"delivery_id":9007199254740993`, `"delivery_id":9007199254740994`, 1)
+	if again := answerOf[told](w, w.deliver(s, other, w.byKit(longSecret, other)...), http.StatusAccepted); again.State != "ignored" || again.Updated != 0 || w.rows() != rows {
+		t.Errorf("%+v", again)
+	}
+	if got := w.receipts(apiclient.DeliveryFilter{State: "ignored"}); len(got) != 1 || got[0].Code != "repeated" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAnUpdateFromASenderTriggersNothing(t *testing.T) {
+	w := newWorld(t)
+	s := w.addSource("mailchimp", "", "")
+	profile := w.payload("mailchimp-profile.form")
+	if a := answerOf[told](w, w.deliver(s, profile, byMailchimp()...), http.StatusAccepted); a.Created != 1 {
+		t.Errorf("%+v", a)
+	}
+	if p := w.person("alan.turing@gmail.com"); p.Summary.LastName != "Mathison" || len(w.jobsOf("alan.turing@gmail.com")) != 0 {
+		t.Errorf("%+v", p)
+	}
+	// Signing up is what triggers, also of somebody of whom something was known.
+	answerOf[told](w, w.deliver(s, w.payload("mailchimp-subscribe.form"), byMailchimp()...), http.StatusAccepted)
+	if jobs := w.jobsOf("alan.turing@gmail.com"); len(jobs) != 1 {
+		t.Errorf("%+v", jobs)
+	}
+}
+
+func TestADeliveryThatWasRejectedIsReplayedAfterItsSettingsAreMended(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := t.Context(), w.client()
+	s := w.addSource("generic", `{"proof":"path"}`, "")
+	body := `{"event":"contact.created","data":{"mail":"ann@gmail.com","id":7}}`
+	for range 3 { // the sender repeats it; it is kept once
+		w.wantProblem(w.deliver(s, body), 422, "invalid_email")
+	}
+	rejected := w.receipts(apiclient.DeliveryFilter{State: "rejected"})
+	if len(rejected) != 1 || rejected[0].Code != "invalid_email" || rejected[0].Failed != 1 || !rejected[0].Replayable || strings.Contains(rejected[0].Reason, "ann") {
+		t.Fatalf("%+v", rejected)
+	}
+	if d, err := c.Replay(ctx, rejected[0].ID); err != nil || d.State != "rejected" || d.ReplayedAt.IsZero() {
+		t.Errorf("nothing was mended: %+v, %v", d, err)
+	}
+	mended := json.RawMessage(`{"proof":"path","items":"/data","fields":{"email":"/mail","id":"/id"}}`)
+	tried, err := c.TrySource(ctx, s.ID, apiclient.SourceTrial{Body: body, Settings: mended})
+	if err != nil || tried.State != "accepted" || len(tried.Items) != 1 || !strings.Contains(string(tried.Items[0].SignUp), `"email":"ann@gmail.com"`) || w.person("ann@gmail.com").Email != "" {
+		t.Errorf("%+v, %v", tried, err)
+	}
+	_, err = c.ChangeSource(ctx, s.ID, apiclient.SourceChange{Settings: mended})
+	w.must(err)
+	for i := range 2 {
+		d, err := c.Replay(ctx, rejected[0].ID)
+		if err != nil || d.State != "accepted" || d.Created != 1-i || d.Updated != i || d.Failed != 0 || d.Code != "" || d.Body != "" {
+			t.Errorf("replay %d: %+v, %v", i, d, err)
+		}
+	}
+	if jobs := w.jobsOf("ann@gmail.com"); len(jobs) != 1 {
+		t.Errorf("%+v", jobs)
+	}
+	// The sender's own repetition is taken now, and triggers nothing more.
+	answerOf[told](w, w.deliver(s, body), http.StatusAccepted)
+	if jobs := w.jobsOf("ann@gmail.com"); len(jobs) != 1 {
+		t.Errorf("%+v", jobs)
+	}
+}
+
+func TestWhatIsNotProvenIsRefusedAndNoted(t *testing.T) {
+	w := newWorld(t)
+	s := w.addSource("ghost", "", "")
+	body := w.payload("ghost-added.json")
+	before := w.rows()
+	good := w.byGhost(s, body)
+	for _, c := range []struct {
+		headers func() []string
+		code    string
+	}{
+		{func() []string { return nil }, "signature_missing"},
+		{func() []string { return []string{good[0], strings.Replace(good[1], "sha256=", "sha256=00", 1)} }, "signature_wrong"},
+		{func() []string { return w.byGhost(apiclient.Source{Secret: longSecret}, body) }, "signature_wrong"},
+		{func() []string { return w.byGhost(s, body+" ") }, "signature_wrong"},
+	} {
+		w.clock.advance(time.Second)
+		w.wantProblem(w.deliver(s, body, c.headers()...), 401, c.code)
+	}
+	w.clock.advance(10 * time.Minute)
+	w.wantProblem(w.deliver(s, body, good...), 401, "signature_stale")
+	if w.rows() != before {
+		t.Error("something was stored")
+	}
+	refused := w.receipts(apiclient.DeliveryFilter{Source: s.ID, State: "refused"})
+	if len(refused) != 5 || refused[0].Code != "signature_stale" || refused[0].Replayable || refused[0].Size != len(body) {
+		t.Errorf("%+v", refused)
+	}
+	_, err := w.client().Replay(t.Context(), refused[0].ID)
+	wantCode(t, err, 409, "not_replayable")
+}
+
+func TestRefusedWebhooksAreStoredAtMostAFewASecondAndAHundredInAll(t *testing.T) {
+	w := newWorld(t)
+	s := w.addSource("ghost", "", "")
+	from := func(i int) *http.Request {
+		r := request("POST", strings.TrimPrefix(s.URL, publicURL), "{}")
+		r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1234", i%250)
+		return r
+	}
+	for i := range 50 {
+		w.do(from(i))
+	}
+	if got := len(w.receipts(apiclient.DeliveryFilter{State: "refused"})); got > 4 {
+		t.Errorf("%d of a burst of 50 are stored", got)
+	}
+	for i := range 300 {
+		w.clock.advance(time.Second)
+		w.do(from(i))
+	}
+	if got := len(w.receipts(apiclient.DeliveryFilter{State: "refused"})); got < 100 || got > 110 {
+		t.Errorf("%d are kept of 300", got)
+	}
+}
+
+func TestASourceThatIsNotThereIsNotFound(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := t.Context(), w.client()
+	ghost, other := w.addSource("ghost", "", ""), w.addSource("mailchimp", "", "")
+	body := w.payload("mailchimp-subscribe.form")
+	before := w.rows()
+	elsewhere := func(url string) apiclient.Source { return apiclient.Source{URL: url} }
+	w.wantProblem(w.deliver(elsewhere(other.URL+"x"), body, byMailchimp()...), 404, "unknown_source")
+	w.wantProblem(w.deliver(elsewhere(publicURL+"/webhooks/mailchimp/"+other.ID), body, byMailchimp()...), 404, "unknown_source")
+	w.wantProblem(w.deliver(elsewhere(strings.Replace(ghost.URL, "/ghost/", "/mailchimp/", 1)), body, byMailchimp()...), 404, "unknown_source")
+	w.wantProblem(w.deliver(elsewhere(strings.Replace(other.URL, "/mailchimp/", "/substack/", 1)), body, byMailchimp()...), 404, "unknown_source")
+	off := true
+	_, err := c.ChangeSource(ctx, other.ID, apiclient.SourceChange{Disabled: &off})
+	w.must(err)
+	w.wantProblem(w.deliver(other, body, byMailchimp()...), 404, "unknown_source")
+	if w.rows() != before || len(w.receipts(apiclient.DeliveryFilter{})) != 0 {
+		t.Error("something was stored")
+	}
+	off = false
+	_, err = c.ChangeSource(ctx, other.ID, apiclient.SourceChange{Disabled: &off})
+	w.must(err)
+	answerOf[told](w, w.deliver(other, body, byMailchimp()...), http.StatusAccepted)
+	w.must(c.DeleteSource(ctx, other.ID))
+	w.wantProblem(w.deliver(other, body, byMailchimp()...), 404, "unknown_source")
+	if len(w.receipts(apiclient.DeliveryFilter{})) != 0 || w.person("alan.turing@gmail.com").Email == "" {
+		t.Error("deliveries go with their source, people stay")
+	}
+}
+
+func TestASourceWithoutItsSecretAsksTheSenderToComeBack(t *testing.T) {
+	w := newWorld(t)
+	s := w.addSource("kit", "", "")
+	if s.Secret != "" || s.Secrets != 0 {
+		t.Errorf("%+v", s)
+	}
+	body := w.payload("kit-created.json")
+	if rec := w.deliver(s, body, w.byKit(longSecret, body)...); rec.Header().Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	} else {
+		w.wantProblem(rec, 503, "secret_missing")
+	}
+	_, err := w.client().RotateSource(t.Context(), s.ID, apiclient.SourceRotation{Secret: longSecret})
+	w.must(err)
+	answerOf[told](w, w.deliver(s, body, w.byKit(longSecret, body)...), http.StatusAccepted)
+}
+
+func TestABodyAboveItsLimitIsNotRead(t *testing.T) {
+	w := newWorld(t)
+	ghost, generic := w.addSource("ghost", "", ""), w.addSource("generic", `{"proof":"path"}`, "")
+	large := `{"email":"` + strings.Repeat("x", 1<<20) + `"}`
+	w.wantProblem(w.deliver(ghost, large), 413, "too_large")
+	w.wantProblem(w.deliver(generic, large), 422, "invalid_email")
+	w.wantProblem(w.deliver(generic, `{"email":"`+strings.Repeat("x", 5<<20)+`"}`), 413, "too_large")
+}
+
+func TestASenderMayCheckTheAddressOfASource(t *testing.T) {
+	w := newWorld(t)
+	s := w.addSource("mailchimp", "", "")
+	for _, target := range []string{strings.TrimPrefix(s.URL, publicURL), "/webhooks/mailchimp/nothing?x=1"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			r := request(method, target, "")
+			r.Header.Del("Authorization")
+			r.Host = "public.example.com"
+			if rec := w.do(r); rec.Code != 200 || rec.Body.Len() > 0 {
+				t.Errorf("%s %s: %d %q", method, target, rec.Code, rec.Body)
+			}
+		}
+	}
+}
+
+func TestAnAuthenticBodyThatCannotBeReadIsKept(t *testing.T) {
+	w := newWorld(t)
+	for kind, code := range map[string]string{"ghost": "unreadable_body", "kit": "unreadable_body", "mailchimp": "unreadable_body", "generic": "unreadable_body"} {
+		s := w.addSource(kind, map[string]string{"generic": `{"proof":"path"}`}[kind], map[string]string{"kit": longSecret}[kind])
+		body := "{"
+		headers := map[string][]string{"ghost": w.byGhost(s, body), "kit": w.byKit(longSecret, body)}[kind]
+		w.wantProblem(w.deliver(s, body, headers...), 422, code)
+		got := w.receipts(apiclient.DeliveryFilter{Source: s.ID})
+		if len(got) != 1 || got[0].State != "rejected" || got[0].Code != code || !got[0].Replayable {
+			t.Errorf("%s: %+v", kind, got)
+		}
+	}
+}
+
+func TestASourceIsManagedOverTheAPI(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := t.Context(), w.client()
+	kinds, err := c.SourceKinds(ctx)
+	if err != nil || len(kinds.Items) != 4 || kinds.Items[0].Kind != "generic" || !kinds.Items[0].Signed || kinds.Items[3].Signed || kinds.Items[2].SecretFrom != "sender" {
+		t.Errorf("%+v, %v", kinds, err)
+	}
+	s := w.addSource("generic", "", "")
+	if !strings.HasPrefix(s.Secret, "whsec_") || s.Secrets != 1 || string(s.Settings) != `{"proof":"standard-webhooks"}` {
+		t.Errorf("%+v", s)
+	}
+	shown, err := c.Source(ctx, s.ID)
+	if err != nil || shown.URL != "" || shown.Secret != "" || shown.Name != "Blog" {
+		t.Errorf("what is shown once is shown again: %+v, %v", shown, err)
+	}
+	if all, err := c.Sources(ctx); err != nil || len(all.Items) != 1 || all.Items[0].ID != s.ID || all.Items[0].Secret != "" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	rotated, err := c.RotateSource(ctx, s.ID, apiclient.SourceRotation{MakeSecret: true, URL: true})
+	if err != nil || rotated.Secret == s.Secret || rotated.Secret == "" || rotated.URL == s.URL || rotated.URL == "" || rotated.Secrets != 2 {
+		t.Errorf("%+v, %v", rotated, err)
+	}
+	if dropped, err := c.RotateSource(ctx, s.ID, apiclient.SourceRotation{DropOld: true}); err != nil || dropped.Secrets != 1 || dropped.Secret != "" {
+		t.Errorf("%+v, %v", dropped, err)
+	}
+	w.wantProblem(w.deliver(s, `{}`), 404, "unknown_source") // the old URL
+	if path, err := c.ChangeSource(ctx, s.ID, apiclient.SourceChange{Settings: json.RawMessage(`{"proof":"path"}`)}); err != nil || path.Secrets != 0 {
+		t.Errorf("secrets of another proof: %+v, %v", path, err)
+	}
+	if signed, err := c.ChangeSource(ctx, s.ID, apiclient.SourceChange{Settings: json.RawMessage(`{"proof":"bearer"}`)}); err != nil || signed.Secret == "" || signed.Secrets != 1 {
+		t.Errorf("%+v, %v", signed, err)
+	}
+	nobody := liwanag.NewID(liwanag.SourceIDKind).String()
+	for name, c := range map[string]struct {
+		do     func() error
+		status int
+		code   string
+	}{
+		"unknown kind": {func() error { _, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "substack"}); return err }, 422, "invalid_field"},
+		"no name":      {func() error { _, err := c.AddSource(ctx, apiclient.NewSource{Name: " ", Kind: "ghost"}); return err }, 422, "invalid_name"},
+		"wrong settings": {func() error {
+			_, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "ghost", Settings: json.RawMessage(`{"items":"/x"}`)})
+			return err
+		}, 422, "invalid_settings"},
+		"short secret": {func() error {
+			_, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "kit", Secret: "short"})
+			return err
+		}, 422, "invalid_secret"},
+		"secret of nobody": {func() error {
+			_, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "mailchimp", Secret: longSecret})
+			return err
+		}, 422, "not_signed"},
+		"nothing to rotate": {func() error { _, err := c.RotateSource(ctx, s.ID, apiclient.SourceRotation{}); return err }, 422, "nothing_to_do"},
+		"no such source":    {func() error { _, err := c.Source(ctx, nobody); return err }, 404, "not_found"},
+		"change nobody":     {func() error { _, err := c.ChangeSource(ctx, nobody, apiclient.SourceChange{}); return err }, 404, "not_found"},
+		"delete nobody":     {func() error { return c.DeleteSource(ctx, nobody) }, 404, "not_found"},
+		"try nobody":        {func() error { _, err := c.TrySource(ctx, nobody, apiclient.SourceTrial{}); return err }, 404, "not_found"},
+		"no id":             {func() error { _, err := c.Source(ctx, "x"); return err }, 404, "not_found"},
+		"no delivery":       {func() error { _, err := c.Delivery(ctx, liwanag.NewID(liwanag.ReceiptKind).String()); return err }, 404, "not_found"},
+		"no delivery of FE": {func() error { _, err := c.Delivery(ctx, "dlv_"+strings.Repeat("0", 64)); return err }, 404, "not_found"},
+		"not a digest":      {func() error { _, err := c.Delivery(ctx, "dlv_"+strings.Repeat("A", 64)); return err }, 404, "not_found"},
+		"a state from afar": {func() error {
+			_, err := c.Deliveries(ctx, apiclient.DeliveryFilter{State: "settled"}, apiclient.Page{})
+			return err
+		}, 400, "bad_parameter"},
+		"a state from here": {func() error {
+			_, err := c.Deliveries(ctx, apiclient.DeliveryFilter{Source: "fullenrich", State: "refused"}, apiclient.Page{})
+			return err
+		}, 400, "bad_parameter"},
+		"a source by name": {func() error {
+			_, err := c.Deliveries(ctx, apiclient.DeliveryFilter{Source: "Blog"}, apiclient.Page{})
+			return err
+		}, 400, "bad_parameter"},
+	} {
+		t.Run(name, func(t *testing.T) { wantCode(t, c.do(), c.status, c.code) })
+	}
+}
+
+func TestWhatSendersBringIsAnsweredInTimeWhenTheDatabaseFails(t *testing.T) {
+	w := newWorld(t)
+	s := w.addSource("mailchimp", "", "")
+	w.store.breakWith(liwanag.ErrDatabase)
+	w.wantProblem(w.deliver(s, w.payload("mailchimp-subscribe.form"), byMailchimp()...), 503, "database_unavailable")
+	w.store.breakWith(nil)
+	answerOf[told](w, w.deliver(s, w.payload("mailchimp-subscribe.form"), byMailchimp()...), http.StatusAccepted)
+}
