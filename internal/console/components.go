@@ -17,7 +17,7 @@ import (
 )
 
 // htmxConfig takes from htmx what the policy forbids or pages do not use.
-const htmxConfig = `{"prefix":"data-hx-","history":false,"includeIndicatorCSS":false,"mode":"same-origin","morphSkip":"[data-keep]"}`
+const htmxConfig = `{"prefix":"data-hx-","history":"reload","includeIndicatorCSS":false,"mode":"same-origin","morphSkip":"[data-keep]"}`
 
 // tone is how a status looks; its word always stands beside.
 type tone struct{ Class, Icon string }

@@ -41,6 +41,11 @@ func (v *visit) cookie(value string, maxAge int) {
 // here is the page's own address, for links that change a part of it.
 func (v *visit) here(changes ...string) string {
 	q := v.URL.Query()
+	for name := range q {
+		if q.Get(name) == "" {
+			q.Del(name)
+		}
+	}
 	for i := 0; i+1 < len(changes); i += 2 {
 		if changes[i+1] == "" {
 			q.Del(changes[i])
@@ -64,10 +69,14 @@ func own(path string) string {
 	return path
 }
 
-// without is a copy of parameters that lacks some.
-func without(q url.Values, names ...string) url.Values {
-	for _, n := range names {
-		q.Del(n)
+// matching is the address of something that is done to all that the filter of the
+// page selects.
+func (v *visit) matching(path string) string {
+	q := v.URL.Query()
+	for name := range q {
+		if name == "cursor" || q.Get(name) == "" {
+			q.Del(name)
+		}
 	}
-	return q
+	return address(path, q)
 }

@@ -1,7 +1,10 @@
 package console
 
 import (
+	"net/http"
 	"strings"
+
+	"github.com/a-h/templ"
 
 	"github.com/liwanag/liwanag/internal/apiclient"
 )
@@ -13,6 +16,8 @@ type frame struct {
 	Crumbs []crumb // the way to it, without itself
 	Charts bool    // it draws charts
 	Bare   bool    // without navigation
+	// Here is the page's own address when an action shows it, to be asked for again.
+	Here string
 	// Fault is of an action that did not work, shown above the page.
 	Fault *apiclient.Problem
 
@@ -53,3 +58,12 @@ func (f frame) pageTitle() string {
 }
 
 func (f frame) signedIn() bool { return f.visit.console.cfg.SignIn && !f.Bare }
+
+// here tells the script what to ask for again, where that is not the address of the
+// window.
+func (f frame) here() templ.Attributes {
+	if f.visit.Method == http.MethodGet {
+		return nil
+	}
+	return templ.Attributes{"data-here": f.Here}
+}

@@ -41,7 +41,7 @@ func (c *Console) overview(v *visit, fault error) error {
 	if err != nil {
 		return err
 	}
-	f := frame{Title: "Overview", Nav: "/", Charts: true}
+	f := frame{Title: "Overview", Here: "/", Nav: "/", Charts: true}
 	status := http.StatusOK
 	if fault != nil {
 		f.Fault = faultOf(fault)

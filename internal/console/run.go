@@ -82,7 +82,7 @@ func (c *Console) run(v *visit, fault error) error {
 	if err != nil {
 		return err
 	}
-	f := frame{Title: shortID(view.Run.ID), Nav: "/runs", Crumbs: []crumb{{"Runs", "/runs"}}}
+	f := frame{Title: shortID(view.Run.ID), Here: under("/runs", view.Run.ID), Nav: "/runs", Crumbs: []crumb{{"Runs", "/runs"}}}
 	status := http.StatusOK
 	if fault != nil {
 		f.Fault = faultOf(fault)

@@ -19,7 +19,7 @@ function redraw() {
 
 function drawAll() {
   for (const figure of document.querySelectorAll("figure[data-chart]")) {
-    const table = figure.querySelector("table");
+    const table = figure.querySelector("details table");
     const before = drawn.get(figure);
     if (before?.text === table.innerHTML) continue;
     const { times, layers } = read(figure, table);

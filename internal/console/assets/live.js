@@ -9,10 +9,13 @@ let wanted = false; // a refresh
 let busy = false;
 let last = 0;
 
+// here is the page's address. One that shows what became of an action has another.
+const here = () => document.getElementById("main").dataset.here ?? location.href;
+
 const regions = () => [...document.querySelectorAll("[data-live]")];
 
 export function startLive() {
-  if (regions().length === 0 || !window.htmx || !window.EventSource) return;
+  if (regions().length === 0 || !here() || !window.htmx || !window.EventSource) return;
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : start()));
   addEventListener("pagehide", stop);
   addEventListener("pageshow", (event) => event.persisted && start());
@@ -65,7 +68,7 @@ async function refresh() {
   wanted = false;
   last = Date.now();
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "error" });
+    const answer = await fetch(here(), { headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "error" });
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const old of regions()) {

@@ -15,6 +15,11 @@ export function startSmall() {
     // What was folded open stays open.
     htmx_before_morph_attr: (element, { attrName }) => !(element instanceof HTMLDetailsElement && attrName === "open"),
   });
+  // The address of a filter says only what it restricts.
+  document.addEventListener("formdata", ({ target, formData }) => {
+    if (!target.classList.contains("filters")) return;
+    for (const [name, value] of [...formData]) if (value === "") formData.delete(name);
+  });
   document.querySelector("nav.side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   if (new URLSearchParams(location.search).get("focus") === "search") document.querySelector("[data-search]")?.focus();
 }
