@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,10 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/pgdb"
+	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
@@ -49,7 +53,9 @@ func (m *meter) WebhookRefused(kind, code string) {
 	m.refused = append(m.refused, kind+" "+code)
 }
 
-func newWorld(t testing.TB) *world {
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func onSQLite(t testing.TB) liwanag.Store {
 	t.Helper()
 	db, err := sqlitedb.Open(t.Context(), sqlitedb.Config{Path: filepath.Join(t.TempDir(), "liwanag.db"), Synchronous: sqlitedb.Normal})
 	if err != nil {
@@ -64,6 +70,34 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return store
+}
+
+func onPostgres(t testing.TB) liwanag.Store {
+	t.Helper()
+	db, err := pgdb.Open(t.Context(), pgdb.Config{URL: pgtest.Database(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	store, err := postgres.New(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// onBoth runs a test on each database.
+func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
+	for name, open := range map[string]func(testing.TB) liwanag.Store{"sqlite": onSQLite, "postgres": onPostgres} {
+		t.Run(name, func(t *testing.T) { test(t, newWorldOn(t, open(t))) })
+	}
+}
+
+func newWorld(t testing.TB) *world { return newWorldOn(t, onSQLite(t)) }
+
+func newWorldOn(t testing.TB, store liwanag.Store) *world {
+	t.Helper()
 	w := &world{t: t, store: store}
 	people, err := intake.NewSignUps(store, w, intake.Config{Logger: slog.New(slog.DiscardHandler), Now: w.now})
 	if err != nil {
@@ -146,32 +180,33 @@ func (w *world) receipts(states ...liwanag.ReceiptState) []liwanag.Receipt {
 const events = `{"proof":"path","event":{"at":"/type","subscribed":["in"],"updated":["new"],"unsubscribed":["out"]},"fields":{"email":"/email","firstName":"/name"},"eventId":"/event"}`
 
 func TestTheLastEventOfAPersonSaysWhetherTheyAreIn(t *testing.T) {
-	w := newWorld(t)
-	_, token := w.create(liwanag.SourceGeneric, events)
-	answer := w.send(token, `[{"type":"in","email":"ann@gmail.com"},{"type":"out","email":"Ann@Gmail.com"},
+	onBoth(t, func(t *testing.T, w *world) {
+		_, token := w.create(liwanag.SourceGeneric, events)
+		answer := w.send(token, `[{"type":"in","email":"ann@gmail.com"},{"type":"out","email":"Ann@Gmail.com"},
 		{"type":"out","email":"bob@gmail.com"},{"type":"in","email":"bob@gmail.com"},
 		{"type":"new","email":"eve@gmail.com"},{"type":"in","email":"eve@gmail.com","name":"Eve"},
 		{"type":"out","email":"stranger@gmail.com"},{"type":"out","email":"nobody"},{"type":"login","email":"who@gmail.com"}]`)
-	if answer.State != liwanag.ReceiptAccepted || answer.Created != 3 || answer.Updated != 1 || answer.Unsubscribed != 1 || answer.Failed != 1 {
-		t.Errorf("%+v", answer)
-	}
-	for email, want := range map[string]liwanag.JobStatus{"ann@gmail.com": "", "bob@gmail.com": liwanag.JobPending, "eve@gmail.com": liwanag.JobPending} {
-		if p := w.person(email); p.Email == "" || p.EnrichmentStatus != want || p.SuppressedAt.IsZero() != (want != "") {
-			t.Errorf("%s: %+v", email, p)
+		if answer.State != liwanag.ReceiptAccepted || answer.Created != 3 || answer.Updated != 1 || answer.Unsubscribed != 1 || answer.Failed != 1 {
+			t.Errorf("%+v", answer)
 		}
-	}
-	for _, email := range []string{"stranger@gmail.com", "who@gmail.com"} {
-		if p := w.person(email); p.Email != "" {
-			t.Errorf("%s is stored", email)
+		for email, want := range map[string]liwanag.JobStatus{"ann@gmail.com": "", "bob@gmail.com": liwanag.JobPending, "eve@gmail.com": liwanag.JobPending} {
+			if p := w.person(email); p.Email == "" || p.EnrichmentStatus != want || p.SuppressedAt.IsZero() != (want != "") {
+				t.Errorf("%s: %+v", email, p)
+			}
 		}
-	}
-	if len(w.started) != 1 {
-		t.Errorf("runs started: %v", w.started)
-	}
-	got := w.receipts()
-	if len(got) != 1 || got[0].Code != liwanag.CodeInvalidEmail || !strings.HasPrefix(got[0].Reason, "1 of 9 elements could not be taken") || strings.Contains(got[0].Reason, "nobody") {
-		t.Errorf("%+v", got)
-	}
+		for _, email := range []string{"stranger@gmail.com", "who@gmail.com"} {
+			if p := w.person(email); p.Email != "" {
+				t.Errorf("%s is stored", email)
+			}
+		}
+		if len(w.started) != 1 {
+			t.Errorf("runs started: %v", w.started)
+		}
+		got := w.receipts()
+		if len(got) != 1 || got[0].Code != liwanag.CodeInvalidEmail || !strings.HasPrefix(got[0].Reason, "1 of 9 elements could not be taken") || strings.Contains(got[0].Reason, "nobody") {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 func TestSomebodyUnknownWhoLeavesIsNobody(t *testing.T) {
@@ -189,31 +224,32 @@ func TestSomebodyUnknownWhoLeavesIsNobody(t *testing.T) {
 }
 
 func TestTheSameDeliveryAtOnceIsTakenInOnce(t *testing.T) {
-	w := newWorld(t)
-	_, token := w.create(liwanag.SourceGeneric, `{"proof":"path"}`)
-	answers := make([]Answer, 32)
-	var calls sync.WaitGroup
-	for i := range answers {
-		calls.Go(func() {
-			answer, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, http.Header{"Idempotency-Key": {"k"}}, []byte(`{"email":"ann@gmail.com"}`))
-			if err != nil {
-				t.Error(err)
-			}
-			answers[i] = answer
-		})
-	}
-	calls.Wait()
-	for _, a := range answers {
-		if a != answers[0] || a.Created != 1 {
-			t.Errorf("%+v beside %+v", a, answers[0])
+	onBoth(t, func(t *testing.T, w *world) {
+		_, token := w.create(liwanag.SourceGeneric, `{"proof":"path"}`)
+		answers := make([]Answer, 32)
+		var calls sync.WaitGroup
+		for i := range answers {
+			calls.Go(func() {
+				answer, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, http.Header{"Idempotency-Key": {"k"}}, []byte(`{"email":"ann@gmail.com"}`))
+				if err != nil {
+					t.Error(err)
+				}
+				answers[i] = answer
+			})
 		}
-	}
-	if got := w.receipts(); len(got) != 1 {
-		t.Errorf("%d receipts", len(got))
-	}
-	if n := len(w.meter.accepted); n != 32 || w.meter.accepted[0] != "generic" {
-		t.Errorf("%d are counted", n)
-	}
+		calls.Wait()
+		for _, a := range answers {
+			if a != answers[0] || a.Created != 1 {
+				t.Errorf("%+v beside %+v", a, answers[0])
+			}
+		}
+		if got := w.receipts(); len(got) != 1 {
+			t.Errorf("%d receipts", len(got))
+		}
+		if n := len(w.meter.accepted); n != 32 || w.meter.accepted[0] != "generic" {
+			t.Errorf("%d are counted", n)
+		}
+	})
 }
 
 // failing fails a Write after its work was done.
@@ -224,39 +260,41 @@ func (f failing) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
 }
 
 func TestPeopleAndReceiptAreWrittenTogetherOrNotAtAll(t *testing.T) {
-	w := newWorld(t)
-	_, token := w.create(liwanag.SourceGeneric, `{"proof":"path"}`)
-	whole := w.service.store
-	w.service.store = failing{whole}
-	_, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, http.Header{}, []byte(`{"email":"ann@gmail.com"}`))
-	if !errors.Is(err, liwanag.ErrDatabase) || w.person("ann@gmail.com").Email != "" || len(w.receipts()) != 0 || len(w.started) != 0 {
-		t.Errorf("%v, %+v, started %v", err, w.receipts(), w.started)
-	}
-	w.service.store = whole
-	if a := w.send(token, `{"email":"ann@gmail.com"}`); a.Created != 1 || len(w.started) != 1 {
-		t.Errorf("%+v", a)
-	}
+	onBoth(t, func(t *testing.T, w *world) {
+		_, token := w.create(liwanag.SourceGeneric, `{"proof":"path"}`)
+		whole := w.service.store
+		w.service.store = failing{whole}
+		_, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, http.Header{}, []byte(`{"email":"ann@gmail.com"}`))
+		if !errors.Is(err, liwanag.ErrDatabase) || w.person("ann@gmail.com").Email != "" || len(w.receipts()) != 0 || len(w.started) != 0 {
+			t.Errorf("%v, %+v, started %v", err, w.receipts(), w.started)
+		}
+		w.service.store = whole
+		if a := w.send(token, `{"email":"ann@gmail.com"}`); a.Created != 1 || len(w.started) != 1 {
+			t.Errorf("%+v", a)
+		}
+	})
 }
 
 func TestAnEventsIDHoldsAcrossDeliveriesOfItsSource(t *testing.T) {
-	w := newWorld(t)
-	_, one := w.create(liwanag.SourceGeneric, events)
-	_, two := w.create(liwanag.SourceGeneric, events)
-	first := `{"type":"in","email":"ann@gmail.com","event":7}`
-	w.send(one, first)
-	if a := w.send(one, `[`+first+`,{"type":"in","email":"bob@gmail.com","event":8}]`); a.Created != 1 || a.Updated != 0 {
-		t.Errorf("%+v", a)
-	}
-	if a := w.send(two, first); a.Updated != 1 {
-		t.Errorf("another source: %+v", a)
-	}
-	// What could not be taken is not remembered.
-	if _, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, one, nil, []byte(`{"type":"in","email":"x","event":9}`)); liwanag.CodeOf(err) != liwanag.CodeInvalidEmail {
-		t.Error(err)
-	}
-	if a := w.send(one, `{"type":"in","email":"eve@gmail.com","event":9}`); a.Created != 1 {
-		t.Errorf("%+v", a)
-	}
+	onBoth(t, func(t *testing.T, w *world) {
+		_, one := w.create(liwanag.SourceGeneric, events)
+		_, two := w.create(liwanag.SourceGeneric, events)
+		first := `{"type":"in","email":"ann@gmail.com","event":7}`
+		w.send(one, first)
+		if a := w.send(one, `[`+first+`,{"type":"in","email":"bob@gmail.com","event":8}]`); a.Created != 1 || a.Updated != 0 {
+			t.Errorf("%+v", a)
+		}
+		if a := w.send(two, first); a.Updated != 1 {
+			t.Errorf("another source: %+v", a)
+		}
+		// What could not be taken is not remembered.
+		if _, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, one, nil, []byte(`{"type":"in","email":"x","event":9}`)); liwanag.CodeOf(err) != liwanag.CodeInvalidEmail {
+			t.Error(err)
+		}
+		if a := w.send(one, `{"type":"in","email":"eve@gmail.com","event":9}`); a.Created != 1 {
+			t.Errorf("%+v", a)
+		}
+	})
 }
 
 func TestAValueThatIsNoUseCostsNoSubscriber(t *testing.T) {
@@ -279,35 +317,36 @@ func TestKeepingNothingIsNotTheDefault(t *testing.T) {
 }
 
 func TestNothingIsKeptLongerThanItIsSaidToBe(t *testing.T) {
-	w := newWorld(t)
-	made, token := w.create(liwanag.SourceGeneric, `{"proof":"path"}`)
-	w.send(token, `{"email":"ann@gmail.com"}`)
-	if _, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, nil, []byte(`{}`)); liwanag.CodeOf(err) != liwanag.CodeInvalidEmail {
-		t.Fatal(err)
-	}
-	kept := func() (out []string) {
-		w.must(w.service.Retain(t.Context()))
-		for _, r := range w.receipts() {
-			out = append(out, string(r.State)+map[bool]string{true: " with its body"}[r.Kept])
+	onBoth(t, func(t *testing.T, w *world) {
+		made, token := w.create(liwanag.SourceGeneric, `{"proof":"path"}`)
+		w.send(token, `{"email":"ann@gmail.com"}`)
+		if _, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, nil, []byte(`{}`)); liwanag.CodeOf(err) != liwanag.CodeInvalidEmail {
+			t.Fatal(err)
 		}
-		slices.Sort(out)
-		return out
-	}
-	for _, c := range []struct {
-		after time.Duration
-		want  string
-	}{{0, "accepted with its body, rejected with its body"}, {7*24*time.Hour - time.Hour, "accepted with its body, rejected with its body"},
-		{2 * time.Hour, "accepted, rejected with its body"}, {23 * 24 * time.Hour, ""}} {
-		w.advance(c.after)
-		if got := strings.Join(kept(), ", "); got != c.want {
-			t.Errorf("after %s more: %s, want %s", c.after, got, c.want)
+		kept := func() (out []string) {
+			w.must(w.service.Retain(t.Context()))
+			for _, r := range w.receipts() {
+				out = append(out, string(r.State)+map[bool]string{true: " with its body"}[r.Kept])
+			}
+			slices.Sort(out)
+			return out
 		}
-	}
-	w.send(token, `{"email":"bob@gmail.com"}`)
-	w.must(w.service.Delete(t.Context(), made.ID))
-	if got := w.receipts(); len(got) != 0 {
-		t.Errorf("of a source that was deleted: %+v", got)
-	}
+		for _, c := range []struct {
+			after time.Duration
+			want  string
+		}{{0, "accepted with its body, rejected with its body"}, {7*24*time.Hour - time.Hour, "accepted with its body, rejected with its body"},
+			{2 * time.Hour, "accepted, rejected with its body"}, {23 * 24 * time.Hour, ""}} {
+			w.advance(c.after)
+			if got := strings.Join(kept(), ", "); got != c.want {
+				t.Errorf("after %s more: %s, want %s", c.after, got, c.want)
+			}
+		}
+		w.send(token, `{"email":"bob@gmail.com"}`)
+		w.must(w.service.Delete(t.Context(), made.ID))
+		if got := w.receipts(); len(got) != 0 {
+			t.Errorf("of a source that was deleted: %+v", got)
+		}
+	})
 }
 
 func TestShorterRetentionKeepsLess(t *testing.T) {
