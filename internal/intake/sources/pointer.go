@@ -32,8 +32,7 @@ func readJSON(body []byte) (any, error) {
 }
 
 func deeper(value any, levels int) bool {
-	var inside func(any) bool
-	inside = func(v any) bool { return deeper(v, levels-1) }
+	inside := func(v any) bool { return deeper(v, levels-1) }
 	switch v := value.(type) {
 	case map[string]any:
 		if levels == 0 {
