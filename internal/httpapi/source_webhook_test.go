@@ -321,11 +321,17 @@ func TestASourceThatIsNotThereIsNotFound(t *testing.T) {
 	_, err = c.ChangeSource(ctx, other.ID, apiclient.SourceChange{Disabled: &off})
 	w.must(err)
 	answerOf[told](w, w.deliver(other, body, byMailchimp()...), http.StatusAccepted)
+	for i := range 150 { // more than are dropped at once
+		answerOf[told](w, w.deliver(other, fmt.Sprintf("type=campaign&data[id]=%d", i), byMailchimp()...), http.StatusAccepted)
+	}
+	last := w.receipts(apiclient.DeliveryFilter{})[0]
 	w.must(c.DeleteSource(ctx, other.ID))
 	w.wantProblem(w.deliver(other, body, byMailchimp()...), 404, "unknown_source")
-	if len(w.receipts(apiclient.DeliveryFilter{})) != 0 || w.person("alan.turing@gmail.com").Email == "" {
-		t.Error("deliveries go with their source, people stay")
+	if got := w.receipts(apiclient.DeliveryFilter{}); len(got) != 0 || w.person("alan.turing@gmail.com").Email == "" {
+		t.Errorf("deliveries go with their source, people stay: %d are left", len(got))
 	}
+	_, err = c.Delivery(ctx, last.ID)
+	wantCode(t, err, 404, "not_found")
 }
 
 func TestASourceWithoutItsSecretAsksTheSenderToComeBack(t *testing.T) {

@@ -20,7 +20,9 @@ const (
 	// refusedKept is how many refused receipts of a source are kept.
 	refusedKept = 100
 	// tidyEvery with what one tidying drops is more than senders bring.
-	tidyEvery = 5 * time.Second
+	tidyEvery = time.Second
+	// retainRounds is how often Retain drops some.
+	retainRounds = 100
 )
 
 // Retain forgets what was kept long enough: bodies of accepted and ignored receipts
@@ -28,7 +30,12 @@ const (
 // the newest 100 refused ones of a source. Taking webhooks in does the same on the
 // way; this is for a server that takes none.
 func (s *Service) Retain(ctx context.Context) error {
-	return s.store.Write(ctx, func(tx liwanag.Tx) error { return s.drop(tx) })
+	for range retainRounds {
+		if err := s.store.Write(ctx, s.drop); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Service) drop(tx liwanag.Tx) error {
