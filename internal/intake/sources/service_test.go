@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -405,4 +407,19 @@ func TestOldSecretsAreForgottenAfterTwoMore(t *testing.T) {
 	if err != nil || len(stored.Secrets) != maxSecrets || slices.Contains(stored.Secrets, made.Secret) {
 		t.Errorf("%+v, %v", stored, err)
 	}
+}
+
+func BenchmarkReceive(b *testing.B) {
+	w := newWorld(b)
+	_, token := w.create(liwanag.SourceGeneric, `{"proof":"path","fields":{"email":"/email"},"keep":["/*"]}`)
+	var n atomic.Int64
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			body := fmt.Sprintf(`{"email":"p%d@gmail.com","plan":"gold"}`, n.Add(1))
+			if _, err := w.service.Receive(b.Context(), liwanag.SourceGeneric, token, http.Header{}, []byte(body)); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }
