@@ -35,6 +35,7 @@ func (v *visit) takeFlash() string {
 }
 
 func (v *visit) cookie(value string, maxAge int) {
+	// #nosec G124 -- it is Secure wherever the connection is; a message is no secret
 	http.SetCookie(v.w, &http.Cookie{Name: flashCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: v.TLS != nil, SameSite: http.SameSiteLaxMode})
 }
 

@@ -8,11 +8,7 @@ import (
 func (c *Console) registerSignIn() {
 	c.open("GET /sign-in", func(v *visit) error {
 		q := v.URL.Query()
-		status := http.StatusOK
-		if q.Has("failed") {
-			status = http.StatusUnauthorized
-		}
-		return v.show(status, frame{Title: "Sign in", Bare: true}, signInPage(q.Get("link"), own(q.Get("next")), q.Has("failed")))
+		return v.show(http.StatusOK, frame{Title: "Sign in", Bare: true}, signInPage(q.Get("link"), own(q.Get("next")), q.Has("failed")))
 	})
 }
 

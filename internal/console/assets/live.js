@@ -68,7 +68,8 @@ async function refresh() {
   wanted = false;
   last = Date.now();
   try {
-    const answer = await fetch(here(), { headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "error" });
+    const answer = await fetch(here(), { headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "manual" });
+    if (answer.type === "opaqueredirect") location.reload(); // the session is over
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const old of regions()) {
