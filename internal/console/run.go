@@ -71,10 +71,14 @@ func receiptWords(r apiclient.EventReceipt) string {
 type runView struct {
 	*visit
 	Run         apiclient.Run
-	History     []apiclient.HistoryItem
-	Definition  apiclient.Workflow // empty when the server does not hold the run's version
+	History     []apiclient.HistoryItem // the last of it
+	Earlier     int64                   // entries before History
+	Definition  apiclient.Workflow      // empty when the server does not hold the run's version
 	Submissions []apiclient.Submission
 }
+
+// mostHistory is how many entries of a history a page shows.
+const mostHistory = 500
 
 // run shows a run; fault is of an action that did not work.
 func (c *Console) run(v *visit, fault error) error {
@@ -98,6 +102,9 @@ func readRun(v *visit, id string) (view runView, err error) {
 	}
 	if view.History, err = v.api.History(v.Context(), id); err != nil {
 		return view, err
+	}
+	if n := len(view.History); n > mostHistory {
+		view.Earlier, view.History = int64(n-mostHistory), view.History[n-mostHistory:]
 	}
 	list, err := v.api.Submissions(v.Context(), apiclient.SubmissionFilter{RunID: id}, apiclient.Page{Limit: pageSize})
 	if err != nil {
