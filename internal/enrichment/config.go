@@ -50,6 +50,7 @@ type Config struct {
 	CallsPerMinute int           // calls of FullEnrich in a calendar minute, over all nodes; default 55
 	MaxInFlight    int           // contacts in flight; default 2,000
 	CreditBudget   int64         // credits a UTC day; 0: no limit
+	CreditsLow     int64         // a balance below it is announced; 0: none is
 	PaidRetry      PaidRetry     // default Standard
 	OnAmbiguous    OnAmbiguous   // default Resubmit
 	AmbiguityGrace time.Duration // how long a submission may be in doubt; default 1 h
@@ -86,6 +87,7 @@ func (c Config) Validate() error {
 	d := c.withDefaults()
 	fault(d.MaxInFlight < d.BatchSize, "max in flight %d is below the batch size %d: nothing would ever be sent", d.MaxInFlight, d.BatchSize)
 	fault(c.CreditBudget < 0, "credit budget %d: not negative", c.CreditBudget)
+	fault(c.CreditsLow < 0, "credits low %d: not negative", c.CreditsLow)
 	fault(d.PaidRetry != Standard && d.PaidRetry != Strict, "paid retry %q: standard or strict", c.PaidRetry)
 	fault(d.OnAmbiguous != Resubmit && d.OnAmbiguous != Hold, "on ambiguous %q: resubmit or hold", c.OnAmbiguous)
 	for name, duration := range map[string]time.Duration{"batch window": c.BatchWindow, "webhook timeout": c.WebhookTimeout,

@@ -163,7 +163,10 @@ func (s *Service) place(ctx context.Context, d liwanag.Delivery, res fullenrich.
 		if err := tx.Ledger().AddCredits(liwanag.DayOf(now), 0, done.spent); err != nil {
 			return err
 		}
-		_, err = tx.Subscribers().Enrich(done.profiles)
+		if _, err := tx.Subscribers().Enrich(done.profiles); err != nil {
+			return err
+		}
+		_, err = liwanag.Announce(tx, done.news)
 		return err
 	})
 	if err == nil && placed == liwanag.DeliverySettled {

@@ -64,7 +64,11 @@ func failSubmission(tx liwanag.Tx, s liwanag.Submission, failure liwanag.JobFail
 	case liwanag.SubmissionPrepared:
 		return release(tx, s, causeRunEnded, now)
 	case liwanag.SubmissionAccepted:
-		if _, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: sent, To: liwanag.JobFailed, Failure: failure, At: now}); err != nil {
+		failed, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: sent, To: liwanag.JobFailed, Failure: failure, At: now})
+		if err == nil {
+			err = announceFailed(tx, jobs, failed, failure, now)
+		}
+		if err != nil {
 			return err
 		}
 		return tx.Submissions().Follow(s.ID, now.Add(sweepFetchEvery))
@@ -81,6 +85,10 @@ func hold(tx liwanag.Tx, s liwanag.Submission, cause string, now time.Time) erro
 		moved, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: s.ID, To: liwanag.SubmissionHeld, Cause: cause, At: now,
 			From: []liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAmbiguous}})
 		if err != nil || !moved {
+			return err
+		}
+		if _, err := liwanag.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicSubmissionHeld, Subject: s.ID, At: now,
+			Facts: facts(map[string]any{"cause": cause})}}); err != nil {
 			return err
 		}
 	}
@@ -111,7 +119,11 @@ func failPending(tx liwanag.Tx, runID liwanag.ID, failure liwanag.JobFailure, tr
 		if transient && n < maxRetries {
 			move.RetryAt = now.Add(retryAfterFailure(n))
 		}
-		if _, err := tx.Jobs().Move(move); err != nil {
+		failed, err := tx.Jobs().Move(move)
+		if err == nil && move.RetryAt.IsZero() {
+			err = announceFailed(tx, jobs, failed, failure, now)
+		}
+		if err != nil {
 			return err
 		}
 	}

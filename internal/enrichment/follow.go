@@ -298,9 +298,13 @@ func (e *Enricher) conclude(ctx context.Context, id liwanag.ID, code, message st
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobFailed, At: now,
-			From:    []liwanag.JobStatus{liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobFailed},
-			Failure: liwanag.JobFailure{Code: code, Message: message}}); err != nil {
+		failure, news := liwanag.JobFailure{Code: code, Message: message}, with(jobs, liwanag.JobSubmitted, liwanag.JobHeld)
+		failed, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobFailed, At: now, Failure: failure,
+			From: []liwanag.JobStatus{liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobFailed}})
+		if err == nil {
+			err = announceFailed(tx, news, failed, failure, now)
+		}
+		if err != nil {
 			return err
 		}
 		if err := tx.Submissions().Follow(id, time.Time{}); err != nil {

@@ -186,11 +186,12 @@ type EnrichResult string
 
 // The results of Enrich.
 const (
-	EnrichStarted  EnrichResult = "started"   // a new job
-	EnrichOpen     EnrichResult = "open"      // there was an open job already
-	EnrichReused   EnrichResult = "reused"    // a young result was used again, nothing is paid
-	EnrichInFlight EnrichResult = "in_flight" // an earlier lookup is paid for and its result expected
-	EnrichUnknown  EnrichResult = "not_found" // no such subscriber
+	EnrichStarted  EnrichResult = "started"      // a new job
+	EnrichOpen     EnrichResult = "open"         // there was an open job already
+	EnrichReused   EnrichResult = "reused"       // a young result was used again, nothing is paid
+	EnrichInFlight EnrichResult = "in_flight"    // an earlier lookup is paid for and its result expected
+	EnrichUnknown  EnrichResult = "not_found"    // no such subscriber
+	EnrichLeft     EnrichResult = "unsubscribed" // the person unsubscribed: nothing is looked up for them
 )
 
 // Enrich makes new jobs for subscribers, at most a few hundred at a time. A
@@ -243,6 +244,8 @@ func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, 
 		switch {
 		case !ok:
 			outcomes[i].Result = EnrichUnknown
+		case !p.SuppressedAt.IsZero():
+			outcomes[i].Result = EnrichLeft
 		case !open[id].ID.IsZero():
 			outcomes[i].Result, outcomes[i].RunID = EnrichOpen, open[id].RunID
 		case !again && inFlight[id]:

@@ -156,6 +156,9 @@ func (e *Enricher) apply(tx liwanag.Tx, sub liwanag.Submission, s settlement, la
 	if _, err := tx.Subscribers().Enrich(s.profiles); err != nil {
 		return err
 	}
+	if _, err := liwanag.Announce(tx, s.news); err != nil {
+		return err
+	}
 	if _, err := tx.Jobs().Assign(s.returned, liwanag.ID{}); err != nil {
 		return err
 	}

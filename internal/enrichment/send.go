@@ -156,7 +156,7 @@ func dropGone(tx liwanag.Tx, jobs []liwanag.Job, now time.Time) error {
 		return nil
 	}
 	_, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(gone), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: now,
-		Failure: liwanag.JobFailure{Code: liwanag.CodeUnsubscribed, Message: "the subscriber was erased"}})
+		Failure: erased})
 	return err
 }
 

@@ -27,10 +27,11 @@ type settlement struct {
 	profiles   []liwanag.Enriched
 	returned   []liwanag.ID // pending again, without a batch, until there are credits
 	retry      []liwanag.ID // failed before; a new job when there are credits
-	credits    int64        // the submission's new total
-	spent      int64        // what this result adds to it
-	duplicates int          // jobs that were paid for a second time
-	note       string       // why the raw body is kept; empty: it is dropped
+	news       []liwanag.Announcement
+	credits    int64  // the submission's new total
+	spent      int64  // what this result adds to it
+	duplicates int    // jobs that were paid for a second time
+	note       string // why the raw body is kept; empty: it is dropped
 	summary    Summary
 	noCredits  bool
 	late       int // jobs that a late result changed
@@ -52,7 +53,10 @@ func settle(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result, l
 			out.duplicates++
 		}
 		switch found := present && record.Err == nil && record.Profile.Found(); {
-		case found && job.Status != liwanag.JobEnriched && job.EmailKey != "":
+		case job.EmailKey == "" && job.Status.Open():
+			became(&result, liwanag.JobCanceled, erased, res.ID, late, now)
+		case job.EmailKey == "", job.Failure.Code == liwanag.CodeUnsubscribed: // who left is not looked up, whatever was paid for
+		case found && job.Status != liwanag.JobEnriched:
 			became(&result, liwanag.JobEnriched, liwanag.JobFailure{}, res.ID, late, now)
 			out.profiles = append(out.profiles, liwanag.Enriched{SubscriberID: job.SubscriberID, Summary: summaryOf(record.Profile),
 				Profile: record.Raw, ResultAt: sub.SendingAt, At: now})
@@ -69,6 +73,9 @@ func settle(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result, l
 			out.results = append(out.results, result)
 			if late && result.Status != job.Status {
 				out.late++
+			}
+			if a, news := announcementOf(job, result.Status, result.Failure, now); news && result.Status != job.Status {
+				out.news = append(out.news, a)
 			}
 		}
 	}

@@ -277,9 +277,12 @@ func (e *Enricher) halve(ctx context.Context, sub liwanag.Submission) error {
 		}
 		jobs = with(jobs, liwanag.JobPending)
 		if single = len(jobs) == 1; single {
-			_, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed,
-				Failure: liwanag.JobFailure{Code: liwanag.CodeInvalidEmail, Message: "FullEnrich does not take this address"}, At: now})
-			return err
+			failure := liwanag.JobFailure{Code: liwanag.CodeInvalidEmail, Message: "FullEnrich does not take this address"}
+			failed, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed, Failure: failure, At: now})
+			if err != nil {
+				return err
+			}
+			return announceFailed(tx, jobs, failed, failure, now)
 		}
 		return splitOff(tx, ids(jobs[(len(jobs)+1)/2:]), now)
 	})

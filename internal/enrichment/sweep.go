@@ -32,7 +32,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		work func(context.Context) error
 	}{
 		{"retry jobs", s.retryDue}, {"follow submissions", s.followDue},
-		{"settle deliveries", s.settleLeft}, {"stranded jobs", s.strandedRuns}, {"balance", s.checkBalance}, {"prune", s.prune},
+		{"settle deliveries", s.settleLeft}, {"stranded jobs", s.strandedRuns}, {"balance", s.checkBalance}, {"silence", s.checkSilence}, {"prune", s.prune},
 	} {
 		if err := part.work(ctx); err != nil {
 			faults = append(faults, fmt.Errorf("sweep: %s: %w", part.name, err))
@@ -61,8 +61,15 @@ func (s *Service) retryDue(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			left, err := whoLeft(tx, jobs)
+			if err != nil {
+				return err
+			}
 			var people []Enrollment
 			for _, j := range with(jobs, liwanag.JobFailed) {
+				if left[j.SubscriberID] {
+					continue
+				}
 				people = append(people, Enrollment{SubscriberID: j.SubscriberID, UploadID: j.UploadID, Retries: j.Retries + 1})
 			}
 			opened, err = Enroll(tx, people, s.cfg, now)
@@ -318,6 +325,9 @@ func (s *Service) checkBalance(ctx context.Context) error {
 	}
 	return s.store.Write(ctx, func(tx liwanag.Tx) error {
 		if err := tx.Ledger().SetBalance(liwanag.Balance{Credits: balance, At: now}); err != nil {
+			return err
+		}
+		if err := s.announceBalance(tx, balance, now); err != nil {
 			return err
 		}
 		if balance <= 0 {
