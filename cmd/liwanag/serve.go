@@ -39,6 +39,7 @@ func (c *serveCommand) Run(p *program) (err error) {
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	fmt.Fprintf(p.out, "Liwanag %s\n", app.Version())
+	fmt.Fprintf(p.out, "  console   %s/\n", server.URL())
 	fmt.Fprintf(p.out, "  API       %s/api/v1\n", server.URL())
 	fmt.Fprintf(p.out, "  docs      %s/docs\n", server.URL())
 	fmt.Fprintf(p.out, "  webhooks  %s/webhooks/\n", server.PublicURL())
@@ -48,6 +49,15 @@ func (c *serveCommand) Run(p *program) (err error) {
 	fmt.Fprintf(p.out, "  database  %s\n", server.Database())
 	if server.Engine() != config.EngineEmbedded {
 		fmt.Fprintf(p.out, "  workflows %s\n", server.Engine())
+	}
+	if p.width > 0 { // a person looks: the link opens the console, so it goes into no pipe and no log
+		link, err := server.SignInLink(p.ctx)
+		if err != nil {
+			return err
+		}
+		if link != "" {
+			fmt.Fprintf(p.out, "\nSign in with this link, once and within 15 minutes:\n  %s\n\n", link)
+		}
 	}
 	for _, warning := range server.Warnings() {
 		log.WarnContext(p.ctx, warning)

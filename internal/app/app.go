@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/access"
 	"github.com/liwanag/liwanag/internal/config"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/httpapi"
@@ -53,6 +54,8 @@ type App struct {
 	signUps    *intake.SignUps
 	uploads    *intake.Uploads
 	sources    *sources.Service
+	access     *access.Keeper
+	hints      *httpapi.Hints
 	api        *httpapi.Server
 	times      *schedule.Schedule
 }
@@ -69,13 +72,13 @@ func New(ctx context.Context, c Config) (_ *App, err error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	a := &App{cfg: c, log: c.Log, metrics: telemetry.NewMetrics()}
+	a := &App{cfg: c, log: c.Log, metrics: telemetry.NewMetrics(), hints: httpapi.NewHints()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildEnrichment, a.buildIntake, a.buildSources, a.buildAPI, a.buildSchedule} {
+	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildEnrichment, a.buildIntake, a.buildSources, a.buildAPI, a.buildConsole, a.buildSchedule} {
 		if err := phase(ctx); err != nil {
 			return nil, err
 		}
@@ -169,12 +172,14 @@ func (a *App) buildIntake(context.Context) (err error) {
 	return err
 }
 
-// The API: every route of the public address.
+// The API: every route of the public address but the console's pages.
 func (a *App) buildAPI(context.Context) (err error) {
 	s := &a.cfg.Settings
+	a.access = access.New(a.store, s.APIKey.Reveal(), a.cfg.Now)
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition}, Enrichment: a.service,
-		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, APIKey: fullenrich.Secret(s.APIKey.Reveal()), CreditBudget: s.CreditBudget,
+		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Access: a.access, CreditBudget: s.CreditBudget,
+		PublicURL: a.publicURL, Hints: a.hints, Counts: a.runner.counts,
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full,
 		Ready: a.ready,
 	}

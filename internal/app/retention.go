@@ -2,18 +2,24 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/schedule"
 )
 
 // retainGroup is how many runs are deleted in a transaction.
 const retainGroup = 500
 
+// auditKept is how long the audit trail goes back: over a year, whatever
+// LIWANAG_RETENTION says, since it holds ids and no personal data.
+const auditKept = 400 * 24 * time.Hour
+
 // retention deletes what is older than LIWANAG_RETENTION, every hour and on one
 // node for all: ended runs, files that were never confirmed, and what sources
-// received. FullEnrich's raw webhooks are the enrichment sweep's.
+// received; sessions that are over and old acts too. FullEnrich's raw webhooks are the enrichment sweep's.
 func (a *App) retention() schedule.Entry {
 	return schedule.Entry{Name: "retention", Spec: "@hourly", Run: func(ctx context.Context, _ time.Time) error { return a.retainOnce(ctx) }}
 }
@@ -34,6 +40,12 @@ func (a *App) retainOnce(ctx context.Context) error {
 	}
 	if err := a.sources.Retain(ctx); err != nil {
 		return fmt.Errorf("deliveries of sources: %w", err)
+	}
+	if err := a.store.Write(ctx, func(tx liwanag.Tx) error {
+		now := a.cfg.Now().UTC()
+		return errors.Join(tx.Passes().Prune(now), tx.Acts().Prune(now.Add(-auditKept)))
+	}); err != nil {
+		return fmt.Errorf("sessions and the audit trail: %w", err)
 	}
 	return nil
 }

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/engine"
+	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/internal/httpapi"
 	"github.com/liwanag/liwanag/internal/telemetry"
 	"github.com/liwanag/liwanag/temporalrunner"
 	"github.com/liwanag/liwanag/workflow"
@@ -21,13 +23,14 @@ type runner struct {
 	ready func(ctx context.Context) error // why this process cannot run workflows now
 	// prune deletes up to n runs that ended before the given time; nil: it is done
 	// elsewhere, as by a Temporal namespace's retention.
-	prune func(ctx context.Context, endedBefore time.Time, n int) (int, error)
-	close func() error // after run has returned
+	prune  func(ctx context.Context, endedBefore time.Time, n int) (int, error)
+	counts func(ctx context.Context) ([]httpapi.RunCount, error) // nil: it cannot count
+	close  func() error                                          // after run has returned
 }
 
 // openRunner opens what LIWANAG_ENGINE names.
 func (a *App) openRunner(ctx context.Context, definitions ...workflow.Definition) (*runner, error) {
-	observers := []workflow.Observer{telemetry.Logs{Log: a.log}, a.metrics}
+	observers := []workflow.Observer{telemetry.Logs{Log: a.log}, a.metrics, a.hints}
 	if a.cfg.Settings.Engine == config.EngineTemporal {
 		return a.openTemporal(ctx, definitions, observers)
 	}
@@ -47,7 +50,27 @@ func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition,
 	if err != nil {
 		return nil, err
 	}
-	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready, prune: e.Prune, close: runs.Close}, nil
+	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready, prune: e.Prune, counts: countsOf(e), close: runs.Close}, nil
+}
+
+// countsOf counts an engine's runs. The engine tells parked runs by their step;
+// the others are running, or about to.
+func countsOf(e *engine.Engine) func(context.Context) ([]httpapi.RunCount, error) {
+	return func(ctx context.Context) ([]httpapi.RunCount, error) {
+		rows, err := e.Counts(ctx)
+		counts := make([]httpapi.RunCount, len(rows))
+		for i, row := range rows {
+			status := workflow.Status(row.Status)
+			switch {
+			case row.Status == store.Open && row.Step != "":
+				status = workflow.StatusWaiting
+			case row.Status == store.Open:
+				status = workflow.StatusRunning
+			}
+			counts[i] = httpapi.RunCount{Workflow: row.Workflow, Version: row.Version, Status: string(status), Step: row.Step, Runs: row.Runs}
+		}
+		return counts, err
+	}
 }
 
 func (a *App) openTemporal(ctx context.Context, definitions []workflow.Definition, observers []workflow.Observer) (*runner, error) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/access"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/intake/sources"
@@ -39,6 +40,7 @@ type Enrichment interface {
 	Fail(ctx context.Context, id liwanag.ID, reason string) error
 	Pause(ctx context.Context, note string) error
 	Resume(ctx context.Context) error
+	Redeliver(ctx context.Context, digest liwanag.Digest) error
 }
 
 // SignUps takes sign-ups in; *intake.SignUps is the real one.
@@ -48,7 +50,7 @@ type SignUps interface {
 }
 
 // Config is what a Server stands on. Store, Runner, Workflows, Enrichment,
-// SignUps and Uploads are needed; the rest may be zero.
+// Access, SignUps and Uploads are needed; the rest may be zero.
 type Config struct {
 	Store      liwanag.Store
 	Runner     workflow.Runner
@@ -58,13 +60,22 @@ type Config struct {
 	Uploads    *intake.Uploads
 	Sources    *sources.Service
 
-	// APIKey opens everything under /api. Without one only requests whose Host is
-	// a loopback name are served: bind to loopback only.
-	APIKey fullenrich.Secret
+	// Access keeps the door of everything under /api and of the console. Where it
+	// needs no key only requests whose Host is a loopback name are served: bind to
+	// loopback only.
+	Access *access.Keeper
+	// PublicURL is where others reach the server; with https the console's cookies
+	// are sent over TLS alone.
+	PublicURL string
+	// Hints are what GET /api/v1/events tells; default: nothing ever happens.
+	Hints *Hints
+	// Counts counts all runs; default: nobody can say.
+	Counts func(ctx context.Context) ([]RunCount, error)
 	// SubscriberSecrets verify POST /webhooks/subscribers, in the form
 	// whsec_<base64>; several while they are rotated. None: 503 secret_missing.
 	SubscriberSecrets []fullenrich.Secret
 
+	CreditsLow   int64 // a balance below it needs a person; 0: none does
 	CreditBudget int64 // as enrichment has it, to be shown; 0: no limit
 	// Ready says whether the process can serve. Default: the store answers.
 	Ready func(ctx context.Context) error
@@ -87,7 +98,7 @@ func (c Config) Validate() error {
 		name    string
 		missing bool
 	}{{"Store", c.Store == nil}, {"Runner", c.Runner == nil}, {"Workflows", len(c.Workflows) == 0},
-		{"Enrichment", c.Enrichment == nil}, {"SignUps", c.SignUps == nil}, {"Uploads", c.Uploads == nil}} {
+		{"Enrichment", c.Enrichment == nil}, {"Access", c.Access == nil}, {"SignUps", c.SignUps == nil}, {"Uploads", c.Uploads == nil}} {
 		if part.missing {
 			faults = append(faults, errors.New(part.name+" is missing"))
 		}
@@ -107,6 +118,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Hints == nil {
+		c.Hints = NewHints()
+	}
+	if c.Counts == nil {
+		c.Counts = func(context.Context) ([]RunCount, error) { return nil, nil }
 	}
 	if c.Ready == nil {
 		store := c.Store

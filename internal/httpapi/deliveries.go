@@ -144,13 +144,7 @@ func (s *Server) receiptNow(ctx context.Context, row liwanag.Receipt, err error)
 
 func (s *Server) replayDelivery(ctx context.Context, in *IDPath) (delivery, error) {
 	if digest, ok := digestOf(in.ID); ok {
-		again, ok := s.cfg.Enrichment.(interface {
-			Redeliver(ctx context.Context, digest liwanag.Digest) error
-		})
-		if !ok {
-			return delivery{}, liwanag.ErrState
-		}
-		if err := again.Redeliver(ctx, digest); err != nil {
+		if err := s.cfg.Enrichment.Redeliver(ctx, digest); err != nil {
 			return delivery{}, named(err, "delivery")
 		}
 		return s.getDelivery(ctx, in)

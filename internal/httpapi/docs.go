@@ -14,16 +14,12 @@ import (
 //go:embed docs.html
 var docsPage string
 
-//go:embed home.html
-var homePage []byte
-
 //go:embed page.css
 var pageStyle string
 
 const docsCache = "no-cache"
 
 func (s *Server) registerDocs() {
-	s.page("GET /{$}", "text/html; charset=utf-8", func() []byte { return homePage })
 	s.page("GET /docs", "text/html; charset=utf-8", func() []byte { return s.docs })
 	s.page("GET /page.css", "text/css; charset=utf-8", func() []byte { return []byte(pageStyle) })
 	s.page("GET /openapi.json", "application/json", func() []byte { return s.document })
@@ -64,7 +60,7 @@ func renderDocs(api *huma.OpenAPI) ([]byte, error) {
 	}
 	var routes []docsRoute
 	for path, item := range api.Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Post} {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
 			if op == nil {
 				continue
 			}

@@ -1,10 +1,10 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,12 +15,16 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/liwanag/liwanag/internal/access"
 )
 
 // scope is what a request carries along.
 type scope struct {
-	id   string
-	held int64 // bytes of its body in memory
+	id    string
+	held  int64  // bytes of its body in memory
+	actor string // who asks, once that is known
+	act   act    // what it does, for the audit trail
 }
 
 type scopeKey struct{}
@@ -37,7 +41,7 @@ func requestID(ctx context.Context) string { return scopeOf(ctx).id }
 // ServeHTTP serves one request: id, headers, log and recovery around what serve
 // answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began, carried := s.cfg.Now(), &scope{id: rand.Text()}
+	began, carried := s.cfg.Now(), &scope{id: cmp.Or(requestID(r.Context()), rand.Text())} // a page asks in its own name
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
 	out := &response{ResponseWriter: w}
 	secureHeaders(out.Header(), carried.id)
@@ -55,7 +59,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if pattern != "" {
 		route = pattern
 	}
-	if err == nil && !ingress(r) && !probes(r) {
+	if err == nil && s.takesPlace(r, pattern) {
 		if err = s.apiPool.enter(r.Context()); err == nil {
 			defer s.apiPool.leave()
 		}
@@ -64,7 +68,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.write(out, r, err)
 		return
 	}
+	if pattern == noPage {
+		s.missing.ServeHTTP(out, r)
+		return
+	}
 	s.mux.ServeHTTP(out, r)
+}
+
+// takesPlace says whether a request counts among those that are worked on. Pages
+// do not: what they ask the API for does.
+func (s *Server) takesPlace(r *http.Request, pattern string) bool {
+	return !ingress(r) && !probes(r) && r.URL.Path != eventsPath && !s.pages[pattern] && pattern != noPage
 }
 
 // secureHeaders are on every answer; pages loosen the policy for their own style.
@@ -106,10 +120,16 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (pattern string, 
 		return "", newProblem(http.StatusNotFound, "not_found", "there is no such route")
 	}
 	handler, pattern := s.mux.Handler(r)
+	if pattern == "" && s.wantsPage(r) {
+		return noPage, s.admitVisitor(r)
+	}
 	if pattern == "" {
 		return "", s.unrouted(w, handler, r)
 	}
 	if !authenticated && !s.open[pattern] {
+		if s.pages[pattern] {
+			return pattern, s.admitVisitor(r)
+		}
 		if err := s.authenticate(w, r); err != nil {
 			return pattern, err
 		}
@@ -125,7 +145,7 @@ func under(path, prefix string) bool {
 // point here (without a key there is nothing else to stop it), and one that lets
 // its visitor's browser send a form.
 func (s *Server) admitBrowser(r *http.Request) error {
-	if s.cfg.APIKey == "" && !loopbackHost(r.Host) {
+	if !s.cfg.Access.Needed() && !loopbackHost(r.Host) {
 		return newProblem(http.StatusForbidden, "host_not_allowed", "without an API key only this machine's own names are served, such as localhost: set LIWANAG_API_KEY")
 	}
 	if err := s.csrf.Check(r); err != nil {
@@ -147,20 +167,39 @@ func loopbackHost(hostport string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// authenticate compares digests of keys in constant time. Failures are counted
-// by address; a right key always passes, so that nobody who shares an address
-// with a guesser, as behind a proxy, is locked out by them.
+// authenticate lets the key and sessions of the console pass. Failures are
+// counted by address; a right key always passes, so that nobody who shares an
+// address with a guesser, as behind a proxy, is locked out by them.
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) error {
-	if s.cfg.APIKey == "" {
-		return nil
-	}
-	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	given := sha256.Sum256([]byte(strings.TrimSpace(key)))
-	if subtle.ConstantTimeCompare(given[:], s.keyHash[:]) == 1 && strings.EqualFold(scheme, "Bearer") {
-		return nil
+	err := s.identify(r)
+	if !errors.Is(err, access.ErrRefused) {
+		return err
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="liwanag"`)
-	return s.failures.count(r, newProblem(http.StatusUnauthorized, "unauthorized", "send the API key as Authorization: Bearer <key>"))
+	return s.failures.count(r, newProblem(http.StatusUnauthorized, "unauthorized", "send the API key as Authorization: Bearer <key>, or sign in"))
+}
+
+// identify finds out who asks: whoever has the key, or else a browser that
+// signed in. access.ErrRefused, or the error of the store.
+func (s *Server) identify(r *http.Request) error {
+	carried := scopeOf(r.Context())
+	if !s.cfg.Access.Needed() {
+		carried.actor = actorLocal
+		return nil
+	}
+	if header := r.Header.Get("Authorization"); header != "" {
+		scheme, key, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "Bearer") || !s.cfg.Access.Key(strings.TrimSpace(key)) {
+			return access.ErrRefused
+		}
+		carried.actor = actorKey
+		return nil
+	}
+	err := s.cfg.Access.Session(r.Context(), s.sessionOf(r))
+	if err == nil {
+		carried.actor = actorConsole
+	}
+	return err
 }
 
 // unrouted turns the router's own answers into problems.

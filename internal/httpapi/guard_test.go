@@ -11,23 +11,25 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/liwanag/liwanag/fullenrich"
 )
 
 // fill puts something into a pattern's placeholders.
 func fill(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	return method, strings.NewReplacer("{id}", "x", "{name}", "x", "{token}", "x", "{enrichmentId}", "x", "{$}", "").Replace(path)
+	return method, strings.NewReplacer("{id}", "x", "{name}", "x", "{token}", "x", "{enrichmentId}", "x", "{$}", "", "{file}", "x").Replace(path)
 }
 
 func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
 	w := newWorld(t)
+	w.mount()
 	var open []string
 	for _, pattern := range w.server.routes {
 		r := httptest.NewRequest("", "/", nil)
 		r.Method, r.URL.Path = fill(pattern)
 		rec := w.do(r)
+		if w.server.pages[pattern] && !w.server.open[pattern] && rec.Code == http.StatusSeeOther && strings.HasPrefix(rec.Header().Get("Location"), "/sign-in") {
+			continue
+		}
 		if rec.Code == http.StatusUnauthorized && strings.HasPrefix(rec.Header().Get("Www-Authenticate"), "Bearer") || rec.Code == http.StatusTooManyRequests {
 			continue
 		}
@@ -35,9 +37,10 @@ func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
 	}
 	slices.Sort(open)
 	want := []string{
-		"GET /docs", "GET /healthz", "GET /openapi.json", "GET /page.css", "GET /readyz",
+		"GET /assets/{file}", "GET /docs", "GET /healthz", "GET /openapi.json", "GET /page.css", "GET /readyz", "GET /sign-in",
 		"GET /webhooks/fullenrich/{token}", "GET /webhooks/fullenrich/{token}/contact", "GET /webhooks/subscribers",
-		"GET /webhooks/{source}/{endpointId}", "GET /{$}",
+		"GET /webhooks/{source}/{endpointId}",
+		"POST /sign-in", "POST /sign-out",
 		"POST /webhooks/{source}/{endpointId}", // 404 before any proof: the path is one
 	}
 	// The webhooks' own proof fails too, so they do not tell from here: see below.
@@ -46,7 +49,7 @@ func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
 	}
 	for _, pattern := range w.server.routes {
 		method, path := fill(pattern)
-		if !strings.HasPrefix(path, "/api/") && !w.server.open[pattern] {
+		if !strings.HasPrefix(path, "/api/") && !w.server.open[pattern] && !w.server.pages[pattern] {
 			t.Errorf("%s %s is neither under /api nor open", method, path)
 		}
 		if strings.HasPrefix(path, "/api") && w.server.open[pattern] {
@@ -104,12 +107,12 @@ func TestOnlyTheKeyOpens(t *testing.T) {
 }
 
 func TestWithoutAKeyOnlyLoopbackNamesAreServed(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.APIKey = "" })
+	w := newWorld(t, withKey(""))
 	for host, ours := range map[string]bool{
 		"localhost": true, "localhost:8484": true, "LOCALHOST:1": true, "127.0.0.1:8484": true, "[::1]:8484": true, "[::1]": true, "127.1.2.3": true,
 		"example.com": false, "example.com:8484": false, "localhost.example.com": false, "127.0.0.1.example.com": false, "10.0.0.1": false, "": false, "0.0.0.0:8484": false,
 	} {
-		for target, guarded := range map[string]bool{"/api/v1/workflows": true, "/": true, "/docs": true, "/openapi.json": true, "/nothing": true,
+		for target, guarded := range map[string]bool{"/api/v1/workflows": true, "/sign-in": true, "/docs": true, "/openapi.json": true, "/nothing": true,
 			"/healthz": false, "/readyz": false, "/webhooks/subscribers": false} {
 			r := request("GET", target, "")
 			r.Header.Del("Authorization")
@@ -127,7 +130,7 @@ func TestWithoutAKeyOnlyLoopbackNamesAreServed(t *testing.T) {
 
 func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 	for _, key := range []string{"", apiKey} {
-		w := newWorld(t, func(c *Config) { c.APIKey = fullenrich.Secret(key) })
+		w := newWorld(t, withKey(key))
 		for _, tc := range []struct {
 			site, origin string
 			status       int
@@ -210,6 +213,7 @@ func TestMemoryOfFailuresIsBounded(t *testing.T) {
 
 func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	w := newWorld(t)
+	w.mount()
 	seen := map[string]bool{}
 	for _, target := range []string{"/", "/docs", "/api/v1/runs", "/api/v1/nothing", "/healthz", "/webhooks/subscribers"} {
 		h := w.call("GET", target, "").Header()

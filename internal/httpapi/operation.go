@@ -57,11 +57,14 @@ func (a *adapter) Handle(op *huma.Operation, serve func(huma.Context)) {
 		if err := checkQuery(op, r.URL.RawQuery); err != nil {
 			return err
 		}
+		var body []byte
 		if r.Method == http.MethodPost || r.Method == http.MethodPatch {
-			if err := s.readJSON(w, r); err != nil {
+			var err error
+			if body, err = s.readJSON(w, r); err != nil {
 				return err
 			}
 		}
+		s.intend(op, r, body)
 		serve(humago.NewContext(op, r, w))
 		return nil
 	})
@@ -105,7 +108,11 @@ type out[T any] struct{ Body T }
 // handle adds a route whose request and answer are JSON.
 func handle[I, O any](s *Server, op huma.Operation, fn func(context.Context, *I) (O, error)) {
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*out[O], error) {
-		body, err := fn(ctx, in)
+		var body O
+		err := s.auditIntended(ctx)
+		if err == nil {
+			body, err = fn(ctx, in)
+		}
 		if err != nil {
 			p := s.problemOf(err)
 			s.note(ctx, p)
@@ -115,10 +122,14 @@ func handle[I, O any](s *Server, op huma.Operation, fn func(context.Context, *I)
 	})
 }
 
-// act adds a route that answers with nothing but its status.
-func act[I any](s *Server, op huma.Operation, fn func(context.Context, *I) error) {
+// silent adds a route that answers with nothing but its status.
+func silent[I any](s *Server, op huma.Operation, fn func(context.Context, *I) error) {
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*struct{}, error) {
-		if err := fn(ctx, in); err != nil {
+		err := s.auditIntended(ctx)
+		if err == nil {
+			err = fn(ctx, in)
+		}
+		if err != nil {
 			p := s.problemOf(err)
 			s.note(ctx, p)
 			return nil, p
@@ -135,6 +146,10 @@ func (s *Server) raw(op huma.Operation, serve func(http.ResponseWriter, *http.Re
 			if err := checkQuery(&op, r.URL.RawQuery); err != nil {
 				return err
 			}
+		}
+		s.intend(&op, r, nil)
+		if err := s.auditIntended(r.Context()); err != nil {
+			return err
 		}
 		return serve(w, r)
 	})
@@ -229,21 +244,21 @@ const maxQueryText = 2000
 
 // readJSON reads the body of a request, if it has one, and puts it back when it
 // is JSON that is safe to decode.
-func (s *Server) readJSON(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	raw, err := s.readBody(w, r, maxJSON)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(raw) > 0 {
 		if err := isJSON(r); err != nil {
-			return err
+			return nil, err
 		}
 		if !utf8.Valid(raw) || tooDeep(raw) || !json.Valid(raw) {
-			return newProblem(http.StatusBadRequest, "malformed_json", "the body is not one JSON value in UTF-8, at most 64 levels deep")
+			return nil, newProblem(http.StatusBadRequest, "malformed_json", "the body is not one JSON value in UTF-8, at most 64 levels deep")
 		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(raw))
-	return nil
+	return raw, nil
 }
 
 // readBody reads a whole body of at most limit bytes.

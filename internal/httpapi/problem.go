@@ -173,9 +173,11 @@ func codeOfStatus(status int) string {
 }
 
 // clip bounds a name that a client sent.
-func clip(s string) string {
-	if len(s) > 100 {
-		return strings.ToValidUTF8(s[:100], "") + "…"
+func clip(s string) string { return clipTo(s, 100) }
+
+func clipTo(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "") + "…"
 	}
 	return s
 }
@@ -199,8 +201,14 @@ func ofRunner(err error) error {
 	return liwanag.Wrap(err, liwanag.ErrDatabase.Class, liwanag.ErrDatabase.Code, liwanag.ErrDatabase.Message)
 }
 
-// write sends a problem; a fault of ours is logged here, once.
+// write sends a problem, or a browser elsewhere; a fault of ours is logged here, once.
 func (s *Server) write(w http.ResponseWriter, r *http.Request, err error) {
+	var to *elsewhere
+	if errors.As(err, &to) {
+		w.Header().Set("Location", to.path)
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
 	p := s.problemOf(err)
 	s.note(r.Context(), p)
 	for name, values := range p.GetHeaders() {

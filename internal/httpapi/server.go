@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,19 +18,22 @@ import (
 
 // Server serves the HTTP interface. It is safe for concurrent use.
 type Server struct {
-	cfg      Config
-	keyHash  [sha256.Size]byte // of the API key
-	verifier *intake.Verifier
-	mux      *http.ServeMux
-	api      huma.API
-	open     map[string]bool // patterns that need no key
-	routes   []string        // all patterns
-	document []byte          // openapi.json
-	docs     []byte          // the page made of it
-	failures *failures
-	csrf     *http.CrossOriginProtection
-	apiPool  pool
-	hookPool pool
+	cfg       Config
+	verifier  *intake.Verifier
+	mux       *http.ServeMux
+	api       huma.API
+	open      map[string]bool // patterns that need no key
+	pages     map[string]bool // patterns of the console
+	missing   http.Handler    // answers a browser that asks for no page; nil: a problem does
+	stopping  chan struct{}   // closed when Serve ends
+	routes    []string        // all patterns
+	document  []byte          // openapi.json
+	docs      []byte          // the page made of it
+	failures  *failures
+	csrf      *http.CrossOriginProtection
+	apiPool   pool
+	overviews overviews
+	hookPool  pool
 
 	apiBodies, hookBodies bodies
 }
@@ -53,7 +55,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("httpapi: %w\n  Try: SUBSCRIBER_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)", err)
 	}
 	s := &Server{
-		cfg: cfg, keyHash: sha256.Sum256([]byte(cfg.APIKey.Reveal())), verifier: verifier, mux: http.NewServeMux(),
+		cfg: cfg, stopping: make(chan struct{}), pages: map[string]bool{}, overviews: overviews{latest: map[string]overview{}}, verifier: verifier, mux: http.NewServeMux(),
 		open: map[string]bool{}, failures: newFailures(cfg.Now), csrf: http.NewCrossOriginProtection(),
 		apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
 	}
@@ -94,9 +96,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, grace time.Duration
 		return fmt.Errorf("httpapi: serve %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
 	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	close(s.stopping)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	if err := hs.Shutdown(stopping); err != nil {
+	if err := hs.Shutdown(last); err != nil {
 		s.cfg.Log.WarnContext(ctx, "requests were cut off: they took longer than the graceful stop may", "grace", grace)
 		_ = hs.Close()
 	}
@@ -104,6 +107,16 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, grace time.Duration
 		return fmt.Errorf("httpapi: serve %s: %w", ln.Addr(), err)
 	}
 	return nil
+}
+
+// stopped says whether Serve is ending.
+func (s *Server) stopped() bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
 }
 
 // register registers all routes.
@@ -121,6 +134,10 @@ func (s *Server) register() {
 	s.registerSources()
 	s.registerSourceWebhook()
 	s.registerDeliveries()
+	s.registerOverview()
+	s.registerEvents()
+	s.registerAudit()
+	s.registerSignIn()
 	s.registerHealth()
 	s.registerDocs()
 	// huma describes its own errors, which fromHuma never lets out.

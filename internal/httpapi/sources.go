@@ -22,7 +22,7 @@ func (s *Server) registerSources() {
 	handle(s, s.describe("PATCH", sourcesPath+"/{id}", "change-source", "Change a source", 200), s.changeSource)
 	handle(s, s.describe("POST", sourcesPath+"/{id}/rotate", "rotate-source", "Make a new secret or URL; the answer shows them, once", 200), s.rotateSource)
 	handle(s, s.describe("POST", sourcesPath+"/{id}/try", "try-source", "What a body would do; nothing is stored", 200), s.trySource)
-	act(s, s.describe("DELETE", sourcesPath+"/{id}", "delete-source", "Delete a source and what is kept of its deliveries", http.StatusNoContent),
+	silent(s, s.describe("DELETE", sourcesPath+"/{id}", "delete-source", "Delete a source and what is kept of its deliveries", http.StatusNoContent),
 		func(ctx context.Context, in *IDPath) error {
 			id, err := idOf(liwanag.SourceIDKind, in.ID, "source")
 			if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/liwanag/liwanag/engine/store/memory"
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/access"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/intake"
@@ -155,9 +156,9 @@ func newWorldOf(t testing.TB, keys []fullenrich.Secret, change ...func(*Config))
 	w.must(err)
 	w.uploads, err = intake.NewUploads(w.store, w.service, quiet)
 	w.must(err)
-	endpoints := sources.New(w.store, signUps, leavers{}, sources.Config{PublicURL: publicURL, Now: w.clock.now})
+	endpoints := sources.New(w.store, signUps, w.service, sources.Config{PublicURL: publicURL, Now: w.clock.now})
 	c := Config{Sources: endpoints, Store: w.store, Runner: w.engine, Workflows: []workflow.Definition{definition}, Enrichment: w.service, SignUps: signUps,
-		Uploads: w.uploads, APIKey: apiKey, SubscriberSecrets: []fullenrich.Secret{hookSecret}, Now: w.clock.now,
+		Uploads: w.uploads, Access: access.New(w.store, apiKey, w.clock.now), PublicURL: publicURL, SubscriberSecrets: []fullenrich.Secret{hookSecret}, Now: w.clock.now,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(&c)
@@ -268,12 +269,4 @@ func readAll(t testing.TB, r io.Reader) string {
 		t.Fatal(err)
 	}
 	return string(raw)
-}
-
-// leavers notes who unsubscribed.
-type leavers struct{}
-
-func (leavers) Suppress(tx liwanag.Tx, ids []liwanag.ID, at time.Time) error {
-	_, err := tx.Subscribers().Suppress(ids, at)
-	return err
 }

@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
+)
+
+// Who acts, as the audit trail has it.
+const (
+	actorKey     = "key"     // whoever has the API key
+	actorConsole = "console" // a browser with a session
+	actorLocal   = "local"   // no key is set: somebody on this machine
+)
+
+// noActs are operations that change something and are no manual acts: programs
+// add subscribers all day, and a trial stores nothing.
+var noActs = []string{"add-subscriber", "try-source"}
+
+// actsThatRead change nothing: personal data leaves.
+var actsThatRead = []string{"export-subscribers"}
+
+// actOf is an operation's name in the audit trail, run.cancel for cancel-run;
+// empty for one that is no manual act. Whatever may change something is one,
+// unless it is named above: a new route is audited by itself.
+func actOf(op *huma.Operation) string {
+	reads := op.Method == http.MethodGet && !slices.Contains(actsThatRead, op.OperationID)
+	if reads || slices.Contains(noActs, op.OperationID) || !under(op.Path, "/api") {
+		return ""
+	}
+	verb, noun, _ := strings.Cut(op.OperationID, "-")
+	return noun + "." + verb
+}
+
+// act is what a request is about to do, as its path, query and body say.
+type act struct{ name, subject, reason string }
+
+// intend notes the act of a request.
+func (s *Server) intend(op *huma.Operation, r *http.Request, body []byte) {
+	said := struct {
+		Reason string `json:"reason"`
+		DryRun bool   `json:"dryRun"`
+	}{Reason: r.URL.Query().Get("reason")}
+	_ = json.Unmarshal(body, &said) // a body that does not fit is refused before it acts
+	if said.DryRun {
+		return
+	}
+	var subject liwanag.ID // text that is no id names nothing, and could be anything
+	_ = subject.UnmarshalText([]byte(r.PathValue("id")))
+	scopeOf(r.Context()).act = act{actOf(op), subject.String(), said.Reason}
+}
+
+// auditIntended writes the row of a request's act, just before it acts.
+func (s *Server) auditIntended(ctx context.Context) error {
+	intended := scopeOf(ctx).act
+	if intended.name == "" {
+		return nil
+	}
+	return s.audit(ctx, intended)
+}
+
+// audit writes a row of the audit trail. An act whose row cannot be written does
+// not happen.
+func (s *Server) audit(ctx context.Context, a act) error {
+	carried := scopeOf(ctx)
+	return s.cfg.Store.Write(ctx, func(tx liwanag.Tx) error {
+		return tx.Acts().Insert(liwanag.Act{At: s.cfg.Now().UTC(), Actor: carried.actor, Act: a.name, Subject: a.subject,
+			Reason: clipTo(a.reason, maxReason), Request: carried.id})
+	})
+}
+
+// maxReason bounds what is kept of a reason, in bytes.
+const maxReason = 500
+
+// pastAct is an act as the API shows it.
+type pastAct struct {
+	At        time.Time `json:"at"`
+	Actor     string    `json:"actor" enum:"key,console,local" doc:"key: whoever has the API key. console: a browser with a session. local: somebody on this machine, while there is no key."`
+	Act       string    `json:"act" doc:"Such as run.cancel; the operation's id turned around."`
+	Subject   string    `json:"subject,omitempty" doc:"The id of what it was done to, if it is one thing."`
+	Reason    string    `json:"reason,omitempty" doc:"As the actor gave it."`
+	RequestID string    `json:"requestId,omitempty" doc:"X-Request-Id of the call, as in the log."`
+}
+
+func (s *Server) registerAudit() {
+	handle(s, s.describe("GET", "/api/v1/audit", "list-acts", "List manual acts, newest first", 200), func(ctx context.Context, in *struct {
+		Subject string `query:"subject" doc:"Done to the thing with this id."`
+		Act     string `query:"act" doc:"Such as run.cancel."`
+		Paging
+	}) (list[pastAct], error) {
+		rows, next, err := s.cfg.Store.Acts().List(ctx, liwanag.ActFilter{Subject: in.Subject, Act: in.Act}, in.page())
+		return listOf(rows, next, func(a liwanag.Act) pastAct {
+			return pastAct{a.At.UTC(), a.Actor, a.Act, a.Subject, a.Reason, a.Request}
+		}), err
+	})
+}

@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/access"
+)
+
+const (
+	signInPath  = "/sign-in"
+	signOutPath = "/sign-out"
+	maxSignIn   = 16 << 10
+)
+
+// registerSignIn adds what the sign-in's form and the sign-out's button do; they
+// answer browsers.
+func (s *Server) registerSignIn() {
+	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"POST " + signInPath: s.signIn, "POST " + signOutPath: s.signOut,
+	} {
+		s.route(pattern, serve)
+		s.open[pattern], s.pages[pattern] = true, true
+	}
+}
+
+// signIn turns the API key, or a sign-in link's secret, into a session.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
+	raw, err := s.readBody(w, r, maxSignIn)
+	if err != nil {
+		return err
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send the form application/x-www-form-urlencoded")
+	}
+	next := localPath(form.Get("next"))
+	if !s.cfg.Access.Needed() {
+		return &elsewhere{next}
+	}
+	ctx := r.Context()
+	open, secret := s.cfg.Access.SignIn, form.Get("key")
+	if link := form.Get("link"); link != "" {
+		open, secret = s.cfg.Access.Redeem, link
+	}
+	session, err := open(ctx, strings.TrimSpace(secret))
+	if errors.Is(err, access.ErrRefused) {
+		refused := newProblem(http.StatusUnauthorized, "unauthorized", "this opens nothing")
+		if p := s.failures.count(r, refused); p != refused {
+			return p
+		}
+		return &elsewhere{signInPath + "?" + url.Values{"failed": {"1"}, "next": {next}}.Encode()}
+	}
+	if err != nil {
+		return err
+	}
+	scopeOf(ctx).actor = actorConsole
+	if err := s.audit(ctx, act{name: "session.begin"}); err != nil {
+		return err
+	}
+	if old := s.sessionOf(r); old != "" {
+		if err := s.cfg.Access.SignOut(ctx, old); err != nil {
+			return err
+		}
+	}
+	s.setSession(w, session, access.SessionLasts)
+	return &elsewhere{next}
+}
+
+// signOut ends the browser's session.
+func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
+	if s.identify(r) == nil && s.cfg.Access.Needed() {
+		if err := s.audit(r.Context(), act{name: "session.end"}); err != nil {
+			return err
+		}
+		if err := s.cfg.Access.SignOut(r.Context(), s.sessionOf(r)); err != nil {
+			return err
+		}
+	}
+	s.setSession(w, "", -time.Second)
+	return &elsewhere{signInPath}
+}
+
+// localPath is a path of ours to go to, or the first page: whatever a browser
+// could take for another site's address is none.
+func localPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.Contains(next, `\`) || u.Host != "" || u.Scheme != "" {
+		return "/"
+	}
+	return u.RequestURI()
+}
+
+// sessionCookie is the cookie's name: with the prefix a browser takes it from
+// this host alone, and over TLS alone.
+func (s *Server) sessionCookie() (name string, secure bool) {
+	if strings.HasPrefix(s.cfg.PublicURL, "https://") {
+		return "__Host-liwanag", true
+	}
+	return "liwanag", false
+}
+
+// setSession gives a browser its session, or takes it away.
+func (s *Server) setSession(w http.ResponseWriter, session string, lasts time.Duration) {
+	name, secure := s.sessionCookie()
+	// #nosec G124 -- Secure wherever the public URL is https
+	http.SetCookie(w, &http.Cookie{Name: name, Value: session, Path: "/", MaxAge: int(lasts.Seconds()), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode})
+}
+
+// sessionOf is the session that a request brings; empty without one.
+func (s *Server) sessionOf(r *http.Request) string {
+	name, _ := s.sessionCookie()
+	cookie, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}
