@@ -207,44 +207,6 @@ func TestAnUpdateFromASenderTriggersNothing(t *testing.T) {
 	}
 }
 
-func TestADeliveryThatWasRejectedIsReplayedAfterItsSettingsAreMended(t *testing.T) {
-	w := newWorld(t)
-	ctx, c := t.Context(), w.client()
-	s := w.addSource("generic", `{"proof":"path"}`, "")
-	body := `{"event":"contact.created","data":{"mail":"ann@gmail.com","id":7}}`
-	for range 3 { // the sender repeats it; it is kept once
-		w.wantProblem(w.deliver(s, body), 422, "invalid_email")
-	}
-	rejected := w.receipts(apiclient.DeliveryFilter{State: "rejected"})
-	if len(rejected) != 1 || rejected[0].Code != "invalid_email" || rejected[0].Failed != 1 || !rejected[0].Replayable || strings.Contains(rejected[0].Reason, "ann") {
-		t.Fatalf("%+v", rejected)
-	}
-	if d, err := c.Replay(ctx, rejected[0].ID); err != nil || d.State != "rejected" || d.ReplayedAt.IsZero() {
-		t.Errorf("nothing was mended: %+v, %v", d, err)
-	}
-	mended := json.RawMessage(`{"proof":"path","items":"/data","fields":{"email":"/mail","id":"/id"}}`)
-	tried, err := c.TrySource(ctx, s.ID, apiclient.SourceTrial{Body: body, Settings: mended})
-	if err != nil || tried.State != "accepted" || len(tried.Items) != 1 || !strings.Contains(string(tried.Items[0].SignUp), `"email":"ann@gmail.com"`) || w.person("ann@gmail.com").Email != "" {
-		t.Errorf("%+v, %v", tried, err)
-	}
-	_, err = c.ChangeSource(ctx, s.ID, apiclient.SourceChange{Settings: mended})
-	w.must(err)
-	for i := range 2 {
-		d, err := c.Replay(ctx, rejected[0].ID)
-		if err != nil || d.State != "accepted" || d.Created != 1-i || d.Updated != i || d.Failed != 0 || d.Code != "" || d.Body != "" {
-			t.Errorf("replay %d: %+v, %v", i, d, err)
-		}
-	}
-	if jobs := w.jobsOf("ann@gmail.com"); len(jobs) != 1 {
-		t.Errorf("%+v", jobs)
-	}
-	// The sender's own repetition is taken now, and triggers nothing more.
-	answerOf[told](w, w.deliver(s, body), http.StatusAccepted)
-	if jobs := w.jobsOf("ann@gmail.com"); len(jobs) != 1 {
-		t.Errorf("%+v", jobs)
-	}
-}
-
 func TestWhatIsNotProvenIsRefusedAndNoted(t *testing.T) {
 	w := newWorld(t)
 	s := w.addSource("ghost", "", "")
@@ -389,84 +351,6 @@ func TestAnAuthenticBodyThatCannotBeReadIsKept(t *testing.T) {
 	}
 }
 
-func TestASourceIsManagedOverTheAPI(t *testing.T) {
-	w := newWorld(t)
-	ctx, c := t.Context(), w.client()
-	kinds, err := c.SourceKinds(ctx)
-	if err != nil || len(kinds.Items) != 4 || kinds.Items[0].Kind != "generic" || !kinds.Items[0].Signed || kinds.Items[3].Signed || kinds.Items[2].SecretFrom != "sender" {
-		t.Errorf("%+v, %v", kinds, err)
-	}
-	s := w.addSource("generic", "", "")
-	if !strings.HasPrefix(s.Secret, "whsec_") || s.Secrets != 1 || string(s.Settings) != `{"proof":"standard-webhooks"}` {
-		t.Errorf("%+v", s)
-	}
-	shown, err := c.Source(ctx, s.ID)
-	if err != nil || shown.URL != "" || shown.Secret != "" || shown.Name != "Blog" {
-		t.Errorf("what is shown once is shown again: %+v, %v", shown, err)
-	}
-	if all, err := c.Sources(ctx); err != nil || len(all.Items) != 1 || all.Items[0].ID != s.ID || all.Items[0].Secret != "" {
-		t.Errorf("%+v, %v", all, err)
-	}
-	rotated, err := c.RotateSource(ctx, s.ID, apiclient.SourceRotation{MakeSecret: true, URL: true})
-	if err != nil || rotated.Secret == s.Secret || rotated.Secret == "" || rotated.URL == s.URL || rotated.URL == "" || rotated.Secrets != 2 {
-		t.Errorf("%+v, %v", rotated, err)
-	}
-	if dropped, err := c.RotateSource(ctx, s.ID, apiclient.SourceRotation{DropOld: true}); err != nil || dropped.Secrets != 1 || dropped.Secret != "" {
-		t.Errorf("%+v, %v", dropped, err)
-	}
-	w.wantProblem(w.deliver(s, `{}`), 404, "unknown_source") // the old URL
-	if path, err := c.ChangeSource(ctx, s.ID, apiclient.SourceChange{Settings: json.RawMessage(`{"proof":"path"}`)}); err != nil || path.Secrets != 0 {
-		t.Errorf("secrets of another proof: %+v, %v", path, err)
-	}
-	if signed, err := c.ChangeSource(ctx, s.ID, apiclient.SourceChange{Settings: json.RawMessage(`{"proof":"bearer"}`)}); err != nil || signed.Secret == "" || signed.Secrets != 1 {
-		t.Errorf("%+v, %v", signed, err)
-	}
-	nobody := liwanag.NewID(liwanag.SourceIDKind).String()
-	for name, c := range map[string]struct {
-		do     func() error
-		status int
-		code   string
-	}{
-		"unknown kind": {func() error { _, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "substack"}); return err }, 422, "invalid_field"},
-		"no name":      {func() error { _, err := c.AddSource(ctx, apiclient.NewSource{Name: " ", Kind: "ghost"}); return err }, 422, "invalid_name"},
-		"wrong settings": {func() error {
-			_, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "ghost", Settings: json.RawMessage(`{"items":"/x"}`)})
-			return err
-		}, 422, "invalid_settings"},
-		"short secret": {func() error {
-			_, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "kit", Secret: "short"})
-			return err
-		}, 422, "invalid_secret"},
-		"secret of nobody": {func() error {
-			_, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "mailchimp", Secret: longSecret})
-			return err
-		}, 422, "not_signed"},
-		"nothing to rotate": {func() error { _, err := c.RotateSource(ctx, s.ID, apiclient.SourceRotation{}); return err }, 422, "nothing_to_do"},
-		"no such source":    {func() error { _, err := c.Source(ctx, nobody); return err }, 404, "not_found"},
-		"change nobody":     {func() error { _, err := c.ChangeSource(ctx, nobody, apiclient.SourceChange{}); return err }, 404, "not_found"},
-		"delete nobody":     {func() error { return c.DeleteSource(ctx, nobody) }, 404, "not_found"},
-		"try nobody":        {func() error { _, err := c.TrySource(ctx, nobody, apiclient.SourceTrial{}); return err }, 404, "not_found"},
-		"no id":             {func() error { _, err := c.Source(ctx, "x"); return err }, 404, "not_found"},
-		"no delivery":       {func() error { _, err := c.Delivery(ctx, liwanag.NewID(liwanag.ReceiptKind).String()); return err }, 404, "not_found"},
-		"no delivery of FE": {func() error { _, err := c.Delivery(ctx, "dlv_"+strings.Repeat("0", 64)); return err }, 404, "not_found"},
-		"not a digest":      {func() error { _, err := c.Delivery(ctx, "dlv_"+strings.Repeat("A", 64)); return err }, 404, "not_found"},
-		"a state from afar": {func() error {
-			_, err := c.Deliveries(ctx, apiclient.DeliveryFilter{State: "settled"}, apiclient.Page{})
-			return err
-		}, 400, "bad_parameter"},
-		"a state from here": {func() error {
-			_, err := c.Deliveries(ctx, apiclient.DeliveryFilter{Source: "fullenrich", State: "refused"}, apiclient.Page{})
-			return err
-		}, 400, "bad_parameter"},
-		"a source by name": {func() error {
-			_, err := c.Deliveries(ctx, apiclient.DeliveryFilter{Source: "Blog"}, apiclient.Page{})
-			return err
-		}, 400, "bad_parameter"},
-	} {
-		t.Run(name, func(t *testing.T) { wantCode(t, c.do(), c.status, c.code) })
-	}
-}
-
 func TestWhatSendersBringIsAnsweredInTimeWhenTheDatabaseFails(t *testing.T) {
 	w := newWorld(t)
 	s := w.addSource("mailchimp", "", "")
@@ -474,4 +358,56 @@ func TestWhatSendersBringIsAnsweredInTimeWhenTheDatabaseFails(t *testing.T) {
 	w.wantProblem(w.deliver(s, w.payload("mailchimp-subscribe.form"), byMailchimp()...), 503, "database_unavailable")
 	w.store.breakWith(nil)
 	answerOf[told](w, w.deliver(s, w.payload("mailchimp-subscribe.form"), byMailchimp()...), http.StatusAccepted)
+}
+
+// both signs two people up in one batch and returns how the first leaves.
+func (w *world) both(s apiclient.Source) (leave func() told) {
+	w.t.Helper()
+	for _, name := range []string{"stays", "leaves"} {
+		body := "type=subscribe&fired_at=2026-11-22+12:00:00&data[id]=" + name + "&data[email]=" + name + "@gmail.com&data[list_id]=1"
+		answerOf[told](w, w.deliver(s, body, byMailchimp()...), http.StatusAccepted)
+	}
+	if a, b := w.jobsOf("stays@gmail.com")[0], w.jobsOf("leaves@gmail.com")[0]; a.RunID != b.RunID {
+		w.t.Fatal("the two are not in one batch")
+	}
+	return func() told {
+		body := "type=unsubscribe&fired_at=2026-11-22+12:10:00&data[id]=leaves&data[email]=Leaves@gmail.com&data[list_id]=1"
+		return answerOf[told](w, w.deliver(s, body, byMailchimp()...), http.StatusAccepted)
+	}
+}
+
+func TestWhoLeavesIsNotLookedUpAndTheOthersAre(t *testing.T) {
+	for _, when := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted} {
+		t.Run(string(when), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				stop := w.run()
+				defer stop()
+				s := w.addSource("mailchimp", "", "")
+				leave := w.both(s)
+				for w.jobsOf("leaves@gmail.com")[0].Status != when {
+					time.Sleep(100 * time.Millisecond)
+				}
+				if a := leave(); a.Unsubscribed != 1 || a.State != "accepted" {
+					t.Errorf("%+v", a)
+				}
+				for _, err := range w.client().WatchRun(t.Context(), w.jobsOf("stays@gmail.com")[0].RunID.String(), time.Second) {
+					w.must(err)
+				}
+				if p := w.person("stays@gmail.com"); p.EnrichmentStatus != liwanag.JobEnriched {
+					t.Errorf("who stayed: %+v", p)
+				}
+				p, jobs := w.person("leaves@gmail.com"), w.jobsOf("leaves@gmail.com")
+				if p.SuppressedAt.IsZero() || p.Summary.FullName != "" || len(jobs) != 1 || jobs[0].Status.Open() || jobs[0].Failure.Code != liwanag.CodeUnsubscribed {
+					t.Errorf("who left: %+v, %+v", p, jobs)
+				}
+				// Who comes back is looked up after all.
+				back := "type=subscribe&fired_at=2026-11-22+13:00:00&data[id]=leaves&data[email]=leaves@gmail.com&data[list_id]=1"
+				answerOf[told](w, w.deliver(s, back, byMailchimp()...), http.StatusAccepted)
+				if p, jobs := w.person("leaves@gmail.com"), w.jobsOf("leaves@gmail.com"); !p.SuppressedAt.IsZero() || len(jobs) != 2 || !jobs[0].Status.Open() {
+					t.Errorf("who came back: %+v, %+v", p, jobs)
+				}
+			})
+		})
+	}
 }
