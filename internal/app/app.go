@@ -140,7 +140,7 @@ func (a *App) enrichmentConfig() (enrichment.Config, error) {
 	s := &a.cfg.Settings
 	cfg := enrichment.Config{
 		BatchSize: s.BatchSize, BatchWindow: s.BatchWindow, WebhookTimeout: s.WebhookTimeout, FetchSchedule: s.FetchSchedule,
-		CallsPerMinute: s.CallsPerMinute, MaxInFlight: s.MaxInFlight, CreditBudget: s.CreditBudget,
+		CallsPerMinute: s.CallsPerMinute, MaxInFlight: s.MaxInFlight, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
 		PaidRetry: enrichment.PaidRetry(s.PaidRetry), OnAmbiguous: enrichment.OnAmbiguous(s.OnAmbiguous),
 		AmbiguityGrace: s.AmbiguityGrace, ReuseResults: s.ReuseResults, Retention: s.Retention,
 		PublicURL: a.publicURL, BaseURL: s.FullEnrichBaseURL,
@@ -178,7 +178,7 @@ func (a *App) buildAPI(context.Context) (err error) {
 	a.access = access.New(a.store, s.APIKey.Reveal(), a.cfg.Now)
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition}, Enrichment: a.service,
-		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Access: a.access, CreditBudget: s.CreditBudget,
+		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Access: a.access, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
 		PublicURL: a.publicURL, Hints: a.hints, Counts: a.runner.counts,
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full,
 		Ready: a.ready,

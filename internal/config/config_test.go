@@ -53,7 +53,7 @@ func TestDefaultsAreValidAndAsPromised(t *testing.T) {
 		Database: Database{DatabaseURL: "sqlite:liwanag.db"}, Temporal: Temporal{TemporalTaskQueue: "liwanag"}, Engine: "embedded", FullEnrichBaseURL: "https://app.fullenrich.com/api/v2",
 		BatchSize: 100, BatchWindow: 2 * time.Second, WebhookTimeout: 24 * time.Hour,
 		CallsPerMinute: 55, MaxInFlight: 2000, PaidRetry: "standard", OnAmbiguous: "resubmit", AmbiguityGrace: time.Hour,
-		ReuseResults: 2160 * time.Hour, Enrich: "personal", Schedule: "*/5 * * * *", Concurrency: 256,
+		ReuseResults: 2160 * time.Hour, CreditsLow: 100, Enrich: "personal", Schedule: "*/5 * * * *", Concurrency: 256,
 		Lease: 15 * time.Second, StopTimeout: 35 * time.Second, Retention: 720 * time.Hour, LogLevel: "info", LogFormat: "auto",
 	}
 	if diff := cmp.Diff(want, g.Serve.Settings, cmp.Comparer(func(a, b Secret) bool { return a == b })); diff != "" {
@@ -221,6 +221,7 @@ func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 		"calls-per-minute":      func(s *Settings) { s.CallsPerMinute = 0 },
 		"max-in-flight":         func(s *Settings) { s.MaxInFlight = 0 },
 		"concurrency":           func(s *Settings) { s.Concurrency = 0 },
+		"credits-low":           func(s *Settings) { s.CreditsLow = -1 },
 		"credit-budget":         func(s *Settings) { s.CreditBudget = -1 },
 		"batch-window":          func(s *Settings) { s.BatchWindow = -1 },
 		"webhook-timeout":       func(s *Settings) { s.WebhookTimeout = 0 },

@@ -169,6 +169,9 @@ func (s *Settings) validateNumbers(f *faults) {
 	if s.Concurrency < 1 {
 		f.add("256", "concurrency %d would run nothing", s.Concurrency)
 	}
+	if s.CreditsLow < 0 {
+		f.add("0 never announces it", "credits-low %d is negative", s.CreditsLow)
+	}
 	if s.CreditBudget < 0 {
 		f.add("leave it out for no limit", "credit-budget %d is negative", s.CreditBudget)
 	}

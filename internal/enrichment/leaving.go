@@ -96,7 +96,7 @@ func formsOf(p liwanag.Subscriber) []string {
 	var forms []string
 	for _, address := range []string{p.Email, p.EmailKey} {
 		inJSON, _ := json.Marshal(address) // a text: it can be encoded
-		forms = append(forms, address, strings.Trim(string(inJSON), `"`), url.QueryEscape(address))
+		forms = append(forms, address, strings.Trim(string(inJSON), `"`), url.QueryEscape(address), strings.ReplaceAll(address, "@", "%40"))
 	}
 	slices.Sort(forms)
 	return slices.Compact(forms)

@@ -167,8 +167,11 @@ func (u *Uploads) finish(ctx context.Context, id liwanag.ID) (over bool, err err
 		return false, err
 	}
 	err = u.store.Write(ctx, func(tx liwanag.Tx) error {
-		_, err := tx.Uploads().Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadEnriching},
-			To: liwanag.UploadDone, At: u.cfg.now()})
+		now := u.cfg.now()
+		done, err := tx.Uploads().Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadEnriching}, To: liwanag.UploadDone, At: now})
+		if err == nil && done {
+			_, err = liwanag.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicUploadCompleted, Subject: id, At: now}})
+		}
 		if err != nil {
 			return err
 		}
