@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -105,7 +106,7 @@ func newSecret(scheme intake.Scheme) string {
 	if scheme.Name == intake.StandardWebhooks().Name {
 		return "whsec_" + base64.StdEncoding.EncodeToString(raw)
 	}
-	return base64.RawURLEncoding.EncodeToString(raw)
+	return hex.EncodeToString(raw)
 }
 
 // url is where the sender of a source sends to.
