@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -151,6 +153,7 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		`{"fields":{"email":"/e","shoeSize":"/s"}}`: `no field "shoeSize"`, `{"fields":{"email":[]}}`: "fields.email",
 		`{"items":"data"}`: "items: a JSON pointer", `{"event":{"at":"/type"}}`: "event needs", `{"event":{"at":"type","subscribed":["x"]}}`: "event.at",
 		`{"keep":["/a"]}`: "keep needs fields", `{"fields":{"email":"/e"},"keep":[""]}`: "keep has", `{"fields":{"email":"/e"},"keep":["x"]}`: "keep: a JSON pointer",
+		`{"fields":{"email":"/e"},"event":{"at":"/t","updated":["` + strings.Repeat("x", 64<<10) + `"]}}`: "64 KiB",
 		`{"signsBodyAlone":true}`: "Ghost's", `{"eventId":"id"}`: "eventId",
 	} {
 		k, _ := kindOf(liwanag.SourceGeneric)
@@ -218,4 +221,38 @@ func FuzzBodiesOfEveryKind(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTheExampleOfTheDocumentsWorks reads the body and the mapping that
+// docs/webhooks.md shows.
+func TestTheExampleOfTheDocumentsWorks(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/webhooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(page, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks of JSON", len(blocks))
+	}
+	s := reader(t)
+	by := setUpOf(t, s, liwanag.SourceGeneric, string(blocks[1][1]))
+	read, err := by.kind.read(by.settings, webhook{body: blocks[0][1]})
+	all := s.check(by, read.events)
+	if err != nil || len(all) != 1 || all[0].err != nil || all[0].what != Subscribed {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	row := all[0].row
+	if row.Email != "ann@gmail.com" || row.Source != "spring" || row.Summary.FirstName != "Ann" || row.Summary.CompanyName != "Acme" || string(row.Metadata) != `{"id":"11","tier":"gold"}` {
+		t.Errorf("%+v %s", row, row.Metadata)
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); !bytes.Contains(page, []byte("`"+name)) && !bytes.Contains(page, []byte(`"`+name+`"`)) {
+			t.Errorf("docs/webhooks.md does not name the setting %s", name)
+		}
+	}
+	for _, field := range mappable {
+		if !bytes.Contains(page, []byte("`"+field+"`")) {
+			t.Errorf("docs/webhooks.md does not name the field %s", field)
+		}
+	}
 }

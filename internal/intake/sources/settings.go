@@ -61,10 +61,17 @@ const (
 // codeInvalidSettings is the code of settings that cannot be taken.
 const codeInvalidSettings = "invalid_settings"
 
+// maxSettings bounds the settings of a source, in bytes: they are read for every
+// webhook.
+const maxSettings = 64 << 10
+
 // readSettings reads and checks the settings of a kind, and fills in what is left
 // out. The error is of class Invalid and names the fault.
 func readSettings(k *kind, raw json.RawMessage) (Settings, error) {
 	s := Settings{}
+	if len(raw) > maxSettings {
+		return Settings{}, invalidSettings("they are larger than 64 KiB")
+	}
 	if len(bytes.TrimSpace(raw)) > 0 && string(bytes.TrimSpace(raw)) != "null" {
 		in := json.NewDecoder(bytes.NewReader(raw))
 		in.DisallowUnknownFields()
