@@ -33,10 +33,10 @@ type program struct {
 	in       io.Reader
 	out, err io.Writer
 	// asks says that there is somebody to ask; live that progress may be redrawn;
-	// color that out may be styled; width is out's, in cells, 0 when it is no
-	// terminal.
-	asks, live, color bool
-	width             int
+	// shows that out is a terminal, color that it may be styled; width is its, in
+	// cells, 0 when that is not known.
+	asks, live, shows, color bool
+	width                    int
 }
 
 func newProgram(ctx context.Context) *program {
@@ -44,7 +44,7 @@ func newProgram(ctx context.Context) *program {
 	in, out, errs := isTerminal(os.Stdin), isTerminal(os.Stdout), isTerminal(os.Stderr)
 	_, rows, err := term.GetSize(int(os.Stderr.Fd()))
 	dumb := os.Getenv("TERM") == "dumb" || errs && (err != nil || rows == 0)
-	p.asks, p.live, p.color = in && errs, errs && !dumb, out && !dumb && os.Getenv("NO_COLOR") == ""
+	p.asks, p.live, p.shows, p.color = in && errs, errs && !dumb, out, out && !dumb && os.Getenv("NO_COLOR") == ""
 	if width, _, err := term.GetSize(int(os.Stdout.Fd())); out && err == nil {
 		p.width = width
 	}

@@ -50,7 +50,7 @@ func (c *serveCommand) Run(p *program) (err error) {
 	if server.Engine() != config.EngineEmbedded {
 		fmt.Fprintf(p.out, "  workflows %s\n", server.Engine())
 	}
-	if p.width > 0 { // a person looks: the link opens the console, so it goes into no pipe and no log
+	if p.shows { // a person looks: the link opens the console, so it goes into no pipe and no log
 		link, err := server.SignInLink(p.ctx)
 		if err != nil {
 			return err

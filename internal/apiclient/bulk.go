@@ -37,12 +37,18 @@ type BulkFault struct {
 
 // CancelRuns cancels all open runs that match.
 func (c *Client) CancelRuns(ctx context.Context, b BulkAct) (BulkResult, error) {
-	return post[BulkResult](ctx, c, at("runs", "cancel"), b)
+	return c.bulk(ctx, "cancel", b)
 }
 
 // RetryRuns retries all failed, timed-out and canceled runs that match.
 func (c *Client) RetryRuns(ctx context.Context, b BulkAct) (BulkResult, error) {
-	return post[BulkResult](ctx, c, at("runs", "retry"), b)
+	return c.bulk(ctx, "retry", b)
+}
+
+func (c *Client) bulk(ctx context.Context, act string, b BulkAct) (BulkResult, error) {
+	patient := *c
+	patient.http = c.slow
+	return post[BulkResult](ctx, &patient, at("runs", act), b)
 }
 
 // EraseSubscriber deletes a person and everything that is known of them.

@@ -22,7 +22,7 @@ type Config struct {
 	Server string // http://host:port; a path before /api is kept
 	APIKey string // empty: none is sent
 	// HTTPClient makes the calls; default: one that follows no redirect and waits
-	// 30 s for an answer to begin.
+	// 30 s for an answer to begin, and without end for those of bulk acts.
 	HTTPClient *http.Client
 }
 
@@ -31,6 +31,7 @@ type Client struct {
 	base url.URL
 	auth func(http.Header)
 	http *http.Client
+	slow *http.Client // for calls whose answer may take minutes to begin
 }
 
 // New returns a client, or what is wrong with cfg.
@@ -39,7 +40,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.User != nil || base.RawQuery != "" {
 		return nil, errors.New("the server's address is not of the form http://HOST:PORT\n  Try: LIWANAG_SERVER=http://127.0.0.1:8484")
 	}
-	c := &Client{base: *base, http: cfg.HTTPClient, auth: func(http.Header) {}}
+	c := &Client{base: *base, http: cfg.HTTPClient, slow: cfg.HTTPClient, auth: func(http.Header) {}}
 	if key := cfg.APIKey; key != "" { // in a closure, where no printing finds it
 		c.auth = func(h http.Header) { h.Set("Authorization", "Bearer "+key) }
 	}
@@ -47,10 +48,14 @@ func New(cfg Config) (*Client, error) {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.ResponseHeaderTimeout = 30 * time.Second
 		transport.DisableCompression = true
-		c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		patient := transport.Clone()
+		patient.ResponseHeaderTimeout = 0
+		c.http, c.slow = &http.Client{Transport: transport, CheckRedirect: noRedirect}, &http.Client{Transport: patient, CheckRedirect: noRedirect}
 	}
 	return c, nil
 }
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Problem is an error that the server answered with.
 type Problem struct {

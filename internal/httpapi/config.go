@@ -40,6 +40,8 @@ type Enrichment interface {
 	Fail(ctx context.Context, id liwanag.ID, reason string) error
 	Pause(ctx context.Context, note string) error
 	Resume(ctx context.Context) error
+	Erase(ctx context.Context, id liwanag.ID) error
+	Silence(ctx context.Context) (fetched int, err error)
 	Redeliver(ctx context.Context, digest liwanag.Digest) error
 }
 

@@ -424,6 +424,18 @@ func TestBothEndsAgree(t *testing.T) {
 		{reflect.TypeFor[triggered](), reflect.TypeFor[apiclient.Triggered]()},
 		{reflect.TypeFor[tracked](), reflect.TypeFor[apiclient.Tracked]()},
 		{reflect.TypeFor[problem](), reflect.TypeFor[apiclient.Problem]()},
+		{reflect.TypeFor[overview](), reflect.TypeFor[apiclient.Overview]()},
+		{reflect.TypeFor[span](), reflect.TypeFor[apiclient.Span]()},
+		{reflect.TypeFor[attention](), reflect.TypeFor[apiclient.Attention]()},
+		{reflect.TypeFor[RunCount](), reflect.TypeFor[apiclient.RunCount]()},
+		{reflect.TypeFor[pastAct](), reflect.TypeFor[apiclient.Act]()},
+		{reflect.TypeFor[bulkAct](), reflect.TypeFor[apiclient.BulkAct]()},
+		{reflect.TypeFor[bulkResult](), reflect.TypeFor[apiclient.BulkResult]()},
+		{reflect.TypeFor[bulkFault](), reflect.TypeFor[apiclient.BulkFault]()},
+		{reflect.TypeFor[source](), reflect.TypeFor[apiclient.Source]()},
+		{reflect.TypeFor[sourceKind](), reflect.TypeFor[apiclient.SourceKind]()},
+		{reflect.TypeFor[triedSource](), reflect.TypeFor[apiclient.SourceTried]()},
+		{reflect.TypeFor[delivery](), reflect.TypeFor[apiclient.Delivery]()},
 	} {
 		if diff := cmp.Diff(jsonFields(pair[0]), jsonFields(pair[1])); diff != "" {
 			t.Errorf("%s and %s differ:\n%s", pair[0], pair[1], diff)

@@ -21,10 +21,11 @@ import (
 
 // scope is what a request carries along.
 type scope struct {
-	id    string
-	held  int64  // bytes of its body in memory
-	actor string // who asks, once that is known
-	act   act    // what it does, for the audit trail
+	id     string
+	held   int64  // bytes of its body in memory
+	actor  string // who asks, once that is known
+	act    act    // what it does, for the audit trail
+	extend func() // gives it more time, as streamer.extend
 }
 
 type scopeKey struct{}
@@ -33,7 +34,7 @@ func scopeOf(ctx context.Context) *scope {
 	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
 		return s
 	}
-	return &scope{}
+	return &scope{extend: func() {}}
 }
 
 func requestID(ctx context.Context) string { return scopeOf(ctx).id }
@@ -44,6 +45,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began, carried := s.cfg.Now(), &scope{id: cmp.Or(requestID(r.Context()), rand.Text())} // a page asks in its own name
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
 	out := &response{ResponseWriter: w}
+	carried.extend = (&streamer{control: http.NewResponseController(out)}).extend
 	secureHeaders(out.Header(), carried.id)
 	route := "none"
 	defer func() { s.access(r, out, route, began) }()

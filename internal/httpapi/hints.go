@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -189,6 +190,9 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request) error {
 			reset, all = false, nil
 		}
 		for i, one := range all {
+			if slices.ContainsFunc(all[i+1:], func(later hint) bool { return later.Run == one.Run }) {
+				continue // there is news of it
+			}
 			data, _ := json.Marshal(one) // texts: it can be encoded
 			out.write(fmt.Sprintf("id: %s\nevent: run\ndata: %s\n\n", hints.id(next-uint64(len(all)-1-i)), data))
 		}
@@ -204,6 +208,10 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request) error {
 			case <-s.stopping:
 			}
 		case <-beat.C:
+			if s.identify(r) != nil {
+				beat.Stop()
+				return nil // the session is over
+			}
 			out.write(": beat\n\n")
 		case <-r.Context().Done():
 		case <-s.stopping:

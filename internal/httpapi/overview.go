@@ -141,7 +141,7 @@ func (s *Server) attentionNow(ctx context.Context, view overview, now time.Time)
 		all = append(all, attention{Kind: "credits_low", Since: c.BalanceAt,
 			Message: fmt.Sprintf("FullEnrich has %.0f credits left, below the mark of %d: buy some, or jobs will wait.", *c.Balance, s.cfg.CreditsLow)})
 	}
-	for _, look := range []func(context.Context, time.Time) ([]attention, error){s.sinksInTrouble, s.deliveriesInTrouble, s.sourcesInTrouble} {
+	for _, look := range []func(context.Context, time.Time) ([]attention, error){s.sinksInTrouble, s.deliveriesInTrouble, s.sourcesInTrouble, s.webhooksInTrouble} {
 		more, err := look(ctx, now)
 		if err != nil {
 			return nil, err
@@ -197,6 +197,15 @@ func (s *Server) sourcesInTrouble(ctx context.Context, now time.Time) (all []att
 		all[i].Since = utc(row.ReceivedAt)
 	}
 	return all, err
+}
+
+func (s *Server) webhooksInTrouble(ctx context.Context, _ time.Time) ([]attention, error) {
+	fetched, err := s.cfg.Enrichment.Silence(ctx)
+	if err != nil || fetched == 0 {
+		return nil, err
+	}
+	return []attention{{Kind: "webhooks_silent", Count: int64(fetched),
+		Message: "No webhook of FullEnrich came in a day, all results had to be fetched: check LIWANAG_PUBLIC_URL and what is before this server."}}, nil
 }
 
 // RunCount says how many runs stand at a step, or ended in a way.

@@ -34,18 +34,11 @@ func (s *Server) listRuns(ctx context.Context, in *struct {
 	Q        string    `query:"q" doc:"A run id, an enrichment id, or an e-mail address of its jobs."`
 	Paging
 }) (list[Run], error) {
-	query := workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until,
-		Cursor: in.Cursor, Limit: in.Limit}
-	if in.Workflow != "" && s.definition(in.Workflow, 0) == nil {
-		return list[Run]{}, badParameter("workflow", "there is no such workflow")
-	}
 	answer := list[Run]{Items: []Run{}}
-	if in.Q != "" {
-		ids, err := s.runsAbout(ctx, strings.TrimSpace(in.Q))
-		if err != nil || len(ids) == 0 {
-			return answer, err
-		}
-		query.IDs = ids
+	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until,
+		Cursor: in.Cursor, Limit: in.Limit}, in.Q)
+	if err != nil || !some {
+		return answer, err
 	}
 	page, err := s.cfg.Runner.List(ctx, query)
 	if err != nil {
@@ -210,6 +203,9 @@ func (s *Server) checkEvent(r workflow.Run, name string, data json.RawMessage) e
 	return nil
 }
 
+// defaultReason is kept with runs that were canceled without one.
+const defaultReason = "canceled by an operator"
+
 func (s *Server) cancelRun(ctx context.Context, in *struct {
 	IDPath
 	Body *struct {
@@ -225,7 +221,7 @@ func (s *Server) cancelRun(ctx context.Context, in *struct {
 		reason, force = in.Body.Reason, in.Body.Force
 	}
 	if reason == "" {
-		reason = "canceled by an operator"
+		reason = defaultReason
 	}
 	cancel := s.cfg.Enrichment.CancelRun
 	if force {

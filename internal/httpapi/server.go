@@ -125,6 +125,7 @@ func (s *Server) register() {
 	s.registerSubscribers()
 	s.registerUploads()
 	s.registerRuns()
+	s.registerBulk()
 	s.registerWorkflows()
 	s.registerEnrichments()
 	s.registerSubmissions()

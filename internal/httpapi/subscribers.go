@@ -25,6 +25,7 @@ func (s *Server) registerSubscribers() {
 	handle(s, s.describe("GET", subscribersPath+"/{id}", "get-subscriber", "One subscriber, with jobs and profile", 200), s.getSubscriber)
 	handle(s, s.describe("POST", subscribersPath+"/{id}/enrich", "enrich-subscriber", "Look a subscriber up once more", http.StatusAccepted), s.enrichSubscriber)
 	handle(s, s.describe("POST", subscribersPath+"/enrich", "enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted), s.enrichSubscribers)
+	silent(s, s.describe("DELETE", subscribersPath+"/{id}", "erase-subscriber", "Erase a subscriber and everything that is known of them", http.StatusNoContent), s.eraseSubscriber)
 	export := s.describe("GET", subscribersPath+"/export", "export-subscribers", "All subscribers as CSV, which can be imported again", 200)
 	export.Parameters = queryOf[SubscriberQuery](s)
 	s.raw(answer(export, "text/csv", &huma.Schema{Type: "string"}), s.exportSubscribers)
@@ -337,6 +338,19 @@ func (s *Server) selected(ctx context.Context, q enrichMany) (ids []liwanag.ID, 
 
 func invalidField(field, message string) *problem {
 	return newProblem(http.StatusUnprocessableEntity, "invalid_field", "the request has fields that cannot be taken", fieldFault{field, message})
+}
+
+// eraseSubscriber deletes a person. Their jobs and paid calls stay, for the books,
+// and name nobody.
+func (s *Server) eraseSubscriber(ctx context.Context, in *struct {
+	IDPath
+	Reason string `query:"reason" doc:"Kept in the audit trail: no personal data."`
+}) error {
+	id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
+	if err != nil {
+		return err
+	}
+	return named(s.cfg.Enrichment.Erase(ctx, id), "subscriber")
 }
 
 func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request) error {

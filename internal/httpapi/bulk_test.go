@@ -1,0 +1,174 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// crowd runs the list of a bulk act over runs that are only pretended.
+type crowd struct {
+	Enrichment
+	workflow.Runner
+	all      []workflow.Run
+	canceled chan string
+	faulty   string
+}
+
+func (c *crowd) List(_ context.Context, q workflow.Query) (workflow.Page, error) {
+	from := 0
+	if q.Cursor != "" {
+		_, _ = fmt.Sscan(q.Cursor, &from)
+	}
+	to := min(from+q.Limit, len(c.all))
+	page := workflow.Page{Runs: c.all[from:to]}
+	if to < len(c.all) {
+		page.Next = fmt.Sprint(to)
+	}
+	return page, nil
+}
+
+func (c *crowd) CancelRun(_ context.Context, id, reason string) error {
+	if id == c.faulty {
+		return workflow.ErrEnded
+	}
+	c.canceled <- id + " " + reason
+	return nil
+}
+
+func TestBulkActsReachEveryRunOfEveryPage(t *testing.T) {
+	const n = 3*bulkPage + 7
+	runs := &crowd{canceled: make(chan string, n)}
+	for i := range n {
+		r := workflow.Run{ID: fmt.Sprint("run", i), Workflow: "subscriber-enrichment", Status: workflow.StatusWaiting}
+		if i%2 == 0 {
+			r.Status = workflow.StatusCompleted
+		}
+		runs.all = append(runs.all, r)
+	}
+	runs.faulty = runs.all[1].ID
+	w := newWorld(t, func(c *Config) { runs.Enrichment, runs.Runner, c.Enrichment, c.Runner = c.Enrichment, c.Runner, runs, runs })
+	c := w.client()
+	counted, err := c.CancelRuns(t.Context(), apiclient.BulkAct{DryRun: true})
+	w.must(err)
+	if counted.Matched != n/2 || counted.Done != 0 || !counted.DryRun || len(runs.canceled) > 0 {
+		t.Errorf("dry run: %+v", counted)
+	}
+	_, err = c.CancelRuns(t.Context(), apiclient.BulkAct{Expect: counted.Matched - 1})
+	wantCode(t, err, 409, "count_differs")
+	if len(runs.canceled) > 0 {
+		t.Error("more matched than were expected, and it was done")
+	}
+	done, err := c.CancelRuns(t.Context(), apiclient.BulkAct{Expect: counted.Matched, Reason: "enough"})
+	w.must(err)
+	if done.Matched != n/2 || done.Done != n/2-1 || len(done.Failed) != 1 || done.Failed[0].ID != runs.faulty || done.Failed[0].Code != "run_ended" {
+		t.Errorf("%+v", done)
+	}
+	close(runs.canceled)
+	var got []string
+	for one := range runs.canceled {
+		got = append(got, one)
+	}
+	slices.Sort(got)
+	if len(slices.Compact(got)) != n/2-1 || !slices.Contains(got, "run3 enough") {
+		t.Errorf("%d canceled", len(got))
+	}
+}
+
+func TestBulkActsFollowTheFilter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stop := w.run()
+		defer stop()
+		ctx, c := t.Context(), w.client()
+		first, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: "ada@gmail.com"})
+		w.must(err)
+		none, err := c.CancelRuns(ctx, apiclient.BulkAct{Query: "grace@gmail.com"})
+		w.must(err)
+		if none.Matched != 0 {
+			t.Errorf("somebody else's: %+v", none)
+		}
+		_, err = c.CancelRuns(ctx, apiclient.BulkAct{Workflow: "nonsense"})
+		wantCode(t, err, 400, "bad_parameter")
+		_, err = c.RetryRuns(ctx, apiclient.BulkAct{Status: "nonsense"})
+		wantCode(t, err, 422, "invalid_field")
+		done, err := c.CancelRuns(ctx, apiclient.BulkAct{Query: "ada@gmail.com", Workflow: "subscriber-enrichment"})
+		w.must(err)
+		if done.Done != 1 {
+			t.Errorf("cancel: %+v", done)
+		}
+		for _, err := range c.WatchRun(ctx, first.RunID, 1e8) {
+			w.must(err)
+		}
+		again, err := c.CancelRuns(ctx, apiclient.BulkAct{})
+		w.must(err)
+		if again.Matched != 0 {
+			t.Errorf("cancel of what is over: %+v", again)
+		}
+		retried, err := c.RetryRuns(ctx, apiclient.BulkAct{Status: "canceled"})
+		w.must(err)
+		if retried.Done != 1 {
+			t.Errorf("retry: %+v", retried)
+		}
+		for _, err := range c.WatchRun(ctx, first.RunID, 1e8) {
+			w.must(err)
+		}
+		if p := w.person("ada@gmail.com"); p.EnrichmentStatus != liwanag.JobEnriched {
+			t.Errorf("after the retry: %s", p.EnrichmentStatus)
+		}
+	})
+}
+
+func TestABulkActEndsWhereItsCallerHangsUp(t *testing.T) {
+	runs := &crowd{canceled: make(chan string)}
+	for i := range 100 {
+		runs.all = append(runs.all, workflow.Run{ID: fmt.Sprint("run", i), Status: workflow.StatusWaiting})
+	}
+	w := newWorld(t, func(c *Config) { runs.Enrichment, runs.Runner, c.Enrichment, c.Runner = c.Enrichment, c.Runner, runs, runs })
+	ctx, hangUp := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := w.server.bulk(ctx, bulkAct{}, func(workflow.Run) bool { return true },
+			func(ctx context.Context, id string) error { return runs.CancelRun(ctx, id, "x") })
+		ended <- err
+	}()
+	<-runs.canceled
+	hangUp()
+	n := 1
+	for {
+		select {
+		case <-runs.canceled:
+			n++
+			continue
+		case err := <-ended:
+			if !errors.Is(err, context.Canceled) || n > 2*bulkAtOnce+2 {
+				t.Errorf("%d of 100 were canceled: %v", n, err)
+			}
+		}
+		return
+	}
+}
+
+func TestAnErasedSubscriberIsGone(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := t.Context(), w.client()
+	added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: "ada@gmail.com"})
+	w.must(err)
+	w.must(c.EraseSubscriber(ctx, added.SubscriberID, "she asked for it"))
+	_, err = c.Subscriber(ctx, added.SubscriberID)
+	wantCode(t, err, 404, "not_found")
+	wantCode(t, c.EraseSubscriber(ctx, added.SubscriberID, ""), 404, "not_found")
+	wantCode(t, c.EraseSubscriber(ctx, "x", ""), 404, "not_found")
+	acts, err := c.Acts(ctx, added.SubscriberID, "", apiclient.Page{})
+	w.must(err)
+	if len(acts.Items) != 2 || acts.Items[1].Act != "subscriber.erase" || acts.Items[1].Reason != "she asked for it" || acts.Items[1].Actor != "key" {
+		t.Errorf("%+v", acts.Items)
+	}
+}
