@@ -38,59 +38,57 @@ const (
 	maxMany = 5 << 20
 )
 
-// kinds is the table.
-func kinds() []*kind {
-	return []*kind{
-		{
-			kind: liwanag.SourceGeneric, title: "Generic JSON", secretFrom: SecretFromUs, maxBody: maxMany,
-			defaults: Settings{Proof: ProofStandard},
-			scheme:   genericScheme, read: readGeneric,
-			help: "Any sender of JSON: one object or an array of up to 500.\n" +
-				"Choose the proof that the sender can give: standard-webhooks or svix (signed), hmac (a signature of its own), bearer (a token), path (nothing but the URL).\n" +
-				"Without fields the JSON has the names of POST /webhooks/subscribers; with fields, JSON pointers say where each is, such as \"email\": \"/data/email\".\n" +
-				"Try one of their bodies before you give them the URL.",
+// kinds is the table; nothing changes it.
+var kinds = []*kind{
+	{
+		kind: liwanag.SourceGeneric, title: "Generic JSON", secretFrom: SecretFromUs, maxBody: maxMany,
+		defaults: Settings{Proof: ProofStandard},
+		scheme:   genericScheme, read: readGeneric,
+		help: "Any sender of JSON: one object or an array of up to 500.\n" +
+			"Choose the proof that the sender can give: standard-webhooks or svix (signed), hmac (a signature of its own), bearer (a token), path (nothing but the URL).\n" +
+			"Without fields the JSON has the names of POST /webhooks/subscribers; with fields, JSON pointers say where each is, such as \"email\": \"/data/email\".\n" +
+			"Try one of their bodies before you give them the URL.",
+	},
+	{
+		kind: liwanag.SourceGhost, title: "Ghost", secretFrom: SecretFromUs, maxBody: maxOne,
+		defaults: Settings{
+			Fields: map[intake.Field]pointers{intake.FieldEmail: {"/email"}, intake.FieldFullName: {"/name"}, intake.FieldID: {"/id"},
+				intake.FieldTags: {"/labels"}, intake.FieldTimestamp: {"/created_at"}},
+			Keep: []string{"/status"},
 		},
-		{
-			kind: liwanag.SourceGhost, title: "Ghost", secretFrom: SecretFromUs, maxBody: maxOne,
-			defaults: Settings{
-				Fields: map[intake.Field]pointers{intake.FieldEmail: {"/email"}, intake.FieldFullName: {"/name"}, intake.FieldID: {"/id"},
-					intake.FieldTags: {"/labels"}, intake.FieldTimestamp: {"/created_at"}},
-				Keep: []string{"/status"},
-			},
-			scheme: func(s Settings) (intake.Scheme, error) { return intake.Ghost(s.SignsBodyAlone), nil }, read: readGhost,
-			help: "In Ghost Admin: Settings, Integrations, Add custom integration.\n" +
-				"Add a webhook for each of Member added, Member updated and Member deleted, all with this URL as target and this secret.\n" +
-				"Without the secret Ghost does not sign, and its webhooks are refused.",
+		scheme: func(s Settings) (intake.Scheme, error) { return intake.Ghost(s.SignsBodyAlone), nil }, read: readGhost,
+		help: "In Ghost Admin: Settings, Integrations, Add custom integration.\n" +
+			"Add a webhook for each of Member added, Member updated and Member deleted, all with this URL as target and this secret.\n" +
+			"Without the secret Ghost does not sign, and its webhooks are refused.",
+	},
+	{
+		kind: liwanag.SourceKit, title: "Kit", secretFrom: SecretFromSender, maxBody: maxMany,
+		defaults: Settings{
+			Fields: map[intake.Field]pointers{intake.FieldEmail: {"/email_address"}, intake.FieldFirstName: {"/first_name"}, intake.FieldID: {"/id"},
+				intake.FieldTimestamp: {"/created_at"}},
+			Keep: []string{"/fields/*"},
 		},
-		{
-			kind: liwanag.SourceKit, title: "Kit", secretFrom: SecretFromSender, maxBody: maxMany,
-			defaults: Settings{
-				Fields: map[intake.Field]pointers{intake.FieldEmail: {"/email_address"}, intake.FieldFirstName: {"/first_name"}, intake.FieldID: {"/id"},
-					intake.FieldTimestamp: {"/created_at"}},
-				Keep: []string{"/fields/*"},
-			},
-			scheme: func(Settings) (intake.Scheme, error) { return intake.Kit(), nil }, read: readKit,
-			help: "In Kit: Settings, Developer, Webhook endpoints, Add endpoint, with this URL and the subscriber events.\n" +
-				"Kit shows the secret once: enter it here, by changing the secret of this source. Until then its webhooks are answered 503, and Kit repeats them.\n" +
-				"Custom fields are kept in the metadata; fields can map them, such as \"companyName\": \"/fields/company\".",
+		scheme: func(Settings) (intake.Scheme, error) { return intake.Kit(), nil }, read: readKit,
+		help: "In Kit: Settings, Developer, Webhook endpoints, Add endpoint, with this URL and the subscriber events.\n" +
+			"Kit shows the secret once: enter it here, by changing the secret of this source. Until then its webhooks are answered 503, and Kit repeats them.\n" +
+			"Custom fields are kept in the metadata; fields can map them, such as \"companyName\": \"/fields/company\".",
+	},
+	{
+		kind: liwanag.SourceMailchimp, title: "Mailchimp", secretFrom: SecretFromNobody, maxBody: maxOne,
+		defaults: Settings{
+			Fields: map[intake.Field]pointers{intake.FieldEmail: {"/email"}, intake.FieldFirstName: {"/merges/FNAME"}, intake.FieldLastName: {"/merges/LNAME"},
+				intake.FieldCompanyName: {"/merges/COMPANY"}, intake.FieldID: {"/id"}, intake.FieldTimestamp: {"/fired_at"}},
+			Keep: []string{"/list_id", "/merges/*"},
 		},
-		{
-			kind: liwanag.SourceMailchimp, title: "Mailchimp", secretFrom: SecretFromNobody, maxBody: maxOne,
-			defaults: Settings{
-				Fields: map[intake.Field]pointers{intake.FieldEmail: {"/email"}, intake.FieldFirstName: {"/merges/FNAME"}, intake.FieldLastName: {"/merges/LNAME"},
-					intake.FieldCompanyName: {"/merges/COMPANY"}, intake.FieldID: {"/id"}, intake.FieldTimestamp: {"/fired_at"}},
-				Keep: []string{"/list_id", "/merges/*"},
-			},
-			scheme: func(Settings) (intake.Scheme, error) { return intake.PathOnly(), nil }, read: readMailchimp,
-			help: "In Mailchimp: Audience, Settings, Webhooks, Create new webhook, with this URL.\n" +
-				"Choose Subscribes, Unsubscribes, Profile updates, Cleaned addresses and Email changed; and changes made by a subscriber, an admin and the API.\n" +
-				"Mailchimp does not sign: whoever knows the URL is believed, so keep it like a password.",
-		},
-	}
+		scheme: func(Settings) (intake.Scheme, error) { return intake.PathOnly(), nil }, read: readMailchimp,
+		help: "In Mailchimp: Audience, Settings, Webhooks, Create new webhook, with this URL.\n" +
+			"Choose Subscribes, Unsubscribes, Profile updates, Cleaned addresses and Email changed; and changes made by a subscriber, an admin and the API.\n" +
+			"Mailchimp does not sign: whoever knows the URL is believed, so keep it like a password.",
+	},
 }
 
 func kindOf(name liwanag.SourceKind) (*kind, bool) {
-	for _, k := range kinds() {
+	for _, k := range kinds {
 		if k.kind == name {
 			return k, true
 		}
@@ -109,8 +107,8 @@ type Kind struct {
 
 // Kinds lists the kinds of sources.
 func Kinds() ([]Kind, error) {
-	all := make([]Kind, 0, len(kinds()))
-	for _, k := range kinds() {
+	all := make([]Kind, 0, len(kinds))
+	for _, k := range kinds {
 		defaults, err := json.Marshal(k.defaults)
 		if err != nil {
 			return nil, fmt.Errorf("sources: defaults of %s: %w", k.kind, err)

@@ -203,13 +203,13 @@ func FuzzBodiesOfEveryKind(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		for which := range kinds() {
+		for which := range kinds {
 			f.Add(byte(which), body)
 		}
 	}
 	s := reader(f)
 	f.Fuzz(func(t *testing.T, which byte, body []byte) {
-		k := kinds()[int(which)%len(kinds())]
+		k := kinds[int(which)%len(kinds)]
 		by := setUpOf(t, s, k.kind, "")
 		read, err := k.read(by.settings, webhook{body: body})
 		if err != nil && liwanag.ClassOf(err) != liwanag.Invalid {

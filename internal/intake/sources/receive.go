@@ -75,14 +75,26 @@ func (s *Service) receive(ctx context.Context, name liwanag.SourceKind, token st
 	}
 	receipt := liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind), SourceID: source.ID, Body: body, Size: len(body),
 		ContentType: contentType(header), ReceivedAt: s.now()}
-	read, err := by.kind.read(by.settings, webhook{body: body, proof: proof, header: header})
-	if read.key == "" {
-		read.key = "body " + string(body)
+	all, key, fault := s.understand(by, webhook{body: body, proof: proof, header: header})
+	if fault != nil {
+		receipt.Failed = len(all)
+		return Answer{}, s.reject(ctx, by, key, receipt, fault)
+	}
+	return s.take(ctx, by, all, key, receipt)
+}
+
+// understand makes a body into events that were checked, and names the delivery.
+// The fault is there when nothing of it can be taken.
+func (s *Service) understand(by setUp, w webhook) (all said, key string, fault error) {
+	read, err := by.kind.read(by.settings, w)
+	if key = read.key; key == "" {
+		key = "body " + string(w.body)
 	}
 	if err != nil {
-		return Answer{}, s.reject(ctx, by, read.key, receipt, err)
+		return nil, key, err
 	}
-	return s.take(ctx, by, read, receipt)
+	all = s.check(by, read.events)
+	return all, key, all.hopeless()
 }
 
 // nameOf is under what a delivery or an event is remembered: of one length, and
@@ -99,20 +111,15 @@ func contentType(header http.Header) string {
 }
 
 // take stores what a body says together with its receipt, and starts the runs.
-func (s *Service) take(ctx context.Context, by setUp, read reading, receipt liwanag.Receipt) (Answer, error) {
-	said := s.check(by, read.events)
-	if fault := said.hopeless(); fault != nil {
-		receipt.Failed = len(said)
-		return Answer{}, s.reject(ctx, by, read.key, receipt, fault)
-	}
-	leaving, err := s.leaving(ctx, said)
+func (s *Service) take(ctx context.Context, by setUp, all said, key string, receipt liwanag.Receipt) (Answer, error) {
+	leaving, err := s.leaving(ctx, all)
 	if err != nil {
 		return Answer{}, err
 	}
 	var answer Answer
 	var results []intake.Result
 	err = s.store.Write(ctx, func(tx liwanag.Tx) error {
-		fresh, err := said.unseen(tx, by.ID, receipt.ReceivedAt)
+		fresh, err := all.unseen(tx, by.ID, receipt.ReceivedAt)
 		if err != nil {
 			return err
 		}
@@ -120,7 +127,7 @@ func (s *Service) take(ctx context.Context, by setUp, read reading, receipt liwa
 		if results, err = s.write(tx, fresh, leaving, &row); err != nil {
 			return err
 		}
-		said.conclude(&row, len(fresh))
+		all.conclude(&row, len(fresh))
 		if err := tx.Receipts().Insert(row); err != nil {
 			return err
 		}
@@ -128,7 +135,7 @@ func (s *Service) take(ctx context.Context, by setUp, read reading, receipt liwa
 		if err := s.tidy(tx); err != nil {
 			return err
 		}
-		return remember(tx, by.ID, read.key, answer, receipt.ReceivedAt)
+		return remember(tx, by.ID, key, answer, receipt.ReceivedAt)
 	})
 	var repeat *repeatError
 	if errors.As(err, &repeat) {

@@ -33,11 +33,7 @@ func (s *Service) Replay(ctx context.Context, id liwanag.ID) (liwanag.Receipt, e
 	}
 	receipt.Created, receipt.Updated, receipt.Unsubscribed, receipt.Failed = 0, 0, 0, 0
 	receipt.ReplayedAt = s.now()
-	read, fault := by.kind.read(by.settings, webhook{body: receipt.Body})
-	all := s.check(by, read.events)
-	if fault == nil {
-		fault = all.hopeless()
-	}
+	all, _, fault := s.understand(by, webhook{body: receipt.Body})
 	if fault != nil {
 		receipt.State, receipt.Code, receipt.Reason, receipt.Failed = liwanag.ReceiptRejected, liwanag.CodeOf(fault), fault.Error(), len(all)
 		return receipt, s.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Receipts().Update(receipt) })

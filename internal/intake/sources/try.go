@@ -3,7 +3,6 @@ package sources
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -51,11 +50,7 @@ func (s *Service) Try(ctx context.Context, id liwanag.ID, t Trial) (Tried, error
 	if err != nil {
 		return Tried{}, err
 	}
-	read, fault := by.kind.read(by.settings, webhook{body: t.Body, header: http.Header{}})
-	all := s.check(by, read.events)
-	if fault == nil {
-		fault = all.hopeless()
-	}
+	all, _, fault := s.understand(by, webhook{body: t.Body})
 	if fault != nil {
 		return Tried{State: liwanag.ReceiptRejected, Code: liwanag.CodeOf(fault), Reason: fault.Error(), Items: all.tried()}, nil
 	}
