@@ -52,7 +52,7 @@ type SignUps interface {
 }
 
 // Config is what a Server stands on. Store, Runner, Workflows, Enrichment,
-// Access, SignUps and Uploads are needed; the rest may be zero.
+// Access, SignUps, Uploads and Sources are needed; the rest may be zero.
 type Config struct {
 	Store      liwanag.Store
 	Runner     workflow.Runner
@@ -100,7 +100,7 @@ func (c Config) Validate() error {
 		name    string
 		missing bool
 	}{{"Store", c.Store == nil}, {"Runner", c.Runner == nil}, {"Workflows", len(c.Workflows) == 0},
-		{"Enrichment", c.Enrichment == nil}, {"Access", c.Access == nil}, {"SignUps", c.SignUps == nil}, {"Uploads", c.Uploads == nil}} {
+		{"Enrichment", c.Enrichment == nil}, {"Access", c.Access == nil}, {"SignUps", c.SignUps == nil}, {"Uploads", c.Uploads == nil}, {"Sources", c.Sources == nil}} {
 		if part.missing {
 			faults = append(faults, errors.New(part.name+" is missing"))
 		}
