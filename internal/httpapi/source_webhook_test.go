@@ -17,6 +17,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -409,5 +411,27 @@ func TestWhoLeavesIsNotLookedUpAndTheOthersAre(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestASignedDeliveryIsKnownByTheIDThatIsSigned(t *testing.T) {
+	w := newWorld(t)
+	s := w.addSource("generic", `{"proof":"svix"}`, hookSecret)
+	hook, err := standardwebhooks.NewWebhook(hookSecret)
+	w.must(err)
+	send := func(id, body string) *httptest.ResponseRecorder {
+		at := w.clock.now()
+		signature, err := hook.Sign(id, at, []byte(body))
+		w.must(err)
+		return w.deliver(s, body, "svix-id", id, "svix-timestamp", fmt.Sprint(at.Unix()), "svix-signature", signature)
+	}
+	first := send("msg_1", `{"email":"ann@gmail.com"}`)
+	answerOf[told](w, first, http.StatusAccepted)
+	w.clock.advance(time.Minute) // a repeat is signed anew
+	if again := send("msg_1", `{"email":"ann@gmail.com"}`); again.Code != first.Code || again.Body.String() != first.Body.String() {
+		t.Errorf("again: %d %s", again.Code, again.Body)
+	}
+	if other := answerOf[told](w, send("msg_2", `{"email":"ann@gmail.com"}`), http.StatusAccepted); other.Updated != 1 {
+		t.Errorf("another delivery of the same bytes: %+v", other)
 	}
 }
