@@ -20,7 +20,7 @@ type grammar struct {
 	Demo        demoCommand        `cmd:"" help:"Show the whole product in one go, with nothing configured."`
 	Serve       serveCommand       `cmd:"" help:"Run the server."`
 	Simulate    simulateCommand    `cmd:"" help:"Run a pretended FullEnrich, for tests."`
-	Subscribers subscribersCommand `cmd:"" help:"Add, list, import, export and enrich subscribers."`
+	Subscribers subscribersCommand `cmd:"" help:"Add, list, import, export, enrich and erase subscribers."`
 	Runs        runsCommand        `cmd:"" help:"Look at workflow runs, cancel and retry them."`
 	Submissions submissionsCommand `cmd:"" help:"Look after paid calls; stop all spending."`
 	Sources     sourcesCommand     `cmd:"" help:"Look after the endpoints that take webhooks of sign-ups in."`

@@ -13,8 +13,8 @@ type runsCommand struct {
 	Show    runsShow    `cmd:"" help:"Show a run as a timeline."`
 	Watch   runsWatch   `cmd:"" help:"Follow a run to its end."`
 	History runsHistory `cmd:"" help:"Show everything that happened to a run."`
-	Cancel  runsCancel  `cmd:"" help:"Cancel a run."`
-	Retry   runsRetry   `cmd:"" help:"Go on with a failed, timed-out or canceled run."`
+	Cancel  runsCancel  `cmd:"" help:"Cancel a run, or all that match."`
+	Retry   runsRetry   `cmd:"" help:"Go on with a failed, timed-out or canceled run, or all that match."`
 	Event   runsEvent   `cmd:"" help:"Send an event to a run."`
 }
 
@@ -215,16 +215,25 @@ func (c *runsHistory) Run(p *program) error {
 
 type runsCancel struct {
 	clientFlags
-	runArgument
+	bulkFlags
 	Reason string `name:"reason" default:"canceled from the command line" help:"Kept with the run."`
 	Force  bool   `name:"force" help:"End it at once, without its handlers: for runs whose definition is gone."`
 }
 
-// Run cancels a run.
+// Run cancels a run, or all that match.
 func (c *runsCancel) Run(p *program) error {
+	if err := c.check("cancel"); err != nil {
+		return err
+	}
 	client, err := c.dial()
 	if err != nil {
 		return err
+	}
+	if c.ID == "" {
+		if c.Force {
+			return usage("liwanag runs cancel RUN --force", "only a single run is canceled by force")
+		}
+		return p.bulk(c.bulkFlags, "cancel", "canceled, or about to be: a step that runs ends first", c.Reason, client.CancelRuns)
 	}
 	run, err := client.CancelRun(p.ctx, c.ID, c.Reason, c.Force)
 	if err != nil {
@@ -240,15 +249,24 @@ func (c *runsCancel) Run(p *program) error {
 
 type runsRetry struct {
 	clientFlags
-	runArgument
+	bulkFlags
 	From string `name:"from" placeholder:"STEP" help:"Step to go on from. Default: the one that failed."`
 }
 
-// Run retries a run.
+// Run retries a run, or all that match.
 func (c *runsRetry) Run(p *program) error {
+	if err := c.check("retry"); err != nil {
+		return err
+	}
 	client, err := c.dial()
 	if err != nil {
 		return err
+	}
+	if c.ID == "" {
+		if c.From != "" {
+			return usage("liwanag runs retry RUN --from "+c.From, "many runs go on where each failed")
+		}
+		return p.bulk(c.bulkFlags, "retry", "go on", "", client.RetryRuns)
 	}
 	run, err := client.RetryRun(p.ctx, c.ID, c.From)
 	if err != nil {

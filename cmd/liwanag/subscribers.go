@@ -20,6 +20,7 @@ type subscribersCommand struct {
 	Import subscribersImport `cmd:"" help:"Import a CSV file: preview, cost estimate, progress."`
 	Export subscribersExport `cmd:"" help:"Export subscribers as CSV that can be imported again."`
 	Enrich subscribersEnrich `cmd:"" help:"Look subscribers up once more."`
+	Erase  subscribersErase  `cmd:"" help:"Erase a person and everything that is known of them."`
 }
 
 type subscribersAdd struct {
@@ -344,6 +345,36 @@ func (c *subscribersEnrich) Run(p *program) error {
 	if err == nil && missing > 0 {
 		return &notFound{fmt.Sprintf("%s not there\n  Try: liwanag subscribers list", plural(int64(missing), "subscriber"))}
 	}
+	return err
+}
+
+type subscribersErase struct {
+	clientFlags
+	ID     string `arg:"" name:"id" help:"Id of the subscriber."`
+	Reason string `name:"reason" help:"Kept in the audit trail: no personal data."`
+	Yes    bool   `name:"yes" short:"y" help:"Do not ask."`
+}
+
+// Run erases a person.
+func (c *subscribersErase) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	person, err := client.Subscriber(p.ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if !c.Yes {
+		question := "Erase " + printable(person.Email, "") + ", their profile and what sources received of them? It cannot be undone. [y/N] "
+		if agreed, err := p.agrees(question); err != nil || !agreed {
+			return errors.Join(err, errors.New("nobody was erased"))
+		}
+	}
+	if err := client.EraseSubscriber(p.ctx, c.ID, c.Reason); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.out, c.ID+" erased")
 	return err
 }
 
