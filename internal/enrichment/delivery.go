@@ -58,21 +58,21 @@ func (s *Service) deliver(ctx context.Context, digest liwanag.Digest) error {
 		if errors.Is(parseErr, fullenrich.ErrUnsupportedShape) {
 			note = noteUnsupported
 		}
-		return s.mark(ctx, d, liwanag.DeliveryQuarantined, note)
+		return s.quarantine(ctx, d, res, note)
 	}
 	sub, err := s.store.Submissions().Get(ctx, d.SubmissionID)
 	if err != nil {
 		return fmt.Errorf("enrichment: delivery %s: %w", hexOf(digest), err)
 	}
 	if !isOf(sub, res) {
-		return s.mark(ctx, d, liwanag.DeliveryQuarantined, noteForeignEnrichment)
+		return s.quarantine(ctx, d, res, noteForeignEnrichment)
 	}
 	if fullenrich.ValidEnrichmentID(res.ID) {
 		switch err := s.learn(ctx, sub, res.ID, string(d.Source)); {
 		case errors.Is(err, errOtherEnrichment):
-			return s.mark(ctx, d, liwanag.DeliveryQuarantined, noteOtherEnrichment)
+			return s.quarantine(ctx, d, res, noteOtherEnrichment)
 		case errors.Is(err, liwanag.ErrState):
-			return s.mark(ctx, d, liwanag.DeliveryQuarantined, noteForeignEnrichment)
+			return s.quarantine(ctx, d, res, noteForeignEnrichment)
 		case err != nil:
 			return err
 		}
@@ -119,6 +119,27 @@ func (s *Service) mark(ctx context.Context, d liwanag.Delivery, to liwanag.Deliv
 	})
 }
 
+// quarantine keeps a delivery for review.
+func (s *Service) quarantine(ctx context.Context, d liwanag.Delivery, res fullenrich.Result, note string) error {
+	named := jobIDsOf(res)
+	return s.store.Write(ctx, func(tx liwanag.Tx) error {
+		moved, err := tx.Deliveries().Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{d.State},
+			To: liwanag.DeliveryQuarantined, Note: note})
+		if err != nil || !moved {
+			return err
+		}
+		jobs, err := tx.Jobs().OfSubmission(d.SubmissionID)
+		if err != nil {
+			return err
+		}
+		others, err := tx.Jobs().Get(named)
+		if err != nil {
+			return err
+		}
+		return forReview(tx, d, append(jobs, others...))
+	})
+}
+
 // place finds the jobs of a signed result whose token nobody knows (a restored
 // backup, a mistyped public URL) by the ids that FullEnrich echoes. Only jobs
 // that are open take it. What belongs to a submission goes the usual way; what
@@ -134,6 +155,9 @@ func (s *Service) place(ctx context.Context, d liwanag.Delivery, res fullenrich.
 			To: liwanag.DeliveryUnmatched, Note: noteUnplaced, EnrichmentID: res.ID}
 		jobs, err := tx.Jobs().Get(wanted)
 		if err != nil {
+			return err
+		}
+		if err := forReview(tx, d, jobs); err != nil {
 			return err
 		}
 		jobs = with(jobs, liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld)

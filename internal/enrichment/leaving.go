@@ -1,12 +1,13 @@
 package enrichment
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func (e *Enricher) Suppress(tx liwanag.Tx, subscriberIDs []liwanag.ID, at time.T
 	}
 	_, err = tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobCanceled, At: at,
 		From:    []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld},
-		Failure: liwanag.JobFailure{Code: liwanag.CodeUnsubscribed, Message: "the subscriber unsubscribed"}})
+		Failure: unsubscribed})
 	return err
 }
 
@@ -39,18 +40,17 @@ func (e *Enricher) Suppress(tx liwanag.Tx, subscriberIDs []liwanag.ID, at time.T
 // what sources received, and what raw results say of them. A job that was not
 // sent never will be; the result of one that was is dropped when it comes, and
 // its cost recorded. Jobs and paid calls stay, for the books; they name nobody.
-// ErrNotFound. Repeating it after any other error finishes it.
+// ErrNotFound; after any other error it is to be repeated, and ErrNotFound then
+// says that all but the scrubbing was done, which the next erasure makes up for.
 func (s *Service) Erase(ctx context.Context, id liwanag.ID) error {
 	person, err := s.store.Subscribers().Get(ctx, id)
 	if err != nil {
 		return err
 	}
-	receipts, err := s.store.Receipts().Naming(ctx, formsOf(person))
-	if err != nil {
-		return err
-	}
-	rewritten, err := s.bodiesWithout(ctx, person)
-	if err != nil {
+	// The person goes between two looks at the bodies: what the first one finds is
+	// gone whatever happens later, the second finds what came in between, and of
+	// what comes afterwards nothing is kept.
+	if err := s.forgetBodies(ctx, person); err != nil {
 		return err
 	}
 	now, one := s.now(), []liwanag.ID{id}
@@ -63,49 +63,69 @@ func (s *Service) Erase(ctx context.Context, id liwanag.ID) error {
 			Failure: erased}); err != nil {
 			return err
 		}
-		for digest, raw := range rewritten {
-			if _, err := tx.Deliveries().Rewrite(digest, raw); err != nil {
-				return err
-			}
-		}
-		return errors.Join(tx.Receipts().DropBodies(receipts), tx.Messages().DropAbout(id, now), tx.Subscribers().Delete(one))
+		return errors.Join(tx.Messages().DropAbout(id, now), tx.Subscribers().Delete(one))
 	})
 	if err != nil {
 		return err
 	}
-	return s.store.Scrub(ctx)
+	return errors.Join(s.forgetBodies(ctx, person), s.store.Scrub(ctx))
 }
 
-var erased = liwanag.JobFailure{Code: liwanag.CodeErased, Message: "the subscriber was erased"}
+// Why the lookup of a person who left ended.
+var (
+	erased       = liwanag.JobFailure{Code: liwanag.CodeErased, Message: "the subscriber was erased"}
+	unsubscribed = liwanag.JobFailure{Code: liwanag.CodeUnsubscribed, Message: "the subscriber unsubscribed"}
+)
 
-// whoLeft says who of the people of jobs unsubscribed or was erased.
-func whoLeft(tx liwanag.Tx, jobs []liwanag.Job) (map[liwanag.ID]bool, error) {
-	left, asked := map[liwanag.ID]bool{}, make([]liwanag.ID, len(jobs))
-	for i, j := range jobs {
-		left[j.SubscriberID], asked[i] = true, j.SubscriberID
+// left says whether the person of a job was erased or unsubscribed: nothing is
+// ordered or kept for them.
+func left(j liwanag.Job) (why liwanag.JobFailure, yes bool) {
+	switch {
+	case j.EmailKey == "":
+		return erased, true
+	case j.Suppressed:
+		return unsubscribed, true
 	}
-	people, err := tx.Subscribers().Get(asked)
-	for _, p := range people {
-		left[p.ID] = !p.SuppressedAt.IsZero()
-	}
-	return left, err
+	return liwanag.JobFailure{}, false
 }
 
 // formsOf are the texts by which a body may name a person.
-func formsOf(p liwanag.Subscriber) []string {
+func formsOf(email, key string) []string {
 	var forms []string
-	for _, address := range []string{p.Email, p.EmailKey} {
+	for _, address := range []string{email, key} {
 		inJSON, _ := json.Marshal(address) // a text: it can be encoded
-		forms = append(forms, address, strings.Trim(string(inJSON), `"`), url.QueryEscape(address), strings.ReplaceAll(address, "@", "%40"))
+		forms = append(forms, address, strings.Trim(string(inJSON), `"`), strings.Trim(strconv.QuoteToASCII(address), `"`),
+			url.QueryEscape(address), strings.ReplaceAll(address, "@", "%40"))
 	}
 	slices.Sort(forms)
 	return slices.Compact(forms)
 }
 
+// forgetBodies drops what sources received and takes out of raw results what
+// names a person.
+func (s *Service) forgetBodies(ctx context.Context, p liwanag.Subscriber) error {
+	receipts, err := s.store.Receipts().Naming(ctx, formsOf(p.Email, p.EmailKey))
+	if err != nil {
+		return err
+	}
+	rewritten, err := s.bodiesWithout(ctx, p)
+	if err != nil || len(receipts)+len(rewritten) == 0 {
+		return err
+	}
+	return s.store.Write(ctx, func(tx liwanag.Tx) error {
+		for digest, raw := range rewritten {
+			if _, err := tx.Deliveries().Rewrite(digest, raw); err != nil {
+				return err
+			}
+		}
+		return tx.Receipts().DropBodies(receipts)
+	})
+}
+
 // bodiesWithout are the raw results that say something of a person and are not
 // settled, each without it.
 func (s *Service) bodiesWithout(ctx context.Context, p liwanag.Subscriber) (map[liwanag.Digest][]byte, error) {
-	forms := formsOf(p)
+	forms := formsOf(p.Email, p.EmailKey)
 	jobs, err := s.store.Jobs().OfSubscriber(ctx, p.ID)
 	if err != nil {
 		return nil, err
@@ -113,7 +133,7 @@ func (s *Service) bodiesWithout(ctx context.Context, p liwanag.Subscriber) (map[
 	for _, job := range jobs {
 		forms = append(forms, job.ID.String())
 	}
-	rewritten := map[liwanag.Digest][]byte{}
+	person, rewritten := naming(forms), map[liwanag.Digest][]byte{}
 	unsettled := []liwanag.DeliveryState{liwanag.DeliveryStored, liwanag.DeliverySent, liwanag.DeliveryQuarantined, liwanag.DeliveryUnmatched}
 	for page := (liwanag.Page{Limit: 200}); ; {
 		rows, next, err := s.store.Deliveries().List(ctx, liwanag.DeliveryFilter{States: unsettled}, page)
@@ -125,9 +145,14 @@ func (s *Service) bodiesWithout(ctx context.Context, p liwanag.Subscriber) (map[
 			if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
 				return nil, err
 			}
-			if names(d.Raw, forms) {
-				rewritten[d.Digest] = without(d.Raw, forms)
+			if !person.Match(d.Raw) {
+				continue
 			}
+			kept := only(d.Raw, func(record []byte) bool { return !person.Match(record) })
+			if person.Match(kept) {
+				kept = nothing
+			}
+			rewritten[d.Digest] = kept
 		}
 		if next == "" {
 			return rewritten, nil
@@ -136,27 +161,62 @@ func (s *Service) bodiesWithout(ctx context.Context, p liwanag.Subscriber) (map[
 	}
 }
 
-func names(raw []byte, forms []string) bool {
-	lower := bytes.ToLower(raw)
-	return slices.ContainsFunc(forms, func(f string) bool { return bytes.Contains(lower, []byte(strings.ToLower(f))) })
+// naming finds the forms in a text, whatever their case, each as a word of its
+// own: ana@example.net is not in joana@example.net.
+func naming(forms []string) *regexp.Regexp {
+	const before, after = `(?:^|[^\pL\pN._+-]|\\[bfnrt]|\\u[[:xdigit:]]{4}|%[[:xdigit:]]{2})`, `(?:$|[^\pL\pN._-]|\.(?:$|[^\pL\pN]))`
+	quoted := make([]string, len(forms))
+	for i, f := range forms {
+		quoted[i] = regexp.QuoteMeta(f)
+	}
+	return regexp.MustCompile(`(?i)` + before + `(?:` + strings.Join(quoted, "|") + `)` + after)
 }
 
-// without takes the records that name a person out of a result. What cannot be
-// read as one, or names the person elsewhere, is emptied.
-func without(raw []byte, forms []string) []byte {
+// nothing is what is left of a body that names a person where no record is.
+var nothing = []byte("{}")
+
+// only is a result with the records that are to be kept. What cannot be read as a
+// result is emptied.
+func only(raw []byte, keep func(record []byte) bool) []byte {
 	var result map[string]json.RawMessage
 	var records []json.RawMessage
 	if json.Unmarshal(raw, &result) != nil || json.Unmarshal(result["data"], &records) != nil {
-		return []byte("{}")
+		return nothing
 	}
-	records = slices.DeleteFunc(records, func(r json.RawMessage) bool { return names(r, forms) })
-	data, err := json.Marshal(records)
+	data, err := json.Marshal(slices.DeleteFunc(records, func(r json.RawMessage) bool { return !keep(r) }))
 	result["data"] = data
-	left, encodeErr := json.Marshal(result)
-	if err != nil || encodeErr != nil || names(left, forms) {
-		return []byte("{}")
+	kept, encodeErr := json.Marshal(result)
+	if err != nil || encodeErr != nil {
+		return nothing
 	}
-	return left
+	return kept
+}
+
+// forReview takes out of a body that is kept for review what it says of people who
+// left. A record that names none of the others may be theirs, and goes too.
+func forReview(tx liwanag.Tx, d liwanag.Delivery, jobs []liwanag.Job) error {
+	staying := map[string]bool{}
+	complete := true
+	for _, j := range jobs {
+		if _, gone := left(j); gone {
+			complete = false
+		} else {
+			staying[j.ID.String()], staying[j.EmailKey] = true, true
+		}
+	}
+	if complete {
+		return nil
+	}
+	_, err := tx.Deliveries().Rewrite(d.Digest, only(d.Raw, func(record []byte) bool {
+		var of struct {
+			Input  struct{ Email string }
+			Custom map[string]any
+		}
+		_ = json.Unmarshal(record, &of) // what cannot be read names nobody
+		job, _ := of.Custom[customJob].(string)
+		return staying[job] || staying[emailKey(of.Input.Email)]
+	}))
+	return err
 }
 
 // Redeliver looks once more at a delivery that could not be applied whole, when

@@ -139,6 +139,11 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 		if err != nil || !moved {
 			return err // another execution has settled it
 		}
+		if done.note != "" {
+			if err := forReview(tx, d, jobs); err != nil {
+				return err
+			}
+		}
 		return e.apply(tx, sub, done, late, now)
 	})
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -142,22 +141,28 @@ var errTakenOver = errors.New("sent by another execution")
 func sendable(jobs []liwanag.Job) []liwanag.Job {
 	var out []liwanag.Job
 	for _, j := range with(jobs, liwanag.JobPending) {
-		if j.Email != "" {
+		if _, gone := left(j); !gone {
 			out = append(out, j)
 		}
 	}
 	return out
 }
 
-// dropGone ends the jobs of people who were erased before anything was sent.
+// dropGone ends the jobs of people who left before anything was sent.
 func dropGone(tx liwanag.Tx, jobs []liwanag.Job, now time.Time) error {
-	gone := slices.DeleteFunc(with(jobs, liwanag.JobPending), func(j liwanag.Job) bool { return j.Email != "" })
-	if len(gone) == 0 {
-		return nil
+	byReason := map[liwanag.JobFailure][]liwanag.ID{}
+	for _, j := range with(jobs, liwanag.JobPending) {
+		if why, gone := left(j); gone {
+			byReason[why] = append(byReason[why], j.ID)
+		}
 	}
-	_, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(gone), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: now,
-		Failure: erased})
-	return err
+	for why, gone := range byReason {
+		if _, err := tx.Jobs().Move(liwanag.JobMove{IDs: gone, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: now,
+			Failure: why}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func clearWait(tx liwanag.Tx, runID liwanag.ID) error {

@@ -52,10 +52,11 @@ func settle(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result, l
 		if shares[job.ID] > 0 && job.Status == liwanag.JobEnriched && job.EnrichmentID != res.ID {
 			out.duplicates++
 		}
+		why, gone := left(job)
 		switch found := present && record.Err == nil && record.Profile.Found(); {
-		case job.EmailKey == "" && job.Status.Open():
-			became(&result, liwanag.JobCanceled, erased, res.ID, late, now)
-		case job.EmailKey == "", job.Failure.Code == liwanag.CodeUnsubscribed: // who left is not looked up, whatever was paid for
+		case gone && job.Status.Open():
+			became(&result, liwanag.JobCanceled, why, res.ID, late, now)
+		case gone: // nothing is kept of who left, whatever was paid for
 		case found && job.Status != liwanag.JobEnriched:
 			became(&result, liwanag.JobEnriched, liwanag.JobFailure{}, res.ID, late, now)
 			out.profiles = append(out.profiles, liwanag.Enriched{SubscriberID: job.SubscriberID, Summary: summaryOf(record.Profile),

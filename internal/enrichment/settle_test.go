@@ -286,3 +286,44 @@ func TestTheOrderOfResultsDoesNotMatter(t *testing.T) {
 		}
 	})
 }
+
+func TestNothingIsKeptOfWhoLeftInWhateverStateTheirJobIs(t *testing.T) {
+	for _, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobFailed, liwanag.JobCanceled, liwanag.JobNotFound} {
+		for _, email := range []string{"ana@example.net", ""} {
+			job, sub := jobNamed(email, status), acceptedSubmission()
+			job.Suppressed = email != ""
+			s := settle(sub, []liwanag.Job{job}, finished(1, recordFor(sub, job, "Ana")), true, noon)
+			got := after([]liwanag.Job{job}, s)[0]
+			if len(s.profiles) != 0 || len(s.news) != 0 || got.Credits != 1 || got.Status.Open() || got.Status == liwanag.JobEnriched {
+				t.Errorf("%q, %s: job %+v, %d profiles, %d news", email, status, got, len(s.profiles), len(s.news))
+			}
+		}
+	}
+}
+
+func TestAnAddressIsNotFoundInsideOfAnother(t *testing.T) {
+	ana := naming(formsOf("ana@example.net", "ana@example.net"))
+	for text, want := range map[string]bool{
+		`{"email":"ana@example.net"}`:        true,
+		"email=ANA%40Example.net&x=1":        true,
+		"write to ana@example.net.":          true,
+		"joana@example.net, ana@example.net": true,
+		`{"email":"joana@example.net"}`:      false,
+		`{"email":"jo.ana@example.net"}`:     false,
+		`{"email":"jo+ana@example.net"}`:     false,
+		`{"email":"ana@example.net.ph"}`:     false,
+		`{"email":"ana@example.network"}`:    false,
+		`{"email":"ana@example.net-x.com"}`:  false,
+		`{"text":"of\nana@example.net"}`:     true,
+		`{"text":"of\u003dana@example.net"}`: true,
+		"to%3Dana%40example.net%26":          true,
+	} {
+		if got := ana.MatchString(text); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+	kept := only([]byte(`{"id":"x","data":[{"email":"ana@example.net"},{"email":"joana@example.net"}]}`), func(r []byte) bool { return !ana.Match(r) })
+	if string(kept) != `{"data":[{"email":"joana@example.net"}],"id":"x"}` {
+		t.Errorf("%s", kept)
+	}
+}

@@ -61,13 +61,9 @@ func (s *Service) retryDue(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			left, err := whoLeft(tx, jobs)
-			if err != nil {
-				return err
-			}
 			var people []Enrollment
 			for _, j := range with(jobs, liwanag.JobFailed) {
-				if left[j.SubscriberID] {
+				if _, gone := left(j); gone {
 					continue
 				}
 				people = append(people, Enrollment{SubscriberID: j.SubscriberID, UploadID: j.UploadID, Retries: j.Retries + 1})

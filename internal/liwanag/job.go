@@ -78,9 +78,11 @@ type Job struct {
 	CreatedAt    time.Time
 	EndedAt      time.Time
 
-	// Email and EmailKey are the subscriber's, joined on reading. Read only.
-	Email    string
-	EmailKey string
+	// Email, EmailKey and whether they unsubscribed are the subscriber's, joined on
+	// reading; without an address the person is gone. Read only.
+	Email      string
+	EmailKey   string
+	Suppressed bool
 }
 
 // JobMove is a compare-and-set of job states.

@@ -355,21 +355,23 @@ var activityTests = map[string]func(*testing.T, liwanag.Store){
 		want(t, s, one, func(tx liwanag.Tx) ([]liwanag.ID, error) { return tx.Subscribers().Suppress(one, noon) })
 		want(t, s, nil, func(tx liwanag.Tx) ([]liwanag.ID, error) { return tx.Subscribers().Suppress(one, noon.Add(time.Hour)) })
 		equal(t, get[liwanag.Subscriber](t)(s.Subscribers().Get(t.Context(), ids[0])).SuppressedAt, noon)
+		jobs := insertJobs(t, s, pendingJob(ids[0]), pendingJob(ids[1]))
+		equal(t, get[liwanag.Job](t)(s.Jobs().Get(t.Context(), jobs[0])).Suppressed, true)
+		equal(t, get[liwanag.Job](t)(s.Jobs().Get(t.Context(), jobs[1])).Suppressed, false)
 		want(t, s, one, func(tx liwanag.Tx) ([]liwanag.ID, error) { return tx.Subscribers().Suppress(ids, time.Time{}) })
 		equal(t, get[liwanag.Subscriber](t)(s.Subscribers().Get(t.Context(), ids[0])).SuppressedAt, time.Time{})
 		write(t, s, func(tx liwanag.Tx) error {
 			_, err := tx.Subscribers().Enrich([]liwanag.Enriched{{SubscriberID: ids[0], Profile: []byte(`{}`), ResultAt: noon, At: noon}})
 			return err
 		})
-		insertJobs(t, s, pendingJob(ids[0]))
 		write(t, s, func(tx liwanag.Tx) error { return tx.Subscribers().Delete(one) })
 		_, err := s.Subscribers().Get(t.Context(), ids[0])
 		notFound(t, err)
 		_, err = s.Subscribers().Profile(t.Context(), ids[0])
 		notFound(t, err)
-		jobs := get[[]liwanag.Job](t)(s.Jobs().OfSubscriber(t.Context(), ids[0]))
-		if len(jobs) != 1 || jobs[0].EmailKey != "" {
-			t.Fatalf("%+v", jobs)
+		left := get[[]liwanag.Job](t)(s.Jobs().OfSubscriber(t.Context(), ids[0]))
+		if len(left) != 1 || left[0].EmailKey != "" || left[0].Suppressed {
+			t.Fatalf("%+v", left)
 		}
 		if err := s.Scrub(t.Context()); err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 const (
 	ownColumns = `j.id, j.subscriber_id, j.run_id, j.upload_id, j.status, j.failure_code, j.failure_message, j.retry_at, j.retries,
 	j.credits, j.enrichment_id, j.late, j.created_at, j.ended_at`
-	jobColumns = ownColumns + `, s.email, s.email_key`
+	jobColumns = ownColumns + `, s.email, s.email_key, s.suppressed_at IS NOT NULL`
 	withEmail  = ` LEFT JOIN subscriber s ON s.id = j.subscriber_id `
 	selectJobs = `SELECT ` + jobColumns + ` FROM job j` + withEmail
 
@@ -24,7 +24,7 @@ func scanJob(r row) (j liwanag.Job, err error) {
 	err = r.Scan(idTo(liwanag.JobKind, &j.ID), idTo(liwanag.SubscriberKind, &j.SubscriberID), idTo(liwanag.RunKind, &j.RunID),
 		idTo(liwanag.UploadKind, &j.UploadID), textTo(&j.Status), textTo(&j.Failure.Code), textTo(&j.Failure.Message),
 		timeColumn{&j.RetryAt}, &j.Retries, &j.Credits, textTo(&j.EnrichmentID), &j.Late, timeColumn{&j.CreatedAt},
-		timeColumn{&j.EndedAt}, textTo(&j.Email), textTo(&j.EmailKey))
+		timeColumn{&j.EndedAt}, textTo(&j.Email), textTo(&j.EmailKey), &j.Suppressed)
 	return j, err
 }
 
@@ -92,7 +92,7 @@ func (t jobTx) OfSubmission(submissionID liwanag.ID) ([]liwanag.Job, error) {
 }
 
 func (t jobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
-	return list(t, scanJob, `SELECT `+ownColumns+`, NULL::text, NULL::text FROM job j WHERE j.subscriber_id = ANY($1) AND j.`+isOpen,
+	return list(t, scanJob, `SELECT `+ownColumns+`, NULL::text, NULL::text, false FROM job j WHERE j.subscriber_id = ANY($1) AND j.`+isOpen,
 		uuids(subscriberIDs))
 }
 

@@ -11,7 +11,7 @@ import (
 // person it was for.
 const (
 	jobColumns = `j.id, j.subscriber_id, j.run_id, j.upload_id, j.status, j.failure_code, j.failure_message, j.retry_at, j.retries,
-	j.credits, j.enrichment_id, j.late, j.created_at, j.ended_at, s.email, s.email_key`
+	j.credits, j.enrichment_id, j.late, j.created_at, j.ended_at, s.email, s.email_key, s.suppressed_at IS NOT NULL`
 	withEmail  = ` LEFT JOIN subscriber s ON s.id = j.subscriber_id `
 	selectJobs = `SELECT ` + jobColumns + ` FROM job j` + withEmail
 
@@ -23,7 +23,7 @@ func scanJob(r row) (j liwanag.Job, err error) {
 	err = r.Scan(id(liwanag.JobKind, &j.ID), id(liwanag.SubscriberKind, &j.SubscriberID), id(liwanag.RunKind, &j.RunID),
 		id(liwanag.UploadKind, &j.UploadID), textTo(&j.Status), textTo(&j.Failure.Code), textTo(&j.Failure.Message),
 		timeColumn{&j.RetryAt}, &j.Retries, &j.Credits, textTo(&j.EnrichmentID), &j.Late, timeColumn{&j.CreatedAt},
-		timeColumn{&j.EndedAt}, textTo(&j.Email), textTo(&j.EmailKey))
+		timeColumn{&j.EndedAt}, textTo(&j.Email), textTo(&j.EmailKey), &j.Suppressed)
 	return j, err
 }
 
@@ -94,7 +94,7 @@ func (t jobTx) OfSubmission(submissionID liwanag.ID) ([]liwanag.Job, error) {
 func (t jobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
 	return list(t, scanJob, `
 		SELECT j.id, j.subscriber_id, j.run_id, j.upload_id, j.status, j.failure_code, j.failure_message, j.retry_at, j.retries,
-			j.credits, j.enrichment_id, j.late, j.created_at, j.ended_at, NULL, NULL
+			j.credits, j.enrichment_id, j.late, j.created_at, j.ended_at, NULL, NULL, 0
 		FROM job j WHERE j.subscriber_id IN `+eachID+` AND j.`+isOpen, packed(subscriberIDs))
 }
 
