@@ -16,6 +16,7 @@ import (
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/notify"
 	"github.com/liwanag/liwanag/internal/schedule"
 	"github.com/liwanag/liwanag/internal/telemetry"
 	"github.com/liwanag/liwanag/workflow"
@@ -51,6 +52,8 @@ type App struct {
 	service *enrichment.Service
 
 	definition *workflow.Workflow[enrichment.Input]
+	messages   *workflow.Workflow[notify.Input]
+	voice      *notify.Sender
 	signUps    *intake.SignUps
 	uploads    *intake.Uploads
 	sources    *sources.Service
@@ -78,7 +81,7 @@ func New(ctx context.Context, c Config) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildEnrichment, a.buildIntake, a.buildSources, a.buildAPI, a.buildConsole, a.buildSchedule} {
+	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildNotify, a.buildEnrichment, a.buildIntake, a.buildSources, a.buildAPI, a.buildConsole, a.buildSchedule} {
 		if err := phase(ctx); err != nil {
 			return nil, err
 		}
@@ -105,7 +108,7 @@ func (a *App) openStorage(ctx context.Context) (err error) {
 	if a.storage, err = openStorage(ctx, a.cfg.Settings.Database); err != nil {
 		return err
 	}
-	a.store = a.storage.rows
+	a.store = liwanag.Announcing(a.storage.rows, func() { a.voice.Ring() })
 	return nil
 }
 
@@ -128,8 +131,8 @@ func (a *App) buildEnrichment(ctx context.Context) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	a.definition = enrichment.New(work, cfg)
-	if a.runner, err = a.openRunner(ctx, a.definition); err != nil {
+	a.definition, a.messages = enrichment.New(work, cfg), notify.New(a.voice)
+	if a.runner, err = a.openRunner(ctx, a.definition, a.messages); err != nil {
 		return err
 	}
 	a.service = enrichment.NewService(work, a.definition, a.runner)
@@ -177,8 +180,8 @@ func (a *App) buildAPI(context.Context) (err error) {
 	s := &a.cfg.Settings
 	a.access = access.New(a.store, s.APIKey.Reveal(), a.cfg.Now)
 	cfg := httpapi.Config{
-		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition}, Enrichment: a.service,
-		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Access: a.access, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
+		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
+		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
 		PublicURL: a.publicURL, Hints: a.hints, Counts: a.runner.counts,
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full,
 		Ready: a.ready,

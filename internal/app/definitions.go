@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/internal/notify"
 	"github.com/liwanag/liwanag/workflow"
 )
 
@@ -17,8 +18,11 @@ type Workflow struct {
 
 // Workflows are the definitions that a server runs.
 func Workflows(webhookTimeout time.Duration) []Workflow {
-	plan := enrichment.New(nil, enrichment.Config{WebhookTimeout: webhookTimeout}).Plan()
-	return []Workflow{{plan.Describe(), plan.Mermaid()}}
+	var all []Workflow
+	for _, d := range []workflow.Definition{enrichment.New(nil, enrichment.Config{WebhookTimeout: webhookTimeout}), notify.New(nil)} {
+		all = append(all, Workflow{d.Plan().Describe(), d.Plan().Mermaid()})
+	}
+	return all
 }
 
 // Text is the definition for people, a node a paragraph.

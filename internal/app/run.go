@@ -14,6 +14,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/config"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/notify"
 )
 
 // lastRequests is how long requests under way may take when the server stops.
@@ -26,6 +27,7 @@ const lastRequests = 5 * time.Second
 func (a *App) Run(ctx context.Context) error {
 	doors := phase{"http": a.serveAPI, "admin": a.serveAdmin}
 	work := phase{"engine": a.runner.run, "enrichment": a.service.Run, "uploads": a.uploads.Run,
+		"messages": notify.NewService(a.voice, a.messages, a.runner).Run,
 		"schedule": a.times.Run, "key check": a.checkKey}
 	return runPhases(ctx, doors, work)
 }

@@ -43,6 +43,7 @@ type Settings struct {
 	OnAmbiguous    string        `name:"on-ambiguous" env:"LIWANAG_ON_AMBIGUOUS" default:"resubmit" help:"When nobody knows whether a paid call was accepted and the grace is over: resubmit or hold."`
 	AmbiguityGrace time.Duration `name:"ambiguity-grace" env:"LIWANAG_AMBIGUITY_GRACE" default:"1h" help:"How long a paid call may be in doubt."`
 	ReuseResults   time.Duration `name:"reuse-results" env:"LIWANAG_REUSE_RESULTS" default:"2160h" help:"A result this young is used again instead of paid for."`
+	SinkAllow      string        `name:"sink-allow" env:"LIWANAG_SINK_ALLOW" placeholder:"CIDR,..." help:"Networks of our own that webhooks may be sent to, such as 10.0.0.0/8. Default: public addresses only."`
 	CreditsLow     int64         `name:"credits-low" env:"LIWANAG_CREDITS_LOW" default:"100" placeholder:"N" help:"A balance at FullEnrich below this is announced to sinks and shown in the console, once a UTC day. 0: never."`
 	CreditBudget   int64         `name:"credit-budget" env:"LIWANAG_CREDIT_BUDGET" placeholder:"N" help:"Credits a UTC day; jobs above it wait. Default: no limit."`
 

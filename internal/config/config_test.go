@@ -221,6 +221,7 @@ func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 		"calls-per-minute":      func(s *Settings) { s.CallsPerMinute = 0 },
 		"max-in-flight":         func(s *Settings) { s.MaxInFlight = 0 },
 		"concurrency":           func(s *Settings) { s.Concurrency = 0 },
+		"sink-allow":            func(s *Settings) { s.SinkAllow = "10.0.0.0" },
 		"credits-low":           func(s *Settings) { s.CreditsLow = -1 },
 		"credit-budget":         func(s *Settings) { s.CreditBudget = -1 },
 		"batch-window":          func(s *Settings) { s.BatchWindow = -1 },

@@ -169,6 +169,9 @@ func (s *Settings) validateNumbers(f *faults) {
 	if s.Concurrency < 1 {
 		f.add("256", "concurrency %d would run nothing", s.Concurrency)
 	}
+	if _, err := s.SinkNetworks(); err != nil {
+		f.add("10.0.0.0/8,127.0.0.1/32", "sink-allow: %w", err)
+	}
 	if s.CreditsLow < 0 {
 		f.add("0 never announces it", "credits-low %d is negative", s.CreditsLow)
 	}
@@ -285,4 +288,20 @@ func dialable(addr string) string {
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return addr
+}
+
+// SinkNetworks are the networks of SinkAllow.
+func (s Settings) SinkNetworks() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range strings.Split(s.SinkAllow, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network of the form 10.0.0.0/8", text)
+		}
+		all = append(all, network.Masked())
+	}
+	return all, nil
 }

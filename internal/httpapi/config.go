@@ -61,6 +61,7 @@ type Config struct {
 	SignUps    SignUps
 	Uploads    *intake.Uploads
 	Sources    *sources.Service
+	Sinks      Sinks
 
 	// Access keeps the door of everything under /api and of the console. Where it
 	// needs no key only requests whose Host is a loopback name are served: bind to

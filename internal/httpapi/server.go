@@ -135,6 +135,7 @@ func (s *Server) register() {
 	s.registerSources()
 	s.registerSourceWebhook()
 	s.registerDeliveries()
+	s.registerSinks()
 	s.registerOverview()
 	s.registerEvents()
 	s.registerAudit()
