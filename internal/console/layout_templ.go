@@ -368,7 +368,7 @@ func banner(f frame) templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "<header class=\"banner\"><a class=\"brand\" href=\"/\"><svg viewBox=\"0 0 24 24\" aria-hidden=\"true\" class=\"sun\"><circle cx=\"12\" cy=\"12\" r=\"5\"></circle> <path d=\"M12 1.5v3M12 19.5v3M1.5 12h3M19.5 12h3M4.6 4.6l2.1 2.1M17.3 17.3l2.1 2.1M4.6 19.4l2.1-2.1M17.3 6.7l2.1-2.1\"></path></svg> <span>Liwanag</span></a><div class=\"tools\"><span class=\"live\" data-live-state=\"off\" title=\"Whether this page follows what happens\"><span class=\"dot\" aria-hidden=\"true\"></span> <span class=\"word\" role=\"status\">static</span></span> <button type=\"button\" class=\"tool\" data-theme-toggle aria-label=\"Change between light and dark\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "<header class=\"banner\"><a class=\"brand\" href=\"/\"><svg viewBox=\"0 0 24 24\" aria-hidden=\"true\" class=\"sun\"><circle cx=\"12\" cy=\"12\" r=\"5\"></circle> <path d=\"M12 1.5v3M12 19.5v3M1.5 12h3M19.5 12h3M4.6 4.6l2.1 2.1M17.3 17.3l2.1 2.1M4.6 19.4l2.1-2.1M17.3 6.7l2.1-2.1\"></path></svg> <span>Liwanag</span></a><div class=\"tools\"><span class=\"live\" data-live-state=\"none\" title=\"Whether this page follows what happens\"><span class=\"dot\" aria-hidden=\"true\"></span> <span class=\"word\" role=\"status\"></span></span> <button type=\"button\" class=\"tool\" data-theme-toggle aria-label=\"Change between light and dark\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

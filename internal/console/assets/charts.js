@@ -87,9 +87,9 @@ function draw(figure, times, layers) {
     height,
     tzDate: (at) => window.uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
     series: [{ label: "From", value: (_, at) => (at == null ? "–" : moment(at, step)) }, ...series],
-    axes: [{ ...axis, grid: { show: false }, space: 64, values: (_, splits) => splits.map((at) => mark(at, step)) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] }],
+    axes: [{ ...axis, grid: { show: false }, size: 28, space: 64, values: (_, splits) => splits.map((at) => mark(at, step)) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] }],
     scales: { x: { range: (_, low, high) => [low - step / 2, high + step / 2] }, y: { range: (_, low, high) => [0, Math.max(4, high * 1.1)] } },
-    padding: [8, 4, 0, 0],
+    padding: [8, 20, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
   }, [times, ...layers.map((l) => l.tops)], place);
   plot.layers = layers;
