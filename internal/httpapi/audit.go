@@ -39,8 +39,8 @@ func actOf(op *huma.Operation) string {
 	return noun + "." + verb
 }
 
-// act is what a request is about to do, as its path, query and body say.
-type act struct{ name, subject, reason string }
+// intent is what a request is about to do, as its path, query and body say.
+type intent struct{ name, subject, reason string }
 
 // intend notes the act of a request.
 func (s *Server) intend(op *huma.Operation, r *http.Request, body []byte) {
@@ -54,12 +54,12 @@ func (s *Server) intend(op *huma.Operation, r *http.Request, body []byte) {
 	}
 	var subject liwanag.ID // text that is no id names nothing, and could be anything
 	_ = subject.UnmarshalText([]byte(r.PathValue("id")))
-	scopeOf(r.Context()).act = act{actOf(op), subject.String(), said.Reason}
+	scopeOf(r.Context()).intent = intent{actOf(op), subject.String(), said.Reason}
 }
 
 // auditIntended writes the row of a request's act, just before it acts.
 func (s *Server) auditIntended(ctx context.Context) error {
-	intended := scopeOf(ctx).act
+	intended := scopeOf(ctx).intent
 	if intended.name == "" {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (s *Server) auditIntended(ctx context.Context) error {
 
 // audit writes a row of the audit trail. An act whose row cannot be written does
 // not happen.
-func (s *Server) audit(ctx context.Context, a act) error {
+func (s *Server) audit(ctx context.Context, a intent) error {
 	carried := scopeOf(ctx)
 	return s.cfg.Store.Write(ctx, func(tx liwanag.Tx) error {
 		return tx.Acts().Insert(liwanag.Act{At: s.cfg.Now().UTC(), Actor: carried.actor, Act: a.name, Subject: a.subject,

@@ -54,7 +54,9 @@ func TestBulkActsReachEveryRunOfEveryPage(t *testing.T) {
 		runs.all = append(runs.all, r)
 	}
 	runs.faulty = runs.all[1].ID
-	w := newWorld(t, func(c *Config) { runs.Enrichment, runs.Runner, c.Enrichment, c.Runner = c.Enrichment, c.Runner, runs, runs })
+	w := newWorld(t, func(c *Config) {
+		runs.Enrichment, runs.Runner, c.Enrichment, c.Runner = c.Enrichment, c.Runner, runs, runs
+	})
 	c := w.client()
 	counted, err := c.CancelRuns(t.Context(), apiclient.BulkAct{DryRun: true})
 	w.must(err)
@@ -131,7 +133,9 @@ func TestABulkActEndsWhereItsCallerHangsUp(t *testing.T) {
 	for i := range 100 {
 		runs.all = append(runs.all, workflow.Run{ID: fmt.Sprint("run", i), Status: workflow.StatusWaiting})
 	}
-	w := newWorld(t, func(c *Config) { runs.Enrichment, runs.Runner, c.Enrichment, c.Runner = c.Enrichment, c.Runner, runs, runs })
+	w := newWorld(t, func(c *Config) {
+		runs.Enrichment, runs.Runner, c.Enrichment, c.Runner = c.Enrichment, c.Runner, runs, runs
+	})
 	ctx, hangUp := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {

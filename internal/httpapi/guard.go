@@ -24,7 +24,7 @@ type scope struct {
 	id     string
 	held   int64  // bytes of its body in memory
 	actor  string // who asks, once that is known
-	act    act    // what it does, for the audit trail
+	intent intent // what it does, for the audit trail
 	extend func() // gives it more time, as streamer.extend
 }
 

@@ -57,7 +57,9 @@ func (h *hearing) next(t testing.TB) string {
 	}
 }
 
-func run(id string) workflow.RunRef { return workflow.RunRef{ID: id, Workflow: "subscriber-enrichment"} }
+func run(id string) workflow.RunRef {
+	return workflow.RunRef{ID: id, Workflow: "subscriber-enrichment"}
+}
 
 func TestHintsTellWhatRunsAreDoing(t *testing.T) {
 	serving(t, func(c *Config) { c.Hints = NewHints(); c.MaxRequests = 1 }, func(t *testing.T, w *world, p *pipes, _ func() error) {

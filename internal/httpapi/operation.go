@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -32,15 +31,7 @@ const (
 // routes of its own.
 func newAPI(s *Server) huma.API {
 	return huma.NewAPI(huma.Config{
-		OpenAPI: &huma.OpenAPI{
-			OpenAPI: "3.1.0",
-			Info: &huma.Info{Title: "Liwanag", Version: s.cfg.Version,
-				Description: "Newsletter sign-ups in, enriched subscribers out. Every error is application/problem+json with a stable code."},
-			Components: &huma.Components{
-				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
-				SecuritySchemes: map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer"}},
-			},
-		},
+		OpenAPI:       openAPI(s.cfg.Version),
 		Formats:       map[string]huma.Format{"application/json": {Marshal: encode, Unmarshal: json.Unmarshal}, "json": {Marshal: encode, Unmarshal: json.Unmarshal}},
 		DefaultFormat: "application/json",
 		Transformers:  []huma.Transformer{fromHuma},
@@ -80,26 +71,6 @@ func (s *Server) route(pattern string, serve func(http.ResponseWriter, *http.Req
 			s.write(w, r, err)
 		}
 	})
-}
-
-// describe makes an operation with what all of them have.
-func (s *Server) describe(method, path, id, summary string, status int) huma.Operation {
-	op := huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
-		SkipValidateParams: true, // checkQuery did, with other statuses
-		BodyReadTimeout:    -1,   // the body was read before
-		MaxBodyBytes:       maxJSON + 1,
-		Responses: map[string]*huma.Response{"default": {Description: "A problem.", Content: map[string]*huma.MediaType{
-			"application/problem+json": {Schema: schemaOf[problem](s)}}}},
-	}
-	if under(path, "/api") {
-		op.Security = []map[string][]string{{"key": {}}}
-	}
-	return op
-}
-
-// schemaOf refers to the schema of a named type.
-func schemaOf[T any](s *Server) *huma.Schema {
-	return s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
 }
 
 // out is an answer with a body.
@@ -153,19 +124,6 @@ func (s *Server) raw(op huma.Operation, serve func(http.ResponseWriter, *http.Re
 		}
 		return serve(w, r)
 	})
-}
-
-// answer describes the body of a raw route's answer.
-func answer(op huma.Operation, contentType string, schema *huma.Schema) huma.Operation {
-	op.Responses[strconv.Itoa(op.DefaultStatus)] = &huma.Response{Description: http.StatusText(op.DefaultStatus),
-		Content: map[string]*huma.MediaType{contentType: {Schema: schema}}}
-	return op
-}
-
-// body describes the body of a raw route's request.
-func body(op huma.Operation, contentType string, schema *huma.Schema) huma.Operation {
-	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{contentType: {Schema: schema}}}
-	return op
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {

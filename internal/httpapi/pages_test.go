@@ -102,7 +102,11 @@ func TestASessionEndsWithItsTimeAndWithItsKey(t *testing.T) {
 	if rec := w.browse("GET", "/", "", session); rec.Code != 200 {
 		t.Errorf("within a week: %d", rec.Code)
 	}
-	other, err := New(func() Config { c := w.server.cfg; c.Access = access.New(w.store, "another-key-of-32-characters-xxx", w.clock.now); return c }())
+	other, err := New(func() Config {
+		c := w.server.cfg
+		c.Access = access.New(w.store, "another-key-of-32-characters-xxx", w.clock.now)
+		return c
+	}())
 	w.must(err)
 	w.server, other = other, w.server
 	w.wantProblem(w.browse("GET", "/api/v1/runs", "", session), 401, "unauthorized")

@@ -58,7 +58,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	scopeOf(ctx).actor = actorConsole
-	if err := s.audit(ctx, act{name: "session.begin"}); err != nil {
+	if err := s.audit(ctx, intent{name: "session.begin"}); err != nil {
 		return err
 	}
 	if old := s.sessionOf(r); old != "" {
@@ -73,7 +73,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 // signOut ends the browser's session.
 func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 	if s.identify(r) == nil && s.cfg.Access.Needed() {
-		if err := s.audit(r.Context(), act{name: "session.end"}); err != nil {
+		if err := s.audit(r.Context(), intent{name: "session.end"}); err != nil {
 			return err
 		}
 		if err := s.cfg.Access.SignOut(r.Context(), s.sessionOf(r)); err != nil {

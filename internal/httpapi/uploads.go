@@ -25,7 +25,7 @@ const (
 )
 
 func (s *Server) registerUploads() {
-	create := s.describe("POST", uploadsPath, "upload", "Upload a CSV file; it waits in previewed until it is confirmed", http.StatusAccepted)
+	create := s.describe("POST", uploadsPath, "add-upload", "Upload a CSV file; it waits in previewed until it is confirmed", http.StatusAccepted)
 	create.Parameters = []*huma.Param{{Name: "confirm", In: "query", Schema: &huma.Schema{Type: huma.TypeBoolean}, Description: "true: do not wait."}}
 	create = body(create, "multipart/form-data", &huma.Schema{Type: huma.TypeObject, Required: []string{"file"}, Properties: map[string]*huma.Schema{
 		"source":  {Type: huma.TypeString, Description: "For rows that name none. Before the file."},
