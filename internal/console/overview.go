@@ -41,6 +41,10 @@ func (c *Console) overview(v *visit, fault error) error {
 	if err != nil {
 		return err
 	}
+	// The overview may be some seconds old; whether money is spent is asked now.
+	if o.Credits, err = v.api.Credits(v.Context()); err != nil {
+		return err
+	}
 	f := frame{Title: "Overview", Here: "/", Nav: "/", Charts: true}
 	status := http.StatusOK
 	if fault != nil {

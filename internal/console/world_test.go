@@ -51,6 +51,7 @@ func answers() map[string]any {
 		"POST /api/v1/runs/{id}/events":    apiclient.EventReceipt{ID: "E1"},
 		"GET /api/v1/submissions": listOf(apiclient.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 1, State: "accepted", Name: "n",
 			EnrichmentID: "enr", Jobs: 2, Credits: 2, PreparedAt: ago(time.Hour)}),
+		"GET /api/v1/credits":             overviewAnswer().Credits,
 		"POST /api/v1/submissions/pause":  overviewAnswer().Credits,
 		"POST /api/v1/submissions/resume": overviewAnswer().Credits,
 	}
