@@ -2,7 +2,9 @@ package enrichment_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -25,7 +27,8 @@ func (w *world) suppress(emails ...string) {
 	w.must(w.life.store.Write(context.Background(), func(tx liwanag.Tx) error { return w.life.work.Suppress(tx, ids, time.Now()) }))
 }
 
-// everythingIn is the database with its log, and all that can be listed of it.
+// everythingIn is the database with its log, byte by byte, and every row of it: what
+// lies on several pages is whole in its row only.
 func (w *world) everythingIn() string {
 	w.t.Helper()
 	var all strings.Builder
@@ -34,7 +37,51 @@ func (w *world) everythingIn() string {
 		w.must(err)
 		all.Write(raw)
 	}
+	all.WriteString(rowsOf(w.t, w.life.db.Reader(), `SELECT name FROM sqlite_schema WHERE type = 'table'`, `SELECT * FROM "%s"`))
 	return strings.ToLower(all.String())
+}
+
+// rowsOf are the rows of all tables of a database, as text.
+func rowsOf(t *testing.T, db *sql.DB, tables, rows string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, name := range texts(t, db, tables) {
+		for _, row := range texts(t, db, fmt.Sprintf(rows, name[0])) {
+			fmt.Fprintln(&all, name[0], row)
+		}
+	}
+	return all.String()
+}
+
+func texts(t *testing.T, db *sql.DB, query string) (all [][]string) {
+	t.Helper()
+	rows, err := db.QueryContext(context.Background(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		raw, into := make([]sql.RawBytes, len(columns)), make([]any, len(columns))
+		for i := range raw {
+			into[i] = &raw[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		row := make([]string, len(raw))
+		for i, r := range raw {
+			row[i] = string(r)
+		}
+		all = append(all, row)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func (w *world) wantNoTrace(texts ...string) {

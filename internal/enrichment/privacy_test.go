@@ -2,15 +2,26 @@ package enrichment_test
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib" // to read all tables
+
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/pgdb"
+	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 	"github.com/liwanag/liwanag/workflow"
 )
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func TestARetriedRunOrdersNothingForWhoLeftAfterItFailed(t *testing.T) {
 	inWorld(t, enrichment.Config{}, simulator.Config{FoundShare: 1}, func(w *world) {
@@ -80,5 +91,73 @@ func TestWhatIsKeptForReviewNamesNobodyWhoWasErased(t *testing.T) {
 				w.wantJob(ben, liwanag.JobNotFound, "")
 			})
 		})
+	}
+}
+
+func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
+	ctx, url := context.Background(), pgtest.Database(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := pgdb.Open(ctx, pgdb.Config{URL: url})
+	must(err)
+	t.Cleanup(db.Close)
+	store, err := postgres.New(ctx, db)
+	must(err)
+	work, err := enrichment.NewEnricher(store, nil, enrichment.Config{})
+	must(err)
+	svc := enrichment.NewService(work, nil, nil) // erasing concerns no run
+
+	now := time.Now()
+	person := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), Email: ana, EmailKey: ana, EmailType: liwanag.Personal,
+		Metadata: []byte(`{"note": "Ana Souza"}`), At: now}
+	source := liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), CreatedAt: now, UpdatedAt: now}
+	must(store.Write(ctx, func(tx liwanag.Tx) error {
+		if _, err := tx.Subscribers().Upsert([]liwanag.SignUp{person}); err != nil {
+			return err
+		}
+		if _, err := svc.Enroll(tx, []enrichment.Enrollment{{SubscriberID: person.ID}}); err != nil {
+			return err
+		}
+		_, err := tx.Subscribers().Enrich([]liwanag.Enriched{{SubscriberID: person.ID, Summary: liwanag.Summary{FullName: "Ana Souza"},
+			Profile: []byte(`{"full_name": "Ana Souza"}`), ResultAt: now, At: now}})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Deliveries().Insert(liwanag.Delivery{Source: liwanag.FromWebhook, State: liwanag.DeliveryQuarantined, ReceivedAt: now,
+			Raw: []byte(`{"data":[{"input":{"email":"` + ana + `"},"profile":{"full_name":"Ana Souza"}},{"input":{"email":"` + ben + `"}}]}`)})
+		return errors.Join(err, tx.Sources().Insert(source), tx.Receipts().Insert(liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind),
+			SourceID: source.ID, State: liwanag.ReceiptAccepted, Body: []byte(`{"email":"` + ana + `","name":"Ana Souza"}`), ReceivedAt: now}))
+	}))
+
+	rows, err := sql.Open("pgx", url)
+	must(err)
+	t.Cleanup(func() { _ = rows.Close() })
+	everything := func() string {
+		bodies := texts(t, rows, `SELECT encode(raw, 'escape') FROM delivery UNION ALL SELECT encode(body, 'escape') FROM receipt`)
+		return strings.ToLower(rowsOf(t, rows, `SELECT relname FROM pg_stat_user_tables`, `SELECT to_json(t) FROM %s t`) + fmt.Sprint(bodies))
+	}
+	traces := []string{ana, "ana souza"}
+	before := everything()
+	must(svc.Erase(ctx, person.ID))
+	after := everything()
+	for _, text := range traces {
+		if n := strings.Count(before, text); n < 4 {
+			t.Errorf("%q was there %d times to begin with: this proves nothing", text, n)
+		}
+		if strings.Contains(after, text) {
+			t.Errorf("the database still holds %q", text)
+		}
+	}
+	if !strings.Contains(after, ben) {
+		t.Error("the record of another person is gone")
+	}
+	for _, row := range texts(t, rows, `SELECT relname, vacuum_count FROM pg_stat_user_tables WHERE relname IN ('subscriber', 'profile', 'delivery', 'receipt')`) {
+		if row[1] == "0" {
+			t.Errorf("%s was not vacuumed: its dead rows hold the person", row[0])
+		}
 	}
 }
