@@ -103,10 +103,20 @@ func (s *Sender) post(ctx context.Context, sink liwanag.Sink, messageID string, 
 		return out
 	}
 	out.fault = strings.TrimSpace(fmt.Sprintf("HTTP %d %s", res.StatusCode, http.StatusText(res.StatusCode)))
-	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		out.retryAfter = min(time.Duration(seconds)*time.Second, maxRetryAfter)
-	}
+	out.retryAfter = retryAfter(res.Header.Get("Retry-After"), at)
 	return out
+}
+
+// retryAfter reads how long a sink asks us to wait, in seconds or until a time; 0:
+// it does not.
+func retryAfter(asked string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(asked); err == nil {
+		return max(0, time.Duration(min(seconds, int(maxRetryAfter/time.Second)))*time.Second)
+	}
+	if until, err := http.ParseTime(asked); err == nil {
+		return max(0, min(until.Sub(now), maxRetryAfter))
+	}
+	return 0
 }
 
 // maxRetryAfter bounds what a sink may ask us to wait.
