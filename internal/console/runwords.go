@@ -132,3 +132,12 @@ func failureFacts(f apiclient.Failure) string {
 	}
 	return strings.Join(facts, " · ")
 }
+
+// endWords say how a run ended that did not end well.
+func endWords(r apiclient.Run) string {
+	why := runNow(r)
+	if why == "" {
+		return capital(words(r.Status))
+	}
+	return capital(words(r.Status)) + ": " + why
+}
