@@ -19,6 +19,9 @@ func facts(v map[string]any) string {
 // a person who left, or a cancel.
 func announcementOf(job liwanag.Job, status liwanag.JobStatus, failure liwanag.JobFailure, at time.Time) (liwanag.Announcement, bool) {
 	a := liwanag.Announcement{Topic: liwanag.TopicEnriched, Subject: job.SubscriberID, JobID: job.ID, At: at}
+	if _, gone := left(job); gone {
+		return a, false
+	}
 	switch status {
 	case liwanag.JobEnriched:
 	case liwanag.JobNotFound, liwanag.JobFailed:

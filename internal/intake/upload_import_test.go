@@ -123,9 +123,21 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 		if _, err := u.Confirm(t.Context(), preview.ID); err != nil {
 			t.Fatal(err)
 		}
+		announced := func() []liwanag.Message {
+			all, _, err := store.Messages().List(t.Context(), liwanag.MessageFilter{}, liwanag.Page{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		if err := store.Write(t.Context(), func(tx liwanag.Tx) error {
+			return tx.Sinks().Insert(liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), CreatedAt: time.Now(), UpdatedAt: time.Now()})
+		}); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(time.Hour)
 		view, err := u.Get(t.Context(), preview.ID)
-		if err != nil || view.Status != liwanag.UploadEnriching || view.Progress.Open != 150 {
+		if err != nil || view.Status != liwanag.UploadEnriching || view.Progress.Open != 150 || len(announced()) != 0 {
 			t.Fatalf("%+v, %v", view, err)
 		}
 		var ids []liwanag.ID
@@ -149,6 +161,10 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 		view, err = u.Get(t.Context(), preview.ID)
 		if err != nil || view.Status != liwanag.UploadDone || view.Progress.NotFound != 150 || view.EndedAt.IsZero() {
 			t.Errorf("%+v, %v", view, err)
+		}
+		time.Sleep(time.Hour)
+		if all := announced(); len(all) != 1 || all[0].Topic != liwanag.TopicUploadCompleted || all[0].Subject != preview.ID {
+			t.Errorf("announced %+v", all)
 		}
 		stop()
 		if err := <-done; err != nil {

@@ -1,6 +1,7 @@
 package datastoretest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -192,6 +193,32 @@ var sinkTests = map[string]func(*testing.T, liwanag.Store){
 		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{SinkID: off.ID})), 0)
 		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{Topic: liwanag.TopicSubmissionHeld})), 2)
 		equal(t, get[[]liwanag.ID](t)(s.Messages().Waiting(t.Context())), []liwanag.ID{all.ID, some.ID})
+	},
+
+	"the bell rings after each commit that stored messages": func(t *testing.T, s liwanag.Store) {
+		rung := 0
+		belled := liwanag.Announcing(s, func() { rung++ })
+		one := []liwanag.Announcement{{Topic: liwanag.TopicTest, At: noon}}
+		tell := func(tx liwanag.Tx) error { _, err := liwanag.Announce(tx, one); return err }
+		write(t, belled, tell) // to nobody
+		equal(t, rung, 0)
+		a := sink(t, belled)
+		equal(t, rung, 0)
+		write(t, belled, tell)
+		equal(t, rung, 1)
+		refused(t, belled, liwanag.ErrState, func(tx liwanag.Tx) error { return errors.Join(tell(tx), liwanag.ErrState) })
+		equal(t, rung, 1)
+		m := messagesOf(t, s, liwanag.MessageFilter{SinkID: a.ID})[0]
+		again := func(tx liwanag.Tx) error { _, err := tx.Messages().Again(m.ID); return err }
+		write(t, belled, again) // it has not ended
+		equal(t, rung, 1)
+		write(t, belled, func(tx liwanag.Tx) error {
+			_, err := tx.Messages().Move(liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessagePending}, To: liwanag.MessageFailed, At: noon})
+			return err
+		})
+		equal(t, rung, 1)
+		write(t, belled, again)
+		equal(t, rung, 2)
 	},
 
 	"messages are claimed oldest first, each once": func(t *testing.T, s liwanag.Store) {
