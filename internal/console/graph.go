@@ -180,7 +180,8 @@ func (p *painter) asides(d definition) {
 		if way.handler == nil {
 			to = middle - 75
 		}
-		p.g.Ways = append(p.g.Ways, graphWay{Path: "M" + px(edge) + " " + px(from) + "H" + px(to), Dotted: true})
+		begin := min(from, p.g.End-12) // short definitions end above their handlers
+		p.g.Ways = append(p.g.Ways, graphWay{Path: "M" + px(edge) + " " + px(begin) + "h22V" + px(from) + "H" + px(to), Dotted: true})
 		p.aside += graphPill + graphGap + 8
 	}
 }
