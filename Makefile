@@ -1,6 +1,6 @@
 # make help lists the targets.
 GO        ?= go
-RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... ./internal/httpapi/...
+RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... ./internal/httpapi/... ./internal/console
 TEMPORAL  := $(CURDIR)/.cache/bin/temporal
 LINT_PKGS := ./...
 
@@ -56,7 +56,7 @@ lint: deps generated ## gofmt, go vet, staticcheck, gosec, generated files
 .PHONY: generated
 generated: templ ## Check that the console's generated files are those of its templates
 	@rm -rf .cache/generated && cp -R internal/console .cache/generated && rm -f .cache/generated/*_templ.go
-	@./.cache/bin/templ generate -path .cache/generated >/dev/null 2>&1
+	@said=$$(./.cache/bin/templ generate -path .cache/generated 2>&1) || { echo "$$said"; exit 1; }
 	@diff -r internal/console .cache/generated || { echo "Try: make generate"; exit 1; }
 
 .PHONY: check
