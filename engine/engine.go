@@ -98,7 +98,10 @@ type Engine struct {
 	work    sync.WaitGroup  // what is held
 }
 
-var _ workflow.Runner = (*Engine)(nil)
+var (
+	_ workflow.Runner  = (*Engine)(nil)
+	_ workflow.Counter = (*Engine)(nil)
+)
 
 // New returns an engine, or every fault of its configuration and definitions.
 func New(c Config) (*Engine, error) {
@@ -213,8 +216,22 @@ func (e *Engine) Definitions() []*workflow.Plan {
 	return plans
 }
 
-// Counts counts runs by workflow, version, status and parked step.
-func (e *Engine) Counts(ctx context.Context) ([]store.Count, error) { return e.store.Counts(ctx) }
+// Counts counts all runs; see [workflow.Counter].
+func (e *Engine) Counts(ctx context.Context) ([]workflow.Count, error) {
+	rows, err := e.store.Counts(ctx)
+	counts := make([]workflow.Count, len(rows))
+	for i, row := range rows {
+		status := workflow.Status(row.Status)
+		switch {
+		case row.Status == store.Open && row.Step != "":
+			status = workflow.StatusWaiting
+		case row.Status == store.Open:
+			status = workflow.StatusRunning
+		}
+		counts[i] = workflow.Count{Workflow: row.Workflow, Version: row.Version, Status: status, Step: row.Step, Runs: row.Runs}
+	}
+	return counts, err
+}
 
 // Orphans are the open runs whose workflow and version this engine does not hold:
 // they stay as they are until a runner that holds it comes, or somebody

@@ -82,7 +82,10 @@ type Runner struct {
 	reopening sync.Mutex // see Retry
 }
 
-var _ workflow.Runner = (*Runner)(nil)
+var (
+	_ workflow.Runner  = (*Runner)(nil)
+	_ workflow.Counter = (*Runner)(nil)
+)
 
 // New returns a runner, or every fault of its configuration and definitions.
 func New(c Config) (*Runner, error) {

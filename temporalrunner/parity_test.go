@@ -20,6 +20,8 @@ var differs = map[string]string{
 	"retry of runs/consumes what came too late":        "An event that came after the end was not kept, so a retried run waits for it again.",
 	"views/list runs newest first, page by page":       "Temporal's index of runs follows a moment later than the runs.",
 	"views/list runs by workflow, status, time and id": "Temporal's index of runs follows a moment later than the runs.",
+	"views/count runs by workflow, status and step": "Temporal counts a waiting run as running and one that timed out as failed, does not know where it stands, " +
+		"and counts a retried run once for each of its ends.",
 }
 
 const parityPage = "../docs/parity.md"

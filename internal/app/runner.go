@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/engine"
-	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/internal/config"
 	"github.com/liwanag/liwanag/internal/httpapi"
 	"github.com/liwanag/liwanag/internal/telemetry"
@@ -24,8 +23,8 @@ type runner struct {
 	// prune deletes up to n runs that ended before the given time; nil: it is done
 	// elsewhere, as by a Temporal namespace's retention.
 	prune  func(ctx context.Context, endedBefore time.Time, n int) (int, error)
-	counts func(ctx context.Context) ([]httpapi.RunCount, error) // nil: it cannot count
-	close  func() error                                          // after run has returned
+	counts func(ctx context.Context) ([]httpapi.RunCount, error)
+	close  func() error // after run has returned
 }
 
 // openRunner opens what LIWANAG_ENGINE names.
@@ -53,21 +52,13 @@ func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition,
 	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready, prune: e.Prune, counts: countsOf(e), close: runs.Close}, nil
 }
 
-// countsOf counts an engine's runs. The engine tells parked runs by their step;
-// the others are running, or about to.
-func countsOf(e *engine.Engine) func(context.Context) ([]httpapi.RunCount, error) {
+// countsOf is how the API shows what a runner counts.
+func countsOf(c workflow.Counter) func(context.Context) ([]httpapi.RunCount, error) {
 	return func(ctx context.Context) ([]httpapi.RunCount, error) {
-		rows, err := e.Counts(ctx)
-		counts := make([]httpapi.RunCount, len(rows))
-		for i, row := range rows {
-			status := workflow.Status(row.Status)
-			switch {
-			case row.Status == store.Open && row.Step != "":
-				status = workflow.StatusWaiting
-			case row.Status == store.Open:
-				status = workflow.StatusRunning
-			}
-			counts[i] = httpapi.RunCount{Workflow: row.Workflow, Version: row.Version, Status: string(status), Step: row.Step, Runs: row.Runs}
+		found, err := c.Counts(ctx)
+		counts := make([]httpapi.RunCount, len(found))
+		for i, n := range found {
+			counts[i] = httpapi.RunCount{Workflow: n.Workflow, Version: n.Version, Status: string(n.Status), Step: n.Step, Runs: n.Runs}
 		}
 		return counts, err
 	}
@@ -93,5 +84,5 @@ func (a *App) openTemporal(ctx context.Context, definitions []workflow.Definitio
 		}
 		return nil
 	}
-	return &runner{Runner: r, where: "Temporal", run: r.Run, ready: ready, close: func() error { client.Close(); return nil }}, nil
+	return &runner{Runner: r, where: "Temporal", run: r.Run, ready: ready, counts: countsOf(r), close: func() error { client.Close(); return nil }}, nil
 }

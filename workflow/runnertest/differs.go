@@ -44,6 +44,10 @@ var differing = map[string]func(*world){
 	// Listings follow a moment later.
 	"views/list runs newest first, page by page":       func(w *world) { listing(w.lagging()) },
 	"views/list runs by workflow, status, time and id": func(w *world) { filtering(w.lagging()) },
+	// A waiting run is one that has not ended.
+	"views/count runs by workflow, status and step": func(w *world) {
+		counting(w.lagging(), workflow.Count{Status: workflow.StatusRunning})
+	},
 }
 
 // lagging is the world of a runner whose listings follow later than its runs.

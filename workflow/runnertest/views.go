@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ func viewScenarios() []scenario {
 		{"say what a run waits for", waitingFor},
 		{"list runs newest first, page by page", listing},
 		{"list runs by workflow, status, time and id", filtering},
+		{"count runs by workflow, status and step", func(w *world) { counting(w, workflow.Count{Status: workflow.StatusWaiting, Step: "a"}) }},
 	}
 }
 
@@ -162,6 +164,45 @@ func filtering(w *world) {
 			}
 		}
 		return faults
+	})
+	g.release()
+}
+
+// counting expects of a waiting run the status and the step given.
+func counting(w *world, waits workflow.Count) {
+	g := w.gate()
+	failing, held, waiting := workflow.New[input]("failing"), workflow.New[input]("held"), workflow.New[input]("waiting")
+	workflow.Step(failing, "a", w.fails("a", workflow.Permanent(errBroken), workflow.Permanent(errBroken)))
+	workflow.Step(held, "a", w.holds("a", g, nil))
+	workflow.WaitFor(waiting, "a", alpha, w.s(100))
+	w.hold(failing, held, waiting)
+	w.start(failing, "failing-1")
+	w.start(failing, "failing-2")
+	w.start(held, "held")
+	w.start(waiting, "waiting")
+	g.awaitEntered()
+	for _, run := range []string{"failing-1", "failing-2"} {
+		w.until(run, "ended", func(r workflow.Run) bool { return r.Status.Ended() })
+	}
+	w.until("waiting", "waiting", func(r workflow.Run) bool { return r.Status == workflow.StatusWaiting })
+	counter, ok := w.harness.Runner.(workflow.Counter)
+	if !ok {
+		w.Fatal("the runner does not count its runs")
+	}
+	want := []workflow.Count{
+		{Workflow: "failing", Version: 1, Status: workflow.StatusFailed, Runs: 2},
+		{Workflow: "held", Version: 1, Status: workflow.StatusRunning, Runs: 1},
+		{Workflow: "waiting", Version: 1, Status: waits.Status, Step: waits.Step, Runs: 1},
+	}
+	w.listed(func() []string {
+		got, err := counter.Counts(w.Context())
+		if err != nil {
+			w.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			return []string{fmt.Sprintf("counted were %+v, want %+v", got, want)}
+		}
+		return nil
 	})
 	g.release()
 }
