@@ -107,6 +107,31 @@ func writeForm(form *multipart.Writer, f UploadFile, r io.Reader) error {
 	return form.Close()
 }
 
+// UploadSample are the first rows of a file.
+type UploadSample struct {
+	Columns []string    `json:"columns"`
+	Rows    []SampleRow `json:"rows"` // at most 20; none once the file is imported or forgotten
+}
+
+// SampleRow is a row as the file has it; Code and Fault say why it is invalid.
+type SampleRow struct {
+	Row   int64    `json:"row"` // data rows from 1
+	Cells []string `json:"cells"`
+	Code  string   `json:"code,omitempty"`
+	Fault string   `json:"fault,omitempty"`
+}
+
+// UploadSample reads the first rows of an upload.
+func (c *Client) UploadSample(ctx context.Context, id string) (UploadSample, error) {
+	return get[UploadSample](ctx, c, at("uploads", id, "sample"), nil)
+}
+
+// MapUpload reads a previewed upload as another mapping says, column name to
+// field, and counts it anew.
+func (c *Client) MapUpload(ctx context.Context, id string, mapping map[string]string) (Upload, error) {
+	return post[Upload](ctx, c, at("uploads", id, "mapping"), map[string]any{"mapping": mapping})
+}
+
 // Uploads reads a page, newest first.
 func (c *Client) Uploads(ctx context.Context, p Page) (List[Upload], error) {
 	return get[List[Upload]](ctx, c, at("uploads"), filter(nil).values(p))

@@ -124,6 +124,7 @@ func (s *Server) register() {
 	s.api = newAPI(s)
 	s.registerSubscribers()
 	s.registerUploads()
+	s.registerUploadMapping()
 	s.registerRuns()
 	s.registerBulk()
 	s.registerWorkflows()

@@ -157,28 +157,19 @@ func (u *Uploads) preview(ctx context.Context, r io.Reader, mapping map[string]F
 		return err
 	}
 	p := previewer{uploads: u, ctx: ctx, id: up.ID, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
-	for {
-		row, err := c.Next()
-		if err == io.EOF {
-			break
-		}
-		if err == nil {
-			err = p.count(row)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(p.flushKeys(), p.flushErrors(), file.flush()); err != nil {
+	if err := errors.Join(p.countAll(c), file.flush()); err != nil {
 		return err
 	}
-	up.Columns, up.Counts, up.Size = c.Columns(), p.counts, file.size
-	meaning := map[string]Field{}
-	for i, column := range c.Columns() {
-		meaning[column] = c.Mapping()[i]
+	up.Size = file.size
+	return p.note(c, up)
+}
+
+// mappingOf is what the columns of an upload were taken for.
+func mappingOf(up liwanag.Upload) (mapping map[string]Field, err error) {
+	if len(up.Mapping) > 0 {
+		err = json.Unmarshal(up.Mapping, &mapping)
 	}
-	up.Mapping, err = json.Marshal(meaning)
-	return err
+	return mapping, err
 }
 
 // previewer counts rows, each once: invalid, duplicate, corporate, known or new.
@@ -191,6 +182,33 @@ type previewer struct {
 	seen    map[uint64]struct{} // hashes of addresses: a million fit into 32 MiB
 	keys    []string            // addresses to look up
 	errors  []liwanag.UploadRowError
+}
+
+// countAll reads a file to its end.
+func (p *previewer) countAll(c *CSVReader) error {
+	for {
+		row, err := c.Next()
+		if err == io.EOF {
+			return errors.Join(p.flushKeys(), p.flushErrors())
+		}
+		if err == nil {
+			err = p.count(row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// note writes down what was counted.
+func (p *previewer) note(c *CSVReader, up *liwanag.Upload) (err error) {
+	up.Columns, up.Counts = c.Columns(), p.counts
+	meaning := map[string]Field{}
+	for i, column := range c.Columns() {
+		meaning[column] = c.Mapping()[i]
+	}
+	up.Mapping, err = json.Marshal(meaning)
+	return err
 }
 
 func (p *previewer) count(row Row) error {

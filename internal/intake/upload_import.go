@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -192,8 +191,8 @@ var errStopped = errors.New("intake: the upload is no longer imported here")
 // their work does not compete with the import for the writer; those of an import
 // that stops half-way are started by the enrichment's sweep.
 func (u *Uploads) importRows(ctx context.Context, up liwanag.Upload) error {
-	var mapping map[string]Field
-	if err := json.Unmarshal(up.Mapping, &mapping); err != nil {
+	mapping, err := mappingOf(up)
+	if err != nil {
 		return u.fail(ctx, up.ID, err)
 	}
 	file, err := NewCSVReader(&chunkReader{ctx: ctx, store: u.store, id: up.ID}, mapping)

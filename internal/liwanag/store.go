@@ -354,6 +354,8 @@ type UploadTx interface {
 	Advance(a UploadAdvance) (bool, error)
 	// AddErrors stores row errors; a row that has one keeps it.
 	AddErrors(id ID, errs []UploadRowError) error
+	// DropErrors forgets at most n row errors; left says whether there are more.
+	DropErrors(id ID, n int) (left bool, err error)
 }
 
 // Sources reads sources.

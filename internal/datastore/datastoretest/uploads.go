@@ -10,6 +10,25 @@ import (
 )
 
 var uploadTests = map[string]func(*testing.T, liwanag.Store){
+	"row errors are forgotten over a few calls": func(t *testing.T, s liwanag.Store) {
+		up, other := liwanag.Upload{ID: newID(liwanag.UploadKind), Status: liwanag.UploadPreviewed, CreatedAt: noon}, liwanag.Upload{ID: newID(liwanag.UploadKind), Status: liwanag.UploadPreviewed, CreatedAt: noon}
+		write(t, s, func(tx liwanag.Tx) error {
+			for _, u := range []liwanag.Upload{up, other} {
+				if err := tx.Uploads().Insert(u); err != nil {
+					return err
+				}
+				if err := tx.Uploads().AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1, Reason: "a"}, {Row: 2, Reason: "b"}, {Row: 3, Reason: "c"}}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		want(t, s, true, func(tx liwanag.Tx) (bool, error) { return tx.Uploads().DropErrors(up.ID, 2) })
+		want(t, s, false, func(tx liwanag.Tx) (bool, error) { return tx.Uploads().DropErrors(up.ID, 2) })
+		equal(t, len(get[[]liwanag.UploadRowError](t)(s.Uploads().Errors(t.Context(), up.ID, 0, 10))), 0)
+		equal(t, len(get[[]liwanag.UploadRowError](t)(s.Uploads().Errors(t.Context(), other.ID, 0, 10))), 3)
+	},
+
 	"an upload keeps every field": func(t *testing.T, s liwanag.Store) {
 		u := fullUpload()
 		write(t, s, func(tx liwanag.Tx) error { return tx.Uploads().Insert(u) })

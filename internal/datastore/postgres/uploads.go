@@ -132,6 +132,13 @@ func (t uploadTx) DropChunks(id liwanag.ID, n int) (left bool, err error) {
 	return len(more) > 0, err
 }
 
+func (t uploadTx) DropErrors(id liwanag.ID, n int) (left bool, err error) {
+	dropped, err := t.exec(`
+		DELETE FROM upload_error WHERE upload_id = $1 AND row = ANY(ARRAY(SELECT row FROM upload_error WHERE upload_id = $1 ORDER BY row LIMIT $2))`,
+		uuid(id), n)
+	return dropped == int64(n), err
+}
+
 func (t uploadTx) Preview(u liwanag.Upload) error {
 	columns, err := columnsText(u.Columns)
 	if err != nil {

@@ -260,6 +260,7 @@ func useTheRest(t tx, now time.Time) error {
 	_, _ = t.Uploads().Get(u.ID)
 	_ = t.Uploads().PutChunk(u.ID, 0, []byte("a"))
 	_, _ = t.Uploads().DropChunks(u.ID, 1)
+	_, _ = t.Uploads().DropErrors(u.ID, 1)
 	_ = t.Uploads().Preview(u)
 	_, _ = t.Uploads().Move(liwanag.UploadMove{ID: u.ID})
 	_, _ = t.Uploads().Claim(liwanag.UploadClaim{ID: u.ID, Owner: "a", Now: now, Until: now})

@@ -129,6 +129,12 @@ func (t uploadTx) DropChunks(id liwanag.ID, n int) (left bool, err error) {
 	return more != 0, err
 }
 
+func (t uploadTx) DropErrors(id liwanag.ID, n int) (left bool, err error) {
+	dropped, err := t.exec(`DELETE FROM upload_error WHERE upload_id = ?1 AND row IN (SELECT row FROM upload_error WHERE upload_id = ?1 ORDER BY row LIMIT ?2)`,
+		id.Bytes(), n)
+	return dropped == int64(n), err
+}
+
 func (t uploadTx) Preview(u liwanag.Upload) error {
 	columns, err := columnsText(u.Columns)
 	if err != nil {
