@@ -368,6 +368,21 @@ func TestEndedRunsAreDeletedAfterTheirRetention(t *testing.T) {
 	r := start(t, Config{Settings: settings(t, base), Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 	person := signUp(t, r, "ann+found@gmail.com")
 	awaitStatus(t, r, person.SubscriberID, "enriched")
+	sink, message := liwanag.NewID(liwanag.SinkKind), liwanag.NewID(liwanag.MessageKind)
+	pass := liwanag.Pass{Hash: liwanag.Digest{1}, Kind: liwanag.PassSession, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(720 * time.Hour)}
+	if err := r.store.Write(t.Context(), func(tx liwanag.Tx) error {
+		return errors.Join(tx.Sinks().Insert(liwanag.Sink{ID: sink, Disabled: true, CreatedAt: time.Now(), UpdatedAt: time.Now()}),
+			tx.Messages().Insert([]liwanag.Message{{ID: message, SinkID: sink, State: liwanag.MessageDelivered, CreatedAt: time.Now(), EndedAt: time.Now()}}),
+			tx.Passes().Insert(pass), tx.Acts().Insert(liwanag.Act{At: time.Now(), Actor: "key", Act: "run.cancel"}))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() string {
+		_, ofMessage := r.store.Messages().Get(t.Context(), message)
+		_, ofPass := r.store.Passes().Get(t.Context(), pass.Hash)
+		acts, _, ofActs := r.store.Acts().List(t.Context(), liwanag.ActFilter{}, liwanag.Page{})
+		return fmt.Sprint(ofMessage == nil, ofPass == nil, ofActs == nil && len(acts) == 1)
+	}
 	known := func() int { return call(t, "GET", r.URL()+"/api/v1/runs/"+person.RunID, "", nil) }
 	await(t, "the run's end", func() bool {
 		var run struct{ Status string }
@@ -375,12 +390,16 @@ func TestEndedRunsAreDeletedAfterTheirRetention(t *testing.T) {
 		return run.Status == "completed"
 	})
 	ahead.Store(int64(719 * time.Hour))
-	if err := r.retainOnce(t.Context()); err != nil || known() != http.StatusOK {
-		t.Errorf("after 719 h: %v, status %d", err, known())
+	if err := r.retainOnce(t.Context()); err != nil || known() != http.StatusOK || kept() != "true true true" {
+		t.Errorf("after 719 h: %v, status %d, message, session and act: %s", err, known(), kept())
 	}
 	ahead.Store(int64(721 * time.Hour))
-	if err := r.retainOnce(t.Context()); err != nil || known() != http.StatusNotFound {
-		t.Errorf("after 721 h: %v, status %d", err, known())
+	if err := r.retainOnce(t.Context()); err != nil || known() != http.StatusNotFound || kept() != "false false true" {
+		t.Errorf("after 721 h: %v, status %d, message, session and act: %s", err, known(), kept())
+	}
+	ahead.Store(int64(401 * 24 * time.Hour))
+	if err := r.retainOnce(t.Context()); err != nil || kept() != "false false false" {
+		t.Errorf("after 401 days: %v, message, session and act: %s", err, kept())
 	}
 	if counts, err := r.store.Jobs().Count(t.Context()); err != nil || counts[liwanag.JobEnriched] != 1 {
 		t.Errorf("jobs %v, %v: what was found must stay", counts, err)
