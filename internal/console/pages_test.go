@@ -40,6 +40,21 @@ func TestPagesHoldNothingInline(t *testing.T) {
 	}
 }
 
+func TestThePolicyAllowsOurOwnFilesAndNothingInline(t *testing.T) {
+	if want := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"; policy != want {
+		t.Errorf("%s", policy)
+	}
+}
+
+func TestFormsAreBounded(t *testing.T) {
+	a := newAPI(t, answers())
+	w := visitPage(t, served(t, a), "POST", "/runs/"+runID+"/cancel", "reason="+strings.Repeat("x", maxForm))
+	if w.Code != http.StatusRequestEntityTooLarge || len(a.sent) != 0 {
+		t.Errorf("%d %q", w.Code, a.sent)
+	}
+}
+
 // dangers is what a page must not have: what the policy forbids, what runs, what
 // leads elsewhere.
 func dangers(root *html.Node) (faults []string) {
