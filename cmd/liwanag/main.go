@@ -25,6 +25,7 @@ type grammar struct {
 	Submissions submissionsCommand `cmd:"" help:"Look after paid calls; stop all spending."`
 	Sources     sourcesCommand     `cmd:"" help:"Look after the endpoints that take webhooks of sign-ups in."`
 	Deliveries  deliveriesCommand  `cmd:"" help:"See the webhooks that came in, and replay them."`
+	Sinks       sinksCommand       `cmd:"" help:"Look after the addresses that webhooks are sent to, and what was sent."`
 	Workflows   workflowsCommand   `cmd:"" help:"Show the workflows' definitions."`
 	Enrich      enrichCommand      `cmd:"" help:"Trigger the scheduled batch by hand."`
 	Migrate     migrateCommand     `cmd:"" help:"Create the database, or bring its schema up to date."`

@@ -33,6 +33,9 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"liwanag": ma
 //	code N liwanag…       runs the program and wants this exit code
 //	eventually REGEXP COMMAND…
 //	                      runs the program until its output matches
+//	receiver              starts what takes webhooks out in, at $RECEIVER/STATUS
+//	received N SECRET REGEXP
+//	                      waits for N webhooks that match, signed with the secret
 //	postgres              starts a PostgreSQL server on a socket in the folder $SOCKET
 //	sql DATABASE STATEMENTS
 //	                      runs statements there as the superuser postgres
@@ -44,11 +47,12 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_CACHE_HOME", env.WorkDir+"/cache")
+			env.Values[receiverKey{}] = &receiver{}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"server": startServer, "faulty": addFault, "capture": capture, "post": post, "eventually": eventually, "code": code,
-			"postgres": startPostgres, "sql": runSQL,
+			"receiver": startReceiver, "received": received, "postgres": startPostgres, "sql": runSQL,
 		},
 	})
 }

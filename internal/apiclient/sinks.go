@@ -34,7 +34,7 @@ type NewSink struct {
 type SinkChange struct {
 	Name     *string  `json:"name,omitempty"`
 	URL      *string  `json:"url,omitempty"`
-	Topics   []string `json:"topics,omitempty"`
+	Topics   []string `json:"topics,omitzero"` // empty: all
 	Disabled *bool    `json:"disabled,omitempty"`
 }
 
