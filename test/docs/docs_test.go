@@ -198,3 +198,34 @@ func TestWhatIsQuotedIsWhatRuns(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryErrorCodeIsExplained reads the codes that the server answers with from
+// its source.
+func TestEveryErrorCodeIsExplained(t *testing.T) {
+	page := read(t, "docs", "api.md")
+	codes := regexp.MustCompile(`(?:newProblem\([\w.]+|NewError\([\w.]+|workflow\.Err\w+, http\.Status\w+|context\.\w+, http\.Status\w+), "([a-z_]+)"|&Error\{Class: \w+, Code: "([a-z_]+)"`)
+	found := 0
+	for _, dir := range []string{"internal/httpapi", "internal/liwanag", "internal/intake", "internal/intake/sources", "internal/enrichment", "internal/notify", "internal/access"} {
+		files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(dir), "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range codes.FindAllStringSubmatch(string(source), -1) {
+				if found++; !strings.Contains(page, "`"+m[1]+m[2]+"`") {
+					t.Errorf("docs/api.md does not explain %s of %s", m[1]+m[2], filepath.Base(file))
+				}
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d codes were found", found)
+	}
+}
