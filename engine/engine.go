@@ -233,6 +233,18 @@ func (e *Engine) Counts(ctx context.Context) ([]workflow.Count, error) {
 	return counts, err
 }
 
+// Overdue counts open runs that were due by a minute ago or earlier, and that no
+// node has taken on since: nobody is there, all are busy, or none holds their
+// definition. ok is false when the store cannot tell.
+func (e *Engine) Overdue(ctx context.Context) (n int64, ok bool, err error) {
+	backlog, ok := e.store.(store.Backlog)
+	if !ok {
+		return 0, false, nil
+	}
+	n, err = backlog.Overdue(ctx, e.now().Add(-time.Minute))
+	return n, true, err
+}
+
 // Orphans are the open runs whose workflow and version this engine does not hold:
 // they stay as they are until a runner that holds it comes, or somebody
 // terminates them.

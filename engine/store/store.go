@@ -105,6 +105,13 @@ type Resigner interface {
 	Resign(ctx context.Context, node Node) error
 }
 
+// Backlog is implemented by stores that tell what nobody takes on.
+type Backlog interface {
+	// Overdue counts open runs that nobody owns although they were due before the
+	// given time, and created.
+	Overdue(ctx context.Context, before time.Time) (int64, error)
+}
+
 // Roster is implemented by stores that know the names of other nodes: Nodes are
 // those that registered lately, dead ones included, without Renew.
 type Roster interface {

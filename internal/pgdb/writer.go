@@ -42,6 +42,7 @@ type writer struct {
 	db      *DB
 	queue   *groupcommit.Queue[*change]
 	stopped chan struct{}
+	stats   groupcommit.Recorder
 }
 
 func startWriter(db *DB) *writer {
@@ -49,6 +50,9 @@ func startWriter(db *DB) *writer {
 	go w.loop()
 	return w
 }
+
+// Stats returns the counters of Write since Open.
+func (db *DB) Stats() groupcommit.Stats { return db.writer.stats.Stats() }
 
 // stop waits until what was queued is committed.
 func (w *writer) stop() {
@@ -72,7 +76,7 @@ func (w *writer) loop() {
 // a cause of its own, each change is tried once more alone.
 func (w *writer) group(batch []*entry) (rest []*entry) {
 	var ran []*entry
-	reached := 0
+	reached, start := 0, time.Now()
 	err := w.db.transact(context.Background(), w.db.begin+lockWriters, func(tx *Tx) error {
 		began := time.Now()
 		ran, reached = ran[:0], 0
@@ -103,6 +107,7 @@ func (w *writer) group(batch []*entry) (rest []*entry) {
 		return nil
 	}
 	again := err != nil && len(ran) > 1 && !IsCommon(err)
+	w.stats.Group(len(ran), time.Since(start), err != nil)
 	for _, e := range ran {
 		switch {
 		case again:

@@ -44,6 +44,7 @@ func transactionID(to *string) func(tx *Tx) error {
 
 func TestWritesAtTheSameTimeShareACommit(t *testing.T) {
 	db := openTable(t)
+	before := db.Stats()
 	var a, b string
 	for _, err := range group(t, db, transactionID(&a), transactionID(&b)) {
 		if err != nil {
@@ -52,6 +53,9 @@ func TestWritesAtTheSameTimeShareACommit(t *testing.T) {
 	}
 	if a == "" || a != b {
 		t.Errorf("the transactions are %s and %s, want one", a, b)
+	}
+	if after := db.Stats(); after.Groups-before.Groups != 2 || after.Changes-before.Changes != 3 || after.Undone != before.Undone || after.LongestHold <= 0 {
+		t.Errorf("counted were %+v, before %+v", after, before)
 	}
 }
 

@@ -44,7 +44,7 @@ type writer struct {
 	maxHold time.Duration
 	queue   *groupcommit.Queue[*change]
 	stopped chan struct{}
-	stats   recorder
+	stats   groupcommit.Recorder
 }
 
 func startWriter(conn *conn, maxSize int, maxHold time.Duration) *writer {
@@ -114,7 +114,7 @@ func (w *writer) group(batch []*entry) (rest []*entry) {
 	if !intact {
 		w.undo(ran)
 	}
-	w.stats.group(len(ran), time.Since(began), !intact)
+	w.stats.Group(len(ran), time.Since(began), !intact)
 	for _, e := range ran {
 		e.Finish(e.Do.err)
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/liwanag/liwanag/internal/groupcommit"
 )
 
 func insert(id int) func(*Tx) error {
@@ -324,7 +326,7 @@ func TestASchemaChangeCountsAsWritten(t *testing.T) {
 }
 
 func TestAGroupIsBounded(t *testing.T) {
-	queueAndRun := func(t *testing.T, c Config, change func(id int) func(*Tx) error) Stats {
+	queueAndRun := func(t *testing.T, c Config, change func(id int) func(*Tx) error) groupcommit.Stats {
 		db := openTable(t, c)
 		before := db.Stats().Groups
 		release := hold(t, db)

@@ -420,6 +420,21 @@ func (s *Store) Counts(ctx context.Context) ([]store.Count, error) {
 	return out, nil
 }
 
+// Overdue counts open runs that were due before the given time.
+func (s *Store) Overdue(ctx context.Context, before time.Time) (int64, error) {
+	if err := s.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	var n int64
+	for _, r := range s.runs {
+		if at, ok := s.due(r); ok && r.Owner == 0 && at.Before(before) && r.CreatedAt.Before(before) {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // Prune deletes runs that ended long ago.
 func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (int, error) {
 	if err := s.lock(ctx); err != nil {

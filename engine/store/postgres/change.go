@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -75,7 +76,9 @@ func (s *Store) commitGroup(picked []*groupcommit.Change[*change]) {
 	for i, c := range picked {
 		changes[i] = c.Do
 	}
+	began := time.Now()
 	err := s.transact(changes)
+	s.stats.Group(len(changes), time.Since(began), err != nil)
 	alone := err != nil && len(picked) > 1 && !pgdb.IsCommon(err)
 	for i, c := range picked {
 		one := err

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -149,4 +150,18 @@ func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
 		return nil, s.fault("count runs", err)
 	}
 	return counts, nil
+}
+
+const overdueQuery = "SELECT count(*) FROM run WHERE status = 'open' AND owner = 0 AND due_at < $1 AND created_at < $1"
+
+// Overdue counts open runs that were due before the given time.
+func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err error) {
+	if err := s.open("count overdue runs"); err != nil {
+		return 0, err
+	}
+	err = s.reading(ctx, func(tx pgx.Tx) error { return tx.QueryRow(ctx, overdueQuery, micros(before)).Scan(&n) })
+	if err != nil {
+		return 0, s.fault("count overdue runs", err)
+	}
+	return n, nil
 }

@@ -91,6 +91,7 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 		{"claim of what is due", claimQuery(dueByNow), append(claim, int64(5)), true, "run_due", false},
 		{"claim of dead nodes' runs", claimQuery(ofTheDead), append(claim, []int64{3, 4}), true, "run_due", true},
 		{"what is next", nextQuery, []any{int64(1), int64(5)}, true, "run_due", false},
+		{"what is overdue", overdueQuery, []any{int64(5)}, false, "run_due", false},
 		{"a look", lookQuery, []any{int64(1), int64(5)}, false, "run_due", false},
 		{"histories", historyQuery, []any{ids}, true, "history_pkey", false},
 		{"signals", signalsQuery, []any{ids}, true, "signal_pkey", false},

@@ -36,6 +36,7 @@ type Store struct {
 
 	queues  []*groupcommit.Queue[*change]
 	working sync.WaitGroup
+	stats   groupcommit.Recorder
 
 	announce *announcer
 	wake     chan struct{}
@@ -49,6 +50,7 @@ type Store struct {
 
 var (
 	_ store.Store    = (*Store)(nil)
+	_ store.Backlog  = (*Store)(nil)
 	_ store.Waker    = (*Store)(nil)
 	_ store.Resigner = (*Store)(nil)
 	_ store.Roster   = (*Store)(nil)
@@ -125,6 +127,9 @@ func (s *Store) Close() error {
 	}
 	return nil
 }
+
+// Stats returns the counters of changes to runs, since New.
+func (s *Store) Stats() groupcommit.Stats { return s.stats.Stats() }
 
 func (s *Store) closed() bool { return s.queues[0].Closed() || s.db.Closed() }
 

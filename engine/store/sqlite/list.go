@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"strings"
+	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
 )
@@ -105,6 +106,15 @@ func parseCursor(cursor string) (at int64, id []byte, err error) {
 		return 0, nil, store.ErrCursor
 	}
 	return int64(binary.BigEndian.Uint64(b)), b[8:], nil
+}
+
+// Overdue counts open runs that were due before the given time.
+func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err error) {
+	row := s.db.Reader().QueryRowContext(ctx, "SELECT count(*) FROM run WHERE status = 'open' AND owner = 0 AND due_at < ?1 AND created_at < ?1", micros(before))
+	if err := row.Scan(&n); err != nil {
+		return 0, s.fault("count overdue runs", err)
+	}
+	return n, nil
 }
 
 // Counts counts runs.

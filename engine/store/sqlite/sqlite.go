@@ -25,7 +25,10 @@ type Store struct {
 	epoch atomic.Int64
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Backlog = (*Store)(nil)
+)
 
 // Open opens, or creates, the database file at path for this store alone, fully
 // durable. A second process is refused with the process id of the first.

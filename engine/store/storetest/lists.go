@@ -14,6 +14,7 @@ var lists = map[string]func(t *testing.T, h Harness){
 	"filters select": filters,
 	"a listed run is the run without history":            listed,
 	"counts are by definition, status and step":          counts,
+	"overdue is what nobody took on":                     overdue,
 	"only long-ended runs are pruned, with all they had": pruned,
 }
 
@@ -147,6 +148,31 @@ func counts(t *testing.T, h Harness) {
 		{Workflow: "enrich", Version: 1, Status: store.Open, Step: "wait", Runs: 2},
 		{Workflow: "enrich", Version: 2, Status: store.Open, Runs: 1},
 	})
+}
+
+func overdue(t *testing.T, h Harness) {
+	b := open(t, h)
+	backlog, ok := b.s.(store.Backlog)
+	if !ok {
+		return // what is optional is not promised
+	}
+	count := func(want int64) {
+		t.Helper()
+		n, err := backlog.Overdue(t.Context(), b.now)
+		b.ok(err)
+		same(t, "overdue", n, want)
+	}
+	b.create("due")
+	b.startWaiting("waiting", "answer")
+	b.startEnded("ended", store.Failed)
+	b.start("owned")
+	count(0) // it was due at this very moment
+	b.now = b.now.Add(time.Hour)
+	count(1)
+	b.now = b.now.Add(48 * time.Hour)
+	count(2)
+	b.claimOneOf("due")
+	count(0)
 }
 
 // claimOneOf claims all that are due and expects id among them.
