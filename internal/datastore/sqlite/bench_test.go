@@ -153,3 +153,38 @@ func BenchmarkList(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkActivity counts what happened in 30 days, day by day, among 100,000
+// people whose lookups ended in them.
+func BenchmarkActivity(b *testing.B) {
+	const rows, days = 100_000, 30
+	_, store := open(b, sqlitedb.Config{Synchronous: sqlitedb.Normal})
+	importRows(b, store, rows)
+	now := time.Now()
+	for ended := 0; ended < rows; {
+		runs, err := store.Jobs().OpenRuns(b.Context(), now.Add(time.Hour), liwanag.ID{}, 100)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, run := range runs {
+			jobs, err := store.Jobs().OfRun(b.Context(), run)
+			if err != nil {
+				b.Fatal(err)
+			}
+			results := make([]liwanag.JobResult, len(jobs))
+			for i, j := range jobs {
+				results[i] = liwanag.JobResult{ID: j.ID, Status: liwanag.JobEnriched, At: now.AddDate(0, 0, -ended%days)}
+				ended++
+			}
+			if err := store.Write(b.Context(), func(tx liwanag.Tx) error { return tx.Jobs().Settle(results) }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for b.Loop() {
+		all, err := store.Activity(b.Context(), now.AddDate(0, 0, 1-days), now.Add(time.Hour), 24*time.Hour)
+		if err != nil || len(all) < days || all[len(all)-1].SignUps != rows {
+			b.Fatal(len(all), err)
+		}
+	}
+}
