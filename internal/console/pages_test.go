@@ -176,7 +176,7 @@ func TestWithoutASessionOneIsSentToTheSignIn(t *testing.T) {
 }
 
 func TestTheSignInLeadsBackOnlyIntoTheConsole(t *testing.T) {
-	for next, want := range map[string]string{"/runs?q=1": "/runs?q=1", "//evil.example": "/", "https://evil.example/": "/", `/\evil.example`: "/", "": "/", "runs": "/", "/a\nb": "/"} {
+	for next, want := range map[string]string{"/runs?q=1": "/runs?q=1", "//evil.example": "/", "///evil.example": "/", "https://evil.example/": "/", `/\evil.example`: "/", "": "/", "runs": "/", "/a\nb": "/"} {
 		if got := own(next); got != want {
 			t.Errorf("%q leads to %q", next, got)
 		}
