@@ -30,6 +30,7 @@ var tones = map[string]tone{
 	"failed": {"bad", "cross"}, "timed_out": {"bad", "alarm"}, "refused": {"bad", "cross"}, "rejected": {"bad", "cross"}, "dead": {"bad", "cross"},
 	"held": {"bad", "hand"}, "ambiguous": {"wait", "question"}, "quarantined": {"bad", "hand"}, "unmatched": {"wait", "question"},
 	"not_found": {"calm", "question"}, "canceled": {"calm", "stop"}, "skipped": {"calm", "skip"}, "superseded": {"calm", "skip"},
+	"retrying": {"wait", "clock"}, "dropped": {"calm", "skip"},
 	"ignored": {"calm", "skip"}, "disabled": {"calm", "stop"}, "none": {"calm", "dash"}, "late": {"wait", "clock"},
 }
 
@@ -260,4 +261,13 @@ func under(listing string, segments ...string) string {
 		listing += "/" + url.PathEscape(s)
 	}
 	return listing
+}
+
+// query is a query of one parameter; empty ones are left out.
+func query(name, value string) url.Values {
+	q := url.Values{}
+	if value != "" {
+		q.Set(name, value)
+	}
+	return q
 }

@@ -60,6 +60,12 @@ func New(cfg Config) (*Console, error) {
 	c.registerRuns()
 	c.registerRun()
 	c.registerWorkflows()
+	c.registerSubscribers()
+	c.registerUploads()
+	c.registerSources()
+	c.registerSinks()
+	c.registerSubmissions()
+	c.registerCredits()
 	return c, nil
 }
 

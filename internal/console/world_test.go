@@ -51,10 +51,92 @@ func answers() map[string]any {
 		"POST /api/v1/runs/{id}/events":    apiclient.EventReceipt{ID: "E1"},
 		"GET /api/v1/submissions": listOf(apiclient.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 1, State: "accepted", Name: "n",
 			EnrichmentID: "enr", Jobs: 2, Credits: 2, PreparedAt: ago(time.Hour)}),
-		"GET /api/v1/credits":             overviewAnswer().Credits,
-		"POST /api/v1/submissions/pause":  overviewAnswer().Credits,
-		"POST /api/v1/submissions/resume": overviewAnswer().Credits,
+		"GET /api/v1/credits": overviewAnswer().Credits,
+		"GET /api/v1/submissions/{id}": apiclient.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 2, State: "held", Name: "liwanag-sbm",
+			EnrichmentID: "enr", Jobs: 2, PreparedAt: ago(time.Hour), SendingAt: ago(time.Hour), GraceUntil: ago(time.Minute), Supersedes: "sbm_1", Cause: "policy"},
+		"GET /api/v1/audit":                    listOf(apiclient.Act{At: ago(time.Hour), Actor: "console", Act: "run.cancel", Subject: runID, Reason: "wrong list", RequestID: "R"}),
+		"GET /api/v1/subscribers":              listOf(personAnswer()),
+		"POST /api/v1/subscribers":             apiclient.SignedUp{SubscriberID: subscriberID, Status: "created"},
+		"GET /api/v1/subscribers/{id}":         personAnswer(),
+		"POST /api/v1/subscribers/{id}/enrich": apiclient.Enriched{SubscriberID: subscriberID, Result: "started"},
+		"DELETE /api/v1/subscribers/{id}":      struct{}{},
+		"GET /api/v1/uploads":                  listOf(uploadAnswer("enriching")),
+		"POST /api/v1/uploads":                 uploadAnswer("previewed"),
+		"GET /api/v1/uploads/{id}":             uploadAnswer("previewed"),
+		"GET /api/v1/uploads/{id}/sample":      apiclient.UploadSample{Columns: []string{"email", "note"}, Rows: []apiclient.SampleRow{{Row: 1, Cells: []string{"ann@gmail.com", "x"}}, {Row: 2, Cells: []string{"bad", ""}, Code: "invalid_email", Fault: "no @"}}},
+		"POST /api/v1/uploads/{id}/mapping":    uploadAnswer("previewed"),
+		"POST /api/v1/uploads/{id}/confirm":    uploadAnswer("importing"),
+		"POST /api/v1/uploads/{id}/cancel":     uploadAnswer("canceled"),
+		"GET /api/v1/sources":                  listOf(sourceAnswer()),
+		"POST /api/v1/sources":                 sourceAnswer(),
+		"GET /api/v1/source-kinds":             listOf(apiclient.SourceKind{Kind: "generic", Title: "Any JSON", Signed: true, SecretFrom: "us", Help: "POST to it.", Defaults: json.RawMessage(`{}`)}),
+		"GET /api/v1/sources/{id}":             sourceAnswer(),
+		"PATCH /api/v1/sources/{id}":           sourceAnswer(),
+		"POST /api/v1/sources/{id}/rotate":     sourceAnswer(),
+		"POST /api/v1/sources/{id}/try":        apiclient.SourceTried{State: "accepted", Items: []apiclient.TriedItem{{Event: "subscribed", SignUp: json.RawMessage(`{"email":"ann@gmail.com"}`)}, {Event: "ignored", Error: "invalid_email", Errors: []apiclient.FieldFault{{Field: "email", Message: "no @"}}}}},
+		"DELETE /api/v1/sources/{id}":          struct{}{},
+		"GET /api/v1/deliveries":               listOf(deliveryAnswer()),
+		"GET /api/v1/deliveries/{id}":          deliveryAnswer(),
+		"POST /api/v1/deliveries/{id}/replay":  deliveryAnswer(),
+		"GET /api/v1/sinks":                    listOf(sinkAnswer()),
+		"POST /api/v1/sinks":                   sinkAnswer(),
+		"GET /api/v1/sinks/{id}":               sinkAnswer(),
+		"PATCH /api/v1/sinks/{id}":             sinkAnswer(),
+		"POST /api/v1/sinks/{id}/rotate":       sinkAnswer(),
+		"POST /api/v1/sinks/{id}/test":         messageAnswer(),
+		"DELETE /api/v1/sinks/{id}":            struct{}{},
+		"GET /api/v1/messages":                 listOf(messageAnswer()),
+		"GET /api/v1/messages/{id}":            messageAnswer(),
+		"POST /api/v1/messages/{id}/resend":    messageAnswer(),
+		"POST /api/v1/submissions/pause":       overviewAnswer().Credits,
+		"POST /api/v1/submissions/resume":      overviewAnswer().Credits,
 	}
+}
+
+const subscriberID = "sub_01900000-0000-7000-8000-00000000cafe"
+
+func personAnswer() apiclient.Subscriber {
+	return apiclient.Subscriber{ID: subscriberID, Email: "ann@gmail.com", EmailType: "personal", Source: "blog", EnrichmentStatus: "enriched", FullName: "Ann Example",
+		Headline: "Builds things", JobTitle: "Engineer", Seniority: "Senior", LinkedinURL: "https://www.linkedin.com/in/ann", Location: "Manila",
+		CompanyName: "Example", CompanyDomain: "example.com", Metadata: json.RawMessage(`{"a":1}`), CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour), EnrichedAt: ago(time.Minute),
+		Jobs: []apiclient.Job{{ID: "job_01900000-0000-7000-8000-000000000001", Status: "failed", RunID: runID, Credits: 1, Failure: &apiclient.Failure{Code: "c", Message: "m"}, RetryAt: noon.Add(time.Hour), CreatedAt: ago(time.Hour)},
+			{ID: "job_01900000-0000-7000-8000-000000000002", Status: "pending", WaitingFor: "budget", CreatedAt: ago(time.Hour)}},
+		Profile: json.RawMessage(profileRecord)}
+}
+
+// profileRecord is one record of FullEnrich's with everything in it.
+const profileRecord = `{"input":{"email":"ann@gmail.com"},"profile":{"full_name":"Ann Example","headline":"Builds things","description":"Hello.\nI build.",
+	"location":{"city":"Manila","country":"Philippines"},"skills":["Go","SQL"],"languages":[{"language":"Tagalog","proficiency":"native"}],
+	"educations":[{"school_name":"UP","degree":"BSc","start_at":"2001-06","end_at":"2005-03"}],
+	"social_profiles":{"professional_network":{"url":"https://www.linkedin.com/in/ann"}},
+	"employment":{"current":{"title":"Engineer","company":{"name":"Example","domain":"example.com","website":"https://example.com","headcount":120,"year_founded":1999,"specialties":["tools"],
+	"description":"Makes tools.","industry":{"main_industry":"Software"},"locations":{"headquarters":{"city":"Manila"}}}},"all":[{"title":"Engineer","is_current":true,"start_at":"2020-01","company":{"name":"Example"}},{"title":"Intern","start_at":"2004-01","end_at":"2004-12","description":"Coffee.","company":{"name":"Old"}}]}}}`
+
+func uploadAnswer(status string) apiclient.Upload {
+	return apiclient.Upload{ID: "upl_01900000-0000-7000-8000-000000000001", FileName: "people.csv", Source: "blog", Status: status, Columns: []string{"email", "note"},
+		Mapping: map[string]string{"email": "email", "note": "metadata"}, Counts: apiclient.UploadCounts{Rows: 10, New: 5, Known: 1, Duplicate: 1, Corporate: 1, Invalid: 2},
+		EstimatedCredits: 5, Progress: apiclient.UploadProgress{Imported: 7, Enriched: 2, NotFound: 1, Failed: 1}, Failure: &apiclient.Failure{Code: "c", Message: "m"}, CreatedAt: ago(time.Hour)}
+}
+
+func sourceAnswer() apiclient.Source {
+	return apiclient.Source{ID: "src_01900000-0000-7000-8000-000000000001", Name: "Shop", Kind: "generic", Settings: json.RawMessage(`{"proof":"bearer"}`), Secrets: 2,
+		URL: "https://x.example/webhooks/generic/TOKEN", Secret: "whsec_SECRET", CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour)}
+}
+
+func deliveryAnswer() apiclient.Delivery {
+	return apiclient.Delivery{ID: "dlv_01900000-0000-7000-8000-000000000001", Source: "generic", SourceID: sourceAnswer().ID, State: "rejected", Code: "unreadable", Reason: "no JSON", Size: 10,
+		ContentType: "text/plain", Created: 1, SubmissionID: "sbm_01900000-0000-7000-8000-000000001234", EnrichmentID: "enr", Replayable: true, ReceivedAt: ago(time.Hour), ReplayedAt: ago(time.Minute), Body: "no JSON"}
+}
+
+func sinkAnswer() apiclient.Sink {
+	return apiclient.Sink{ID: "snk_01900000-0000-7000-8000-000000000001", Name: "CRM", URL: "https://crm.example/hook", Topics: []string{"subscriber.enriched"}, FailingSince: ago(time.Hour),
+		SentAt: ago(time.Hour), Secret: "whsec_SECRET", DisabledReason: "r", CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour)}
+}
+
+func messageAnswer() apiclient.Message {
+	return apiclient.Message{ID: "msg_01900000-0000-7000-8000-000000000001", SinkID: sinkAnswer().ID, Topic: "subscriber.enriched", Subject: subscriberID, State: "failed", RunID: runID, Attempts: 2, Status: 500,
+		Error: "HTTP 500", CreatedAt: ago(time.Hour), NextAt: noon.Add(time.Hour), EndedAt: ago(time.Minute), Payload: json.RawMessage(`{"type":"test"}`),
+		Log: []apiclient.MessageAttempt{{N: 1, At: ago(time.Hour), TookMs: 12, Error: "the connection was refused"}, {N: 2, At: ago(time.Minute), TookMs: 15000, Status: 500, Error: "HTTP 500"}}}
 }
 
 func overviewAnswer() apiclient.Overview {
@@ -275,6 +357,9 @@ func poisoned(answer any, text string) any {
 var everyPage = []string{
 	"/", "/?range=7d", "/sign-in", "/sign-in?failed=1", "/sign-in?link=TOKEN", "/runs", "/runs?status=failed&since=24h", "/runs?until=2026-01-01",
 	"/runs/cancel?status=waiting", "/runs/retry", "/runs/" + runID, "/workflows", "/workflows/subscriber-enrichment?version=2", "/nowhere",
+	"/subscribers", "/subscribers?q=ann&source=blog&status=enriched", "/subscribers/" + subscriberID, "/uploads", "/uploads/upl_1", "/sources", "/sources/src_1",
+	"/sources/src_1?state=rejected", "/deliveries", "/deliveries?source=fullenrich", "/deliveries/dlv_1", "/sinks", "/sinks/snk_1", "/messages", "/messages/msg_1",
+	"/submissions", "/submissions?runId=x", "/submissions/sbm_1", "/credits", "/audit", "/audit?act=x",
 }
 
 func TestEveryPageIsAmongThoseThatAreTested(t *testing.T) {

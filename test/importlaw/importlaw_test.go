@@ -55,7 +55,7 @@ var law = []struct {
 	{"internal/notify", []string{"workflow", "internal/liwanag"}, []string{"code.dny.dev/ssrf"}},
 	{"internal/telemetry", []string{"workflow"}, []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
 	{"internal/apiclient", nil, nil},
-	{"internal/console", []string{"internal/apiclient"}, []string{"github.com/a-h/templ"}},
+	{"internal/console", []string{"internal/apiclient", "fullenrich"}, []string{"github.com/a-h/templ"}},
 	{"internal/config", nil, []string{"github.com/alecthomas/kong", "gopkg.in/yaml.v3", "github.com/netresearch/go-cron"}},
 	{"internal/app", []string{"..."}, []string{anything}},
 	{"test/process", []string{"fullenrich/simulator", "internal/apiclient"}, nil},

@@ -5,9 +5,11 @@ import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
 import { startTimes } from "./times.js";
 import { startSmall } from "./small.js";
+import { startUploads } from "./uploads.js";
 
 startSmall();
 startTimes();
 startKeys();
 startCharts();
+startUploads();
 startLive();

@@ -12,6 +12,10 @@ let last = 0;
 // here is the page's address. One that shows what became of an action has another.
 const here = () => document.getElementById("main").dataset.here ?? location.href;
 
+// every is the longest time between two refreshes: a region whose change no hint
+// tells of says a shorter one.
+const every = () => Math.min(atLeastEvery, ...regions().map((r) => Number(r.dataset.liveEvery) || atLeastEvery));
+
 const regions = () => [...document.querySelectorAll("[data-live]")];
 
 export function startLive() {
@@ -19,7 +23,7 @@ export function startLive() {
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : start()));
   addEventListener("pagehide", stop);
   addEventListener("pageshow", (event) => event.persisted && start());
-  setInterval(() => { if (source && Date.now() - last > atLeastEvery) want(); }, 1000);
+  setInterval(() => { if (source && Date.now() - last > every()) want(); }, 1000);
   if (!document.hidden) start();
 }
 
