@@ -25,7 +25,11 @@ func announcementOf(job liwanag.Job, status liwanag.JobStatus, failure liwanag.J
 	switch status {
 	case liwanag.JobEnriched:
 	case liwanag.JobNotFound, liwanag.JobFailed:
-		a.Topic, a.Facts = liwanag.TopicEnrichmentFailed, facts(map[string]any{"status": status, "code": failure.Code})
+		told := map[string]any{"status": status}
+		if failure.Code != "" {
+			told["code"] = failure.Code
+		}
+		a.Topic, a.Facts = liwanag.TopicEnrichmentFailed, facts(told)
 	default:
 		return a, false
 	}

@@ -44,7 +44,11 @@ func (s *Sender) about(ctx context.Context, m liwanag.Message) (map[string]any, 
 		if err != nil {
 			return nil, err
 		}
-		return map[string]any{"subscriber": s.cfg.Views.Subscriber(person), "jobId": m.JobID}, nil
+		about := map[string]any{"subscriber": s.cfg.Views.Subscriber(person), "jobId": m.JobID}
+		if m.Topic == liwanag.TopicEnriched { // of the others the facts tell
+			about["status"] = liwanag.JobEnriched
+		}
+		return about, nil
 	case liwanag.UploadKind:
 		upload, err := s.cfg.Views.Upload(ctx, m.Subject)
 		return map[string]any{"upload": upload}, err

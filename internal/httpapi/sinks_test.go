@@ -1,0 +1,201 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/notify"
+)
+
+// newWorldWithSinks is newWorld that may tell others what happens.
+func newWorldWithSinks(t testing.TB) (w *world) {
+	t.Helper()
+	w = newWorld(t, func(c *Config) {
+		sender, err := notify.NewSender(notify.Config{Store: c.Store, Now: c.Now, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			Views: notify.Views{
+				Subscriber: func(p liwanag.Subscriber) any { return ViewSubscriber(p) },
+				Upload:     func(ctx context.Context, id liwanag.ID) (any, error) { return w.server.ViewUpload(ctx, id) },
+				Submission: func(ctx context.Context, id liwanag.ID) (any, error) { return w.server.ViewSubmission(ctx, id) },
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Sinks = sender
+	})
+	return w
+}
+
+func TestASinkIsManagedOverTheAPI(t *testing.T) {
+	w := newWorldWithSinks(t)
+	ctx, c := t.Context(), w.client()
+	made, err := c.AddSink(ctx, apiclient.NewSink{URL: "https://hooks.example.com/in", Topics: []string{"subscriber.enriched"}})
+	if err != nil || made.Name != "hooks.example.com" || !strings.HasPrefix(made.Secret, "whsec_") || made.Disabled || !slices.Equal(made.Topics, []string{"subscriber.enriched"}) {
+		t.Errorf("%+v, %v", made, err)
+	}
+	if shown, err := c.Sink(ctx, made.ID); err != nil || shown.Secret != "" || shown.URL != made.URL {
+		t.Errorf("what is shown once is shown again: %+v, %v", shown, err)
+	}
+	if all, err := c.Sinks(ctx); err != nil || len(all.Items) != 1 || all.Items[0].Secret != "" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if rotated, err := c.RotateSink(ctx, made.ID); err != nil || rotated.Secret == "" || rotated.Secret == made.Secret {
+		t.Errorf("%+v, %v", rotated, err)
+	}
+	name, off, on := "CRM", true, false
+	if changed, err := c.ChangeSink(ctx, made.ID, apiclient.SinkChange{Name: &name}); err != nil || changed.Name != name || len(changed.Topics) != 1 || changed.Secret != "" {
+		t.Errorf("%+v, %v", changed, err)
+	}
+	if changed, err := c.ChangeSink(ctx, made.ID, apiclient.SinkChange{Topics: []string{}, Disabled: &off}); err != nil || len(changed.Topics) != 0 || !changed.Disabled || changed.Name != name {
+		t.Errorf("%+v, %v", changed, err)
+	}
+	_, err = c.TestSink(ctx, made.ID)
+	wantCode(t, err, 409, "sink_disabled")
+	if _, err := c.ChangeSink(ctx, made.ID, apiclient.SinkChange{Disabled: &on}); err != nil {
+		t.Error(err)
+	}
+	m, err := c.TestSink(ctx, made.ID)
+	if err != nil || m.Topic != "test" || m.State != "pending" || m.SinkID != made.ID {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if listed, err := c.Messages(ctx, apiclient.MessageFilter{SinkID: made.ID, State: "pending", Topic: "test"}, apiclient.Page{}); err != nil || len(listed.Items) != 1 || listed.Items[0].ID != m.ID {
+		t.Errorf("%+v, %v", listed, err)
+	}
+	_, err = c.Resend(ctx, m.ID)
+	wantCode(t, err, 409, "state")
+	nobody, nothing := liwanag.NewID(liwanag.SinkKind).String(), liwanag.NewID(liwanag.MessageKind).String()
+	bad := "http://hooks.example.com/in"
+	for name, tc := range map[string]struct {
+		do     func() error
+		status int
+		code   string
+	}{
+		"no such sink":    {func() error { _, err := c.Sink(ctx, nobody); return err }, 404, "not_found"},
+		"change nobody":   {func() error { _, err := c.ChangeSink(ctx, nobody, apiclient.SinkChange{Name: &name}); return err }, 404, "not_found"},
+		"rotate nobody":   {func() error { _, err := c.RotateSink(ctx, nobody); return err }, 404, "not_found"},
+		"test nobody":     {func() error { _, err := c.TestSink(ctx, nobody); return err }, 404, "not_found"},
+		"delete nobody":   {func() error { return c.DeleteSink(ctx, nobody) }, 404, "not_found"},
+		"no id":           {func() error { _, err := c.Sink(ctx, made.ID[4:]); return err }, 404, "not_found"},
+		"no such message": {func() error { _, err := c.Message(ctx, nothing); return err }, 404, "not_found"},
+		"resend nothing":  {func() error { _, err := c.Resend(ctx, nothing); return err }, 404, "not_found"},
+		"unencrypted":     {func() error { _, err := c.AddSink(ctx, apiclient.NewSink{URL: bad}); return err }, 422, "invalid_sink"},
+		"becomes so":      {func() error { _, err := c.ChangeSink(ctx, made.ID, apiclient.SinkChange{URL: &bad}); return err }, 422, "invalid_sink"},
+		"unknown topic": {func() error {
+			_, err := c.AddSink(ctx, apiclient.NewSink{URL: made.URL, Topics: []string{"x"}})
+			return err
+		}, 422, "invalid_field"},
+		"unknown state": {func() error {
+			_, err := c.Messages(ctx, apiclient.MessageFilter{State: "x"}, apiclient.Page{})
+			return err
+		}, 400, "bad_parameter"},
+		"messages of no id": {func() error {
+			_, err := c.Messages(ctx, apiclient.MessageFilter{SinkID: "x"}, apiclient.Page{})
+			return err
+		}, 400, "bad_parameter"},
+	} {
+		t.Run(name, func(t *testing.T) { wantCode(t, tc.do(), tc.status, tc.code) })
+	}
+	w.must(c.DeleteSink(ctx, made.ID))
+	if all, err := c.Sinks(ctx); err != nil || len(all.Items) != 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// examples are the payloads of docs/webhooks-out.md by their type.
+func examples(t *testing.T) map[string]any {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/webhooks-out.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]any{}
+	for _, block := range regexp.MustCompile("(?ms)^```json\n(.*?)^```$").FindAllSubmatch(page, -1) {
+		var payload map[string]any
+		if err := json.Unmarshal(block[1], &payload); err != nil {
+			t.Fatalf("%v in %s", err, block[1])
+		}
+		found[fmt.Sprint(payload["type"])] = payload
+	}
+	return found
+}
+
+// shape replaces what differs from case to case, and leaves names and types.
+func shape(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, value := range v {
+			if name == "columns" || name == "mapping" || name == "metadata" { // the user's own names
+				value = "free"
+			}
+			out[name] = shape(value)
+		}
+		return out
+	case []any:
+		return []any{"items"}
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+func TestThePayloadsThatAreDocumentedAreWhatIsSent(t *testing.T) {
+	documented := examples(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWithSinks(t)
+		stop := w.run()
+		defer stop()
+		ctx, c := t.Context(), w.client()
+		sink, err := c.AddSink(ctx, apiclient.NewSink{URL: "https://hooks.example.com/in"})
+		w.must(err)
+		for _, email := range []string{"ada+found@gmail.com", "bo+notfound@gmail.com"} {
+			_, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: email, Source: "blog", Tags: []string{"early"}})
+			w.must(err)
+		}
+		upload, err := c.Upload(ctx, apiclient.UploadFile{Name: "letters.csv", Confirm: true}, strings.NewReader("email\ncy+found@gmail.com\n"))
+		w.must(err)
+		time.Sleep(30 * time.Minute)
+		synctest.Wait()
+		if now, err := c.UploadStatus(ctx, upload.ID); err != nil || now.Status != "done" {
+			t.Fatalf("the upload is %+v, %v", now, err)
+		}
+		paid, err := c.Submissions(ctx, apiclient.SubmissionFilter{}, apiclient.Page{})
+		w.must(err)
+		id, err := liwanag.ParseID(liwanag.SubmissionKind, paid.Items[0].ID)
+		w.must(err)
+		w.must(w.store.Write(ctx, func(tx liwanag.Tx) error {
+			_, err := liwanag.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicSubmissionHeld, Subject: id, Facts: `{"cause":"x"}`, At: time.Now()},
+				{Topic: liwanag.TopicCreditsLow, Facts: `{"balance":7,"mark":100}`, At: time.Now()},
+				{Topic: liwanag.TopicWebhooksSilent, Facts: `{"fetched":3,"hours":24}`, At: time.Now()}})
+			return err
+		}))
+		_, err = c.TestSink(ctx, sink.ID)
+		w.must(err)
+		sent := map[string]map[string]any{} // the oldest of each topic
+		for m, err := range apiclient.All(ctx, func(ctx context.Context, p apiclient.Page) (apiclient.List[apiclient.Message], error) {
+			return c.Messages(ctx, apiclient.MessageFilter{}, p)
+		}) {
+			w.must(err)
+			one, err := c.Message(ctx, m.ID)
+			w.must(err)
+			var payload map[string]any
+			w.must(json.Unmarshal(one.Payload, &payload))
+			sent[m.Topic] = payload
+		}
+		for _, topic := range append(liwanag.Topics(), liwanag.TopicTest) {
+			if diff := cmp.Diff(shape(documented[string(topic)]), shape(sent[string(topic)])); diff != "" || documented[string(topic)] == nil {
+				t.Errorf("%s: the document is - and what is sent +:\n%s", topic, diff)
+			}
+		}
+	})
+}
