@@ -21,8 +21,8 @@ const (
 )
 
 // noActs are operations that change something and are no manual acts: programs
-// add subscribers all day, and a trial stores nothing.
-var noActs = []string{"add-subscriber", "try-source"}
+// add subscribers all day, a trial stores nothing, and a mapping only changes a preview.
+var noActs = []string{"add-subscriber", "try-source", "map-upload"}
 
 // actsThatRead change nothing: personal data leaves.
 var actsThatRead = []string{"export-subscribers"}
@@ -64,6 +64,13 @@ func (s *Server) auditIntended(ctx context.Context) error {
 		return nil
 	}
 	return s.audit(ctx, intended)
+}
+
+// acted follows an act: what was counted before it does not show it.
+func (s *Server) acted(ctx context.Context) {
+	if scopeOf(ctx).intent.name != "" {
+		s.overviews.forget()
+	}
 }
 
 // audit writes a row of the audit trail. An act whose row cannot be written does

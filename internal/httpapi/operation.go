@@ -84,6 +84,7 @@ func handle[I, O any](s *Server, op huma.Operation, fn func(context.Context, *I)
 		if err == nil {
 			body, err = fn(ctx, in)
 		}
+		s.acted(ctx)
 		if err != nil {
 			p := s.problemOf(err)
 			s.note(ctx, p)
@@ -100,6 +101,7 @@ func silent[I any](s *Server, op huma.Operation, fn func(context.Context, *I) er
 		if err == nil {
 			err = fn(ctx, in)
 		}
+		s.acted(ctx)
 		if err != nil {
 			p := s.problemOf(err)
 			s.note(ctx, p)

@@ -45,10 +45,37 @@ type attention struct {
 // overviewLasts is how long figures are shown that count whole tables.
 const overviewLasts = 3 * time.Second
 
-// overviews are the latest ones, a range each. One reader at a time counts.
+// overviews are the latest ones, a range each. One reader at a time counts, the
+// others wait for what it finds.
 type overviews struct {
+	turn chan struct{} // taken by whoever counts
+
 	mu     sync.Mutex
 	latest map[string]overview
+}
+
+func newOverviews() overviews {
+	return overviews{turn: make(chan struct{}, 1), latest: map[string]overview{}}
+}
+
+func (o *overviews) young(during string, now time.Time) (overview, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	kept, ok := o.latest[during]
+	return kept, ok && now.Sub(kept.At).Abs() < overviewLasts
+}
+
+func (o *overviews) keep(view overview) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.latest[view.Range] = view
+}
+
+// forget lets whoever just did something see it.
+func (o *overviews) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.latest)
 }
 
 func (s *Server) registerOverview() {
@@ -62,17 +89,20 @@ func (s *Server) getOverview(ctx context.Context, in *struct {
 	if in.Range == "" {
 		in.Range = "24h"
 	}
-	s.overviews.mu.Lock()
-	defer s.overviews.mu.Unlock()
-	if kept, ok := s.overviews.latest[in.Range]; ok && s.cfg.Now().Sub(kept.At).Abs() < overviewLasts {
+	select {
+	case s.overviews.turn <- struct{}{}:
+		defer func() { <-s.overviews.turn }()
+	case <-ctx.Done():
+		return overview{}, ctx.Err()
+	}
+	if kept, ok := s.overviews.young(in.Range, s.cfg.Now()); ok {
 		return kept, nil
 	}
 	view, err := s.overviewNow(ctx, in.Range)
-	if err != nil {
-		return overview{}, err
+	if err == nil {
+		s.overviews.keep(view)
 	}
-	s.overviews.latest[in.Range] = view
-	return view, nil
+	return view, err
 }
 
 func (s *Server) overviewNow(ctx context.Context, during string) (overview, error) {

@@ -55,7 +55,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("httpapi: %w\n  Try: SUBSCRIBER_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)", err)
 	}
 	s := &Server{
-		cfg: cfg, stopping: make(chan struct{}), pages: map[string]bool{}, overviews: overviews{latest: map[string]overview{}}, verifier: verifier, mux: http.NewServeMux(),
+		cfg: cfg, stopping: make(chan struct{}), pages: map[string]bool{}, overviews: newOverviews(), verifier: verifier, mux: http.NewServeMux(),
 		open: map[string]bool{}, failures: newFailures(cfg.Now), csrf: http.NewCrossOriginProtection(),
 		apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
 	}
