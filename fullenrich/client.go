@@ -43,6 +43,8 @@ type Config struct {
 	// Budget, if set, is asked before every request except those of Submit, whose
 	// caller took the budget together with its own commit. An error ends the call.
 	Budget func(ctx context.Context) error
+	// Observe, if set, is told of every request after its end. It must be quick.
+	Observe func(Call)
 }
 
 // Validate reports all faults of the configuration.
@@ -131,6 +133,8 @@ type Client struct {
 	base   *url.URL
 	limits limits
 	budget func(ctx context.Context) error
+	// observer is Config.Observe, or nil.
+	observer func(Call)
 	// submits and calls differ in their connections: see newTransport.
 	submits, calls http.RoundTripper
 	// The key lives in these closures only, where nothing can print it.
@@ -154,6 +158,7 @@ func newClient(c Config, l limits) (*Client, error) {
 		base:      base,
 		limits:    l,
 		budget:    c.Budget,
+		observer:  c.Observe,
 		authorize: func(h http.Header) { h.Set("Authorization", "Bearer "+key) },
 		redact:    func(text string) string { return strings.ReplaceAll(text, key, redacted) },
 	}

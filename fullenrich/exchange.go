@@ -138,7 +138,9 @@ func (c *Client) get(ctx context.Context, op string, path ...string) (*answer, *
 	}
 }
 
-func (c *Client) getOnce(ctx context.Context, op string, path []string) (*answer, *Error) {
+func (c *Client) getOnce(ctx context.Context, op string, path []string) (answer *answer, failure *Error) {
+	began := time.Now()
+	defer func() { c.observe(op, began, failure) }()
 	if c.budget != nil {
 		if err := c.budget(ctx); err != nil {
 			return nil, &Error{Op: op, Outcome: OutcomeNotSent, Err: &budgetError{err}}
@@ -152,7 +154,7 @@ func (c *Client) getOnce(ctx context.Context, op string, path []string) (*answer
 	if err != nil {
 		return nil, requestFault(op, []string{"no request can be made"})
 	}
-	answer, err := c.exchange(c.calls, request)
+	answer, err = c.exchange(c.calls, request)
 	switch {
 	case err != nil && way.nothingWritten():
 		return nil, &Error{Op: op, Outcome: OutcomeNotSent, Err: err, Stage: way.stage()}

@@ -3,6 +3,7 @@ package fullenrich
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -173,11 +174,16 @@ func (c *Client) Submit(ctx context.Context, r SubmitRequest) (enrichmentID stri
 	defer stop()
 
 	var way progress
+	began := time.Now()
 	answer, err := c.post(way.trace(call), order)
 	if err != nil {
-		return "", order.failure(ctx, &way, err)
+		err = order.failure(ctx, &way, err)
+	} else {
+		enrichmentID, err = c.accepted(answer)
 	}
-	return c.accepted(answer)
+	failure, _ := errors.AsType[*Error](err)
+	c.observe(opSubmit, began, failure)
+	return enrichmentID, err
 }
 
 func (c *Client) post(ctx context.Context, order *order) (*answer, error) {
