@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/notify"
@@ -169,13 +170,14 @@ func TestThePayloadsThatAreDocumentedAreWhatIsSent(t *testing.T) {
 		if now, err := c.UploadStatus(ctx, upload.ID); err != nil || now.Status != "done" {
 			t.Fatalf("the upload is %+v, %v", now, err)
 		}
-		paid, err := c.Submissions(ctx, apiclient.SubmissionFilter{}, apiclient.Page{})
+		_, err = w.sim.AddFault(simulator.Fault{Action: simulator.ActionHangWithoutAccepting, Count: 2}) // in doubt twice: held
 		w.must(err)
-		id, err := liwanag.ParseID(liwanag.SubmissionKind, paid.Items[0].ID)
+		_, err = c.AddSubscriber(ctx, apiclient.SignUp{Email: "di+found@gmail.com"})
 		w.must(err)
+		time.Sleep(6 * time.Hour)
+		synctest.Wait()
 		w.must(w.store.Write(ctx, func(tx liwanag.Tx) error {
-			_, err := liwanag.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicSubmissionHeld, Subject: id, Facts: `{"cause":"x"}`, At: time.Now()},
-				{Topic: liwanag.TopicCreditsLow, Facts: `{"balance":7,"mark":100}`, At: time.Now()},
+			_, err := liwanag.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicCreditsLow, Facts: `{"balance":7,"mark":100}`, At: time.Now()},
 				{Topic: liwanag.TopicWebhooksSilent, Facts: `{"fetched":3,"hours":24}`, At: time.Now()}})
 			return err
 		}))
