@@ -278,6 +278,8 @@ type DeliveryTx interface {
 type Ledger interface {
 	Spending(ctx context.Context) (Spending, error)
 	Credits(ctx context.Context, day Day) (Credits, error)
+	// Calls is how many calls of FullEnrich were taken in a calendar minute.
+	Calls(ctx context.Context, m Minute) (int, error)
 	Balance(ctx context.Context) (Balance, error)
 	Evidence(ctx context.Context, publicURL string) (Evidence, error)
 }
@@ -330,6 +332,8 @@ type Uploads interface {
 	Active(ctx context.Context) ([]Upload, error)
 	// List gives a page, newest first. ErrInvalidCursor.
 	List(ctx context.Context, p Page) ([]Upload, string, error)
+	// Count counts uploads by status.
+	Count(ctx context.Context) (map[UploadStatus]int64, error)
 }
 
 // UploadTx writes uploads.

@@ -28,6 +28,8 @@ var ledgerTests = map[string]func(*testing.T, liwanag.Store){
 		}
 		equal(t, together(t, s, 500, errOverBudget, take(minute)), limit)
 		equal(t, together(t, s, 10, errOverBudget, take(minute)), 0) // and the refused ones were taken back
+		equal(t, get[int](t)(s.Ledger().Calls(t.Context(), minute)), limit)
+		equal(t, get[int](t)(s.Ledger().Calls(t.Context(), minute+1)), 0)
 		equal(t, together(t, s, 10, errOverBudget, take(minute+1)), 10)
 	},
 

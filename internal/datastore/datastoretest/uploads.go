@@ -62,6 +62,7 @@ var uploadTests = map[string]func(*testing.T, liwanag.Store){
 		moveUpload(true, liwanag.UploadMove{From: []liwanag.UploadStatus{liwanag.UploadPreviewed}, To: liwanag.UploadImporting, At: noon})
 		moveUpload(false, liwanag.UploadMove{From: []liwanag.UploadStatus{liwanag.UploadPreviewed}, To: liwanag.UploadImporting, At: noon})
 		u.Status = liwanag.UploadImporting
+		equal(t, get[map[liwanag.UploadStatus]int64](t)(s.Uploads().Count(t.Context())), map[liwanag.UploadStatus]int64{u.Status: 1})
 		equal(t, get[[]liwanag.Upload](t)(s.Uploads().Active(t.Context())), []liwanag.Upload{u})
 		u.Status, u.Failure, u.EndedAt = liwanag.UploadFailed, liwanag.JobFailure{Code: "c", Message: "m"}, noon
 		moveUpload(true, liwanag.UploadMove{From: []liwanag.UploadStatus{liwanag.UploadImporting, liwanag.UploadEnriching}, To: u.Status, Failure: u.Failure, At: noon})

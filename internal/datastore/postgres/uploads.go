@@ -78,6 +78,10 @@ func (s uploads) Active(ctx context.Context) ([]liwanag.Upload, error) {
 	return list(s.in(ctx), scanUpload, selectUploads+`WHERE status IN ('importing', 'enriching') ORDER BY id`)
 }
 
+func (s uploads) Count(ctx context.Context) (map[liwanag.UploadStatus]int64, error) {
+	return counts[liwanag.UploadStatus](s.in(ctx), `SELECT status, count(*) FROM upload GROUP BY status`)
+}
+
 func (s uploads) List(ctx context.Context, p liwanag.Page) ([]liwanag.Upload, string, error) {
 	after, err := listing.Key(uploadListing, 16, p.Cursor)
 	if err != nil {

@@ -38,6 +38,14 @@ func (s ledger) Credits(ctx context.Context, day liwanag.Day) (liwanag.Credits, 
 	return creditsOf(s.in(ctx), day)
 }
 
+func (s ledger) Calls(ctx context.Context, m liwanag.Minute) (int, error) {
+	n, err := one(s.in(ctx), scanInt, `SELECT calls FROM call_budget WHERE minute = ?`, int64(m))
+	if errors.Is(err, liwanag.ErrNotFound) {
+		err = nil
+	}
+	return int(n), err
+}
+
 func (s ledger) Balance(ctx context.Context) (liwanag.Balance, error) {
 	return one(s.in(ctx), func(r row) (b liwanag.Balance, err error) {
 		err = r.Scan(&b.Credits, timeColumn{&b.At})

@@ -182,6 +182,7 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Ledger().Spending(ctx)
 	_, _ = s.Ledger().Credits(ctx, 1)
 	_, _ = s.Ledger().Balance(ctx)
+	_, _ = s.Ledger().Calls(ctx, 1)
 	_, _ = s.Ledger().Evidence(ctx, "a")
 	readConsole(t, s, now)
 }
