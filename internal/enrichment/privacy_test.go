@@ -94,6 +94,60 @@ func TestWhatIsKeptForReviewNamesNobodyWhoWasErased(t *testing.T) {
 	}
 }
 
+func TestWhatFitsNoJobNamesNobodyWhoWasErased(t *testing.T) {
+	inWorld(t, enrichment.Config{ProbeEvery: time.Hour}, simulator.Config{FoundShare: 1}, func(w *world) {
+		ctx := context.Background()
+		w.fault(simulator.Fault{Action: simulator.ActionTokenWrong})
+		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: time.Hour})
+		run := w.signUp(ana, ben)[0]
+		w.sleep(10 * time.Second)
+		w.must(w.life.svc.CancelRun(ctx, run.String(), "not wanted"))
+		w.sleep(time.Second)
+		w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
+		w.sleep(5 * time.Minute)
+		d, err := w.life.store.Deliveries().Get(ctx, w.deliveries()[0].Digest)
+		w.must(err)
+		if d.State != liwanag.DeliveryUnmatched || strings.Contains(string(d.Raw), ana) || !strings.Contains(string(d.Raw), ben) {
+			t.Errorf("it is %s: %s", d.State, d.Raw)
+		}
+	})
+}
+
+// interrupted is a store where something comes in between: right before the next
+// transaction.
+type interrupted struct {
+	liwanag.Store
+	between func()
+}
+
+func (s *interrupted) Write(ctx context.Context, fn func(tx liwanag.Tx) error) error {
+	if f := s.between; f != nil {
+		s.between = nil
+		f()
+	}
+	return s.Store.Write(ctx, fn)
+}
+
+func TestWhatComesInWhileAPersonIsErasedIsGoneToo(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{FoundShare: 1}, func(w *world) {
+		ctx := context.Background()
+		w.signUp(ana, ben)
+		w.sleep(2 * time.Hour)
+		late := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryQuarantined, ReceivedAt: time.Now(),
+			Raw: []byte(`{"data":[{"input":{"email":"` + ana + `"}}]}`)}
+		store := &interrupted{Store: w.life.store, between: func() {
+			w.must(w.life.store.Write(ctx, func(tx liwanag.Tx) error { _, err := tx.Deliveries().Insert(late); return err }))
+		}}
+		work, err := enrichment.NewEnricher(store, nil, enrichment.Config{})
+		w.must(err)
+		w.must(enrichment.NewService(work, nil, nil).Erase(ctx, w.subscriber(ana).ID))
+		if store.between != nil {
+			t.Error("nothing came in")
+		}
+		w.wantNoTrace(ana)
+	})
+}
+
 func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
 	ctx, url := context.Background(), pgtest.Database(t)
 	must := func(err error) {

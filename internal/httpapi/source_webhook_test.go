@@ -414,6 +414,29 @@ func TestWhoLeavesIsNotLookedUpAndTheOthersAre(t *testing.T) {
 	}
 }
 
+func TestWhoComesBackBeforeTheirResultIsNotPaidForTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stop := w.run()
+		defer stop()
+		s := w.addSource("mailchimp", "", "")
+		leave := w.both(s)
+		for w.jobsOf("leaves@gmail.com")[0].Status != liwanag.JobSubmitted {
+			time.Sleep(100 * time.Millisecond)
+		}
+		leave()
+		back := "type=subscribe&fired_at=2026-11-22+13:00:00&data[id]=leaves&data[email]=leaves@gmail.com&data[list_id]=1"
+		answerOf[told](w, w.deliver(s, back, byMailchimp()...), http.StatusAccepted)
+		for _, err := range w.client().WatchRun(t.Context(), w.jobsOf("stays@gmail.com")[0].RunID.String(), time.Second) {
+			w.must(err)
+		}
+		p, jobs := w.person("leaves@gmail.com"), w.jobsOf("leaves@gmail.com")
+		if !p.SuppressedAt.IsZero() || len(jobs) != 1 || jobs[0].Status != liwanag.JobEnriched || jobs[0].Credits != 1 {
+			t.Errorf("%+v, %+v", p, jobs)
+		}
+	})
+}
+
 func TestASignedDeliveryIsKnownByTheIDThatIsSigned(t *testing.T) {
 	w := newWorld(t)
 	s := w.addSource("generic", `{"proof":"svix"}`, hookSecret)

@@ -29,7 +29,8 @@ func (s *SignUps) Check(signUp SignUp) (liwanag.SignUp, error) {
 // order; after the commit hand the answers to Start. Whoever subscribed and
 // had unsubscribed up to the given time has come back. Looked up is who
 // subscribed and is new, was never looked up, or whose lookup ended when they
-// unsubscribed.
+// unsubscribed; not who came back so soon that its result is still expected, which
+// is applied to them.
 func (s *SignUps) Arrive(tx liwanag.Tx, people []Arrival, upTo time.Time) ([]Result, error) {
 	if len(people) == 0 {
 		return nil, nil
@@ -46,6 +47,10 @@ func (s *SignUps) Arrive(tx liwanag.Tx, people []Arrival, upTo time.Time) ([]Res
 	if err != nil {
 		return nil, err
 	}
+	expected, err := expectedOf(tx, known)
+	if err != nil {
+		return nil, err
+	}
 	var back []liwanag.ID
 	var e enrollments
 	for i, row := range stored {
@@ -59,7 +64,7 @@ func (s *SignUps) Arrive(tx liwanag.Tx, people []Arrival, upTo time.Time) ([]Res
 			if cameBack {
 				back = append(back, row.ID)
 			}
-			wants = person.SuppressedAt.IsZero() && person.EnrichmentStatus == "" || cameBack && unfinished(person.EnrichmentStatus)
+			wants = person.SuppressedAt.IsZero() && person.EnrichmentStatus == "" || cameBack && unfinished(person.EnrichmentStatus) && !expected[row.ID]
 		}
 		if wants && s.cfg.wanted(people[i].Row.EmailType) {
 			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID})
@@ -93,6 +98,26 @@ func knownOf(tx liwanag.Tx, stored []liwanag.SignedUp, people []Arrival) (map[li
 		known[row.ID] = row
 	}
 	return known, err
+}
+
+// expectedOf tells who of those who had unsubscribed has a lookup that is paid for
+// and not over.
+func expectedOf(tx liwanag.Tx, known map[liwanag.ID]liwanag.Subscriber) (map[liwanag.ID]bool, error) {
+	var away []liwanag.ID
+	for id, person := range known {
+		if !person.SuppressedAt.IsZero() {
+			away = append(away, id)
+		}
+	}
+	if len(away) == 0 {
+		return nil, nil
+	}
+	flying, err := tx.Jobs().InFlight(away)
+	expected := map[liwanag.ID]bool{}
+	for _, id := range flying {
+		expected[id] = true
+	}
+	return expected, err
 }
 
 // unfinished are the statuses of somebody of whom no lookup found out anything.
