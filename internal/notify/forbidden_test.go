@@ -3,6 +3,8 @@ package notify
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -148,6 +150,80 @@ func TestASinkInsideOrInPlainTextIsRefusedWhenItIsMade(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("the fault repeats what was sent: %v", err)
+		}
+	}
+}
+
+// loopbackSender may call this machine.
+func loopbackSender() *Sender {
+	dialer := newDialer([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	return &Sender{cfg: Config{}.withDefaults(), dialer: dialer, client: newClient(dialer)}
+}
+
+func TestARedirectIsNotFollowed(t *testing.T) {
+	var followed atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/hook" {
+			followed.Add(1)
+			return
+		}
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+	got := loopbackSender().post(t.Context(), liwanag.Sink{URL: server.URL + "/hook"}, "msg_1", nil)
+	if got.status != http.StatusTemporaryRedirect || got.fault == "" || followed.Load() != 0 {
+		t.Errorf("%+v, followed %d times", got, followed.Load())
+	}
+}
+
+func TestAnAnswerIsReadUpToABoundAndThrownAway(t *testing.T) {
+	written := make(chan int, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n, chunk := 0, make([]byte, 1<<20)
+		for n < 1<<30 { // as much as is taken
+			m, err := w.Write(chunk)
+			if n += m; err != nil {
+				break
+			}
+		}
+		written <- n
+	}))
+	defer server.Close()
+	if got := loopbackSender().post(t.Context(), liwanag.Sink{URL: server.URL}, "msg_1", nil); got.status != 200 || got.fault != "" {
+		t.Errorf("%+v", got)
+	}
+	if n := <-written; n > 64<<20 { // what the sockets hold
+		t.Errorf("%d bytes of an answer were taken", n)
+	}
+}
+
+// A proxy would connect in our place, past the guard.
+func TestTheProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
+	transport, ok := newClient(newDialer(nil)).Transport.(*http.Transport)
+	if !ok || transport.Proxy != nil {
+		t.Error("a proxy may be used")
+	}
+}
+
+// What is kept of a failure is one of a few texts, without addresses.
+func TestAFailedCallIsToldInAFewWords(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	unknown := httptest.NewUnstartedServer(nil)
+	unknown.Config.ErrorLog = log.New(io.Discard, "", 0)
+	unknown.StartTLS() // by nobody's certificate
+	defer unknown.Close()
+	s := loopbackSender()
+	s.dialer.Resolver = (&names{addrs: func(int) netip.Addr { return netip.MustParseAddr("127.0.0.1") }}).resolver()
+	for address, want := range map[string]string{
+		closed.URL:                "the connection was refused",
+		unknown.URL:               "its certificate or TLS cannot be used",
+		"http://no..name/":        "its name cannot be resolved",
+		"http://169.254.169.254/": errForbidden.Error(),
+		"http://\x7f/":            "the sink's URL is none",
+	} {
+		if got := s.post(t.Context(), liwanag.Sink{URL: address}, "msg_1", nil); got.fault != want || got.status != 0 {
+			t.Errorf("%q: %+v, want %q", address, got, want)
 		}
 	}
 }
