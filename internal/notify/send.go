@@ -225,12 +225,17 @@ func (s *Sender) putBackNow(ctx context.Context, m liwanag.Message) error {
 	return workflow.Permanent(errPutBack)
 }
 
+// end ends a message for good; one that ended or was put back stays as it is.
 func (s *Sender) end(ctx context.Context, m liwanag.Message, to liwanag.MessageState, why string) error {
-	s.cfg.Meter.Message(m.Topic, string(to), 0)
-	return s.record(ctx, func(tx liwanag.Tx) error {
-		_, err := tx.Messages().Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: to, Attempts: m.Attempts, Error: why, At: s.now()})
+	moved := false
+	err := s.record(ctx, func(tx liwanag.Tx) (err error) {
+		moved, err = tx.Messages().Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: to, Attempts: m.Attempts, Error: why, At: s.now()})
 		return err
 	})
+	if err == nil && moved {
+		s.cfg.Meter.Message(m.Topic, string(to), 0)
+	}
+	return err
 }
 
 // MarkFailed ends a message whose last attempt failed; one that was put back
@@ -252,11 +257,7 @@ func (s *Sender) ended(ctx context.Context, messageID liwanag.ID, to liwanag.Mes
 	if err != nil {
 		return err
 	}
-	s.cfg.Meter.Message(m.Topic, string(to), 0)
-	return s.record(ctx, func(tx liwanag.Tx) error {
-		_, err := tx.Messages().Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: to, At: s.now()})
-		return err
-	})
+	return s.end(ctx, m, to, "")
 }
 
 // refusal is a failed attempt as the step's policy and its history see it.
