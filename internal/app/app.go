@@ -75,13 +75,13 @@ func New(ctx context.Context, c Config) (_ *App, err error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	a := &App{cfg: c, log: c.Log, metrics: telemetry.NewMetrics(), hints: httpapi.NewHints()}
+	a := &App{cfg: c, log: c.Log, metrics: telemetry.NewMetrics(Version()), hints: httpapi.NewHints()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildNotify, a.buildEnrichment, a.buildIntake, a.buildSources, a.buildAPI, a.buildConsole, a.buildSchedule} {
+	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildNotify, a.buildEnrichment, a.buildIntake, a.buildSources, a.buildAPI, a.buildConsole, a.buildSchedule, a.buildMetrics} {
 		if err := phase(ctx); err != nil {
 			return nil, err
 		}
@@ -121,7 +121,7 @@ func (a *App) buildEnrichment(ctx context.Context) error {
 	}
 	var partner enrichment.Partner // stays nil without a key: a nil *Client is not
 	if key := a.cfg.Settings.FullEnrichAPIKey; key.IsSet() {
-		a.partner, err = fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: fullenrich.Secret(key.Reveal()), Budget: enrichment.CallBudget(a.store, cfg)})
+		a.partner, err = fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: fullenrich.Secret(key.Reveal()), Budget: enrichment.CallBudget(a.store, cfg), Observe: a.metrics.Call})
 		if err != nil {
 			return &UsageError{err}
 		}
@@ -159,7 +159,7 @@ func (a *App) enrichmentConfig() (enrichment.Config, error) {
 
 // Intake: sign-ups and uploads.
 func (a *App) buildIntake(context.Context) (err error) {
-	cfg := intake.Config{Enrich: intake.Policy(a.cfg.Settings.Enrich), Now: a.cfg.Now, Logger: a.log}
+	cfg := intake.Config{Enrich: intake.Policy(a.cfg.Settings.Enrich), Now: a.cfg.Now, Logger: a.log, Meter: a.metrics}
 	if _, alone := a.cfg.Settings.SQLitePath(); alone {
 		cfg.Node = "alone" // whoever opens the file next goes on at once with the imports left in it
 	}
@@ -182,8 +182,8 @@ func (a *App) buildAPI(context.Context) (err error) {
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
 		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
-		PublicURL: a.publicURL, Hints: a.hints, Counts: a.runner.counts,
-		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full,
+		PublicURL: a.publicURL, Hints: a.hints, Counts: countsOf(a.runner.counter),
+		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
 		Ready: a.ready,
 	}
 	if s.SubscriberWebhookSecret.IsSet() {
@@ -263,6 +263,7 @@ func (a *App) Close() error {
 			faults = append(faults, err)
 		}
 	}
+	a.metrics.Close()
 	if a.partner != nil {
 		a.partner.CloseIdleConnections()
 	}

@@ -16,7 +16,7 @@ func (a *App) buildNotify(context.Context) (err error) {
 		return &UsageError{err}
 	}
 	a.voice, err = notify.NewSender(notify.Config{
-		Store: a.store, Allow: networks, Version: Version(), SweepEvery: a.cfg.SweepEvery, Now: a.cfg.Now, Log: a.log,
+		Store: a.store, Allow: networks, Version: Version(), SweepEvery: a.cfg.SweepEvery, Now: a.cfg.Now, Log: a.log, Meter: a.metrics,
 		Views: notify.Views{
 			Subscriber: func(p liwanag.Subscriber) any { return httpapi.ViewSubscriber(p) },
 			Upload:     func(ctx context.Context, id liwanag.ID) (any, error) { return a.api.ViewUpload(ctx, id) },

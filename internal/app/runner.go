@@ -22,9 +22,10 @@ type runner struct {
 	ready func(ctx context.Context) error // why this process cannot run workflows now
 	// prune deletes up to n runs that ended before the given time; nil: it is done
 	// elsewhere, as by a Temporal namespace's retention.
-	prune  func(ctx context.Context, endedBefore time.Time, n int) (int, error)
-	counts func(ctx context.Context) ([]httpapi.RunCount, error)
-	close  func() error // after run has returned
+	prune   func(ctx context.Context, endedBefore time.Time, n int) (int, error)
+	counter *counter
+	overdue func(ctx context.Context) (int64, error) // as engine.Overdue; 0 where nobody can tell
+	close   func() error                             // after run has returned
 }
 
 // openRunner opens what LIWANAG_ENGINE names.
@@ -49,7 +50,11 @@ func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition,
 	if err != nil {
 		return nil, err
 	}
-	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready, prune: e.Prune, counts: countsOf(e), close: runs.Close}, nil
+	overdue := func(ctx context.Context) (int64, error) {
+		n, _, err := e.Overdue(ctx)
+		return n, err
+	}
+	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready, prune: e.Prune, counter: &counter{of: e}, overdue: overdue, close: runs.Close}, nil
 }
 
 // countsOf is how the API shows what a runner counts.
@@ -84,5 +89,6 @@ func (a *App) openTemporal(ctx context.Context, definitions []workflow.Definitio
 		}
 		return nil
 	}
-	return &runner{Runner: r, where: "Temporal", run: r.Run, ready: ready, counts: countsOf(r), close: func() error { client.Close(); return nil }}, nil
+	return &runner{Runner: r, where: "Temporal", run: r.Run, ready: ready, counter: &counter{of: r},
+		overdue: func(context.Context) (int64, error) { return 0, nil }, close: func() error { client.Close(); return nil }}, nil
 }

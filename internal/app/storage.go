@@ -10,6 +10,7 @@ import (
 	"github.com/liwanag/liwanag/internal/config"
 	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
+	"github.com/liwanag/liwanag/internal/groupcommit"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/pgdb"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
@@ -23,6 +24,12 @@ type storage struct {
 	where    string                                      // for people
 	warnings []string
 	full     func(error) bool // finds a full disk in an error of it
+	// tell and hear exchange messages of a channel with the other processes on the
+	// database; nil where there are none.
+	tell func(ctx context.Context, channel, payload string) error
+	hear func(channel string, heard func(payload string, missed bool))
+	size     func(ctx context.Context) (bytes int64, err error)
+	commits  map[string]func() groupcommit.Stats // by writer
 	close    func() error
 }
 
@@ -51,8 +58,9 @@ func openSQLite(ctx context.Context, path string) (*storage, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &storage{
-		rows: rows, where: db.Path(), full: sqlitedb.IsFull, close: db.Close,
-		runs: func(ctx context.Context) (runStore, error) { return enginesqlite.New(ctx, db) },
+		rows: rows, where: db.Path(), full: sqlitedb.IsFull, close: db.Close, size: db.Size,
+		commits: map[string]func() groupcommit.Stats{"all": db.Stats},
+		runs:    func(ctx context.Context) (runStore, error) { return enginesqlite.New(ctx, db) },
 	}, nil
 }
 
@@ -67,8 +75,20 @@ func openPostgreSQL(ctx context.Context, url string) (*storage, error) {
 		return nil, err
 	}
 	s := &storage{
-		rows: rows, where: db.Where(), full: pgdb.IsFull, close: func() error { db.Close(); return nil },
-		runs: func(ctx context.Context) (runStore, error) { return enginepostgres.New(ctx, db) },
+		rows: rows, where: db.Where(), full: pgdb.IsFull, close: func() error { db.Close(); return nil }, size: db.Size,
+		commits: map[string]func() groupcommit.Stats{"application": db.Stats},
+	}
+	s.runs = func(ctx context.Context) (runStore, error) {
+		runs, err := enginepostgres.New(ctx, db)
+		if err == nil {
+			s.commits["engine"] = runs.Stats
+		}
+		return runs, err
+	}
+	s.hear = db.Listen
+	s.tell = func(ctx context.Context, channel, payload string) error {
+		_, err := db.Pool().Exec(ctx, "SELECT pg_notify($1, $2)", channel, payload)
+		return err
 	}
 	if !db.Durable() {
 		s.warnings = append(s.warnings, "the database server does not sync what it commits (fsync is off): a power cut may lose what was acknowledged. Try: fsync = on in postgresql.conf")

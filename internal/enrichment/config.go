@@ -166,6 +166,8 @@ type Meter interface {
 	DuplicatePaid(jobs int)
 	// LateResults counts jobs whose result came after their run had ended.
 	LateResults(jobs int)
+	// Accepted counts webhooks of FullEnrich that were authentic and have a submission.
+	Accepted()
 	// Refused counts webhooks that were turned away: bad_signature, unknown_token, no_key.
 	Refused(why string)
 }
@@ -177,4 +179,5 @@ func (noMeter) Adopted(string)    {}
 func (noMeter) Resubmitted()      {}
 func (noMeter) DuplicatePaid(int) {}
 func (noMeter) LateResults(int)   {}
+func (noMeter) Accepted()         {}
 func (noMeter) Refused(string)    {}

@@ -51,9 +51,14 @@ func (s *Service) Receive(ctx context.Context, token string, contact bool, signa
 	case err != nil:
 		return err
 	case contact:
-		return s.beacon(ctx, sub, raw)
+		err = s.beacon(ctx, sub, raw)
+	default:
+		err = s.keep(ctx, liwanag.Delivery{TokenHash: hash, SubmissionID: sub.ID, Raw: raw, State: liwanag.DeliveryStored})
 	}
-	return s.keep(ctx, liwanag.Delivery{TokenHash: hash, SubmissionID: sub.ID, Raw: raw, State: liwanag.DeliveryStored})
+	if err == nil {
+		s.cfg.Meter.Accepted()
+	}
+	return err
 }
 
 // maxUnmatched is how many unmatched deliveries are kept.

@@ -472,6 +472,7 @@ func (c *counters) Adopted(by string)         { c.add("adopted "+by, 1) }
 func (c *counters) Resubmitted()              { c.add("resubmitted", 1) }
 func (c *counters) DuplicatePaid(n int)       { c.add("duplicate", n) }
 func (c *counters) LateResults(n int)         { c.add("late", n) }
+func (c *counters) Accepted()                 { c.add("webhook accepted", 1) }
 func (c *counters) Refused(why string)        { c.add("refused "+why, 1) }
 
 // testLog writes a process's log to the test's.

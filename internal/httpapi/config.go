@@ -87,12 +87,30 @@ type Config struct {
 	DiskFull func(error) bool
 	Version  string // of the program, shown in the API's description; default "dev"
 
+	Meter Meter // default: discards
+
 	MaxConnections int // open at once; default 8,192
 	MaxRequests    int // of the API served at once, and as many of webhooks apart from them; default 256
 
 	Now func() time.Time // wall clock; default time.Now
 	Log *slog.Logger     // default: discards
 }
+
+// Meter counts what the server answers; telemetry implements it. Labels are
+// patterns of routes, statuses and codes.
+type Meter interface {
+	// Request counts a request by its route's pattern; took is 0 of listeners.
+	Request(method, route string, status int, took time.Duration)
+	// WebhookAccepted and WebhookRefused count webhooks of sign-ups.
+	WebhookAccepted(kind string)
+	WebhookRefused(kind, code string)
+}
+
+type noMeter struct{}
+
+func (noMeter) Request(string, string, int, time.Duration) {}
+func (noMeter) WebhookAccepted(string)                     {}
+func (noMeter) WebhookRefused(string, string)              {}
 
 // Validate returns all faults, joined.
 func (c Config) Validate() error {
@@ -121,6 +139,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Meter == nil {
+		c.Meter = noMeter{}
 	}
 	if c.Hints == nil {
 		c.Hints = NewHints()

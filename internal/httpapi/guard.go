@@ -243,12 +243,26 @@ func (s *Server) recovered(w *response, r *http.Request, fault any) {
 // access logs a request by its route: paths and queries hold tokens and
 // addresses.
 func (s *Server) access(r *http.Request, w *response, route string, began time.Time) {
+	took := s.cfg.Now().Sub(began)
+	s.meter(r, route, w.status, took)
 	level := slog.LevelInfo
 	if s.open[route] && w.status < 400 && !under(r.URL.Path, "/webhooks") {
 		level = slog.LevelDebug // probes and pages
 	}
 	s.cfg.Log.LogAttrs(r.Context(), level, "request", slog.String("request", requestID(r.Context())), slog.String("route", route),
-		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", s.cfg.Now().Sub(began)))
+		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took))
+}
+
+// meter counts a request. One without a route has a method of anybody's making.
+func (s *Server) meter(r *http.Request, route string, status int, took time.Duration) {
+	method, path, found := strings.Cut(route, " ")
+	if !found {
+		method, path = "any", route
+	}
+	if r.URL.Path == eventsPath {
+		took = 0 // it lasts as long as its listener likes
+	}
+	s.cfg.Meter.Request(method, path, status, max(took, 0))
 }
 
 // response remembers what was answered.

@@ -97,7 +97,20 @@ func (s *Server) hookOf(op huma.Operation, limitOf func(*http.Request) (int64, e
 	s.open["POST "+op.Path], s.open["GET "+op.Path] = true, true
 }
 
+// signUpsKind is how sign-ups by this route count among webhooks.
+const signUpsKind = "subscribers"
+
 func (s *Server) receiveSignUps(w http.ResponseWriter, r *http.Request, raw []byte) error {
+	err := s.takeSignUps(w, r, raw)
+	if err == nil {
+		s.cfg.Meter.WebhookAccepted(signUpsKind)
+	} else if p := s.problemOf(err); p.Status < 500 {
+		s.cfg.Meter.WebhookRefused(signUpsKind, p.Code)
+	}
+	return err
+}
+
+func (s *Server) takeSignUps(w http.ResponseWriter, r *http.Request, raw []byte) error {
 	proof, err := s.verifier.Verify(r.Header, raw)
 	if err != nil {
 		return err

@@ -48,7 +48,19 @@ type Config struct {
 	Node   string
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: slog.Default()
+	Meter  Meter            // nil: discards
 }
+
+// Meter counts; telemetry implements it.
+type Meter interface {
+	// ImportedRows counts the rows of an upload, once all of it is imported: new,
+	// known, duplicate, corporate or invalid.
+	ImportedRows(result string, rows int64)
+}
+
+type noMeter struct{}
+
+func (noMeter) ImportedRows(string, int64) {}
 
 // Validate finds all faults.
 func (c Config) Validate() error {
@@ -73,6 +85,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Meter == nil {
+		c.Meter = noMeter{}
 	}
 	return c
 }

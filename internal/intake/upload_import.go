@@ -354,6 +354,10 @@ func (u *Uploads) imported(ctx context.Context, up liwanag.Upload) error {
 	if err != nil {
 		return err
 	}
+	for result, rows := range map[string]int64{"new": counts.New, "known": counts.Known, "duplicate": counts.Duplicate,
+		"corporate": counts.Corporate, "invalid": counts.Invalid} {
+		u.cfg.Meter.ImportedRows(result, rows)
+	}
 	return u.drop(ctx, up.ID)
 }
 

@@ -54,6 +54,12 @@ func startWriter(db *DB) *writer {
 // Stats returns the counters of Write since Open.
 func (db *DB) Stats() groupcommit.Stats { return db.writer.stats.Stats() }
 
+// Size is how many bytes the database takes.
+func (db *DB) Size(ctx context.Context) (bytes int64, err error) {
+	err = db.pool.QueryRow(ctx, "SELECT pg_database_size(current_database())").Scan(&bytes)
+	return bytes, err
+}
+
 // stop waits until what was queued is committed.
 func (w *writer) stop() {
 	w.queue.Close()

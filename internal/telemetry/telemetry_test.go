@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -112,34 +111,5 @@ func TestTheObserverLogsFailuresWithTheirClass(t *testing.T) {
 	}
 	if len(lines) != 4 {
 		t.Errorf("%d lines, want 4: a snooze is no failure:\n%s", len(lines), out.String())
-	}
-}
-
-func TestTheCountersAreServedInPrometheusFormat(t *testing.T) {
-	m := telemetry.NewMetrics()
-	run := workflow.RunRef{ID: "run_1", Workflow: "w", Version: 1}
-	m.RunEnded(run, workflow.StatusCompleted, nil, 90*time.Second)
-	m.AttemptEnded(context.Background(), run, "s", 1, "completed", nil, time.Second)
-	m.WaitEnded(run, "wait", "event", time.Second)
-	m.RunnerFault("claim", errors.New("x"))
-	m.Submission("accepted")
-	m.Adopted("beacon")
-	m.Resubmitted()
-	m.DuplicatePaid(2)
-	m.LateResults(3)
-	m.Refused("bad_signature")
-	answer := httptest.NewRecorder()
-	m.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
-	for _, want := range []string{
-		`liwanag_runs_ended_total{status="completed",workflow="w"} 1`, `liwanag_run_duration_seconds_sum{workflow="w"} 90`,
-		`liwanag_step_attempts_total{step="s",then="completed",workflow="w"} 1`, `liwanag_step_duration_seconds_count{step="s",workflow="w"} 1`,
-		`liwanag_waits_ended_total{how="event",step="wait",workflow="w"} 1`, `liwanag_event_lag_seconds_sum{step="wait",workflow="w"} 1`,
-		`liwanag_runner_faults_total{op="claim"} 1`,
-		`liwanag_submissions_total{outcome="accepted"} 1`, `liwanag_adopted_total{by="beacon"} 1`, "liwanag_resubmitted_total 1",
-		"liwanag_duplicate_paid_total 2", "liwanag_late_results_total 3", `liwanag_webhooks_refused_total{why="bad_signature"} 1`, "go_goroutines",
-	} {
-		if !strings.Contains(answer.Body.String(), want) {
-			t.Errorf("%q is missing", want)
-		}
 	}
 }

@@ -53,7 +53,7 @@ var law = []struct {
 		[]string{"github.com/danielgtaylor/huma/v2", "golang.org/x/time", "golang.org/x/net"}},
 	{"internal/access", []string{"internal/liwanag"}, nil},
 	{"internal/notify", []string{"workflow", "internal/liwanag"}, []string{"code.dny.dev/ssrf"}},
-	{"internal/telemetry", []string{"workflow"}, []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
+	{"internal/telemetry", []string{"workflow", "fullenrich", "internal/liwanag", "internal/groupcommit"}, []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
 	{"internal/apiclient", nil, nil},
 	{"internal/console", []string{"internal/apiclient", "fullenrich"}, []string{"github.com/a-h/templ"}},
 	{"internal/config", nil, []string{"github.com/alecthomas/kong", "gopkg.in/yaml.v3", "github.com/netresearch/go-cron"}},
