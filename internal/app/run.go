@@ -25,7 +25,7 @@ const lastRequests = 5 * time.Second
 // begins, running ones may end, for LIWANAG_STOP_TIMEOUT at most, and the
 // webhooks of their paid calls are still taken in meanwhile; the doors close last.
 func (a *App) Run(ctx context.Context) error {
-	doors := phase{"http": a.serveAPI, "admin": a.serveAdmin}
+	doors := phase{"http": a.serveAPI, "admin": a.serveAdmin, "hints": a.spreadHints}
 	work := phase{"engine": a.runner.run, "enrichment": a.service.Run, "uploads": a.uploads.Run,
 		"messages": notify.NewService(a.voice, a.messages, a.runner).Run,
 		"schedule": a.times.Run, "key check": a.checkKey}

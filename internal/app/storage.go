@@ -26,11 +26,11 @@ type storage struct {
 	full     func(error) bool // finds a full disk in an error of it
 	// tell and hear exchange messages of a channel with the other processes on the
 	// database; nil where there are none.
-	tell func(ctx context.Context, channel, payload string) error
-	hear func(channel string, heard func(payload string, missed bool))
-	size     func(ctx context.Context) (bytes int64, err error)
-	commits  map[string]func() groupcommit.Stats // by writer
-	close    func() error
+	tell    func(ctx context.Context, channel, payload string) error
+	hear    func(channel string, heard func(payload string, missed bool))
+	size    func(ctx context.Context) (bytes int64, err error)
+	commits map[string]func() groupcommit.Stats // by writer
+	close   func() error
 }
 
 // runStore is an engine's store; closing it leaves the database open.

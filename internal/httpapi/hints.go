@@ -29,6 +29,8 @@ type Hints struct {
 	next      uint64 // id of the next hint
 	news      chan struct{}
 	listeners int
+	spreads   bool              // other processes are told too
+	unsent    map[string]string // what they are to be told: status by run
 }
 
 var (
@@ -54,7 +56,9 @@ type hint struct {
 }
 
 // NewHints returns hints of which nothing has happened yet.
-func NewHints() *Hints { return &Hints{epoch: rand.Text()[:8], news: make(chan struct{})} }
+func NewHints() *Hints {
+	return &Hints{epoch: rand.Text()[:8], news: make(chan struct{}), unsent: map[string]string{}}
+}
 
 // RunEnded gives a hint.
 func (h *Hints) RunEnded(run workflow.RunRef, status workflow.Status, _ *workflow.Failure, _ time.Duration) {
@@ -84,24 +88,33 @@ func (h *Hints) WaitEnded(run workflow.RunRef, _, _ string, _ time.Duration) {
 	h.give(run.ID, string(workflow.StatusRunning))
 }
 
-// give adds a hint, unless the run's latest one said the same.
+// give adds a hint of what happens in this process.
 func (h *Hints) give(run, status string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.add(hint{run, status}) && h.spreads && len(h.unsent) <= spreadAtOnce {
+		h.unsent[run] = status
+	}
+}
+
+// add adds a hint, unless the run's latest one said the same. One of no run says
+// that anything may have happened.
+func (h *Hints) add(one hint) (added bool) {
 	for back := uint64(1); back <= min(hintLookBack, h.next); back++ {
-		if last := h.ring[(h.next-back)%hintsKept]; last.Run == run {
-			if last.Status == status {
-				return
+		if last := h.ring[(h.next-back)%hintsKept]; last.Run == one.Run {
+			if last.Status == one.Status && (one.Run != "" || back == 1) {
+				return false
 			}
 			break
 		}
 	}
-	h.ring[h.next%hintsKept] = hint{run, status}
+	h.ring[h.next%hintsKept] = one
 	h.next++
 	if h.listeners > 0 {
 		close(h.news)
 		h.news = make(chan struct{})
 	}
+	return true
 }
 
 // since gives the hints from an id on, the id after them, and what tells of more.
@@ -193,8 +206,12 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request) error {
 			if slices.ContainsFunc(all[i+1:], func(later hint) bool { return later.Run == one.Run }) {
 				continue // there is news of it
 			}
-			data, _ := json.Marshal(one) // texts: it can be encoded
-			out.write(fmt.Sprintf("id: %s\nevent: run\ndata: %s\n\n", hints.id(next-uint64(len(all)-1-i)), data))
+			event, data := "reset", []byte("{}")
+			if one.Run != "" {
+				event = "run"
+				data, _ = json.Marshal(one) // texts: it can be encoded
+			}
+			out.write(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", hints.id(next-uint64(len(all)-1-i)), event, data))
 		}
 		if out.flush(); out.err != nil {
 			beat.Stop()
@@ -235,7 +252,7 @@ type listener struct {
 func (l *listener) write(text string) {
 	if l.err == nil {
 		_ = l.control.SetWriteDeadline(time.Now().Add(listenerPatience)) // not every connection has one (tests)
-		_, l.err = l.w.Write([]byte(text)) // #nosec G705 -- JSON of ids in an event stream, which no browser shows as a page
+		_, l.err = l.w.Write([]byte(text))                               // #nosec G705 -- JSON of ids in an event stream, which no browser shows as a page
 	}
 }
 
