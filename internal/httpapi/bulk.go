@@ -90,7 +90,7 @@ func (s *Server) bulk(ctx context.Context, in bulkAct, fits func(workflow.Run) b
 		})
 	}
 	for i, id := range ids {
-		if i%bulkPage == 0 {
+		if i%bulkAtOnce == 0 {
 			scopeOf(ctx).extend()
 		}
 		if ctx.Err() != nil {

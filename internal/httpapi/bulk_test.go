@@ -1,12 +1,16 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -20,6 +24,7 @@ type crowd struct {
 	all      []workflow.Run
 	canceled chan string
 	faulty   string
+	takes    time.Duration // of one cancel
 }
 
 func (c *crowd) List(_ context.Context, q workflow.Query) (workflow.Page, error) {
@@ -39,6 +44,7 @@ func (c *crowd) CancelRun(_ context.Context, id, reason string) error {
 	if id == c.faulty {
 		return workflow.ErrEnded
 	}
+	time.Sleep(c.takes)
 	c.canceled <- id + " " + reason
 	return nil
 }
@@ -82,6 +88,31 @@ func TestBulkActsReachEveryRunOfEveryPage(t *testing.T) {
 	if len(slices.Compact(got)) != n/2-1 || !slices.Contains(got, "run3 enough") {
 		t.Errorf("%d canceled", len(got))
 	}
+}
+
+func TestABulkActTakesAsLongAsItNeeds(t *testing.T) {
+	const n = 2000
+	runs := &crowd{canceled: make(chan string, n), takes: time.Second}
+	for i := range n {
+		runs.all = append(runs.all, workflow.Run{ID: fmt.Sprint("run", i), Status: workflow.StatusWaiting})
+	}
+	change := func(c *Config) {
+		runs.Enrichment, runs.Runner, c.Enrichment, c.Runner = c.Enrichment, c.Runner, runs, runs
+	}
+	serving(t, change, func(t *testing.T, w *world, p *pipes, _ func() error) {
+		conn, _ := p.dial()
+		defer conn.Close()
+		began := time.Now()
+		go func() {
+			_, _ = fmt.Fprintf(conn, "POST /api/v1/runs/cancel HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", apiKey)
+		}()
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		w.must(err)
+		body := readAll(t, res.Body)
+		if took := time.Since(began); res.StatusCode != 200 || !strings.Contains(body, `"done":2000`) || took < readTimeout+writeTimeout {
+			t.Errorf("after %s: %s %s", took, res.Status, body)
+		}
+	})
 }
 
 func TestBulkActsFollowTheFilter(t *testing.T) {
