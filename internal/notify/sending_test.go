@@ -205,6 +205,29 @@ func TestAReceiverThatIsGoneDisablesItsSinkAtOnce(t *testing.T) {
 	})
 }
 
+func TestASinkThatIsSwitchedOffIsNotCalledAndGetsWhatWaitsWhenItIsOn(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.boot(0, false)
+		sink := s.sink("crm.example.com")
+		s.answers(http.StatusBadGateway)
+		s.tell(1)
+		off, on := true, false
+		_, err := s.service().Change(context.Background(), sink, Change{Disabled: &off})
+		s.must(err)
+		s.tell(1) // nobody wants it
+		s.answers(http.StatusOK)
+		s.sleep(time.Hour)
+		s.wantStates(map[liwanag.MessageState]int{liwanag.MessagePending: 1})
+		if calls, _ := s.heard(); len(calls) != 1 {
+			t.Errorf("%d calls", len(calls))
+		}
+		_, err = s.service().Change(context.Background(), sink, Change{Disabled: &on})
+		s.must(err)
+		s.sleep(time.Minute)
+		s.wantStates(map[liwanag.MessageState]int{liwanag.MessageDelivered: 1})
+	})
+}
+
 func TestAReceiverMayAskForALaterTryWithinBounds(t *testing.T) {
 	for asked, want := range map[string]time.Duration{"3600": time.Hour, "5": 5 * time.Second, "99999999999": 12 * time.Hour, "-3": 10 * time.Second, "soon": 10 * time.Second,
 		time.Date(2000, 1, 1, 2, 0, 0, 0, time.UTC).Format(http.TimeFormat): 2 * time.Hour} { // a bubble begins with the year 2000
