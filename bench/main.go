@@ -9,6 +9,7 @@
 //	go run . import -n 100000                CSV to stored subscribers and jobs
 //	go run . webhooks                        how soon the program acknowledges sign-ups and results
 //	go run . idle -store postgres            what the program asks a database for when nothing happens
+//	go run . console                         pages of the console and the API with 100,000 runs and subscribers
 //	go run . temporal                        W1 on Temporal, and a hand-written Temporal workflow beside it
 //
 // Each takes -store sqlite, postgres or memory where that makes sense; the
@@ -66,13 +67,13 @@ type settings struct {
 
 var workloads = map[string]func(context.Context, settings) error{
 	"w1": w1, "latency": latency, "waiting": waiting, "growth": growth, "import": importCSV, "webhooks": webhooks,
-	"idle": idle, "temporal": temporal,
+	"idle": idle, "console": console, "temporal": temporal,
 	"parked": parked, // a process that waiting starts
 }
 
 func run(ctx context.Context, args []string) (err error) {
 	if len(args) == 0 || workloads[args[0]] == nil {
-		return errors.New("usage: bench w1|latency|waiting|growth|import|webhooks|idle|temporal [flags]. Try: bench w1 -help")
+		return errors.New("usage: bench w1|latency|waiting|growth|import|webhooks|idle|console|temporal [flags]. Try: bench w1 -help")
 	}
 	var s settings
 	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
