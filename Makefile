@@ -75,11 +75,12 @@ verify: ## Check the modules against go.sum
 	$(GO) mod verify
 
 .PHONY: deps
-deps: ## Install what the tests need (Go modules; PostgreSQL's and PgBouncer's programs; node)
+deps: ## Install what the tests need (Go modules; PostgreSQL's and PgBouncer's programs; node; Chromium)
 	@$(GO) version >/dev/null 2>&1 || { echo "Go 1.26 or newer is needed. Try: https://go.dev/doc/install"; exit 1; }
 	@$(GO) mod download
 	@tools/postgresql.sh
 	@tools/node.sh
+	@tools/chromium.sh
 
 .PHONY: golden
 golden: ## Rewrite the golden files after a wanted change
