@@ -229,3 +229,25 @@ func TestEveryErrorCodeIsExplained(t *testing.T) {
 		t.Errorf("only %d codes were found", found)
 	}
 }
+
+// The table of metrics is the golden that a running server is compared with, and
+// alert rules ask for metrics that there are.
+func TestTheMetricsTableIsTheMetrics(t *testing.T) {
+	page, alerts := read(t, "docs", "operations.md"), read(t, "docs", "alerts.yml")
+	known := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^(\w+) (\w+)\{(.*?)\} (.*)\.$`).FindAllStringSubmatch(read(t, "internal", "telemetry", "testdata", "metrics.txt"), -1) {
+		known[m[2]] = true
+		row := "| `" + m[2] + "` | " + m[1] + " | " + strings.ReplaceAll(m[3], ",", ", ") + " | " + m[4]
+		if !strings.Contains(page, row) {
+			t.Errorf("operations.md lacks the row %s", row)
+		}
+	}
+	for _, name := range regexp.MustCompile("liwanag_[a-z_]+[a-z]").FindAllString(page+alerts, -1) {
+		if !known[name] && !known[strings.TrimSuffix(name, "_bucket")] {
+			t.Errorf("%s is no metric", name)
+		}
+	}
+	if len(known) < 30 {
+		t.Errorf("%d metrics are known", len(known))
+	}
+}
