@@ -94,6 +94,24 @@ func TestWhatIsKeptForReviewNamesNobodyWhoWasErased(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeReadNamesNobodyWhoWasErased(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{FoundShare: 1}, func(w *world) {
+		ctx := context.Background()
+		run := w.signUp(ana, ben)[0]
+		w.sleep(10 * time.Second)
+		w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
+		d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryStored, ReceivedAt: time.Now(),
+			SubmissionID: w.submissions(run)[0].ID, Raw: []byte(`"cut off after ` + ana)}
+		w.must(w.life.store.Write(ctx, func(tx liwanag.Tx) error { _, err := tx.Deliveries().Insert(d); return err }))
+		w.sleep(2 * time.Minute)
+		kept, err := w.life.store.Deliveries().Get(ctx, d.Digest)
+		w.must(err)
+		if kept.State != liwanag.DeliveryQuarantined || strings.Contains(string(kept.Raw), ana) {
+			t.Errorf("it is %s: %s", kept.State, kept.Raw)
+		}
+	})
+}
+
 func TestWhatFitsNoJobNamesNobodyWhoWasErased(t *testing.T) {
 	inWorld(t, enrichment.Config{ProbeEvery: time.Hour}, simulator.Config{FoundShare: 1}, func(w *world) {
 		ctx := context.Background()
