@@ -53,7 +53,7 @@ func (w *where) query() string {
 // conditions of a query; the derived statuses follow [store.Run.Derived].
 func conditions(q store.Query) (*where, error) {
 	w := &where{terms: []string{"true"}}
-	// The pluses keep the planner from the index of what is due, by which it would
+	// The plus keeps the planner from the index of what is due, by which it would
 	// sort every waiting run to show a page of them.
 	const waits = "(+owner = 0 AND park_kind <> '' AND due_at > ?)"
 	const fresh = "(+owner = 0 AND started_at = 0)"
@@ -61,11 +61,11 @@ func conditions(q store.Query) (*where, error) {
 	switch q.Status {
 	case "":
 	case store.Waiting:
-		w.and("+status = 'open' AND "+waits, now)
+		w.and("status = 'open' AND "+waits, now)
 	case store.Pending:
-		w.and("+status = 'open' AND "+fresh+" AND NOT "+waits, now)
+		w.and("status = 'open' AND "+fresh+" AND NOT "+waits, now)
 	case store.Running:
-		w.and("+status = 'open' AND NOT "+fresh+" AND NOT "+waits, now)
+		w.and("status = 'open' AND NOT "+fresh+" AND NOT "+waits, now)
 	default:
 		w.and("status = ?", string(q.Status))
 	}

@@ -175,7 +175,7 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 		args  []any
 		plan  string
 	}{
-		{waiting.query(), append(waiting.args, 1), "SCAN run USING INDEX run_created"},
+		{waiting.query(), append(waiting.args, 1), "SCAN run USING INDEX run_open"},
 		{claimQuery(dueByNow, 1), []any{1, "w", 1, 1}, "USING INDEX run_due (owner=? AND due_at<?)"},
 		{claimQuery(ofTheDead, 1), []any{1, "w", 1, 1}, "USING INDEX run_due (owner>? AND owner<?)"},
 		{nextQuery, []any{1}, "USING COVERING INDEX run_due (owner=? AND due_at>?)"},
