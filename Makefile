@@ -1,6 +1,6 @@
 # make help lists the targets.
 GO        ?= go
-RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... ./internal/httpapi/... ./internal/console
+RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... ./internal/httpapi/... ./internal/console ./internal/access ./internal/notify ./internal/intake/sources
 TEMPORAL  := $(CURDIR)/.cache/bin/temporal
 LINT_PKGS := ./...
 
@@ -9,7 +9,7 @@ LINT_PKGS := ./...
 # that sound like secrets), G304 (files that the operator names). The simulator
 # is a pretended partner: seeded randomness is its point. Harnesses of tests start
 # programs that they find or build.
-GOSEC := -exclude=G104,G115,G602,G101,G304 -exclude-dir=fullenrich/simulator -exclude-dir=workflow/workflowtest -exclude-dir=internal/pgdb/pgtest -exclude-dir=test/process -exclude-dir=bench -exclude-dir=tools
+GOSEC := -exclude=G104,G115,G602,G101,G304 -exclude-dir=fullenrich/simulator -exclude-dir=workflow/workflowtest -exclude-dir=internal/pgdb/pgtest -exclude-dir=test/process -exclude-dir=test/browser -exclude-dir=bench -exclude-dir=tools
 
 .DEFAULT_GOAL := help
 

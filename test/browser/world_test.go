@@ -109,7 +109,7 @@ func (w *world) signedIn() *page {
 	return p
 }
 
-// shown is a page, by the name of its picture, its address, and a text on it.
+// shown is a page: the name of its picture in docs/images, "" without one, its address, and a text on it.
 type shown struct{ picture, path, text string }
 
 // furnish puts something on every page, and returns the addresses of all pages.
@@ -148,13 +148,13 @@ func (w *world) furnish() []shown {
 	w.must(err)
 	_, paused := w.paused()
 	return []shown{
-		{"overview", "/", "Enriched"}, {"", "/?range=30d", "Credits spent"}, {"runs", "/runs", "subscriber-enrichment"}, {"run", "/runs/" + runs.Items[len(runs.Items)-1].ID, "Timeline"},
-		{"", "/runs/" + paused, "waits"}, {"", "/runs/cancel", "Cancel"}, {"workflows", "/workflows", "subscriber-enrichment"}, {"workflow", "/workflows/subscriber-enrichment", "submit-to-fullenrich"},
-		{"subscribers", "/subscribers", "ana+found"}, {"subscriber", "/subscribers/" + people.Items[0].ID, "Positions"}, {"uploads", "/uploads", "people.csv"},
-		{"", "/uploads/" + up.ID, "Every lookup has its answer"}, {"upload", "/uploads/" + previewed.ID, "The first rows"}, {"sources", "/sources", "Shop"},
+		{"overview", "/", "Enriched"}, {"", "/?range=30d", "Credits spent"}, {"", "/runs", "subscriber-enrichment"}, {"run", "/runs/" + runs.Items[len(runs.Items)-1].ID, "Timeline"},
+		{"", "/runs/" + paused, "waits"}, {"", "/runs/cancel", "Cancel"}, {"", "/workflows", "subscriber-enrichment"}, {"workflow", "/workflows/subscriber-enrichment", "submit-to-fullenrich"},
+		{"", "/subscribers", "ana+found"}, {"subscriber", "/subscribers/" + people.Items[0].ID, "Positions"}, {"", "/uploads", "people.csv"},
+		{"", "/uploads/" + up.ID, "Every lookup has its answer"}, {"upload", "/uploads/" + previewed.ID, "The first rows"}, {"", "/sources", "Shop"},
 		{"source", "/sources/" + source.ID, "Deliveries"}, {"", "/deliveries", "rejected"}, {"", "/deliveries/" + deliveries.Items[0].ID, "Body"},
-		{"sinks", "/sinks", "CRM"}, {"sink", "/sinks/" + sink.ID, "Messages"}, {"", "/messages", "test"}, {"message", "/messages/" + message.ID, "Attempts"},
-		{"submissions", "/submissions", "settled"}, {"", "/submissions/" + submissions.Items[0].ID, "Name at FullEnrich"}, {"credits", "/credits", "Balance"}, {"audit", "/audit", "source.add"},
+		{"", "/sinks", "CRM"}, {"", "/sinks/" + sink.ID, "Messages"}, {"", "/messages", "test"}, {"", "/messages/" + message.ID, "Attempts"},
+		{"", "/submissions", "settled"}, {"", "/submissions/" + submissions.Items[0].ID, "Name at FullEnrich"}, {"", "/credits", "Balance"}, {"", "/audit", "source.add"},
 		{"", "/nowhere", "Not found"},
 	}
 }
