@@ -49,7 +49,7 @@ type Config struct {
 func (c Config) Validate() error {
 	var faults []error
 	if c.Store == nil {
-		faults = append(faults, errors.New("Store is missing"))
+		faults = append(faults, errors.New("the Store is missing"))
 	}
 	if c.Views.Subscriber == nil || c.Views.Upload == nil || c.Views.Submission == nil {
 		faults = append(faults, errors.New("one of the Views is missing"))
