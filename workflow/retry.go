@@ -52,7 +52,7 @@ func (r Retry) Delay(attempt int, err error) (time.Duration, bool) {
 
 // longest bounds every delay, jitter included: what lies further ahead than
 // that no clock or database needs to count.
-const longest = 100 * 365 * 24 * time.Hour
+const longest time.Duration = 100 * 365 * 24 * time.Hour
 
 func (r Retry) retries(err error) bool {
 	if errors.As(err, new(*permanentError)) {
@@ -78,10 +78,14 @@ func (r Retry) backoff(attempt int) time.Duration {
 	default:
 		d *= math.Pow(2, float64(attempt-1))
 	}
+	most := longest
 	if r.MaxDelay > 0 {
-		d = min(d, float64(r.MaxDelay))
+		most = min(most, r.MaxDelay)
 	}
-	return time.Duration(min(d, float64(longest)))
+	if d >= float64(most) { // which may have been rounded up: what is returned is not
+		return most
+	}
+	return time.Duration(d)
 }
 
 // jitter is between 0 and 1, the same for the same run, step and attempt.

@@ -85,6 +85,7 @@ func TestErrorsDecideOnAnotherAttempt(t *testing.T) {
 		"a direction about a status not listed": {on503, workflow.RetryAfter(statusError(422), time.Minute), false, 0},
 		"a direction into the past":             {on503, workflow.RetryAfter(errBroken, -time.Minute), true, 0},
 		"a direction beyond all measure":        {on503, workflow.RetryAfter(errBroken, math.MaxInt64), true, century},
+		"a bound that floats cannot tell":       {workflow.Retry{MaxAttempts: 2, InitialDelay: math.MaxInt64, MaxDelay: 1<<53 + 3}, errBroken, true, 1<<53 + 3},
 	} {
 		if delay, again := c.retry.Delay(1, c.err); again != c.again || delay != c.delay {
 			t.Errorf("%s: again %t after %s, want %t after %s", name, again, delay, c.again, c.delay)

@@ -2,6 +2,7 @@ package workflowtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,10 @@ type Runner struct {
 	going sync.WaitGroup
 }
 
-var _ workflow.Runner = (*Runner)(nil)
+var (
+	_ workflow.Runner  = (*Runner)(nil)
+	_ workflow.Counter = (*Runner)(nil)
+)
 
 // NewRunner makes a runner of these definitions; an error names the faults of
 // those that are wrong. Close it.
@@ -176,6 +180,33 @@ func (r *Runner) List(_ context.Context, q workflow.Query) (workflow.Page, error
 		return workflow.Page{Runs: all}, nil
 	}
 	return workflow.Page{Runs: all[:limit], Next: all[limit-1].ID}, nil
+}
+
+// Counts counts all runs.
+func (r *Runner) Counts(context.Context) ([]workflow.Count, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	runs := map[workflow.Count]int64{}
+	for _, n := range r.runs {
+		c := workflow.Count{Workflow: n.state.Workflow, Version: n.state.Version, Status: n.state.Status}
+		switch {
+		case n.state.Status == workflow.StatusPending:
+			c.Status = workflow.StatusRunning
+		case n.state.WaitingFor != nil:
+			c.Step = n.state.WaitingFor.Step
+		}
+		runs[c]++
+	}
+	var counts []workflow.Count
+	for c, n := range runs {
+		c.Runs = n
+		counts = append(counts, c)
+	}
+	slices.SortFunc(counts, func(a, b workflow.Count) int {
+		return cmp.Or(strings.Compare(a.Workflow, b.Workflow), cmp.Compare(a.Version, b.Version),
+			strings.Compare(string(a.Status), string(b.Status)), strings.Compare(a.Step, b.Step))
+	})
+	return counts, nil
 }
 
 func (n *run) selected(q workflow.Query) bool {
