@@ -38,6 +38,7 @@ func TestListenersHearOfWhatOtherProcessesDo(t *testing.T) {
 		}()
 		synctest.Wait()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(sent) > 0 {
 			t.Errorf("nothing happened, and %v was sent", sent)
 		}
@@ -45,6 +46,7 @@ func TestListenersHearOfWhatOtherProcessesDo(t *testing.T) {
 		here.WaitEnded(run("A"), "result", "event", 0)
 		here.RunEnded(run("B"), workflow.StatusFailed, nil, 0)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if got, want := ringOf(there), []string{"A running", "B failed"}; !slices.Equal(got, want) || len(sent) != 1 {
 			t.Errorf("heard %v of %v, want %v", got, sent, want)
 		}
@@ -55,6 +57,7 @@ func TestListenersHearOfWhatOtherProcessesDo(t *testing.T) {
 			here.WaitStarted(run(fmt.Sprintf("run_01a211d3-5451-7917-a5b4-%012d", i)), "result")
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if got := ringOf(there); len(sent) != 2 || len(got) != 3 || got[0] != " " {
 			t.Errorf("of many: %v, %v", sent, got)
 		}
@@ -62,6 +65,7 @@ func TestListenersHearOfWhatOtherProcessesDo(t *testing.T) {
 			here.WaitStarted(run(fmt.Sprintf("run_01a211d3-5451-7917-a5b5-%012d", i)), "result")
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if last := sent[len(sent)-1]; len(last) >= 8000 || strings.Contains(last, "many") {
 			t.Errorf("a message of %d bytes", len(last))
 		}
