@@ -137,9 +137,9 @@ func TestNobodyAsksWhileThereIsNothingToTell(t *testing.T) {
 		s.boot(0, false)
 		s.sink("crm.example.com")
 		s.sleep(time.Minute)
-		before := s.act.store.waited
+		before := s.act.store.asked()
 		s.sleep(30 * time.Minute)
-		if asked := s.act.store.waited - before; asked > 31 {
+		if asked := s.act.store.asked() - before; asked > 31 {
 			t.Errorf("%d questions in 30 idle minutes", asked)
 		}
 	})

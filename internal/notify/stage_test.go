@@ -356,6 +356,13 @@ func (f *frail) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
 	return errKilled
 }
 
+// asked is how often it was asked what waits.
+func (f *frail) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waited
+}
+
 func (f *frail) Messages() liwanag.Messages { return countedMessages{f.Store.Messages(), f} }
 
 type countedMessages struct {
