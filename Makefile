@@ -78,9 +78,7 @@ verify: ## Check the modules against go.sum
 deps: ## Install what the tests need (Go modules; PostgreSQL's and PgBouncer's programs; node; Chromium)
 	@$(GO) version >/dev/null 2>&1 || { echo "Go 1.26 or newer is needed. Try: https://go.dev/doc/install"; exit 1; }
 	@$(GO) mod download
-	@tools/postgresql.sh
-	@tools/node.sh
-	@tools/chromium.sh
+	@tools/programs.sh
 
 .PHONY: golden
 golden: ## Rewrite the golden files after a wanted change
