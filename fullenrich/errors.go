@@ -45,6 +45,7 @@ const (
 	CodeNotFound       = "error.reverse.email.not_found"
 	CodeEmailEmpty     = "error.reverse.email.empty"
 	CodeEmailInvalid   = "error.reverse.email.invalid"
+	CodeEmailPrefix    = "error.reverse.email." // of every refusal of an address, on a POST
 	CodeWebhookURL     = "error.enrichment.webhook_url"
 	CodeRateLimit      = "error.rate.limit"
 	CodeUnknownKey     = "error.api.key"

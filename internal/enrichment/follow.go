@@ -213,11 +213,12 @@ func (e *Enricher) transmit(ctx context.Context, sub liwanag.Submission) (Arriva
 // halves. An answer that concerns all requests pauses spending. All else is
 // tried again later.
 func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, answer *fullenrich.Error) (Arrival, bool, error) {
-	at := e.now().Add(retransmitAfter)
-	switch {
-	case sub.Cause == causeNothingLeft || answer == nil:
+	if sub.Cause == causeNothingLeft || answer == nil {
 		return Arrival{}, false, nil
-	case answer.Status == http.StatusBadRequest && answer.Code == fullenrich.CodeEmailInvalid:
+	}
+	at := e.now().Add(retransmitAfter)
+	switch meaningOf(sub.Cause, answer) {
+	case meansAddress:
 		err := e.store.Write(ctx, func(tx liwanag.Tx) error {
 			jobs, err := tx.Jobs().OfSubmission(sub.ID)
 			if err != nil {
@@ -227,12 +228,14 @@ func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, ans
 		})
 		ring(e.bells.starts)
 		return Arrival{SubmissionID: sub.ID, Failed: "moved"}, err == nil, err
-	case answer.Status >= 400 && answer.Status < 500 && answer.Status != http.StatusTooManyRequests:
+	case meansEveryBatch:
 		wait, err := e.pauseFor(ctx, answer)
 		if err != nil {
 			return Arrival{}, false, err
 		}
 		at = wait.until
+	case meansTooMany:
+		at = later(at, answer.RetryAfter, e.now())
 	}
 	return Arrival{}, false, e.followAt(ctx, sub.ID, at)
 }

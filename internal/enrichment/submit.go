@@ -232,29 +232,53 @@ func (e *Enricher) refusal(ctx context.Context, sub liwanag.Submission, answer *
 	}
 	refused := &refusedError{cause: sub.Cause, status: answer.Status}
 	attempt := workflow.InfoFrom(ctx).Attempt
-	switch status := answer.Status; {
-	case sub.Cause == causeBreaker:
+	switch meaningOf(sub.Cause, answer) {
+	case meansUntried:
 		return e.postponed(ctx, sub.RunID, &notNow{liwanag.WaitingUnavailable, e.now().Add(e.breakerWait(sub.ID))})
-	case sub.Cause == causeConnect:
-		return refused
-	case status == http.StatusTooManyRequests && attempt >= submitAttempts:
-		until := liwanag.MinuteOf(e.now()).End()
-		return e.postponed(ctx, sub.RunID, &notNow{liwanag.WaitingCalls, later(until, answer.RetryAfter, e.now())})
-	case status == http.StatusTooManyRequests:
+	case meansAddress:
+		return e.halve(ctx, sub)
+	case meansEveryBatch:
+		wait, err := e.pauseFor(ctx, answer)
+		if err != nil {
+			return err
+		}
+		return e.postponed(ctx, sub.RunID, wait)
+	case meansTooMany:
+		if attempt >= submitAttempts {
+			until := liwanag.MinuteOf(e.now()).End()
+			return e.postponed(ctx, sub.RunID, &notNow{liwanag.WaitingCalls, later(until, answer.RetryAfter, e.now())})
+		}
 		if answer.RetryAfter > time.Second<<(max(attempt, 1)-1) {
 			return workflow.RetryAfter(refused, answer.RetryAfter)
 		}
-		return refused
-	case status >= 500:
-		return refused
-	case status == http.StatusBadRequest && strings.HasPrefix(answer.Code, "error.reverse.email."):
-		return e.halve(ctx, sub)
 	}
-	wait, err := e.pauseFor(ctx, answer)
-	if err != nil {
-		return err
+	return refused
+}
+
+// meaning is what a refusal says. It says the same to a first submission
+// (refusal) and to a resubmission (refusedAgain); only what follows differs.
+type meaning int
+
+const (
+	meansLater      meaning = iota // not reached, or it cannot now
+	meansUntried                   // the breaker is open
+	meansTooMany                   // too many calls
+	meansAddress                   // it refuses one of the addresses
+	meansEveryBatch                // our key, our credits or our request: it would refuse every batch
+)
+
+func meaningOf(cause string, answer *fullenrich.Error) meaning {
+	switch status := answer.Status; {
+	case cause == causeBreaker:
+		return meansUntried
+	case cause == causeConnect || status >= 500:
+		return meansLater
+	case status == http.StatusTooManyRequests:
+		return meansTooMany
+	case status == http.StatusBadRequest && strings.HasPrefix(answer.Code, fullenrich.CodeEmailPrefix):
+		return meansAddress
 	}
-	return e.postponed(ctx, sub.RunID, wait)
+	return meansEveryBatch
 }
 
 func later(until time.Time, wanted time.Duration, now time.Time) time.Time {
