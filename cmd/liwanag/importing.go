@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // importing is a CSV file on its way into a server.
@@ -22,7 +24,7 @@ type importing struct {
 
 // preview sends a file and shows what the server found in it. size may be 0 when
 // it is not known.
-func (i *importing) preview(f apiclient.UploadFile, r io.Reader, size int64) (apiclient.Upload, error) {
+func (i *importing) preview(f apiclient.UploadFile, r io.Reader, size int64) (api.Upload, error) {
 	g := i.p.progress()
 	if size > 0 {
 		sent := g.meter("sending", "bytes")
@@ -34,7 +36,7 @@ func (i *importing) preview(f apiclient.UploadFile, r io.Reader, size int64) (ap
 }
 
 // describe writes what the server found in a file.
-func (i *importing) describe(u apiclient.Upload) {
+func (i *importing) describe(u api.Upload) {
 	var mapped []string // what is left out is not named
 	for _, column := range u.Columns {
 		switch field := u.Mapping[column]; field {
@@ -69,7 +71,7 @@ func (i *importing) describe(u apiclient.Upload) {
 
 // follow shows an upload's progress until its rows are imported, or, with
 // lookups, until they are looked up too.
-func (i *importing) follow(u apiclient.Upload, lookups bool) (apiclient.Upload, error) {
+func (i *importing) follow(u api.Upload, lookups bool) (api.Upload, error) {
 	g := i.p.progress()
 	defer g.close()
 	imported := g.meter("imported", "")
@@ -112,7 +114,7 @@ func (i *importing) follow(u apiclient.Upload, lookups bool) (apiclient.Upload, 
 	return u, nil
 }
 
-func failureText(f *apiclient.Failure) string {
+func failureText(f *api.JobFailure) string {
 	if f == nil {
 		return "without a reason"
 	}
@@ -128,12 +130,12 @@ func plural(n int64, thing string) string {
 }
 
 // invalidRows writes the rows that were left out, the first few.
-func (i *importing) invalidRows(ctx context.Context, u apiclient.Upload) error {
+func (i *importing) invalidRows(ctx context.Context, u api.Upload) error {
 	if u.Counts.Invalid == 0 {
 		return nil
 	}
 	var all bytes.Buffer
-	if _, err := i.client.UploadErrors(ctx, u.ID, &all); err != nil {
+	if _, err := api.GetUploadErrors.Copy(ctx, i.client, runapi.ID(u.ID), &all); err != nil {
 		return err
 	}
 	rows, err := csv.NewReader(&all).ReadAll() // row, line, code, field, reason

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 type subscribersCommand struct {
@@ -40,7 +42,7 @@ func (c *subscribersAdd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	added, err := client.AddSubscriber(p.ctx, apiclient.SignUp{Email: c.Email, Source: c.Source, FirstName: c.FirstName,
+	added, err := api.AddSubscriber.Call(p.ctx, client, api.SignUp{Email: c.Email, Source: c.Source, FirstName: c.FirstName,
 		LastName: c.LastName, CompanyName: c.CompanyName, Tags: c.Tags})
 	if err != nil {
 		return err
@@ -64,8 +66,8 @@ type subscriberFilter struct {
 	Since     time.Duration `name:"since" help:"Signed up within this time, such as 24h."`
 }
 
-func (f *subscriberFilter) filter() apiclient.SubscriberFilter {
-	filter := apiclient.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Query: f.Query}
+func (f *subscriberFilter) filter() api.SubscriberFilter {
+	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Q: f.Query}
 	if f.Since > 0 {
 		filter.Since = time.Now().Add(-f.Since)
 	}
@@ -85,7 +87,7 @@ func (c *subscribersList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	type s = apiclient.Subscriber
+	type s = api.Subscriber
 	columns := []column[s]{
 		{"id", func(x s) string { return x.ID }},
 		{"email", func(x s) string { return x.Email }},
@@ -96,7 +98,7 @@ func (c *subscribersList) Run(p *program) error {
 		{"company", func(x s) string { return x.CompanyName }},
 	}
 	return list(p, c.outputFlag, c.pageFlags, columns, func(page apiclient.Page) (apiclient.List[s], error) {
-		return client.Subscribers(p.ctx, c.filter(), page)
+		return api.ListSubscribers.Call(p.ctx, client, api.SubscriberQuery{SubscriberFilter: c.filter(), Paging: page})
 	})
 }
 
@@ -112,7 +114,7 @@ func (c *subscribersShow) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Subscriber(p.ctx, c.ID)
+	s, err := api.GetSubscriber.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func (c *subscribersShow) Run(p *program) error {
 		return nil
 	}
 	fmt.Fprintln(p.out)
-	type j = apiclient.Job
+	type j = api.Job
 	return writeTable(p, []column[j]{
 		{"lookup", func(x j) string { return x.ID }},
 		{"status", func(x j) string { return x.Status }},
@@ -146,7 +148,7 @@ func (c *subscribersShow) Run(p *program) error {
 }
 
 // why says why a lookup failed, or what it waits for.
-func why(j apiclient.Job) string {
+func why(j api.Job) string {
 	switch {
 	case j.Failure != nil:
 		return failureText(j.Failure)
@@ -244,7 +246,7 @@ func (c *subscribersImport) open(p *program) (io.ReadCloser, string, int64, erro
 }
 
 // decide confirms the upload or cancels it.
-func (c *subscribersImport) decide(p *program, in *importing, u apiclient.Upload) (apiclient.Upload, error) {
+func (c *subscribersImport) decide(p *program, in *importing, u api.Upload) (api.Upload, error) {
 	agreed := c.Yes
 	var err error
 	if !c.Yes && !c.DryRun && c.File != "-" {
@@ -253,9 +255,9 @@ func (c *subscribersImport) decide(p *program, in *importing, u apiclient.Upload
 		agreed = !c.DryRun // standard input is taken: there is nobody to ask
 	}
 	if agreed && !c.DryRun {
-		return in.client.ConfirmUpload(p.ctx, u.ID)
+		return api.ConfirmUpload.Call(p.ctx, in.client, runapi.ID(u.ID))
 	}
-	_, canceled := in.client.CancelUpload(p.ctx, u.ID)
+	_, canceled := api.CancelUpload.Call(p.ctx, in.client, runapi.ID(u.ID))
 	if c.DryRun {
 		return u, canceled
 	}
@@ -276,7 +278,7 @@ func (c *subscribersExport) Run(p *program) (err error) {
 		return err
 	}
 	if c.File == "" {
-		_, err = client.Export(p.ctx, c.filter(), p.out)
+		_, err = api.ExportSubscribers.Copy(p.ctx, client, c.filter(), p.out)
 		return err
 	}
 	// A file that is there is whole: it gets its name at the end.
@@ -289,7 +291,7 @@ func (c *subscribersExport) Run(p *program) (err error) {
 			err = errors.Join(err, os.Remove(partial.Name()))
 		}
 	}()
-	n, err := client.Export(p.ctx, c.filter(), partial)
+	n, err := api.ExportSubscribers.Copy(p.ctx, client, c.filter(), partial)
 	if err = errors.Join(err, partial.Close()); err != nil {
 		return err
 	}
@@ -317,7 +319,7 @@ func (c *subscribersEnrich) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	type e = apiclient.Enriched
+	type e = api.Enriched
 	missing := 0
 	columns := []column[e]{
 		{"id", func(x e) string { return x.SubscriberID }},
@@ -326,12 +328,12 @@ func (c *subscribersEnrich) Run(p *program) error {
 	}
 	rest := c.IDs
 	err = list(p, c.outputFlag, pageFlags{All: true}, columns, func(page apiclient.Page) (apiclient.List[e], error) {
-		ask := apiclient.EnrichMany{Status: c.Status, Again: c.Again, Cursor: page.Cursor}
+		ask := api.EnrichMany{Status: c.Status, Again: c.Again, Cursor: page.Cursor}
 		if c.Status == "" {
 			ask.Cursor, ask.IDs = "", rest[:min(len(rest), 500)]
 			rest = rest[len(ask.IDs):]
 		}
-		got, err := client.EnrichMany(p.ctx, ask)
+		got, err := api.EnrichSubscribers.Call(p.ctx, client, ask)
 		for _, item := range got.Items {
 			if item.Result == "not_found" {
 				missing++
@@ -361,7 +363,7 @@ func (c *subscribersErase) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	person, err := client.Subscriber(p.ctx, c.ID)
+	person, err := api.GetSubscriber.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
@@ -371,7 +373,7 @@ func (c *subscribersErase) Run(p *program) error {
 			return errors.Join(err, errors.New("nobody was erased"))
 		}
 	}
-	if err := client.EraseSubscriber(p.ctx, c.ID, c.Reason); err != nil {
+	if _, err := api.EraseSubscriber.Call(p.ctx, client, api.EraseRequest{IDPath: runapi.ID(c.ID), Reason: c.Reason}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.out, c.ID+" erased")

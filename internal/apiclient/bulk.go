@@ -2,7 +2,6 @@ package apiclient
 
 import (
 	"context"
-	"net/http"
 	"time"
 )
 
@@ -49,9 +48,4 @@ func (c *Client) bulk(ctx context.Context, act string, b BulkAct) (BulkResult, e
 	patient := *c
 	patient.http = c.slow
 	return post[BulkResult](ctx, &patient, at("runs", act), b)
-}
-
-// EraseSubscriber deletes a person and everything that is known of them.
-func (c *Client) EraseSubscriber(ctx context.Context, id, why string) error {
-	return c.call(ctx, http.MethodDelete, at("subscribers", id), filter{"reason": why}.values(Page{}), nil, nil)
 }

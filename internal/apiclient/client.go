@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Config says which server, and what opens it.
@@ -190,6 +192,33 @@ func (c *Client) problem(res *http.Response) error {
 		p.RetryAfter = seconds
 	}
 	return p
+}
+
+// Call makes a call of a route; see runapi.Route.
+func (c *Client) Call(ctx context.Context, r runapi.Request, answer any) error {
+	if r.Status == http.StatusNoContent {
+		answer = nil
+	}
+	if r.Slow {
+		c = &Client{base: c.base, auth: c.auth, http: c.slow}
+	}
+	return c.call(ctx, r.Method, r.Path, r.Query, r.Body, answer)
+}
+
+// Copy makes a call of a route whose answer is a file. An error means that the file
+// is not whole.
+func (c *Client) Copy(ctx context.Context, r runapi.Request, w io.Writer) (int64, error) {
+	res, err := c.send(ctx, r.Method, r.Path, r.Query, "", nil)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	from := &reader{r: res.Body}
+	n, err := io.Copy(w, from)
+	if err != nil && err == from.fault() {
+		err = c.unreachable(err)
+	}
+	return n, err
 }
 
 // get reads one thing.

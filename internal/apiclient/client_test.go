@@ -1,6 +1,8 @@
 package apiclient
 
 import (
+	"github.com/liwanag/liwanag/internal/api"
+
 	"bytes"
 	"context"
 	"errors"
@@ -72,7 +74,7 @@ func TestProblemsAreTypedAndTellWhatToKnow(t *testing.T) {
 		w.WriteHeader(422)
 		_, _ = io.WriteString(w, `{"type":"about:blank","title":"T","status":422,"detail":"cannot be taken","code":"invalid_email","errors":[{"field":"email","message":"no @"}]}`)
 	})
-	_, err := c.AddSubscriber(t.Context(), SignUp{Email: "x"})
+	_, err := api.AddSubscriber.Call(t.Context(), c, api.SignUp{Email: "x"})
 	var p *Problem
 	if !errors.As(err, &p) {
 		t.Fatal(err)
@@ -137,11 +139,11 @@ func TestAnExportThatIsCutOffIsAnError(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	var u *Unreachable
-	if n, err := c.Export(t.Context(), SubscriberFilter{}, io.Discard); !errors.As(err, &u) || n == 0 {
+	if n, err := api.ExportSubscribers.Copy(t.Context(), c, api.SubscriberFilter{}, io.Discard); !errors.As(err, &u) || n == 0 {
 		t.Errorf("%d %v", n, err)
 	}
 	full := errors.New("disk full")
-	if _, err := c.Export(t.Context(), SubscriberFilter{}, failing{full}); !errors.Is(err, full) || errors.As(err, &u) {
+	if _, err := api.ExportSubscribers.Copy(t.Context(), c, api.SubscriberFilter{}, failing{full}); !errors.Is(err, full) || errors.As(err, &u) {
 		t.Errorf("the writer's fault: %v", err)
 	}
 }
@@ -252,9 +254,9 @@ func TestAllEndsWithTheFirstError(t *testing.T) {
 	for v, err := range All(t.Context(), func(_ context.Context, p Page) (List[string], error) {
 		switch p.Cursor {
 		case "":
-			return List[string]{[]string{"a", "b"}, "2"}, nil
+			return List[string]{Items: []string{"a", "b"}, NextCursor: "2"}, nil
 		case "2":
-			return List[string]{[]string{"c"}, "3"}, nil
+			return List[string]{Items: []string{"c"}, NextCursor: "3"}, nil
 		}
 		return List[string]{}, fault
 	}) {

@@ -7,19 +7,15 @@ import (
 	"reflect"
 	"strconv"
 	"time"
+
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Page asks for a page of a listing; the zero value for the first, of 50.
-type Page struct {
-	Limit  int // at most 500
-	Cursor string
-}
+type Page = runapi.Paging
 
 // List is a page of a listing.
-type List[T any] struct {
-	Items      []T    `json:"items"`
-	NextCursor string `json:"nextCursor,omitempty"` // empty on the last page
-}
+type List[T any] = runapi.List[T]
 
 // filter are query parameters; empty ones are left out.
 type filter map[string]string

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // htmxConfig takes from htmx what the policy forbids or pages do not use.
@@ -226,16 +228,37 @@ func (v *visit) timeParam(name string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
+	t, err := v.timeOf(text)
+	if err != nil {
+		return t, noTime(name)
+	}
+	return t, nil
+}
+
+func noTime(name string) error {
+	return &apiclient.Problem{Status: http.StatusBadRequest, Code: "malformed",
+		Detail: name + " is no time\n  Try: 24h, 2026-01-31, or 2026-01-31T12:00:00Z"}
+}
+
+func (v *visit) timeOf(text string) (time.Time, error) {
 	for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04", time.DateOnly} {
 		if t, err := time.ParseInLocation(form, text, time.UTC); err == nil {
 			return t, nil
 		}
 	}
-	if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		return v.now.Add(-d), nil
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return time.Time{}, errors.New("no time")
 	}
-	return time.Time{}, &apiclient.Problem{Status: http.StatusBadRequest, Code: "malformed",
-		Detail: name + " is no time\n  Try: 24h, 2026-01-31, or 2026-01-31T12:00:00Z"}
+	return v.now.Add(-d), nil
+}
+
+// filter reads what the address selects into in, a pointer to a query of the API.
+func (v *visit) filter(in any) error {
+	if name := runapi.Decode(v.Request, in, v.timeOf); name != "" {
+		return noTime(name)
+	}
+	return nil
 }
 
 func capital(s string) string {

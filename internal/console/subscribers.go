@@ -3,13 +3,14 @@ package console
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/a-h/templ"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (c *Console) registerSubscribers() {
@@ -20,30 +21,22 @@ func (c *Console) registerSubscribers() {
 	c.handle("POST /subscribers/{id}/erase", c.eraseSubscriber)
 }
 
-var jobStatuses = []string{"none", "pending", "submitted", "held", "enriched", "not_found", "failed", "canceled"}
+var jobStatuses = runapi.Enum[api.SubscriberFilter]("Status")
 
 // subscribersView is what the list of subscribers shows.
 type subscribersView struct {
 	*visit
-	List apiclient.List[apiclient.Subscriber]
-}
-
-func (v *visit) subscriberFilter() (f apiclient.SubscriberFilter, err error) {
-	f = apiclient.SubscriberFilter{Status: v.param("status"), EmailType: v.param("emailType"), Source: v.param("source"), Query: v.param("q")}
-	if f.Since, err = v.timeParam("since"); err != nil {
-		return f, err
-	}
-	f.Until, err = v.timeParam("until")
-	return f, err
+	Query api.SubscriberQuery
+	List  runapi.List[api.Subscriber]
 }
 
 func (c *Console) subscribers(v *visit, fault error) error {
-	filter, err := v.subscriberFilter()
+	view := subscribersView{visit: v, Query: api.SubscriberQuery{Paging: v.page()}}
+	err := v.filter(&view.Query.SubscriberFilter)
 	if err != nil {
 		return err
 	}
-	view := subscribersView{visit: v}
-	if view.List, err = v.api.Subscribers(v.Context(), filter, v.page()); err != nil {
+	if view.List, err = api.ListSubscribers.Call(v.Context(), v.api, view.Query); err != nil {
 		return err
 	}
 	return v.showOr(fault, frame{Title: "Subscribers", Nav: "/subscribers", Here: "/subscribers"}, subscribersPage(view))
@@ -61,22 +54,14 @@ func (v *visit) showOr(fault error, f frame, body templ.Component) error {
 
 // export is the address of a file of all that match.
 func (v subscribersView) export() string {
-	q := url.Values{}
-	filter, _ := v.subscriberFilter() // it was read before
-	for name, value := range map[string]string{"status": filter.Status, "emailType": filter.EmailType, "source": filter.Source, "q": filter.Query,
-		"since": asText(filter.Since), "until": asText(filter.Until)} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	return address("/api/v1/subscribers/export", q)
+	return address(api.ExportSubscribers.Path, runapi.Values(v.Query.SubscriberFilter))
 }
 
 func (c *Console) addSubscriber(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	added, err := v.api.AddSubscriber(v.Context(), apiclient.SignUp{Email: v.PostForm.Get("email"), FullName: v.PostForm.Get("fullName"), Source: v.PostForm.Get("source")})
+	added, err := api.AddSubscriber.Call(v.Context(), v.api, api.SignUp{Email: v.PostForm.Get("email"), FullName: v.PostForm.Get("fullName"), Source: v.PostForm.Get("source")})
 	if err != nil {
 		return c.subscribers(v, err)
 	}
@@ -90,13 +75,13 @@ func (c *Console) addSubscriber(v *visit) error {
 // subscriberView is what the page of a person shows.
 type subscriberView struct {
 	*visit
-	Person  apiclient.Subscriber
+	Person  api.SubscriberDetail
 	Profile *fullenrich.Profile // nil without one
 }
 
 func (c *Console) subscriber(v *visit, fault error) error {
 	id := v.PathValue("id")
-	person, err := v.api.Subscriber(v.Context(), id)
+	person, err := api.GetSubscriber.Call(v.Context(), v.api, runapi.ID(id))
 	if err != nil {
 		return err
 	}
@@ -126,7 +111,7 @@ func (c *Console) enrichSubscriber(v *visit) error {
 		return err
 	}
 	id := v.PathValue("id")
-	done, err := v.api.Enrich(v.Context(), id, v.PostForm.Has("again"))
+	done, err := api.EnrichSubscriber.Call(v.Context(), v.api, api.EnrichRequest{IDPath: runapi.ID(id), Body: &api.EnrichSubscriberRequest{Again: v.PostForm.Has("again")}})
 	if err != nil {
 		return c.subscriber(v, err)
 	}
@@ -142,7 +127,7 @@ func (c *Console) eraseSubscriber(v *visit) error {
 		return err
 	}
 	id := v.PathValue("id")
-	person, err := v.api.Subscriber(v.Context(), id)
+	person, err := api.GetSubscriber.Call(v.Context(), v.api, runapi.ID(id))
 	if err != nil {
 		return err
 	}
@@ -150,7 +135,7 @@ func (c *Console) eraseSubscriber(v *visit) error {
 		return c.subscriber(v, &apiclient.Problem{Status: http.StatusUnprocessableEntity, Code: "not_confirmed",
 			Detail: "nothing was erased: what was typed is not the person's address\n  Try: type it as it stands on the page"})
 	}
-	if err := v.api.EraseSubscriber(v.Context(), id, v.PostForm.Get("reason")); err != nil {
+	if _, err := api.EraseSubscriber.Call(v.Context(), v.api, api.EraseRequest{IDPath: runapi.ID(id), Reason: v.PostForm.Get("reason")}); err != nil {
 		return c.subscriber(v, err)
 	}
 	return v.goTo("/subscribers", "The person is erased: nothing here names them any more.")

@@ -11,7 +11,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"github.com/liwanag/liwanag/fullenrich"
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
 )
 
 func subscribersPage(v subscribersView) templ.Component {
@@ -1038,7 +1038,7 @@ func profile(p *fullenrich.Profile) templ.Component {
 	})
 }
 
-func jobs(v subscriberView, all []apiclient.Job) templ.Component {
+func jobs(v subscriberView, all []api.Job) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 )
 
@@ -92,7 +93,7 @@ func TestBodiesAreStreamedBothWays(t *testing.T) {
 		_, _ = io.WriteString(w, "second\n")
 	})
 	var got bytes.Buffer
-	n, err := client.Export(t.Context(), apiclient.SubscriberFilter{}, writer(func(p []byte) {
+	n, err := api.ExportSubscribers.Copy(t.Context(), client, api.SubscriberFilter{}, writer(func(p []byte) {
 		if got.Len() == 0 {
 			close(said)
 		}
@@ -115,7 +116,7 @@ func TestAnAnswerThatIsCutOffIsAnError(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		},
 	} {
-		if _, err := calling(t, httptest.NewRecorder(), handler).Export(t.Context(), apiclient.SubscriberFilter{}, io.Discard); err == nil {
+		if _, err := api.ExportSubscribers.Copy(t.Context(), calling(t, httptest.NewRecorder(), handler), api.SubscriberFilter{}, io.Discard); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -142,7 +143,7 @@ func TestTheAPIHearsThatTheBrowserIsGone(t *testing.T) {
 		close(ended)
 	})
 	full := errors.New("disk full")
-	if _, err := client.Export(t.Context(), apiclient.SubscriberFilter{}, refusing{full}); !errors.Is(err, full) {
+	if _, err := api.ExportSubscribers.Copy(t.Context(), client, api.SubscriberFilter{}, refusing{full}); !errors.Is(err, full) {
 		t.Errorf("%v", err)
 	}
 	<-ended

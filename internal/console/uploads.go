@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (c *Console) registerUploads() {
@@ -16,10 +18,14 @@ func (c *Console) registerUploads() {
 	c.handle("POST /uploads/{id}/mapping", c.mapUpload)
 	for name, act := range map[string]struct {
 		done string
-		do   func(v *visit, id string) (apiclient.Upload, error)
+		do   func(v *visit, id string) (api.Upload, error)
 	}{
-		"confirm": {"The import has begun.", func(v *visit, id string) (apiclient.Upload, error) { return v.api.ConfirmUpload(v.Context(), id) }},
-		"cancel":  {"Nothing more is imported.", func(v *visit, id string) (apiclient.Upload, error) { return v.api.CancelUpload(v.Context(), id) }},
+		"confirm": {"The import has begun.", func(v *visit, id string) (api.Upload, error) {
+			return api.ConfirmUpload.Call(v.Context(), v.api, runapi.ID(id))
+		}},
+		"cancel": {"Nothing more is imported.", func(v *visit, id string) (api.Upload, error) {
+			return api.CancelUpload.Call(v.Context(), v.api, runapi.ID(id))
+		}},
 	} {
 		c.handle("POST /uploads/{id}/"+name, func(v *visit) error {
 			id := v.PathValue("id")
@@ -34,11 +40,11 @@ func (c *Console) registerUploads() {
 // uploadsView is what the list of uploads shows.
 type uploadsView struct {
 	*visit
-	List apiclient.List[apiclient.Upload]
+	List runapi.List[api.Upload]
 }
 
 func (c *Console) uploads(v *visit, fault error) error {
-	list, err := v.api.Uploads(v.Context(), v.page())
+	list, err := api.ListUploads.Call(v.Context(), v.api, api.UploadQuery{Paging: v.page()})
 	if err != nil {
 		return err
 	}
@@ -81,7 +87,7 @@ func (c *Console) upload(v *visit) error {
 // uploadView is what the page of an upload shows.
 type uploadView struct {
 	*visit
-	Upload apiclient.Upload
+	Upload api.Upload
 	Sample apiclient.UploadSample
 }
 
@@ -89,7 +95,7 @@ func (c *Console) oneUpload(v *visit, fault error) error {
 	id := v.PathValue("id")
 	view := uploadView{visit: v}
 	var err error
-	if view.Upload, err = v.api.UploadStatus(v.Context(), id); err != nil {
+	if view.Upload, err = api.GetUpload.Call(v.Context(), v.api, runapi.ID(id)); err != nil {
 		return err
 	}
 	if view.Upload.Status == "previewed" {
@@ -157,6 +163,6 @@ func (v uploadView) errorsFile() string {
 }
 
 // estimate is what it costs at most.
-func estimate(u apiclient.Upload) string {
+func estimate(u api.Upload) string {
 	return plural(u.EstimatedCredits, "credit", "credits") + " at most"
 }

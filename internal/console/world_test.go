@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 )
 
@@ -56,9 +57,9 @@ func answers() map[string]any {
 			EnrichmentID: "enr", Jobs: 2, PreparedAt: ago(time.Hour), SendingAt: ago(time.Hour), GraceUntil: ago(time.Minute), Supersedes: "sbm_1", Cause: "policy"},
 		"GET /api/v1/audit":                    listOf(apiclient.Act{At: ago(time.Hour), Actor: "console", Act: "run.cancel", Subject: runID, Reason: "wrong list", RequestID: "R"}),
 		"GET /api/v1/subscribers":              listOf(personAnswer()),
-		"POST /api/v1/subscribers":             apiclient.SignedUp{SubscriberID: subscriberID, Status: "created"},
+		"POST /api/v1/subscribers":             api.SignedUp{SubscriberID: subscriberID, Status: "created"},
 		"GET /api/v1/subscribers/{id}":         personAnswer(),
-		"POST /api/v1/subscribers/{id}/enrich": apiclient.Enriched{SubscriberID: subscriberID, Result: "started"},
+		"POST /api/v1/subscribers/{id}/enrich": api.Enriched{SubscriberID: subscriberID, Result: "started"},
 		"DELETE /api/v1/subscribers/{id}":      struct{}{},
 		"GET /api/v1/uploads":                  listOf(uploadAnswer("enriching")),
 		"POST /api/v1/uploads":                 uploadAnswer("previewed"),
@@ -95,11 +96,11 @@ func answers() map[string]any {
 
 const subscriberID = "sub_01900000-0000-7000-8000-00000000cafe"
 
-func personAnswer() apiclient.Subscriber {
-	return apiclient.Subscriber{ID: subscriberID, Email: "ann@gmail.com", EmailType: "personal", Source: "blog", EnrichmentStatus: "enriched", FullName: "Ann Example",
+func personAnswer() api.SubscriberDetail {
+	return api.SubscriberDetail{Subscriber: api.Subscriber{ID: subscriberID, Email: "ann@gmail.com", EmailType: "personal", Source: "blog", EnrichmentStatus: "enriched", FullName: "Ann Example",
 		Headline: "Builds things", JobTitle: "Engineer", Seniority: "Senior", LinkedinURL: "https://www.linkedin.com/in/ann", Location: "Manila",
-		CompanyName: "Example", CompanyDomain: "example.com", Metadata: json.RawMessage(`{"a":1}`), CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour), EnrichedAt: ago(time.Minute),
-		Jobs: []apiclient.Job{{ID: "job_01900000-0000-7000-8000-000000000001", Status: "failed", RunID: runID, Credits: 1, Failure: &apiclient.Failure{Code: "c", Message: "m"}, RetryAt: noon.Add(time.Hour), CreatedAt: ago(time.Hour)},
+		CompanyName: "Example", CompanyDomain: "example.com", Metadata: json.RawMessage(`{"a":1}`), CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour), EnrichedAt: ago(time.Minute)},
+		Jobs: []api.Job{{ID: "job_01900000-0000-7000-8000-000000000001", Status: "failed", RunID: runID, Credits: 1, Failure: &api.JobFailure{Code: "c", Message: "m"}, RetryAt: noon.Add(time.Hour), CreatedAt: ago(time.Hour)},
 			{ID: "job_01900000-0000-7000-8000-000000000002", Status: "pending", WaitingFor: "budget", CreatedAt: ago(time.Hour)}},
 		Profile: json.RawMessage(profileRecord)}
 }
@@ -112,10 +113,10 @@ const profileRecord = `{"input":{"email":"ann@gmail.com"},"profile":{"full_name"
 	"employment":{"current":{"title":"Engineer","company":{"name":"Example","domain":"example.com","website":"https://example.com","headcount":120,"year_founded":1999,"specialties":["tools"],
 	"description":"Makes tools.","industry":{"main_industry":"Software"},"locations":{"headquarters":{"city":"Manila"}}}},"all":[{"title":"Engineer","is_current":true,"start_at":"2020-01","company":{"name":"Example"}},{"title":"Intern","start_at":"2004-01","end_at":"2004-12","description":"Coffee.","company":{"name":"Old"}}]}}}`
 
-func uploadAnswer(status string) apiclient.Upload {
-	return apiclient.Upload{ID: "upl_01900000-0000-7000-8000-000000000001", FileName: "people.csv", Source: "blog", Status: status, Columns: []string{"email", "note"},
-		Mapping: map[string]string{"email": "email", "note": "metadata"}, Counts: apiclient.UploadCounts{Rows: 10, New: 5, Known: 1, Duplicate: 1, Corporate: 1, Invalid: 2},
-		EstimatedCredits: 5, Progress: apiclient.UploadProgress{Imported: 7, Enriched: 2, NotFound: 1, Failed: 1}, Failure: &apiclient.Failure{Code: "c", Message: "m"}, CreatedAt: ago(time.Hour)}
+func uploadAnswer(status string) api.Upload {
+	return api.Upload{ID: "upl_01900000-0000-7000-8000-000000000001", FileName: "people.csv", Source: "blog", Status: status, Columns: []string{"email", "note"},
+		Mapping: map[string]string{"email": "email", "note": "metadata"}, Counts: api.UploadCounts{Rows: 10, New: 5, Known: 1, Duplicate: 1, Corporate: 1, Invalid: 2},
+		EstimatedCredits: 5, Progress: api.UploadProgress{Imported: 7, Enriched: 2, NotFound: 1, Failed: 1}, Failure: &api.JobFailure{Code: "c", Message: "m"}, CreatedAt: ago(time.Hour)}
 }
 
 func sourceAnswer() apiclient.Source {
@@ -209,15 +210,15 @@ func historyAnswers() []apiclient.HistoryItem {
 		{Seq: 2, At: ago(9 * time.Minute), Type: "step.retrying", Step: "submit", Attempt: 1}}
 }
 
-// api answers as the map says, and remembers what was sent.
-type api struct {
+// fakeAPI answers as the map says, and remembers what was sent.
+type fakeAPI struct {
 	mux  *http.ServeMux
 	sent []string // method, path, query, body
 }
 
-func newAPI(t *testing.T, routes map[string]any) *api {
+func newAPI(t *testing.T, routes map[string]any) *fakeAPI {
 	t.Helper()
-	a := &api{mux: http.NewServeMux()}
+	a := &fakeAPI{mux: http.NewServeMux()}
 	for route, answer := range routes {
 		a.mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
 			if fault, ok := answer.(*apiclient.Problem); ok {
@@ -234,7 +235,7 @@ func newAPI(t *testing.T, routes map[string]any) *api {
 	return a
 }
 
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var body json.RawMessage
 	_ = json.NewDecoder(r.Body).Decode(&body)
 	a.sent = append(a.sent, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+string(body)))

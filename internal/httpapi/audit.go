@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Who acts, as the audit trail has it.
@@ -100,9 +101,9 @@ func (s *Server) registerAudit() {
 	handle(s, s.describe("GET", "/api/v1/audit", "list-acts", "List manual acts, newest first", 200), func(ctx context.Context, in *struct {
 		Subject string `query:"subject" doc:"Done to the thing with this id."`
 		Act     string `query:"act" doc:"Such as run.cancel."`
-		Paging
-	}) (list[pastAct], error) {
-		rows, next, err := s.cfg.Store.Acts().List(ctx, liwanag.ActFilter{Subject: in.Subject, Act: in.Act}, in.page())
+		runapi.Paging
+	}) (runapi.List[pastAct], error) {
+		rows, next, err := s.cfg.Store.Acts().List(ctx, liwanag.ActFilter{Subject: in.Subject, Act: in.Act}, pageOf(in.Paging))
 		return listOf(rows, next, func(a liwanag.Act) pastAct {
 			return pastAct{a.At.UTC(), a.Actor, a.Act, a.Subject, a.Reason, a.Request}
 		}), err

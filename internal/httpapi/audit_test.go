@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -125,7 +126,7 @@ func TestActsTellWhoDidThem(t *testing.T) {
 
 func TestWhatCannotBeAuditedIsNotDone(t *testing.T) {
 	w := newWorld(t)
-	added, err := w.client().AddSubscriber(t.Context(), apiclient.SignUp{Email: "ada@gmail.com"})
+	added, err := api.AddSubscriber.Call(t.Context(), w.client(), api.SignUp{Email: "ada@gmail.com"})
 	w.must(err)
 	w.store.breakWith(liwanag.ErrDatabase)
 	w.wantProblem(w.call("GET", "/api/v1/subscribers/export", ""), 503, "database_unavailable")

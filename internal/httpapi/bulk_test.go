@@ -12,9 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // crowd runs the list of a bulk act over runs that are only pretended.
@@ -121,7 +123,7 @@ func TestBulkActsFollowTheFilter(t *testing.T) {
 		stop := w.run()
 		defer stop()
 		ctx, c := t.Context(), w.client()
-		first, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: "ada@gmail.com"})
+		first, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "ada@gmail.com"})
 		w.must(err)
 		none, err := c.CancelRuns(ctx, apiclient.BulkAct{Query: "grace@gmail.com"})
 		w.must(err)
@@ -194,16 +196,21 @@ func TestABulkActEndsWhereItsCallerHangsUp(t *testing.T) {
 func TestAnErasedSubscriberIsGone(t *testing.T) {
 	w := newWorld(t)
 	ctx, c := t.Context(), w.client()
-	added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: "ada@gmail.com"})
+	added, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "ada@gmail.com"})
 	w.must(err)
-	w.must(c.EraseSubscriber(ctx, added.SubscriberID, "she asked for it"))
-	_, err = c.Subscriber(ctx, added.SubscriberID)
+	w.must(erase(ctx, c, added.SubscriberID, "she asked for it"))
+	_, err = api.GetSubscriber.Call(ctx, c, runapi.ID(added.SubscriberID))
 	wantCode(t, err, 404, "not_found")
-	wantCode(t, c.EraseSubscriber(ctx, added.SubscriberID, ""), 404, "not_found")
-	wantCode(t, c.EraseSubscriber(ctx, "x", ""), 404, "not_found")
+	wantCode(t, erase(ctx, c, added.SubscriberID, ""), 404, "not_found")
+	wantCode(t, erase(ctx, c, "x", ""), 404, "not_found")
 	acts, err := c.Acts(ctx, added.SubscriberID, "", apiclient.Page{})
 	w.must(err)
 	if len(acts.Items) != 2 || acts.Items[1].Act != "subscriber.erase" || acts.Items[1].Reason != "she asked for it" || acts.Items[1].Actor != "key" {
 		t.Errorf("%+v", acts.Items)
 	}
+}
+
+func erase(ctx context.Context, c runapi.Caller, id, reason string) error {
+	_, err := api.EraseSubscriber.Call(ctx, c, api.EraseRequest{IDPath: runapi.ID(id), Reason: reason})
+	return err
 }

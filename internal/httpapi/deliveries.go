@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 const (
@@ -75,17 +76,17 @@ var receiptStates = []string{string(liwanag.ReceiptAccepted), string(liwanag.Rec
 func (s *Server) listDeliveries(ctx context.Context, in *struct {
 	Source string `query:"source" doc:"The id of a source, or fullenrich. Left out: of all sources."`
 	State  string `query:"state" enum:"accepted,ignored,rejected,refused,stored,sent,settled,quarantined,unmatched"`
-	Paging
-}) (list[delivery], error) {
+	runapi.Paging
+}) (runapi.List[delivery], error) {
 	if in.State != "" && slices.Contains(receiptStates, in.State) == (in.Source == fromFullEnrich) {
-		return list[delivery]{}, badParameter("state", "deliveries from there are never "+in.State)
+		return runapi.List[delivery]{}, badParameter("state", "deliveries from there are never "+in.State)
 	}
 	if in.Source == fromFullEnrich {
 		var filter liwanag.DeliveryFilter
 		if in.State != "" {
 			filter.States = []liwanag.DeliveryState{liwanag.DeliveryState(in.State)}
 		}
-		rows, next, err := s.cfg.Store.Deliveries().List(ctx, filter, in.page())
+		rows, next, err := s.cfg.Store.Deliveries().List(ctx, filter, pageOf(in.Paging))
 		return listOf(rows, next, viewDelivery), err
 	}
 	var filter liwanag.ReceiptFilter
@@ -95,15 +96,15 @@ func (s *Server) listDeliveries(ctx context.Context, in *struct {
 	if in.Source != "" {
 		id, err := liwanag.ParseID(liwanag.SourceIDKind, in.Source)
 		if err != nil {
-			return list[delivery]{}, badParameter("source", "an id of the form src_<uuid> is needed, or fullenrich")
+			return runapi.List[delivery]{}, badParameter("source", "an id of the form src_<uuid> is needed, or fullenrich")
 		}
 		filter.SourceID = id
 	}
 	kinds, err := s.sourceKinds(ctx)
 	if err != nil {
-		return list[delivery]{}, err
+		return runapi.List[delivery]{}, err
 	}
-	rows, next, err := s.cfg.Store.Receipts().List(ctx, filter, in.page())
+	rows, next, err := s.cfg.Store.Receipts().List(ctx, filter, pageOf(in.Paging))
 	rows = slices.DeleteFunc(rows, func(r liwanag.Receipt) bool { return kinds[r.SourceID] == "" }) // they go with their source, bit by bit
 	return listOf(rows, next, func(r liwanag.Receipt) delivery { return viewReceipt(r, kinds) }), err
 }
@@ -118,7 +119,7 @@ func digestOf(text string) (digest liwanag.Digest, ok bool) {
 	return liwanag.Digest(raw), true
 }
 
-func (s *Server) getDelivery(ctx context.Context, in *IDPath) (delivery, error) {
+func (s *Server) getDelivery(ctx context.Context, in *runapi.IDPath) (delivery, error) {
 	if digest, ok := digestOf(in.ID); ok {
 		row, err := s.cfg.Store.Deliveries().Get(ctx, digest)
 		return viewDelivery(row), named(err, "delivery")
@@ -142,7 +143,7 @@ func (s *Server) receiptNow(ctx context.Context, row liwanag.Receipt, err error)
 	return viewReceipt(row, kinds), err
 }
 
-func (s *Server) replayDelivery(ctx context.Context, in *IDPath) (delivery, error) {
+func (s *Server) replayDelivery(ctx context.Context, in *runapi.IDPath) (delivery, error) {
 	if digest, ok := digestOf(in.ID); ok {
 		if err := s.cfg.Enrichment.Redeliver(ctx, digest); err != nil {
 			return delivery{}, named(err, "delivery")

@@ -148,7 +148,7 @@ var refusalTexts = map[string]string{
 
 // refusal refers to the answer of a name, which is described once.
 func (s *Server) refusal(name string) *huma.Response {
-	all := s.api.OpenAPI().Components.Responses
+	all := s.spec.Components.Responses
 	if all[name] == nil {
 		all[name] = &huma.Response{Description: refusalTexts[name],
 			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: schemaOf[problem](s)}}}
@@ -158,7 +158,7 @@ func (s *Server) refusal(name string) *huma.Response {
 
 // schemaOf refers to the schema of a named type.
 func schemaOf[T any](s *Server) *huma.Schema {
-	return s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
+	return s.spec.Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
 }
 
 // answer describes the body of a raw route's answer.

@@ -59,7 +59,7 @@ func queryOf[T any](s *Server) []*huma.Param {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		params = append(params, &huma.Param{Name: f.Tag.Get("query"), In: "query", Description: f.Tag.Get("doc"),
-			Schema: huma.SchemaFromField(s.api.OpenAPI().Components.Schemas, f, "")})
+			Schema: huma.SchemaFromField(s.spec.Components.Schemas, f, "")})
 	}
 	return params
 }

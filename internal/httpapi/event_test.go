@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // padding makes a result larger than any event may be.
@@ -23,7 +24,7 @@ func TestResultsThatAreGivenByHandStayOutOfTheEvent(t *testing.T) {
 		stop := w.run()
 		defer stop()
 		ctx, c := t.Context(), w.client()
-		added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: "ada@gmail.com"})
+		added, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "ada@gmail.com"})
 		w.must(err)
 		events := "/api/v1/runs/" + added.RunID + "/events"
 		given := `{"id":"by-hand","type":"enrichment-complete","data":{"results":[{"input":{"email":"ada@gmail.com"},
@@ -46,7 +47,7 @@ func TestResultsThatAreGivenByHandStayOutOfTheEvent(t *testing.T) {
 		if text := string(run.Events[0].Data); strings.Contains(text, "Ada") || strings.Contains(text, "ada") || !strings.Contains(text, "deliveryId") {
 			t.Errorf("the event holds %.200s", text)
 		}
-		if person, err := c.Subscriber(ctx, added.SubscriberID); err != nil || person.FullName != "Ada Lovelace" {
+		if person, err := api.GetSubscriber.Call(ctx, c, runapi.ID(added.SubscriberID)); err != nil || person.FullName != "Ada Lovelace" {
 			t.Errorf("%+v %v", person, err)
 		}
 		if r := answerOf[eventReceipt](w, w.call("POST", events, given), 202); !r.Duplicate && !r.Late {

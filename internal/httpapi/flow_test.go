@@ -19,9 +19,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // client is the one that the command line uses, without a socket between.
@@ -47,7 +49,7 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 		stop := w.run()
 		defer stop()
 		ctx, c := t.Context(), w.client()
-		added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: "Ada@Gmail.com ", Source: "blog", Tags: []string{"x"}})
+		added, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "Ada@Gmail.com ", Source: "blog", Tags: []string{"x"}})
 		w.must(err)
 		if added.Status != "created" || added.RunID == "" {
 			t.Errorf("%+v", added)
@@ -73,7 +75,7 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 		if history[0].Type != "run.started" || history[len(history)-1].Type != "run.completed" || history[0].Seq != 1 {
 			t.Errorf("history %+v", history)
 		}
-		person, err := c.Subscriber(ctx, added.SubscriberID)
+		person, err := api.GetSubscriber.Call(ctx, c, runapi.ID(added.SubscriberID))
 		w.must(err)
 		if person.EnrichmentStatus != "enriched" || person.FullName == "" || person.CompanyName == "" || len(person.Profile) == 0 || person.EnrichedAt.IsZero() ||
 			person.Email != "Ada@gmail.com" || person.Source != "blog" || string(person.Metadata) != `{"tags":["x"]}` {
@@ -88,7 +90,7 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 }
 
 // listings checks what finds the run and its paid call.
-func listings(t *testing.T, w *world, c *apiclient.Client, added apiclient.SignedUp, enrichmentID string) {
+func listings(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp, enrichmentID string) {
 	ctx := t.Context()
 	for _, q := range []string{added.RunID, enrichmentID, "ada@GMAIL.com"} {
 		runs, err := c.Runs(ctx, apiclient.RunFilter{Query: q, Status: "completed", Workflow: "subscriber-enrichment"}, apiclient.Page{})
@@ -134,7 +136,7 @@ func listings(t *testing.T, w *world, c *apiclient.Client, added apiclient.Signe
 }
 
 // acts checks what operators do.
-func acts(t *testing.T, w *world, c *apiclient.Client, added apiclient.SignedUp) {
+func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	ctx := t.Context()
 	_, err := c.CancelRun(ctx, added.RunID, "x", false)
 	wantCode(t, err, 409, "run_ended")
@@ -146,7 +148,7 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added apiclient.SignedUp)
 	if want := (apiclient.EventReceipt{ID: "e1", Late: true}); err != nil || receipt != want {
 		t.Errorf("a late event: %+v %v", receipt, err)
 	}
-	again, err := c.Enrich(ctx, added.SubscriberID, false)
+	again, err := api.EnrichSubscriber.Call(ctx, c, api.EnrichRequest{IDPath: runapi.ID(added.SubscriberID), Body: &api.EnrichSubscriberRequest{Again: false}})
 	if err != nil || again.Result != "reused" || again.RunID != "" {
 		t.Errorf("a young result: %+v %v", again, err)
 	}
@@ -154,7 +156,7 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added apiclient.SignedUp)
 	if err != nil || !paused.Paused || paused.PausedReason != "paused" || paused.PausedNote != "audit" {
 		t.Errorf("%+v %v", paused, err)
 	}
-	paid, err := c.Enrich(ctx, added.SubscriberID, true)
+	paid, err := api.EnrichSubscriber.Call(ctx, c, api.EnrichRequest{IDPath: runapi.ID(added.SubscriberID), Body: &api.EnrichSubscriberRequest{Again: true}})
 	if err != nil || paid.Result != "started" || paid.RunID == "" {
 		t.Fatalf("again: %+v %v", paid, err)
 	}
@@ -163,7 +165,7 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added apiclient.SignedUp)
 	if err != nil || waiting.WaitingFor == nil || waiting.WaitingFor.Kind != "snooze" || waiting.WaitingFor.Reason != "paused" {
 		t.Errorf("a paused run: %+v %v", waiting.WaitingFor, err)
 	}
-	person, err := c.Subscriber(ctx, added.SubscriberID)
+	person, err := api.GetSubscriber.Call(ctx, c, runapi.ID(added.SubscriberID))
 	if err != nil || person.Jobs[0].WaitingFor != "paused" || person.EnrichmentStatus != "pending" {
 		t.Errorf("a paused job: %+v %v", person.Jobs, err)
 	}
@@ -214,14 +216,14 @@ func TestManyAreEnrichedByStatusPageByPage(t *testing.T) {
 	ctx, c := context.Background(), w.client()
 	var all []string
 	for i := range 3 {
-		added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: fmt.Sprintf("p%d@acme-corp.com", i)})
+		added, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: fmt.Sprintf("p%d@acme-corp.com", i)})
 		w.must(err)
 		if added.RunID != "" {
 			t.Fatalf("a corporate address is enriched: %+v", added)
 		}
 		all = append(all, added.SubscriberID)
 	}
-	done, err := c.EnrichMany(ctx, apiclient.EnrichMany{Status: "none"})
+	done, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Status: "none"})
 	w.must(err)
 	var got []string
 	for _, e := range done.Items {
@@ -235,12 +237,12 @@ func TestManyAreEnrichedByStatusPageByPage(t *testing.T) {
 		t.Errorf("%s; next %q", diff, done.NextCursor)
 	}
 	unknown := liwanag.NewID(liwanag.SubscriberKind).String()
-	done, err = c.EnrichMany(ctx, apiclient.EnrichMany{IDs: []string{all[0], unknown, all[0]}})
+	done, err = api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{IDs: []string{all[0], unknown, all[0]}})
 	w.must(err)
 	if len(done.Items) != 2 || done.Items[0].Result != "open" || done.Items[1].Result != "not_found" || done.Items[1].SubscriberID != unknown {
 		t.Errorf("%+v", done)
 	}
-	if done, err = c.EnrichMany(ctx, apiclient.EnrichMany{Status: "failed"}); err != nil || len(done.Items) != 0 {
+	if done, err = api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Status: "failed"}); err != nil || len(done.Items) != 0 {
 		t.Errorf("%+v %v", done, err)
 	}
 }
@@ -251,11 +253,11 @@ func TestTwoCallsAtOnceMakeOneSubscriberAndOneJob(t *testing.T) {
 	for round := range 10 {
 		email := fmt.Sprintf("ada%d@gmail.com", round)
 		var calls sync.WaitGroup
-		answers := make([]apiclient.SignedUp, 8)
+		answers := make([]api.SignedUp, 8)
 		for i := range answers {
 			calls.Go(func() {
 				var err error
-				if answers[i], err = c.AddSubscriber(context.Background(), apiclient.SignUp{Email: email}); err != nil {
+				if answers[i], err = api.AddSubscriber.Call(context.Background(), c, api.SignUp{Email: email}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -270,7 +272,7 @@ func TestTwoCallsAtOnceMakeOneSubscriberAndOneJob(t *testing.T) {
 				created++
 			}
 		}
-		person, err := c.Subscriber(context.Background(), answers[0].SubscriberID)
+		person, err := api.GetSubscriber.Call(context.Background(), c, runapi.ID(answers[0].SubscriberID))
 		if err != nil || created != 1 || len(person.Jobs) != 1 {
 			t.Errorf("%d created, jobs %+v, %v", created, person.Jobs, err)
 		}
@@ -289,20 +291,20 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 		file := "Work mail,Nick\nada@gmail.com,A\nnobody,B\nada@gmail.com,C\ngrace@acme-corp.com,D\n"
 		up, err := c.Upload(ctx, apiclient.UploadFile{Name: `C:\lists\people.csv`, Source: "fair", Mapping: map[string]string{"Work mail": "email", "Nick": "fullName"}}, strings.NewReader(file))
 		w.must(err)
-		want := apiclient.UploadCounts{Rows: 4, New: 1, Duplicate: 1, Corporate: 1, Invalid: 1}
+		want := api.UploadCounts{Rows: 4, New: 1, Duplicate: 1, Corporate: 1, Invalid: 1}
 		if up.Status != "previewed" || up.Counts != want || up.EstimatedCredits != 1 || up.FileName != "people.csv" || up.Mapping["Nick"] != "fullName" {
 			t.Errorf("%+v", up)
 		}
-		if people, err := c.Subscribers(ctx, apiclient.SubscriberFilter{}, apiclient.Page{}); err != nil || len(people.Items) != 0 {
+		if people, err := api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{}, Paging: apiclient.Page{}}); err != nil || len(people.Items) != 0 {
 			t.Errorf("before it was confirmed: %+v %v", people, err)
 		}
 		var faults bytes.Buffer
-		_, err = c.UploadErrors(ctx, up.ID, &faults)
+		_, err = api.GetUploadErrors.Copy(ctx, c, runapi.ID(up.ID), &faults)
 		w.must(err)
 		if rows, err := csv.NewReader(&faults).ReadAll(); err != nil || len(rows) != 2 || rows[1][0] != "2" || rows[1][2] != "invalid_email" || strings.Contains(rows[1][4], "nobody") {
 			t.Errorf("%v %v", rows, err)
 		}
-		if up, err = c.ConfirmUpload(ctx, up.ID); err != nil || up.Status == "previewed" {
+		if up, err = api.ConfirmUpload.Call(ctx, c, runapi.ID(up.ID)); err != nil || up.Status == "previewed" {
 			t.Errorf("%+v %v", up, err)
 		}
 		for u, err := range c.WatchUpload(ctx, up.ID, time.Second) {
@@ -312,21 +314,21 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 		if up.Status != "done" || up.Progress.Enriched != 1 || up.EndedAt.IsZero() {
 			t.Errorf("%+v", up)
 		}
-		_, err = c.ConfirmUpload(ctx, up.ID)
+		_, err = api.ConfirmUpload.Call(ctx, c, runapi.ID(up.ID))
 		wantCode(t, err, 409, "state")
-		_, err = c.CancelUpload(ctx, up.ID)
+		_, err = api.CancelUpload.Call(ctx, c, runapi.ID(up.ID))
 		wantCode(t, err, 409, "state")
-		uploads, err := c.Uploads(ctx, apiclient.Page{})
+		uploads, err := api.ListUploads.Call(ctx, c, api.UploadQuery{Paging: apiclient.Page{}})
 		if err != nil || len(uploads.Items) != 1 || uploads.Items[0].ID != up.ID {
 			t.Errorf("%+v %v", uploads, err)
 		}
 		var export bytes.Buffer
-		n, err := c.Export(ctx, apiclient.SubscriberFilter{Source: "fair"}, &export)
+		n, err := api.ExportSubscribers.Copy(ctx, c, api.SubscriberFilter{Source: "fair"}, &export)
 		if err != nil || int(n) != export.Len() || strings.Count(export.String(), "\n") < 2 || !strings.Contains(export.String(), "ada@gmail.com") {
 			t.Errorf("%d %v %s", n, err, &export)
 		}
 		export.Reset()
-		if _, err = c.Export(ctx, apiclient.SubscriberFilter{Status: "failed"}, &export); err != nil || strings.Count(export.String(), "\n") != 1 {
+		if _, err = api.ExportSubscribers.Copy(ctx, c, api.SubscriberFilter{Status: "failed"}, &export); err != nil || strings.Count(export.String(), "\n") != 1 {
 			t.Errorf("nobody matches: %v %s", err, &export)
 		}
 		second, err := c.Upload(ctx, apiclient.UploadFile{Name: "x.csv", Confirm: true}, strings.NewReader("email\nlinus@gmail.com\n"))
@@ -335,7 +337,7 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 		}
 		third, err := c.Upload(ctx, apiclient.UploadFile{Name: "y.csv"}, strings.NewReader("email\nken@gmail.com\n"))
 		w.must(err)
-		if third, err = c.CancelUpload(ctx, third.ID); err != nil || third.Status != "canceled" || !third.Ended() {
+		if third, err = api.CancelUpload.Call(ctx, c, runapi.ID(third.ID)); err != nil || third.Status != "canceled" || !third.Ended() {
 			t.Errorf("%+v %v", third, err)
 		}
 		_, err = c.Upload(ctx, apiclient.UploadFile{Name: "z.csv"}, strings.NewReader("a,b\n1,2\n"))
@@ -376,15 +378,15 @@ func TestListingsPage(t *testing.T) {
 	ctx, c := context.Background(), w.client()
 	var want []string
 	for i := range 7 {
-		added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: fmt.Sprintf("p%d@acme-corp.com", i)})
+		added, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: fmt.Sprintf("p%d@acme-corp.com", i)})
 		w.must(err)
 		want = append(want, added.SubscriberID)
 	}
 	slices.Reverse(want)
 	var got []string
-	for s, err := range apiclient.All(ctx, func(ctx context.Context, p apiclient.Page) (apiclient.List[apiclient.Subscriber], error) {
+	for s, err := range apiclient.All(ctx, func(ctx context.Context, p apiclient.Page) (runapi.List[api.Subscriber], error) {
 		p.Limit = 3
-		return c.Subscribers(ctx, apiclient.SubscriberFilter{EmailType: "corporate"}, p)
+		return api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{EmailType: "corporate"}, Paging: p})
 	}) {
 		w.must(err)
 		got = append(got, s.ID)
@@ -398,16 +400,6 @@ func TestListingsPage(t *testing.T) {
 // that the client reads: a field that one end lacks is a fault.
 func TestBothEndsAgree(t *testing.T) {
 	for _, pair := range [][2]reflect.Type{
-		{reflect.TypeFor[signedUp](), reflect.TypeFor[apiclient.SignedUp]()},
-		{reflect.TypeFor[signUpFields](), reflect.TypeFor[apiclient.SignUp]()},
-		{reflect.TypeFor[subscriberDetail](), reflect.TypeFor[apiclient.Subscriber]()},
-		{reflect.TypeFor[job](), reflect.TypeFor[apiclient.Job]()},
-		{reflect.TypeFor[list[enriched]](), reflect.TypeFor[apiclient.List[apiclient.Enriched]]()},
-		{reflect.TypeFor[enriched](), reflect.TypeFor[apiclient.Enriched]()},
-		{reflect.TypeFor[enrichMany](), reflect.TypeFor[apiclient.EnrichMany]()},
-		{reflect.TypeFor[upload](), reflect.TypeFor[apiclient.Upload]()},
-		{reflect.TypeFor[uploadCounts](), reflect.TypeFor[apiclient.UploadCounts]()},
-		{reflect.TypeFor[uploadProgress](), reflect.TypeFor[apiclient.UploadProgress]()},
 		{reflect.TypeFor[runDetail](), reflect.TypeFor[apiclient.Run]()},
 		{reflect.TypeFor[waitingFor](), reflect.TypeFor[apiclient.WaitingFor]()},
 		{reflect.TypeFor[workflow.Failure](), reflect.TypeFor[apiclient.Failure]()},

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/access"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // scope is what a request carries along.
@@ -80,7 +81,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // takesPlace says whether a request counts among those that are worked on. Pages
 // do not: what they ask the API for does.
 func (s *Server) takesPlace(r *http.Request, pattern string) bool {
-	return !ingress(r) && !probes(r) && r.URL.Path != eventsPath && !s.pages[pattern] && pattern != noPage
+	return !ingress(r) && !probes(r) && r.URL.Path != runapi.Listen.Path && !s.pages[pattern] && pattern != noPage
 }
 
 // secureHeaders are on every answer; pages loosen the policy for their own style.
@@ -259,7 +260,7 @@ func (s *Server) meter(r *http.Request, route string, status int, took time.Dura
 	if !found {
 		method, path = "any", route
 	}
-	if r.URL.Path == eventsPath {
+	if r.URL.Path == runapi.Listen.Path {
 		took = 0 // it lasts as long as its listener likes
 	}
 	s.cfg.Meter.Request(method, path, status, max(took, 0))

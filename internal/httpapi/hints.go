@@ -12,9 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Hints says what runs are doing, to whoever looks on: it is an observer of the
@@ -165,18 +164,12 @@ func (h *Hints) parse(id string) (next uint64, ok bool) {
 	return next, err == nil && epoch == h.epoch
 }
 
-const eventsPath = "/api/v1/events"
-
 func (s *Server) registerEvents() {
-	op := s.describe("GET", eventsPath, "listen", "What runs are doing, as server-sent events", 200)
-	op.Description = "Events of type run with data {run, status}: a hint that the run looks different by now. Last-Event-ID goes on where a " +
-		"listener was, over the last 1,000 hints; when that is not possible one event of type reset says so."
-	op.Parameters = []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString}}}
-	s.raw(answer(op, "text/event-stream", &huma.Schema{Type: huma.TypeString}), s.listen)
+	stream(s, runapi.Listen, s.listen)
 }
 
 // listen serves one listener until it goes, is too slow, or the server stops.
-func (s *Server) listen(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) listen(w http.ResponseWriter, r *http.Request, in *runapi.ListenRequest) error {
 	hints := s.cfg.Hints
 	next, ok := hints.listen()
 	if !ok {
@@ -184,7 +177,7 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer hints.leave()
 	reset := false
-	if last := r.Header.Get("Last-Event-ID"); last != "" {
+	if last := in.LastEventID; last != "" {
 		if from, ok := hints.parse(last); ok {
 			next = from
 		} else {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // hearing is a client of GET /api/v1/events.
@@ -27,7 +28,7 @@ func (w *world) listen(p *pipes, lastEventID string) *hearing {
 	}
 	w.t.Cleanup(func() { _ = conn.Close() })
 	go func() {
-		_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nLast-Event-ID: %s\r\n\r\n", eventsPath, apiKey, lastEventID)
+		_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nLast-Event-ID: %s\r\n\r\n", runapi.Listen.Path, apiKey, lastEventID)
 	}()
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	w.must(err)
@@ -155,7 +156,7 @@ func TestListenersAreBounded(t *testing.T) {
 			t.Fatal("too few may listen")
 		}
 	}
-	w.wantProblem(w.call("GET", eventsPath, ""), 503, "busy")
+	w.wantProblem(w.call("GET", runapi.Listen.Path, ""), 503, "busy")
 	hints.leave()
 	if _, ok := hints.listen(); !ok {
 		t.Error("a place that was left is not taken again")
@@ -180,7 +181,7 @@ func TestAListenersSessionEndsWithIt(t *testing.T) {
 		conn, _ := p.dial()
 		defer conn.Close()
 		go func() {
-			_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nCookie: liwanag=%s\r\n\r\n", eventsPath, session)
+			_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nCookie: liwanag=%s\r\n\r\n", runapi.Listen.Path, session)
 		}()
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		w.must(err)

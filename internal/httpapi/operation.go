@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,9 +15,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Limits of request bodies, in bytes.
@@ -26,43 +25,6 @@ const (
 	maxJSON  = 1 << 20
 	maxDepth = 64
 )
-
-// newAPI makes the part that decodes requests and describes itself. It adds no
-// routes of its own.
-func newAPI(s *Server) huma.API {
-	return huma.NewAPI(huma.Config{
-		OpenAPI:       openAPI(s.cfg.Version),
-		Formats:       map[string]huma.Format{"application/json": {Marshal: encode, Unmarshal: json.Unmarshal}, "json": {Marshal: encode, Unmarshal: json.Unmarshal}},
-		DefaultFormat: "application/json",
-		Transformers:  []huma.Transformer{fromHuma},
-	}, (*adapter)(s))
-}
-
-// adapter connects huma's operations to the server's routes.
-type adapter Server
-
-// Handle adds a route; huma calls it.
-func (a *adapter) Handle(op *huma.Operation, serve func(huma.Context)) {
-	s := (*Server)(a)
-	s.route(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) error {
-		if err := checkQuery(op, r.URL.RawQuery); err != nil {
-			return err
-		}
-		var body []byte
-		if r.Method == http.MethodPost || r.Method == http.MethodPatch {
-			var err error
-			if body, err = s.readJSON(w, r); err != nil {
-				return err
-			}
-		}
-		s.intend(op, r, body)
-		serve(humago.NewContext(op, r, w))
-		return nil
-	})
-}
-
-// ServeHTTP serves a request; huma asks for it.
-func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*Server)(a).ServeHTTP(w, r) }
 
 func (s *Server) route(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
 	s.routes = append(s.routes, pattern)
@@ -73,47 +35,9 @@ func (s *Server) route(pattern string, serve func(http.ResponseWriter, *http.Req
 	})
 }
 
-// out is an answer with a body.
-type out[T any] struct{ Body T }
-
-// handle adds a route whose request and answer are JSON.
-func handle[I, O any](s *Server, op huma.Operation, fn func(context.Context, *I) (O, error)) {
-	huma.Register(s.api, op, func(ctx context.Context, in *I) (*out[O], error) {
-		var body O
-		err := s.auditIntended(ctx)
-		if err == nil {
-			body, err = fn(ctx, in)
-		}
-		s.acted(ctx)
-		if err != nil {
-			p := s.problemOf(err)
-			s.note(ctx, p)
-			return nil, p
-		}
-		return &out[O]{body}, nil
-	})
-}
-
-// silent adds a route that answers with nothing but its status.
-func silent[I any](s *Server, op huma.Operation, fn func(context.Context, *I) error) {
-	huma.Register(s.api, op, func(ctx context.Context, in *I) (*struct{}, error) {
-		err := s.auditIntended(ctx)
-		if err == nil {
-			err = fn(ctx, in)
-		}
-		s.acted(ctx)
-		if err != nil {
-			p := s.problemOf(err)
-			s.note(ctx, p)
-			return nil, p
-		}
-		return nil, nil
-	})
-}
-
 // raw adds a route that reads or writes by itself.
 func (s *Server) raw(op huma.Operation, serve func(http.ResponseWriter, *http.Request) error) {
-	s.api.OpenAPI().AddOperation(&op)
+	s.spec.AddOperation(&op)
 	s.route(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) error {
 		if op.Parameters != nil && !under(op.Path, "/webhooks") { // senders may add what they like
 			if err := checkQuery(&op, r.URL.RawQuery); err != nil {
@@ -271,32 +195,15 @@ func tooDeep(raw []byte) bool {
 	return false
 }
 
-// Paging are the parameters of every listing.
-type Paging struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many at most."`
-	Cursor string `query:"cursor" doc:"nextCursor of the page before."`
-}
-
-func (p Paging) page() liwanag.Page { return liwanag.Page{Limit: p.Limit, Cursor: p.Cursor} }
-
-// list is a page of a listing.
-type list[T any] struct {
-	Items      []T    `json:"items" nullable:"false"`
-	NextCursor string `json:"nextCursor,omitempty" doc:"Of the next page; absent on the last."`
-}
+func pageOf(p runapi.Paging) liwanag.Page { return liwanag.Page{Limit: p.Limit, Cursor: p.Cursor} }
 
 // listOf turns rows into a page.
-func listOf[R, T any](rows []R, next string, view func(R) T) list[T] {
-	out := list[T]{Items: make([]T, len(rows)), NextCursor: next}
+func listOf[R, T any](rows []R, next string, view func(R) T) runapi.List[T] {
+	out := runapi.List[T]{Items: make([]T, len(rows)), NextCursor: next}
 	for i, row := range rows {
 		out.Items[i] = view(row)
 	}
 	return out
-}
-
-// IDPath is the path of one thing.
-type IDPath struct {
-	ID string `path:"id"`
 }
 
 // idOf reads an id of a path; text that is none names nothing.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // overview is what there is to see at a glance.
@@ -249,13 +250,13 @@ type RunCount struct {
 
 func (s *Server) countRuns(ctx context.Context, in *struct {
 	Name string `path:"name"`
-}) (list[RunCount], error) {
+}) (runapi.List[RunCount], error) {
 	if s.definition(in.Name, 0) == nil {
-		return list[RunCount]{}, newProblem(404, "not_found", "no workflow has this name")
+		return runapi.List[RunCount]{}, newProblem(404, "not_found", "no workflow has this name")
 	}
 	counts, err := s.cfg.Counts(ctx)
 	if err != nil {
-		return list[RunCount]{}, ofRunner(err)
+		return runapi.List[RunCount]{}, ofRunner(err)
 	}
 	counts = slices.DeleteFunc(slices.Clone(counts), func(c RunCount) bool { return c.Workflow != in.Name })
 	return listOf(counts, "", func(c RunCount) RunCount { return c }), nil

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -21,9 +22,9 @@ func TestTheOverviewShowsWhatHappened(t *testing.T) {
 		stop := w.run()
 		defer stop()
 		ctx, c := t.Context(), w.client()
-		added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: "ada@gmail.com"})
+		added, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "ada@gmail.com"})
 		w.must(err)
-		_, err = c.AddSubscriber(ctx, apiclient.SignUp{Email: "boss@acme.example"})
+		_, err = api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "boss@acme.example"})
 		w.must(err)
 		for _, err := range c.WatchRun(ctx, added.RunID, time.Second) {
 			w.must(err)

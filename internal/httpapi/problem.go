@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -143,33 +140,6 @@ func internal(err error) *problem {
 	p := newProblem(http.StatusInternalServerError, "internal", "a fault of the server: its log tells more under the id in X-Request-Id")
 	p.fault = err
 	return p
-}
-
-// fromHuma turns the errors that huma makes into problems; it is a
-// huma.Transformer. Values that were sent are left out.
-func fromHuma(_ huma.Context, _ string, v any) (any, error) {
-	model, ok := v.(*huma.ErrorModel)
-	if !ok {
-		return v, nil
-	}
-	p := newProblem(model.Status, codeOfStatus(model.Status), "the request cannot be taken")
-	for _, e := range model.Errors {
-		if e != nil {
-			field := strings.TrimPrefix(strings.TrimPrefix(e.Location, "body"), ".")
-			p.Errors = append(p.Errors, fieldFault{clip(field), e.Message})
-		}
-	}
-	return p, nil
-}
-
-func codeOfStatus(status int) string {
-	switch status {
-	case http.StatusBadRequest:
-		return "malformed"
-	case http.StatusUnprocessableEntity:
-		return "invalid_field"
-	}
-	return strings.ReplaceAll(strings.ToLower(cmp.Or(http.StatusText(status), "internal")), " ", "_")
 }
 
 // clip bounds a name that a client sent.

@@ -13,6 +13,7 @@ import (
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 const runsPath = "/api/v1/runs"
@@ -32,9 +33,9 @@ func (s *Server) listRuns(ctx context.Context, in *struct {
 	Since    time.Time `query:"since" doc:"Created at or after."`
 	Until    time.Time `query:"until" doc:"Created before."`
 	Q        string    `query:"q" doc:"A run id, an enrichment id, or an e-mail address of its jobs."`
-	Paging
-}) (list[Run], error) {
-	answer := list[Run]{Items: []Run{}}
+	runapi.Paging
+}) (runapi.List[Run], error) {
+	answer := runapi.List[Run]{Items: []Run{}}
 	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until,
 		Cursor: in.Cursor, Limit: in.Limit}, in.Q)
 	if err != nil || !some {
@@ -42,13 +43,13 @@ func (s *Server) listRuns(ctx context.Context, in *struct {
 	}
 	page, err := s.cfg.Runner.List(ctx, query)
 	if err != nil {
-		return list[Run]{}, ofRunner(err)
+		return runapi.List[Run]{}, ofRunner(err)
 	}
 	answer.NextCursor = page.Next
 	for _, r := range page.Runs {
 		view, err := s.viewRun(ctx, r)
 		if err != nil {
-			return list[Run]{}, err
+			return runapi.List[Run]{}, err
 		}
 		answer.Items = append(answer.Items, view)
 	}
@@ -94,7 +95,7 @@ func (s *Server) describeRun(ctx context.Context, id string) (workflow.Run, erro
 	return r, ofRunner(err)
 }
 
-func (s *Server) getRun(ctx context.Context, in *IDPath) (runDetail, error) {
+func (s *Server) getRun(ctx context.Context, in *runapi.IDPath) (runDetail, error) {
 	r, err := s.describeRun(ctx, in.ID)
 	if err != nil {
 		return runDetail{}, err
@@ -102,10 +103,10 @@ func (s *Server) getRun(ctx context.Context, in *IDPath) (runDetail, error) {
 	return s.viewRunDetail(ctx, r)
 }
 
-func (s *Server) getHistory(ctx context.Context, in *IDPath) (list[workflow.HistoryItem], error) {
+func (s *Server) getHistory(ctx context.Context, in *runapi.IDPath) (runapi.List[workflow.HistoryItem], error) {
 	r, err := s.describeRun(ctx, in.ID)
 	if err != nil {
-		return list[workflow.HistoryItem]{}, err
+		return runapi.List[workflow.HistoryItem]{}, err
 	}
 	return listOf(r.History, "", func(h workflow.HistoryItem) workflow.HistoryItem { h.At = h.At.UTC(); return h }), nil
 }
@@ -118,7 +119,7 @@ type eventReceipt struct {
 }
 
 func (s *Server) sendEvent(ctx context.Context, in *struct {
-	IDPath
+	runapi.IDPath
 	Body struct {
 		ID   string          `json:"id,omitempty" maxLength:"200" doc:"Chosen by the sender: of several with one id the first wins."`
 		Type string          `json:"type" minLength:"1"`
@@ -207,7 +208,7 @@ func (s *Server) checkEvent(r workflow.Run, name string, data json.RawMessage) e
 const defaultReason = "canceled by an operator"
 
 func (s *Server) cancelRun(ctx context.Context, in *struct {
-	IDPath
+	runapi.IDPath
 	Body *struct {
 		Reason string `json:"reason,omitempty" maxLength:"500"`
 		Force  bool   `json:"force,omitempty" doc:"End the run at once and without its handlers: for a run whose workflow no server holds any more."`
@@ -234,7 +235,7 @@ func (s *Server) cancelRun(ctx context.Context, in *struct {
 }
 
 func (s *Server) retryRun(ctx context.Context, in *struct {
-	IDPath
+	runapi.IDPath
 	Body *struct {
 		From string `json:"from,omitempty" maxLength:"200" doc:"A step; default: the one that failed."`
 	}

@@ -21,7 +21,7 @@ type Server struct {
 	cfg       Config
 	verifier  *intake.Verifier
 	mux       *http.ServeMux
-	api       huma.API
+	spec      *huma.OpenAPI
 	open      map[string]bool // patterns that need no key
 	pages     map[string]bool // patterns of the console
 	missing   http.Handler    // answers a browser that asks for no page; nil: a problem does
@@ -60,10 +60,10 @@ func New(cfg Config) (*Server, error) {
 		apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
 	}
 	s.register()
-	if s.document, err = json.MarshalIndent(s.api.OpenAPI(), "", "  "); err != nil {
+	if s.document, err = json.MarshalIndent(s.spec, "", "  "); err != nil {
 		return nil, fmt.Errorf("httpapi: description of the API: %w", err)
 	}
-	s.docs, err = renderDocs(s.api.OpenAPI())
+	s.docs, err = renderDocs(s.spec)
 	return s, err
 }
 
@@ -121,7 +121,7 @@ func (s *Server) stopped() bool {
 
 // register registers all routes.
 func (s *Server) register() {
-	s.api = newAPI(s)
+	s.spec = openAPI(s.cfg.Version)
 	s.registerSubscribers()
 	s.registerUploads()
 	s.registerUploadMapping()
@@ -143,8 +143,4 @@ func (s *Server) register() {
 	s.registerSignIn()
 	s.registerHealth()
 	s.registerDocs()
-	// huma describes its own errors, which fromHuma never lets out.
-	for _, unused := range []string{"ErrorModel", "ErrorDetail"} {
-		delete(s.api.OpenAPI().Components.Schemas.Map(), unused)
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/notify"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Sinks manages webhooks out; *notify.Sender is the real one.
@@ -35,7 +36,7 @@ func (s *Server) registerSinks() {
 	handle(s, s.describe("POST", sinksPath+"/{id}/rotate", "rotate-sink", "Make a new secret, shown once; the one before signs too until the next rotation", 200), s.rotateSink)
 	handle(s, s.describe("POST", sinksPath+"/{id}/test", "test-sink", "Send a message of topic test", http.StatusAccepted), s.testSink)
 	silent(s, s.describe("DELETE", sinksPath+"/{id}", "delete-sink", "Delete a sink; what was to be sent to it is dropped", http.StatusNoContent),
-		func(ctx context.Context, in *IDPath) error {
+		func(ctx context.Context, in *runapi.IDPath) error {
 			id, err := idOf(liwanag.SinkKind, in.ID, "sink")
 			if err != nil {
 				return err
@@ -88,7 +89,7 @@ func topicsOf(words []string) []liwanag.Topic {
 	return topics
 }
 
-func (s *Server) listSinks(ctx context.Context, _ *struct{}) (list[sink], error) {
+func (s *Server) listSinks(ctx context.Context, _ *struct{}) (runapi.List[sink], error) {
 	rows, err := s.cfg.Store.Sinks().List(ctx)
 	return listOf(rows, "", viewSink), err
 }
@@ -104,7 +105,7 @@ func (s *Server) addSink(ctx context.Context, in *struct {
 	return viewMade(made), err
 }
 
-func (s *Server) getSink(ctx context.Context, in *IDPath) (sink, error) {
+func (s *Server) getSink(ctx context.Context, in *runapi.IDPath) (sink, error) {
 	id, err := idOf(liwanag.SinkKind, in.ID, "sink")
 	if err != nil {
 		return sink{}, err
@@ -114,7 +115,7 @@ func (s *Server) getSink(ctx context.Context, in *IDPath) (sink, error) {
 }
 
 func (s *Server) changeSink(ctx context.Context, in *struct {
-	IDPath
+	runapi.IDPath
 	Body struct {
 		Name     *string  `json:"name,omitempty" minLength:"1" maxLength:"100"`
 		URL      *string  `json:"url,omitempty" minLength:"1" maxLength:"2000"`
@@ -130,7 +131,7 @@ func (s *Server) changeSink(ctx context.Context, in *struct {
 	return viewSink(row), named(err, "sink")
 }
 
-func (s *Server) rotateSink(ctx context.Context, in *IDPath) (sink, error) {
+func (s *Server) rotateSink(ctx context.Context, in *runapi.IDPath) (sink, error) {
 	id, err := idOf(liwanag.SinkKind, in.ID, "sink")
 	if err != nil {
 		return sink{}, err
@@ -139,7 +140,7 @@ func (s *Server) rotateSink(ctx context.Context, in *IDPath) (sink, error) {
 	return viewMade(made), named(err, "sink")
 }
 
-func (s *Server) testSink(ctx context.Context, in *IDPath) (message, error) {
+func (s *Server) testSink(ctx context.Context, in *runapi.IDPath) (message, error) {
 	id, err := idOf(liwanag.SinkKind, in.ID, "sink")
 	if err != nil {
 		return message{}, err
@@ -189,8 +190,8 @@ func (s *Server) listMessages(ctx context.Context, in *struct {
 	SinkID string `query:"sinkId"`
 	State  string `query:"state" enum:"pending,sending,retrying,delivered,failed,dropped"`
 	Topic  string `query:"topic" enum:"subscriber.enriched,subscriber.enrichment_failed,upload.completed,submission.held,credits.low,webhooks.silent,test"`
-	Paging
-}) (list[message], error) {
+	runapi.Paging
+}) (runapi.List[message], error) {
 	f := liwanag.MessageFilter{Topic: liwanag.Topic(in.Topic)}
 	if in.State != "" {
 		f.States = []liwanag.MessageState{liwanag.MessageState(in.State)}
@@ -198,15 +199,15 @@ func (s *Server) listMessages(ctx context.Context, in *struct {
 	if in.SinkID != "" {
 		id, err := liwanag.ParseID(liwanag.SinkKind, in.SinkID)
 		if err != nil {
-			return list[message]{}, badParameter("sinkId", "it is no id of a sink")
+			return runapi.List[message]{}, badParameter("sinkId", "it is no id of a sink")
 		}
 		f.SinkID = id
 	}
-	rows, next, err := s.cfg.Store.Messages().List(ctx, f, in.page())
+	rows, next, err := s.cfg.Store.Messages().List(ctx, f, pageOf(in.Paging))
 	return listOf(rows, next, viewMessage), err
 }
 
-func (s *Server) getMessage(ctx context.Context, in *IDPath) (messageDetail, error) {
+func (s *Server) getMessage(ctx context.Context, in *runapi.IDPath) (messageDetail, error) {
 	id, err := idOf(liwanag.MessageKind, in.ID, "message")
 	if err != nil {
 		return messageDetail{}, err
@@ -230,7 +231,7 @@ func (s *Server) getMessage(ctx context.Context, in *IDPath) (messageDetail, err
 	return view, err
 }
 
-func (s *Server) resendMessage(ctx context.Context, in *IDPath) (message, error) {
+func (s *Server) resendMessage(ctx context.Context, in *runapi.IDPath) (message, error) {
 	id, err := idOf(liwanag.MessageKind, in.ID, "message")
 	if err != nil {
 		return message{}, err

@@ -16,9 +16,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/notify"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // newWorldWithSinks is newWorld that may tell others what happens.
@@ -160,19 +162,19 @@ func TestThePayloadsThatAreDocumentedAreWhatIsSent(t *testing.T) {
 		sink, err := c.AddSink(ctx, apiclient.NewSink{URL: "https://hooks.example.com/in"})
 		w.must(err)
 		for _, email := range []string{"ada+found@gmail.com", "bo+notfound@gmail.com"} {
-			_, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: email, Source: "blog", Tags: []string{"early"}})
+			_, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: email, Source: "blog", Tags: []string{"early"}})
 			w.must(err)
 		}
 		upload, err := c.Upload(ctx, apiclient.UploadFile{Name: "letters.csv", Confirm: true}, strings.NewReader("email\ncy+found@gmail.com\n"))
 		w.must(err)
 		time.Sleep(30 * time.Minute)
 		synctest.Wait()
-		if now, err := c.UploadStatus(ctx, upload.ID); err != nil || now.Status != "done" {
+		if now, err := api.GetUpload.Call(ctx, c, runapi.ID(upload.ID)); err != nil || now.Status != "done" {
 			t.Fatalf("the upload is %+v, %v", now, err)
 		}
 		_, err = w.sim.AddFault(simulator.Fault{Action: simulator.ActionHangWithoutAccepting, Count: 2}) // in doubt twice: held
 		w.must(err)
-		_, err = c.AddSubscriber(ctx, apiclient.SignUp{Email: "di+found@gmail.com"})
+		_, err = api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "di+found@gmail.com"})
 		w.must(err)
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()

@@ -10,6 +10,7 @@ import (
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 const sourcesPath = "/api/v1/sources"
@@ -23,7 +24,7 @@ func (s *Server) registerSources() {
 	handle(s, s.describe("POST", sourcesPath+"/{id}/rotate", "rotate-source", "Make a new secret or URL; the answer shows them, once", 200), s.rotateSource)
 	handle(s, s.describe("POST", sourcesPath+"/{id}/try", "try-source", "What a body would do; nothing is stored", 200), s.trySource)
 	silent(s, s.describe("DELETE", sourcesPath+"/{id}", "delete-source", "Delete a source and what is kept of its deliveries", http.StatusNoContent),
-		func(ctx context.Context, in *IDPath) error {
+		func(ctx context.Context, in *runapi.IDPath) error {
 			id, err := idOf(liwanag.SourceIDKind, in.ID, "source")
 			if err != nil {
 				return err
@@ -61,14 +62,14 @@ type sourceKind struct {
 	Defaults   json.RawMessage `json:"defaults,omitempty" doc:"Settings that are left out."`
 }
 
-func (s *Server) listSourceKinds(context.Context, *struct{}) (list[sourceKind], error) {
+func (s *Server) listSourceKinds(context.Context, *struct{}) (runapi.List[sourceKind], error) {
 	kinds, err := sources.Kinds()
 	return listOf(kinds, "", func(k sources.Kind) sourceKind {
 		return sourceKind{string(k.Kind), k.Title, k.SecretFrom != sources.SecretFromNobody, string(k.SecretFrom), k.Help, k.Defaults}
 	}), err
 }
 
-func (s *Server) listSources(ctx context.Context, _ *struct{}) (list[source], error) {
+func (s *Server) listSources(ctx context.Context, _ *struct{}) (runapi.List[source], error) {
 	rows, err := s.cfg.Sources.List(ctx)
 	return listOf(rows, "", func(row liwanag.Source) source { return viewSource(sources.Made{Source: row}) }), err
 }
@@ -96,7 +97,7 @@ func onSource(ctx context.Context, text string, do func(context.Context, liwanag
 	return viewSource(made), named(err, "source")
 }
 
-func (s *Server) getSource(ctx context.Context, in *IDPath) (source, error) {
+func (s *Server) getSource(ctx context.Context, in *runapi.IDPath) (source, error) {
 	return onSource(ctx, in.ID, func(ctx context.Context, id liwanag.ID) (sources.Made, error) {
 		row, err := s.cfg.Sources.Get(ctx, id)
 		return sources.Made{Source: row}, err
@@ -104,7 +105,7 @@ func (s *Server) getSource(ctx context.Context, in *IDPath) (source, error) {
 }
 
 func (s *Server) changeSource(ctx context.Context, in *struct {
-	IDPath
+	runapi.IDPath
 	Body struct {
 		Name     *string         `json:"name,omitempty" maxLength:"100"`
 		Settings json.RawMessage `json:"settings,omitempty" doc:"Replaces all of them. Another proof makes the secrets useless: they are forgotten, and a new one is made where ours is entered at the sender."`
@@ -117,7 +118,7 @@ func (s *Server) changeSource(ctx context.Context, in *struct {
 }
 
 func (s *Server) rotateSource(ctx context.Context, in *struct {
-	IDPath
+	runapi.IDPath
 	Body struct {
 		Secret     string `json:"secret,omitempty" maxLength:"500" doc:"The sender's new one."`
 		MakeSecret bool   `json:"makeSecret,omitempty" doc:"Make one of ours. The old one goes on verifying."`
@@ -161,7 +162,7 @@ type triedSignUp struct {
 }
 
 func (s *Server) trySource(ctx context.Context, in *struct {
-	IDPath
+	runapi.IDPath
 	Body struct {
 		Body        string          `json:"body"`
 		ContentType string          `json:"contentType,omitempty" doc:"As the sender says; the kind decides how a body is read."`

@@ -10,6 +10,7 @@ import (
 
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -152,7 +153,7 @@ func TestWhatFullEnrichSentIsListedAndReplayed(t *testing.T) {
 		stop := w.run()
 		defer stop()
 		ctx, c := t.Context(), w.client()
-		added, err := c.AddSubscriber(ctx, apiclient.SignUp{Email: "ada@gmail.com"})
+		added, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "ada@gmail.com"})
 		w.must(err)
 		for _, err := range c.WatchRun(ctx, added.RunID, time.Second) {
 			w.must(err)

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 const submissionsPath = "/api/v1/submissions"
 
 func (s *Server) registerSubmissions() {
 	handle(s, s.describe("GET", submissionsPath, "list-submissions", "List paid calls, newest first", 200), s.listSubmissions)
-	handle(s, s.describe("GET", submissionsPath+"/{id}", "get-submission", "One paid call", 200), func(ctx context.Context, in *IDPath) (submission, error) {
+	handle(s, s.describe("GET", submissionsPath+"/{id}", "get-submission", "One paid call", 200), func(ctx context.Context, in *runapi.IDPath) (submission, error) {
 		return s.submissionNow(ctx, in.ID)
 	})
 	handle(s, s.describe("POST", submissionsPath+"/{id}/adopt", "adopt-submission", "Give a submission in doubt the enrichment id that FullEnrich's dashboard shows", http.StatusAccepted), s.adoptSubmission)
@@ -55,8 +56,8 @@ func viewSubmission(s liwanag.Submission) submission {
 func (s *Server) listSubmissions(ctx context.Context, in *struct {
 	State string `query:"state" enum:"prepared,sending,accepted,refused,ambiguous,held,superseded,settled"`
 	RunID string `query:"runId"`
-	Paging
-}) (list[submission], error) {
+	runapi.Paging
+}) (runapi.List[submission], error) {
 	var filter liwanag.SubmissionFilter
 	if in.State != "" {
 		filter.States = []liwanag.SubmissionState{liwanag.SubmissionState(in.State)}
@@ -64,11 +65,11 @@ func (s *Server) listSubmissions(ctx context.Context, in *struct {
 	if in.RunID != "" {
 		id, err := liwanag.ParseID(liwanag.RunKind, in.RunID)
 		if err != nil {
-			return list[submission]{}, badParameter("runId", "an id of the form run_<uuid> is needed")
+			return runapi.List[submission]{}, badParameter("runId", "an id of the form run_<uuid> is needed")
 		}
 		filter.RunID = id
 	}
-	rows, next, err := s.cfg.Store.Submissions().List(ctx, filter, in.page())
+	rows, next, err := s.cfg.Store.Submissions().List(ctx, filter, pageOf(in.Paging))
 	return listOf(rows, next, viewSubmission), err
 }
 
@@ -82,7 +83,7 @@ func (s *Server) submissionNow(ctx context.Context, text string) (submission, er
 }
 
 func (s *Server) adoptSubmission(ctx context.Context, in *struct {
-	IDPath
+	runapi.IDPath
 	Body struct {
 		EnrichmentID string `json:"enrichmentId" minLength:"1" maxLength:"200"`
 	}
@@ -99,7 +100,7 @@ func (s *Server) adoptSubmission(ctx context.Context, in *struct {
 
 // actOnSubmission is an operator's act and why.
 type actOnSubmission struct {
-	IDPath
+	runapi.IDPath
 	Body *reasonBody
 }
 

@@ -7,7 +7,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 const (
@@ -29,7 +31,7 @@ func (s *Server) registerSubscriberWebhook() {
 		op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "header", Required: true, Schema: &huma.Schema{Type: huma.TypeString}})
 	}
 	op = body(op, "application/json", &huma.Schema{OneOf: []*huma.Schema{one, many}})
-	op = answer(op, "application/json", &huma.Schema{OneOf: []*huma.Schema{schemaOf[signedUp](s), schemaOf[signedUpMany](s)}})
+	op = answer(op, "application/json", &huma.Schema{OneOf: []*huma.Schema{schemaOf[api.SignedUp](s), schemaOf[signedUpMany](s)}})
 	s.hook(op, maxSignUpBody, s.receiveSignUps)
 }
 
@@ -129,5 +131,5 @@ func (s *Server) takeSignUps(w http.ResponseWriter, r *http.Request, raw []byte)
 	if !array {
 		return answerOne(w, results[0])
 	}
-	return writeJSON(w, http.StatusAccepted, list[intake.Result]{Items: results})
+	return writeJSON(w, http.StatusAccepted, runapi.List[intake.Result]{Items: results})
 }

@@ -3,8 +3,10 @@ package httpapi
 import (
 	"context"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // uploadSample are the first rows of a file.
@@ -22,11 +24,11 @@ type sampleRow struct {
 }
 
 func (s *Server) registerUploadMapping() {
-	handle(s, s.describe("GET", uploadsPath+"/{id}/sample", "get-upload-sample", "The first rows of an upload", 200), s.getUploadSample)
-	handle(s, s.describe("POST", uploadsPath+"/{id}/mapping", "map-upload", "Read a previewed upload as another mapping says, and count it anew", 200), s.mapUpload)
+	handle(s, s.describe("GET", "/api/v1/uploads"+"/{id}/sample", "get-upload-sample", "The first rows of an upload", 200), s.getUploadSample)
+	handle(s, s.describe("POST", "/api/v1/uploads"+"/{id}/mapping", "map-upload", "Read a previewed upload as another mapping says, and count it anew", 200), s.mapUpload)
 }
 
-func (s *Server) getUploadSample(ctx context.Context, in *IDPath) (uploadSample, error) {
+func (s *Server) getUploadSample(ctx context.Context, in *runapi.IDPath) (uploadSample, error) {
 	id, err := idOf(liwanag.UploadKind, in.ID, "upload")
 	if err != nil {
 		return uploadSample{}, err
@@ -50,14 +52,14 @@ func (s *Server) getUploadSample(ctx context.Context, in *IDPath) (uploadSample,
 }
 
 func (s *Server) mapUpload(ctx context.Context, in *struct {
-	IDPath
+	runapi.IDPath
 	Body struct {
 		Mapping map[string]string `json:"mapping" doc:"Column name to field, over what the headers say."`
 	}
-}) (upload, error) {
+}) (api.Upload, error) {
 	id, err := idOf(liwanag.UploadKind, in.ID, "upload")
 	if err != nil {
-		return upload{}, err
+		return api.Upload{}, err
 	}
 	mapping := map[string]intake.Field{}
 	for column, field := range in.Body.Mapping {

@@ -8,16 +8,14 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 const (
-	uploadsPath = "/api/v1/uploads"
 	// maxUpload is what a request with a file may have: intake's limit of the file
 	// itself, and room for the form around it.
 	maxUpload    = 512<<20 + 1<<20
@@ -25,89 +23,43 @@ const (
 )
 
 func (s *Server) registerUploads() {
-	create := s.describe("POST", uploadsPath, "add-upload", "Upload a CSV file; it waits in previewed until it is confirmed", http.StatusAccepted)
-	create.Parameters = []*huma.Param{{Name: "confirm", In: "query", Schema: &huma.Schema{Type: huma.TypeBoolean}, Description: "true: do not wait."}}
-	create = body(create, "multipart/form-data", &huma.Schema{Type: huma.TypeObject, Required: []string{"file"}, Properties: map[string]*huma.Schema{
-		"source":  {Type: huma.TypeString, Description: "For rows that name none. Before the file."},
-		"mapping": {Type: huma.TypeString, Description: "A JSON object: column name to field. Before the file."},
-		"file":    {Type: huma.TypeString, Format: "binary"},
-	}})
-	s.raw(answer(create, "application/json", schemaOf[upload](s)), s.createUpload)
-	handle(s, s.describe("GET", uploadsPath, "list-uploads", "List uploads, newest first", 200), s.listUploads)
-	for _, act := range []struct {
-		method, path, id, summary string
-		status                    int
-		do                        func(context.Context, liwanag.ID) (intake.UploadView, error)
-	}{
-		{"GET", "", "get-upload", "An upload's counts and progress", 200, s.cfg.Uploads.Get},
-		{"POST", "/confirm", "confirm-upload", "Import a previewed upload", http.StatusAccepted, s.cfg.Uploads.Confirm},
-		{"POST", "/cancel", "cancel-upload", "Import nothing more", 200, s.cfg.Uploads.Cancel},
-	} {
-		handle(s, s.describe(act.method, uploadsPath+"/{id}"+act.path, act.id, act.summary, act.status),
-			func(ctx context.Context, in *IDPath) (upload, error) {
-				id, err := idOf(liwanag.UploadKind, in.ID, "upload")
-				if err != nil {
-					return upload{}, err
-				}
-				view, err := act.do(ctx, id)
-				return viewUpload(view), named(err, "upload")
-			})
+	stream(s, api.AddUpload, s.createUpload)
+	serve(s, api.ListUploads, s.listUploads)
+	serve(s, api.GetUpload, uploadAct(s.cfg.Uploads.Get))
+	serve(s, api.ConfirmUpload, uploadAct(s.cfg.Uploads.Confirm))
+	serve(s, api.CancelUpload, uploadAct(s.cfg.Uploads.Cancel))
+	stream(s, api.GetUploadErrors, s.uploadErrors)
+}
+
+// uploadAct does something to one upload and shows it.
+func uploadAct(do func(context.Context, liwanag.ID) (intake.UploadView, error)) func(context.Context, *runapi.IDPath) (api.Upload, error) {
+	return func(ctx context.Context, in *runapi.IDPath) (api.Upload, error) {
+		id, err := idOf(liwanag.UploadKind, in.ID, "upload")
+		if err != nil {
+			return api.Upload{}, err
+		}
+		view, err := do(ctx, id)
+		return viewUpload(view), named(err, "upload")
 	}
-	faults := s.describe("GET", uploadsPath+"/{id}/errors.csv", "get-upload-errors", "The invalid rows: number, line, reason", 200)
-	faults.Parameters = []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}}
-	s.raw(answer(faults, "text/csv", &huma.Schema{Type: huma.TypeString}), s.uploadErrors)
 }
 
-// upload is an upload as the API shows it.
-type upload struct {
-	ID               string          `json:"id"`
-	FileName         string          `json:"fileName,omitempty"`
-	Source           string          `json:"source,omitempty"`
-	Status           string          `json:"status" enum:"previewed,importing,enriching,done,failed,canceled"`
-	Columns          []string        `json:"columns,omitempty" nullable:"false"`
-	Mapping          json.RawMessage `json:"mapping,omitempty" doc:"Column name to field."`
-	Counts           uploadCounts    `json:"counts"`
-	EstimatedCredits int64           `json:"estimatedCredits" doc:"What the lookups cost at most."`
-	Progress         uploadProgress  `json:"progress"`
-	Failure          *jobFailure     `json:"failure,omitempty"`
-	CreatedAt        time.Time       `json:"createdAt"`
-	EndedAt          time.Time       `json:"endedAt,omitzero"`
-}
-
-// uploadCounts count each row once.
-type uploadCounts struct {
-	Rows      int64 `json:"rows"`
-	New       int64 `json:"new"`
-	Known     int64 `json:"known"`
-	Duplicate int64 `json:"duplicate"`
-	Corporate int64 `json:"corporate"`
-	Invalid   int64 `json:"invalid"`
-}
-
-// uploadProgress counts what became of an upload's rows.
-type uploadProgress struct {
-	Imported int64 `json:"imported"`
-	Enriched int64 `json:"enriched"`
-	NotFound int64 `json:"notFound"`
-	Failed   int64 `json:"failed"`
-}
-
-func viewUpload(u intake.UploadView) upload {
-	c, p := u.Counts, u.Progress
-	return upload{
-		ID: u.ID.String(), FileName: u.FileName, Source: u.Source, Status: string(u.Status), Columns: u.Columns, Mapping: u.Mapping,
-		Counts:           uploadCounts{c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid},
-		EstimatedCredits: u.EstimatedCredits, Progress: uploadProgress{p.Imported, p.Enriched, p.NotFound, p.Failed},
+func viewUpload(u intake.UploadView) api.Upload {
+	var mapping map[string]string
+	_ = json.Unmarshal(u.Mapping, &mapping) // ours: it can be decoded
+	return api.Upload{
+		ID: u.ID.String(), FileName: u.FileName, Source: u.Source, Status: string(u.Status), Columns: u.Columns, Mapping: mapping,
+		Counts:           api.UploadCounts(u.Counts),
+		EstimatedCredits: u.EstimatedCredits, Progress: api.UploadProgress{Imported: u.Progress.Imported, Enriched: u.Progress.Enriched, NotFound: u.Progress.NotFound, Failed: u.Progress.Failed},
 		Failure: viewFailure(u.Failure), CreatedAt: u.CreatedAt.UTC(), EndedAt: utc(u.EndedAt),
 	}
 }
 
-func (s *Server) listUploads(ctx context.Context, in *struct{ Paging }) (list[upload], error) {
-	rows, next, err := s.cfg.Uploads.List(ctx, in.page())
+func (s *Server) listUploads(ctx context.Context, in *api.UploadQuery) (runapi.List[api.Upload], error) {
+	rows, next, err := s.cfg.Uploads.List(ctx, pageOf(in.Paging))
 	return listOf(rows, next, viewUpload), err
 }
 
-func (s *Server) createUpload(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) createUpload(w http.ResponseWriter, r *http.Request, in *api.AddUploadRequest) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" {
 		return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send multipart/form-data with the CSV file in the field file")
@@ -131,7 +83,7 @@ func (s *Server) createUpload(w http.ResponseWriter, r *http.Request) error {
 		}
 		return err
 	}
-	if r.URL.Query().Get("confirm") == "true" {
+	if in.Confirm {
 		if view, err = s.cfg.Uploads.Confirm(r.Context(), view.ID); err != nil {
 			return err
 		}
@@ -177,8 +129,8 @@ func (s *Server) readUpload(ctx context.Context, form *multipart.Reader) (intake
 	}
 }
 
-func (s *Server) uploadErrors(w http.ResponseWriter, r *http.Request) error {
-	id, err := idOf(liwanag.UploadKind, r.PathValue("id"), "upload")
+func (s *Server) uploadErrors(w http.ResponseWriter, r *http.Request, in *runapi.IDPath) error {
+	id, err := idOf(liwanag.UploadKind, in.ID, "upload")
 	if err != nil {
 		return err
 	}

@@ -3,13 +3,14 @@ package httpapi
 import (
 	"context"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 // The rows that webhooks out tell of are shown as the API shows them.
 
 // ViewSubscriber is a subscriber as GET /api/v1/subscribers lists it.
-func ViewSubscriber(p liwanag.Subscriber) Subscriber { return viewSubscriber(p) }
+func ViewSubscriber(p liwanag.Subscriber) api.Subscriber { return viewSubscriber(p) }
 
 // ViewUpload is an upload as GET /api/v1/uploads/{id} answers it. ErrNotFound.
 func (s *Server) ViewUpload(ctx context.Context, id liwanag.ID) (any, error) {

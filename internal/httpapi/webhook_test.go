@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"github.com/liwanag/liwanag/internal/api"
+
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,11 +38,11 @@ func sign(w *world, r *http.Request, id string) *http.Request {
 
 func TestSubscriberWebhookTakesOneOrMany(t *testing.T) {
 	w := newWorld(t)
-	one := answerOf[signedUp](w, w.do(sign(w, request("POST", subscriberHook, `{"email":"ada@gmail.com","plan":"gold","firstName":"Ada"}`), "msg_1")), 202)
+	one := answerOf[api.SignedUp](w, w.do(sign(w, request("POST", subscriberHook, `{"email":"ada@gmail.com","plan":"gold","firstName":"Ada"}`), "msg_1")), 202)
 	if one.Status != "created" || !strings.HasPrefix(one.SubscriberID, "sub_") || !strings.HasPrefix(one.RunID, "run_") {
 		t.Errorf("%+v", one)
 	}
-	detail := answerOf[subscriberDetail](w, w.call("GET", "/api/v1/subscribers/"+one.SubscriberID, ""), 200)
+	detail := answerOf[api.SubscriberDetail](w, w.call("GET", "/api/v1/subscribers/"+one.SubscriberID, ""), 200)
 	if string(detail.Metadata) != `{"plan":"gold"}` || detail.FirstName != "Ada" {
 		t.Errorf("unknown fields: %s", detail.Metadata)
 	}

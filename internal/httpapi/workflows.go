@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerWorkflows() {
 	handle(s, s.describe("GET", "/api/v1/workflows", "list-workflows", "The definitions this server holds", 200),
-		func(context.Context, *struct{}) (list[workflow.Description], error) {
+		func(context.Context, *struct{}) (runapi.List[workflow.Description], error) {
 			return listOf(s.cfg.Workflows, "", func(d workflow.Definition) workflow.Description { return d.Plan().Describe() }), nil
 		})
 	handle(s, s.describe("GET", "/api/v1/workflows/{name}", "get-workflow", "A definition with its steps and policies", 200),

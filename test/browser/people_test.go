@@ -18,7 +18,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func TestOneSignsInWithTheKeyAloneAndOut(t *testing.T) {
@@ -222,7 +224,7 @@ func TestAPersonIsErasedOnlyByTypingTheirAddress(t *testing.T) {
 	p.answer("erase", "#erase-email", "gone+found@gmail.com", "#erase-reason", "asked for it")
 	p.see("The person is erased")
 	var problem *apiclient.Problem
-	if _, err := w.client.Subscriber(t.Context(), id); !errors.As(err, &problem) || problem.Status != http.StatusNotFound {
+	if _, err := api.GetSubscriber.Call(t.Context(), w.client, runapi.ID(id)); !errors.As(err, &problem) || problem.Status != http.StatusNotFound {
 		t.Errorf("the person is still there: %v", err)
 	}
 	p.goTo("/audit")
@@ -274,7 +276,7 @@ func TestNothingThatAProfileSaysEverRuns(t *testing.T) {
 	byRun, ids := map[string][]map[string]any{}, []string{}
 	for i, payload := range payloads {
 		email := fmt.Sprintf("hostile%d+found@gmail.com", i)
-		added, err := w.client.AddSubscriber(t.Context(), apiclient.SignUp{Email: email, Source: clip(payload), Metadata: map[string]any{"note": clip(payload)}})
+		added, err := api.AddSubscriber.Call(t.Context(), w.client, api.SignUp{Email: email, Source: clip(payload), Metadata: map[string]any{"note": clip(payload)}})
 		w.must(err)
 		byRun[added.RunID] = append(byRun[added.RunID], hostile(email, payload))
 		ids = append(ids, added.SubscriberID)

@@ -10,8 +10,10 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/test/process"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 const apiKey = "a-key-of-the-browser-tests-0123456789"
@@ -71,7 +73,7 @@ func (w *world) must(err error) {
 // add adds a person and returns their id and run.
 func (w *world) add(email string) (id, run string) {
 	w.t.Helper()
-	added, err := w.client.AddSubscriber(w.t.Context(), apiclient.SignUp{Email: email, Source: "blog"})
+	added, err := api.AddSubscriber.Call(w.t.Context(), w.client, api.SignUp{Email: email, Source: "blog"})
 	w.must(err)
 	return added.SubscriberID, added.RunID
 }
@@ -121,12 +123,12 @@ func (w *world) furnish() []shown {
 	up, err := w.client.Upload(ctx, apiclient.UploadFile{Name: "people.csv", Source: "csv", Confirm: true}, strings.NewReader(file))
 	w.must(err)
 	w.eventually("the upload is done", func(ctx context.Context) bool {
-		now, err := w.client.UploadStatus(ctx, up.ID)
+		now, err := api.GetUpload.Call(ctx, w.client, runapi.ID(up.ID))
 		return err == nil && now.Status == "done"
 	})
 	previewed, err := w.client.Upload(ctx, apiclient.UploadFile{Name: "more.csv"}, strings.NewReader(strings.ReplaceAll(file, "+found", "2+found")))
 	w.must(err)
-	people, err := w.client.Subscribers(ctx, apiclient.SubscriberFilter{Status: "enriched"}, apiclient.Page{})
+	people, err := api.ListSubscribers.Call(ctx, w.client, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{Status: "enriched"}, Paging: apiclient.Page{}})
 	w.must(err)
 	runs, err := w.client.Runs(ctx, apiclient.RunFilter{}, apiclient.Page{})
 	w.must(err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 )
 
@@ -59,7 +60,7 @@ func TestASecondSignalKills(t *testing.T) {
 	if _, err := w.control.AddFault(w.ctx, simulator.Fault{Action: simulator.ActionHangWithoutAccepting, Delay: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := w.client.AddSubscriber(w.ctx, apiclient.SignUp{Email: "ann@gmail.com"}); err != nil; _, err = w.client.AddSubscriber(w.ctx, apiclient.SignUp{Email: "ann@gmail.com"}) {
+	for _, err := api.AddSubscriber.Call(w.ctx, w.client, api.SignUp{Email: "ann@gmail.com"}); err != nil; _, err = api.AddSubscriber.Call(w.ctx, w.client, api.SignUp{Email: "ann@gmail.com"}) {
 		w.pause(10*time.Millisecond, err)
 	}
 	for {

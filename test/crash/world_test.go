@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/test/process"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // world is a simulator, a server, and addresses on their way in.
@@ -134,8 +136,8 @@ func (w *world) count(status string) int {
 	for {
 		n := 0
 		var failed error
-		for _, err := range apiclient.All(w.ctx, func(ctx context.Context, p apiclient.Page) (apiclient.List[apiclient.Subscriber], error) {
-			return w.client.Subscribers(ctx, apiclient.SubscriberFilter{Status: status}, p)
+		for _, err := range apiclient.All(w.ctx, func(ctx context.Context, p apiclient.Page) (runapi.List[api.Subscriber], error) {
+			return api.ListSubscribers.Call(ctx, w.client, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{Status: status}, Paging: p})
 		}) {
 			if failed = err; err == nil {
 				n++

@@ -26,6 +26,7 @@ var law = []struct {
 	third []string
 }{
 	{"workflow", nil, nil},
+	{"workflow/runapi", nil, nil},
 	{"workflow/workflowtest", []string{"workflow"}, nil},
 	{"workflow/runnertest", []string{"workflow"}, nil},
 	{"engine/store", []string{"workflow"}, nil},
@@ -49,18 +50,19 @@ var law = []struct {
 	{"internal/datastore/listing", []string{"internal/liwanag"}, nil},
 	{"internal/datastore/sqlite", []string{"internal/liwanag", "internal/datastore/listing", "internal/sqlitedb"}, []string{"modernc.org/sqlite"}},
 	{"internal/datastore/postgres", []string{"internal/liwanag", "internal/datastore/listing", "internal/pgdb"}, []string{"github.com/jackc/pgx/v5"}},
-	{"internal/httpapi/...", []string{"workflow", "internal/liwanag", "internal/intake/...", "internal/enrichment", "internal/access", "internal/notify", "fullenrich"},
+	{"internal/httpapi/...", []string{"workflow", "workflow/runapi", "internal/api", "internal/liwanag", "internal/intake/...", "internal/enrichment", "internal/access", "internal/notify", "fullenrich"},
 		[]string{"github.com/danielgtaylor/huma/v2", "golang.org/x/time", "golang.org/x/net"}},
 	{"internal/access", []string{"internal/liwanag"}, nil},
 	{"internal/notify", []string{"workflow", "internal/liwanag"}, []string{"code.dny.dev/ssrf"}},
 	{"internal/telemetry", []string{"workflow", "fullenrich", "internal/liwanag", "internal/groupcommit"}, []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
-	{"internal/apiclient", nil, nil},
-	{"internal/console", []string{"internal/apiclient", "fullenrich"}, []string{"github.com/a-h/templ"}},
+	{"internal/api", []string{"workflow/runapi"}, nil},
+	{"internal/apiclient", []string{"workflow/runapi", "internal/api"}, nil},
+	{"internal/console", []string{"workflow/runapi", "internal/api", "internal/apiclient", "fullenrich"}, []string{"github.com/a-h/templ"}},
 	{"internal/config", nil, []string{"github.com/alecthomas/kong", "gopkg.in/yaml.v3", "github.com/netresearch/go-cron"}},
 	{"internal/app", []string{"..."}, []string{anything}},
 	{"test/process", []string{"fullenrich/simulator", "internal/apiclient"}, nil},
 	{"test/...", nil, nil},
-	{"cmd/liwanag", []string{"internal/app", "internal/config", "internal/apiclient"},
+	{"cmd/liwanag", []string{"workflow/runapi", "internal/api", "internal/app", "internal/config", "internal/apiclient"},
 		[]string{"github.com/alecthomas/kong", "charm.land/lipgloss/v2", "github.com/vbauerster/mpb/v8", "golang.org/x/term"}},
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 	"github.com/liwanag/liwanag/test/process"
@@ -38,7 +39,7 @@ func TestServersOutliveTheirDatabase(t *testing.T) {
 	proxy.Refuse(true)
 	for _, n := range w.nodes {
 		n.awaitLost()
-		signUp, _ := json.Marshal(apiclient.SignUp{Email: "nobody@gmail.com"})
+		signUp, _ := json.Marshal(api.SignUp{Email: "nobody@gmail.com"})
 		n.wantUnavailable("/api/v1/subscribers", signUp)
 		n.wantUnavailable("/webhooks/fullenrich/token", []byte(`{"id":"0b9e3d1c-4a5e-4d6e-9f5c-111111111111"}`))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/test/process"
 )
@@ -227,7 +228,7 @@ func (w *world) ledger() simulator.Ledger {
 // signUp signs up through c, again and again until it is acknowledged.
 func (w *world) signUp(c *apiclient.Client, email string) error {
 	for {
-		_, err := c.AddSubscriber(w.ctx, apiclient.SignUp{Email: email})
+		_, err := api.AddSubscriber.Call(w.ctx, c, api.SignUp{Email: email})
 		if err == nil {
 			w.addresses.Add(1)
 			return nil

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+// Routes of subscribers.
+var (
+	AddSubscriber     = runapi.Post[SignUp, SignedUp]("/subscribers", "add-subscriber", "Add one subscriber", http.StatusAccepted)
+	ListSubscribers   = runapi.Get[SubscriberQuery, runapi.List[Subscriber]]("/subscribers", "list-subscribers", "List subscribers, newest first")
+	GetSubscriber     = runapi.Get[runapi.IDPath, SubscriberDetail]("/subscribers/{id}", "get-subscriber", "One subscriber, with jobs and profile")
+	EnrichSubscriber  = runapi.Post[EnrichRequest, Enriched]("/subscribers/{id}/enrich", "enrich-subscriber", "Look a subscriber up once more", http.StatusAccepted)
+	EnrichSubscribers = runapi.Post[EnrichMany, runapi.List[Enriched]]("/subscribers/enrich", "enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
+	EraseSubscriber   = runapi.Delete[EraseRequest]("/subscribers/{id}", "erase-subscriber", "Erase a subscriber and everything that is known of them")
+	ExportSubscribers = runapi.File[SubscriberFilter]("/subscribers/export", "export-subscribers", "All subscribers as CSV, which can be imported again", "text/csv")
+)
+
+// SubscriberFilter selects subscribers.
+type SubscriberFilter struct {
+	Status    string    `query:"status" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
+	EmailType string    `query:"emailType" enum:"personal,corporate"`
+	Source    string    `query:"source"`
+	Q         string    `query:"q" doc:"Part of address, name or company."`
+	Since     time.Time `query:"since" doc:"Created at or after."`
+	Until     time.Time `query:"until" doc:"Created before."`
+}
+
+// SubscriberQuery asks for a page of subscribers.
+type SubscriberQuery struct {
+	SubscriberFilter
+	runapi.Paging
+}
+
+// SignUp is one person to add; everything but Email may be empty.
+type SignUp struct {
+	Email         string         `json:"email"`
+	Source        string         `json:"source,omitempty"`
+	ID            string         `json:"id,omitempty" doc:"The sender's own id of the person."`
+	FirstName     string         `json:"firstName,omitempty"`
+	LastName      string         `json:"lastName,omitempty"`
+	FullName      string         `json:"fullName,omitempty"`
+	CompanyName   string         `json:"companyName,omitempty"`
+	CompanyDomain string         `json:"companyDomain,omitempty"`
+	LinkedinURL   string         `json:"linkedinUrl,omitempty"`
+	Tags          []string       `json:"tags,omitempty" nullable:"false"`
+	Metadata      map[string]any `json:"metadata,omitempty"`
+	Timestamp     time.Time      `json:"timestamp,omitzero"`
+}
+
+// SignedUp says what became of a SignUp.
+type SignedUp struct {
+	SubscriberID string `json:"subscriberId"`
+	Status       string `json:"status" enum:"created,updated"`
+	RunID        string `json:"runId,omitempty" doc:"There if the person has an open job."`
+}
+
+// Subscriber is a person who signed up.
+type Subscriber struct {
+	ID                 string          `json:"id"`
+	Email              string          `json:"email"`
+	EmailType          string          `json:"emailType" enum:"personal,corporate"`
+	Source             string          `json:"source,omitempty"`
+	EnrichmentStatus   string          `json:"enrichmentStatus" doc:"none, or the status of the latest job."`
+	FirstName          string          `json:"firstName,omitempty"`
+	LastName           string          `json:"lastName,omitempty"`
+	FullName           string          `json:"fullName,omitempty"`
+	Headline           string          `json:"headline,omitempty"`
+	JobTitle           string          `json:"jobTitle,omitempty"`
+	Seniority          string          `json:"seniority,omitempty"`
+	LinkedinURL        string          `json:"linkedinUrl,omitempty"`
+	Location           string          `json:"location,omitempty"`
+	CompanyName        string          `json:"companyName,omitempty"`
+	CompanyDomain      string          `json:"companyDomain,omitempty"`
+	CompanyLinkedinURL string          `json:"companyLinkedinUrl,omitempty"`
+	Headcount          int64           `json:"headcount,omitempty"`
+	Industry           string          `json:"industry,omitempty"`
+	Metadata           json.RawMessage `json:"metadata,omitempty"`
+	CreatedAt          time.Time       `json:"createdAt"`
+	UpdatedAt          time.Time       `json:"updatedAt"`
+	EnrichedAt         time.Time       `json:"enrichedAt,omitzero"`
+}
+
+// SubscriberDetail is a subscriber with all that is known.
+type SubscriberDetail struct {
+	Subscriber
+	Jobs    []Job           `json:"jobs" nullable:"false" doc:"Newest first."`
+	Profile json.RawMessage `json:"profile,omitempty" doc:"All that FullEnrich said."`
+}
+
+// Job is one lookup of a subscriber.
+type Job struct {
+	ID           string      `json:"id"`
+	Status       string      `json:"status"`
+	RunID        string      `json:"runId,omitempty"`
+	EnrichmentID string      `json:"enrichmentId,omitempty"`
+	Credits      int64       `json:"credits"`
+	Failure      *JobFailure `json:"failure,omitempty"`
+	WaitingFor   string      `json:"waitingFor,omitempty" doc:"What keeps a pending job from being sent: budget, credits, key, capacity, calls, paused, unavailable."`
+	WaitingUntil time.Time   `json:"waitingUntil,omitzero"`
+	RetryAt      time.Time   `json:"retryAt,omitzero" doc:"When a new job is made for the person."`
+	CreatedAt    time.Time   `json:"createdAt"`
+	EndedAt      time.Time   `json:"endedAt,omitzero"`
+}
+
+// JobFailure says why a job or an upload failed.
+type JobFailure struct {
+	Code    string `json:"code"`
+	Message string `json:"message,omitempty"`
+}
+
+// EnrichRequest looks a subscriber up once more.
+type EnrichRequest struct {
+	runapi.IDPath
+	Body *EnrichSubscriberRequest
+}
+
+// EnrichSubscriberRequest says how.
+type EnrichSubscriberRequest struct {
+	Again bool `json:"again,omitempty" doc:"Order and pay even if there is a result."`
+}
+
+// Enriched says what was done for a subscriber.
+type Enriched struct {
+	SubscriberID string `json:"subscriberId"`
+	Result       string `json:"result" enum:"started,open,reused,in_flight,not_found" doc:"started: a new job. open: there was one. reused: a young result was used again for nothing. in_flight: an earlier lookup is paid for and expected. not_found: no such subscriber."`
+	RunID        string `json:"runId,omitempty"`
+}
+
+// EnrichMany selects subscribers by id or by status.
+type EnrichMany struct {
+	IDs    []string `json:"ids,omitempty" maxItems:"500" nullable:"false" doc:"These; or else status."`
+	Status string   `json:"status,omitempty" enum:"none,failed,not_found,canceled,enriched" doc:"A page of those with this enrichmentStatus, newest first; go on with nextCursor."`
+	Again  bool     `json:"again,omitempty" doc:"Order and pay even if there is a result."`
+	Cursor string   `json:"cursor,omitempty" doc:"nextCursor of the answer before."`
+}
+
+// EraseRequest erases a subscriber.
+type EraseRequest struct {
+	runapi.IDPath
+	Reason string `query:"reason" doc:"Kept in the audit trail: no personal data."`
+}

@@ -1,0 +1,79 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+// Routes of uploads.
+var (
+	AddUpload       = form[AddUploadRequest, Upload]("/uploads", "add-upload", "Upload a CSV file; it waits in previewed until it is confirmed", http.StatusAccepted)
+	ListUploads     = runapi.Get[UploadQuery, runapi.List[Upload]]("/uploads", "list-uploads", "List uploads, newest first")
+	GetUpload       = runapi.Get[runapi.IDPath, Upload]("/uploads/{id}", "get-upload", "An upload's counts and progress")
+	ConfirmUpload   = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/confirm", "confirm-upload", "Import a previewed upload", http.StatusAccepted)
+	CancelUpload    = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/cancel", "cancel-upload", "Import nothing more", http.StatusOK)
+	GetUploadErrors = runapi.File[runapi.IDPath]("/uploads/{id}/errors.csv", "get-upload-errors", "The invalid rows: number, line, reason", "text/csv")
+)
+
+func form[In, Out any](path, id, summary string, status int) runapi.Route[In, Out] {
+	r := runapi.Post[In, Out](path, id, summary, status)
+	r.Form = "multipart/form-data"
+	return r
+}
+
+// AddUploadRequest carries a CSV file; the fields of Body before its file.
+type AddUploadRequest struct {
+	Confirm bool       `query:"confirm" doc:"true: do not wait."`
+	Body    UploadForm `contentType:"multipart/form-data"`
+}
+
+// UploadForm is what a file comes with.
+type UploadForm struct {
+	Source  string `form:"source" doc:"For rows that name none. Before the file."`
+	Mapping string `form:"mapping" doc:"A JSON object: column name to field. Before the file."`
+	File    []byte `form:"file" required:"true"`
+}
+
+// UploadQuery asks for a page of uploads.
+type UploadQuery struct{ runapi.Paging }
+
+// Upload is a CSV file on its way in.
+type Upload struct {
+	ID               string            `json:"id"`
+	FileName         string            `json:"fileName,omitempty"`
+	Source           string            `json:"source,omitempty"`
+	Status           string            `json:"status" enum:"previewed,importing,enriching,done,failed,canceled"`
+	Columns          []string          `json:"columns,omitempty" nullable:"false"`
+	Mapping          map[string]string `json:"mapping,omitempty" doc:"Column name to field."`
+	Counts           UploadCounts      `json:"counts"`
+	EstimatedCredits int64             `json:"estimatedCredits" doc:"What the lookups cost at most."`
+	Progress         UploadProgress    `json:"progress"`
+	Failure          *JobFailure       `json:"failure,omitempty"`
+	CreatedAt        time.Time         `json:"createdAt"`
+	EndedAt          time.Time         `json:"endedAt,omitzero"`
+}
+
+// Ended says whether nothing more happens to the upload.
+func (u Upload) Ended() bool {
+	return u.Status == "done" || u.Status == "failed" || u.Status == "canceled"
+}
+
+// UploadCounts count each row once.
+type UploadCounts struct {
+	Rows      int64 `json:"rows"`
+	New       int64 `json:"new"`
+	Known     int64 `json:"known"`
+	Duplicate int64 `json:"duplicate"`
+	Corporate int64 `json:"corporate"`
+	Invalid   int64 `json:"invalid"`
+}
+
+// UploadProgress counts what became of an upload's rows.
+type UploadProgress struct {
+	Imported int64 `json:"imported"`
+	Enriched int64 `json:"enriched"`
+	NotFound int64 `json:"notFound"`
+	Failed   int64 `json:"failed"`
+}
