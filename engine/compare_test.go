@@ -185,7 +185,9 @@ func played(t *testing.T, seed uint64, on workflow.Runner) (s seen) {
 
 func outside(ctx context.Context, r *rand.Rand, on workflow.Runner) string {
 	payload, id := r.IntN(8), fmt.Sprintf("s%d", r.IntN(5))
-	switch r.IntN(8) {
+	switch r.IntN(9) {
+	case 8:
+		return "wake: " + class(on.Wake(ctx, "run"))
 	case 0:
 		return "cancel: " + class(on.Cancel(ctx, "run", "stop"))
 	case 1, 2:

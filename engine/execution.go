@@ -36,6 +36,7 @@ type execution struct {
 	takeovers int
 	park      store.Park // as claimed; the zero Park once the step it was for is settled
 	looked    bool       // the wait has looked for its answer at its deadline
+	woken     bool       // the pause at hand is over before its time
 	opened    time.Time  // creation or latest reopening
 }
 
@@ -48,6 +49,7 @@ func (x *execution) open(c store.Claimed) bool {
 	}
 	x.read(c)
 	x.attempt, x.begun, x.takeovers, x.park = c.Run.Attempt, c.Run.Begun, c.Run.Takeovers, c.Run.Park
+	x.woken = x.park.Kind.Wakes() && x.park.Until.IsZero()
 	if x.park.Kind == store.ParkRetry || x.park.Kind == store.ParkSnooze {
 		x.since = x.park.Since
 	}
@@ -136,7 +138,7 @@ func (x *execution) settle(en store.Entry) {
 	x.dirty = x.dirty || en.Kind == store.EntryFailed
 	x.consume(en)
 	x.facts = append(x.facts, factsOf(x.plan, []store.Entry{en}, x.signals)...)
-	x.attempt, x.since, x.begun, x.takeovers, x.park, x.looked = 0, time.Time{}, false, 0, store.Park{}, false
+	x.attempt, x.since, x.begun, x.takeovers, x.park, x.looked, x.woken = 0, time.Time{}, false, 0, store.Park{}, false, false
 }
 
 // commit results.
@@ -182,6 +184,9 @@ func (x *execution) heard(news store.News, park *store.Park, end *store.Ending) 
 	if park != nil && (park.Kind == store.ParkRetry || park.Kind == store.ParkSnooze) {
 		x.park = *park // what came must not cut the back-off short
 	}
+	if park != nil && park.Kind.Wakes() && (park.Kind != store.ParkWait || park.Seq != 0) && store.Woken(x.inboxSeq, news.InboxSeq) {
+		x.woken = true // unless it was meant for the step before the wait
+	}
 	switch {
 	case end != nil:
 		return finished
@@ -219,7 +224,7 @@ func (x *execution) startedAt(park *store.Park) time.Time {
 
 // parked tells the claim loop when to look again.
 func (e *Engine) parked(p store.Park) {
-	if p.Kind == store.ParkNone {
+	if p.Until.IsZero() {
 		e.announce()
 		return
 	}

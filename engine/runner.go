@@ -128,6 +128,15 @@ func (e *Engine) Cancel(ctx context.Context, runID, reason string) error {
 	return nil
 }
 
+// Wake ends a snooze or back-off now; see [workflow.Runner].
+func (e *Engine) Wake(ctx context.Context, runID string) error {
+	if err := e.store.Hurry(ctx, runID); err != nil {
+		return e.fromStore(runID, err)
+	}
+	e.announce()
+	return nil
+}
+
 // Terminate ends a run at once, without handlers; see [workflow.Runner].
 func (e *Engine) Terminate(ctx context.Context, runID, reason string) error {
 	f := workflow.Failure{Reason: workflow.ReasonCanceled, Message: reason}

@@ -175,6 +175,9 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 		park.Events = append(park.Events, event.EventName())
 	}
 	at := x.lookAt(n, start, park.Until)
+	if x.woken && n.Reconciles {
+		at = now
+	}
 	switch {
 	case now.Before(at):
 		if !here {
@@ -210,7 +213,7 @@ func (x *execution) lookAt(n *workflow.Node, start, deadline time.Time) time.Tim
 // at its deadline; park is how the wait goes on until then.
 func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry, now time.Time) bool {
 	if x.stopping() {
-		return x.pause(x.park, false)
+		return x.pause(x.resting(n), false)
 	}
 	if f, givenUp := x.givenUp(n); givenUp {
 		outcome.Kind, outcome.Failure = store.EntryFailed, &f
@@ -218,6 +221,7 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 		return true
 	}
 	attempt := x.attempt + 1
+	x.woken = false
 	output, found, err, gone := x.check(n, attempt)
 	if gone {
 		return false
@@ -304,9 +308,9 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 		return false
 	}
 	if x.stopping() {
-		return x.pause(x.resting(n, now), handling)
+		return x.pause(x.resting(n), handling)
 	}
-	if until, backingOff := x.backOff(n); backingOff && now.Before(until) {
+	if until, backingOff := x.backOff(n); backingOff && now.Before(until) && !x.woken {
 		// Woken by something that changes nothing here.
 		park := x.park
 		park.Until = until
@@ -331,6 +335,7 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 		}
 	}
 	attempt := x.attempt + 1
+	x.woken = false
 	entry := store.Entry{Step: n.Name, Attempt: attempt, StartedAt: x.e.now()}
 	output, err, gone := x.invoke(d, attempt)
 	if gone {
@@ -392,11 +397,15 @@ func (x *execution) parkedFor(n *workflow.Node) bool {
 
 // resting is how a run is left that is due when this engine stops: due, and what
 // it was parked for not forgotten.
-func (x *execution) resting(n *workflow.Node, now time.Time) store.Park {
-	if x.parkedFor(n) {
-		return x.park
+func (x *execution) resting(n *workflow.Node) store.Park {
+	if x.park.Step != n.Name {
+		return store.Park{}
 	}
-	return store.Park{}
+	park := x.park
+	if x.woken {
+		park.Until = time.Time{}
+	}
+	return park
 }
 
 // givenUp says whether a step must not be run again after lost workers.

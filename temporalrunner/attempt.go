@@ -53,7 +53,7 @@ func (x *interpreter) act(d workflow.Decision, now time.Time) {
 		x.At = position{Step: n.Name}
 	}
 	p := &x.At
-	if now.Before(p.Next) {
+	if now.Before(p.Next) && !p.Woken {
 		x.pause(n, workflow.WaitingFor{Step: n.Name, Kind: p.Pause, Until: p.Next}, p.Next, p.Since)
 		return
 	}
@@ -118,6 +118,7 @@ func (x *interpreter) givenUp(n *workflow.Node) (workflow.Failure, bool) {
 // attempt has a worker run an attempt of a step, a handler or a look, and hears
 // meanwhile what comes. lost says that the worker fell silent.
 func (x *interpreter) attempt(n *workflow.Node, attempt int, f *workflow.Failure) (got outcome, lost bool) {
+	x.At.Woken = false
 	c := call{Input: x.Run.Input, Attempt: attempt, Failure: f}
 	for _, fact := range x.facts {
 		if fact.Kind == workflow.FactCompleted && fact.Output != nil {

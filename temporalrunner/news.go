@@ -18,7 +18,7 @@ const (
 	receiptName  = "receipt"
 )
 
-// message is what the signal carries: an event, or a request to cancel.
+// message is what the signal carries: an event, or a request to cancel or to wake.
 type message struct {
 	Event   string          `json:"event,omitempty"`
 	ID      string          `json:"id,omitempty"`
@@ -27,6 +27,7 @@ type message struct {
 	Token string `json:"token,omitempty"`
 
 	Cancel bool   `json:"cancel,omitempty"`
+	Wake   bool   `json:"wake,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -37,9 +38,12 @@ func (x *interpreter) hear() {
 		if !x.news.ReceiveAsync(&m) {
 			break
 		}
-		if m.Cancel {
+		switch {
+		case m.Cancel:
 			x.cancel(m.Reason)
-		} else {
+		case m.Wake:
+			x.At.Woken = true
+		default:
 			x.receive(m)
 		}
 	}
@@ -96,8 +100,9 @@ func (x *interpreter) answer() error {
 	})
 }
 
-// pause parks the run until a time, a cancel, what the node waits for, or, unless
-// it handles an ending, the run's own deadline.
+// pause parks the run until a time, a cancel, what the node waits for, a wake if it
+// has something to do before its time, or, unless it handles an ending, the run's own
+// deadline.
 func (x *interpreter) pause(n *workflow.Node, w workflow.WaitingFor, until time.Time, since time.Time) {
 	if at, ok := x.deadline(); ok && n.Kind != workflow.KindHandler && at.Before(until) {
 		until = at
@@ -105,12 +110,12 @@ func (x *interpreter) pause(n *workflow.Node, w workflow.WaitingFor, until time.
 	step := x.step(n)
 	step.Status, step.StartedAt = workflow.StatusWaiting, since
 	x.Run.Status, x.Run.WaitingFor = workflow.StatusWaiting, &w
-	canceled := x.Run.CancelRequested
+	canceled, wakes := x.Run.CancelRequested, n.Reconciles || w.Kind == workflow.WaitRetry || w.Kind == workflow.WaitSnooze
 	options := sdk.AwaitOptions{Timeout: until.Sub(x.now()), TimerOptions: sdk.TimerOptions{Summary: n.Name}}
 	// The context is never canceled, so there is no error to see.
 	_, _ = sdk.AwaitWithOptions(x.ctx, options, func() bool {
 		x.hear()
-		if x.Run.CancelRequested != canceled || x.crowded() {
+		if x.Run.CancelRequested != canceled || wakes && x.At.Woken || x.crowded() {
 			return true
 		}
 		_, _, came := n.Match(x.inbox())

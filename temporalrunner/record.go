@@ -42,6 +42,7 @@ type position struct {
 	Pause     workflow.WaitKind `json:"pause,omitempty"`     // retry or snooze
 	Checked   time.Time         `json:"checked,omitzero"`    // a wait looked for its answer the last time
 	Looked    bool              `json:"looked,omitempty"`    // it has at its deadline
+	Woken     bool              `json:"woken,omitempty"`     // the pause is over before its time
 	Takeovers int               `json:"takeovers,omitempty"` // workers lost in a row
 	Lost      bool              `json:"lost,omitempty"`      // one of them inside of the step, surely
 }

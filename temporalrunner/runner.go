@@ -139,6 +139,12 @@ func (r *Runner) Cancel(ctx context.Context, runID, reason string) error {
 	return r.send(ctx, "cancel", runID, message{Cancel: true, Reason: reason})
 }
 
+// Wake ends a snooze or back-off now; see [workflow.Runner]. It is durable when the
+// server has taken it, whether a worker runs or not.
+func (r *Runner) Wake(ctx context.Context, runID string) error {
+	return r.send(ctx, "wake", runID, message{Wake: true})
+}
+
 // Terminate ends a run at once, without handlers; see [workflow.Runner].
 func (r *Runner) Terminate(ctx context.Context, runID, reason string) error {
 	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)

@@ -22,6 +22,9 @@ func (x *interpreter) wait(n *workflow.Node, now time.Time) {
 	}
 	deadline := p.Since.Add(n.Within)
 	at := x.lookAt(n, deadline)
+	if p.Woken && n.Reconciles {
+		at = now
+	}
 	switch {
 	case now.Before(at):
 		w := workflow.WaitingFor{Step: n.Name, Kind: workflow.WaitEvent, Until: deadline}
@@ -97,6 +100,7 @@ func (x *interpreter) look(n *workflow.Node, deadline, now time.Time) {
 		return
 	}
 	attempt := p.Attempts + 1
+	p.Next = time.Time{}
 	got, lost := x.attempt(n, attempt, nil)
 	if lost {
 		p.Takeovers++

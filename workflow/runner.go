@@ -32,6 +32,12 @@ type Runner interface {
 	// running step is never interrupted. Repeating it changes nothing.
 	// [ErrNotFound], [ErrEnded].
 	Cancel(ctx context.Context, runID, reason string) error
+	// Wake ends the snooze or the back-off that a run is in now, and lets a wait that
+	// reconciles look for its answer now. It uses no attempt and changes nothing else:
+	// sleeps and waits for events go on, and a run that is in no such pause goes its
+	// way. While a step executes, it ends the pause that this attempt asks for.
+	// Repeating it changes nothing. [ErrNotFound], [ErrEnded].
+	Wake(ctx context.Context, runID string) error
 	// Terminate ends a run at once, without handlers: for runs whose definition no
 	// runner holds any more. [ErrNotFound], [ErrEnded].
 	Terminate(ctx context.Context, runID, reason string) error

@@ -67,6 +67,12 @@ type Store interface {
 	// the run due. Repeating it changes nothing. ErrNotFound, ErrEnded.
 	Cancel(ctx context.Context, runID, reason string, now time.Time) error
 
+	// Hurry makes a run that is parked for a retry, a snooze or an event due before its
+	// time: its park's Until becomes zero. When a node owns the run, InboxSeq is raised
+	// by WakeUnit instead, so that the park which that node decides on does not land.
+	// Nothing else changes. ErrNotFound, ErrEnded.
+	Hurry(ctx context.Context, runID string) error
+
 	// Terminate ends an open run as canceled, whoever owns it, and fences the owner.
 	// ErrNotFound, ErrEnded.
 	Terminate(ctx context.Context, runID string, f workflow.Failure, now time.Time) error
@@ -190,7 +196,8 @@ type Run struct {
 	// Seq is the number of the latest history item. Everything that happens to a
 	// run takes the next number or numbers, so that they have no gap.
 	Seq int64
-	// InboxSeq counts what came from outside: deliveries, cancels, reopenings.
+	// InboxSeq counts what came from outside: deliveries, cancels, reopenings, and in
+	// units of WakeUnit the wakes that came while a node owned the run.
 	InboxSeq int64
 	Canceled bool // a cancel was requested since the run was (re)opened
 
@@ -212,12 +219,24 @@ const (
 	ParkSleep  ParkKind = "sleep"
 )
 
+// Wakes says whether a wake ends a park of this kind. A wait may look for its answer;
+// whether it does, its definition says.
+func (k ParkKind) Wakes() bool { return k == ParkRetry || k == ParkSnooze || k == ParkWait }
+
+// WakeUnit is what a wake adds to the InboxSeq of a run that a node owns: more than
+// all that is delivered, so that the node tells it from an event, and a row needs no
+// column for it.
+const WakeUnit int64 = 1 << 32
+
+// Woken says whether a wake came between two values of a run's InboxSeq.
+func Woken(before, after int64) bool { return before/WakeUnit != after/WakeUnit }
+
 // Park is what an open run waits for. The zero Park is due at once.
 type Park struct {
 	Kind   ParkKind
 	Step   string
 	Events []string  // event names that make it due early
-	Until  time.Time // when it is due in any case
+	Until  time.Time // when it is due in any case; zero with a Kind: woken
 	Since  time.Time // when the wait or the step's first attempt began
 	Seq    int64     // the number of the wait's or sleep's beginning (wait.started)
 }

@@ -96,6 +96,7 @@ func groups() []group {
 		{"events", eventScenarios()},
 		{"reconcile", reconcileScenarios()},
 		{"cancel", cancelScenarios()},
+		{"wake", wakeScenarios()},
 		{"run timeout", runTimeoutScenarios()},
 		{"retry of runs", reopenScenarios()},
 		{"calls", callScenarios()},

@@ -126,7 +126,7 @@ func (n *run) act(ctx context.Context, d workflow.Decision) {
 			n.record(workflow.HistoryStepSnoozed, node.Name, attempt, note{NextAt: next})
 			n.park(workflow.WaitingFor{Step: node.Name, Kind: workflow.WaitSnooze, Until: next})
 		}
-		if n.pause(ctx, next, n.turned); n.turned() {
+		if n.pause(ctx, next, func() bool { return n.turned() || n.woken }); n.turned() {
 			return
 		}
 	}
@@ -177,8 +177,9 @@ func (n *run) wait(ctx context.Context, node *workflow.Node) {
 			at = deadline
 		}
 		n.park(w)
-		n.pause(ctx, at, func() bool { return n.turned() || n.matches(node) })
-		if n.turned() || n.matches(node) || !looks || ctx.Err() != nil {
+		woken := func() bool { return n.woken && node.Reconciles }
+		n.pause(ctx, at, func() bool { return n.turned() || n.matches(node) || woken() })
+		if n.turned() || n.matches(node) || !looks && !woken() || ctx.Err() != nil {
 			continue
 		}
 		output, found, err := n.look(ctx, node, 1)
@@ -222,7 +223,7 @@ func (n *run) lastLook(ctx context.Context, node *workflow.Node) {
 			attempt++
 		}
 		n.park(workflow.WaitingFor{Step: node.Name, Kind: workflow.WaitEvent, Events: names(node), Until: next})
-		n.pause(ctx, next, func() bool { return n.turned() || n.matches(node) })
+		n.pause(ctx, next, func() bool { return n.turned() || n.matches(node) || n.woken })
 		if ctx.Err() != nil || n.turned() || n.consume(node) {
 			return
 		}
@@ -231,7 +232,7 @@ func (n *run) lastLook(ctx context.Context, node *workflow.Node) {
 }
 
 func (n *run) look(ctx context.Context, node *workflow.Node, attempt int) (output json.RawMessage, found bool, err error) {
-	n.state.Status, n.state.WaitingFor = workflow.StatusRunning, nil
+	n.state.Status, n.state.WaitingFor, n.woken = workflow.StatusRunning, nil, false
 	c := n.call(attempt)
 	n.unlocked(func() { output, found, err = node.Check(ctx, c) })
 	return output, found, err

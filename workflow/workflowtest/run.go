@@ -18,7 +18,8 @@ type run struct {
 	signals []workflow.Signal // beside state.Events
 	opened  time.Time         // created, or reopened the last time
 	decided bool              // a failure, a cancel or the deadline is the run's ending
-	wake    chan struct{}
+	woken   bool              // the pause at hand is over before its time
+	wake    chan struct{}     // something came: the run looks again
 	halt    context.CancelFunc
 }
 
@@ -95,12 +96,13 @@ func (n *run) step(name string) *workflow.StepState {
 }
 
 func (n *run) begin(node *workflow.Node) {
+	n.woken = false
 	s := n.step(node.Name)
 	s.Status, s.StartedAt = workflow.StatusRunning, now()
 }
 
 func (n *run) started(node *workflow.Node, attempt int) {
-	n.state.Status, n.state.WaitingFor = workflow.StatusRunning, nil
+	n.state.Status, n.state.WaitingFor, n.woken = workflow.StatusRunning, nil, false
 	s := n.step(node.Name)
 	s.Status = workflow.StatusRunning
 	if last := len(s.Attempts) - 1; last >= 0 && s.Attempts[last].N == attempt {

@@ -110,6 +110,18 @@ func (r *Runner) Cancel(_ context.Context, runID, reason string) error {
 	})
 }
 
+// Wake ends a snooze or back-off now.
+func (r *Runner) Wake(_ context.Context, runID string) error {
+	return r.change(runID, func(n *run) error {
+		if n.state.Status.Ended() {
+			return workflow.ErrEnded
+		}
+		n.woken = true
+		n.nudge()
+		return nil
+	})
+}
+
 // Terminate ends a run at once.
 func (r *Runner) Terminate(_ context.Context, runID, reason string) error {
 	return r.change(runID, func(n *run) error {

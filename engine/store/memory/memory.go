@@ -283,6 +283,24 @@ func (s *Store) Cancel(ctx context.Context, runID, reason string, now time.Time)
 	return nil
 }
 
+// Hurry makes a parked run due before its time.
+func (s *Store) Hurry(ctx context.Context, runID string) error {
+	r, err := s.find(ctx, runID)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	switch {
+	case r.Status != store.Open:
+		return store.ErrEnded
+	case r.Owner != 0:
+		r.InboxSeq += store.WakeUnit
+	case r.Park.Kind.Wakes():
+		r.Park.Until = time.Time{}
+	}
+	return nil
+}
+
 // Terminate ends a run at once.
 func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure, now time.Time) error {
 	r, err := s.find(ctx, runID)

@@ -27,6 +27,26 @@ func (s *Store) Cancel(ctx context.Context, runID, reason string, now time.Time)
 	}})
 }
 
+// Hurry makes a parked run due before its time.
+func (s *Store) Hurry(ctx context.Context, runID string) error {
+	return s.apply(ctx, "hurry", runID, &change{decide: func(g *group, r *row) error {
+		switch {
+		case r == nil:
+			return store.ErrNotFound
+		case r.status != string(store.Open):
+			return store.ErrEnded
+		case r.owner != 0:
+			r.inboxSeq += store.WakeUnit
+		case store.ParkKind(r.parkKind).Wakes():
+			r.dueAt = 0
+		default:
+			return nil
+		}
+		g.changed(r, r.dueAt)
+		return nil
+	}})
+}
+
 // Terminate ends a run at once and fences its owner.
 func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure, now time.Time) error {
 	return s.apply(ctx, "terminate", runID, &change{decide: func(g *group, r *row) error {

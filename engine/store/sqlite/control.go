@@ -30,6 +30,21 @@ func (s *Store) Cancel(ctx context.Context, runID, reason string, now time.Time)
 	})
 }
 
+// Hurry makes a parked run due before its time.
+func (s *Store) Hurry(ctx context.Context, runID string) error {
+	return s.control(ctx, "hurry", runID, func(tx *sqlitedb.Tx, id []byte, r store.Run) (err error) {
+		switch {
+		case r.Status != store.Open:
+			return store.ErrEnded
+		case r.Owner != 0:
+			_, err = tx.Exec("UPDATE run SET inbox_seq = inbox_seq + ? WHERE id = ?", store.WakeUnit, id)
+		case r.Park.Kind.Wakes():
+			_, err = tx.Exec("UPDATE run SET due_at = 0 WHERE id = ?", id)
+		}
+		return err
+	})
+}
+
 // Terminate ends a run at once and fences its owner.
 func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure, now time.Time) error {
 	failure, err := failureText(&f)

@@ -12,6 +12,8 @@ import (
 var control = map[string]func(t *testing.T, h Harness){
 	"a cancel is recorded once and makes a run due":       cancelOnce,
 	"an ending that does not know of a cancel is refused": canceledMeanwhile,
+	"a woken run is due, and nothing else changes":        hurried,
+	"a wake wins over a park that is being decided":       hurriedMeanwhile,
 	"a terminated run is ended and its owner fenced":      terminated,
 	"a reopened run begins anew where it is told":         reopened,
 	"only the ended run that was read is reopened":        notReopened,
@@ -46,6 +48,56 @@ func canceledMeanwhile(t *testing.T, h Harness) {
 	end.Canceled, end.Decided = true, 1
 	b.commit(lease, end)
 	same(t, "status", b.get("run-1").Run.Status, store.Completed)
+}
+
+func hurried(t *testing.T, h Harness) {
+	b := open(t, h)
+	for _, kind := range []store.ParkKind{store.ParkRetry, store.ParkSnooze, store.ParkWait} {
+		id := string(kind)
+		park := b.wait("answer")
+		park.Kind = kind
+		b.commit(b.start(id), store.Progress{Attempt: 2, Park: park})
+		want := b.get(id)
+		for range 2 {
+			b.ok(b.s.Hurry(t.Context(), id))
+		}
+		want.Run.Park.Until = time.Time{}
+		same(t, id, b.get(id), want)
+		c := b.claimOne(id)
+		same(t, "the claimed park", c.Run.Park, want.Run.Park)
+		b.commit(c.Lease, store.Progress{Decided: c.Run.InboxSeq, Attempt: 2, Park: park})
+		b.notDue("a park after a wake")
+	}
+	park := b.wait()
+	park.Kind = store.ParkSleep
+	b.commit(b.start("sleep"), store.Progress{Park: park})
+	asleep := b.get("sleep")
+	b.ok(b.s.Hurry(t.Context(), "sleep"))
+	same(t, "a run that sleeps", b.get("sleep"), asleep)
+	b.startEnded("ended", store.Failed)
+	b.is("Hurry of an ended run", b.s.Hurry(t.Context(), "ended"), store.ErrEnded)
+	b.notDue("a run that sleeps")
+}
+
+func hurriedMeanwhile(t *testing.T, h Harness) {
+	b := open(t, h)
+	lease := b.start("run-1")
+	park := &store.Park{Kind: store.ParkSnooze, Step: "a", Until: b.now.Add(time.Hour), Since: b.now}
+	b.ok(b.s.Hurry(t.Context(), "run-1"))
+	b.deliver("run-1", "s1", "answer")
+	news := b.commit(lease, store.Progress{Park: park})
+	if !store.Woken(0, news.InboxSeq) || len(news.Signals) != 1 {
+		t.Errorf("the commit is told %+v", news)
+	}
+	same(t, "owner", b.get("run-1").Run.Owner, b.node.Epoch)
+	b.deliver("run-1", "s2", "answer")
+	again := b.commit(next(lease), store.Progress{Decided: news.InboxSeq, Known: news.Signals[0].Seq, Park: park})
+	if store.Woken(news.InboxSeq, again.InboxSeq) || again.InboxSeq == news.InboxSeq {
+		t.Errorf("an event looks like a wake: %+v after %+v", again, news)
+	}
+	b.commit(next(next(lease)), store.Progress{Decided: again.InboxSeq, Park: park})
+	b.notDue("a run parked after a wake")
+	gapFree(t, b.get("run-1"))
 }
 
 func terminated(t *testing.T, h Harness) {
@@ -119,6 +171,7 @@ func (b *bench) calls(ctx context.Context, id string) map[string]error {
 	return map[string]error{
 		"Get": get, "Deliver": deliver,
 		"Cancel":    b.s.Cancel(ctx, id, "", b.now),
+		"Hurry":     b.s.Hurry(ctx, id),
 		"Terminate": b.s.Terminate(ctx, id, workflow.Failure{}, b.now),
 		"Reopen":    b.s.Reopen(ctx, id, store.Reopening{}, b.now),
 	}
