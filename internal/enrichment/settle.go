@@ -3,6 +3,7 @@ package enrichment
 import (
 	"cmp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
@@ -203,7 +204,8 @@ func summaryOf(p *fullenrich.Profile) liwanag.Summary {
 		place += part
 	}
 	return liwanag.Summary{
-		FirstName: p.FirstName, LastName: p.LastName, FullName: p.FullName, Headline: p.Headline,
+		FirstName: p.FirstName, LastName: p.LastName, Headline: p.Headline,
+		FullName: cmp.Or(p.FullName, strings.TrimSpace(p.FirstName+" "+p.LastName)),
 		JobTitle: current.Title, Seniority: current.Seniority, LinkedinURL: p.SocialProfiles.ProfessionalNetwork.URL, Location: place,
 		CompanyName: current.Company.Name, CompanyDomain: current.Company.Domain,
 		CompanyLinkedinURL: current.Company.SocialProfiles.ProfessionalNetwork.URL,

@@ -28,6 +28,7 @@ type CSVReader struct {
 	split   *splitter
 	columns []string
 	mapping []Field
+	found   int // the column of an export of ours that is filled when a lookup found somebody; else -1
 	rows    int64
 	maxRows int64
 }
@@ -76,7 +77,7 @@ func newCSVReader(r io.Reader, mapping map[string]Field, maxBytes, maxRows int64
 	if len(sample) == sampleBytes && bytes.IndexByte(sample, newline) < 0 {
 		return nil, &FileError{"bad_header", "the file's first row is longer than 64 KiB"}
 	}
-	c := &CSVReader{columns: h.columns, mapping: h.mapping, maxRows: maxRows,
+	c := &CSVReader{columns: h.columns, mapping: h.mapping, found: foundColumn(h.columns), maxRows: maxRows,
 		split: &splitter{src: in, delim: h.delim, newline: newline, line: 1}}
 	for range h.dataFrom {
 		if _, _, err := c.split.next(); err != nil {
@@ -148,6 +149,7 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	if _, err := liwanag.ParseEmail(s.Email); err != nil {
 		return SignUp{}, &RowError{liwanag.CodeInvalidEmail, string(FieldEmail), err.Error()}
 	}
+	s.Found = c.found >= 0 && c.found < len(fields) && fields[c.found] != ""
 	return s, nil
 }
 

@@ -72,6 +72,15 @@ func exportedMapping(columns []string) []Field {
 	return mapping
 }
 
+// foundColumn tells in a file with exactly the export's header which rows show what
+// a lookup found; -1 for any other file.
+func foundColumn(columns []string) int {
+	if exportedMapping(columns) == nil {
+		return -1
+	}
+	return slices.Index(columns, "enrichedAt")
+}
+
 // Export writes subscribers as CSV that a spreadsheet never executes and that
 // can be imported again. It stops at the first error of people or of w.
 func Export(ctx context.Context, w io.Writer, people iter.Seq2[liwanag.Subscriber, error]) error {

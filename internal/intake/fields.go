@@ -31,6 +31,7 @@ type SignUp struct {
 	Tags          []string
 	Metadata      map[string]any
 	Timestamp     time.Time // when the person signed up, as the sender says
+	Found         bool      // an export of ours: names and company are what a lookup found
 }
 
 // Limits of a sign-up.
@@ -105,13 +106,13 @@ func (n normalizer) normalize(s SignUp) (liwanag.SignUp, error) {
 		return ""
 	}
 	out := liwanag.SignUp{
-		Email: email.Address, EmailKey: email.Key, EmailType: n.domains.Classify(email.Domain),
+		Email: email.Address, EmailKey: email.Key, EmailType: n.domains.Classify(email.Domain), Found: s.Found,
 		Source: keep(FieldSource, s.Source, shortText),
 		Summary: liwanag.Summary{
-			FirstName:     keep(FieldFirstName, s.FirstName, shortText),
-			LastName:      keep(FieldLastName, s.LastName, shortText),
-			FullName:      keep(FieldFullName, s.FullName, shortText),
-			CompanyName:   keep(FieldCompanyName, s.CompanyName, shortText),
+			FirstName:     keep(FieldFirstName, s.FirstName, nameText),
+			LastName:      keep(FieldLastName, s.LastName, nameText),
+			FullName:      keep(FieldFullName, s.FullName, nameText),
+			CompanyName:   keep(FieldCompanyName, s.CompanyName, nameText),
 			CompanyDomain: keep(FieldCompanyDomain, s.CompanyDomain, companyDomain),
 			LinkedinURL:   keep(FieldLinkedInURL, s.LinkedInURL, linkedInURL),
 		},
@@ -183,6 +184,20 @@ func shortText(s string) (string, error) {
 		return "", fmt.Errorf("it is longer than %d bytes", maxTextBytes)
 	}
 	return s, nil
+}
+
+// nameText is shortText, without what people write into a cell that has to say
+// something.
+func nameText(s string) (string, error) {
+	s, err := shortText(s)
+	if says := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPunct(r) && !unicode.IsSpace(r) }) >= 0; !says {
+		return "", err
+	}
+	switch s {
+	case "NULL", "null", `\N`, "undefined", "N/A", "n/a", "N/a", "#N/A", "n.a.", "N.A.", "(null)", "(none)":
+		return "", err
+	}
+	return s, err
 }
 
 // cutText is what of a useless value is kept for the curious.

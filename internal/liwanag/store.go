@@ -86,17 +86,14 @@ type Subscribers interface {
 type SubscriberTx interface {
 	// Upsert stores sign-ups by their unique e-mail key, in order, and answers in
 	// that order. A new key inserts the row with the ID given. A known key keeps
-	// ID, Email, EmailType and CreatedAt; a non-empty Source or summary field
-	// replaces, metadata is merged by its top-level keys, UpdatedAt is At. The
-	// same key twice in one call: the second is an update.
+	// ID, Email, EmailType and CreatedAt; the rest becomes what [Subscriber.Merge]
+	// makes of it. The same key twice in one call: the second is an update.
 	Upsert(signUps []SignUp) ([]SignedUp, error)
 	// Get reads those that exist, in no order.
 	Get(ids []ID) ([]Subscriber, error)
-	// Enrich applies profiles: non-empty summary fields replace, the profile row
-	// is replaced, EnrichedAt and UpdatedAt are At. A subscriber whose ResultAt
-	// is later than the given one is left alone (an older result never
-	// overwrites a newer one); one that is gone is skipped. It returns the IDs
-	// that were changed.
+	// Enrich applies profiles in order, as [Subscriber.Apply] does: an older result
+	// never overwrites a newer one. The profile row is replaced. A subscriber that is
+	// gone is skipped. It returns the IDs that were changed.
 	Enrich(results []Enriched) ([]ID, error)
 	// Suppress notes that people unsubscribed, or (zero time) that they came back,
 	// and returns the IDs that were changed.

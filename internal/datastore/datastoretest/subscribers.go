@@ -106,6 +106,28 @@ var subscriberTests = map[string]func(*testing.T, liwanag.Store){
 		equal(t, string(get[[]byte](t)(s.Subscribers().Profile(t.Context(), up.ID))), `{"name":"Newer"}`)
 	},
 
+	"a sign-up overwrites nothing that a result brought, and a result nothing that was said": func(t *testing.T, s liwanag.Store) {
+		first := signUp("mara@gmail.com")
+		first.Summary = liwanag.Summary{FirstName: "M.", CompanyName: "Freelance", CompanyDomain: "mara.example"}
+		first.Metadata = json.RawMessage(`{"plan":"free"}`)
+		want(t, s, []liwanag.SignedUp{{ID: first.ID, Created: true}}, upsert(first))
+		found := liwanag.Summary{FirstName: "Mara", FullName: "Mara Ilagan", CompanyName: "Bayan", JobTitle: "Poet", Headcount: 12}
+		want(t, s, []liwanag.ID{first.ID}, func(tx liwanag.Tx) ([]liwanag.ID, error) {
+			return tx.Subscribers().Enrich([]liwanag.Enriched{{SubscriberID: first.ID, Summary: found, Profile: json.RawMessage(`{}`), ResultAt: noon, At: noon}})
+		})
+		again, twice := signUp("mara@gmail.com"), signUp("mara@gmail.com")
+		again.Summary = liwanag.Summary{FirstName: "Marie", CompanyName: "Acme", LinkedinURL: "https://linkedin.com/in/mara"}
+		again.Metadata = json.RawMessage(`{"plan":"paid"}`)
+		twice.Summary = liwanag.Summary{FirstName: "Maria", LinkedinURL: "https://linkedin.com/in/maria"}
+		want(t, s, []liwanag.SignedUp{{ID: first.ID}, {ID: first.ID}}, upsert(again, twice))
+		got := get[liwanag.Subscriber](t)(s.Subscribers().Get(t.Context(), first.ID))
+		found.LinkedinURL = "https://linkedin.com/in/mara" // the result said nothing of it
+		equal(t, got.Summary, found)
+		equal(t, members(t, got.Metadata), members(t, json.RawMessage(`{"plan":"paid","stated":{"firstName":"Maria","companyName":"Acme",
+			"companyDomain":"mara.example","linkedinUrl":"https://linkedin.com/in/maria"}}`)))
+		equal(t, []time.Time{got.EnrichedAt, got.ResultAt}, []time.Time{noon, noon})
+	},
+
 	"the enrichment status is that of the latest job": func(t *testing.T, s liwanag.Store) {
 		mara, jon, ana := person(t, s, "mara@gmail.com"), person(t, s, "jon@gmail.com"), person(t, s, "ana@gmail.com")
 		failed := pendingJob(mara)

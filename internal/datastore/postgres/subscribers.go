@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -105,15 +107,6 @@ func withSummary[T any](r *records[T], summary func(T) liwanag.Summary) *records
 		known("headcount", func(t T) int64 { return summary(t).Headcount })
 }
 
-// mergeSummary takes what "u" says and keeps the rest of "s".
-const mergeSummary = `first_name = coalesce(u.first_name, s.first_name), last_name = coalesce(u.last_name, s.last_name),
-	full_name = coalesce(u.full_name, s.full_name), headline = coalesce(u.headline, s.headline),
-	job_title = coalesce(u.job_title, s.job_title), seniority = coalesce(u.seniority, s.seniority),
-	linkedin_url = coalesce(u.linkedin_url, s.linkedin_url), location = coalesce(u.location, s.location),
-	company_name = coalesce(u.company_name, s.company_name), company_domain = coalesce(u.company_domain, s.company_domain),
-	company_linkedin_url = coalesce(u.company_linkedin_url, s.company_linkedin_url),
-	industry = coalesce(u.industry, s.industry), headcount = coalesce(u.headcount, s.headcount)`
-
 // insert stores those whose address is new, the first of each, and tells which.
 func (t subscriberTx) insert(signUps []liwanag.SignUp) ([]liwanag.ID, error) {
 	r := recordsOf(signUps).
@@ -131,77 +124,113 @@ func (t subscriberTx) insert(signUps []liwanag.SignUp) ([]liwanag.ID, error) {
 		ON CONFLICT (email_key) DO NOTHING RETURNING id`, r.args...)
 }
 
-// knownSubscriber is the row that the n-th of the sign-ups has already.
-type knownSubscriber struct {
-	n        int
-	id       liwanag.ID
-	metadata json.RawMessage
+// numbered is the row that the n-th of the sign-ups has already.
+type numbered struct {
+	n      int
+	person liwanag.Subscriber
 }
 
-func scanKnown(r row) (k knownSubscriber, err error) {
-	err = r.Scan(&k.n, idTo(liwanag.SubscriberKind, &k.id), jsonTo(&k.metadata))
+// after scans one column before others.
+type after struct {
+	row
+	first any
+}
+
+func (a after) Scan(dest ...any) error { return a.row.Scan(append([]any{a.first}, dest...)...) }
+
+func scanNumbered(r row) (k numbered, err error) {
+	k.person, err = scanSubscriber(after{r, &k.n})
 	return k, err
 }
 
 // update merges the sign-ups at the indexes into the rows that are there.
 func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liwanag.SignedUp) error {
-	known, err := list(t, scanKnown, `
-		SELECT u.n - 1, s.id, s.metadata FROM unnest($1::text[]) WITH ORDINALITY AS u (email_key, n)
+	known, err := list(t, scanNumbered, `
+		SELECT u.n - 1, `+subscriberColumns+` FROM unnest($1::text[]) WITH ORDINALITY AS u (email_key, n)
 		JOIN subscriber s ON s.email_key = u.email_key ORDER BY u.n`,
 		arrayOf(indexes, func(index int) string { return signUps[index].EmailKey }))
 	if err != nil {
 		return err
 	}
-	metadata := make(map[liwanag.ID]json.RawMessage, len(known))
+	people := map[liwanag.ID]liwanag.Subscriber{}
 	for _, k := range known {
-		metadata[k.id] = k.metadata
-		done[indexes[k.n]] = liwanag.SignedUp{ID: k.id}
-	}
-	for _, round := range rounds(indexes, func(index int) liwanag.ID { return done[index].ID }) {
-		for _, index := range round {
-			id := done[index].ID
-			if metadata[id], err = liwanag.MergeMetadata(metadata[id], signUps[index].Metadata); err != nil {
-				return err
-			}
+		person, again := people[k.person.ID]
+		if !again {
+			person = k.person
 		}
-		r := recordsOf(round).
-			id("id", func(index int) liwanag.ID { return done[index].ID }).
-			text("source", func(index int) string { return signUps[index].Source }).
-			text("metadata", func(index int) string { return string(metadata[done[index].ID]) }).
-			time("at", func(index int) time.Time { return signUps[index].At })
-		withSummary(r, func(index int) liwanag.Summary { return signUps[index].Summary })
-		if _, err := t.exec(`
-			UPDATE subscriber s SET source = coalesce(u.source, s.source), metadata = u.metadata, updated_at = u.at, `+mergeSummary+`
-			FROM `+r.as("u")+` WHERE s.id = u.id`, r.args...); err != nil {
+		index := indexes[k.n]
+		if err := person.Merge(signUps[index]); err != nil {
 			return err
 		}
+		people[person.ID] = person
+		done[index] = liwanag.SignedUp{ID: person.ID}
 	}
-	return nil
+	return t.put(slices.Collect(maps.Values(people)))
+}
+
+// put writes what sign-ups and results say of people, each of them once.
+func (t subscriberTx) put(people []liwanag.Subscriber) error {
+	if len(people) == 0 {
+		return nil
+	}
+	r := recordsOf(people).
+		id("id", func(s liwanag.Subscriber) liwanag.ID { return s.ID }).
+		text("source", func(s liwanag.Subscriber) string { return s.Source }).
+		text("metadata", func(s liwanag.Subscriber) string { return string(s.Metadata) }).
+		time("updated_at", func(s liwanag.Subscriber) time.Time { return s.UpdatedAt }).
+		time("enriched_at", func(s liwanag.Subscriber) time.Time { return s.EnrichedAt }).
+		time("result_at", func(s liwanag.Subscriber) time.Time { return s.ResultAt })
+	withSummary(r, func(s liwanag.Subscriber) liwanag.Summary { return s.Summary })
+	set := make([]string, 0, len(r.names))
+	for _, name := range r.names[1:] {
+		set = append(set, name+` = u.`+name)
+	}
+	_, err := t.exec(`UPDATE subscriber s SET `+strings.Join(set, ", ")+` FROM `+r.as("u")+` WHERE s.id = u.id`, r.args...)
+	return err
 }
 
 func (t subscriberTx) Enrich(results []liwanag.Enriched) ([]liwanag.ID, error) {
+	ids := make([]liwanag.ID, len(results))
+	for i, r := range results {
+		ids[i] = r.SubscriberID
+	}
+	known, err := t.Get(ids)
+	if err != nil {
+		return nil, err
+	}
+	people := make(map[liwanag.ID]liwanag.Subscriber, len(known))
+	for _, person := range known {
+		people[person.ID] = person
+	}
 	var changed []liwanag.ID
-	for _, round := range rounds(results, func(e liwanag.Enriched) liwanag.ID { return e.SubscriberID }) {
-		r := recordsOf(round).
-			id("id", func(e liwanag.Enriched) liwanag.ID { return e.SubscriberID }).
-			bytes("raw", func(e liwanag.Enriched) []byte { return e.Profile }).
-			time("result_at", func(e liwanag.Enriched) time.Time { return e.ResultAt }).
-			time("at", func(e liwanag.Enriched) time.Time { return e.At })
-		withSummary(r, func(e liwanag.Enriched) liwanag.Summary { return e.Summary })
-		ids, err := list(t, scanID(liwanag.SubscriberKind), `
-			WITH changed AS (
-				UPDATE subscriber s SET updated_at = u.at, enriched_at = u.at, result_at = u.result_at, `+mergeSummary+`
-				FROM `+r.as("u")+`
-				WHERE s.id = u.id AND (s.result_at IS NULL OR s.result_at <= u.result_at) RETURNING s.id, u.raw
-			)
-			INSERT INTO profile (subscriber_id, raw) SELECT id, raw FROM changed
-			ON CONFLICT (subscriber_id) DO UPDATE SET raw = excluded.raw RETURNING subscriber_id`, r.args...)
+	latest := map[liwanag.ID]liwanag.Enriched{}
+	for _, r := range results {
+		person, there := people[r.SubscriberID]
+		if !there {
+			continue
+		}
+		applied, err := person.Apply(r)
 		if err != nil {
 			return nil, err
 		}
-		changed = append(changed, ids...)
+		if applied {
+			people[person.ID], latest[person.ID] = person, r
+			changed = append(changed, person.ID)
+		}
 	}
-	return changed, nil
+	if len(changed) == 0 {
+		return nil, nil
+	}
+	maps.DeleteFunc(people, func(id liwanag.ID, _ liwanag.Subscriber) bool { return latest[id].SubscriberID.IsZero() })
+	if err := t.put(slices.Collect(maps.Values(people))); err != nil {
+		return nil, err
+	}
+	r := recordsOf(slices.Collect(maps.Values(latest))).
+		id("subscriber_id", func(e liwanag.Enriched) liwanag.ID { return e.SubscriberID }).
+		bytes("raw", func(e liwanag.Enriched) []byte { return e.Profile })
+	_, err = t.exec(`INSERT INTO profile (`+r.columns()+`) SELECT `+r.columns()+` FROM `+r.as("u")+`
+		ON CONFLICT (subscriber_id) DO UPDATE SET raw = excluded.raw`, r.args...)
+	return changed, err
 }
 
 func (t subscriberTx) Suppress(ids []liwanag.ID, at time.Time) ([]liwanag.ID, error) {

@@ -33,12 +33,9 @@ func summaryArgs(f liwanag.Summary) []any {
 		text(f.CompanyLinkedinURL), number(f.Headcount), text(f.Industry)}
 }
 
-// mergeSummary replaces what is given and keeps the rest.
-const mergeSummary = `first_name = coalesce(?, first_name), last_name = coalesce(?, last_name), full_name = coalesce(?, full_name),
-	headline = coalesce(?, headline), job_title = coalesce(?, job_title), seniority = coalesce(?, seniority),
-	linkedin_url = coalesce(?, linkedin_url), location = coalesce(?, location), company_name = coalesce(?, company_name),
-	company_domain = coalesce(?, company_domain), company_linkedin_url = coalesce(?, company_linkedin_url),
-	headcount = coalesce(?, headcount), industry = coalesce(?, industry)`
+// setSummary is for summaryArgs.
+const setSummary = `first_name = ?, last_name = ?, full_name = ?, headline = ?, job_title = ?, seniority = ?, linkedin_url = ?,
+	location = ?, company_name = ?, company_domain = ?, company_linkedin_url = ?, headcount = ?, industry = ?`
 
 type subscribers struct{ reader }
 
@@ -138,18 +135,6 @@ func (t subscriberTx) insert(signUps []liwanag.SignUp) (map[liwanag.ID]bool, err
 	return t.stored("subscriber", ids, insertSubscriber+placeholders(len(signUps), columns)+` ON CONFLICT (email_key) DO NOTHING`, args...)
 }
 
-type knownSubscriber struct {
-	id       liwanag.ID
-	key      string
-	metadata json.RawMessage
-}
-
-func scanKnown(r row) (k *knownSubscriber, err error) {
-	k = &knownSubscriber{}
-	err = r.Scan(id(liwanag.SubscriberKind, &k.id), &k.key, jsonTo(&k.metadata))
-	return k, err
-}
-
 // update merges the sign-ups at the indexes into the rows that are there.
 func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liwanag.SignedUp) error {
 	keys := make([]string, len(indexes))
@@ -160,46 +145,57 @@ func (t subscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 	if err != nil {
 		return err
 	}
-	rows, err := list(t, scanKnown,
-		`SELECT id, email_key, metadata FROM subscriber WHERE email_key IN (SELECT value FROM json_each(?))`, array)
+	rows, err := list(t, scanSubscriber,
+		`SELECT `+subscriberColumns+` FROM subscriber s WHERE s.email_key IN (SELECT value FROM json_each(?))`, array)
 	if err != nil {
 		return err
 	}
-	byKey := make(map[string]*knownSubscriber, len(rows))
-	for _, k := range rows {
-		byKey[k.key] = k
+	byKey := make(map[string]*liwanag.Subscriber, len(rows))
+	for i := range rows {
+		byKey[rows[i].EmailKey] = &rows[i]
 	}
 	for _, index := range indexes {
-		s, k := signUps[index], byKey[signUps[index].EmailKey]
-		if k == nil {
+		known := byKey[signUps[index].EmailKey]
+		if known == nil {
 			return liwanag.NewError(liwanag.Internal, "internal", "datastore: an e-mail key is neither new nor known: is it valid UTF-8?")
 		}
-		if k.metadata, err = liwanag.MergeMetadata(k.metadata, s.Metadata); err != nil {
+		if err := known.Merge(signUps[index]); err != nil {
 			return err
 		}
-		args := append([]any{text(s.Source), jsonText(k.metadata), micros(s.At)}, summaryArgs(s.Summary)...)
-		err := t.must(`UPDATE subscriber SET source = coalesce(?, source), metadata = ?, updated_at = ?, `+mergeSummary+
-			` WHERE id = ?`, append(args, k.id.Bytes())...)
-		if err != nil {
+		if err := t.put(*known); err != nil {
 			return err
 		}
-		done[index] = liwanag.SignedUp{ID: k.id}
+		done[index] = liwanag.SignedUp{ID: known.ID}
 	}
 	return nil
+}
+
+// put writes what sign-ups and results say of a person.
+func (t subscriberTx) put(s liwanag.Subscriber) error {
+	args := append(summaryArgs(s.Summary), text(s.Source), jsonText(s.Metadata), micros(s.UpdatedAt), micros(s.EnrichedAt),
+		micros(s.ResultAt), s.ID.Bytes())
+	return t.must(`UPDATE subscriber SET `+setSummary+`, source = ?, metadata = ?, updated_at = ?, enriched_at = ?, result_at = ?
+		WHERE id = ?`, args...)
 }
 
 func (t subscriberTx) Enrich(results []liwanag.Enriched) ([]liwanag.ID, error) {
 	var changed []liwanag.ID
 	for _, r := range results {
-		at, resultAt := micros(r.At), micros(r.ResultAt)
-		args := append(summaryArgs(r.Summary), at, at, resultAt, r.SubscriberID.Bytes(), resultAt)
-		ok, err := t.changed(`UPDATE subscriber SET `+mergeSummary+`, updated_at = ?, enriched_at = ?, result_at = ?
-			WHERE id = ? AND (result_at IS NULL OR result_at <= ?)`, args...)
+		people, err := t.Get([]liwanag.ID{r.SubscriberID})
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
+		if len(people) == 0 {
 			continue
+		}
+		if applied, err := people[0].Apply(r); err != nil || !applied {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := t.put(people[0]); err != nil {
+			return nil, err
 		}
 		if _, err := t.exec(`INSERT INTO profile (subscriber_id, raw) VALUES (?, ?)
 			ON CONFLICT (subscriber_id) DO UPDATE SET raw = excluded.raw`, r.SubscriberID.Bytes(), []byte(r.Profile)); err != nil {
