@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -291,13 +292,13 @@ func itemsOf(en store.Entry) []workflow.HistoryItem {
 	case store.EntryRetrying:
 		add(workflow.HistoryStepRetrying, map[string]any{"error": failureOf(en).Message, "nextAt": en.NextAt})
 	case store.EntrySnoozed:
-		add(workflow.HistoryStepSnoozed, map[string]any{"nextAt": en.NextAt})
+		add(workflow.HistoryStepSnoozed, folded(en, map[string]any{"nextAt": en.NextAt}))
 	case store.EntryChecked:
 		fields := map[string]any{"found": false}
 		if en.Failure != nil {
 			fields["error"] = en.Failure.Message
 		}
-		add(workflow.HistoryReconcileChecked, fields)
+		add(workflow.HistoryReconcileChecked, folded(en, fields))
 	case store.EntryCancel:
 		add(workflow.HistoryCancelRequested, map[string]any{"reason": en.Label})
 	case store.EntryEnded:
@@ -308,6 +309,14 @@ func itemsOf(en store.Entry) []workflow.HistoryItem {
 		add(workflow.HistoryRunReopened, nil)
 	}
 	return out
+}
+
+// folded adds what an entry says that stands for several.
+func folded(en store.Entry, fields map[string]any) map[string]any {
+	if en.Count > 1 {
+		maps.Copy(fields, workflow.Folded{Count: en.Count, First: en.First, Latest: en.At}.Fields())
+	}
+	return fields
 }
 
 func data(fields map[string]any) json.RawMessage {

@@ -130,6 +130,48 @@ func (x *execution) inbox() []workflow.Signal {
 	return in
 }
 
+// again notes an entry of a step or wait that goes on; one that snoozes, or looks
+// in vain, in a row is folded with the one before it.
+func (x *execution) again(en store.Entry) {
+	if before, ok := x.foldable(en); ok {
+		en.Folds, en.Count, en.First, en.StartedAt = before.Seq, max(before.Count, 1)+1, before.First, before.StartedAt
+		if en.First.IsZero() {
+			en.First = before.At
+		}
+	}
+	x.pending = append(x.pending, en)
+}
+
+// foldable is the entry that another one goes on with: the run's latest happening,
+// as far as this engine knows, behind so many of the kind that it needs no place of
+// its own.
+func (x *execution) foldable(en store.Entry) (before store.Entry, ok bool) {
+	n := len(x.history)
+	if n < workflow.KeptApart || len(x.pending) > 0 || x.known() >= x.run.Seq || en.Kind != store.EntrySnoozed && en.Kind != store.EntryChecked {
+		return before, false
+	}
+	for i, at := 1, x.run.Seq; i <= workflow.KeptApart; i++ {
+		before = x.history[n-i]
+		if before.Kind != en.Kind || before.Step != en.Step || before.Attempt != en.Attempt || before.Seq != at {
+			return before, false
+		}
+		at -= int64(max(before.Count, 1))
+	}
+	return x.history[n-1], true
+}
+
+// full says that the history has no room for another attempt.
+func (x *execution) full(n *workflow.Node, en store.Entry) bool {
+	if _, folds := x.foldable(en); folds {
+		return false
+	}
+	most := workflow.MaxHistory
+	if n.Kind == workflow.KindHandler {
+		most += most / 10
+	}
+	return len(x.history)+len(x.pending) >= most
+}
+
 // settle notes the outcome of a node; it is written with the next commit.
 func (x *execution) settle(en store.Entry) {
 	x.pending = append(x.pending, en)

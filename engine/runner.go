@@ -121,7 +121,7 @@ func (e *Engine) Signal(ctx context.Context, runID string, s workflow.Signal) (w
 
 // Cancel asks a run to end; see [workflow.Runner].
 func (e *Engine) Cancel(ctx context.Context, runID, reason string) error {
-	if err := e.store.Cancel(ctx, runID, reason, e.now()); err != nil {
+	if err := e.store.Cancel(ctx, runID, workflow.Clip(reason), e.now()); err != nil {
 		return e.fromStore(runID, err)
 	}
 	e.announce()
@@ -139,7 +139,7 @@ func (e *Engine) Wake(ctx context.Context, runID string) error {
 
 // Terminate ends a run at once, without handlers; see [workflow.Runner].
 func (e *Engine) Terminate(ctx context.Context, runID, reason string) error {
-	f := workflow.Failure{Reason: workflow.ReasonCanceled, Message: reason}
+	f := workflow.Failure{Reason: workflow.ReasonCanceled, Message: workflow.Clip(reason)}
 	return e.fromStore(runID, e.store.Terminate(ctx, runID, f, e.now()))
 }
 
@@ -171,6 +171,9 @@ func (e *Engine) reopening(c store.Claimed, from string) (r store.Reopening, err
 	runID := c.Run.ID
 	if c.Run.Status == store.Open || c.Run.Status == store.Completed {
 		return r, fmt.Errorf("%w: %s is %s", workflow.ErrNotEnded, runID, c.Run.Derived(e.now()))
+	}
+	if len(c.History) >= 2*workflow.MaxHistory {
+		return r, fmt.Errorf("%w: the history of run %s has %d entries: start another run", workflow.ErrTooLarge, runID, len(c.History))
 	}
 	plan := e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
 	if plan == nil {

@@ -30,7 +30,7 @@ func (e *Engine) guarded(c store.Claimed, do func(x *execution)) {
 		if r := recover(); r != nil {
 			e.tell.RunnerFault("panic", fmt.Errorf("run %s: %v\n%s", c.Run.ID, r, debug.Stack()))
 			x.pending, x.canceled = nil, true
-			f := workflow.Failure{Reason: workflow.ReasonError, Code: workflow.CodePanic, Message: fmt.Sprintf("the engine panicked: %v", r)}
+			f := workflow.Failure{Reason: workflow.ReasonError, Code: workflow.CodePanic, Message: workflow.Clip(fmt.Sprintf("the engine panicked: %v", r))}
 			x.end(workflow.Decision{Status: workflow.StatusFailed, Failure: &f})
 		}
 	}()
@@ -245,21 +245,35 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 		if next := n.After(x.run.ID, attempt, 0, err); next.Then != workflow.AfterFail {
 			park.Until = looked.At.Add(next.Delay)
 			looked.Kind, looked.NextAt = store.EntryRetrying, park.Until
+			if x.full(n, looked) {
+				return x.overfull(n, outcome, attempt)
+			}
 			if next.Then == workflow.AfterRetry {
 				x.attempt = attempt
 			}
-			x.pending = append(x.pending, looked)
+			x.again(looked)
 			return x.pause(park, false)
 		}
+	case !last && x.full(n, looked):
+		return x.overfull(n, outcome, attempt)
 	case !last:
-		x.pending = append(x.pending, looked)
+		x.again(looked)
 		park.Until = x.lookAt(n, outcome.StartedAt, park.Until)
 		return x.pause(park, false)
 	}
 	// An event that came during the last look wins over the deadline, so what it
 	// found is written, and the inbox read again, before the wait times out.
-	x.pending, x.looked = append(x.pending, looked), true
+	x.again(looked)
+	x.looked = true
 	return x.after(x.commit(nil, nil))
+}
+
+// overfull ends a wait whose looks leave no room in the history.
+func (x *execution) overfull(n *workflow.Node, outcome store.Entry, attempt int) bool {
+	f := n.HistoryFull(attempt)
+	outcome.Kind, outcome.Failure = store.EntryFailed, &f
+	x.settle(outcome)
+	return true
 }
 
 func (x *execution) timedOut(n *workflow.Node, outcome store.Entry) bool {
@@ -381,7 +395,14 @@ func (x *execution) failed(n *workflow.Node, entry store.Entry, err error, handl
 		entry.Kind, park.Kind = store.EntryRetrying, store.ParkRetry
 		x.attempt = entry.Attempt
 	}
-	x.pending = append(x.pending, entry)
+	if x.full(n, entry) {
+		f := n.HistoryFull(entry.Attempt)
+		entry.Kind, entry.NextAt, entry.Failure = store.EntryFailed, time.Time{}, &f
+		x.settle(entry)
+		x.dirty = true
+		return true
+	}
+	x.again(entry)
 	return x.pause(park, handling)
 }
 

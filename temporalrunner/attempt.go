@@ -78,6 +78,8 @@ func (x *interpreter) act(d workflow.Decision, now time.Time) {
 		x.complete(n, attempt, got.Output, begun, now)
 	case got.After.Then == workflow.AfterFail:
 		x.fail(n.Name, attempt, got.After.Failure, begun, now)
+	case x.full(n):
+		x.fail(n.Name, attempt, n.HistoryFull(attempt), begun, now)
 	case got.After.Then == workflow.AfterSnooze:
 		p.Takeovers, p.Pause, p.Next = 0, workflow.WaitSnooze, now.Add(got.After.Delay)
 		x.note(now, workflow.HistoryStepSnoozed, n.Name, attempt, map[string]any{"nextAt": p.Next})
@@ -88,6 +90,19 @@ func (x *interpreter) act(d workflow.Decision, now time.Time) {
 		p.Takeovers, p.Pause, p.Next, p.Attempts = 0, workflow.WaitRetry, now.Add(got.After.Delay), attempt
 		x.retrying(n, attempt, *got.After, begun, now)
 	}
+}
+
+// full says that a run must come to its end: its history has no room for another
+// attempt, or the server's own history of an execution that cannot be handed on.
+// Temporal ends one of 51,200 events or 50 MiB without a word to the run. A handler
+// has a tenth more than what came before it.
+func (x *interpreter) full(n *workflow.Node) bool {
+	items, events, bytes := workflow.MaxHistory, 40_000, 40<<20
+	if n.Kind == workflow.KindHandler {
+		items, events, bytes = items+items/10, events+events/10, bytes+bytes/10
+	}
+	info := sdk.GetInfo(x.ctx)
+	return len(x.History) >= items || x.stays && (info.GetCurrentHistoryLength() >= events || info.GetCurrentHistorySize() >= bytes)
 }
 
 // retrying notes an attempt that is tried again.

@@ -121,7 +121,7 @@ func (r *Runner) closed(ctx context.Context, info *workflowpb.WorkflowExecutionI
 // leaving one: what a worker replays of it, else what the server knows.
 func (r *Runner) ended(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, cause error) (*record, error) {
 	runID := info.GetExecution().GetWorkflowId()
-	status, f := statusOf(info.GetStatus()), workflow.Failure{Reason: workflow.ReasonError, Message: cause.Error()}
+	status, f := statusOf(info.GetStatus()), workflow.Failure{Reason: workflow.ReasonError, Message: workflow.Clip(cause.Error())}
 	if status == workflow.StatusCanceled {
 		reason, err := r.reasonOf(ctx, info)
 		if err != nil {
@@ -154,7 +154,7 @@ func (r *Runner) reasonOf(ctx context.Context, info *workflowpb.WorkflowExecutio
 			return "", err
 		}
 		if a := e.GetWorkflowExecutionTerminatedEventAttributes(); a != nil {
-			return a.GetReason(), nil
+			return workflow.Clip(a.GetReason()), nil
 		}
 	}
 	return "", nil

@@ -166,6 +166,10 @@ func (x *interpreter) turn() (ended bool) {
 			Message: fmt.Sprintf("the run took longer than %s", x.plan.RunTimeout)}, now)
 		return false
 	}
+	if x.full(d.Node) {
+		x.cutShort(d.Node, d.Node.HistoryFull(x.At.Attempts), now)
+		return false
+	}
 	switch d.Move {
 	case workflow.MoveWait:
 		x.wait(d.Node, now)

@@ -115,7 +115,7 @@ func (x *interpreter) pause(n *workflow.Node, w workflow.WaitingFor, until time.
 	// The context is never canceled, so there is no error to see.
 	_, _ = sdk.AwaitWithOptions(x.ctx, options, func() bool {
 		x.hear()
-		if x.Run.CancelRequested != canceled || wakes && x.At.Woken || x.crowded() {
+		if x.Run.CancelRequested != canceled || wakes && x.At.Woken || x.crowded() || x.full(n) {
 			return true
 		}
 		_, _, came := n.Match(x.inbox())

@@ -147,12 +147,12 @@ func (r *record) described() workflow.Run {
 }
 
 func (r *record) note(at time.Time, t workflow.HistoryType, step string, attempt int, fields map[string]any) {
-	item := workflow.HistoryItem{Seq: int64(len(r.History) + 1), At: at, Type: t, Step: step, Attempt: attempt}
+	item := workflow.HistoryItem{At: at, Type: t, Step: step, Attempt: attempt}
 	if fields != nil {
 		// Strings, numbers, times and failures always encode.
 		item.Data, _ = json.Marshal(fields)
 	}
-	r.History = append(r.History, item)
+	r.History = workflow.AppendHistory(r.History, item)
 }
 
 // step is the state of a step, or of a handler, which is shown once it runs.

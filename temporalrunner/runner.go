@@ -136,7 +136,7 @@ func (r *Runner) late(ctx context.Context, runID, signalID string) (workflow.Rec
 
 // Cancel asks a run to end; see [workflow.Runner].
 func (r *Runner) Cancel(ctx context.Context, runID, reason string) error {
-	return r.send(ctx, "cancel", runID, message{Cancel: true, Reason: reason})
+	return r.send(ctx, "cancel", runID, message{Cancel: true, Reason: workflow.Clip(reason)})
 }
 
 // Wake ends a snooze or back-off now; see [workflow.Runner]. It is durable when the
@@ -149,7 +149,7 @@ func (r *Runner) Wake(ctx context.Context, runID string) error {
 func (r *Runner) Terminate(ctx context.Context, runID, reason string) error {
 	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
 	defer cancel()
-	return r.refused(ctx, "terminate", runID, r.client.TerminateWorkflow(ctx, runID, "", reason))
+	return r.refused(ctx, "terminate", runID, r.client.TerminateWorkflow(ctx, runID, "", workflow.Clip(reason)))
 }
 
 // refused tells the two reasons apart for which the server takes nothing more for

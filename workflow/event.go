@@ -60,14 +60,16 @@ type Signal struct {
 	Payload json.RawMessage
 }
 
-// Validate refuses what no runner would take: a signal without ID or event, or a
-// payload that is not JSON or larger than [MaxPayload].
+// Validate refuses what no runner would take: a signal without ID or event, with
+// one that is too long or cannot be printed, or a payload that is not JSON or larger than [MaxPayload].
 func (s Signal) Validate() error {
 	switch {
 	case !validID(s.ID, 256):
 		return fmt.Errorf("workflow: a signal needs an id of 1 to 256 printable bytes")
 	case s.Event == "":
 		return fmt.Errorf("workflow: signal %s names no event", s.ID)
+	case !validID(s.Event, MaxLabel):
+		return fmt.Errorf("workflow: signal %s needs the name of an event, 1 to %d printable bytes", s.ID, MaxLabel)
 	case len(s.Payload) > MaxPayload:
 		return fmt.Errorf("%w: the payload of event %s has %d bytes, %d are allowed: store it and send its id", ErrTooLarge, s.Event, len(s.Payload), MaxPayload)
 	case !json.Valid(s.Payload):

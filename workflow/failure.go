@@ -46,7 +46,7 @@ const (
 	CodeTimeout    = "timeout"     // the attempt, the step or the wait took too long
 	CodeRunTimeout = "run_timeout" // the run took longer than its RunTimeout
 	CodeDefinition = "definition"  // a condition panicked, or stored data no longer fits the definition
-	CodeTooLarge   = "too_large"   // an output over its limit
+	CodeTooLarge   = "too_large"   // an output over its limit, or a history
 	CodeCrashLoop  = "crash_loop"  // ten workers were lost in a row at this step
 	CodeWorkerLost = "worker_lost" // a worker was lost inside an AtMostOnce step
 )
@@ -69,16 +69,21 @@ func (f Failure) Error() string {
 	return f.Step + ": " + f.Message
 }
 
-// maxMessage bounds a stored message; the rest of a long one is of no help.
-const maxMessage = 1000
+// MaxText is the most that is kept of a message or a reason, in bytes; the rest of
+// a long one is of no help. A condition's label and an error's code may have
+// [MaxLabel].
+const (
+	MaxText  = 1000
+	MaxLabel = 200
+)
 
 // FailureOf turns the error of a step's last attempt into the failure that is
 // stored.
 func FailureOf(step string, attempts int, err error) Failure {
-	f := Failure{Step: step, Reason: ReasonError, Message: clip(fmt.Sprint(err)), Attempts: attempts}
+	f := Failure{Step: step, Reason: ReasonError, Message: Clip(fmt.Sprint(err)), Attempts: attempts}
 	var coded interface{ ErrorCode() string }
 	if errors.As(err, &coded) {
-		f.Code = coded.ErrorCode()
+		f.Code = clipTo(coded.ErrorCode(), MaxLabel)
 	}
 	if errors.As(err, new(*timeoutError)) {
 		f.Reason, f.Code = ReasonTimeout, CodeTimeout
@@ -89,16 +94,28 @@ func FailureOf(step string, attempts int, err error) Failure {
 	return f
 }
 
-func clip(message string) string {
-	message = strings.ToValidUTF8(message, "\uFFFD")
-	if len(message) <= maxMessage {
-		return message
+// Clip is what is kept of a free text, a reason or a message: its first [MaxText]
+// bytes, as valid UTF-8. Runners clip whatever comes from outside.
+func Clip(text string) string { return clipTo(text, MaxText) }
+
+func clipTo(text string, most int) string {
+	const more = "…"
+	long := len(text) > most
+	if long {
+		cut := most - len(more)
+		for cut > 0 && !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		text = text[:cut]
 	}
-	cut := maxMessage
-	for !utf8.RuneStart(message[cut]) {
-		cut--
+	// What replaces an invalid byte is longer than it.
+	if text = strings.ToValidUTF8(text, "\uFFFD"); len(text) > most {
+		return clipTo(text, most)
 	}
-	return message[:cut] + "…"
+	if long {
+		text += more
+	}
+	return text
 }
 
 // timeoutError is an attempt that took longer than its step's Timeout.

@@ -167,7 +167,7 @@ func (n *Node) After(runID string, attempt int, elapsed time.Duration, err error
 	}
 	if n.Kind != KindWait && n.Within > 0 && after.Delay > n.Within-elapsed {
 		f.Reason, f.Code = ReasonTimeout, CodeTimeout
-		f.Message = clip(fmt.Sprintf("all attempts together took longer than %s, the last one: %s", short(n.Within), f.Message))
+		f.Message = Clip(fmt.Sprintf("all attempts together took longer than %s, the last one: %s", short(n.Within), f.Message))
 		return After{Then: AfterFail, Failure: f}
 	}
 	return after

@@ -131,7 +131,7 @@ func guard(step string, fn func()) (fault *Failure) {
 			if coded, ok := r.(*codedError); ok {
 				message = coded.Error()
 			}
-			fault = &Failure{Step: step, Reason: ReasonError, Code: CodeDefinition, Message: clip(message)}
+			fault = &Failure{Step: step, Reason: ReasonError, Code: CodeDefinition, Message: Clip(message)}
 		}
 	}()
 	fn()

@@ -163,9 +163,12 @@ type snoozeError struct{ delay time.Duration }
 func (e *snoozeError) Error() string        { return "not yet: again in " + e.delay.String() }
 func (e *snoozeError) Is(target error) bool { return target == ErrSnoozed }
 
-// Snooze is returned by a step that is not ready: it runs again after d, and no
-// attempt is used. Only [Within] and [RunTimeout] bound how often.
-func Snooze(d time.Duration) error { return &snoozeError{min(max(d, 0), longest)} }
+// minSnooze keeps a step that is never ready from occupying the runner.
+const minSnooze = 10 * time.Millisecond
+
+// Snooze is returned by a step that is not ready: it runs again after d, at least
+// 10 ms, and no attempt is used. Only [Within] and [RunTimeout] bound how often.
+func Snooze(d time.Duration) error { return &snoozeError{min(max(d, minSnooze), longest)} }
 
 func statusOf(err error) int {
 	var carrier interface{ StatusCode() int }

@@ -144,6 +144,9 @@ func If[T any](on *Result[T], label string, holds func(T) bool) StepOption {
 		if holds == nil {
 			p.fault(n.Name, "condition %s needs a predicate", label)
 		}
+		if len(label) > MaxLabel {
+			p.fault(n.Name, "the label of a condition has %d bytes, %d are allowed", len(label), MaxLabel)
+		}
 		n.Condition = &Condition{Label: label, On: on.node.Name, holds: func(o outputs) bool {
 			v, ok := lookup[T](o, on.node)
 			return ok && holds(v)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/liwanag/liwanag/workflow"
@@ -280,6 +281,45 @@ type Entry struct {
 	Consumed   []string // IDs of the signals that a wait consumed
 	// Reconciled: the wait was ended by its own look.
 	Reconciled bool
+
+	// Count is how many happenings in a row an entry of kind snoozed or checked
+	// stands for, and First when the first of them was decided; zero: one, at At. Seq,
+	// At and what else it says are those of the latest, StartedAt that of the first.
+	Count int
+	First time.Time
+	// Folds, of the first entry of a commit, is the number of the entry before it,
+	// which it goes on with: same kind, step and attempt. When nothing has happened
+	// to the run since, it takes that entry's place, and the next number; else Count,
+	// First and Folds count for nothing, and it stands for itself.
+	Folds int64
+}
+
+// Alone is the entry when it is not folded.
+func (e Entry) Alone() Entry {
+	if e.Folds != 0 {
+		e.Count, e.First, e.Folds = 0, time.Time{}, 0
+	}
+	return e
+}
+
+// FoldText is how stores keep Count and First: as the label, which such an entry
+// has no other use for.
+func (e Entry) FoldText() string {
+	if e.Count < 2 {
+		return e.Label
+	}
+	return fmt.Sprintf("%d %d", e.Count, e.First.UnixMicro())
+}
+
+// Unfold is the inverse of FoldText, of an entry whose label was read.
+func (e *Entry) Unfold() {
+	if e.Kind != EntrySnoozed && e.Kind != EntryChecked {
+		return
+	}
+	var micros int64
+	if n, _ := fmt.Sscanf(e.Label, "%d %d", &e.Count, &micros); n == 2 {
+		e.Label, e.First = "", time.UnixMicro(micros).UTC()
+	}
 }
 
 // Width is how many history items the entry stands for: what a commit adds to
@@ -316,7 +356,7 @@ type Progress struct {
 	Known    int64
 	Canceled bool
 
-	Append []Entry // numbered by the store, in order; consumed signals are marked
+	Append []Entry // numbered by the store, in order; consumed signals are marked; the first may fold
 
 	// Park gives the lease back, unless something came. A park of a wait or sleep with Seq 0 begins one:
 	// it takes a number after Append, and the store keeps it as the park's Seq.

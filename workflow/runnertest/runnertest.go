@@ -100,6 +100,7 @@ func groups() []group {
 		{"run timeout", runTimeoutScenarios()},
 		{"retry of runs", reopenScenarios()},
 		{"calls", callScenarios()},
+		{"bounds", boundScenarios()},
 		{"views", viewScenarios()},
 		{"restart", restartScenarios()},
 	}

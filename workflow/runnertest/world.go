@@ -248,9 +248,10 @@ func (w *world) expect(run workflow.Run, status workflow.Status, want ...string)
 	if run.Status != status {
 		w.Errorf("the run is %s, want %s; failure: %+v", run.Status, status, run.Failure)
 	}
+	seq := int64(0)
 	for i, item := range run.History {
-		if item.Seq != int64(i+1) {
-			w.Errorf("history item %d has the number %d", i+1, item.Seq)
+		if seq += int64(item.Folded().Count); item.Seq != seq {
+			w.Errorf("history item %d has the number %d, want %d", i+1, item.Seq, seq)
 		}
 	}
 	got := w.lines(run)
@@ -293,7 +294,7 @@ func (w *world) expectAbout(run workflow.Run, got, want []string) {
 func what(line string) string { return line[strings.Index(line, " ")+1:] }
 
 // lines prints a history: "3 step.completed submit #2". Attempts are those of
-// steps and handlers.
+// steps and handlers, "x3" stands behind what is folded.
 func (w *world) lines(run workflow.Run) (lines []string) {
 	pauses := map[string]bool{}
 	for _, s := range run.Steps {
@@ -307,6 +308,9 @@ func (w *world) lines(run workflow.Run) (lines []string) {
 		}
 		if item.Attempt > 0 && !pauses[item.Step] {
 			line += fmt.Sprintf(" #%d", item.Attempt)
+		}
+		if n := item.Folded().Count; n > 1 {
+			line += fmt.Sprintf(" x%d", n)
 		}
 		lines = append(lines, line)
 	}

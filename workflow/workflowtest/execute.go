@@ -112,6 +112,9 @@ func (n *run) act(ctx context.Context, d workflow.Decision) {
 			return
 		}
 		after := node.After(n.state.ID, attempt, now().Sub(began), err)
+		if after.Then == workflow.AfterRetry && n.full(node) {
+			after = workflow.After{Then: workflow.AfterFail, Failure: node.HistoryFull(attempt)}
+		}
 		next := now().Add(after.Delay)
 		n.ended(node, attempt, err, next, after.Then)
 		switch after.Then {
@@ -130,6 +133,15 @@ func (n *run) act(ctx context.Context, d workflow.Decision) {
 			return
 		}
 	}
+}
+
+// full says that the history has no room for another attempt.
+func (n *run) full(node *workflow.Node) bool {
+	most := workflow.MaxHistory
+	if node.Kind == workflow.KindHandler {
+		most += most / 10
+	}
+	return len(n.state.History) >= most
 }
 
 func (n *run) attempt(ctx context.Context, d workflow.Decision, attempt int) (output json.RawMessage, err error) {

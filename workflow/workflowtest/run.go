@@ -34,6 +34,7 @@ type note struct {
 	Because  string            `json:"because,omitempty"` // of a skip
 	Reason   string            `json:"reason,omitempty"`  // of a cancel
 	Found    bool              `json:"found,omitempty"`   // of a look
+	Count    int               `json:"count,omitempty"`   // of snoozes or looks in a row
 	Failure  *workflow.Failure `json:"failure,omitempty"`
 	Finished string            `json:"finishedBecause,omitempty"`
 }
@@ -42,7 +43,7 @@ func noteOf(err error) note {
 	if err == nil {
 		return note{}
 	}
-	return note{Error: err.Error()}
+	return note{Error: workflow.Clip(err.Error())}
 }
 
 func newRun(r *Runner, p *workflow.Plan, q workflow.StartRequest) *run {
@@ -75,8 +76,7 @@ func (n *run) nudge() {
 
 func (n *run) record(t workflow.HistoryType, step string, attempt int, what note) {
 	raw, _ := json.Marshal(what) // plain data: this cannot fail
-	n.state.History = append(n.state.History, workflow.HistoryItem{Seq: int64(len(n.state.History) + 1), At: now(), Type: t,
-		Step: step, Attempt: attempt, Data: raw})
+	n.state.History = workflow.AppendHistory(n.state.History, workflow.HistoryItem{At: now(), Type: t, Step: step, Attempt: attempt, Data: raw})
 }
 
 // position is where a step stands, -1 when there is none of that name.

@@ -101,9 +101,9 @@ func (r *Runner) Cancel(_ context.Context, runID, reason string) error {
 		if !n.state.CancelRequested {
 			n.state.CancelRequested = true
 			if !n.decided {
-				n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactCanceled, Reason: reason})
+				n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactCanceled, Reason: workflow.Clip(reason)})
 			}
-			n.record(workflow.HistoryCancelRequested, "", 0, note{Reason: reason})
+			n.record(workflow.HistoryCancelRequested, "", 0, note{Reason: workflow.Clip(reason)})
 			n.nudge()
 		}
 		return nil
@@ -129,7 +129,7 @@ func (r *Runner) Terminate(_ context.Context, runID, reason string) error {
 			return workflow.ErrEnded
 		}
 		n.halt()
-		n.end(workflow.StatusCanceled, &workflow.Failure{Reason: workflow.ReasonCanceled, Message: reason}, "")
+		n.end(workflow.StatusCanceled, &workflow.Failure{Reason: workflow.ReasonCanceled, Message: workflow.Clip(reason)}, "")
 		return nil
 	})
 }

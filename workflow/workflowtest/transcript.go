@@ -71,7 +71,7 @@ func say(item workflow.HistoryItem, what note) string {
 	case workflow.HistoryStepRetrying:
 		return fmt.Sprintf("failed: %s; again in %s", why, short(what.NextAt.Sub(item.At)))
 	case workflow.HistoryStepSnoozed:
-		return "snoozes for " + short(what.NextAt.Sub(item.At))
+		return repeated("snoozes for "+short(what.NextAt.Sub(item.At)), what.Count)
 	case workflow.HistoryStepSkipped:
 		return suffixed("skipped", what.Because)
 	case workflow.HistoryWaitStarted:
@@ -88,13 +88,20 @@ func say(item workflow.HistoryItem, what note) string {
 		if what.Found {
 			return "looks and finds"
 		}
-		return suffixed("looks in vain", why)
+		return suffixed(repeated("looks in vain", what.Count), why)
 	case workflow.HistoryCancelRequested:
 		return suffixed("cancel requested", what.Reason)
 	case workflow.HistoryRunReopened:
 		return "is where the run is reopened"
 	}
 	return suffixed(strings.TrimPrefix(string(item.Type), "run."), what.Finished+why) // an ending
+}
+
+func repeated(text string, count int) string {
+	if count < 2 {
+		return text
+	}
+	return fmt.Sprintf("%s (%d times)", text, count)
 }
 
 func suffixed(text, more string) string {

@@ -205,6 +205,12 @@ func (r *row) news(p store.Progress) store.News {
 }
 
 func (r *row) append(en store.Entry) {
+	if en.Folds != 0 && en.Folds == r.Seq {
+		r.history = slices.Clip(r.history[:len(r.history)-1]) // what was read of it stays as it was
+	} else {
+		en = en.Alone()
+	}
+	en.Folds = 0
 	if en.Begins {
 		en.StartedSeq = r.Seq + 1
 	}

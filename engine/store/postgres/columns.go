@@ -91,6 +91,7 @@ func scanEntry(row scanner) (run string, e store.Entry, err error) {
 		return "", e, err
 	}
 	e.At, e.StartedAt, e.NextAt = instant(at), instant(started), instant(next)
+	e.Unfold()
 	var fault error
 	decoded(signals, &e.Consumed, &fault)
 	decoded(failed, &e.Failure, &fault)

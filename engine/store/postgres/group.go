@@ -22,7 +22,8 @@ type group struct {
 	creates []creation
 	entries []entryOf
 	signals []signalOf
-	returns [][]byte // runs whose late signals wait in the inbox again
+	folds   []entryOf // whose Folds the entry of that number gives way to
+	returns [][]byte  // runs whose late signals wait in the inbox again
 	news    []*newsOf
 	due     bool // a run that nobody owns is due
 }
@@ -97,6 +98,9 @@ func (g *group) lock(b *pgx.Batch) {
 // nothing lands.
 func (g *group) write(b *pgx.Batch) {
 	g.writeRows(b)
+	if len(g.folds) > 0 {
+		deleteFolded(b, g.folds)
+	}
 	if len(g.entries) > 0 {
 		insertEntries(b, g.entries)
 	}
@@ -163,6 +167,11 @@ func (g *group) readNews(b *pgx.Batch) {
 func (g *group) append(r *row, e store.Entry, signals []string) error {
 	if e.Begins {
 		e.StartedSeq = r.seq + 1
+	}
+	if e.Folds != 0 && e.Folds == r.seq {
+		g.folds = append(g.folds, entryOf{run: r.id, Entry: e})
+	} else {
+		e = e.Alone()
 	}
 	r.seq += e.Width()
 	e.Seq = r.seq

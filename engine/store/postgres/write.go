@@ -125,12 +125,21 @@ func insertEntries(b *pgx.Batch, entries []entryOf) {
 		of("reconciled", "boolean", entries, func(e entryOf) bool { return e.Reconciled }),
 		of("kind", "text", entries, func(e entryOf) string { return string(e.Kind) }),
 		of("step", "text", entries, func(e entryOf) string { return e.Step }),
-		of("label", "text", entries, func(e entryOf) string { return printable(e.Label) }),
+		of("label", "text", entries, func(e entryOf) string { return printable(e.FoldText()) }),
 		of("signals", "text", entries, func(e entryOf) string { return e.signals }),
 		of("failure", "text", entries, func(e entryOf) string { return e.failure }),
 		of("output", "bytea", entries, func(e entryOf) []byte { return e.Output }),
 	}.from(len(entries))
 	b.Queue("INSERT INTO history ("+columns+") SELECT * FROM "+table, args...)
+}
+
+// deleteFolded takes away the entries that others go on with.
+func deleteFolded(b *pgx.Batch, folds []entryOf) {
+	table, _, args := records{
+		of("run_id", "bytea", folds, func(e entryOf) []byte { return e.run }),
+		of("seq", "bigint", folds, func(e entryOf) int64 { return e.Folds }),
+	}.from(len(folds))
+	b.Queue("DELETE FROM history USING "+table+" WHERE history.run_id = r.run_id AND history.seq = r.seq", args...)
 }
 
 // signalOf is a signal on its way to a run.

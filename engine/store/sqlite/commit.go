@@ -51,6 +51,9 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (ne
 			}
 			seq += e.Width()
 			e.Seq = seq
+			if err := foldEntry(tx, id, &e); err != nil {
+				return err
+			}
 			if err := insertEntry(tx, id, e, e.Consumed); err != nil {
 				return err
 			}
@@ -126,6 +129,16 @@ func parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq,
 	return err
 }
 
+// foldEntry takes away the entry that one goes on with, when nothing came between.
+func foldEntry(tx *sqlitedb.Tx, id []byte, e *store.Entry) (err error) {
+	if e.Folds == 0 || e.Folds != e.Seq-1 {
+		*e = e.Alone()
+		return nil
+	}
+	_, err = tx.Exec("DELETE FROM history WHERE run_id = ? AND seq = ?", id, e.Folds)
+	return err
+}
+
 // insertEntry writes an entry; signals are those that it consumed, or, of a
 // reopening, those that it returned.
 func insertEntry(tx *sqlitedb.Tx, id []byte, e store.Entry, signals []string) error {
@@ -141,6 +154,6 @@ func insertEntry(tx *sqlitedb.Tx, id []byte, e store.Entry, signals []string) er
 		INSERT INTO history (run_id, seq, kind, step, attempt, at, started_at, started_seq, begins, next_at, reconciled, label, signals, failure, output)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id, e.Seq, string(e.Kind), e.Step, e.Attempt, micros(e.At), micros(e.StartedAt), e.StartedSeq, e.Begins, micros(e.NextAt),
-		e.Reconciled, e.Label, consumed, failure, []byte(e.Output))
+		e.Reconciled, e.FoldText(), consumed, failure, []byte(e.Output))
 	return err
 }

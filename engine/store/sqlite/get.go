@@ -47,6 +47,7 @@ func readRest(query querier, id []byte, c *store.Claimed) error {
 		var fault error
 		err := r.Scan(&e.Seq, &e.Kind, &e.Step, &e.Attempt, instant{&e.At}, instant{&e.StartedAt}, &e.StartedSeq, &e.Begins,
 			instant{&e.NextAt}, &e.Reconciled, &e.Label, document{&signals, &fault}, document{&e.Failure, &fault}, (*[]byte)(&e.Output))
+		e.Unfold()
 		if fault != nil { // the step cannot be said to be done: its run fails, and no other
 			e.Kind, e.Failure, signals = store.EntryFailed, illegible(e.Step, fault), nil
 		}

@@ -38,7 +38,7 @@ type Harness struct {
 
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
-	groups := []map[string]func(t *testing.T, h Harness){runs, inbox, control, lists, faults}
+	groups := []map[string]func(t *testing.T, h Harness){runs, inbox, control, lists, faults, bounds}
 	if h.Another != nil {
 		groups = append(groups, nodes)
 	}
@@ -217,7 +217,7 @@ func gapFree(t *testing.T, c store.Claimed) {
 		}
 	}
 	for _, e := range c.History {
-		add(e.Seq, e.Width())
+		add(e.Seq, e.Width()+int64(max(e.Count, 1))-1)
 		if e.StartedSeq != 0 && !e.Begins {
 			begun[e.StartedSeq] = true
 		}

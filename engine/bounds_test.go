@@ -1,0 +1,120 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/engine/store/memory"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// TestATurnCostsTheSameHoweverOftenARunPolled counts the entries that are kept of a
+// run, which is what each of its turns reads.
+func TestATurnCostsTheSameHoweverOftenARunPolled(t *testing.T) {
+	for name, build := range map[string]func(*workflow.Workflow[string], *atomic.Int64){
+		"snoozes": func(wf *workflow.Workflow[string], polls *atomic.Int64) {
+			workflow.Step(wf, "a", func(context.Context, string) (int, error) { polls.Add(1); return 0, workflow.Snooze(time.Minute) })
+		},
+		"looks": func(wf *workflow.Workflow[string], polls *atomic.Int64) {
+			workflow.WaitFor(wf, "a", done, 10000*time.Hour, workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{time.Minute}},
+				func(context.Context, string) (string, bool, error) {
+					polls.Add(1)
+					return "", false, errors.New("not there")
+				}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var polls atomic.Int64
+				wf := workflow.New[string]("w")
+				build(wf, &polls)
+				st := memory.New()
+				e, stop := run(t.Context(), t, st, wf)
+				defer stop()
+				if err := wf.Start(t.Context(), e, "r", ""); err != nil {
+					t.Fatal(err)
+				}
+				for _, n := range []time.Duration{100, 1000, 5000} {
+					time.Sleep(n * time.Minute)
+					c, err := st.Get(t.Context(), "r")
+					if err != nil || len(c.History) != workflow.KeptApart {
+						t.Errorf("after %d polls %d entries are kept, %v", polls.Load(), len(c.History), err)
+					}
+				}
+				synctest.Wait()
+				count := 0
+				for _, item := range describe(t, e, "r").History {
+					if f := item.Folded(); item.Type == workflow.HistoryStepSnoozed || item.Type == workflow.HistoryReconcileChecked {
+						count += f.Count
+					}
+				}
+				if int64(count) != polls.Load() || count < 6000 {
+					t.Errorf("the history tells of %d polls, there were %d", count, polls.Load())
+				}
+			})
+		})
+	}
+}
+
+func TestASnoozeOfNothingIsFloored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var polls atomic.Int64
+		wf := workflow.New[string]("w")
+		workflow.Step(wf, "a", func(context.Context, string) (int, error) { polls.Add(1); return 0, workflow.Snooze(0) })
+		e, stop := run(t.Context(), t, memory.New(), wf)
+		defer stop()
+		if err := wf.Start(t.Context(), e, "r", ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := polls.Load(); n < 90 || n > 101 {
+			t.Errorf("%d polls in a second", n)
+		}
+	})
+}
+
+// TestAHistoryThatGrowsWithoutEndEndsItsRun lets what cannot be folded grow.
+func TestAHistoryThatGrowsWithoutEndEndsItsRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wf := workflow.New[string]("w")
+		endless := workflow.Retry{MaxAttempts: 1 << 30, Backoff: workflow.Constant, InitialDelay: time.Second}
+		workflow.Step(wf, "a", func(context.Context, string) (int, error) { return 0, errors.New("not yet") }, endless)
+		workflow.OnError(wf, func(context.Context, string, workflow.Failure) error { return errors.New("neither") }, endless)
+		st := memory.New()
+		if err := st.Create(t.Context(), store.Run{ID: "r", Workflow: "w", Version: 1, Input: []byte(`""`), CreatedAt: time.Now(), Status: store.Open, Seq: 1}); err != nil {
+			t.Fatal(err)
+		}
+		// Most of it is there already.
+		node, err := st.Heartbeat(t.Context(), "before", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claimed, _, err := st.Claim(t.Context(), node, []store.Definition{{Workflow: "w", Version: 1}}, 1, time.Now())
+		if err != nil || len(claimed) != 1 {
+			t.Fatal(claimed, err)
+		}
+		p := store.Progress{Attempt: workflow.MaxHistory - 5, Park: &store.Park{Kind: store.ParkRetry, Step: "a", Until: time.Now(), Since: time.Now()}}
+		for n := range p.Attempt {
+			p.Append = append(p.Append, store.Entry{Kind: store.EntryRetrying, Step: "a", Attempt: n + 1, At: time.Now(), StartedAt: time.Now(),
+				Failure: &workflow.Failure{Message: "not yet"}, NextAt: time.Now()})
+		}
+		if _, err := st.Commit(t.Context(), claimed[0].Lease, p); err != nil {
+			t.Fatal(err)
+		}
+		e, stop := run(t.Context(), t, st, wf)
+		defer stop()
+		time.Sleep(2000 * time.Second)
+		r := describe(t, e, "r")
+		if r.Status != workflow.StatusFailed || r.Failure.Code != workflow.CodeTooLarge || r.Failure.Step != "a" {
+			t.Errorf("%s %+v", r.Status, r.Failure)
+		}
+		if n := len(r.History); n > workflow.MaxHistory*11/10+5 {
+			t.Errorf("%d items", n)
+		}
+	})
+}
