@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +85,14 @@ var walks = []string{
 	"SCAN json_each", "SCAN at", "SCAN CONSTANT ROW", "SCAN (subquery", "SCAN spending", "SCAN reach",
 	"batch_unstarted", "batch_open", "job_unbatched", "submission_flying", "upload_active", "delivery_new",
 	"USING COVERING INDEX job_status", "USING COVERING INDEX submission_state", "SCAN subscriber USING COVERING INDEX subscriber_created",
-	"SCAN sink", "SCAN source", "message_unstarted", "receipt_kept",
+	"SCAN none", "SCAN sink", "SCAN source", "message_unstarted", "receipt_kept",
+}
+
+// argumentsOf counts a statement's arguments.
+func argumentsOf(text string) (n int) {
+	for n = strings.Count(text, "?"); strings.Contains(text, "$"+strconv.Itoa(n+1)); n++ {
+	}
+	return n
 }
 
 func planOf(t *testing.T, db *sqlitedb.DB, text string) (plan []string) {
@@ -92,7 +100,7 @@ func planOf(t *testing.T, db *sqlitedb.DB, text string) (plan []string) {
 	if strings.HasSuffix(text, " part") { // a savepoint
 		return nil
 	}
-	rows, err := db.Reader().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, strings.Count(text, "?"))...)
+	rows, err := db.Reader().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, argumentsOf(text))...)
 	if err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
@@ -114,14 +122,15 @@ func planOf(t *testing.T, db *sqlitedb.DB, text string) (plan []string) {
 func faults(text string, plan []string) (found []string) {
 	sorts := slices.ContainsFunc(plan, func(line string) bool { return strings.HasPrefix(line, "USE TEMP B-TREE") })
 	// A walk in the order of the listing stops when the page is full.
-	stops := strings.HasSuffix(text, "LIMIT ?") && !sorts
+	pages := regexp.MustCompile(`LIMIT (\?|\$\d+)$`).MatchString(text)
+	stops := pages && !sorts
 	for _, line := range plan {
 		if strings.HasPrefix(line, "SCAN") && !stops &&
 			!slices.ContainsFunc(walks, func(w string) bool { return strings.Contains(line, w) }) {
 			found = append(found, line)
 		}
 	}
-	if sorts && strings.HasSuffix(text, "LIMIT ?") {
+	if sorts && pages {
 		found = append(found, "sorts what it then cuts: "+strings.Join(plan, "; "))
 	}
 	return found

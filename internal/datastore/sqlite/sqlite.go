@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
@@ -54,10 +55,12 @@ func (s *Store) Write(ctx context.Context, fn func(tx liwanag.Tx) error) error {
 }
 
 // Subscribers reads subscribers.
-func (s *Store) Subscribers() liwanag.Subscribers { return subscribers{s.read} }
+func (s *Store) Subscribers() liwanag.Subscribers {
+	return datastore.NewStore(readers{r: s.read}).Subscribers
+}
 
 // Jobs reads jobs.
-func (s *Store) Jobs() liwanag.Jobs { return jobs{s.read} }
+func (s *Store) Jobs() liwanag.Jobs { return datastore.NewStore(readers{r: s.read}).Jobs }
 
 // Batches reads batches.
 func (s *Store) Batches() liwanag.Batches { return batches{s.read} }
@@ -72,7 +75,7 @@ func (s *Store) Deliveries() liwanag.Deliveries { return deliveries{s.read} }
 func (s *Store) Uploads() liwanag.Uploads { return uploads{s.read} }
 
 // Ledger reads the shared figures.
-func (s *Store) Ledger() liwanag.Ledger { return ledger{s.read} }
+func (s *Store) Ledger() liwanag.Ledger { return datastore.NewStore(readers{r: s.read}).Ledger }
 
 // Sources reads sources.
 func (s *Store) Sources() liwanag.Sources { return sources{s.read} }
@@ -94,13 +97,15 @@ func (s *Store) Acts() liwanag.Acts { return acts{s.read} }
 
 type tx struct{ writing }
 
-func (t tx) Subscribers() liwanag.SubscriberTx { return subscriberTx(t) }
-func (t tx) Jobs() liwanag.JobTx               { return jobTx(t) }
+func (t tx) Subscribers() liwanag.SubscriberTx {
+	return datastore.NewTx(writer{w: t.writing}).Subscribers
+}
+func (t tx) Jobs() liwanag.JobTx               { return datastore.NewTx(writer{w: t.writing}).Jobs }
 func (t tx) Batches() liwanag.BatchTx          { return batchTx(t) }
 func (t tx) Submissions() liwanag.SubmissionTx { return submissionTx(t) }
 func (t tx) Deliveries() liwanag.DeliveryTx    { return deliveryTx(t) }
 func (t tx) Uploads() liwanag.UploadTx         { return uploadTx(t) }
-func (t tx) Ledger() liwanag.LedgerTx          { return ledgerTx(t) }
+func (t tx) Ledger() liwanag.LedgerTx          { return datastore.NewTx(writer{w: t.writing}).Ledger }
 func (t tx) Webhooks() liwanag.WebhookTx       { return webhookTx(t) }
 func (t tx) Sources() liwanag.SourceTx         { return sourceTx(t) }
 func (t tx) Receipts() liwanag.ReceiptTx       { return receiptTx(t) }

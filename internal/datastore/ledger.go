@@ -1,4 +1,4 @@
-package postgres
+package datastore
 
 import (
 	"context"
@@ -10,14 +10,14 @@ import (
 
 const selectSpending = `SELECT paused, until, reason, note, at FROM spending`
 
-func scanSpending(r row) (s liwanag.Spending, err error) {
+func scanSpending(r Row) (s liwanag.Spending, err error) {
 	err = r.Scan(&s.Paused, timeColumn{&s.Until}, textTo(&s.Reason), textTo(&s.Note), timeColumn{&s.At})
 	return s, err
 }
 
 // creditsOf reads the figures of a day; one without a row is all zero.
 func creditsOf(q querier, day liwanag.Day) (liwanag.Credits, error) {
-	c, err := one(q, func(r row) (c liwanag.Credits, err error) {
+	c, err := one(q, func(r Row) (c liwanag.Credits, err error) {
 		err = r.Scan(&c.Reserved, &c.Spent)
 		return c, err
 	}, `SELECT reserved, spent FROM credit_day WHERE day = $1`, int64(day))
@@ -28,17 +28,18 @@ func creditsOf(q querier, day liwanag.Day) (liwanag.Credits, error) {
 	return c, err
 }
 
-type ledger struct{ reader }
+// Ledger reads the shared figures.
+type Ledger struct{ reader }
 
-func (s ledger) Spending(ctx context.Context) (liwanag.Spending, error) {
+func (s Ledger) Spending(ctx context.Context) (liwanag.Spending, error) {
 	return one(s.in(ctx), scanSpending, selectSpending)
 }
 
-func (s ledger) Credits(ctx context.Context, day liwanag.Day) (liwanag.Credits, error) {
+func (s Ledger) Credits(ctx context.Context, day liwanag.Day) (liwanag.Credits, error) {
 	return creditsOf(s.in(ctx), day)
 }
 
-func (s ledger) Calls(ctx context.Context, m liwanag.Minute) (int, error) {
+func (s Ledger) Calls(ctx context.Context, m liwanag.Minute) (int, error) {
 	n, err := one(s.in(ctx), scanInt, `SELECT calls FROM call_budget WHERE minute = $1`, int64(m))
 	if errors.Is(err, liwanag.ErrNotFound) {
 		err = nil
@@ -46,62 +47,63 @@ func (s ledger) Calls(ctx context.Context, m liwanag.Minute) (int, error) {
 	return int(n), err
 }
 
-func (s ledger) Balance(ctx context.Context) (liwanag.Balance, error) {
-	return one(s.in(ctx), func(r row) (b liwanag.Balance, err error) {
+func (s Ledger) Balance(ctx context.Context) (liwanag.Balance, error) {
+	return one(s.in(ctx), func(r Row) (b liwanag.Balance, err error) {
 		err = r.Scan(&b.Credits, timeColumn{&b.At})
 		return b, err
 	}, `SELECT balance, balance_at FROM spending`)
 }
 
-func (s ledger) Evidence(ctx context.Context, publicURL string) (e liwanag.Evidence, err error) {
-	e.ProvenAt, err = one(s.in(ctx), func(r row) (at time.Time, err error) {
+func (s Ledger) Evidence(ctx context.Context, publicURL string) (e liwanag.Evidence, err error) {
+	e.ProvenAt, err = one(s.in(ctx), func(r Row) (at time.Time, err error) {
 		err = r.Scan(timeColumn{&at})
 		return at, err
 	}, `SELECT proven_at FROM public_url WHERE url = $1`, publicURL)
 	if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
 		return liwanag.Evidence{}, err
 	}
-	e.Reaches, err = list(s.in(ctx), func(r row) (reach liwanag.Reach, err error) {
+	e.Reaches, err = list(s.in(ctx), func(r Row) (reach liwanag.Reach, err error) {
 		err = r.Scan(timeColumn{&reach.Since}, timeColumn{&reach.Until})
 		return reach, err
 	}, `SELECT since, until FROM reach WHERE url = $1 ORDER BY since`, publicURL)
 	return e, err
 }
 
-type ledgerTx struct{ writing }
+// LedgerTx writes the shared figures: one row each, shared by all nodes.
+type LedgerTx struct{ writing }
 
-func (t ledgerTx) TakeCall(m liwanag.Minute) (int, error) {
+func (t LedgerTx) TakeCall(m liwanag.Minute) (int, error) {
 	n, err := one(t, scanInt, `
 		INSERT INTO call_budget (minute, calls) VALUES ($1, 1)
 		ON CONFLICT (minute) DO UPDATE SET calls = call_budget.calls + 1 RETURNING calls`, int64(m))
 	return int(n), err
 }
 
-func (t ledgerTx) Spending() (liwanag.Spending, error) { return one(t, scanSpending, selectSpending) }
+func (t LedgerTx) Spending() (liwanag.Spending, error) { return one(t, scanSpending, selectSpending) }
 
-func (t ledgerTx) SetSpending(s liwanag.Spending) error {
+func (t LedgerTx) SetSpending(s liwanag.Spending) error {
 	return t.must(`UPDATE spending SET paused = $1, until = $2, reason = $3, note = $4, at = $5`,
 		s.Paused, micros(s.Until), text(s.Reason), text(s.Note), micros(s.At))
 }
 
-func (t ledgerTx) Credits(day liwanag.Day) (liwanag.Credits, error) { return creditsOf(t, day) }
+func (t LedgerTx) Credits(day liwanag.Day) (liwanag.Credits, error) { return creditsOf(t, day) }
 
-func (t ledgerTx) AddCredits(day liwanag.Day, reserved, spent int64) error {
+func (t LedgerTx) AddCredits(day liwanag.Day, reserved, spent int64) error {
 	return t.must(`
 		INSERT INTO credit_day (day, reserved, spent) VALUES ($1, $2, $3)
 		ON CONFLICT (day) DO UPDATE SET reserved = credit_day.reserved + excluded.reserved, spent = credit_day.spent + excluded.spent`, int64(day), reserved, spent)
 }
 
-func (t ledgerTx) SetBalance(b liwanag.Balance) error {
+func (t LedgerTx) SetBalance(b liwanag.Balance) error {
 	return t.must(`UPDATE spending SET balance = $1, balance_at = $2`, b.Credits, micros(b.At))
 }
 
-func (t ledgerTx) Prove(publicURL string, at time.Time) error {
+func (t LedgerTx) Prove(publicURL string, at time.Time) error {
 	_, err := t.exec(`INSERT INTO public_url (url, proven_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, publicURL, micros(at))
 	return err
 }
 
-func (t ledgerTx) Reached(publicURL string, at time.Time, gap time.Duration) error {
+func (t LedgerTx) Reached(publicURL string, at time.Time, gap time.Duration) error {
 	extended, err := t.changed(`
 		UPDATE reach SET until = greatest(until, $2)
 		WHERE url = $1 AND since = (SELECT max(since) FROM reach WHERE url = $1) AND until >= $3`,
@@ -112,11 +114,11 @@ func (t ledgerTx) Reached(publicURL string, at time.Time, gap time.Duration) err
 	return t.must(`INSERT INTO reach (url, since, until) VALUES ($1, $2, $2)`, publicURL, micros(at))
 }
 
-func (t ledgerTx) TakeFiring(name string, at time.Time) (bool, error) {
+func (t LedgerTx) TakeFiring(name string, at time.Time) (bool, error) {
 	return t.changed(`INSERT INTO firing (at, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`, micros(at), name)
 }
 
-func (t ledgerTx) Prune(before time.Time) error {
+func (t LedgerTx) Prune(before time.Time) error {
 	if _, err := t.exec(`DELETE FROM firing WHERE at < $1`, micros(before)); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package postgres
+package datastore
 
 import (
 	"context"
@@ -7,21 +7,19 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 const subscriberListing = 's'
 
-func (s subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
+func (s Subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
 	after, err := listing.Key(subscriberListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
 	limit := listing.Limit(p)
-	query, args := subscriberQuery(f, after, limit+1)
+	query, args := subscriberQuery(s.r, f, after, limit+1)
 	all, err := list(s.in(ctx), scanSubscriber, query, args...)
 	if err != nil {
 		return nil, "", err
@@ -30,7 +28,7 @@ func (s subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liw
 	return all, next, nil
 }
 
-func (s subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.Seq2[liwanag.Subscriber, error] {
+func (s Subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.Seq2[liwanag.Subscriber, error] {
 	return func(yield func(liwanag.Subscriber, error) bool) {
 		page := liwanag.Page{Limit: listing.MaxLimit}
 		for {
@@ -81,21 +79,21 @@ func (w *where) String() string {
 
 // subscriberQuery walks an index that is in order of creation: that of the
 // latest jobs in one status, or the subscribers' own.
-func subscriberQuery(f liwanag.SubscriberFilter, after []byte, limit int) (string, []any) {
+func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, after []byte, limit int) (string, []any) {
 	var w where
 	from, key := `subscriber s`, `s.id`
 	switch {
 	case f.Status == liwanag.NoJob:
 		w.and(`NOT EXISTS (SELECT 1 FROM job j WHERE j.subscriber_id = s.id)`)
 	case f.Status != "":
-		from, key = `job j JOIN subscriber s ON s.id = j.subscriber_id`, `j.subscriber_id`
-		w.and(`j.latest AND j.status = $?`, string(f.Status))
+		from, key = `job j /*lite CROSS*/ JOIN subscriber s ON s.id = j.subscriber_id`, `j.subscriber_id`
+		w.and(`j.latest = true AND j.status = $?`, string(f.Status))
 	}
 	if len(f.IDs) > 0 {
-		w.and(key+` = ANY($?)`, uuids(f.IDs))
+		w.and(key+` = ANY($?)`, d.IDs(f.IDs))
 	}
 	if after != nil {
-		w.and(key+` < $?`, pgtype.UUID{Bytes: [16]byte(after), Valid: true})
+		w.and(key+` < $?`, after)
 	}
 	if f.EmailType != "" {
 		w.and(`s.email_type = $?`, string(f.EmailType))
@@ -104,20 +102,28 @@ func subscriberQuery(f liwanag.SubscriberFilter, after []byte, limit int) (strin
 		w.and(`s.source = $?`, f.Source)
 	}
 	if !f.CreatedAfter.IsZero() {
-		w.and(`s.created_at > $?`, micros(f.CreatedAfter))
+		w.and(`/*lite +*/s.created_at > $?`, micros(f.CreatedAfter))
 	}
 	if !f.CreatedBefore.IsZero() {
-		w.and(`s.created_at < $?`, micros(f.CreatedBefore))
+		w.and(`/*lite +*/s.created_at < $?`, micros(f.CreatedBefore))
 	}
 	if f.Query != "" {
-		w.and(contains, texts(patterns(f.Query)))
+		w.contains(f.Query)
 	}
 	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + key + ` DESC LIMIT ` + w.bind(limit), w.args
 }
 
 // contains looks for a part of address, name or company.
-const contains = `(s.email_key ILIKE ANY($?) OR s.full_name ILIKE ANY($?) OR s.first_name ILIKE ANY($?) OR s.last_name ILIKE ANY($?)
-	OR s.company_name ILIKE ANY($?) OR s.company_domain ILIKE ANY($?))`
+func (w *where) contains(part string) {
+	var terms []string
+	for _, pattern := range patterns(part) {
+		bound := w.bind(pattern)
+		for _, column := range [...]string{"s.email_key", "s.full_name", "s.first_name", "s.last_name", "s.company_name", "s.company_domain"} {
+			terms = append(terms, column+` ILIKE `+bound)
+		}
+	}
+	w.and(`(` + strings.Join(terms, ` OR `) + `)`)
+}
 
 var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 

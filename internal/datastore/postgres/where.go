@@ -1,0 +1,33 @@
+package postgres
+
+import (
+	"strconv"
+	"strings"
+)
+
+// where gathers conditions and their arguments; each has at most one, which its
+// term calls $?.
+type where struct {
+	terms []string
+	args  []any
+}
+
+func (w *where) and(term string, args ...any) {
+	if len(args) > 0 {
+		term = strings.ReplaceAll(term, "$?", w.bind(args[0]))
+	}
+	w.terms = append(w.terms, term)
+}
+
+// bind adds an argument and returns its name.
+func (w *where) bind(arg any) string {
+	w.args = append(w.args, arg)
+	return "$" + strconv.Itoa(len(w.args))
+}
+
+func (w *where) String() string {
+	if len(w.terms) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.terms, " AND ")
+}
