@@ -1,6 +1,7 @@
 package datastore
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -227,3 +228,54 @@ func counts[T ~string](q querier, query string) (map[T]int64, error) {
 func Clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
+
+func digest(d liwanag.Digest) any {
+	if d == (liwanag.Digest{}) {
+		return nil
+	}
+	return d[:]
+}
+
+// wordsColumn reads a JSON array of words.
+type wordsColumn[T ~string] struct{ to *[]T }
+
+func wordsTo[T ~string](to *[]T) wordsColumn[T] { return wordsColumn[T]{to} }
+
+func (c wordsColumn[T]) Scan(v any) error {
+	*c.to = nil
+	switch s := v.(type) {
+	case nil:
+		return nil
+	case string:
+		return json.Unmarshal([]byte(s), c.to)
+	}
+	return fmt.Errorf("words are stored as %T", v)
+}
+
+func (c wordsColumn[T]) ScanText(v pgtype.Text) error {
+	if !v.Valid {
+		return c.Scan(nil)
+	}
+	return c.Scan(v.String)
+}
+
+func wordsText[T ~string](all []T) any {
+	if len(all) == 0 {
+		return nil
+	}
+	b, _ := json.Marshal(all) // texts: it can be encoded
+	return string(b)
+}
+
+// idText reads an id of any kind from its text.
+type idText struct{ to *liwanag.ID }
+
+func (c idText) Scan(v any) error {
+	var s string
+	if err := textTo(&s).Scan(v); err != nil {
+		return err
+	}
+	return c.to.UnmarshalText([]byte(s))
+}
+
+func (c idText) ScanText(v pgtype.Text) error { return c.to.UnmarshalText([]byte(v.String)) }

@@ -87,7 +87,7 @@ func (s Jobs) Count(ctx context.Context) (map[liwanag.JobStatus]int64, error) {
 type JobTx struct{ writing }
 
 func (t JobTx) Get(ids []liwanag.ID) ([]liwanag.Job, error) {
-	return list(t, scanJob, selectJobs+`WHERE j.id = ANY($1)`, t.IDs(ids))
+	return list(t, scanJob, selectJobs+`WHERE j.id = ANY($1)`, idsOf(t, ids))
 }
 
 func (t JobTx) OfRun(runID liwanag.ID) ([]liwanag.Job, error) {
@@ -100,7 +100,7 @@ func (t JobTx) OfSubmission(submissionID liwanag.ID) ([]liwanag.Job, error) {
 
 func (t JobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
 	return list(t, scanJob, `SELECT `+ownColumns+`, CAST(NULL AS text), CAST(NULL AS text), false FROM job j WHERE j.subscriber_id = ANY($1) AND j.`+isOpen,
-		t.IDs(subscriberIDs))
+		idsOf(t, subscriberIDs))
 }
 
 // InFlight walks from the person to the open submission of a job, which is one
@@ -110,7 +110,7 @@ func (t JobTx) InFlight(subscriberIDs []liwanag.ID) ([]liwanag.ID, error) {
 		SELECT DISTINCT j.subscriber_id FROM job j
 		/*lite CROSS*/ JOIN submission_job sj ON sj.job_id = j.id AND sj.open = true
 		/*lite CROSS*/ JOIN submission b ON b.id = sj.submission_id AND b.state <> 'prepared'
-		WHERE j.subscriber_id = ANY($1)`, t.IDs(subscriberIDs))
+		WHERE j.subscriber_id = ANY($1)`, idsOf(t, subscriberIDs))
 }
 
 func (t JobTx) Insert(jobs []liwanag.Job) ([]liwanag.Opened, error) {
@@ -159,7 +159,7 @@ func (t JobTx) insert(jobs []liwanag.Job) ([]liwanag.ID, error) {
 		flag("latest", func(liwanag.Job) bool { return true }).
 		time("created_at", func(j liwanag.Job) time.Time { return j.CreatedAt }).
 		time("ended_at", func(j liwanag.Job) time.Time { return j.EndedAt })
-	return t.InsertNew("job", &r.Records, `(subscriber_id) WHERE `+isOpen,
+	return t.insertNew("job", r.Records, `(subscriber_id) WHERE `+isOpen,
 		`UPDATE job SET latest = false WHERE subscriber_id = ANY(ARRAY(SELECT subscriber_id FROM inserted)) AND latest`)
 }
 
@@ -188,8 +188,8 @@ func (t JobTx) Move(m liwanag.JobMove) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.JobKind), `
 		UPDATE job SET status = $2, failure_code = $3, failure_message = $4, retry_at = $5, ended_at = $6
 		WHERE id = ANY($1) AND status = ANY($7::text[]) RETURNING id`,
-		t.IDs(m.IDs), string(m.To), text(m.Failure.Code), text(m.Failure.Message), micros(m.RetryAt),
-		micros(endedAt(m.To, m.At)), words(t, m.From))
+		idsOf(t, m.IDs), string(m.To), text(m.Failure.Code), text(m.Failure.Message), micros(m.RetryAt),
+		micros(endedAt(m.To, m.At)), wordsOf(t, m.From))
 }
 
 func endedAt(status liwanag.JobStatus, at time.Time) time.Time {
@@ -202,7 +202,7 @@ func endedAt(status liwanag.JobStatus, at time.Time) time.Time {
 // Reopen takes the first of a person's jobs that may come back: two of them may
 // be one person's, so that the second has to see the first.
 func (t JobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) (reopened []liwanag.ID, err error) {
-	people, err := list(t, scanPersonOf, `SELECT id, subscriber_id FROM job WHERE id = ANY($1)`, t.IDs(ids))
+	people, err := list(t, scanPersonOf, `SELECT id, subscriber_id FROM job WHERE id = ANY($1)`, idsOf(t, ids))
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func (t JobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) (reopened []liwana
 			UPDATE job SET status = $2, failure_code = NULL, failure_message = NULL, retry_at = NULL, ended_at = NULL
 			WHERE id = ANY($1) AND status IN ('failed', 'canceled', 'held') AND coalesce(failure_code, '') NOT IN ($3, $4)
 			AND NOT EXISTS (SELECT 1 FROM job o WHERE o.subscriber_id = job.subscriber_id AND o.id <> job.id AND o.`+isOpen+`)
-			RETURNING id`, t.IDs(round), string(to), liwanag.CodeUnsubscribed, liwanag.CodeErased)
+			RETURNING id`, idsOf(t, round), string(to), liwanag.CodeUnsubscribed, liwanag.CodeErased)
 		if err != nil {
 			return nil, err
 		}
@@ -241,8 +241,7 @@ func (t JobTx) Settle(results []liwanag.JobResult) error {
 			text("enrichment_id", func(r liwanag.JobResult) string { return r.EnrichmentID }).
 			flag("late", func(r liwanag.JobResult) bool { return r.Late }).
 			time("ended_at", func(r liwanag.JobResult) time.Time { return endedAt(r.Status, r.At) })
-		_, err := t.UpdateEach("job", &r.Records, "retry_at = NULL", "")
-		if err != nil {
+		if err := t.updateEach("job", r.Records, "retry_at = NULL"); err != nil {
 			return err
 		}
 	}
@@ -252,10 +251,10 @@ func (t JobTx) Settle(results []liwanag.JobResult) error {
 func (t JobTx) Assign(ids []liwanag.ID, runID liwanag.ID) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.JobKind), `
 		UPDATE job SET run_id = $2 WHERE id = ANY($1) AND status = 'pending' AND (run_id IS NULL) = (CAST($2 AS uuid) IS NOT NULL) RETURNING id`,
-		t.IDs(ids), runID.Bytes())
+		idsOf(t, ids), runID.Bytes())
 }
 
 func (t JobTx) ClearRetry(ids []liwanag.ID) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.JobKind),
-		`UPDATE job SET retry_at = NULL WHERE id = ANY($1) AND retry_at IS NOT NULL RETURNING id`, t.IDs(ids))
+		`UPDATE job SET retry_at = NULL WHERE id = ANY($1) AND retry_at IS NOT NULL RETURNING id`, idsOf(t, ids))
 }

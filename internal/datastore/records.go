@@ -115,7 +115,7 @@ func rounds[T any](all []T, key func(T) liwanag.ID) [][]T {
 }
 
 // Names are the columns' names.
-func (r *Records) Names() string {
+func (r Records) Names() string {
 	names := make([]string, len(r.Columns))
 	for i, c := range r.Columns {
 		names[i] = c.Name
@@ -123,26 +123,24 @@ func (r *Records) Names() string {
 	return strings.Join(names, ", ")
 }
 
-// Sets are what UPDATE sets in a table: all columns but the first, which is the key.
-func (r *Records) Sets(fixed string) string {
-	var sets []string
-	for _, c := range r.Columns[1:] {
-		sets = append(sets, c.Name+" = r."+c.Name)
+// UpdateFrom is the statement that sets the columns of those rows of a table, and
+// fixed, that the rows r name, which from gives. The first column is the key.
+func (r Records) UpdateFrom(table, from, fixed string) string {
+	return r.update(table, ` FROM `+from, fixed, func(i int) string { return "r." + r.Columns[i].Name })
+}
+
+// Update is the same for one row, whose columns are the arguments in their order.
+func (r Records) Update(table, fixed string) string {
+	return r.update(table, "", fixed, func(i int) string { return "$" + strconv.Itoa(i+1) })
+}
+
+func (r Records) update(table, from, fixed string, given func(i int) string) string {
+	sets := make([]string, len(r.Columns))
+	for i, c := range r.Columns {
+		sets[i] = c.Name + " = " + given(i)
 	}
 	if fixed != "" {
 		sets = append(sets, fixed)
 	}
-	return strings.Join(sets, ", ")
-}
-
-// Given are pairs of r.column and the argument with its value, for databases that
-// take one row at a time.
-func (r *Records) Given() (pairs []string) {
-	for i, c := range r.Columns {
-		pairs = append(pairs, "r."+c.Name+" ", "$"+strconv.Itoa(i+1)+" ")
-		for _, end := range []string{",", ")"} {
-			pairs = append(pairs, "r."+c.Name+end, "$"+strconv.Itoa(i+1)+end)
-		}
-	}
-	return pairs
+	return `UPDATE ` + table + ` AS t SET ` + strings.Join(sets[1:], ", ") + from + ` WHERE t.` + sets[0]
 }

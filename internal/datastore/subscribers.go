@@ -39,7 +39,7 @@ func (s Subscribers) ByEmail(ctx context.Context, emailKey string) (liwanag.Subs
 }
 
 func (s Subscribers) Known(ctx context.Context, emailKeys []string) ([]string, error) {
-	return list(s.in(ctx), scanString, `SELECT email_key FROM subscriber WHERE email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, s.r.Words(emailKeys))
+	return list(s.in(ctx), scanString, `SELECT email_key FROM subscriber WHERE email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, wordsOf(s.in(ctx), emailKeys))
 }
 
 func (s Subscribers) Profile(ctx context.Context, id liwanag.ID) ([]byte, error) {
@@ -57,7 +57,7 @@ func (s Subscribers) Count(ctx context.Context) (map[liwanag.JobStatus]int64, er
 type SubscriberTx struct{ writing }
 
 func (t SubscriberTx) Get(ids []liwanag.ID) ([]liwanag.Subscriber, error) {
-	return list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.id = ANY($1)`, t.IDs(ids))
+	return list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.id = ANY($1)`, idsOf(t, ids))
 }
 
 // Upsert inserts what is new in one statement, then updates what was known: an
@@ -119,7 +119,7 @@ func (t SubscriberTx) insert(signUps []liwanag.SignUp) ([]liwanag.ID, error) {
 		time("created_at", func(s liwanag.SignUp) time.Time { return s.At }).
 		time("updated_at", func(s liwanag.SignUp) time.Time { return s.At })
 	withSummary(r, func(s liwanag.SignUp) liwanag.Summary { return s.Summary })
-	return t.InsertNew("subscriber", &r.Records, `(email_key)`, "")
+	return t.insertNew("subscriber", r.Records, `(email_key)`, "")
 }
 
 // update merges the sign-ups at the indexes into the rows that are there.
@@ -128,7 +128,7 @@ func (t SubscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 	for i, index := range indexes {
 		keys[i] = signUps[index].EmailKey
 	}
-	known, err := list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.email_key = ANY($1::text[])`, t.Words(keys))
+	known, err := list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.email_key = ANY($1::text[])`, wordsOf(t, keys))
 	if err != nil {
 		return err
 	}
@@ -161,8 +161,7 @@ func (t SubscriberTx) put(people []liwanag.Subscriber) error {
 		time("enriched_at", func(p person) time.Time { return p.EnrichedAt }).
 		time("result_at", func(p person) time.Time { return p.ResultAt })
 	withSummary(r, func(p person) liwanag.Summary { return p.Summary })
-	_, err := t.UpdateEach("subscriber", &r.Records, "", "")
-	return err
+	return t.updateEach("subscriber", r.Records, "")
 }
 
 func (t SubscriberTx) Enrich(results []liwanag.Enriched) (changed []liwanag.ID, err error) {
@@ -200,16 +199,16 @@ func (t SubscriberTx) Enrich(results []liwanag.Enriched) (changed []liwanag.ID, 
 	profiles := recordsOf(known).
 		id("subscriber_id", func(p liwanag.Subscriber) liwanag.ID { return p.ID }).
 		bytes("raw", func(p liwanag.Subscriber) []byte { return latest[p.ID].Profile })
-	return changed, t.InsertOrUpdate("profile", &profiles.Records, `(subscriber_id) DO UPDATE SET raw = excluded.raw`)
+	return changed, t.insertAll("profile", profiles.Records, `(subscriber_id) DO UPDATE SET raw = excluded.raw`)
 }
 
 func (t SubscriberTx) Suppress(ids []liwanag.ID, at time.Time) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.SubscriberKind), `
 		UPDATE subscriber SET suppressed_at = $2 WHERE id = ANY($1) AND (suppressed_at IS NULL) = (CAST($2 AS bigint) IS NOT NULL) RETURNING id`,
-		t.IDs(ids), micros(at))
+		idsOf(t, ids), micros(at))
 }
 
 func (t SubscriberTx) Delete(ids []liwanag.ID) error {
-	_, err := t.exec(`DELETE FROM subscriber WHERE id = ANY($1)`, t.IDs(ids))
+	_, err := t.exec(`DELETE FROM subscriber WHERE id = ANY($1)`, idsOf(t, ids))
 	return err
 }

@@ -3,7 +3,6 @@ package datastore
 import (
 	"context"
 	"iter"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -48,33 +47,6 @@ func (s Subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.
 			page.Cursor = next
 		}
 	}
-}
-
-// where gathers conditions and their arguments; each has at most one, which its
-// term calls $?.
-type where struct {
-	terms []string
-	args  []any
-}
-
-func (w *where) and(term string, args ...any) {
-	if len(args) > 0 {
-		term = strings.ReplaceAll(term, "$?", w.bind(args[0]))
-	}
-	w.terms = append(w.terms, term)
-}
-
-// bind adds an argument and returns its name.
-func (w *where) bind(arg any) string {
-	w.args = append(w.args, arg)
-	return "$" + strconv.Itoa(len(w.args))
-}
-
-func (w *where) String() string {
-	if len(w.terms) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(w.terms, " AND ")
 }
 
 // subscriberQuery walks an index that is in order of creation: that of the

@@ -1,4 +1,4 @@
-// Package postgres keeps the application's own rows in a PostgreSQL database
+// Package postgres runs package datastore's statements in a PostgreSQL database
 // that any number of nodes share. DESIGN.md beside it gives the reasons.
 package postgres
 
@@ -8,23 +8,21 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
+// Store is a [liwanag.Store].
+type Store = datastore.Delegate
+
 //go:embed migrations/*.sql
 var migrations embed.FS
 
 const versionTable = "app_migrations"
-
-// Store is a [liwanag.Store] on PostgreSQL.
-type Store struct {
-	db   *pgdb.DB
-	read reader
-}
-
-var _ liwanag.Store = (*Store)(nil)
 
 // New creates the application's tables in an empty database. One whose schema
 // is older or newer than this program's is refused with pgdb's sentinels: an
@@ -38,7 +36,7 @@ func New(ctx context.Context, db *pgdb.DB) (*Store, error) {
 	if err := db.Migrate(ctx, files, versionTable); err != nil {
 		return nil, err
 	}
-	return &Store{db: db, read: reader{db.Pool()}}, nil
+	return &Store{Store: datastore.New(&database{db: db, pool: db.Pool()})}, nil
 }
 
 // Migrate brings the application's tables up to date. Nodes of an older release
@@ -51,11 +49,46 @@ func Migrate(ctx context.Context, db *pgdb.DB) error {
 	return db.MigrateUp(ctx, files, versionTable)
 }
 
+// dialect is PostgreSQL's, in whose words the statements are written.
+type dialect struct{}
+
+func (dialect) IDs(ids []liwanag.ID) any { return uuids(ids) }
+func (dialect) Words(all []string) any   { return texts(all, true) }
+
+// Fault gives an error of the database its class. Its text names tables and
+// indexes; the server's detail, which holds values, is not part of it.
+func (dialect) Fault(doing string, err error) error {
+	var known *liwanag.Error
+	switch {
+	case errors.As(err, &known):
+		return err
+	case pgdb.IsFull(err):
+		return liwanag.Wrap(err, liwanag.DiskFull, liwanag.ErrDiskFull.Code, liwanag.ErrDiskFull.Message)
+	case pgdb.IsUnique(err):
+		return liwanag.Wrap(err, liwanag.Conflict, liwanag.ErrState.Code, "something with this identity exists already")
+	}
+	return liwanag.Wrap(err, liwanag.Unavailable, liwanag.ErrDatabase.Code,
+		"datastore: the database cannot "+doing+", try again later")
+}
+
+// database is a [datastore.Database].
+type database struct {
+	dialect
+	db   *pgdb.DB
+	pool interface {
+		Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+	}
+}
+
+func (d *database) Query(ctx context.Context, query string, args ...any) (datastore.Rows, error) {
+	return d.pool.Query(ctx, query, storable(args)...)
+}
+
 // Write runs fn as a part of the next group commit.
-func (s *Store) Write(ctx context.Context, fn func(tx liwanag.Tx) error) error {
+func (d *database) Write(ctx context.Context, fn func(w datastore.Writer) error) error {
 	var own error
-	err := s.db.Write(ctx, func(raw *pgdb.Tx) error {
-		own = fn(tx{writing{raw}})
+	err := d.db.Write(ctx, func(tx *pgdb.Tx) error {
+		own = fn(writer{tx: tx})
 		return own
 	})
 	var panicked *pgdb.PanicError
@@ -65,65 +98,34 @@ func (s *Store) Write(ctx context.Context, fn func(tx liwanag.Tx) error) error {
 	case own != nil && errors.Is(err, own):
 		return own
 	}
-	return wrap("write", err)
+	return d.Fault("write", err)
 }
 
-// Subscribers reads subscribers.
-func (s *Store) Subscribers() liwanag.Subscribers {
-	return datastore.NewStore(readers{r: s.read}).Subscribers
+// Scrub takes dead rows out of the tables that hold what was erased. The server's
+// log of changes and its backups keep them until they are recycled.
+func (d *database) Scrub(ctx context.Context) error {
+	for _, table := range []string{"subscriber", "profile", "delivery", "receipt"} {
+		if _, err := d.db.Pool().Exec(ctx, "VACUUM "+table); err != nil {
+			return d.Fault("be scrubbed", err)
+		}
+	}
+	return nil
 }
 
-// Jobs reads jobs.
-func (s *Store) Jobs() liwanag.Jobs { return datastore.NewStore(readers{r: s.read}).Jobs }
-
-// Batches reads batches.
-func (s *Store) Batches() liwanag.Batches { return batches{s.read} }
-
-// Submissions reads submissions.
-func (s *Store) Submissions() liwanag.Submissions { return submissions{s.read} }
-
-// Deliveries reads deliveries.
-func (s *Store) Deliveries() liwanag.Deliveries { return deliveries{s.read} }
-
-// Uploads reads uploads.
-func (s *Store) Uploads() liwanag.Uploads { return uploads{s.read} }
-
-// Ledger reads the shared figures.
-func (s *Store) Ledger() liwanag.Ledger { return datastore.NewStore(readers{r: s.read}).Ledger }
-
-// Sources reads sources.
-func (s *Store) Sources() liwanag.Sources { return sources{s.read} }
-
-// Receipts reads what sources received.
-func (s *Store) Receipts() liwanag.Receipts { return receipts{s.read} }
-
-// Sinks reads sinks.
-func (s *Store) Sinks() liwanag.Sinks { return sinks{s.read} }
-
-// Messages reads messages.
-func (s *Store) Messages() liwanag.Messages { return messages{s.read} }
-
-// Passes reads sessions and sign-in links.
-func (s *Store) Passes() liwanag.Passes { return passes{s.read} }
-
-// Acts reads the audit trail.
-func (s *Store) Acts() liwanag.Acts { return acts{s.read} }
-
-type tx struct{ writing }
-
-func (t tx) Subscribers() liwanag.SubscriberTx {
-	return datastore.NewTx(writer{w: t.writing}).Subscribers
+// storable makes every text argument one that PostgreSQL takes: it refuses NUL
+// and what is not UTF-8, which may reach us in a name, a file name or a body of
+// the partner. Both become U+FFFD, in what is written and in what is looked up,
+// so that a row is found by the text it was stored with.
+func storable(args []any) []any {
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case string:
+			args[i] = datastore.Clean(v)
+		case pgtype.FlatArray[pgtype.Text]:
+			for i, s := range v {
+				v[i].String = datastore.Clean(s.String)
+			}
+		}
+	}
+	return args
 }
-func (t tx) Jobs() liwanag.JobTx               { return datastore.NewTx(writer{w: t.writing}).Jobs }
-func (t tx) Batches() liwanag.BatchTx          { return batchTx(t) }
-func (t tx) Submissions() liwanag.SubmissionTx { return submissionTx(t) }
-func (t tx) Deliveries() liwanag.DeliveryTx    { return deliveryTx(t) }
-func (t tx) Uploads() liwanag.UploadTx         { return uploadTx(t) }
-func (t tx) Ledger() liwanag.LedgerTx          { return datastore.NewTx(writer{w: t.writing}).Ledger }
-func (t tx) Webhooks() liwanag.WebhookTx       { return webhookTx(t) }
-func (t tx) Sources() liwanag.SourceTx         { return sourceTx(t) }
-func (t tx) Receipts() liwanag.ReceiptTx       { return receiptTx(t) }
-func (t tx) Sinks() liwanag.SinkTx             { return sinkTx(t) }
-func (t tx) Messages() liwanag.MessageTx       { return messageTx(t) }
-func (t tx) Passes() liwanag.PassTx            { return passTx(t) }
-func (t tx) Acts() liwanag.ActTx               { return actTx(t) }

@@ -1,28 +1,26 @@
-// Package sqlite keeps the application's own rows in the SQLite file that the
+// Package sqlite runs package datastore's statements in the SQLite file that the
 // engine's store shares. DESIGN.md beside it gives the reasons.
 package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"embed"
+	"encoding/json"
 	"errors"
 	"io/fs"
+	"sync"
 
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
+// Store is a [liwanag.Store].
+type Store = datastore.Delegate
+
 //go:embed migrations/*.sql
 var migrations embed.FS
-
-// Store is a [liwanag.Store] on SQLite.
-type Store struct {
-	db   *sqlitedb.DB
-	read reader
-}
-
-var _ liwanag.Store = (*Store)(nil)
 
 // New brings the application's tables in db up to date. The caller closes db,
 // when nothing uses the store any more.
@@ -34,14 +32,78 @@ func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
 	if err := db.Migrate(ctx, files, "app_migrations"); err != nil {
 		return nil, err
 	}
-	return &Store{db: db, read: reader{db: db.Reader(), statements: &statements{}}}, nil
+	return &Store{Store: datastore.New(&database{db: db})}, nil
+}
+
+// dialect is SQLite's: [datastore.Lite] makes its statements.
+type dialect struct{}
+
+// IDs are the 16 bytes of each, side by side.
+func (dialect) IDs(ids []liwanag.ID) any {
+	all := make([]byte, 0, 16*len(ids))
+	for _, id := range ids {
+		all = append(all, id.Bytes()...)
+	}
+	return all
+}
+
+// Words are a JSON array.
+func (dialect) Words(all []string) any {
+	b, _ := json.Marshal(all) // texts: it can be encoded
+	return string(b)
+}
+
+// Fault gives an error of the database its class. Messages of SQLite name
+// tables and columns, never values.
+func (dialect) Fault(doing string, err error) error {
+	var known *liwanag.Error
+	switch {
+	case errors.As(err, &known):
+		return err
+	case sqlitedb.IsFull(err):
+		return liwanag.Wrap(err, liwanag.DiskFull, liwanag.ErrDiskFull.Code, liwanag.ErrDiskFull.Message)
+	case sqlitedb.IsUnique(err):
+		return liwanag.Wrap(err, liwanag.Conflict, liwanag.ErrState.Code, "something with this identity exists already")
+	}
+	return liwanag.Wrap(err, liwanag.Unavailable, liwanag.ErrDatabase.Code,
+		"datastore: the database cannot "+doing+", try again later")
+}
+
+// database is a [datastore.Database]. It keeps each query text prepared on the
+// readers: texts are fixed or built from a few fixed parts, so their number is small.
+type database struct {
+	dialect
+	db         *sqlitedb.DB
+	statements sync.Map
+}
+
+func (d *database) Query(ctx context.Context, query string, args ...any) (datastore.Rows, error) {
+	stmt, err := d.prepare(ctx, datastore.Lite(query))
+	if err != nil {
+		return nil, err
+	}
+	return closing(stmt.QueryContext(ctx, args...))
+}
+
+func (d *database) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if kept, ok := d.statements.Load(query); ok {
+		return kept.(*sql.Stmt), nil
+	}
+	stmt, err := d.db.Reader().PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if kept, loaded := d.statements.LoadOrStore(query, stmt); loaded {
+		return kept.(*sql.Stmt), stmt.Close()
+	}
+	return stmt, nil
 }
 
 // Write runs fn as a part of the next group commit.
-func (s *Store) Write(ctx context.Context, fn func(tx liwanag.Tx) error) error {
+func (d *database) Write(ctx context.Context, fn func(w datastore.Writer) error) error {
 	var own error
-	err := s.db.Write(ctx, func(raw *sqlitedb.Tx) error {
-		own = fn(tx{writing{raw}})
+	err := d.db.Write(ctx, func(tx *sqlitedb.Tx) error {
+		own = fn(writer{tx: tx})
 		return own
 	})
 	var panicked *sqlitedb.PanicError
@@ -51,65 +113,33 @@ func (s *Store) Write(ctx context.Context, fn func(tx liwanag.Tx) error) error {
 	case own != nil && errors.Is(err, own):
 		return own
 	}
-	return wrap("write", err)
+	return d.Fault("write", err)
 }
 
-// Subscribers reads subscribers.
-func (s *Store) Subscribers() liwanag.Subscribers {
-	return datastore.NewStore(readers{r: s.read}).Subscribers
+// Scrub truncates the log: what was deleted is overwritten in the file already
+// (secure_delete), and lives on in frames of the log until then.
+func (d *database) Scrub(ctx context.Context) error {
+	if err := d.db.Checkpoint(ctx); err != nil {
+		return d.Fault("be scrubbed", err)
+	}
+	return nil
 }
 
-// Jobs reads jobs.
-func (s *Store) Jobs() liwanag.Jobs { return datastore.NewStore(readers{r: s.read}).Jobs }
-
-// Batches reads batches.
-func (s *Store) Batches() liwanag.Batches { return batches{s.read} }
-
-// Submissions reads submissions.
-func (s *Store) Submissions() liwanag.Submissions { return submissions{s.read} }
-
-// Deliveries reads deliveries.
-func (s *Store) Deliveries() liwanag.Deliveries { return deliveries{s.read} }
-
-// Uploads reads uploads.
-func (s *Store) Uploads() liwanag.Uploads { return uploads{s.read} }
-
-// Ledger reads the shared figures.
-func (s *Store) Ledger() liwanag.Ledger { return datastore.NewStore(readers{r: s.read}).Ledger }
-
-// Sources reads sources.
-func (s *Store) Sources() liwanag.Sources { return sources{s.read} }
-
-// Receipts reads what sources received.
-func (s *Store) Receipts() liwanag.Receipts { return receipts{s.read} }
-
-// Sinks reads sinks.
-func (s *Store) Sinks() liwanag.Sinks { return sinks{s.read} }
-
-// Messages reads messages.
-func (s *Store) Messages() liwanag.Messages { return messages{s.read} }
-
-// Passes reads sessions and sign-in links.
-func (s *Store) Passes() liwanag.Passes { return passes{s.read} }
-
-// Acts reads the audit trail.
-func (s *Store) Acts() liwanag.Acts { return acts{s.read} }
-
-type tx struct{ writing }
-
-func (t tx) Subscribers() liwanag.SubscriberTx {
-	return datastore.NewTx(writer{w: t.writing}).Subscribers
+type result interface {
+	datastore.Row
+	Next() bool
+	Err() error
+	Close() error
 }
-func (t tx) Jobs() liwanag.JobTx               { return datastore.NewTx(writer{w: t.writing}).Jobs }
-func (t tx) Batches() liwanag.BatchTx          { return batchTx(t) }
-func (t tx) Submissions() liwanag.SubmissionTx { return submissionTx(t) }
-func (t tx) Deliveries() liwanag.DeliveryTx    { return deliveryTx(t) }
-func (t tx) Uploads() liwanag.UploadTx         { return uploadTx(t) }
-func (t tx) Ledger() liwanag.LedgerTx          { return datastore.NewTx(writer{w: t.writing}).Ledger }
-func (t tx) Webhooks() liwanag.WebhookTx       { return webhookTx(t) }
-func (t tx) Sources() liwanag.SourceTx         { return sourceTx(t) }
-func (t tx) Receipts() liwanag.ReceiptTx       { return receiptTx(t) }
-func (t tx) Sinks() liwanag.SinkTx             { return sinkTx(t) }
-func (t tx) Messages() liwanag.MessageTx       { return messageTx(t) }
-func (t tx) Passes() liwanag.PassTx            { return passTx(t) }
-func (t tx) Acts() liwanag.ActTx               { return actTx(t) }
+
+// rows are closed without an error: it says nothing that Err did not.
+type rows struct{ result }
+
+func (r rows) Close() { _ = r.result.Close() }
+
+func closing(r result, err error) (datastore.Rows, error) {
+	if err != nil {
+		return nil, err
+	}
+	return rows{r}, nil
+}

@@ -1,35 +1,29 @@
-package postgres
+package datastoretest
 
 import (
+	"context"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-// nth is an id of the rows that the database was filled with.
+// nth is the id of a row of a database that was filled for plans.
 func nth(kind liwanag.Kind, n int64) liwanag.ID {
 	kinds := map[liwanag.Kind]int{liwanag.SubscriberKind: 1, liwanag.JobKind: 2, liwanag.RunKind: 3, liwanag.SubmissionKind: 4, liwanag.UploadKind: 5,
 		liwanag.SourceIDKind: 6, liwanag.ReceiptKind: 7, liwanag.SinkKind: 8, liwanag.MessageKind: 9}
-	b, err := hex.DecodeString(fmt.Sprintf("%012x7000800000000000%04x", n, kinds[kind]))
-	if err != nil {
-		panic(err)
-	}
-	id, err := liwanag.IDFromBytes(kind, b)
-	if err != nil {
-		panic(err)
-	}
+	b, _ := hex.DecodeString(fmt.Sprintf("%012x7000800000000000%04x", n, kinds[kind])) // it is hexadecimal
+	id, _ := liwanag.IDFromBytes(kind, b)                                              // of 16 bytes
 	return id
 }
 
-func readEverything(t *testing.T, s *Store) {
-	ctx := t.Context()
+// ReadEverything calls every read of a store with arguments that plans depend on.
+func ReadEverything(ctx context.Context, s liwanag.Store) {
 	run, person, digest := nth(liwanag.RunKind, 150), nth(liwanag.SubscriberKind, 9000), sha256.Sum256([]byte("7"))
 	now := time.UnixMicro(15_000)
 	keys := make([]string, 100)
@@ -41,7 +35,7 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Subscribers().Known(ctx, keys)
 	_, _ = s.Subscribers().Profile(ctx, person)
 	_, _ = s.Subscribers().Count(ctx)
-	for _, cursor := range []string{"", listing.Cursor(subscriberListing, person.Bytes())} {
+	for _, cursor := range []string{"", listing.Cursor('s', person.Bytes())} {
 		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
 			{Source: "a"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now}, {Status: liwanag.JobFailed, Query: "a", Source: "b"}} {
 			_, _, _ = s.Subscribers().List(ctx, f, liwanag.Page{Cursor: cursor})
@@ -64,7 +58,7 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Submissions().OfRun(ctx, run)
 	_, _ = s.Submissions().Due(ctx, now, 1)
 	_, _ = s.Submissions().Count(ctx)
-	for _, cursor := range []string{"", listing.Cursor(submissionListing, run.Bytes())} {
+	for _, cursor := range []string{"", listing.Cursor('b', run.Bytes())} {
 		for _, f := range []liwanag.SubmissionFilter{{}, {States: []liwanag.SubmissionState{"held", "sending"}}} {
 			_, _, _ = s.Submissions().List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
@@ -72,7 +66,7 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Deliveries().Get(ctx, digest)
 	_, _ = s.Deliveries().Stored(ctx, 1)
 	_, _ = s.Deliveries().Unsettled(ctx, now, 1)
-	for _, cursor := range []string{"", listed{Delivery: liwanag.Delivery{ReceivedAt: now}}.cursor()} {
+	for _, cursor := range []string{"", listing.Cursor('d', make([]byte, 16))} {
 		for _, f := range []liwanag.DeliveryFilter{{}, {States: []liwanag.DeliveryState{"stored", "sent"}}, {SubmissionID: nth(liwanag.SubmissionKind, 7)}} {
 			_, _, _ = s.Deliveries().List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
@@ -83,16 +77,17 @@ func readEverything(t *testing.T, s *Store) {
 	_, _ = s.Uploads().Chunk(ctx, upload, 0)
 	_, _ = s.Uploads().Errors(ctx, upload, 0, 1)
 	_, _ = s.Uploads().Active(ctx)
-	_, _, _ = s.Uploads().List(ctx, liwanag.Page{Cursor: listing.Cursor(uploadListing, upload.Bytes())})
+	_, _, _ = s.Uploads().List(ctx, liwanag.Page{Cursor: listing.Cursor('u', upload.Bytes())})
 	_, _ = s.Ledger().Spending(ctx)
 	_, _ = s.Ledger().Credits(ctx, 1)
 	_, _ = s.Ledger().Balance(ctx)
 	_, _ = s.Ledger().Calls(ctx, 1)
 	_, _ = s.Ledger().Evidence(ctx, "a")
-	readConsole(t, s, now)
+	readConsole(ctx, s, now)
 }
 
-func useEverything(t tx) error {
+// UseEverything calls every operation of a transaction.
+func UseEverything(t liwanag.Tx) error {
 	now := time.UnixMicro(15_000)
 	var ups []liwanag.SignUp
 	var jobs, people []liwanag.ID
@@ -111,6 +106,7 @@ func useEverything(t tx) error {
 		return err
 	}
 	_, _ = t.Subscribers().Get(people)
+	enriched[0].SubscriberID = ups[0].ID // there is such a person
 	_, _ = t.Subscribers().Enrich(enriched)
 	if _, err := t.Jobs().Insert(append(insert, insert[0])); err != nil {
 		return err
@@ -151,7 +147,7 @@ func useEverything(t tx) error {
 	return errors.Join(t.Jobs().Settle(results), useTheRest(t, now))
 }
 
-func useTheRest(t tx, now time.Time) error {
+func useTheRest(t liwanag.Tx, now time.Time) error {
 	d := liwanag.Delivery{Digest: liwanag.Digest{1}, State: liwanag.DeliveryStored, ReceivedAt: now}
 	_, _ = t.Deliveries().Insert(d)
 	_, _ = t.Deliveries().Get(d.Digest)
@@ -184,4 +180,72 @@ func useTheRest(t tx, now time.Time) error {
 		return err
 	}
 	return t.Uploads().AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1}})
+}
+
+func readConsole(ctx context.Context, s liwanag.Store, now time.Time) {
+	source, sink := nth(liwanag.SourceIDKind, 7), nth(liwanag.SinkKind, 7)
+	_, _ = s.Sources().Get(ctx, source)
+	_, _ = s.Sources().ByToken(ctx, liwanag.Digest{1})
+	_, _ = s.Sources().List(ctx)
+	_, _ = s.Receipts().Get(ctx, nth(liwanag.ReceiptKind, 7))
+	_, _ = s.Receipts().Naming(ctx, []string{"a"})
+	for _, cursor := range []string{"", listing.Cursor('r', nth(liwanag.ReceiptKind, 9000).Bytes())} {
+		for _, f := range []liwanag.ReceiptFilter{{}, {SourceID: source}, {States: []liwanag.ReceiptState{"refused"}}, {SourceID: source, States: []liwanag.ReceiptState{"refused"}}} {
+			_, _, _ = s.Receipts().List(ctx, f, liwanag.Page{Cursor: cursor})
+		}
+	}
+	_, _ = s.Sinks().Get(ctx, sink)
+	_, _ = s.Sinks().List(ctx)
+	_, _ = s.Messages().Get(ctx, nth(liwanag.MessageKind, 7))
+	_, _ = s.Messages().Attempts(ctx, nth(liwanag.MessageKind, 7))
+	_, _ = s.Messages().Waiting(ctx)
+	_, _ = s.Messages().Unstarted(ctx, 1)
+	for _, cursor := range []string{"", listing.Cursor('m', nth(liwanag.MessageKind, 9000).Bytes())} {
+		for _, f := range []liwanag.MessageFilter{{}, {SinkID: sink}, {States: []liwanag.MessageState{"failed"}}, {SinkID: sink, Topic: "test"}} {
+			_, _, _ = s.Messages().List(ctx, f, liwanag.Page{Cursor: cursor})
+		}
+	}
+	_, _ = s.Passes().Get(ctx, liwanag.Digest{1})
+	for _, cursor := range []string{"", listing.Cursor('a', []byte{6: 30, 7: 0})} {
+		for _, f := range []liwanag.ActFilter{{}, {Subject: "run_1"}, {Act: "run.cancel"}} {
+			_, _, _ = s.Acts().List(ctx, f, liwanag.Page{Cursor: cursor})
+		}
+	}
+	_, _ = s.Activity(ctx, now.Add(-2*time.Millisecond), now, time.Millisecond)
+}
+
+func useConsole(t liwanag.Tx, now time.Time) error {
+	source := liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), TokenHash: liwanag.Digest{1}, CreatedAt: now, UpdatedAt: now}
+	receipt := liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind), SourceID: source.ID, State: "rejected", Body: []byte("a"), ReceivedAt: now}
+	sink := liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), CreatedAt: now, UpdatedAt: now}
+	message := liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: sink.ID, State: "pending", CreatedAt: now}
+	all := []error{t.Sources().Insert(source), t.Receipts().Insert(receipt), t.Sinks().Insert(sink), t.Messages().Insert([]liwanag.Message{message})}
+	_, _ = t.Sources().Get(source.ID)
+	_ = t.Sources().Update(source)
+	_, _ = t.Receipts().Get(receipt.ID)
+	_ = t.Receipts().Update(receipt)
+	_ = t.Receipts().DropBodies([]liwanag.ID{receipt.ID})
+	_ = t.Sources().Delete(source.ID)
+	all = append(all, t.Receipts().Prune(now, now, 1))
+	_, _ = t.Sinks().Get(sink.ID)
+	_, _ = t.Sinks().List()
+	_ = t.Sinks().Update(sink)
+	_, _ = t.Messages().Get(message.ID)
+	_, _ = t.Messages().Busy(sink.ID, "sending")
+	_, err := t.Messages().Claim(sink.ID, 1)
+	all = append(all, err, t.Messages().MarkStarted([]liwanag.ID{message.ID}),
+		t.Messages().Attempted(liwanag.MessageAttempt{MessageID: message.ID, N: 1, At: now}))
+	_, err = t.Messages().Move(liwanag.MessageMove{ID: message.ID, From: []liwanag.MessageState{"sending"}, To: "delivered", At: now})
+	all = append(all, err)
+	_, err = t.Messages().Again(message.ID)
+	all = append(all, err, t.Messages().DropAbout(receipt.ID, now), t.Sinks().Delete(sink.ID), t.Messages().Prune(now))
+	pass := liwanag.Pass{Hash: liwanag.Digest{1}, Kind: liwanag.PassLink, CreatedAt: now, ExpiresAt: now}
+	all = append(all, t.Passes().Insert(pass), t.Passes().Prune(now))
+	_, err = t.Passes().Take(pass.Kind, liwanag.Digest{1})
+	all = append(all, err, t.Acts().Insert(liwanag.Act{At: now}), t.Acts().Prune(now))
+	people := []liwanag.ID{liwanag.NewID(liwanag.SubscriberKind)}
+	_, err = t.Subscribers().Suppress(people, now)
+	all = append(all, err, t.Subscribers().Delete(people))
+	_, err = t.Deliveries().Rewrite(liwanag.Digest{1}, nil)
+	return errors.Join(append(all, err)...)
 }

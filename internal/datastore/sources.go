@@ -1,57 +1,57 @@
-package postgres
+package datastore
 
 import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-const selectSources = `SELECT id, name, kind, token_hash, secrets, settings, disabled, created_at, updated_at FROM source WHERE NOT deleted`
+const selectSources = `SELECT id, name, kind, token_hash, secrets, settings, disabled, created_at, updated_at FROM source WHERE deleted = false`
 
-func scanSource(r row) (s liwanag.Source, err error) {
+func scanSource(r Row) (s liwanag.Source, err error) {
 	err = r.Scan(idTo(liwanag.SourceIDKind, &s.ID), &s.Name, textTo(&s.Kind), digestColumn{&s.TokenHash}, wordsTo(&s.Secrets),
 		jsonTo(&s.Settings), &s.Disabled, timeColumn{&s.CreatedAt}, timeColumn{&s.UpdatedAt})
 	return s, err
 }
 
-type sources struct{ reader }
+// Sources reads sources.
+type Sources struct{ reader }
 
-func (s sources) Get(ctx context.Context, id liwanag.ID) (liwanag.Source, error) {
-	return one(s.in(ctx), scanSource, selectSources+` AND id = $1`, uuid(id))
+func (s Sources) Get(ctx context.Context, id liwanag.ID) (liwanag.Source, error) {
+	return one(s.in(ctx), scanSource, selectSources+` AND id = $1`, id.Bytes())
 }
 
-func (s sources) ByToken(ctx context.Context, hash liwanag.Digest) (liwanag.Source, error) {
+func (s Sources) ByToken(ctx context.Context, hash liwanag.Digest) (liwanag.Source, error) {
 	return one(s.in(ctx), scanSource, selectSources+` AND token_hash = $1`, hash[:])
 }
 
-func (s sources) List(ctx context.Context) ([]liwanag.Source, error) {
+func (s Sources) List(ctx context.Context) ([]liwanag.Source, error) {
 	return list(s.in(ctx), scanSource, selectSources+` ORDER BY id`)
 }
 
-type sourceTx struct{ writing }
+// SourceTx writes sources.
+type SourceTx struct{ writing }
 
-func (t sourceTx) Get(id liwanag.ID) (liwanag.Source, error) {
-	return one(t, scanSource, selectSources+` AND id = $1`, uuid(id))
+func (t SourceTx) Get(id liwanag.ID) (liwanag.Source, error) {
+	return one(t, scanSource, selectSources+` AND id = $1`, id.Bytes())
 }
 
-func (t sourceTx) Insert(s liwanag.Source) error {
+func (t SourceTx) Insert(s liwanag.Source) error {
 	return t.must(`INSERT INTO source (id, name, kind, token_hash, secrets, settings, disabled, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		uuid(s.ID), s.Name, string(s.Kind), s.TokenHash[:], wordsText(s.Secrets), jsonText(s.Settings), s.Disabled,
+		s.ID.Bytes(), s.Name, string(s.Kind), s.TokenHash[:], wordsText(s.Secrets), jsonText(s.Settings), s.Disabled,
 		micros(s.CreatedAt), micros(s.UpdatedAt))
 }
 
-func (t sourceTx) Update(s liwanag.Source) error {
+func (t SourceTx) Update(s liwanag.Source) error {
 	return t.must(`UPDATE source SET name = $1, kind = $2, token_hash = $3, secrets = $4, settings = $5, disabled = $6, updated_at = $7
-		WHERE id = $8 AND NOT deleted`, s.Name, string(s.Kind), s.TokenHash[:], wordsText(s.Secrets), jsonText(s.Settings), s.Disabled,
-		micros(s.UpdatedAt), uuid(s.ID))
+		WHERE id = $8 AND deleted = false`, s.Name, string(s.Kind), s.TokenHash[:], wordsText(s.Secrets), jsonText(s.Settings), s.Disabled,
+		micros(s.UpdatedAt), s.ID.Bytes())
 }
 
-func (t sourceTx) Delete(id liwanag.ID) error {
-	return t.must(`UPDATE source SET deleted = true, secrets = NULL, settings = NULL WHERE id = $1 AND NOT deleted`, uuid(id))
+func (t SourceTx) Delete(id liwanag.ID) error {
+	return t.must(`UPDATE source SET deleted = true, secrets = NULL, settings = NULL WHERE id = $1 AND deleted = false`, id.Bytes())
 }
 
 const (
@@ -65,26 +65,27 @@ func receiptFields(r *liwanag.Receipt) []any {
 		textTo(&r.ContentType), &r.Size, &r.Created, &r.Updated, &r.Unsubscribed, &r.Failed, timeColumn{&r.ReceivedAt}, timeColumn{&r.ReplayedAt}, &r.Kept}
 }
 
-func scanReceipt(r row) (got liwanag.Receipt, err error) {
+func scanReceipt(r Row) (got liwanag.Receipt, err error) {
 	err = r.Scan(append(receiptFields(&got), &got.Body)...)
 	return got, err
 }
 
-func scanReceiptListed(r row) (got liwanag.Receipt, err error) {
+func scanReceiptListed(r Row) (got liwanag.Receipt, err error) {
 	err = r.Scan(receiptFields(&got)...)
 	return got, err
 }
 
 const receiptByID = `SELECT ` + receiptColumns + `, body FROM receipt WHERE id = $1`
 
-type receipts struct{ reader }
+// Receipts reads what sources received.
+type Receipts struct{ reader }
 
-func (s receipts) Get(ctx context.Context, id liwanag.ID) (liwanag.Receipt, error) {
-	return one(s.in(ctx), scanReceipt, receiptByID, uuid(id))
+func (s Receipts) Get(ctx context.Context, id liwanag.ID) (liwanag.Receipt, error) {
+	return one(s.in(ctx), scanReceipt, receiptByID, id.Bytes())
 }
 
 // List walks one index a state and merges, as submissions do.
-func (s receipts) List(ctx context.Context, f liwanag.ReceiptFilter, p liwanag.Page) ([]liwanag.Receipt, string, error) {
+func (s Receipts) List(ctx context.Context, f liwanag.ReceiptFilter, p liwanag.Page) ([]liwanag.Receipt, string, error) {
 	after, err := listing.Key(receiptListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
@@ -110,56 +111,57 @@ func (s receipts) List(ctx context.Context, f liwanag.ReceiptFilter, p liwanag.P
 func receiptQuery(sourceID liwanag.ID, state liwanag.ReceiptState, after []byte, limit int) (string, []any) {
 	var w where
 	if !sourceID.IsZero() {
-		w.and(`source_id = $?`, uuid(sourceID))
+		w.and(`source_id = $?`, sourceID.Bytes())
 	}
 	if state != "" {
 		w.and(`state = $?`, string(state))
 	}
 	if after != nil {
-		w.and(`id < $?`, pgtype.UUID{Bytes: [16]byte(after), Valid: true})
+		w.and(`id < $?`, after)
 	}
 	return `SELECT ` + receiptColumns + ` FROM receipt` + w.String() + ` ORDER BY id DESC LIMIT ` + w.bind(limit), w.args
 }
 
-func (s receipts) Naming(ctx context.Context, texts []string) ([]liwanag.ID, error) {
-	naming := func(r row) (found liwanag.ID, err error) {
+func (s Receipts) Naming(ctx context.Context, texts []string) ([]liwanag.ID, error) {
+	naming := func(r Row) (found liwanag.ID, err error) {
 		var body []byte
 		if err = r.Scan(idTo(liwanag.ReceiptKind, &found), &body); err == nil && !listing.Names(body, texts) {
 			found = liwanag.ID{}
 		}
 		return found, err
 	}
-	all, err := list(s.in(ctx), naming, `SELECT id, body FROM receipt WHERE kept`)
+	all, err := list(s.in(ctx), naming, `SELECT id, body FROM receipt /*lite INDEXED BY receipt_kept*/ WHERE kept = true`)
 	return listing.Named(all), err
 }
 
-type receiptTx struct{ writing }
+// ReceiptTx writes what sources received.
+type ReceiptTx struct{ writing }
 
-func (t receiptTx) Get(id liwanag.ID) (liwanag.Receipt, error) {
-	return one(t, scanReceipt, receiptByID, uuid(id))
+func (t ReceiptTx) Get(id liwanag.ID) (liwanag.Receipt, error) {
+	return one(t, scanReceipt, receiptByID, id.Bytes())
 }
 
-func (t receiptTx) Insert(r liwanag.Receipt) error {
+func (t ReceiptTx) Insert(r liwanag.Receipt) error {
 	return t.must(`INSERT INTO receipt (`+receiptColumns+`, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		uuid(r.ID), uuid(r.SourceID), string(r.State), text(r.Code), text(r.Reason), text(r.ContentType), r.Size,
+		r.ID.Bytes(), r.SourceID.Bytes(), string(r.State), text(r.Code), text(r.Reason), text(r.ContentType), r.Size,
 		r.Created, r.Updated, r.Unsubscribed, r.Failed, micros(r.ReceivedAt), micros(r.ReplayedAt), r.Body != nil, r.Body)
 }
 
-func (t receiptTx) Update(r liwanag.Receipt) error {
+func (t ReceiptTx) Update(r liwanag.Receipt) error {
 	return t.must(`UPDATE receipt SET state = $1, code = $2, reason = $3, content_type = $4, created = $5, updated = $6, unsubscribed = $7,
 		failed = $8, replayed_at = $9, kept = $10, body = $11 WHERE id = $12`,
 		string(r.State), text(r.Code), text(r.Reason), text(r.ContentType), r.Created, r.Updated, r.Unsubscribed, r.Failed,
-		micros(r.ReplayedAt), r.Body != nil, r.Body, uuid(r.ID))
+		micros(r.ReplayedAt), r.Body != nil, r.Body, r.ID.Bytes())
 }
 
-func (t receiptTx) DropBodies(ids []liwanag.ID) error {
-	_, err := t.exec(`UPDATE receipt SET body = NULL, kept = false WHERE id = ANY($1)`, uuids(ids))
+func (t ReceiptTx) DropBodies(ids []liwanag.ID) error {
+	_, err := t.exec(`UPDATE receipt SET body = NULL, kept = false WHERE id = ANY($1)`, idsOf(t, ids))
 	return err
 }
 
-func (t receiptTx) Prune(acceptedBefore, before time.Time, keep int) error {
+func (t ReceiptTx) Prune(acceptedBefore, before time.Time, keep int) error {
 	if _, err := t.exec(`UPDATE receipt SET body = NULL, kept = false WHERE seq = ANY(ARRAY(
-		SELECT seq FROM receipt WHERE kept AND state IN ('accepted', 'ignored') AND received_at < $1 LIMIT $2))`, micros(acceptedBefore), pruneBodies); err != nil {
+		SELECT seq FROM receipt WHERE kept = true AND state IN ('accepted', 'ignored') AND received_at < $1 LIMIT $2))`, micros(acceptedBefore), pruneBodies); err != nil {
 		return err
 	}
 	if _, err := t.exec(`DELETE FROM receipt WHERE seq = ANY(ARRAY(SELECT seq FROM receipt WHERE received_at < $1 ORDER BY received_at LIMIT $2))`,
@@ -173,9 +175,9 @@ func (t receiptTx) Prune(acceptedBefore, before time.Time, keep int) error {
 	for _, source := range all {
 		if !source.deleted {
 			_, err = t.exec(`DELETE FROM receipt WHERE seq = ANY(ARRAY(SELECT seq FROM receipt WHERE source_id = $1 AND state = 'refused'
-				ORDER BY id DESC LIMIT $2 OFFSET $3))`, uuid(source.id), pruneRows, keep)
+				ORDER BY id DESC LIMIT $2 OFFSET $3))`, source.id.Bytes(), pruneRows, keep)
 		} else if err = t.forget("receipt", "source", source.id); err == nil {
-			_, err = t.exec(`DELETE FROM source WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM receipt WHERE source_id = $1)`, uuid(source.id))
+			_, err = t.exec(`DELETE FROM source WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM receipt WHERE source_id = $1)`, source.id.Bytes())
 		}
 		if err != nil {
 			return err
@@ -190,8 +192,8 @@ type gone struct {
 	deleted bool
 }
 
-func scanGone(kind liwanag.Kind) func(row) (gone, error) {
-	return func(r row) (g gone, err error) {
+func scanGone(kind liwanag.Kind) func(Row) (gone, error) {
+	return func(r Row) (g gone, err error) {
 		err = r.Scan(idTo(kind, &g.id), &g.deleted)
 		return g, err
 	}
@@ -199,6 +201,6 @@ func scanGone(kind liwanag.Kind) func(row) (gone, error) {
 
 // forget deletes a number of rows that belong to a deleted source or sink.
 func (w writing) forget(table, owner string, id liwanag.ID) error {
-	_, err := w.exec(`DELETE FROM `+table+` WHERE id = ANY(ARRAY(SELECT id FROM `+table+` WHERE `+owner+`_id = $1 LIMIT $2))`, uuid(id), pruneBodies)
+	_, err := w.exec(`DELETE FROM `+table+` WHERE id = ANY(ARRAY(SELECT id FROM `+table+` WHERE `+owner+`_id = $1 LIMIT $2))`, id.Bytes(), pruneBodies)
 	return err
 }

@@ -1,11 +1,9 @@
-package postgres
+package datastore
 
 import (
 	"context"
 	"encoding/json"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -18,7 +16,7 @@ const (
 	uploadListing = 'u'
 )
 
-func scanUpload(r row) (u liwanag.Upload, err error) {
+func scanUpload(r Row) (u liwanag.Upload, err error) {
 	var columns []byte
 	c := &u.Counts
 	err = r.Scan(idTo(liwanag.UploadKind, &u.ID), &u.FileName, textTo(&u.Source), textTo(&u.Status), jsonTo(&columns), jsonTo(&u.Mapping),
@@ -30,23 +28,24 @@ func scanUpload(r row) (u liwanag.Upload, err error) {
 	return u, err
 }
 
-func columnsText(columns []string) (pgtype.Text, error) {
+func columnsText(columns []string) (any, error) {
 	if columns == nil {
-		return pgtype.Text{}, nil
+		return nil, nil
 	}
 	b, err := json.Marshal(columns)
 	return jsonText(b), err
 }
 
-type uploads struct{ reader }
+// Uploads reads uploads.
+type Uploads struct{ reader }
 
-func (s uploads) Get(ctx context.Context, id liwanag.ID) (liwanag.Upload, error) {
-	return one(s.in(ctx), scanUpload, selectUploads+`WHERE id = $1`, uuid(id))
+func (s Uploads) Get(ctx context.Context, id liwanag.ID) (liwanag.Upload, error) {
+	return one(s.in(ctx), scanUpload, selectUploads+`WHERE id = $1`, id.Bytes())
 }
 
-func (s uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadProgress, err error) {
+func (s Uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadProgress, err error) {
 	byStatus, err := list(s.in(ctx), scanCount[liwanag.JobStatus],
-		`SELECT status, count(*) FROM job WHERE upload_id = $1 GROUP BY status`, uuid(id))
+		`SELECT status, count(*) FROM job WHERE upload_id = $1 GROUP BY status`, id.Bytes())
 	for _, c := range byStatus {
 		p.Imported += c.n
 		switch {
@@ -63,33 +62,33 @@ func (s uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadP
 	return p, err
 }
 
-func (s uploads) Chunk(ctx context.Context, id liwanag.ID, n int) ([]byte, error) {
-	return one(s.in(ctx), scanBytes, `SELECT data FROM upload_chunk WHERE upload_id = $1 AND n = $2`, uuid(id), n)
+func (s Uploads) Chunk(ctx context.Context, id liwanag.ID, n int) ([]byte, error) {
+	return one(s.in(ctx), scanBytes, `SELECT data FROM upload_chunk WHERE upload_id = $1 AND n = $2`, id.Bytes(), n)
 }
 
-func (s uploads) Errors(ctx context.Context, id liwanag.ID, afterRow int64, limit int) ([]liwanag.UploadRowError, error) {
-	return list(s.in(ctx), func(r row) (e liwanag.UploadRowError, err error) {
+func (s Uploads) Errors(ctx context.Context, id liwanag.ID, afterRow int64, limit int) ([]liwanag.UploadRowError, error) {
+	return list(s.in(ctx), func(r Row) (e liwanag.UploadRowError, err error) {
 		err = r.Scan(&e.Row, &e.Line, textTo(&e.Field), textTo(&e.Code), &e.Reason)
 		return e, err
-	}, `SELECT row, line, field, code, reason FROM upload_error WHERE upload_id = $1 AND row > $2 ORDER BY row LIMIT $3`, uuid(id), afterRow, limit)
+	}, `SELECT row, line, field, code, reason FROM upload_error WHERE upload_id = $1 AND row > $2 ORDER BY row LIMIT $3`, id.Bytes(), afterRow, limit)
 }
 
-func (s uploads) Active(ctx context.Context) ([]liwanag.Upload, error) {
+func (s Uploads) Active(ctx context.Context) ([]liwanag.Upload, error) {
 	return list(s.in(ctx), scanUpload, selectUploads+`WHERE status IN ('importing', 'enriching') ORDER BY id`)
 }
 
-func (s uploads) Count(ctx context.Context) (map[liwanag.UploadStatus]int64, error) {
+func (s Uploads) Count(ctx context.Context) (map[liwanag.UploadStatus]int64, error) {
 	return counts[liwanag.UploadStatus](s.in(ctx), `SELECT status, count(*) FROM upload GROUP BY status`)
 }
 
-func (s uploads) List(ctx context.Context, p liwanag.Page) ([]liwanag.Upload, string, error) {
+func (s Uploads) List(ctx context.Context, p liwanag.Page) ([]liwanag.Upload, string, error) {
 	after, err := listing.Key(uploadListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
 	var w where
 	if after != nil {
-		w.and(`id < $?`, pgtype.UUID{Bytes: [16]byte(after), Valid: true})
+		w.and(`id < $?`, after)
 	}
 	limit := listing.Limit(p)
 	all, err := list(s.in(ctx), scanUpload, selectUploads+w.String()+` ORDER BY id DESC LIMIT `+w.bind(limit+1), w.args...)
@@ -100,9 +99,10 @@ func (s uploads) List(ctx context.Context, p liwanag.Page) ([]liwanag.Upload, st
 	return all, next, nil
 }
 
-type uploadTx struct{ writing }
+// UploadTx writes uploads.
+type UploadTx struct{ writing }
 
-func (t uploadTx) Insert(u liwanag.Upload) error {
+func (t UploadTx) Insert(u liwanag.Upload) error {
 	columns, err := columnsText(u.Columns)
 	if err != nil {
 		return err
@@ -112,38 +112,38 @@ func (t uploadTx) Insert(u liwanag.Upload) error {
 		INSERT INTO upload (id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, invalid,
 			size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
-		uuid(u.ID), u.FileName, text(u.Source), string(u.Status), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known,
+		u.ID.Bytes(), u.FileName, text(u.Source), string(u.Status), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known,
 		c.Duplicate, c.Corporate, c.Invalid, u.Size, u.Position, text(u.Owner), micros(u.OwnedUntil), text(u.Failure.Code), text(u.Failure.Message),
 		micros(u.CreatedAt), micros(u.EndedAt))
 }
 
-func (t uploadTx) Get(id liwanag.ID) (liwanag.Upload, error) {
-	return one(t, scanUpload, selectUploads+`WHERE id = $1`, uuid(id))
+func (t UploadTx) Get(id liwanag.ID) (liwanag.Upload, error) {
+	return one(t, scanUpload, selectUploads+`WHERE id = $1`, id.Bytes())
 }
 
-func (t uploadTx) PutChunk(id liwanag.ID, n int, data []byte) error {
-	return t.must(`INSERT INTO upload_chunk (upload_id, n, data) VALUES ($1, $2, $3)`, uuid(id), n, data)
+func (t UploadTx) PutChunk(id liwanag.ID, n int, data []byte) error {
+	return t.must(`INSERT INTO upload_chunk (upload_id, n, data) VALUES ($1, $2, $3)`, id.Bytes(), n, data)
 }
 
-func (t uploadTx) DropChunks(id liwanag.ID, n int) (left bool, err error) {
+func (t UploadTx) DropChunks(id liwanag.ID, n int) (left bool, err error) {
 	dropped, err := t.exec(`
 		DELETE FROM upload_chunk WHERE upload_id = $1 AND n = ANY(ARRAY(SELECT n FROM upload_chunk WHERE upload_id = $1 ORDER BY n LIMIT $2))`,
-		uuid(id), n)
+		id.Bytes(), n)
 	if err != nil || dropped < int64(n) {
 		return false, err
 	}
-	more, err := list(t, scanInt, `SELECT n FROM upload_chunk WHERE upload_id = $1 LIMIT 1`, uuid(id))
+	more, err := list(t, scanInt, `SELECT n FROM upload_chunk WHERE upload_id = $1 LIMIT 1`, id.Bytes())
 	return len(more) > 0, err
 }
 
-func (t uploadTx) DropErrors(id liwanag.ID, n int) (left bool, err error) {
+func (t UploadTx) DropErrors(id liwanag.ID, n int) (left bool, err error) {
 	dropped, err := t.exec(`
 		DELETE FROM upload_error WHERE upload_id = $1 AND row = ANY(ARRAY(SELECT row FROM upload_error WHERE upload_id = $1 ORDER BY row LIMIT $2))`,
-		uuid(id), n)
+		id.Bytes(), n)
 	return dropped == int64(n), err
 }
 
-func (t uploadTx) Preview(u liwanag.Upload) error {
+func (t UploadTx) Preview(u liwanag.Upload) error {
 	columns, err := columnsText(u.Columns)
 	if err != nil {
 		return err
@@ -152,38 +152,38 @@ func (t uploadTx) Preview(u liwanag.Upload) error {
 	return t.must(`
 		UPDATE upload SET columns = $2, mapping = $3, rows = $4, new = $5, known = $6, duplicate = $7, corporate = $8, invalid = $9, size = $10
 		WHERE id = $1`,
-		uuid(u.ID), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, u.Size)
+		u.ID.Bytes(), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, u.Size)
 }
 
-func (t uploadTx) Move(m liwanag.UploadMove) (bool, error) {
+func (t UploadTx) Move(m liwanag.UploadMove) (bool, error) {
 	return t.changed(`
-		UPDATE upload SET status = $2, failure_code = $3, failure_message = $4, ended_at = $5 WHERE id = $1 AND status = ANY($6)`,
-		uuid(m.ID), string(m.To), text(m.Failure.Code), text(m.Failure.Message), uploadEndedAt(m.To, m.At), texts(m.From))
+		UPDATE upload SET status = $2, failure_code = $3, failure_message = $4, ended_at = $5 WHERE id = $1 AND status = ANY($6::text[])`,
+		m.ID.Bytes(), string(m.To), text(m.Failure.Code), text(m.Failure.Message), uploadEndedAt(m.To, m.At), wordsOf(t, m.From))
 }
 
-func uploadEndedAt(status liwanag.UploadStatus, at time.Time) pgtype.Int8 {
+func uploadEndedAt(status liwanag.UploadStatus, at time.Time) any {
 	switch status {
 	case liwanag.UploadDone, liwanag.UploadFailed, liwanag.UploadCanceled:
 		return micros(at)
 	}
-	return pgtype.Int8{}
+	return nil
 }
 
-func (t uploadTx) Claim(c liwanag.UploadClaim) (bool, error) {
+func (t UploadTx) Claim(c liwanag.UploadClaim) (bool, error) {
 	return t.changed(`
 		UPDATE upload SET owner = $2, owned_until = $3 WHERE id = $1 AND (owner IS NULL OR owner = $2 OR owned_until <= $4)`,
-		uuid(c.ID), c.Owner, micros(c.Until), micros(c.Now))
+		c.ID.Bytes(), c.Owner, micros(c.Until), micros(c.Now))
 }
 
-func (t uploadTx) Advance(a liwanag.UploadAdvance) (bool, error) {
+func (t UploadTx) Advance(a liwanag.UploadAdvance) (bool, error) {
 	c := a.Counts
 	return t.changed(`
 		UPDATE upload SET position = $2, owned_until = $3, rows = $4, new = $5, known = $6, duplicate = $7, corporate = $8, invalid = $9
 		WHERE id = $1 AND position = $10 AND owner = $11`,
-		uuid(a.ID), a.To, micros(a.OwnedUntil), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, a.From, a.Owner)
+		a.ID.Bytes(), a.To, micros(a.OwnedUntil), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, a.From, a.Owner)
 }
 
-func (t uploadTx) AddErrors(id liwanag.ID, errs []liwanag.UploadRowError) error {
+func (t UploadTx) AddErrors(id liwanag.ID, errs []liwanag.UploadRowError) error {
 	r := recordsOf(errs).
 		id("upload_id", func(liwanag.UploadRowError) liwanag.ID { return id }).
 		number("row", func(e liwanag.UploadRowError) int64 { return e.Row }).
@@ -191,6 +191,5 @@ func (t uploadTx) AddErrors(id liwanag.ID, errs []liwanag.UploadRowError) error 
 		text("field", func(e liwanag.UploadRowError) string { return e.Field }).
 		text("code", func(e liwanag.UploadRowError) string { return e.Code }).
 		word("reason", func(e liwanag.UploadRowError) string { return e.Reason })
-	_, err := t.exec(`INSERT INTO upload_error (`+r.columns()+`) SELECT `+r.columns()+` FROM `+r.as("e")+` ON CONFLICT DO NOTHING`, r.args...)
-	return err
+	return t.insertAll("upload_error", r.Records, "DO NOTHING")
 }

@@ -1,10 +1,8 @@
-package postgres
+package datastore
 
 import (
 	"context"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/liwanag/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -17,7 +15,7 @@ const (
 	messageListing = 'm'
 )
 
-func scanMessage(r row) (m liwanag.Message, err error) {
+func scanMessage(r Row) (m liwanag.Message, err error) {
 	var status int64
 	err = r.Scan(idTo(liwanag.MessageKind, &m.ID), idTo(liwanag.SinkKind, &m.SinkID), textTo(&m.Topic), idText{&m.Subject}, idTo(liwanag.JobKind, &m.JobID),
 		textTo(&m.Facts), textTo(&m.State), idTo(liwanag.RunKind, &m.RunID), &m.Started, &m.Attempts, numberColumn{&status}, textTo(&m.Error),
@@ -26,25 +24,26 @@ func scanMessage(r row) (m liwanag.Message, err error) {
 	return m, err
 }
 
-type messages struct{ reader }
+// Messages reads messages.
+type Messages struct{ reader }
 
-func (s messages) Get(ctx context.Context, id liwanag.ID) (liwanag.Message, error) {
-	return one(s.in(ctx), scanMessage, messageByID, uuid(id))
+func (s Messages) Get(ctx context.Context, id liwanag.ID) (liwanag.Message, error) {
+	return one(s.in(ctx), scanMessage, messageByID, id.Bytes())
 }
 
-func scanAttempt(r row) (a liwanag.MessageAttempt, err error) {
+func scanAttempt(r Row) (a liwanag.MessageAttempt, err error) {
 	var took, status int64
 	err = r.Scan(idTo(liwanag.MessageKind, &a.MessageID), &a.N, timeColumn{&a.At}, &took, numberColumn{&status}, textTo(&a.Error))
 	a.Took, a.Status = time.Duration(took)*time.Microsecond, int(status)
 	return a, err
 }
 
-func (s messages) Attempts(ctx context.Context, id liwanag.ID) ([]liwanag.MessageAttempt, error) {
-	return list(s.in(ctx), scanAttempt, `SELECT message_id, n, at, took, status, error FROM message_attempt WHERE message_id = $1 ORDER BY n`, uuid(id))
+func (s Messages) Attempts(ctx context.Context, id liwanag.ID) ([]liwanag.MessageAttempt, error) {
+	return list(s.in(ctx), scanAttempt, `SELECT message_id, n, at, took, status, error FROM message_attempt WHERE message_id = $1 ORDER BY n`, id.Bytes())
 }
 
 // List walks one index a state and merges, as submissions do.
-func (s messages) List(ctx context.Context, f liwanag.MessageFilter, p liwanag.Page) ([]liwanag.Message, string, error) {
+func (s Messages) List(ctx context.Context, f liwanag.MessageFilter, p liwanag.Page) ([]liwanag.Message, string, error) {
 	after, err := listing.Key(messageListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
@@ -71,7 +70,7 @@ func (s messages) List(ctx context.Context, f liwanag.MessageFilter, p liwanag.P
 func messageQuery(f liwanag.MessageFilter, state liwanag.MessageState, after []byte, limit int) (string, []any) {
 	var w where
 	if !f.SinkID.IsZero() {
-		w.and(`sink_id = $?`, uuid(f.SinkID))
+		w.and(`sink_id = $?`, f.SinkID.Bytes())
 	}
 	if state != "" {
 		w.and(`state = $?`, string(state))
@@ -80,28 +79,29 @@ func messageQuery(f liwanag.MessageFilter, state liwanag.MessageState, after []b
 		w.and(`topic = $?`, string(f.Topic))
 	}
 	if after != nil {
-		w.and(`id < $?`, pgtype.UUID{Bytes: [16]byte(after), Valid: true})
+		w.and(`id < $?`, after)
 	}
 	return `SELECT ` + messageColumns + ` FROM message` + w.String() + ` ORDER BY id DESC LIMIT ` + w.bind(limit), w.args
 }
 
-func (s messages) Waiting(ctx context.Context) ([]liwanag.ID, error) {
+func (s Messages) Waiting(ctx context.Context) ([]liwanag.ID, error) {
 	return list(s.in(ctx), scanID(liwanag.SinkKind), `
-		SELECT id FROM sink WHERE NOT deleted AND NOT disabled
+		SELECT id FROM sink WHERE deleted = false AND disabled = false
 		AND EXISTS (SELECT 1 FROM message m WHERE m.sink_id = sink.id AND m.state = 'pending') ORDER BY id`)
 }
 
-func (s messages) Unstarted(ctx context.Context, limit int) ([]liwanag.Message, error) {
-	return list(s.in(ctx), scanMessage, `SELECT `+messageColumns+` FROM message WHERE NOT started AND run_id IS NOT NULL ORDER BY id LIMIT $1`, limit)
+func (s Messages) Unstarted(ctx context.Context, limit int) ([]liwanag.Message, error) {
+	return list(s.in(ctx), scanMessage, `SELECT `+messageColumns+` FROM message WHERE started = false AND run_id IS NOT NULL ORDER BY id LIMIT $1`, limit)
 }
 
-type messageTx struct{ writing }
+// MessageTx writes messages.
+type MessageTx struct{ writing }
 
-func (t messageTx) Get(id liwanag.ID) (liwanag.Message, error) {
-	return one(t, scanMessage, messageByID, uuid(id))
+func (t MessageTx) Get(id liwanag.ID) (liwanag.Message, error) {
+	return one(t, scanMessage, messageByID, id.Bytes())
 }
 
-func (t messageTx) Insert(messages []liwanag.Message) error {
+func (t MessageTx) Insert(messages []liwanag.Message) error {
 	type message = liwanag.Message
 	r := recordsOf(messages).
 		id("id", func(m message) liwanag.ID { return m.ID }).
@@ -119,61 +119,60 @@ func (t messageTx) Insert(messages []liwanag.Message) error {
 		time("created_at", func(m message) time.Time { return m.CreatedAt }).
 		time("next_at", func(m message) time.Time { return m.NextAt }).
 		time("ended_at", func(m message) time.Time { return m.EndedAt })
-	_, err := t.exec(`INSERT INTO message (`+r.columns()+`) SELECT `+r.columns()+` FROM `+r.as("m"), r.args...)
-	return err
+	return t.insertAll("message", r.Records, "")
 }
 
-func (t messageTx) Busy(sinkID liwanag.ID, states ...liwanag.MessageState) (int, error) {
-	n, err := one(t, scanInt, `SELECT count(*) FROM message WHERE sink_id = $1 AND state = ANY($2)`, uuid(sinkID), texts(states))
+func (t MessageTx) Busy(sinkID liwanag.ID, states ...liwanag.MessageState) (int, error) {
+	n, err := one(t, scanInt, `SELECT count(*) FROM message WHERE sink_id = $1 AND state = ANY($2::text[])`, sinkID.Bytes(), wordsOf(t, states))
 	return int(n), err
 }
 
-func (t messageTx) Claim(sinkID liwanag.ID, n int) ([]liwanag.Message, error) {
-	claimed, err := list(t, scanMessage, `SELECT `+messageColumns+` FROM message WHERE sink_id = $1 AND state = 'pending' ORDER BY id LIMIT $2`, uuid(sinkID), n)
+func (t MessageTx) Claim(sinkID liwanag.ID, n int) ([]liwanag.Message, error) {
+	claimed, err := list(t, scanMessage, `SELECT `+messageColumns+` FROM message WHERE sink_id = $1 AND state = 'pending' ORDER BY id LIMIT $2`, sinkID.Bytes(), n)
 	if err != nil {
 		return nil, err
 	}
 	for i := range claimed {
 		m := &claimed[i]
 		m.RunID, m.State, m.Started = liwanag.NewID(liwanag.RunKind), liwanag.MessageSending, false
-		if err := t.must(`UPDATE message SET run_id = $1, state = 'sending', started = false WHERE id = $2`, uuid(m.RunID), uuid(m.ID)); err != nil {
+		if err := t.must(`UPDATE message SET run_id = $1, state = 'sending', started = false WHERE id = $2`, m.RunID.Bytes(), m.ID.Bytes()); err != nil {
 			return nil, err
 		}
 	}
 	return claimed, nil
 }
 
-func (t messageTx) MarkStarted(ids []liwanag.ID) error {
-	_, err := t.exec(`UPDATE message SET started = true WHERE id = ANY($1)`, uuids(ids))
+func (t MessageTx) MarkStarted(ids []liwanag.ID) error {
+	_, err := t.exec(`UPDATE message SET started = true WHERE id = ANY($1)`, idsOf(t, ids))
 	return err
 }
 
-func (t messageTx) Move(m liwanag.MessageMove) (bool, error) {
+func (t MessageTx) Move(m liwanag.MessageMove) (bool, error) {
 	return t.changed(`
 		UPDATE message SET state = $2, attempts = greatest(attempts, $3), status = coalesce($4, status), error = coalesce($5, error),
-			next_at = $6, ended_at = CASE WHEN $2 IN ('delivered', 'failed', 'dropped') THEN $7::bigint END
-		WHERE id = $1 AND state = ANY($8)`,
-		uuid(m.ID), string(m.To), m.Attempts, pgtype.Int8{Int64: int64(m.Status), Valid: m.Status != 0}, text(m.Error), micros(m.NextAt), micros(m.At), texts(m.From))
+			next_at = $6, ended_at = CASE WHEN $2 IN ('delivered', 'failed', 'dropped') THEN CAST($7 AS bigint) END
+		WHERE id = $1 AND state = ANY($8::text[])`,
+		m.ID.Bytes(), string(m.To), m.Attempts, number(int64(m.Status)), text(m.Error), micros(m.NextAt), micros(m.At), wordsOf(t, m.From))
 }
 
-func (t messageTx) Again(id liwanag.ID) (bool, error) {
+func (t MessageTx) Again(id liwanag.ID) (bool, error) {
 	return t.changed(`UPDATE message SET state = 'pending', run_id = NULL, started = false, next_at = NULL, ended_at = NULL
-		WHERE id = $1 AND state IN ('delivered', 'failed', 'dropped')`, uuid(id))
+		WHERE id = $1 AND state IN ('delivered', 'failed', 'dropped')`, id.Bytes())
 }
 
-func (t messageTx) Attempted(a liwanag.MessageAttempt) error {
+func (t MessageTx) Attempted(a liwanag.MessageAttempt) error {
 	_, err := t.exec(`INSERT INTO message_attempt (message_id, n, at, took, status, error) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
-		uuid(a.MessageID), a.N, micros(a.At), a.Took.Microseconds(), pgtype.Int8{Int64: int64(a.Status), Valid: a.Status != 0}, text(a.Error))
+		a.MessageID.Bytes(), a.N, micros(a.At), a.Took.Microseconds(), number(int64(a.Status)), text(a.Error))
 	return err
 }
 
-func (t messageTx) DropAbout(subject liwanag.ID, at time.Time) error {
+func (t MessageTx) DropAbout(subject liwanag.ID, at time.Time) error {
 	_, err := t.exec(`UPDATE message SET state = 'dropped', next_at = NULL, ended_at = $1
 		WHERE subject = $2 AND state IN ('pending', 'sending', 'retrying')`, micros(at), subject.String())
 	return err
 }
 
-func (t messageTx) Prune(before time.Time) error {
+func (t MessageTx) Prune(before time.Time) error {
 	if _, err := t.exec(`DELETE FROM message WHERE id = ANY(ARRAY(SELECT id FROM message WHERE ended_at < $1 ORDER BY ended_at LIMIT $2))`,
 		micros(before), pruneRows); err != nil {
 		return err
@@ -189,7 +188,7 @@ func (t messageTx) Prune(before time.Time) error {
 		if err := t.forget("message", "sink", sink.id); err != nil {
 			return err
 		}
-		if _, err := t.exec(`DELETE FROM sink WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message WHERE sink_id = $1)`, uuid(sink.id)); err != nil {
+		if _, err := t.exec(`DELETE FROM sink WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message WHERE sink_id = $1)`, sink.id.Bytes()); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package postgres
+package datastore
 
 import (
 	"context"
@@ -9,43 +9,46 @@ import (
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-func scanPass(r row) (p liwanag.Pass, err error) {
+func scanPass(r Row) (p liwanag.Pass, err error) {
 	err = r.Scan(digestColumn{&p.Hash}, textTo(&p.Kind), digestColumn{&p.KeyHash}, timeColumn{&p.CreatedAt}, timeColumn{&p.ExpiresAt})
 	return p, err
 }
 
-type passes struct{ reader }
+// Passes reads sessions and sign-in links.
+type Passes struct{ reader }
 
-func (s passes) Get(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error) {
+func (s Passes) Get(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error) {
 	return one(s.in(ctx), scanPass, `SELECT hash, kind, key_hash, created_at, expires_at FROM pass WHERE hash = $1`, hash[:])
 }
 
-type passTx struct{ writing }
+// PassTx writes sessions and sign-in links.
+type PassTx struct{ writing }
 
-func (t passTx) Insert(p liwanag.Pass) error {
+func (t PassTx) Insert(p liwanag.Pass) error {
 	return t.must(`INSERT INTO pass (hash, kind, key_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
 		p.Hash[:], string(p.Kind), digest(p.KeyHash), micros(p.CreatedAt), micros(p.ExpiresAt))
 }
 
-func (t passTx) Take(kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error) {
+func (t PassTx) Take(kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error) {
 	return one(t, scanPass, `DELETE FROM pass WHERE hash = $1 AND kind = $2 RETURNING hash, kind, key_hash, created_at, expires_at`, hash[:], string(kind))
 }
 
-func (t passTx) Prune(before time.Time) error {
+func (t PassTx) Prune(before time.Time) error {
 	_, err := t.exec(`DELETE FROM pass WHERE expires_at < $1`, micros(before))
 	return err
 }
 
 const actListing = 'a'
 
-func scanAct(r row) (a liwanag.Act, err error) {
+func scanAct(r Row) (a liwanag.Act, err error) {
 	err = r.Scan(&a.Seq, timeColumn{&a.At}, textTo(&a.Actor), textTo(&a.Act), textTo(&a.Subject), textTo(&a.Reason), textTo(&a.Request))
 	return a, err
 }
 
-type acts struct{ reader }
+// Acts reads the audit trail.
+type Acts struct{ reader }
 
-func (s acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]liwanag.Act, string, error) {
+func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]liwanag.Act, string, error) {
 	after, err := listing.Key(actListing, 8, p.Cursor)
 	if err != nil {
 		return nil, "", err
@@ -71,14 +74,15 @@ func (s acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]
 	return all, next, nil
 }
 
-type actTx struct{ writing }
+// ActTx writes the audit trail.
+type ActTx struct{ writing }
 
-func (t actTx) Insert(a liwanag.Act) error {
+func (t ActTx) Insert(a liwanag.Act) error {
 	return t.must(`INSERT INTO act (at, actor, act, subject, reason, request) VALUES ($1, $2, $3, $4, $5, $6)`,
 		micros(a.At), a.Actor, a.Act, text(a.Subject), text(a.Reason), text(a.Request))
 }
 
-func (t actTx) Prune(before time.Time) error {
+func (t ActTx) Prune(before time.Time) error {
 	_, err := t.exec(`DELETE FROM act WHERE seq = ANY(ARRAY(SELECT seq FROM act WHERE at < $1 ORDER BY at LIMIT $2))`, micros(before), pruneRows)
 	return err
 }

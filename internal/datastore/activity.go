@@ -1,4 +1,4 @@
-package postgres
+package datastore
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-func scanTally(r row) (t listing.Tally, err error) {
+func scanTally(r Row) (t listing.Tally, err error) {
 	err = r.Scan(&t.Span, &t.What, &t.N)
 	return t, err
 }
@@ -20,7 +20,7 @@ func (s *Store) Activity(ctx context.Context, since, until time.Time, span time.
 		return nil, nil
 	}
 	from, to, width := micros(spans[0].From), micros(until), span.Microseconds()
-	tallies, err := list(s.read.in(ctx), scanTally, `
+	tallies, err := list(reader{s.db}.in(ctx), scanTally, `
 		SELECT created_at / $3, 'signed_up', count(*) FROM subscriber WHERE created_at >= $1 AND created_at < $2 GROUP BY 1
 		UNION ALL SELECT ended_at / $3, status, count(*) FROM job WHERE ended_at >= $1 AND ended_at < $2 GROUP BY 1, 2
 		UNION ALL SELECT day, 'spent', spent FROM credit_day WHERE day >= $4 AND day <= $5`,
@@ -29,15 +29,4 @@ func (s *Store) Activity(ctx context.Context, since, until time.Time, span time.
 		return nil, err
 	}
 	return listing.Fill(spans, span, tallies), nil
-}
-
-// Scrub takes dead rows out of the tables that hold what was erased. The server's
-// log of changes and its backups keep them until they are recycled.
-func (s *Store) Scrub(ctx context.Context) error {
-	for _, table := range []string{"subscriber", "profile", "delivery", "receipt"} {
-		if _, err := s.db.Pool().Exec(ctx, "VACUUM "+table); err != nil {
-			return wrap("be scrubbed", err)
-		}
-	}
-	return nil
 }

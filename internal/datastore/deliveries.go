@@ -1,4 +1,4 @@
-package postgres
+package datastore
 
 import (
 	"cmp"
@@ -16,7 +16,8 @@ const (
 	deliveryListing = 'd'
 
 	// What one call drops is bounded, since everyone waits for the writer
-	// meanwhile; each piece of a body is a row of its own to the server.
+	// meanwhile: a row takes about 10 µs on SQLite, where a body is overwritten page
+	// by page; each piece of a body is a row of its own to PostgreSQL.
 	pruneRows   = 1000
 	pruneBodies = 100
 )
@@ -26,31 +27,32 @@ func deliveryFields(d *liwanag.Delivery) []any {
 		textTo(&d.EnrichmentID), &d.Size, textTo(&d.State), textTo(&d.Note), timeColumn{&d.ReceivedAt}}
 }
 
-func scanDelivery(r row) (d liwanag.Delivery, err error) {
+func scanDelivery(r Row) (d liwanag.Delivery, err error) {
 	err = r.Scan(append(deliveryFields(&d), &d.Raw)...)
 	return d, err
 }
 
-func scanDigest(r row) (d liwanag.Digest, err error) {
+func scanDigest(r Row) (d liwanag.Digest, err error) {
 	err = r.Scan(digestColumn{&d})
 	return d, err
 }
 
 const deliveryByDigest = `SELECT ` + deliveryColumns + `, raw FROM delivery WHERE digest = $1`
 
-type deliveries struct{ reader }
+// Deliveries reads deliveries.
+type Deliveries struct{ reader }
 
-func (s deliveries) Get(ctx context.Context, d liwanag.Digest) (liwanag.Delivery, error) {
+func (s Deliveries) Get(ctx context.Context, d liwanag.Digest) (liwanag.Delivery, error) {
 	return one(s.in(ctx), scanDelivery, deliveryByDigest, d[:])
 }
 
-func (s deliveries) Stored(ctx context.Context, limit int) ([]liwanag.Digest, error) {
+func (s Deliveries) Stored(ctx context.Context, limit int) ([]liwanag.Digest, error) {
 	return list(s.in(ctx), scanDigest, `
-		SELECT digest FROM delivery WHERE state = 'stored' OR (state = 'unmatched' AND note IS NULL)
+		SELECT digest FROM delivery /*lite INDEXED BY delivery_new*/ WHERE state = 'stored' OR (state = 'unmatched' AND note IS NULL)
 		ORDER BY received_at, seq LIMIT $1`, limit)
 }
 
-func (s deliveries) Unsettled(ctx context.Context, receivedBefore time.Time, limit int) ([]liwanag.Digest, error) {
+func (s Deliveries) Unsettled(ctx context.Context, receivedBefore time.Time, limit int) ([]liwanag.Digest, error) {
 	return list(s.in(ctx), scanDigest, `
 		SELECT digest FROM delivery WHERE state = 'sent' AND received_at < $1 ORDER BY received_at, seq LIMIT $2`,
 		micros(receivedBefore), limit)
@@ -62,7 +64,7 @@ type listed struct {
 	seq int64
 }
 
-func scanListed(r row) (l listed, err error) {
+func scanListed(r Row) (l listed, err error) {
 	err = r.Scan(append(deliveryFields(&l.Delivery), &l.seq)...)
 	return l, err
 }
@@ -77,7 +79,7 @@ func (l listed) cursor() string {
 }
 
 // List walks one index a state and merges, as submissions do.
-func (s deliveries) List(ctx context.Context, f liwanag.DeliveryFilter, p liwanag.Page) ([]liwanag.Delivery, string, error) {
+func (s Deliveries) List(ctx context.Context, f liwanag.DeliveryFilter, p liwanag.Page) ([]liwanag.Delivery, string, error) {
 	after, err := listing.Key(deliveryListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
@@ -103,7 +105,7 @@ func (s deliveries) List(ctx context.Context, f liwanag.DeliveryFilter, p liwana
 func deliveryQuery(submissionID liwanag.ID, state liwanag.DeliveryState, after []byte, limit int) (string, []any) {
 	var w where
 	if !submissionID.IsZero() {
-		w.and(`submission_id = $?`, uuid(submissionID))
+		w.and(`submission_id = $?`, submissionID.Bytes())
 	}
 	if state != "" {
 		w.and(`state = $?`, string(state))
@@ -114,32 +116,33 @@ func deliveryQuery(submissionID liwanag.ID, state liwanag.DeliveryState, after [
 	return `SELECT ` + deliveryColumns + `, seq FROM delivery` + w.String() + ` ORDER BY received_at DESC, seq DESC LIMIT ` + w.bind(limit), w.args
 }
 
-type deliveryTx struct{ writing }
+// DeliveryTx writes deliveries.
+type DeliveryTx struct{ writing }
 
-func (t deliveryTx) Insert(d liwanag.Delivery) (bool, error) {
+func (t DeliveryTx) Insert(d liwanag.Delivery) (bool, error) {
 	return t.changed(`INSERT INTO delivery (`+deliveryColumns+`, raw) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (digest) DO NOTHING`,
-		d.Digest[:], string(d.Source), digest(d.TokenHash), uuid(d.SubmissionID), text(d.EnrichmentID), d.Size,
+		d.Digest[:], string(d.Source), digest(d.TokenHash), d.SubmissionID.Bytes(), text(d.EnrichmentID), d.Size,
 		string(d.State), text(d.Note), micros(d.ReceivedAt), d.Raw)
 }
 
-func (t deliveryTx) Get(d liwanag.Digest) (liwanag.Delivery, error) {
+func (t DeliveryTx) Get(d liwanag.Digest) (liwanag.Delivery, error) {
 	return one(t, scanDelivery, deliveryByDigest, d[:])
 }
 
-func (t deliveryTx) Move(m liwanag.DeliveryMove) (bool, error) {
+func (t DeliveryTx) Move(m liwanag.DeliveryMove) (bool, error) {
 	return t.changed(`
 		UPDATE delivery SET state = $2, submission_id = coalesce($3, submission_id), enrichment_id = coalesce($4, enrichment_id),
 			note = coalesce($5, note), raw = CASE WHEN $2 = 'settled' THEN NULL ELSE raw END
-		WHERE digest = $1 AND state = ANY($6)`,
-		m.Digest[:], string(m.To), uuid(m.SubmissionID), text(m.EnrichmentID), text(m.Note), texts(m.From))
+		WHERE digest = $1 AND state = ANY($6::text[])`,
+		m.Digest[:], string(m.To), m.SubmissionID.Bytes(), text(m.EnrichmentID), text(m.Note), wordsOf(t, m.From))
 }
 
-func (t deliveryTx) Rewrite(d liwanag.Digest, raw []byte) (bool, error) {
+func (t DeliveryTx) Rewrite(d liwanag.Digest, raw []byte) (bool, error) {
 	return t.changed(`UPDATE delivery SET raw = $1 WHERE digest = $2 AND state <> 'settled'`, raw, d[:])
 }
 
-func (t deliveryTx) Prune(quarantinedBefore, settledBefore time.Time, keep int) error {
+func (t DeliveryTx) Prune(quarantinedBefore, settledBefore time.Time, keep int) error {
 	for _, p := range []struct {
 		state  liwanag.DeliveryState
 		before time.Time
