@@ -268,11 +268,11 @@ func TestALookThatComesToAnEndIsProgress(t *testing.T) {
 
 func TestARunThatCannotBeReadFailsAndNoOther(t *testing.T) {
 	for name, spoil := range map[string]string{
-		"failure of a retry": `UPDATE history SET failure = '{"step":7' WHERE kind = 'retrying'`,
-		"no failure":         `UPDATE history SET failure = NULL, kind = 'failed' WHERE kind = 'retrying'`,
-		"consumed signals":   `UPDATE history SET signals = '["s"' WHERE signals IS NOT NULL`,
-		"awaited events":     `UPDATE run SET park_events = '["done"'`,
-		"output":             `UPDATE history SET output = x'7b' WHERE output IS NOT NULL`,
+		"failure of a retry": `UPDATE wf_history SET failure = '{"step":7' WHERE kind = 'retrying'`,
+		"no failure":         `UPDATE wf_history SET failure = NULL, kind = 'failed' WHERE kind = 'retrying'`,
+		"consumed signals":   `UPDATE wf_history SET signals = '["s"' WHERE signals IS NOT NULL`,
+		"awaited events":     `UPDATE wf_run SET park_events = '["done"'`,
+		"output":             `UPDATE wf_history SET output = x'7b' WHERE output IS NOT NULL`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "runs.db")

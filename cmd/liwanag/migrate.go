@@ -9,10 +9,16 @@ import (
 
 type migrateCommand struct {
 	config.Database
+	DryRun bool `help:"Print the SQL that would run, and change nothing."`
 }
 
 // Run migrates.
 func (c *migrateCommand) Run(p *program) error {
+	if c.DryRun {
+		script, err := app.Pending(p.ctx, c.Database)
+		fmt.Fprint(p.out, script)
+		return err
+	}
 	where, err := app.Migrate(p.ctx, c.Database)
 	if err != nil {
 		return err

@@ -119,10 +119,32 @@ func migratePostgreSQL(ctx context.Context, url string) (where string, err error
 		return "", err
 	}
 	defer db.Close()
-	for _, migrate := range []func(context.Context, *pgdb.DB) error{postgres.Migrate, enginepostgres.MigrateIn} {
-		if err := migrate(ctx, db); err != nil {
-			return "", err
-		}
+	if err := postgres.Migrate(ctx, db); err != nil {
+		return "", err
 	}
-	return db.Where(), nil
+	return db.Where(), enginepostgres.Migrate(ctx, url)
+}
+
+// Pending is the SQL that Migrate would run, empty when the schema is up to date.
+// Nothing is changed.
+func Pending(ctx context.Context, d config.Database) (script string, err error) {
+	if err := d.Validate(); err != nil {
+		return "", &UsageError{err}
+	}
+	var rows, runs string
+	if path, ok := d.SQLitePath(); ok {
+		if rows, err = sqlite.Pending(ctx, path); err == nil {
+			runs, err = enginesqlite.Pending(ctx, path)
+		}
+		return rows + runs, err
+	}
+	db, err := pgdb.Open(ctx, pgdb.Config{URL: d.DatabaseURL})
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	if rows, err = postgres.Pending(ctx, db); err == nil {
+		runs, err = enginepostgres.Config{URL: d.DatabaseURL}.Pending(ctx)
+	}
+	return rows + runs, err
 }

@@ -31,7 +31,7 @@ func TestMigrateCreatesAnEmptyDatabaseAndMayBeRepeated(t *testing.T) {
 }
 
 func TestASchemaOfANewerReleaseIsRefused(t *testing.T) {
-	for _, table := range []string{"app_migrations", "engine_migrations"} {
+	for _, table := range []string{"app_migrations", "wf_migrations"} {
 		d := config.Database{DatabaseURL: pgtest.Database(t)}
 		if _, err := Migrate(t.Context(), d); err != nil {
 			t.Fatal(err)

@@ -1,15 +1,31 @@
 package pgdb
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+
+	"github.com/liwanag/liwanag/internal/migration"
 )
+
+// Schema is a schema of a database, in which migrations make their tables.
+type Schema struct {
+	db   *DB
+	name string // empty: the first of search_path
+}
+
+// In is the schema of a name; it is made by the first migration when it is missing.
+func (db *DB) In(schema string) Schema { return Schema{db, schema} }
 
 // Migrate sees to it that the tables that versionTable accounts for have the
 // newest version in migrations, whose *.sql files lie at its root. In an empty
@@ -17,19 +33,53 @@ import (
 // since other nodes may still use it, a newer one with [ErrSchemaNewer]. Nodes
 // that start at the same time wait for each other.
 func (db *DB) Migrate(ctx context.Context, migrations fs.FS, versionTable string) error {
-	return db.migrate(ctx, migrations, versionTable, false)
+	return db.In("").Migrate(ctx, migrations, versionTable)
 }
 
 // MigrateUp is [DB.Migrate] that brings an older schema up to date.
 func (db *DB) MigrateUp(ctx context.Context, migrations fs.FS, versionTable string) error {
-	return db.migrate(ctx, migrations, versionTable, true)
+	return db.In("").MigrateUp(ctx, migrations, versionTable)
+}
+
+// Migrate is [DB.Migrate] in this schema.
+func (s Schema) Migrate(ctx context.Context, migrations fs.FS, versionTable string) error {
+	return s.migrate(ctx, migrations, versionTable, false)
+}
+
+// MigrateUp is [DB.MigrateUp] in this schema.
+func (s Schema) MigrateUp(ctx context.Context, migrations fs.FS, versionTable string) error {
+	return s.migrate(ctx, migrations, versionTable, true)
+}
+
+// Version is the version that versionTable has, 0 when there is no such table.
+func (s Schema) Version(ctx context.Context, versionTable string) (version int64, err error) {
+	there, err := s.Has(ctx, versionTable)
+	if err != nil || !there {
+		return 0, err
+	}
+	err = s.db.pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+s.qualified(versionTable)).Scan(&version)
+	return version, err
+}
+
+// Has says whether the schema has a table.
+func (s Schema) Has(ctx context.Context, table string) (there bool, err error) {
+	err = s.db.pool.QueryRow(ctx, "SELECT to_regclass($1::text) IS NOT NULL", s.qualified(table)).Scan(&there)
+	return there, err
+}
+
+func (s Schema) qualified(table string) string {
+	if s.name == "" {
+		return pgx.Identifier{table}.Sanitize()
+	}
+	return pgx.Identifier{s.name, table}.Sanitize()
 }
 
 // lockMigrations is held by the one process that migrates, for as long as the
 // transaction that took it stays open.
 const lockMigrations = "SELECT pg_advisory_xact_lock(x'6d696772617465'::bigint)" // "migrate"
 
-func (db *DB) migrate(ctx context.Context, migrations fs.FS, versionTable string, upgrade bool) (err error) {
+func (s Schema) migrate(ctx context.Context, migrations fs.FS, versionTable string, upgrade bool) (err error) {
+	db := s.db
 	lock, err := db.pool.Begin(ctx)
 	if err != nil {
 		return db.unreachable(err)
@@ -38,17 +88,20 @@ func (db *DB) migrate(ctx context.Context, migrations fs.FS, versionTable string
 	if _, err := lock.Exec(ctx, lockMigrations); err != nil {
 		return fmt.Errorf("pgdb: migrate %s: %w", db.where, err)
 	}
+	if err := s.create(ctx); err != nil {
+		return fmt.Errorf("pgdb: %s: the schema %s cannot be created: %w\n  Try: CREATE SCHEMA %s AUTHORIZATION the user of the URL, as the database's owner",
+			db.where, s.name, err, pgx.Identifier{s.name}.Sanitize())
+	}
 	handle := stdlib.OpenDBFromPool(db.pool)
 	defer func() { err = errors.Join(err, handle.Close()) }()
-	provider, err := goose.NewProvider(goose.DialectPostgres, handle, migrations,
-		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+	provider, err := s.provider(handle, migrations, versionTable)
 	if err != nil {
 		return fmt.Errorf("pgdb: migrate %s: %w", db.where, err)
 	}
 	current, target, err := provider.GetVersions(ctx)
 	switch {
 	case err != nil:
-		return db.cannotMigrate("the schema's version cannot be read", err)
+		return s.cannotMigrate("the schema's version cannot be read", err)
 	case current == target:
 		return nil
 	case current > target:
@@ -59,15 +112,88 @@ func (db *DB) migrate(ctx context.Context, migrations fs.FS, versionTable string
 			ErrSchemaOlder, db.where, current, versionTable, target)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return db.cannotMigrate(fmt.Sprintf("the schema cannot be brought from version %d to %d", current, target), err)
+		return s.cannotMigrate(fmt.Sprintf("the schema cannot be brought from version %d to %d", current, target), err)
 	}
 	return nil
 }
 
-func (db *DB) cannotMigrate(what string, err error) error {
+// create makes the schema. One that is there may belong to somebody who lets this
+// user make tables in it, and no schemas.
+func (s Schema) create(ctx context.Context) error {
+	var there bool
+	err := s.db.pool.QueryRow(ctx, "SELECT $1 = '' OR EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", s.name).Scan(&there)
+	if err == nil && !there {
+		_, err = s.db.pool.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{s.name}.Sanitize())
+	}
+	return err
+}
+
+// provider takes the migrations, each in a transaction whose search_path is the
+// schema.
+func (s Schema) provider(handle *sql.DB, migrations fs.FS, versionTable string) (*goose.Provider, error) {
+	versions, err := database.NewStoreFromQuerier(s.qualified(versionTable), versionQueries{})
+	if err != nil {
+		return nil, err
+	}
+	found, err := migration.Read(migrations)
+	if err != nil {
+		return nil, err
+	}
+	steps := make([]*goose.Migration, len(found))
+	for i, step := range found {
+		statements := step.SQL
+		if s.name != "" {
+			statements = "SET LOCAL search_path = " + pgx.Identifier{s.name}.Sanitize() + ";\n" + statements
+		}
+		steps[i] = goose.NewGoMigration(step.Version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, statements)
+			return err
+		}}, nil)
+	}
+	return goose.NewProvider(goose.DialectCustom, handle, nil, goose.WithStore(versions),
+		goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true))
+}
+
+// versionQueries are goose's for PostgreSQL, with table names that may be quoted.
+type versionQueries struct{}
+
+func (versionQueries) CreateTable(table string) string {
+	return "CREATE TABLE " + table + ` (
+		id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY,
+		version_id bigint NOT NULL,
+		is_applied boolean NOT NULL,
+		tstamp timestamp NOT NULL DEFAULT now()
+	)`
+}
+
+func (versionQueries) InsertVersion(table string) string {
+	return "INSERT INTO " + table + " (version_id, is_applied) VALUES ($1, $2)"
+}
+
+func (versionQueries) DeleteVersion(table string) string {
+	return "DELETE FROM " + table + " WHERE version_id = $1"
+}
+
+func (versionQueries) GetMigrationByVersion(table string) string {
+	return "SELECT tstamp, is_applied FROM " + table + " WHERE version_id = $1 ORDER BY tstamp DESC LIMIT 1"
+}
+
+func (versionQueries) ListMigrations(table string) string {
+	return "SELECT version_id, is_applied FROM " + table + " ORDER BY id DESC"
+}
+
+func (versionQueries) GetLatestVersion(table string) string {
+	return "SELECT max(version_id) FROM " + table
+}
+
+func (versionQueries) TableExists(table string) string {
+	return "SELECT to_regclass('" + strings.ReplaceAll(table, "'", "''") + "') IS NOT NULL"
+}
+
+func (s Schema) cannotMigrate(what string, err error) error {
 	try := ""
 	if codeOf(err) == pgerrcode.InsufficientPrivilege {
-		try = "\n  Try: GRANT CREATE ON SCHEMA public TO the user of DATABASE_URL, or liwanag migrate as the database's owner"
+		try = "\n  Try: GRANT CREATE ON SCHEMA " + cmp.Or(s.name, "public") + " TO the user of DATABASE_URL, or liwanag migrate as the database's owner"
 	}
-	return fmt.Errorf("pgdb: %s: %s: %w%s", db.where, what, err, try)
+	return fmt.Errorf("pgdb: %s: %s: %w%s", s.db.where, what, err, try)
 }

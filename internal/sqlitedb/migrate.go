@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -52,6 +53,35 @@ func (db *DB) Migrate(ctx context.Context, migrations fs.FS, versionTable string
 		return fmt.Errorf("sqlitedb: migrate %s from version %d to %d: %w", db.path, current, target, err)
 	}
 	return nil
+}
+
+// Versions are the versions that version tables have in the file at path, 0 where
+// there is none. The file is only read, whoever else uses it.
+func Versions(ctx context.Context, path string, versionTables ...string) (versions []int64, err error) {
+	versions = make([]int64, len(versionTables))
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return versions, nil
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlitedb: %w", err)
+	}
+	handle, err := sql.Open("sqlite", fileURL(path, url.Values{"mode": {"ro"}}))
+	if err != nil {
+		return nil, fmt.Errorf("sqlitedb: read %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, handle.Close()) }()
+	for i, table := range versionTables {
+		var there bool
+		err := handle.QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_schema WHERE name = ?", table).Scan(&there)
+		if err == nil && there {
+			err = handle.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM "+table).Scan(&versions[i])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("sqlitedb: read the schema version of %s: %w", path, err)
+		}
+	}
+	return versions, nil
 }
 
 // copyAside writes a synced copy of the database. An earlier copy of this name

@@ -259,11 +259,7 @@ func createFile(path string) error {
 // dsn carries every setting, so that each connection of a pool has them. The
 // driver runs _pragma before _journal_mode, which fixes the page size.
 func dsn(path string, c Config) string {
-	slashed := filepath.ToSlash(path)
-	if !strings.HasPrefix(slashed, "/") {
-		slashed = "/" + slashed
-	}
-	q := url.Values{
+	return fileURL(path, url.Values{
 		"_busy_timeout": {strconv.FormatInt(c.BusyTimeout.Milliseconds(), 10)},
 		"_foreign_keys": {"1"},
 		"_journal_mode": {"WAL"},
@@ -276,6 +272,13 @@ func dsn(path string, c Config) string {
 			fmt.Sprintf("journal_size_limit(%d)", 2*c.CheckpointPages*c.PageSize),
 			"cell_size_check(1)",
 		},
+	})
+}
+
+func fileURL(path string, q url.Values) string {
+	slashed := filepath.ToSlash(path)
+	if !strings.HasPrefix(slashed, "/") {
+		slashed = "/" + slashed
 	}
 	return (&url.URL{Scheme: "file", Path: slashed, RawQuery: q.Encode()}).String()
 }

@@ -14,7 +14,7 @@ const (
 )
 
 // sendingQuery counts the paid calls under way of a server.
-const sendingQuery = "SELECT count(*) FROM submission s JOIN run r ON r.id = uuid_send(s.run_id) WHERE s.state = 'sending' AND r.owner = $1"
+const sendingQuery = "SELECT count(*) FROM submission s JOIN wf_run r ON r.id = uuid_send(s.run_id) WHERE s.state = 'sending' AND r.owner = $1"
 
 // Of two servers one after the other is killed at any moment: the other one goes
 // on with its runs, nothing is lost and nothing paid twice.
@@ -30,7 +30,7 @@ func TestKilledServersLoseNothingAndPayNothingTwice(t *testing.T) {
 		n := w.nodes[w.random.IntN(2)]
 		lost := n.epoch()
 		n.Kill()
-		if w.number("SELECT count(*) FROM run WHERE status = 'open' AND owner = $1", lost) > 0 {
+		if w.number("SELECT count(*) FROM wf_run WHERE status = 'open' AND owner = $1", lost) > 0 {
 			takenOver++
 		}
 		if w.number(sendingQuery, lost) > 0 {
@@ -38,7 +38,7 @@ func TestKilledServersLoseNothingAndPayNothingTwice(t *testing.T) {
 		}
 		n.start()
 		longest = max(longest, w.within(takeover, "the runs of a killed server are taken over", func() error {
-			return w.zero("SELECT count(*) FROM run WHERE status = 'open' AND owner = $1", lost)
+			return w.zero("SELECT count(*) FROM wf_run WHERE status = 'open' AND owner = $1", lost)
 		}))
 		n.awaitReady()
 	}

@@ -41,16 +41,16 @@ func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 		paused.Signal(t, syscall.SIGCONT)
 	}
 	began := time.Now()
-	owned := w.number("SELECT count(*) FROM run WHERE status = 'open' AND owner = $1", old)
+	owned := w.number("SELECT count(*) FROM wf_run WHERE status = 'open' AND owner = $1", old)
 	took := w.within(takeover, "the runs of a paused server are taken over", func() error {
-		return w.zero("SELECT count(*) FROM run WHERE status = 'open' AND owner = $1", old)
+		return w.zero("SELECT count(*) FROM wf_run WHERE status = 'open' AND owner = $1", old)
 	})
 	t.Logf("%d runs were taken over in %s", owned, took.Round(time.Millisecond))
 	w.await("three leases are over, and all runs wait for their results", func() error {
 		if time.Since(began) < 3*lease {
 			return errors.New("not yet")
 		}
-		return errors.Join(w.zero("SELECT count(*) FROM run WHERE owner <> 0 OR park_step <> 'wait-for-webhook'"),
+		return errors.Join(w.zero("SELECT count(*) FROM wf_run WHERE owner <> 0 OR park_step <> 'wait-for-webhook'"),
 			w.zero("SELECT count(*) FROM submission WHERE state <> 'accepted'"))
 	})
 	before := w.content()
@@ -104,7 +104,7 @@ func (w *world) awaitsAnswers(epoch int64) bool {
 func (w *world) content() map[string]string {
 	w.t.Helper()
 	all := map[string]string{}
-	for _, table := range []string{"run", "history", "signal", "job", "batch", "submission", "submission_job", "subscriber", "profile", "delivery", "credit_day"} {
+	for _, table := range []string{"wf_run", "wf_history", "wf_signal", "job", "batch", "submission", "submission_job", "subscriber", "profile", "delivery", "credit_day"} {
 		var rows string
 		if err := w.database.QueryRow(w.ctx, "SELECT coalesce(string_agg(r, E'\\n' ORDER BY r), '') FROM (SELECT t::text AS r FROM "+table+" t) AS rows").Scan(&rows); err != nil {
 			w.t.Fatal(err)
@@ -192,7 +192,7 @@ func TestAWebhookThatWasAnsweredIsDeliveredByTheNextServer(t *testing.T) {
 	t.Parallel()
 	database := pgtest.Database(t)
 	w := newWorld(t, 1, database, database, "LIWANAG_LEASE="+lease.String(), "LIWANAG_FETCH_SCHEDULE=1h")
-	events := w.hold("CREATE TRIGGER hold AFTER INSERT ON signal FOR EACH ROW EXECUTE FUNCTION hold()")
+	events := w.hold("CREATE TRIGGER hold AFTER INSERT ON wf_signal FOR EACH ROW EXECUTE FUNCTION hold()")
 	if err := w.signUp(w.client, "ann@gmail.com"); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestAWebhookThatWasAnsweredIsDeliveredByTheNextServer(t *testing.T) {
 	w.nodes[0].Kill()
 	events.cut()
 	events.release()
-	if stored, sent := w.number("SELECT count(*) FROM delivery WHERE state = 'stored'"), w.number("SELECT count(*) FROM signal"); stored != 1 || sent != 0 {
+	if stored, sent := w.number("SELECT count(*) FROM delivery WHERE state = 'stored'"), w.number("SELECT count(*) FROM wf_signal"); stored != 1 || sent != 0 {
 		t.Fatalf("%d deliveries stored, %d events sent, want 1 and 0", stored, sent)
 	}
 	w.join().awaitReady()

@@ -119,7 +119,7 @@ func (n *node) awaitReady() {
 // epoch is what the engine's rows call this process, as it registered last.
 func (n *node) epoch() int64 {
 	n.w.t.Helper()
-	return n.w.number("SELECT coalesce(max(epoch), 0) FROM node WHERE name LIKE '%-' || $1", fmt.Sprint(n.Cmd.Process.Pid))
+	return n.w.number("SELECT coalesce(max(epoch), 0) FROM wf_node WHERE name LIKE '%-' || $1", fmt.Sprint(n.Cmd.Process.Pid))
 }
 
 // await polls until check finds nothing wrong. Servers that end by themselves
@@ -160,12 +160,12 @@ func (w *world) logs() string {
 	last, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), 5*time.Second)
 	defer cancel()
 	for _, table := range []string{
-		"SELECT 'run', encode(id, 'hex'), 'owner', owner, 'token', token, 'seq', seq, 'inbox', inbox_seq, park_kind, park_step, 'due', to_timestamp(due_at / 1e6), 'taken over', takeovers FROM run WHERE status = 'open'",
-		"SELECT 'history', encode(run_id, 'hex'), h.seq, kind, step, label, to_timestamp(at / 1e6) FROM history h JOIN run r ON r.id = run_id WHERE r.status = 'open' ORDER BY run_id, h.seq",
-		"SELECT 'signal', encode(run_id, 'hex'), s.seq, event, late, to_timestamp(at / 1e6) FROM signal s JOIN run r ON r.id = run_id WHERE r.status = 'open'",
-		"SELECT 'submission', s.id, s.run_id, s.state, s.cause, s.sender FROM submission s JOIN run r ON r.id = uuid_send(s.run_id) WHERE r.status = 'open' OR s.state NOT IN ('settled', 'refused')",
+		"SELECT 'run', encode(id, 'hex'), 'owner', owner, 'token', token, 'seq', seq, 'inbox', inbox_seq, park_kind, park_step, 'due', to_timestamp(due_at / 1e6), 'taken over', takeovers FROM wf_run WHERE status = 'open'",
+		"SELECT 'history', encode(run_id, 'hex'), h.seq, kind, step, label, to_timestamp(at / 1e6) FROM wf_history h JOIN wf_run r ON r.id = run_id WHERE r.status = 'open' ORDER BY run_id, h.seq",
+		"SELECT 'signal', encode(run_id, 'hex'), s.seq, event, late, to_timestamp(at / 1e6) FROM wf_signal s JOIN wf_run r ON r.id = run_id WHERE r.status = 'open'",
+		"SELECT 'submission', s.id, s.run_id, s.state, s.cause, s.sender FROM submission s JOIN wf_run r ON r.id = uuid_send(s.run_id) WHERE r.status = 'open' OR s.state NOT IN ('settled', 'refused')",
 		"SELECT 'delivery', submission_id, state, note FROM delivery WHERE state <> 'settled'",
-		"SELECT 'server', epoch, name, expires - clock_timestamp() FROM node",
+		"SELECT 'server', epoch, name, expires - clock_timestamp() FROM wf_node",
 		"SELECT 'upload', id, status, owner, position, rows FROM upload WHERE status NOT IN ('enriching', 'done')",
 	} {
 		rows, err := w.database.Query(last, table)
@@ -289,8 +289,8 @@ func (w *world) finish() {
 		{"subscribers", "SELECT count(*) FROM subscriber", addresses},
 		{"jobs", "SELECT count(*) FROM job", addresses},
 		{"final jobs", "SELECT count(*) FROM job WHERE status IN ('enriched', 'not_found')", addresses},
-		{"runs that did not complete", "SELECT count(*) FROM run WHERE status <> 'completed'", 0},
-		{"steps that completed twice", "SELECT count(*) FROM (SELECT FROM history WHERE kind = 'completed' GROUP BY run_id, step HAVING count(*) > 1) AS twice", 0},
+		{"runs that did not complete", "SELECT count(*) FROM wf_run WHERE status <> 'completed'", 0},
+		{"steps that completed twice", "SELECT count(*) FROM (SELECT FROM wf_history WHERE kind = 'completed' GROUP BY run_id, step HAVING count(*) > 1) AS twice", 0},
 		{"submissions with an odd end", "SELECT count(*) FROM submission WHERE state NOT IN ('settled', 'refused', 'superseded')", 0},
 	} {
 		if n := w.number(want.sql); n != int64(want.n) {
@@ -310,7 +310,7 @@ func (w *world) settle() {
 	w.await("everything ends", func() error {
 		return errors.Join(
 			w.zero("SELECT count(*) FROM job WHERE status IN ('pending', 'submitted')"),
-			w.zero("SELECT count(*) FROM run WHERE status = 'open'"),
+			w.zero("SELECT count(*) FROM wf_run WHERE status = 'open'"),
 			w.zero("SELECT count(*) FROM delivery WHERE state NOT IN ('sent', 'settled')")) // what was sent to a run that had a result is settled later
 	})
 }

@@ -101,13 +101,13 @@ func (s *Store) transact(changes []*change) error {
 	repeats := false
 	ask := func(b *pgx.Batch) {
 		g = newGroup(changes, repeats)
-		g.lock(b)
+		g.lock(batch{b, s.schema})
 	}
 	answer := func(b *pgx.Batch) error {
 		for _, c := range changes {
 			c.verdict = c.decide(g, g.rows[string(c.id)])
 		}
-		g.write(b)
+		g.write(batch{b, s.schema})
 		return nil
 	}
 	err := s.db.Exchange(context.Background(), ask, answer)

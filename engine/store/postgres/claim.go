@@ -56,7 +56,7 @@ func (s *Store) Claim(ctx context.Context, node store.Node, defs []store.Definit
 func (s *Store) claim(ctx context.Context, c *claiming, look bool) error {
 	if look {
 		began := time.Now()
-		row := s.db.Pool().QueryRow(ctx, lookQuery, c.node.Epoch, c.now)
+		row := s.db.Pool().QueryRow(ctx, s.schema.in(lookQuery), c.node.Epoch, c.now)
 		if err := row.Scan(&c.alive, &c.dead, &c.next, &c.left); err != nil {
 			return err
 		}
@@ -111,10 +111,10 @@ const (
 
 func claimQuery(which string) string {
 	return `
-	UPDATE run SET owner = $4, token = token + 2, takeovers = takeovers + (owner <> 0)::integer
+	UPDATE wf_run SET owner = $4, token = token + 2, takeovers = takeovers + (owner <> 0)::integer
 	FROM (
-		SELECT id AS due FROM run
-		WHERE status = 'open' AND ` + which + ` AND (workflow, version) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
+		SELECT id AS due FROM wf_run
+		WHERE status = 'open' AND ` + which + ` AND (workflow, version) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))
 		ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
 	) AS taken
 	WHERE id = due
@@ -122,9 +122,9 @@ func claimQuery(which string) string {
 }
 
 const (
-	nextDue = "coalesce((SELECT due_at FROM run WHERE status = 'open' AND owner = 0 AND due_at > $2 ORDER BY due_at LIMIT 1), 0)"
-	isDue   = "EXISTS (SELECT FROM run WHERE status = 'open' AND owner = 0 AND due_at <= $2)"
-	isAlive = "EXISTS (SELECT FROM node WHERE epoch = $1 AND expires > clock_timestamp())"
+	nextDue = "coalesce((SELECT due_at FROM wf_run WHERE status = 'open' AND owner = 0 AND due_at > $2 ORDER BY due_at LIMIT 1), 0)"
+	isDue   = "EXISTS (SELECT FROM wf_run WHERE status = 'open' AND owner = 0 AND due_at <= $2)"
+	isAlive = "EXISTS (SELECT FROM wf_node WHERE epoch = $1 AND expires > clock_timestamp())"
 )
 
 // nextQuery ends a claim. It is synced like every change: if the server crashed and
@@ -137,26 +137,27 @@ const nextQuery = "SELECT " + isAlive + ", " + nextDue + ", " + isDue
 // their runs are not looked at.
 const lookQuery = `
 	WITH RECURSIVE owner (epoch) AS (
-		(SELECT owner FROM run WHERE status = 'open' AND owner > 0 ORDER BY owner LIMIT 1)
+		(SELECT owner FROM wf_run WHERE status = 'open' AND owner > 0 ORDER BY owner LIMIT 1)
 		UNION ALL
-		SELECT (SELECT owner FROM run WHERE status = 'open' AND owner > o.epoch ORDER BY owner LIMIT 1) FROM owner o WHERE o.epoch IS NOT NULL
+		SELECT (SELECT owner FROM wf_run WHERE status = 'open' AND owner > o.epoch ORDER BY owner LIMIT 1) FROM owner o WHERE o.epoch IS NOT NULL
 	)
 	SELECT ` + isAlive + `,
-		ARRAY(SELECT epoch FROM owner WHERE epoch NOT IN (SELECT epoch FROM node WHERE expires > clock_timestamp())),
+		ARRAY(SELECT epoch FROM owner WHERE epoch NOT IN (SELECT epoch FROM wf_node WHERE expires > clock_timestamp())),
 		` + nextDue + ", " + isDue
 
 // doubtQuery finds the runs of claims whose answer was lost.
-const doubtQuery = "SELECT " + runColumns + " FROM run WHERE id = ANY($1) AND owner = $2 AND status = 'open'"
+const doubtQuery = "SELECT " + runColumns + " FROM wf_run WHERE id = ANY($1) AND owner = $2 AND status = 'open'"
 
 // take claims, in a transaction of its own, as many runs as are still wanted.
 func (s *Store) take(ctx context.Context, c *claiming, which string, bound any, takenOver bool) error {
-	workflows, versions := make([]string, len(c.defs)), make([]int32, len(c.defs))
+	workflows, versions := make([]string, len(c.defs)), make([]int64, len(c.defs))
 	for i, d := range c.defs {
-		workflows[i], versions[i] = d.Workflow, int32(d.Version)
+		workflows[i], versions[i] = d.Workflow, int64(d.Version)
 	}
 	var claimed []store.Claimed
 	var taken []claim
-	ask := func(b *pgx.Batch) {
+	ask := func(first *pgx.Batch) {
+		b := batch{first, s.schema}
 		claimed, taken, c.alive = nil, nil, false
 		b.Queue(claimQuery(which), workflows, versions, max(c.n-len(c.claimed)-len(c.doubt), 0), c.node.Epoch, bound).Query(func(found pgx.Rows) error {
 			for found.Next() {
@@ -177,7 +178,7 @@ func (s *Store) take(ctx context.Context, c *claiming, which string, bound any, 
 		if !c.alive {
 			return store.ErrLeaseLost
 		}
-		readRest(b, claimed)
+		readRest(batch{b, s.schema}, claimed)
 		return nil
 	})
 	if errors.Is(err, pgdb.ErrOutcomeUnknown) || errors.Is(err, pgdb.ErrAnswerLost) {
@@ -200,7 +201,7 @@ func sortDue(claimed []store.Claimed) {
 
 // recall reads the runs in doubt: those that have the token of the lost claim were
 // taken by it.
-func (c *claiming) recall(b *pgx.Batch, claimed *[]store.Claimed) {
+func (c *claiming) recall(b batch, claimed *[]store.Claimed) {
 	if len(c.doubt) == 0 {
 		return
 	}

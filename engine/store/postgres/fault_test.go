@@ -236,7 +236,7 @@ func TestADeadlockAndASerializationFailureAreRepeated(t *testing.T) {
 			ELSE RETURN NEW;
 			END CASE;
 		END $$`)
-	exec(t, s, "CREATE TRIGGER hiccup BEFORE INSERT ON run FOR EACH ROW EXECUTE FUNCTION hiccup()")
+	exec(t, s, "CREATE TRIGGER hiccup BEFORE INSERT ON wf_run FOR EACH ROW EXECUTE FUNCTION hiccup()")
 	if err := s.Create(t.Context(), newRun("r", node.Epoch)); err != nil {
 		t.Error(err)
 	}

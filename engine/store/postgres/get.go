@@ -18,14 +18,14 @@ func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
 	}
 	c := make([]store.Claimed, 1)
 	err := s.reading(ctx, func(tx pgx.Tx) (err error) {
-		row := tx.QueryRow(ctx, "SELECT "+runColumns+" FROM run WHERE id = $1", store.PackID(runID))
+		row := tx.QueryRow(ctx, s.schema.in("SELECT "+runColumns+" FROM wf_run WHERE id = $1"), store.PackID(runID))
 		if c[0].Run, _, err = scanRun(row); err != nil {
 			return err
 		}
 		c[0].History, c[0].Signals = nil, nil
-		b := &pgx.Batch{}
+		b := batch{&pgx.Batch{}, s.schema}
 		readRest(b, c)
-		return tx.SendBatch(ctx, b).Close()
+		return tx.SendBatch(ctx, b.Batch).Close()
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -37,8 +37,8 @@ func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
 }
 
 const (
-	historyQuery = "SELECT run_id, " + entryColumns + " FROM history WHERE run_id = ANY($1)"
-	signalsQuery = "SELECT " + signalColumns + " FROM signal WHERE run_id = ANY($1)"
+	historyQuery = "SELECT run_id, " + entryColumns + " FROM wf_history WHERE run_id = ANY($1)"
+	signalsQuery = "SELECT " + signalColumns + " FROM wf_signal WHERE run_id = ANY($1)"
 )
 
 // reading reads as of one moment, and again when the connection it was given is a
@@ -68,7 +68,7 @@ func (s *Store) readOnce(ctx context.Context, read func(tx pgx.Tx) error) (lost 
 
 // readRest queues the reading of the histories and signals of runs. They are put in
 // order here: the server would sort every payload.
-func readRest(b *pgx.Batch, claimed []store.Claimed) {
+func readRest(b batch, claimed []store.Claimed) {
 	if len(claimed) == 0 {
 		return
 	}

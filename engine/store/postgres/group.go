@@ -42,18 +42,18 @@ func newGroup(changes []*change, repeats bool) *group {
 }
 
 // Rows are locked in the order of their ids, so that groups never wait in a circle.
-const lockQuery = "SELECT " + imageColumns + " FROM run WHERE id = ANY($1) ORDER BY id FOR UPDATE"
+const lockQuery = "SELECT " + imageColumns + " FROM wf_run WHERE id = ANY($1) ORDER BY id FOR UPDATE"
 
-const aliveQuery = "SELECT epoch FROM node WHERE epoch = ANY($1) AND expires > clock_timestamp()"
+const aliveQuery = "SELECT epoch FROM wf_node WHERE epoch = ANY($1) AND expires > clock_timestamp()"
 
 // Signals that are there already are looked for in a second try of the group only:
 // nearly every one is new, and a key says when one is not.
 const repeatedQuery = `
-	SELECT run_id, id, late FROM signal JOIN unnest($1::bytea[], $2::text[]) AS d (run, signal) ON run_id = d.run AND id = d.signal`
+	SELECT run_id, id, late FROM wf_signal JOIN unnest($1::bytea[], $2::text[]) AS d (run, signal) ON run_id = d.run AND id = d.signal`
 
 // lock reads what the changes decide on. Leases are looked at after the rows are
 // locked: from then on until the commit nobody can take the runs over.
-func (g *group) lock(b *pgx.Batch) {
+func (g *group) lock(b batch) {
 	var ids, runs [][]byte
 	var sigs []string
 	var epochs []int64
@@ -96,7 +96,7 @@ func (g *group) lock(b *pgx.Batch) {
 
 // write writes what was decided. That a signal is there already a key says, so that
 // nothing lands.
-func (g *group) write(b *pgx.Batch) {
+func (g *group) write(b batch) {
 	g.writeRows(b)
 	if len(g.folds) > 0 {
 		deleteFolded(b, g.folds)
@@ -108,7 +108,7 @@ func (g *group) write(b *pgx.Batch) {
 		insertSignals(b, g.signals)
 	}
 	if len(g.returns) > 0 {
-		b.Queue("UPDATE signal SET late = false WHERE run_id = ANY($1) AND late", g.returns)
+		b.Queue("UPDATE wf_signal SET late = false WHERE run_id = ANY($1) AND late", g.returns)
 	}
 	if len(g.creates) > 0 {
 		insertRuns(b, g.creates)
@@ -117,7 +117,7 @@ func (g *group) write(b *pgx.Batch) {
 }
 
 // writeRows writes the rows that a change touched, each once.
-func (g *group) writeRows(b *pgx.Batch) {
+func (g *group) writeRows(b batch) {
 	var dirty []*row
 	for _, r := range g.rows {
 		if r.dirty {
@@ -133,11 +133,11 @@ func (g *group) writeRows(b *pgx.Batch) {
 
 const newsQuery = `
 	SELECT n.i, ` + signalColumns + ` FROM unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[]) AS n (i, run, known, up_to)
-	JOIN signal ON run_id = n.run AND seq > n.known AND seq <= n.up_to ORDER BY n.i, seq`
+	JOIN wf_signal ON run_id = n.run AND seq > n.known AND seq <= n.up_to ORDER BY n.i, seq`
 
 // readNews reads the signals that commits are told of, after those that the group
 // itself delivers are written.
-func (g *group) readNews(b *pgx.Batch) {
+func (g *group) readNews(b batch) {
 	if len(g.news) == 0 {
 		return
 	}

@@ -24,7 +24,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next
 	}
 	err = s.reading(ctx, func(tx pgx.Tx) error {
 		runs = nil
-		found, err := tx.Query(ctx, w.query(q.Limit), w.args...)
+		found, err := tx.Query(ctx, s.schema.qualify(w.query(q.Limit)), w.args...)
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (w *where) and(term string, args ...any) {
 }
 
 func (w *where) query(limit int) string {
-	query := "SELECT " + runColumns + " FROM run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY created_at DESC, id DESC"
+	query := "SELECT " + runColumns + " FROM wf_run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY created_at DESC, id DESC"
 	if limit > 0 {
 		query += fmt.Sprintf(" LIMIT %d", limit+1) // one more tells whether there is another page
 	}
@@ -129,7 +129,7 @@ func parseCursor(cursor string) (at int64, id []byte, err error) {
 
 const countsQuery = `
 	SELECT workflow, version, status, CASE WHEN status = 'open' AND owner = 0 THEN park_step ELSE '' END AS step, count(*)
-	FROM run GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`
+	FROM wf_run GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`
 
 // Counts counts runs.
 func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
@@ -137,7 +137,7 @@ func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
 		return nil, err
 	}
 	err = s.reading(ctx, func(tx pgx.Tx) error {
-		found, err := tx.Query(ctx, countsQuery)
+		found, err := tx.Query(ctx, s.schema.in(countsQuery))
 		if err != nil {
 			return err
 		}
@@ -152,14 +152,14 @@ func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
 	return counts, nil
 }
 
-const overdueQuery = "SELECT count(*) FROM run WHERE status = 'open' AND owner = 0 AND due_at < $1 AND created_at < $1"
+const overdueQuery = "SELECT count(*) FROM wf_run WHERE status = 'open' AND owner = 0 AND due_at < $1 AND created_at < $1"
 
 // Overdue counts open runs that were due before the given time.
 func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err error) {
 	if err := s.open("count overdue runs"); err != nil {
 		return 0, err
 	}
-	err = s.reading(ctx, func(tx pgx.Tx) error { return tx.QueryRow(ctx, overdueQuery, micros(before)).Scan(&n) })
+	err = s.reading(ctx, func(tx pgx.Tx) error { return tx.QueryRow(ctx, s.schema.in(overdueQuery), micros(before)).Scan(&n) })
 	if err != nil {
 		return 0, s.fault("count overdue runs", err)
 	}

@@ -16,10 +16,10 @@ import (
 const forgotten = "interval '1 day'"
 
 const (
-	renewQuery    = "UPDATE node SET expires = clock_timestamp() + $2 WHERE epoch = $1 AND expires > clock_timestamp() RETURNING epoch"
+	renewQuery    = "UPDATE wf_node SET expires = clock_timestamp() + $2 WHERE epoch = $1 AND expires > clock_timestamp() RETURNING epoch"
 	registerQuery = `
-		WITH gone AS (DELETE FROM node WHERE epoch = $1 OR expires < clock_timestamp() - ` + forgotten + `)
-		INSERT INTO node (name, expires) VALUES ($2, clock_timestamp() + $3) RETURNING epoch`
+		WITH gone AS (DELETE FROM wf_node WHERE epoch = $1 OR expires < clock_timestamp() - ` + forgotten + `)
+		INSERT INTO wf_node (name, expires) VALUES ($2, clock_timestamp() + $3) RETURNING epoch`
 )
 
 // Heartbeat renews this node's lease on the server's clock, or registers the node
@@ -36,10 +36,10 @@ func (s *Store) Heartbeat(ctx context.Context, name string, lease time.Duration)
 	var epoch int64
 	err := error(pgx.ErrNoRows)
 	if node.Epoch != 0 && node.Name == name {
-		err = s.db.Pool().QueryRow(ctx, renewQuery, node.Epoch, lease).Scan(&epoch)
+		err = s.db.Pool().QueryRow(ctx, s.schema.in(renewQuery), node.Epoch, lease).Scan(&epoch)
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = s.db.Pool().QueryRow(ctx, registerQuery, node.Epoch, name, lease).Scan(&epoch)
+		err = s.db.Pool().QueryRow(ctx, s.schema.in(registerQuery), node.Epoch, name, lease).Scan(&epoch)
 	}
 	if err != nil {
 		return store.Node{}, s.fault(operation, err)
@@ -65,7 +65,7 @@ func (s *Store) Resign(ctx context.Context, node store.Node) error {
 		s.node = store.Node{}
 	}
 	s.mu.Unlock()
-	if _, err := s.db.Pool().Exec(ctx, "DELETE FROM node WHERE epoch = $1", node.Epoch); err != nil {
+	if _, err := s.db.Pool().Exec(ctx, s.schema.in("DELETE FROM wf_node WHERE epoch = $1"), node.Epoch); err != nil {
 		return s.fault(fmt.Sprintf("give up the lease of node %s", node.Name), err)
 	}
 	s.announce.mark()
@@ -74,7 +74,7 @@ func (s *Store) Resign(ctx context.Context, node store.Node) error {
 
 // Nodes are the nodes that registered lately, dead ones included.
 func (s *Store) Nodes(ctx context.Context) (nodes []store.Node, err error) {
-	found, err := s.db.Pool().Query(ctx, "SELECT epoch, name FROM node ORDER BY epoch")
+	found, err := s.db.Pool().Query(ctx, s.schema.in("SELECT epoch, name FROM wf_node ORDER BY epoch"))
 	if err == nil {
 		nodes, err = pgx.CollectRows(found, func(row pgx.CollectableRow) (n store.Node, err error) {
 			return n, row.Scan(&n.Epoch, &n.Name)

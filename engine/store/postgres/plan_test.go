@@ -19,14 +19,14 @@ import (
 func fill(t *testing.T, s *Store, waiting int) {
 	t.Helper()
 	exec(t, s, `
-		INSERT INTO run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, ended_at, park_kind, park_events)
+		INSERT INTO wf_run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, ended_at, park_kind, park_events)
 		SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 'w', 1, CASE WHEN n % 50 = 0 THEN 'completed' ELSE 'open' END, 0, 1,
 			2000000000000000 + n, 4, n, 1, CASE WHEN n % 50 = 0 THEN n ELSE 0 END, 'event', '["e"]'
 		FROM generate_series(1, $1) AS n`, waiting)
 	exec(t, s, `
-		INSERT INTO history (run_id, seq, at, started_at, started_seq, next_at, attempt, begins, reconciled, kind, step, label, signals, failure)
-		SELECT id, n, 1, 1, 0, 0, 1, false, false, 'completed', 'a', '', '', '' FROM run, generate_series(1, 2) AS n`)
-	exec(t, s, "INSERT INTO signal (run_id, id, seq, event, at, late) SELECT id, 's', 3, 'e', 1, false FROM run")
+		INSERT INTO wf_history (run_id, seq, at, started_at, started_seq, next_at, attempt, begins, reconciled, kind, step, label, signals, failure)
+		SELECT id, n, 1, 1, 0, 0, 1, false, false, 'completed', 'a', '', '', '' FROM wf_run, generate_series(1, 2) AS n`)
+	exec(t, s, "INSERT INTO wf_signal (run_id, id, seq, event, at, late) SELECT id, 's', 3, 'e', 1, false FROM wf_run")
 	exec(t, s, "ANALYZE")
 }
 
@@ -41,7 +41,7 @@ func planOf(t *testing.T, s *Store, inside bool, query string, args ...any) stri
 				return err
 			}
 		}
-		found, err := tx.Query("EXPLAIN (COSTS OFF) "+query, args...)
+		found, err := tx.Query(s.schema.in("EXPLAIN (COSTS OFF) "+query), args...)
 		if err != nil {
 			return err
 		}
@@ -58,13 +58,13 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 	s := open(t, pgtest.Database(t))
 	fill(t, s, 30_000)
 	ids := [][]byte{store.PackID("x"), store.PackID("y")}
-	queued := func(queue func(b *pgx.Batch)) *pgx.QueuedQuery {
-		b := &pgx.Batch{}
+	queued := func(queue func(b batch)) *pgx.QueuedQuery {
+		b := batch{&pgx.Batch{}, &schema{}} // planOf qualifies
 		queue(b)
 		return b.QueuedQueries[0]
 	}
-	one := queued(func(b *pgx.Batch) { updateRuns(b, []*row{{id: ids[0]}}) })
-	many := queued(func(b *pgx.Batch) { updateRuns(b, []*row{{id: ids[0]}, {id: ids[1]}}) })
+	one := queued(func(b batch) { updateRuns(b, []*row{{id: ids[0]}}) })
+	many := queued(func(b batch) { updateRuns(b, []*row{{id: ids[0]}, {id: ids[1]}}) })
 	page := func(q store.Query) (string, []any) {
 		w, err := conditions(q)
 		if err != nil {
@@ -75,7 +75,7 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 	all, none := page(store.Query{})
 	next, nextArgs := page(store.Query{Cursor: formatCursor(store.Run{ID: "x", CreatedAt: time.Now()})})
 	waiting, waitingArgs := page(store.Query{Status: store.Waiting, Now: time.Now()})
-	claim := []any{[]string{"w"}, []int32{1}, 10, int64(1)}
+	claim := []any{[]string{"w"}, []int64{1}, 10, int64(1)}
 	for _, c := range []struct {
 		name, query string
 		args        []any
@@ -83,25 +83,25 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 		by          string
 		sorts       bool
 	}{
-		{"lock", lockQuery, []any{ids}, true, "run_pkey", true},
-		{"update of one", one.SQL, one.Arguments, true, "run_pkey", false},
-		{"update of many", many.SQL, many.Arguments, true, "run_pkey", false},
-		{"signals that are there", repeatedQuery, []any{ids, []string{"a", "b"}}, true, "signal_pkey", false},
-		{"news", newsQuery, []any{[]int32{1, 2}, ids, []int64{1, 1}, []int64{2, 2}}, true, "signal_pkey", true},
-		{"claim of what is due", claimQuery(dueByNow), append(claim, int64(5)), true, "run_due", false},
-		{"claim of dead nodes' runs", claimQuery(ofTheDead), append(claim, []int64{3, 4}), true, "run_due", true},
-		{"what is next", nextQuery, []any{int64(1), int64(5)}, true, "run_due", false},
-		{"what is overdue", overdueQuery, []any{int64(5)}, false, "run_due", false},
-		{"a look", lookQuery, []any{int64(1), int64(5)}, false, "run_due", false},
-		{"histories", historyQuery, []any{ids}, true, "history_pkey", false},
-		{"signals", signalsQuery, []any{ids}, true, "signal_pkey", false},
-		{"what is to be pruned", pruneQuery, []any{int64(5), 10}, true, "run_ended", false},
-		{"a page", all, none, false, "run_created", false},
-		{"the next page", next, nextArgs, false, "run_created", false},
-		{"a page of waiting runs", waiting, waitingArgs, false, "run_created", false},
+		{"lock", lockQuery, []any{ids}, true, "wf_run_pkey", true},
+		{"update of one", one.SQL, one.Arguments, true, "wf_run_pkey", false},
+		{"update of many", many.SQL, many.Arguments, true, "wf_run_pkey", false},
+		{"signals that are there", repeatedQuery, []any{ids, []string{"a", "b"}}, true, "wf_signal_pkey", false},
+		{"news", newsQuery, []any{[]int32{1, 2}, ids, []int64{1, 1}, []int64{2, 2}}, true, "wf_signal_pkey", true},
+		{"claim of what is due", claimQuery(dueByNow), append(claim, int64(5)), true, "wf_run_due", false},
+		{"claim of dead nodes' runs", claimQuery(ofTheDead), append(claim, []int64{3, 4}), true, "wf_run_due", true},
+		{"what is next", nextQuery, []any{int64(1), int64(5)}, true, "wf_run_due", false},
+		{"what is overdue", overdueQuery, []any{int64(5)}, false, "wf_run_due", false},
+		{"a look", lookQuery, []any{int64(1), int64(5)}, false, "wf_run_due", false},
+		{"histories", historyQuery, []any{ids}, true, "wf_history_pkey", false},
+		{"signals", signalsQuery, []any{ids}, true, "wf_signal_pkey", false},
+		{"what is to be pruned", pruneQuery, []any{int64(5), 10}, true, "wf_run_ended", false},
+		{"a page", all, none, false, "wf_run_created", false},
+		{"the next page", next, nextArgs, false, "wf_run_created", false},
+		{"a page of waiting runs", waiting, waitingArgs, false, "wf_run_created", false},
 	} {
 		plan := planOf(t, s, c.inside, c.query, c.args...)
-		for _, table := range []string{"run", "history", "signal"} {
+		for _, table := range []string{"wf_run", "wf_history", "wf_signal"} {
 			if strings.Contains(plan, "Seq Scan on "+table) {
 				t.Errorf("%s scans %s:\n%s", c.name, table, plan)
 			}
@@ -152,7 +152,7 @@ func TestAWaitingRunIsSmall(t *testing.T) {
 	}
 	var size int64
 	err := s.db.Pool().QueryRow(t.Context(), `
-		SELECT pg_total_relation_size('run') + pg_total_relation_size('history') + pg_total_relation_size('signal')`).Scan(&size)
+		SELECT pg_total_relation_size('wf_run') + pg_total_relation_size('wf_history') + pg_total_relation_size('wf_signal')`).Scan(&size)
 	if err != nil {
 		t.Fatal(err)
 	}

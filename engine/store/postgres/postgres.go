@@ -5,10 +5,8 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 	"time"
 
@@ -17,12 +15,6 @@ import (
 	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// versionTable accounts for the versions of this store's tables.
-const versionTable = "engine_migrations"
-
 // writers is how many groups this process commits at once: while one waits for the
 // disk, others decide.
 const writers = 2
@@ -30,9 +22,10 @@ const writers = 2
 // Store keeps runs in a PostgreSQL database, and is one node of those that share
 // it.
 type Store struct {
-	db    *pgdb.DB
-	owned bool   // Open opened the database: Close closes it
-	id    string // of this store among those that notify each other
+	db     *pgdb.DB
+	schema *schema
+	owned  bool   // Open opened the database: Close closes it
+	id     string // of this store among those that notify each other
 
 	queues  []*groupcommit.Queue[*change]
 	working sync.WaitGroup
@@ -56,15 +49,28 @@ var (
 	_ store.Roster   = (*Store)(nil)
 )
 
+// Config says where a store is. Only URL has no default.
+type Config struct {
+	// URL is the database, postgres://USER@HOST/NAME.
+	URL string
+	// Schema holds the tables, and is created when it is missing. Default: the one on
+	// search_path that has them, or else the first one there.
+	Schema string
+}
+
 // Open connects to the database at url, postgres://USER@HOST/NAME, for this store
-// alone. An empty one gets the store's tables; one of an older release is refused
-// with advice, since other nodes may still use it: see [Migrate].
-func Open(ctx context.Context, url string) (*Store, error) {
-	db, err := pgdb.Open(ctx, pgdb.Config{URL: url})
+// alone: [Config.Open].
+func Open(ctx context.Context, url string) (*Store, error) { return Config{URL: url}.Open(ctx) }
+
+// Open connects to the database for this store alone. An empty one gets the store's
+// tables; those of an older release are refused with advice, since other nodes may
+// still use them: see [Config.Migrate].
+func (c Config) Open(ctx context.Context) (*Store, error) {
+	db, err := pgdb.Open(ctx, pgdb.Config{URL: c.URL})
 	if err != nil {
 		return nil, err
 	}
-	s, err := New(ctx, db)
+	s, err := newStore(ctx, db, c.Schema)
 	if err != nil {
 		db.Close()
 		return nil, err
@@ -75,15 +81,17 @@ func Open(ctx context.Context, url string) (*Store, error) {
 
 // New is a store in a database that its caller has opened, shares with other
 // tables, and closes after the store.
-func New(ctx context.Context, db *pgdb.DB) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
+func New(ctx context.Context, db *pgdb.DB) (*Store, error) { return newStore(ctx, db, "") }
+
+func newStore(ctx context.Context, db *pgdb.DB, in string) (*Store, error) {
+	where, err := find(ctx, db, in)
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Migrate(ctx, files, versionTable); err != nil {
+	if err := where.migrate(ctx, db, false); err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, id: rand.Text(), wake: make(chan struct{}, 1)}
+	s := &Store{db: db, schema: where, id: rand.Text(), wake: make(chan struct{}, 1)}
 	s.announce = announceTo(s.notify)
 	for range writers {
 		q := groupcommit.New[*change]()
@@ -94,24 +102,37 @@ func New(ctx context.Context, db *pgdb.DB) (*Store, error) {
 	return s, nil
 }
 
-// Migrate brings the store's tables in the database at url up to this release.
-// Nodes of the release before may go on until they are replaced.
-func Migrate(ctx context.Context, url string) error {
-	db, err := pgdb.Open(ctx, pgdb.Config{URL: url})
+// Migrate brings the store's tables in the database at url up to this release:
+// [Config.Migrate].
+func Migrate(ctx context.Context, url string) error { return Config{URL: url}.Migrate(ctx) }
+
+// Migrate brings the store's tables up to this release. Nodes of the release before
+// are stopped first when the changelog says so.
+func (c Config) Migrate(ctx context.Context) error {
+	return c.visit(ctx, func(s *schema, db *pgdb.DB) error { return s.migrate(ctx, db, true) })
+}
+
+// Pending is the SQL that Migrate would run, empty when the tables are those of this
+// release. Nothing is changed.
+func (c Config) Pending(ctx context.Context) (script string, err error) {
+	err = c.visit(ctx, func(s *schema, db *pgdb.DB) (err error) {
+		script, err = s.pending(ctx, db)
+		return err
+	})
+	return script, err
+}
+
+func (c Config) visit(ctx context.Context, do func(s *schema, db *pgdb.DB) error) error {
+	db, err := pgdb.Open(ctx, pgdb.Config{URL: c.URL})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	return MigrateIn(ctx, db)
-}
-
-// MigrateIn is [Migrate] in a database that its caller has opened.
-func MigrateIn(ctx context.Context, db *pgdb.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
+	s, err := find(ctx, db, c.Schema)
 	if err != nil {
 		return err
 	}
-	return db.MigrateUp(ctx, files, versionTable)
+	return do(s, db)
 }
 
 // Close commits what was asked for and refuses everything after it. It closes a

@@ -16,9 +16,11 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-func open(t testing.TB, url string) *Store {
+func open(t testing.TB, url string) *Store { return openIn(t, url, "") }
+
+func openIn(t testing.TB, url, schema string) *Store {
 	t.Helper()
-	s, err := Open(context.Background(), url)
+	s, err := Config{URL: url, Schema: schema}.Open(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +35,7 @@ func open(t testing.TB, url string) *Store {
 // exec runs a statement beside the store.
 func exec(t testing.TB, s *Store, query string, args ...any) {
 	t.Helper()
-	if _, err := s.db.Pool().Exec(context.Background(), query, args...); err != nil {
+	if _, err := s.db.Pool().Exec(context.Background(), s.schema.qualify(query), args...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -41,12 +43,22 @@ func exec(t testing.TB, s *Store, query string, args ...any) {
 // expire ends the lease of every node, as time does.
 func expire(t testing.TB, s *Store) {
 	t.Helper()
-	exec(t, s, "UPDATE node SET expires = clock_timestamp()")
+	exec(t, s, "UPDATE wf_node SET expires = clock_timestamp()")
 }
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, storetest.Harness{
-		Open: func(t *testing.T) store.Store { return open(t, pgtest.Database(t)) },
+		// In a schema of its own, where search_path leads to tables of others with
+		// the same names.
+		Open: func(t *testing.T) store.Store {
+			url := pgtest.Database(t)
+			pgtest.Shared(t).Exec(t, pgtest.Name(url), `
+				CREATE SCHEMA others;
+				CREATE TABLE others.wf_run (theirs integer); CREATE TABLE others.wf_history (theirs integer);
+				CREATE TABLE others.wf_signal (theirs integer); CREATE TABLE others.wf_node (theirs integer);
+				ALTER DATABASE `+pgtest.Name(url)+` SET search_path = others`)
+			return openIn(t, url, ours)
+		},
 		Close: func(t *testing.T, s store.Store) {
 			if err := s.(*Store).Close(); err != nil {
 				t.Error(err)
@@ -56,11 +68,11 @@ func TestStore(t *testing.T) {
 			if err := s.(*Store).Close(); err != nil {
 				t.Error(err)
 			}
-			again := open(t, urlOf(s))
+			again := openIn(t, urlOf(s), ours)
 			expire(t, again)
 			return again
 		},
-		Another: func(t *testing.T, s store.Store) store.Store { return open(t, urlOf(s)) },
+		Another: func(t *testing.T, s store.Store) store.Store { return openIn(t, urlOf(s), ours) },
 		// What no index takes, and what no text takes, fails the group it is in.
 		Neighbors: map[string]func(context.Context, store.Store) error{
 			"signal whose id is too long":   poison(noise(10_000)),
@@ -69,6 +81,9 @@ func TestStore(t *testing.T) {
 		FillDisk: fillDisk,
 	})
 }
+
+// ours is a schema as nobody should name one.
+const ours = `Runs "of" O'ur.s`
 
 // noise is a text that does not compress.
 func noise(length int) string {
@@ -97,7 +112,7 @@ func fillDisk(t *testing.T, s store.Store) (free func()) {
 	exec(t, s.(*Store), `
 		CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$`)
-	for _, table := range []string{"run", "history"} {
+	for _, table := range []string{"wf_run", "wf_history"} {
 		exec(t, s.(*Store), "CREATE TRIGGER full_disk BEFORE INSERT ON "+table+" FOR EACH ROW EXECUTE FUNCTION full_disk()")
 	}
 	return func() { exec(t, s.(*Store), "DROP FUNCTION full_disk CASCADE") }

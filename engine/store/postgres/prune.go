@@ -12,7 +12,7 @@ import (
 
 // pruneQuery takes runs that nobody else is busy with.
 const pruneQuery = `
-	SELECT id FROM run WHERE status <> 'open' AND ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED`
+	SELECT id FROM wf_run WHERE status <> 'open' AND ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED`
 
 // Prune deletes runs that ended long ago.
 func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned int, err error) {
@@ -20,7 +20,7 @@ func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned
 		return 0, err
 	}
 	err = s.db.Transact(ctx, func(tx *pgdb.Tx) error {
-		found, err := tx.Query(pruneQuery, micros(endedBefore), n)
+		found, err := tx.Query(s.schema.in(pruneQuery), micros(endedBefore), n)
 		if err != nil {
 			return err
 		}
@@ -28,13 +28,13 @@ func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned
 		if err != nil {
 			return err
 		}
-		b := &pgx.Batch{}
+		b := batch{&pgx.Batch{}, s.schema}
 		for _, query := range []string{
-			"DELETE FROM history WHERE run_id = ANY($1)", "DELETE FROM signal WHERE run_id = ANY($1)", "DELETE FROM run WHERE id = ANY($1)",
+			"DELETE FROM wf_history WHERE run_id = ANY($1)", "DELETE FROM wf_signal WHERE run_id = ANY($1)", "DELETE FROM wf_run WHERE id = ANY($1)",
 		} {
 			b.Queue(query, ids).Exec(func(tag pgconn.CommandTag) error { pruned = int(tag.RowsAffected()); return nil })
 		}
-		return tx.SendBatch(b).Close()
+		return tx.SendBatch(b.Batch).Close()
 	})
 	if err != nil {
 		return 0, s.fault("prune runs", err)

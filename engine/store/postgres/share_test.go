@@ -39,13 +39,13 @@ func TestAStoreSharesTheDatabaseOfItsCaller(t *testing.T) {
 func TestADatabaseOfAnotherReleaseIsRefused(t *testing.T) {
 	url := pgtest.Database(t)
 	s := open(t, url)
-	exec(t, s, "INSERT INTO engine_migrations (version_id, is_applied) VALUES (99, true)")
+	exec(t, s, "INSERT INTO wf_migrations (version_id, is_applied) VALUES (99, true)")
 	if _, err := Open(t.Context(), url); !errors.Is(err, pgdb.ErrSchemaNewer) {
 		t.Errorf("Open of a newer one: %v", err)
 	}
-	exec(t, s, "DELETE FROM engine_migrations")
-	exec(t, s, "INSERT INTO engine_migrations (version_id, is_applied) VALUES (0, true)")
-	exec(t, s, "DROP TABLE run, history, signal, node")
+	exec(t, s, "DELETE FROM wf_migrations")
+	exec(t, s, "INSERT INTO wf_migrations (version_id, is_applied) VALUES (0, true)")
+	exec(t, s, "DROP TABLE wf_run, wf_history, wf_signal, wf_node")
 	if err := Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestANodeIsWokenByOthersAndNotByItself(t *testing.T) {
 
 func TestAnErrorTellsWhatWasTriedAndOnWhichRun(t *testing.T) {
 	s := open(t, pgtest.Database(t))
-	exec(t, s, "DROP TABLE signal CASCADE")
+	exec(t, s, "DROP TABLE wf_signal CASCADE")
 	if err := s.Create(t.Context(), newRun("r", 0)); err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,14 @@ package postgres
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 )
 
 const (
 	// channel is where nodes tell each other that something is due.
-	channel = "engine_due"
+	channel = "wf_due"
 	// sweepEvery is how often a node looks for what nobody told it: the runs of a
 	// dead node, and a notification that was lost.
 	sweepEvery = 3 * time.Second
@@ -21,7 +22,7 @@ const (
 func (s *Store) Wake() <-chan struct{} {
 	s.listen.Do(func() {
 		s.db.Listen(channel, func(from string, missed bool) {
-			if from != s.id || missed {
+			if missed || from != s.sender() && strings.HasPrefix(from, s.schema.prefix) {
 				s.rouse()
 			}
 		})
@@ -41,8 +42,12 @@ func (s *Store) rouse() {
 // something due, which would queue all commits behind one lock of the server; what
 // is lost in between, a sweep finds.
 func (s *Store) notify(ctx context.Context) {
-	_, _ = s.db.Pool().Exec(ctx, "SELECT pg_notify($1, $2)", channel, s.id)
+	_, _ = s.db.Pool().Exec(ctx, "SELECT pg_notify($1, $2)", channel, s.sender())
 }
+
+// sender is this store among those that notify each other, behind its schema: what
+// is due in another is nothing to it.
+func (s *Store) sender() string { return s.schema.prefix + s.id }
 
 // announcer tells others, a moment later and once for all that happened meanwhile,
 // that something is due which this node did not take.

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -63,7 +61,7 @@ func (r records) from(rows int) (table, columns string, args []any) {
 }
 
 // updateRuns writes what may change of runs.
-func updateRuns(b *pgx.Batch, rows []*row) {
+func updateRuns(b batch, rows []*row) {
 	table, _, args := records{
 		of("id", "bytea", rows, func(r *row) []byte { return r.id }),
 		of("owner", "bigint", rows, func(r *row) int64 { return r.owner }),
@@ -88,11 +86,11 @@ func updateRuns(b *pgx.Batch, rows []*row) {
 		of("failure", "text", rows, func(r *row) string { return r.failure }),
 	}.from(len(rows))
 	b.Queue(`
-		UPDATE run SET owner = r.owner, token = r.token, due_at = r.due_at, seq = r.seq, inbox_seq = r.inbox_seq, started_at = r.started_at,
+		UPDATE wf_run SET owner = r.owner, token = r.token, due_at = r.due_at, seq = r.seq, inbox_seq = r.inbox_seq, started_at = r.started_at,
 			ended_at = r.ended_at, ended_seq = r.ended_seq, park_since = r.park_since, park_seq = r.park_seq, attempt = r.attempt,
 			takeovers = r.takeovers, canceled = r.canceled, begun = r.begun, status = r.status, park_kind = r.park_kind,
 			park_step = r.park_step, park_events = r.park_events, because = r.because, failure = r.failure
-		FROM `+table+" WHERE run.id = r.id", args...)
+		FROM `+table+" WHERE wf_run.id = r.id", args...)
 }
 
 // entryOf is an entry of a run, numbered. signals are those that it consumed, or,
@@ -112,7 +110,7 @@ func newEntry(run []byte, e store.Entry, signals []string) (entryOf, error) {
 	return entryOf{run, e, consumed, failure}, err
 }
 
-func insertEntries(b *pgx.Batch, entries []entryOf) {
+func insertEntries(b batch, entries []entryOf) {
 	table, columns, args := records{
 		of("run_id", "bytea", entries, func(e entryOf) []byte { return e.run }),
 		of("seq", "bigint", entries, func(e entryOf) int64 { return e.Seq }),
@@ -130,16 +128,16 @@ func insertEntries(b *pgx.Batch, entries []entryOf) {
 		of("failure", "text", entries, func(e entryOf) string { return e.failure }),
 		of("output", "bytea", entries, func(e entryOf) []byte { return e.Output }),
 	}.from(len(entries))
-	b.Queue("INSERT INTO history ("+columns+") SELECT * FROM "+table, args...)
+	b.Queue("INSERT INTO wf_history ("+columns+") SELECT * FROM "+table, args...)
 }
 
 // deleteFolded takes away the entries that others go on with.
-func deleteFolded(b *pgx.Batch, folds []entryOf) {
+func deleteFolded(b batch, folds []entryOf) {
 	table, _, args := records{
 		of("run_id", "bytea", folds, func(e entryOf) []byte { return e.run }),
 		of("seq", "bigint", folds, func(e entryOf) int64 { return e.Folds }),
 	}.from(len(folds))
-	b.Queue("DELETE FROM history USING "+table+" WHERE history.run_id = r.run_id AND history.seq = r.seq", args...)
+	b.Queue("DELETE FROM wf_history USING "+table+" WHERE wf_history.run_id = r.run_id AND wf_history.seq = r.seq", args...)
 }
 
 // signalOf is a signal on its way to a run.
@@ -148,7 +146,7 @@ type signalOf struct {
 	store.Signal
 }
 
-func insertSignals(b *pgx.Batch, signals []signalOf) {
+func insertSignals(b batch, signals []signalOf) {
 	table, columns, args := records{
 		of("run_id", "bytea", signals, func(s signalOf) []byte { return s.run }),
 		of("id", "text", signals, func(s signalOf) string { return s.ID }),
@@ -158,7 +156,7 @@ func insertSignals(b *pgx.Batch, signals []signalOf) {
 		of("late", "boolean", signals, func(s signalOf) bool { return s.Late }),
 		of("payload", "bytea", signals, func(s signalOf) []byte { return s.Payload }),
 	}.from(len(signals))
-	b.Queue("INSERT INTO signal ("+columns+") SELECT * FROM "+table, args...)
+	b.Queue("INSERT INTO wf_signal ("+columns+") SELECT * FROM "+table, args...)
 }
 
 // creation is a run to be inserted.
@@ -169,12 +167,12 @@ type creation struct {
 
 // insertRuns inserts runs in the order of their ids: two groups that create the same
 // ones wait for each other, never in a circle.
-func insertRuns(b *pgx.Batch, runs []creation) {
+func insertRuns(b batch, runs []creation) {
 	slices.SortFunc(runs, func(a, b creation) int { return bytes.Compare(a.id, b.id) })
 	table, columns, args := records{
 		of("id", "bytea", runs, func(r creation) []byte { return r.id }),
 		of("workflow", "text", runs, func(r creation) string { return r.Workflow }),
-		of("version", "integer", runs, func(r creation) int32 { return int32(r.Version) }),
+		of("version", "bigint", runs, func(r creation) int64 { return int64(r.Version) }),
 		of("owner", "bigint", runs, func(r creation) int64 { return r.Owner }),
 		of("due_at", "bigint", runs, func(r creation) int64 { return micros(r.Park.Until) }),
 		of("seq", "bigint", runs, func(r creation) int64 { return r.Seq }),
@@ -182,7 +180,7 @@ func insertRuns(b *pgx.Batch, runs []creation) {
 		of("started_at", "bigint", runs, func(r creation) int64 { return micros(r.StartedAt) }),
 		of("input", "bytea", runs, func(r creation) []byte { return r.Input }),
 	}.from(len(runs))
-	b.Queue("INSERT INTO run ("+columns+", status, token) SELECT *, 'open', 1 FROM "+table, args...)
+	b.Queue("INSERT INTO wf_run ("+columns+", status, token) SELECT *, 'open', 1 FROM "+table, args...)
 }
 
 // printable is a text as the database takes it: reasons and labels are free text.

@@ -43,11 +43,11 @@ const (
 )
 
 func claimQuery(which string, defs int) string {
-	return "SELECT " + runColumns + " FROM run WHERE status = 'open' AND " + which + " AND (" +
+	return "SELECT " + runColumns + " FROM wf_run WHERE status = 'open' AND " + which + " AND (" +
 		strings.Repeat("(workflow = ? AND version = ?) OR ", defs) + "false) ORDER BY due_at LIMIT ?"
 }
 
-const nextQuery = "SELECT due_at FROM run WHERE status = 'open' AND owner = 0 AND due_at > ? ORDER BY due_at LIMIT 1"
+const nextQuery = "SELECT due_at FROM wf_run WHERE status = 'open' AND owner = 0 AND due_at > ? ORDER BY due_at LIMIT 1"
 
 // due reads the rows that may be claimed, earliest first. Those of dead nodes,
 // which were due before, come before the others.
@@ -81,7 +81,7 @@ func take(tx *sqlitedb.Tx, c *store.Claimed, node store.Node) error {
 	}
 	c.Run.Owner = node.Epoch
 	id := store.PackID(c.Run.ID)
-	if _, err := tx.Exec("UPDATE run SET owner = ?, token = ?, takeovers = ? WHERE id = ?",
+	if _, err := tx.Exec("UPDATE wf_run SET owner = ?, token = ?, takeovers = ? WHERE id = ?",
 		node.Epoch, c.Lease.Token, c.Run.Takeovers, id); err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ type heldRun struct {
 // held reads the row that the lease is on.
 func held(tx *sqlitedb.Tx, id []byte) (r heldRun, err error) {
 	row := tx.QueryRow(`
-		SELECT seq, inbox_seq, canceled, started_at, owner, token, status = 'open' FROM run WHERE id = ?`, id)
+		SELECT seq, inbox_seq, canceled, started_at, owner, token, status = 'open' FROM wf_run WHERE id = ?`, id)
 	err = row.Scan(&r.seq, &r.inboxSeq, &r.canceled, &r.startedAt, &r.owner, &r.token, &r.open)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = store.ErrLeaseLost
@@ -101,13 +101,13 @@ func updateRun(tx *sqlitedb.Tx, id []byte, r heldRun, p store.Progress, park *st
 			return err
 		}
 		_, err = tx.Exec(`
-			UPDATE run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ?, owner = 0,
+			UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ?, owner = 0,
 				status = ?, ended_at = ?, ended_seq = ?, failure = ?, because = ?
 			WHERE id = ?`, seq+1, p.Attempt, p.Begun, p.Takeovers, startedAt,
 			string(p.End.Status), micros(p.Now), seq+1, failure, p.End.Because, id)
 		return err
 	}
-	_, err := tx.Exec("UPDATE run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ? WHERE id = ?",
+	_, err := tx.Exec("UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ? WHERE id = ?",
 		seq, p.Attempt, p.Begun, p.Takeovers, startedAt, id)
 	return err
 }
@@ -122,7 +122,7 @@ func parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq,
 		return err
 	}
 	_, err = tx.Exec(`
-		UPDATE run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ?, owner = 0, due_at = ?,
+		UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ?, owner = 0, due_at = ?,
 			park_kind = ?, park_step = ?, park_events = ?, park_since = ?, park_seq = ?
 		WHERE id = ?`, seq, p.Attempt, p.Begun, p.Takeovers, startedAt, micros(park.Until),
 		string(park.Kind), park.Step, events, micros(park.Since), park.Seq, id)
@@ -135,7 +135,7 @@ func foldEntry(tx *sqlitedb.Tx, id []byte, e *store.Entry) (err error) {
 		*e = e.Alone()
 		return nil
 	}
-	_, err = tx.Exec("DELETE FROM history WHERE run_id = ? AND seq = ?", id, e.Folds)
+	_, err = tx.Exec("DELETE FROM wf_history WHERE run_id = ? AND seq = ?", id, e.Folds)
 	return err
 }
 
@@ -151,7 +151,7 @@ func insertEntry(tx *sqlitedb.Tx, id []byte, e store.Entry, signals []string) er
 		return err
 	}
 	_, err = tx.Exec(`
-		INSERT INTO history (run_id, seq, kind, step, attempt, at, started_at, started_seq, begins, next_at, reconciled, label, signals, failure, output)
+		INSERT INTO wf_history (run_id, seq, kind, step, attempt, at, started_at, started_seq, begins, next_at, reconciled, label, signals, failure, output)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id, e.Seq, string(e.Kind), e.Step, e.Attempt, micros(e.At), micros(e.StartedAt), e.StartedSeq, e.Begins, micros(e.NextAt),
 		e.Reconciled, e.FoldText(), consumed, failure, []byte(e.Output))

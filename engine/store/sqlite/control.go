@@ -21,7 +21,7 @@ func (s *Store) Cancel(ctx context.Context, runID, reason string, now time.Time)
 			return nil
 		}
 		if _, err := tx.Exec(`
-			UPDATE run SET canceled = 1, seq = seq + 1, inbox_seq = inbox_seq + 1,
+			UPDATE wf_run SET canceled = 1, seq = seq + 1, inbox_seq = inbox_seq + 1,
 				due_at = min(due_at, ?1)
 			WHERE id = ?2`, micros(now), id); err != nil {
 			return err
@@ -37,9 +37,9 @@ func (s *Store) Hurry(ctx context.Context, runID string) error {
 		case r.Status != store.Open:
 			return store.ErrEnded
 		case r.Owner != 0:
-			_, err = tx.Exec("UPDATE run SET inbox_seq = inbox_seq + ? WHERE id = ?", store.WakeUnit, id)
+			_, err = tx.Exec("UPDATE wf_run SET inbox_seq = inbox_seq + ? WHERE id = ?", store.WakeUnit, id)
 		case r.Park.Kind.Wakes():
-			_, err = tx.Exec("UPDATE run SET due_at = 0 WHERE id = ?", id)
+			_, err = tx.Exec("UPDATE wf_run SET due_at = 0 WHERE id = ?", id)
 		}
 		return err
 	})
@@ -56,7 +56,7 @@ func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure,
 			return store.ErrEnded
 		}
 		_, err := tx.Exec(`
-			UPDATE run SET status = 'canceled', owner = 0, seq = seq + 1, ended_seq = seq + 1,
+			UPDATE wf_run SET status = 'canceled', owner = 0, seq = seq + 1, ended_seq = seq + 1,
 				ended_at = ?, failure = ?, because = ''
 			WHERE id = ?`, micros(now), failure, id)
 		return err
@@ -70,7 +70,7 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 			return store.ErrNotEnded
 		}
 		if _, err := tx.Exec(`
-			UPDATE run SET status = 'open', due_at = ?, seq = seq + 1, inbox_seq = inbox_seq + 1, attempt = 0, begun = 0,
+			UPDATE wf_run SET status = 'open', due_at = ?, seq = seq + 1, inbox_seq = inbox_seq + 1, attempt = 0, begun = 0,
 				takeovers = 0, canceled = 0, ended_at = 0, ended_seq = 0, failure = NULL, because = '', park_kind = '',
 				park_step = '', park_events = NULL, park_since = 0, park_seq = 0
 			WHERE id = ?`, micros(now), id); err != nil {
@@ -85,7 +85,7 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 			return err
 		}
 		// What a wait consumed was never late.
-		_, err := tx.Exec("UPDATE signal SET late = 0 WHERE run_id = ?", id)
+		_, err := tx.Exec("UPDATE wf_signal SET late = 0 WHERE run_id = ?", id)
 		return err
 	})
 }
@@ -95,7 +95,7 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 func (s *Store) control(ctx context.Context, operation, runID string, change func(tx *sqlitedb.Tx, id []byte, r store.Run) error) error {
 	id := store.PackID(runID)
 	err := s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
-		r, _, err := scanRun(tx.QueryRow("SELECT "+runColumns+" FROM run WHERE id = ?", id))
+		r, _, err := scanRun(tx.QueryRow("SELECT "+runColumns+" FROM wf_run WHERE id = ?", id))
 		if errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNotFound
 		}

@@ -16,7 +16,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 			return store.ErrLeaseLost
 		}
 		n, err := tx.Exec(`
-			INSERT INTO run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
+			INSERT INTO wf_run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
 			VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			id, r.Workflow, r.Version, r.Owner, micros(r.Park.Until), r.Seq, micros(r.CreatedAt),
 			micros(r.StartedAt), []byte(r.Input))

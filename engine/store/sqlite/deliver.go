@@ -22,25 +22,25 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 	err = s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
 		receipt = workflow.Receipt{}
 		var seq int64
-		row := tx.QueryRow("SELECT seq, status <> 'open' FROM run WHERE id = ?", id)
+		row := tx.QueryRow("SELECT seq, status <> 'open' FROM wf_run WHERE id = ?", id)
 		if err := row.Scan(&seq, &receipt.Late); errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNotFound
 		} else if err != nil {
 			return err
 		}
 		n, err := tx.Exec(`
-			INSERT INTO signal (run_id, id, seq, event, at, late, payload) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			INSERT INTO wf_signal (run_id, id, seq, event, at, late, payload) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			id, sig.ID, seq+1, sig.Event, micros(now), receipt.Late, []byte(sig.Payload))
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			receipt.Duplicate = true
-			return tx.QueryRow("SELECT late FROM signal WHERE run_id = ? AND id = ?", id, sig.ID).Scan(&receipt.Late)
+			return tx.QueryRow("SELECT late FROM wf_signal WHERE run_id = ? AND id = ?", id, sig.ID).Scan(&receipt.Late)
 		}
 		// An event name in the list of the awaited ones stands between quotes.
 		_, err = tx.Exec(`
-			UPDATE run SET seq = seq + 1, inbox_seq = inbox_seq + 1, due_at = CASE
+			UPDATE wf_run SET seq = seq + 1, inbox_seq = inbox_seq + 1, due_at = CASE
 				WHEN due_at > ?1 AND instr(park_events, ?2) THEN ?1 ELSE due_at END
 			WHERE id = ?3`, micros(now), string(event), id)
 		return err

@@ -17,7 +17,7 @@ func (s *Store) Get(ctx context.Context, runID string) (c store.Claimed, err err
 	}
 	defer tx.Rollback()
 	id := store.PackID(runID)
-	row := tx.QueryRowContext(ctx, "SELECT "+runColumns+" FROM run WHERE id = ?", id)
+	row := tx.QueryRowContext(ctx, "SELECT "+runColumns+" FROM wf_run WHERE id = ?", id)
 	if c.Run, _, err = scanRun(row); errors.Is(err, sql.ErrNoRows) {
 		return store.Claimed{}, store.ErrNotFound
 	}
@@ -40,7 +40,7 @@ func readRest(query querier, id []byte, c *store.Claimed) error {
 	consumedBy := map[string]string{}
 	entries, err := query(`
 		SELECT seq, kind, step, attempt, at, started_at, started_seq, begins, next_at, reconciled, label, signals, failure, output
-		FROM history WHERE run_id = ? ORDER BY seq`, id)
+		FROM wf_history WHERE run_id = ? ORDER BY seq`, id)
 	err = each(entries, err, func(r rows) error {
 		var e store.Entry
 		var signals []string
@@ -76,7 +76,7 @@ func readRest(query querier, id []byte, c *store.Claimed) error {
 // signalsAfter reads the signals with a greater number, without what consumed
 // them.
 func signalsAfter(query querier, id []byte, seq int64) (signals []store.Signal, err error) {
-	found, err := query("SELECT id, seq, event, at, late, payload FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq", id, seq)
+	found, err := query("SELECT id, seq, event, at, late, payload FROM wf_signal WHERE run_id = ? AND seq > ? ORDER BY seq", id, seq)
 	err = each(found, err, func(r rows) error {
 		var s store.Signal
 		err := r.Scan(&s.ID, &s.Seq, &s.Event, instant{&s.At}, &s.Late, (*[]byte)(&s.Payload))

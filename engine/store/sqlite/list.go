@@ -47,7 +47,7 @@ func (w *where) and(term string, args ...any) {
 }
 
 func (w *where) query() string {
-	return "SELECT " + runColumns + " FROM run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY created_at DESC, id DESC LIMIT ?"
+	return "SELECT " + runColumns + " FROM wf_run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY created_at DESC, id DESC LIMIT ?"
 }
 
 // conditions of a query; the derived statuses follow [store.Run.Derived].
@@ -110,7 +110,7 @@ func parseCursor(cursor string) (at int64, id []byte, err error) {
 
 // Overdue counts open runs that were due before the given time.
 func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err error) {
-	row := s.db.Reader().QueryRowContext(ctx, "SELECT count(*) FROM run WHERE status = 'open' AND owner = 0 AND due_at < ?1 AND created_at < ?1", micros(before))
+	row := s.db.Reader().QueryRowContext(ctx, "SELECT count(*) FROM wf_run WHERE status = 'open' AND owner = 0 AND due_at < ?1 AND created_at < ?1", micros(before))
 	if err := row.Scan(&n); err != nil {
 		return 0, s.fault("count overdue runs", err)
 	}
@@ -121,7 +121,7 @@ func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err err
 func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
 	found, err := s.db.Reader().QueryContext(ctx, `
 		SELECT workflow, version, status, CASE WHEN status = 'open' AND owner = 0 THEN park_step ELSE '' END AS step, count(*)
-		FROM run GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`)
+		FROM wf_run GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`)
 	err = each(found, err, func(r rows) error {
 		var c store.Count
 		err := r.Scan(&c.Workflow, &c.Version, &c.Status, &c.Step, &c.Runs)

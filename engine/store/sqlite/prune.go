@@ -7,7 +7,7 @@ import (
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
-const pruneQuery = "SELECT id FROM run WHERE status <> 'open' AND ended_at < ? ORDER BY ended_at LIMIT ?"
+const pruneQuery = "SELECT id FROM wf_run WHERE status <> 'open' AND ended_at < ? ORDER BY ended_at LIMIT ?"
 
 // Prune deletes runs that ended long ago.
 func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned int, err error) {
@@ -25,7 +25,7 @@ func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned
 		}
 		for _, id := range ids {
 			for _, query := range []string{
-				"DELETE FROM history WHERE run_id = ?", "DELETE FROM signal WHERE run_id = ?", "DELETE FROM run WHERE id = ?",
+				"DELETE FROM wf_history WHERE run_id = ?", "DELETE FROM wf_signal WHERE run_id = ?", "DELETE FROM wf_run WHERE id = ?",
 			} {
 				if _, err := tx.Exec(query, id); err != nil {
 					return err

@@ -4,19 +4,14 @@ package sqlite
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync/atomic"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // Store keeps runs in a SQLite file.
 type Store struct {
@@ -47,17 +42,13 @@ func Open(ctx context.Context, path string) (*Store, error) {
 
 // New is the one store in a database that its caller has opened, shares with
 // other tables, and closes. It creates or migrates the tables of the store, whose
-// versions the table engine_migrations keeps.
+// versions the table wf_migrations keeps.
 func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx, files, "engine_migrations"); err != nil {
+	if err := migrate(ctx, db); err != nil {
 		return nil, err
 	}
 	s := &Store{db: db}
-	err = db.Reader().QueryRowContext(ctx, "SELECT coalesce(max(epoch), 0) FROM node").Scan(newInt(&s.epoch))
+	err := db.Reader().QueryRowContext(ctx, "SELECT coalesce(max(epoch), 0) FROM wf_node").Scan(newInt(&s.epoch))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: read the last node: %w", err)
 	}
@@ -77,11 +68,11 @@ func (s *Store) Close() error {
 func (s *Store) Heartbeat(ctx context.Context, name string, _ time.Duration) (store.Node, error) {
 	node := store.Node{Name: name}
 	err := s.db.Write(ctx, func(tx *sqlitedb.Tx) error {
-		row := tx.QueryRow("INSERT INTO node (epoch, name) SELECT coalesce(max(epoch), 0) + 1, ? FROM node RETURNING epoch", name)
+		row := tx.QueryRow("INSERT INTO wf_node (epoch, name) SELECT coalesce(max(epoch), 0) + 1, ? FROM wf_node RETURNING epoch", name)
 		if err := row.Scan(&node.Epoch); err != nil {
 			return err
 		}
-		_, err := tx.Exec("DELETE FROM node WHERE epoch < ?", node.Epoch)
+		_, err := tx.Exec("DELETE FROM wf_node WHERE epoch < ?", node.Epoch)
 		return err
 	})
 	if err != nil {

@@ -49,13 +49,13 @@ func TestStore(t *testing.T) {
 		Neighbors: map[string]func(context.Context, store.Store) error{
 			"constraint": func(ctx context.Context, s store.Store) error {
 				return s.(*Store).db.Write(ctx, func(tx *sqlitedb.Tx) error {
-					_, err := tx.Exec("INSERT INTO node (epoch, name) SELECT epoch, 'twice' FROM node")
+					_, err := tx.Exec("INSERT INTO wf_node (epoch, name) SELECT epoch, 'twice' FROM wf_node")
 					return err
 				})
 			},
 			"panic": func(ctx context.Context, s store.Store) error {
 				return s.(*Store).db.Write(ctx, func(tx *sqlitedb.Tx) error {
-					if _, err := tx.Exec("DELETE FROM run"); err != nil {
+					if _, err := tx.Exec("DELETE FROM wf_run"); err != nil {
 						return err
 					}
 					panic("boom")
@@ -145,7 +145,7 @@ func TestAFileOfANewerReleaseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.db.Write(t.Context(), func(tx *sqlitedb.Tx) error {
-		_, err := tx.Exec("INSERT INTO engine_migrations (version_id, is_applied) VALUES (99, 1)")
+		_, err := tx.Exec("INSERT INTO wf_migrations (version_id, is_applied) VALUES (99, 1)")
 		return err
 	})
 	if err := errors.Join(err, s.Close()); err != nil {
@@ -175,13 +175,13 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 		args  []any
 		plan  string
 	}{
-		{waiting.query(), append(waiting.args, 1), "SCAN run USING INDEX run_open"},
-		{claimQuery(dueByNow, 1), []any{1, "w", 1, 1}, "USING INDEX run_due (owner=? AND due_at<?)"},
-		{claimQuery(ofTheDead, 1), []any{1, "w", 1, 1}, "USING INDEX run_due (owner>? AND owner<?)"},
-		{nextQuery, []any{1}, "USING COVERING INDEX run_due (owner=? AND due_at>?)"},
-		{pruneQuery, []any{1, 1}, "USING INDEX run_ended (ended_at<?)"},
-		{all.query(), []any{1}, "SCAN run USING INDEX run_created"},
-		{page.query(), append(page.args, 1), "USING INDEX run_created ((created_at,id)<(?,?))"},
+		{waiting.query(), append(waiting.args, 1), "SCAN wf_run USING INDEX wf_run_open"},
+		{claimQuery(dueByNow, 1), []any{1, "w", 1, 1}, "USING INDEX wf_run_due (owner=? AND due_at<?)"},
+		{claimQuery(ofTheDead, 1), []any{1, "w", 1, 1}, "USING INDEX wf_run_due (owner>? AND owner<?)"},
+		{nextQuery, []any{1}, "USING COVERING INDEX wf_run_due (owner=? AND due_at>?)"},
+		{pruneQuery, []any{1, 1}, "USING INDEX wf_run_ended (ended_at<?)"},
+		{all.query(), []any{1}, "SCAN wf_run USING INDEX wf_run_created"},
+		{page.query(), append(page.args, 1), "USING INDEX wf_run_created ((created_at,id)<(?,?))"},
 	} {
 		var plan []string
 		rows, err := s.db.Reader().Query("EXPLAIN QUERY PLAN "+c.query, c.args...)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/migration"
 	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
@@ -47,6 +48,19 @@ func Migrate(ctx context.Context, db *pgdb.DB) error {
 		return err
 	}
 	return db.MigrateUp(ctx, files, versionTable)
+}
+
+// Pending is the SQL that Migrate would run. Nothing is changed.
+func Pending(ctx context.Context, db *pgdb.DB) (script string, err error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return "", err
+	}
+	version, err := db.In("").Version(ctx, versionTable)
+	if err != nil {
+		return "", dialect{}.Fault("tell the version of its tables", err)
+	}
+	return migration.Script(files, version)
 }
 
 // dialect is PostgreSQL's, in whose words the statements are written.

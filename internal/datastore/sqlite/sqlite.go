@@ -13,6 +13,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/migration"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
@@ -22,6 +23,8 @@ type Store = datastore.Delegate
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+const versionTable = "app_migrations"
+
 // New brings the application's tables in db up to date. The caller closes db,
 // when nothing uses the store any more.
 func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
@@ -29,10 +32,23 @@ func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Migrate(ctx, files, "app_migrations"); err != nil {
+	if err := db.Migrate(ctx, files, versionTable); err != nil {
 		return nil, err
 	}
 	return &Store{Store: datastore.New(&database{db: db})}, nil
+}
+
+// Pending is the SQL that New would run on the file at path. Nothing is changed.
+func Pending(ctx context.Context, path string) (script string, err error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return "", err
+	}
+	versions, err := sqlitedb.Versions(ctx, path, versionTable)
+	if err != nil {
+		return "", err
+	}
+	return migration.Script(files, versions[0])
 }
 
 // dialect is SQLite's: [datastore.Lite] makes its statements.
