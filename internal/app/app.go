@@ -178,11 +178,15 @@ func (a *App) buildIntake(context.Context) (err error) {
 // The API: every route of the public address but the console's pages.
 func (a *App) buildAPI(context.Context) (err error) {
 	s := &a.cfg.Settings
+	proxies, err := s.ProxyNetworks()
+	if err != nil {
+		return &UsageError{err}
+	}
 	a.access = access.New(a.store, s.APIKey.Reveal(), a.cfg.Now)
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
 		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
-		PublicURL: a.publicURL, Hints: a.hints, Counts: countsOf(a.runner.counter),
+		PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
 		Ready: a.ready,
 	}

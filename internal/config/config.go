@@ -16,8 +16,10 @@ import (
 type Settings struct {
 	Addr      string `name:"addr" env:"LIWANAG_ADDR" default:"127.0.0.1:8484" placeholder:"HOST:PORT" help:"Address of the API, its docs and the webhooks."`
 	AdminAddr string `name:"admin-addr" env:"LIWANAG_ADMIN_ADDR" default:"127.0.0.1:8485" placeholder:"HOST:PORT" help:"Address of metrics and pprof; off turns it off."`
-	PublicURL string `name:"public-url" env:"LIWANAG_PUBLIC_URL" placeholder:"URL" help:"Where FullEnrich reaches this server. Default: from the address."`
+	PublicURL string `name:"public-url" env:"LIWANAG_PUBLIC_URL" placeholder:"URL" help:"Where FullEnrich reaches this server. Default: from the address. One that is not loopback needs an API key."`
 	Server    string `name:"server" env:"LIWANAG_SERVER" default:"http://127.0.0.1:8484" placeholder:"URL" help:"The server that the other commands talk to."`
+
+	TrustedProxies string `name:"trusted-proxies" env:"LIWANAG_TRUSTED_PROXIES" placeholder:"CIDR,..." help:"Networks of proxies before this server, whose X-Forwarded-For is believed. Proxies on this machine always are."`
 
 	Database
 	Engine string `name:"engine" env:"LIWANAG_ENGINE" default:"embedded" help:"What runs the workflows: embedded, or temporal: a cluster that Temporal's own variables name."`

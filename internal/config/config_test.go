@@ -204,6 +204,25 @@ func TestOtherMachinesNeedAKey(t *testing.T) {
 	}
 }
 
+func TestAPublicURLNeedsAKey(t *testing.T) {
+	for public, loopback := range map[string]bool{
+		"": true, "http://127.0.0.1:8484": true, "http://localhost:9": true, "http://[::1]:8484": true, "https://LOCALHOST": true,
+		"https://liwanag.example.com": false, "http://192.168.1.2:8484": false, "https://localhost.example.com": false, "http://0.0.0.0:1": false,
+	} {
+		_, err := parseArgs(t, "serve", "--public-url", public)
+		if loopback != (err == nil) {
+			t.Errorf("%s without a key: %v", public, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "Try: LIWANAG_API_KEY") {
+			t.Errorf("%s: no line that names the key: %v", public, err)
+		}
+	}
+	t.Setenv("LIWANAG_API_KEY", "k")
+	if _, err := parseArgs(t, "serve", "--public-url", "https://liwanag.example.com"); err != nil {
+		t.Errorf("with a key: %v", err)
+	}
+}
+
 func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 	valid, err := parseArgs(t, "serve")
 	if err != nil {
@@ -222,6 +241,7 @@ func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 		"max-in-flight":         func(s *Settings) { s.MaxInFlight = 0 },
 		"concurrency":           func(s *Settings) { s.Concurrency = 0 },
 		"sink-allow":            func(s *Settings) { s.SinkAllow = "10.0.0.0" },
+		"trusted-proxies":       func(s *Settings) { s.TrustedProxies = "caddy" },
 		"credits-low":           func(s *Settings) { s.CreditsLow = -1 },
 		"credit-budget":         func(s *Settings) { s.CreditBudget = -1 },
 		"batch-window":          func(s *Settings) { s.BatchWindow = -1 },

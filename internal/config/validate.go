@@ -81,6 +81,10 @@ func (s *Settings) validateAddresses(f *faults) {
 	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
 	if s.PublicURL != "" {
 		checkURL(f, "public-url", s.PublicURL, "https://liwanag.example.com")
+		if u, err := url.Parse(s.PublicURL); err == nil && !s.APIKey.IsSet() && s.APIKeyFile == "" && u.Host != "" && !loopbackHost(u.Hostname()) {
+			f.add("LIWANAG_API_KEY=$(openssl rand -hex 32), or unset LIWANAG_PUBLIC_URL",
+				"public-url says that others reach this server, and there is no API key: everybody could read the subscribers and spend credits")
+		}
 	}
 	checkURL(f, "server", s.Server, "http://127.0.0.1:8484")
 	checkURL(f, "fullenrich-base-url", s.FullEnrichBaseURL, "https://app.fullenrich.com/api/v2")
@@ -171,6 +175,9 @@ func (s *Settings) validateNumbers(f *faults) {
 	}
 	if _, err := s.SinkNetworks(); err != nil {
 		f.add("10.0.0.0/8,127.0.0.1/32", "sink-allow: %w", err)
+	}
+	if _, err := s.ProxyNetworks(); err != nil {
+		f.add("172.18.0.0/16,10.0.0.1/32", "trusted-proxies: %w", err)
 	}
 	if s.CreditsLow < 0 {
 		f.add("0 never announces it", "credits-low %d is negative", s.CreditsLow)
@@ -291,9 +298,14 @@ func dialable(addr string) string {
 }
 
 // SinkNetworks are the networks of SinkAllow.
-func (s Settings) SinkNetworks() ([]netip.Prefix, error) {
+func (s Settings) SinkNetworks() ([]netip.Prefix, error) { return networks(s.SinkAllow) }
+
+// ProxyNetworks are the networks of TrustedProxies.
+func (s Settings) ProxyNetworks() ([]netip.Prefix, error) { return networks(s.TrustedProxies) }
+
+func networks(list string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
-	for _, text := range strings.Split(s.SinkAllow, ",") {
+	for _, text := range strings.Split(list, ",") {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -22,13 +23,31 @@ var (
 	ErrUnknownToken = liwanag.NewError(liwanag.NotFound, "unknown_token", "no submission has this webhook address")
 )
 
+// Knows says whether a token is a submission's, before the body that came under it
+// is read. ErrNoKey, or those of the store.
+func (s *Service) Knows(ctx context.Context, token string) (bool, error) {
+	if !s.hasKey() {
+		s.cfg.Meter.Refused("no_key")
+		return false, ErrNoKey
+	}
+	_, err := s.store.Submissions().ByToken(ctx, sha256.Sum256([]byte(token)))
+	if errors.Is(err, liwanag.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (s *Service) hasKey() bool {
+	return slices.ContainsFunc(s.cfg.Keys, func(k fullenrich.Secret) bool { return k != "" })
+}
+
 // Receive takes a webhook of FullEnrich in: body as it came, token from its path,
 // signature from its header, contact for the route of single contacts. When it
 // returns nil the body is durable (or was before) and 200 may be answered; the
 // rest happens later. A contact's webhook only teaches the enrichment id, and is
 // not kept. Errors: ErrNoKey, ErrSignature, ErrUnknownToken, or those of the store.
 func (s *Service) Receive(ctx context.Context, token string, contact bool, signature string, raw []byte) error {
-	if !slices.ContainsFunc(s.cfg.Keys, func(k fullenrich.Secret) bool { return k != "" }) {
+	if !s.hasKey() {
 		s.cfg.Meter.Refused("no_key")
 		return ErrNoKey
 	}
@@ -61,22 +80,29 @@ func (s *Service) Receive(ctx context.Context, token string, contact bool, signa
 	return err
 }
 
-// maxUnmatched is how many unmatched deliveries are kept.
+// maxUnmatched is how many unmatched deliveries are kept, the newest ones.
 const maxUnmatched = 1000
 
 // keep stores a raw body before anything is looked up in it. A repeat has the
-// same digest and is not stored again.
+// same digest and is not stored again; without a submission it is the body's alone,
+// since whoever has one signed body can draw any number of tokens.
 func (s *Service) keep(ctx context.Context, d liwanag.Delivery) error {
 	d.Source, d.Size, d.ReceivedAt = liwanag.FromWebhook, len(d.Raw), s.now()
-	d.Digest = deliveryDigest(d.TokenHash, d.Raw)
+	matched := d.State == liwanag.DeliveryStored
+	if d.Digest = sha256.Sum256(d.Raw); matched {
+		d.Digest = deliveryDigest(d.TokenHash, d.Raw)
+	}
 	err := s.store.Write(ctx, func(tx liwanag.Tx) error {
-		if d.State == liwanag.DeliveryStored {
+		if matched {
 			if err := tx.Ledger().Prove(s.cfg.PublicURL, d.ReceivedAt); err != nil {
 				return err
 			}
 		}
-		_, err := tx.Deliveries().Insert(d)
-		return err
+		fresh, err := tx.Deliveries().Insert(d)
+		if err != nil || matched || !fresh {
+			return err
+		}
+		return tx.Deliveries().Prune(time.Time{}, time.Time{}, maxUnmatched)
 	})
 	if err == nil {
 		ring(s.bells.deliveries)

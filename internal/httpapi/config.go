@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
@@ -28,6 +29,7 @@ import (
 // Enrichment is what the API asks of enrichment; *enrichment.Service is the
 // real one.
 type Enrichment interface {
+	Knows(ctx context.Context, token string) (bool, error)
 	Receive(ctx context.Context, token string, contact bool, signature string, raw []byte) error
 	RunScheduledBatch(ctx context.Context, always bool) ([]liwanag.ID, error)
 	Enrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) ([]enrichment.EnrichOutcome, error)
@@ -70,6 +72,9 @@ type Config struct {
 	// PublicURL is where others reach the server; with https the console's cookies
 	// are sent over TLS alone.
 	PublicURL string
+	// TrustedProxies are proxies besides those on this machine: of their requests the
+	// client is whom X-Forwarded-For names.
+	TrustedProxies []netip.Prefix
 	// Hints are what GET /api/v1/events tells; default: nothing ever happens.
 	Hints *Hints
 	// Counts counts all runs; default: nobody can say.

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -16,8 +14,9 @@ const (
 	maxAddresses = 10_000
 )
 
-// failures limits failed proofs, of keys and of signatures, by address: the
-// first ten a minute are told what is wrong, the others to go away.
+// failures limits failed proofs, of signatures, links and sessions, by address: the
+// first ten a minute are told what is wrong, the others to go away. Wrong keys are
+// guesses.
 type failures struct {
 	now func() time.Time
 
@@ -30,13 +29,11 @@ func newFailures(now func() time.Time) *failures {
 }
 
 // count counts a failure and returns it, or that there were too many.
-func (f *failures) count(r *http.Request, failure *problem) *problem {
-	if f.allow(addressOf(r)) {
+func (f *failures) count(from netip.Addr, failure *problem) *problem {
+	if f.allow(from) {
 		return failure
 	}
-	p := newProblem(http.StatusTooManyRequests, "too_many_failures", "too many failed attempts from this address, try again in a minute")
-	p.retryAfter = 60
-	return p
+	return tooManyFailures(time.Minute)
 }
 
 func (f *failures) allow(addr netip.Addr) bool {
@@ -65,21 +62,4 @@ func (f *failures) forget(now time.Time) {
 	if len(f.limit) >= maxAddresses {
 		clear(f.limit)
 	}
-}
-
-// addressOf is the client's address; of IPv6 the network, since one client has
-// all addresses in it.
-func addressOf(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	addr, _ := netip.ParseAddr(host)
-	addr = addr.Unmap().WithZone("")
-	if addr.Is6() {
-		if network, err := addr.Prefix(64); err == nil {
-			return network.Addr()
-		}
-	}
-	return addr
 }

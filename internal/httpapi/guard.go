@@ -23,6 +23,8 @@ import (
 // scope is what a request carries along.
 type scope struct {
 	id     string
+	from   netip.Addr
+	share  *share // what its body counts among
 	held   int64  // bytes of its body in memory
 	actor  string // who asks, once that is known
 	intent intent // what it does, for the audit trail
@@ -43,7 +45,12 @@ func requestID(ctx context.Context) string { return scopeOf(ctx).id }
 // ServeHTTP serves one request: id, headers, log and recovery around what serve
 // answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began, carried := s.cfg.Now(), &scope{id: cmp.Or(requestID(r.Context()), rand.Text())} // a page asks in its own name
+	began := s.cfg.Now()
+	asking := scopeOf(r.Context()) // a page asks in its own name, for its browser
+	carried := &scope{id: cmp.Or(asking.id, rand.Text()), from: asking.from, share: s.apiBodies}
+	if !carried.from.IsValid() {
+		carried.from = networkOf(s.clientOf(r))
+	}
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
 	out := &response{ResponseWriter: w}
 	carried.extend = (&streamer{control: http.NewResponseController(out)}).extend
@@ -51,7 +58,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	route := "none"
 	defer func() { s.access(r, out, route, began) }()
 	defer func() {
-		s.bodies(r).leave(carried.held)
+		carried.share.leave(carried.from, carried.held)
 		if fault := recover(); fault == http.ErrAbortHandler {
 			panic(fault)
 		} else if fault != nil {
@@ -148,8 +155,13 @@ func under(path, prefix string) bool {
 // point here (without a key there is nothing else to stop it), and one that lets
 // its visitor's browser send a form.
 func (s *Server) admitBrowser(r *http.Request) error {
-	if !s.cfg.Access.Needed() && !loopbackHost(r.Host) {
-		return newProblem(http.StatusForbidden, "host_not_allowed", "without an API key only this machine's own names are served, such as localhost: set LIWANAG_API_KEY")
+	if !s.cfg.Access.Needed() {
+		if !loopbackHost(r.Host) {
+			return newProblem(http.StatusForbidden, "host_not_allowed", "without an API key only this machine's own names are served, such as localhost: set LIWANAG_API_KEY")
+		}
+		if name := forwarded(r.Header); name != "" {
+			return newProblem(http.StatusForbidden, "proxy_not_allowed", "without an API key nothing is served through a proxy, and this request has "+name+": set LIWANAG_API_KEY")
+		}
 	}
 	if err := s.csrf.Check(r); err != nil {
 		return newProblem(http.StatusForbidden, "cross_origin", "another site's page may not do this")
@@ -171,19 +183,24 @@ func loopbackHost(hostport string) bool {
 }
 
 // authenticate lets the key and sessions of the console pass. Failures are
-// counted by address; a right key always passes, so that nobody who shares an
-// address with a guesser, as behind a proxy, is locked out by them.
+// counted by address: wrong keys slow it down, see guesses; whoever brings nothing
+// is told so ten times a minute.
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) error {
 	err := s.identify(r)
 	if !errors.Is(err, access.ErrRefused) {
 		return err
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="liwanag"`)
-	return s.failures.count(r, newProblem(http.StatusUnauthorized, "unauthorized", "send the API key as Authorization: Bearer <key>, or sign in"))
+	refused := newProblem(http.StatusUnauthorized, "unauthorized", "send the API key as Authorization: Bearer <key>, or sign in")
+	if r.Header.Get("Authorization") != "" {
+		return refused // a wrong key has been counted
+	}
+	return s.failures.count(scopeOf(r.Context()).from, refused)
 }
 
 // identify finds out who asks: whoever has the key, or else a browser that
-// signed in. access.ErrRefused, or the error of the store.
+// signed in. access.ErrRefused, a problem when there were too many wrong keys, or
+// the error of the store.
 func (s *Server) identify(r *http.Request) error {
 	carried := scopeOf(r.Context())
 	if !s.cfg.Access.Needed() {
@@ -192,7 +209,13 @@ func (s *Server) identify(r *http.Request) error {
 	}
 	if header := r.Header.Get("Authorization"); header != "" {
 		scheme, key, _ := strings.Cut(header, " ")
-		if !strings.EqualFold(scheme, "Bearer") || !s.cfg.Access.Key(strings.TrimSpace(key)) {
+		right, err := s.guesses.try(r.Context(), carried.from, func() bool {
+			return strings.EqualFold(scheme, "Bearer") && s.cfg.Access.Key(strings.TrimSpace(key))
+		})
+		if err != nil {
+			return err
+		}
+		if !right {
 			return access.ErrRefused
 		}
 		carried.actor = actorKey

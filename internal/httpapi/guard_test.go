@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -41,7 +42,8 @@ func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
 		"GET /webhooks/fullenrich/{token}", "GET /webhooks/fullenrich/{token}/contact", "GET /webhooks/subscribers",
 		"GET /webhooks/{source}/{endpointId}",
 		"POST /sign-in", "POST /sign-out",
-		"POST /webhooks/{source}/{endpointId}", // 404 before any proof: the path is one
+		"POST /webhooks/fullenrich/{token}/contact", // 404 before any proof, like the next
+		"POST /webhooks/{source}/{endpointId}",      // 404 before any proof: the path is one
 	}
 	// The webhooks' own proof fails too, so they do not tell from here: see below.
 	if diff := cmp.Diff(want, open); diff != "" {
@@ -166,7 +168,7 @@ func TestFailedProofsAreLimitedByAddress(t *testing.T) {
 	try := func(path, addr, key string) int {
 		r := request("POST", path, "{}")
 		r.RemoteAddr = addr
-		r.Header.Set("Authorization", "Bearer "+key)
+		r.Header.Set("Authorization", key)
 		return w.do(r).Code
 	}
 	for name, path := range map[string]string{"10.0.0.1:%d": "/api/v1/submissions/resume", "10.0.0.2:%d": "/webhooks/subscribers", "10.0.0.3:%d": "/webhooks/fullenrich/x"} {
@@ -175,39 +177,40 @@ func TestFailedProofsAreLimitedByAddress(t *testing.T) {
 			if i >= 10 {
 				want = 429
 			}
-			if got := try(path, fmt.Sprintf(name, i), "wrong"); got != want {
+			if got := try(path, fmt.Sprintf(name, i), ""); got != want {
 				t.Errorf("%s, failure %d: %d, want %d", path, i+1, got, want)
 			}
 		}
 	}
-	if got := try("/api/v1/submissions/resume", "10.0.0.1:9", apiKey); got != 200 {
+	if got := try("/api/v1/submissions/resume", "10.0.0.1:9", "Bearer "+apiKey); got != 200 {
 		t.Errorf("a right key behind the same address: %d", got)
 	}
-	if got := try("/api/v1/submissions/resume", "10.0.0.9:9", "wrong"); got != 401 {
+	if got := try("/api/v1/submissions/resume", "10.0.0.9:9", ""); got != 401 {
 		t.Errorf("another address: %d", got)
 	}
 	for i := range 12 { // one IPv6 client has a whole network
-		got := try("/api/v1/submissions/resume", fmt.Sprintf("[2001:db8::%x]:1", i+1), "wrong")
+		got := try("/api/v1/submissions/resume", fmt.Sprintf("[2001:db8::%x]:1", i+1), "")
 		if i == 11 && got != 429 {
 			t.Errorf("an IPv6 network: %d", got)
 		}
 	}
 	later := frozen.Add(time.Minute)
 	now = func() time.Time { return later }
-	if got := try("/api/v1/submissions/resume", "10.0.0.1:1", "wrong"); got != 401 {
+	if got := try("/api/v1/submissions/resume", "10.0.0.1:1", ""); got != 401 {
 		t.Errorf("a minute later: %d", got)
 	}
 }
 
 func TestMemoryOfFailuresIsBounded(t *testing.T) {
-	f := newFailures(time.Now)
+	f, g := newFailures(time.Now), newGuesses()
 	for i := range 3 * maxAddresses {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)
-		f.count(r, internal(nil))
+		f.count(addressIn(r.RemoteAddr), internal(nil))
+		g.failed(addressIn(r.RemoteAddr), time.Now())
 	}
-	if len(f.limit) > maxAddresses {
-		t.Errorf("%d addresses are remembered", len(f.limit))
+	if len(f.limit) > maxAddresses || len(g.by) > maxAddresses {
+		t.Errorf("%d and %d addresses are remembered", len(f.limit), len(g.by))
 	}
 }
 
@@ -342,18 +345,20 @@ func TestSlowSendersDoNotStarveWebhooks(t *testing.T) {
 
 func TestBodiesInMemoryAreBounded(t *testing.T) {
 	w := newWorld(t)
-	if !w.server.hookBodies.enter(maxBodies - 10) {
+	from := netip.MustParseAddr("10.0.0.9")
+	w.server.unproven.each = maxUnproven
+	if !w.server.unproven.enter(from, maxUnproven-10) {
 		t.Fatal("there is no room at all")
 	}
 	w.wantProblem(w.do(sign(w, request("POST", subscriberHook, `{"email":"a@gmail.com"}`), "msg_1")), 503, "busy")
 	if rec := w.call("POST", "/api/v1/subscribers", `{"email":"a@gmail.com"}`); rec.Code != 202 {
 		t.Errorf("the API is starved: %d", rec.Code)
 	}
-	w.server.hookBodies.leave(maxBodies - 10)
+	w.server.unproven.leave(from, maxUnproven-10)
 	if rec := w.do(sign(w, request("POST", subscriberHook, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 {
 		t.Errorf("when there is room again: %d", rec.Code)
 	}
-	if api, hook := w.server.apiBodies.held.Load(), w.server.hookBodies.held.Load(); api != 0 || hook != 0 {
+	if api, hook := w.server.apiBodies.held, w.server.unproven.held; api != 0 || hook != 0 {
 		t.Errorf("held after the requests: %d, %d", api, hook)
 	}
 }

@@ -218,7 +218,7 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, in *runapi.Liste
 			case <-s.stopping:
 			}
 		case <-beat.C:
-			if s.identify(r) != nil {
+			if scopeOf(r.Context()).actor == actorConsole && s.identify(r) != nil {
 				beat.Stop()
 				return nil // the session is over
 			}

@@ -150,7 +150,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, limit int64) (
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	raw, err := io.ReadAll(counted{http.MaxBytesReader(w, r.Body, limit), s.bodies(r), scopeOf(r.Context())})
+	raw, err := io.ReadAll(counted{http.MaxBytesReader(w, r.Body, limit), scopeOf(r.Context())})
 	return raw, bodyFault(err)
 }
 

@@ -178,7 +178,7 @@ func TestSigningInAgainMakesAnotherSession(t *testing.T) {
 func TestFailedSignInsAreLimitedByAddress(t *testing.T) {
 	w := newWorld(t, func(c *Config) { at := time.Now(); c.Now = func() time.Time { return at } })
 	for i := range 12 {
-		rec := w.browse("POST", "/sign-in", "key=wrong", "")
+		rec := w.browse("POST", "/sign-in", "link=wrong", "")
 		if i < 10 {
 			w.wantElsewhere(rec, "/sign-in?failed=1&next=%2F")
 		} else {

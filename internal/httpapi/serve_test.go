@@ -76,6 +76,7 @@ func serving(t *testing.T, change func(*Config), test func(t *testing.T, w *worl
 			}
 		}
 		cancel()
+		time.Sleep(time.Second) // connections that were cut off linger for a moment
 	})
 }
 
@@ -228,6 +229,11 @@ type hung struct{ Enrichment }
 func (hung) Receive(ctx context.Context, _ string, _ bool, _ string, _ []byte) error {
 	<-ctx.Done()
 	return fmt.Errorf("database: %w", ctx.Err())
+}
+
+func (hung) Knows(ctx context.Context, _ string) (bool, error) {
+	<-ctx.Done()
+	return false, fmt.Errorf("database: %w", ctx.Err())
 }
 
 type hungSignUps struct{ SignUps }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -30,12 +31,14 @@ type Server struct {
 	document  []byte          // openapi.json
 	docs      []byte          // the page made of it
 	failures  *failures
+	guesses   *guesses
 	csrf      *http.CrossOriginProtection
 	apiPool   pool
 	overviews overviews
 	hookPool  pool
 
-	apiBodies, hookBodies bodies
+	apiBodies, knownBodies, unproven *share
+	strangers                        strangers
 }
 
 // New returns a server, or all faults of cfg.
@@ -58,6 +61,8 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, stopping: make(chan struct{}), pages: map[string]bool{}, overviews: newOverviews(), verifier: verifier, mux: http.NewServeMux(),
 		open: map[string]bool{}, failures: newFailures(cfg.Now), csrf: http.NewCrossOriginProtection(),
 		apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
+		apiBodies: newShare(maxBodies, 0), knownBodies: newShare(maxBodies, 0), unproven: newShare(maxUnproven, maxUnproven/4),
+		strangers: strangers{share: newShare(maxStrangers, 0), from: map[netip.Addr]bool{}}, guesses: newGuesses(),
 	}
 	s.register()
 	if s.document, err = json.MarshalIndent(s.spec, "", "  "); err != nil {

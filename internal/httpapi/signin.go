@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -42,16 +43,8 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 		return &elsewhere{next}
 	}
 	ctx := r.Context()
-	open, secret := s.cfg.Access.SignIn, form.Get("key")
-	if link := form.Get("link"); link != "" {
-		open, secret = s.cfg.Access.Redeem, link
-	}
-	session, err := open(ctx, strings.TrimSpace(secret))
+	session, err := s.newSession(ctx, strings.TrimSpace(form.Get("key")), strings.TrimSpace(form.Get("link")))
 	if errors.Is(err, access.ErrRefused) {
-		refused := newProblem(http.StatusUnauthorized, "unauthorized", "this opens nothing")
-		if p := s.failures.count(r, refused); p != refused {
-			return p
-		}
 		return &elsewhere{signInPath + "?" + url.Values{"failed": {"1"}, "next": {next}}.Encode()}
 	}
 	if err != nil {
@@ -68,6 +61,29 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.setSession(w, session, access.SessionLasts)
 	return &elsewhere{next}
+}
+
+// newSession makes a session of a sign-in link, or else of the key. access.ErrRefused, a
+// problem when there were too many wrong ones, or the error of the store.
+func (s *Server) newSession(ctx context.Context, key, link string) (session string, err error) {
+	from := scopeOf(ctx).from
+	if link != "" {
+		session, err = s.cfg.Access.Redeem(ctx, link)
+		if refused := newProblem(http.StatusUnauthorized, "unauthorized", "this opens nothing"); errors.Is(err, access.ErrRefused) {
+			if p := s.failures.count(from, refused); p != refused {
+				return "", p
+			}
+		}
+		return session, err
+	}
+	right, err := s.guesses.try(ctx, from, func() bool { return s.cfg.Access.Key(key) })
+	if err != nil {
+		return "", err
+	}
+	if !right {
+		return "", access.ErrRefused
+	}
+	return s.cfg.Access.SignIn(ctx, key)
 }
 
 // signOut ends the browser's session.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/liwanag/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -22,7 +21,7 @@ func (s *Server) registerSourceWebhook() {
 		"application/json":                  {Schema: &huma.Schema{}},
 		"application/x-www-form-urlencoded": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
 	}}
-	s.hookOf(answer(op, "application/json", schemaOf[sourceAnswer](s)), sourceLimit, s.receiveSource)
+	s.hook(answer(op, "application/json", schemaOf[sourceAnswer](s)), s.admitSource, s.receiveSource)
 }
 
 // sourceAnswer describes what a sender is told; sources.Answer is its source.
@@ -35,14 +34,10 @@ type sourceAnswer struct {
 	Failed       int    `json:"failed" doc:"Elements that could not be taken."`
 }
 
-// sourceLimit is how large a webhook may be; one to a kind that does not exist is
-// not read.
-func sourceLimit(r *http.Request) (int64, error) {
-	limit := sources.MaxBody(liwanag.SourceKind(r.PathValue("source")))
-	if limit == 0 {
-		return 0, sources.ErrUnknown
-	}
-	return limit, nil
+// admitSource lets webhooks in to addresses that there are.
+func (s *Server) admitSource(_ http.ResponseWriter, r *http.Request) (way, error) {
+	limit, err := s.cfg.Sources.Admit(r.Context(), liwanag.SourceKind(r.PathValue("source")), r.PathValue("endpointId"))
+	return way{limit: limit, share: s.knownBodies}, err
 }
 
 func (s *Server) receiveSource(w http.ResponseWriter, r *http.Request, raw []byte) error {

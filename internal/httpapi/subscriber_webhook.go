@@ -32,7 +32,9 @@ func (s *Server) registerSubscriberWebhook() {
 	}
 	op = body(op, "application/json", &huma.Schema{OneOf: []*huma.Schema{one, many}})
 	op = answer(op, "application/json", &huma.Schema{OneOf: []*huma.Schema{schemaOf[api.SignedUp](s), schemaOf[signedUpMany](s)}})
-	s.hook(op, maxSignUpBody, s.receiveSignUps)
+	s.hook(op, func(http.ResponseWriter, *http.Request) (way, error) {
+		return way{limit: maxSignUpBody, share: s.unproven}, nil
+	}, s.receiveSignUps)
 }
 
 // signedUpMany answers an array.
@@ -55,22 +57,32 @@ type signUpFault struct {
 	Errors  []fieldFault `json:"errors,omitempty" nullable:"false"`
 }
 
-// hook adds a webhook's route: it is open, since the webhook brings its own
-// proof, and it answers a GET, which senders make when an address is entered. A
-// full disk is 503: senders repeat that. Anybody may send a body slowly, so it is
-// read before the webhook takes one of the places for those that are worked on.
-func (s *Server) hook(op huma.Operation, limit int64, serve func(http.ResponseWriter, *http.Request, []byte) error) {
-	s.hookOf(op, func(*http.Request) (int64, error) { return limit, nil }, serve)
+// way is how a webhook's body comes in.
+type way struct {
+	limit int64
+	share *share
+	leave func() // gives back what was taken for it; nil: nothing
 }
 
-// hookOf is hook with a limit, or an error, that goes by the request.
-func (s *Server) hookOf(op huma.Operation, limitOf func(*http.Request) (int64, error), serve func(http.ResponseWriter, *http.Request, []byte) error) {
+// hook adds a webhook's route: it is open, since the webhook brings its own
+// proof, and it answers a GET, which senders make when an address is entered. A
+// full disk is 503: senders repeat that. admit looks at what the path shows; when
+// it refuses, the body is left unread. Anybody may send a body slowly, so it is
+// read before the webhook takes one of the places for those that are worked on.
+func (s *Server) hook(op huma.Operation, admit func(http.ResponseWriter, *http.Request) (way, error), serve func(http.ResponseWriter, *http.Request, []byte) error) {
 	s.raw(op, func(w http.ResponseWriter, r *http.Request) error {
-		limit, err := limitOf(r)
+		looking, cancel := context.WithTimeout(r.Context(), hookWithin)
+		by, err := admit(w, r.WithContext(looking))
+		cancel()
 		if err != nil {
-			return err
+			leaveUnread(w)
+			return s.hookFault(r, err)
 		}
-		raw, err := s.readBody(w, r, limit)
+		if by.leave != nil {
+			defer by.leave()
+		}
+		scopeOf(r.Context()).share = by.share
+		raw, err := s.readBody(w, r, by.limit)
 		if err == nil {
 			err = s.hookPool.enter(r.Context())
 		}
@@ -83,20 +95,31 @@ func (s *Server) hookOf(op huma.Operation, limitOf func(*http.Request) (int64, e
 		if err == nil {
 			return nil
 		}
-		p := *s.problemOf(err)
-		switch {
-		case p.Status == http.StatusUnauthorized:
-			return s.failures.count(r, &p)
-		case p.Status == http.StatusInsufficientStorage:
-			p.Status, p.Title = http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable)
-		}
-		return &p
+		return s.hookFault(r, err)
 	})
 	s.route("GET "+op.Path, func(w http.ResponseWriter, _ *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	})
 	s.open["POST "+op.Path], s.open["GET "+op.Path] = true, true
+}
+
+func (s *Server) hookFault(r *http.Request, err error) error {
+	p := *s.problemOf(err)
+	switch {
+	case p.Status == http.StatusUnauthorized:
+		return s.failures.count(scopeOf(r.Context()).from, &p)
+	case p.Status == http.StatusInsufficientStorage:
+		p.Status, p.Title = http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable)
+	}
+	return &p
+}
+
+// leaveUnread ends the connection with the answer: to keep it, net/http would read
+// the rest of the body first. Not every connection has deadlines (tests).
+func leaveUnread(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 }
 
 // signUpsKind is how sign-ups by this route count among webhooks.

@@ -33,32 +33,57 @@ type Answer struct {
 	Failed       int                  `json:"failed"`
 }
 
+// Admit says how large a webhook to an address may be, before its body is read.
+// ErrUnknown, or the store's.
+func (s *Service) Admit(ctx context.Context, name liwanag.SourceKind, token string) (limit int64, err error) {
+	if _, err := s.find(ctx, name, token); err != nil {
+		s.refused(name, err)
+		return 0, err
+	}
+	return MaxBody(name), nil
+}
+
+// find is the source of an address.
+func (s *Service) find(ctx context.Context, name liwanag.SourceKind, token string) (liwanag.Source, error) {
+	source, err := s.store.Sources().ByToken(ctx, hashOf(token))
+	if errors.Is(err, liwanag.ErrNotFound) || err == nil && (source.Kind != name || source.Disabled) {
+		return liwanag.Source{}, ErrUnknown
+	}
+	return source, err
+}
+
+// labelOf is how a kind is counted.
+func labelOf(name liwanag.SourceKind) string {
+	if _, known := kindOf(name); known {
+		return string(name)
+	}
+	return unknownKind
+}
+
+func (s *Service) refused(name liwanag.SourceKind, err error) {
+	if liwanag.ClassOf(err) != liwanag.Internal {
+		s.cfg.Meter.WebhookRefused(labelOf(name), liwanag.CodeOf(err))
+	}
+}
+
 // Receive takes a webhook in: kind and token from its path, header and body as
 // they came. When it returns without an error the receipt and all that it did are
 // durable. The error is ErrUnknown, one of package intake's for a proof that is
 // missing or wrong (a refused receipt says so), of class Invalid when nothing of
 // an authentic body could be taken (a rejected receipt keeps it), or the store's.
 func (s *Service) Receive(ctx context.Context, name liwanag.SourceKind, token string, header http.Header, body []byte) (Answer, error) {
-	label := unknownKind
-	if _, known := kindOf(name); known {
-		label = string(name)
-	}
 	answer, err := s.receive(ctx, name, token, header, body)
-	switch {
-	case err == nil:
-		s.cfg.Meter.WebhookAccepted(label)
-	case liwanag.ClassOf(err) != liwanag.Internal:
-		s.cfg.Meter.WebhookRefused(label, liwanag.CodeOf(err))
+	if err != nil {
+		s.refused(name, err)
+		return answer, err
 	}
-	return answer, err
+	s.cfg.Meter.WebhookAccepted(labelOf(name))
+	return answer, nil
 }
 
 func (s *Service) receive(ctx context.Context, name liwanag.SourceKind, token string, header http.Header, body []byte) (Answer, error) {
-	source, err := s.store.Sources().ByToken(ctx, hashOf(token))
-	switch {
-	case errors.Is(err, liwanag.ErrNotFound), err == nil && (source.Kind != name || source.Disabled):
-		return Answer{}, ErrUnknown
-	case err != nil:
+	source, err := s.find(ctx, name, token)
+	if err != nil {
 		return Answer{}, err
 	}
 	by, err := s.setUp(source)
