@@ -210,6 +210,10 @@ func (c *subscribersImport) Run(p *program) error {
 	if err := in.invalidRows(p.ctx, upload); err != nil {
 		return err
 	}
+	if upload.Counts.Rows == upload.Counts.Invalid {
+		_, err := api.CancelUpload.Call(p.ctx, client, runapi.ID(upload.ID))
+		return errors.Join(fmt.Errorf("no row of %s can be imported, all are invalid\n  Try: --map \"COLUMN=email\", if the addresses are in another column", name), err)
+	}
 	if upload, err = c.decide(p, in, upload); err != nil || c.DryRun {
 		return err
 	}

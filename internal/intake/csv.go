@@ -20,7 +20,7 @@ const (
 )
 
 // CSVReader reads sign-ups from a CSV file of any usual kind: UTF-8, UTF-16 or
-// Windows-1252; comma, semicolon, tab or bar; with a header in one of many
+// Windows-1252; lines that end with LF, CRLF or CR; comma, semicolon, tab or bar; with a header in one of many
 // languages, or without one when the first row holds an address. It holds one
 // row at a time. A row it cannot read is reported, and reading goes on at the
 // next line.
@@ -69,16 +69,15 @@ func newCSVReader(r io.Reader, mapping map[string]Field, maxBytes, maxRows int64
 	if len(bytes.TrimSpace(sample)) == 0 && err == io.EOF {
 		return nil, &FileError{"empty_file", "the file is empty"}
 	}
-	newline := newlineOf(sample)
-	h, err := readHead(sample, newline, mapping)
+	h, err := readHead(sample, mapping)
 	if err != nil {
 		return nil, err
 	}
-	if len(sample) == sampleBytes && bytes.IndexByte(sample, newline) < 0 {
+	if len(sample) == sampleBytes && !bytes.ContainsAny(sample, lineEnds) {
 		return nil, &FileError{"bad_header", "the file's first row is longer than 64 KiB"}
 	}
 	c := &CSVReader{columns: h.columns, mapping: h.mapping, found: foundColumn(h.columns), maxRows: maxRows,
-		split: &splitter{src: in, delim: h.delim, newline: newline, line: 1}}
+		split: &splitter{src: in, delim: h.delim, line: 1}}
 	for range h.dataFrom {
 		if _, _, err := c.split.next(); err != nil {
 			return nil, headFault(err)

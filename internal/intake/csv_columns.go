@@ -145,16 +145,16 @@ type head struct {
 // readHead guesses the delimiter, and whether there is a header, from a sample
 // of the beginning. given says what columns mean, by name, whatever their
 // headers suggest.
-func readHead(sample []byte, newline byte, given map[string]Field) (head, error) {
+func readHead(sample []byte, given map[string]Field) (head, error) {
 	var best head
 	bestScore := -1
 	var fault error = &FileError{"no_email_column", "no column is named like an e-mail address: name one \"email\", or give a mapping"}
-	sep, skip := excelSeparator(sample, newline)
+	sep, skip := excelSeparator(sample)
 	for _, delim := range []byte{',', ';', '\t', '|'} {
 		if sep != 0 && delim != sep {
 			continue
 		}
-		h, score, err := tryHead(sample, newline, delim, skip, given)
+		h, score, err := tryHead(sample, delim, skip, given)
 		if err != nil {
 			if _, tooMany := err.(*FileError); tooMany {
 				fault = err
@@ -191,9 +191,11 @@ func checkMapping(columns []string, given map[string]Field) error {
 }
 
 // excelSeparator reads the line "sep=;" that Excel understands.
-func excelSeparator(sample []byte, newline byte) (sep byte, skip int) {
-	line, _, _ := bytes.Cut(sample, []byte{newline})
-	line = bytes.TrimSuffix(line, []byte("\r"))
+func excelSeparator(sample []byte) (sep byte, skip int) {
+	line := sample
+	if i := bytes.IndexAny(sample, lineEnds); i >= 0 {
+		line = sample[:i]
+	}
 	if len(line) == 5 && bytes.EqualFold(line[:4], []byte("sep=")) && strings.IndexByte(",;\t|", line[4]) >= 0 {
 		return line[4], 1
 	}
@@ -202,8 +204,8 @@ func excelSeparator(sample []byte, newline byte) (sep byte, skip int) {
 
 // tryHead reads the first records with one delimiter. The score counts the
 // columns that were understood, and then those that there are.
-func tryHead(sample []byte, newline, delim byte, skip int, given map[string]Field) (head, int, error) {
-	s := &splitter{src: bytes.NewReader(sample), delim: delim, newline: newline, line: 1}
+func tryHead(sample []byte, delim byte, skip int, given map[string]Field) (head, int, error) {
+	s := &splitter{src: bytes.NewReader(sample), delim: delim, line: 1}
 	for range skip {
 		if _, _, err := s.next(); err != nil {
 			return head{}, 0, err

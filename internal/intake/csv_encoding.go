@@ -16,7 +16,7 @@ const sampleBytes = 64 << 10
 // FileError refuses a file as a whole.
 type FileError struct {
 	// Code is one of no_email_column, too_many_columns, not_text, bad_header,
-	// file_too_large, too_many_rows, empty_file, bad_mapping.
+	// file_too_large, too_many_rows, empty_file, no_rows, bad_mapping.
 	Code string
 	// Reason says what is wrong and what to do, without any of the file's data.
 	Reason string
@@ -104,14 +104,6 @@ func refuseBinary(sample []byte) error {
 		return &FileError{"not_text", "this is not a text file: export the list as CSV"}
 	}
 	return nil
-}
-
-// newlineOf is '\r' for files of old Macintosh programs, else '\n'.
-func newlineOf(sample []byte) byte {
-	if bytes.IndexByte(sample, '\n') < 0 && bytes.IndexByte(sample, '\r') >= 0 {
-		return '\r'
-	}
-	return '\n'
 }
 
 // limitReader fails with a *FileError behind its limit.

@@ -10,12 +10,13 @@ import (
 
 // splitter cuts a stream into CSV records. It differs from encoding/csv in what
 // happens after a fault: it goes on at the next physical line, so that one
-// stray quote spoils its own row and not the rest of the file. It holds one
-// record and never more than maxRecordBytes.
+// stray quote spoils its own row and not the rest of the file; and in that a line
+// ends with LF, CRLF or a CR alone, as they come, since files are glued together
+// from parts of several systems. It holds one record and never more than
+// maxRecordBytes.
 type splitter struct {
-	src     io.Reader
-	delim   byte
-	newline byte // '\n' (a '\r' before it belongs to it), or '\r' for old Macintosh files
+	src   io.Reader
+	delim byte
 
 	buf             []byte
 	start, pos, end int // buf[start:pos] is read of the present record, buf[pos:end] is ahead
@@ -89,8 +90,17 @@ func (s *splitter) next() (fields []string, line int, err error) {
 // retry makes the next call begin on the physical line behind the one on which
 // the record just read began. It does nothing for a record of one line.
 func (s *splitter) retry(line int) {
-	if i := bytes.IndexByte(s.buf[s.start:s.pos], s.newline); i >= 0 {
+	if i := bytes.IndexAny(s.buf[s.start:s.pos], lineEnds); i >= 0 {
 		s.back(line, i+1)
+	}
+}
+
+const lineEnds = "\r\n"
+
+// endLine passes the second half of a CRLF whose first was passed.
+func (s *splitter) endLine() {
+	if s.buf[s.pos-1] == '\r' && s.more() && s.buf[s.pos] == '\n' {
+		s.pos++
 	}
 }
 
@@ -102,6 +112,7 @@ func (s *splitter) back(line, firstBreak int) bool {
 	}
 	s.rescanned += behind
 	s.pos, s.line = s.start+firstBreak, line+1
+	s.endLine()
 	return true
 }
 
@@ -112,8 +123,9 @@ func (s *splitter) resync(line, firstBreak int) {
 	}
 	s.line++
 	for {
-		if i := bytes.IndexByte(s.buf[s.pos:s.end], s.newline); i >= 0 {
+		if i := bytes.IndexAny(s.buf[s.pos:s.end], lineEnds); i >= 0 {
 			s.pos += i + 1
+			s.endLine()
 			return
 		}
 		s.pos = s.end
@@ -159,8 +171,10 @@ func (s *splitter) quoted(firstBreak *int) error {
 		if !s.more() {
 			return nil
 		}
-		if s.buf[s.pos] != '"' {
-			return s.checkAfterQuote()
+		if c := s.buf[s.pos]; c == s.delim || c == '\r' || c == '\n' {
+			return nil
+		} else if c != '"' {
+			return errBrokenQuotes
 		}
 		if err := s.take(s.buf[s.pos:s.pos+1], begin, firstBreak); err != nil { // "" is one quote
 			return err
@@ -168,30 +182,18 @@ func (s *splitter) quoted(firstBreak *int) error {
 	}
 }
 
-func (s *splitter) checkAfterQuote() error {
-	c := s.buf[s.pos]
-	if c == '\r' && s.newline == '\n' {
-		if s.end-s.pos < 2 && !s.fill() {
-			return nil
-		}
-		c = s.buf[s.pos+1]
-	}
-	if c == s.delim || c == s.newline {
-		return nil
-	}
-	return errBrokenQuotes
-}
-
 // take moves a piece of a quoted field into raw, counting its lines.
 func (s *splitter) take(chunk []byte, begin int, firstBreak *int) error {
 	if len(s.raw)-begin+len(chunk) > maxFieldBytes {
 		chunk = chunk[:maxFieldBytes+1-(len(s.raw)-begin)]
 	}
-	if breaks := bytes.Count(chunk, []byte{s.newline}); breaks > 0 {
-		if *firstBreak < 0 {
-			*firstBreak = s.pos - s.start + bytes.IndexByte(chunk, s.newline) + 1
+	for i, c := range chunk {
+		if c == '\r' || c == '\n' && s.buf[s.pos+i-1] != '\r' {
+			if *firstBreak < 0 {
+				*firstBreak = s.pos - s.start + i + 1
+			}
+			s.line++
 		}
-		s.line += breaks
 	}
 	s.raw = append(s.raw, chunk...)
 	s.pos += len(chunk)
@@ -208,7 +210,7 @@ func (s *splitter) plain() (last bool, fault error) {
 	for s.more() {
 		ahead := s.buf[s.pos:s.end]
 		i := 0
-		for i < len(ahead) && ahead[i] != s.delim && ahead[i] != s.newline {
+		for i < len(ahead) && ahead[i] != s.delim && ahead[i] != '\n' && ahead[i] != '\r' {
 			i++
 		}
 		s.raw = append(s.raw, ahead[:i]...)
@@ -227,18 +229,10 @@ func (s *splitter) plain() (last bool, fault error) {
 			return false, nil
 		}
 		s.line++
-		s.dropCR(begin)
+		s.endLine()
 		return true, nil
 	}
-	s.dropCR(begin)
 	return true, nil
-}
-
-// dropCR takes the first half of a CRLF off a field.
-func (s *splitter) dropCR(begin int) {
-	if s.newline == '\n' && len(s.raw) > begin && s.raw[len(s.raw)-1] == '\r' {
-		s.raw = s.raw[:len(s.raw)-1]
-	}
 }
 
 func (s *splitter) checkRecord() error {

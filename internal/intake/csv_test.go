@@ -271,7 +271,7 @@ func TestReaderAgreesWithEncodingCSV(t *testing.T) {
 		if err := w.WriteAll(records); err != nil {
 			t.Fatal(err)
 		}
-		split := &splitter{src: iotest.HalfReader(bytes.NewReader(file.Bytes())), delim: byte(w.Comma), newline: '\n', line: 1}
+		split := &splitter{src: iotest.HalfReader(bytes.NewReader(file.Bytes())), delim: byte(w.Comma), line: 1}
 		for i, want := range records {
 			got, _, err := split.next()
 			if err != nil {

@@ -160,6 +160,9 @@ func (u *Uploads) preview(ctx context.Context, r io.Reader, mapping map[string]F
 	if err := errors.Join(p.countAll(c), file.flush()); err != nil {
 		return err
 	}
+	if p.counts.Rows == 0 {
+		return &FileError{"no_rows", "the file has a header and no row below it: is it the right one?"}
+	}
 	up.Size = file.size
 	return p.note(c, up)
 }

@@ -176,9 +176,18 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 func TestAnUploadWithoutNewPeopleIsDoneAtOnce(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
-	for name, file := range map[string]string{"header only": "email\n", "nothing new": "email\nboss@acme.example\nnope\n"} {
-		if view := importAll(t, u, create(t, u, file).ID); view.Status != liwanag.UploadDone || view.EndedAt.IsZero() {
-			t.Errorf("%s: %+v", name, view)
+	if view := importAll(t, u, create(t, u, "email\nboss@acme.example\nnope\n").ID); view.Status != liwanag.UploadDone || view.EndedAt.IsZero() {
+		t.Errorf("%+v", view)
+	}
+}
+
+func TestAFileWithoutARowIsRefused(t *testing.T) {
+	store, _ := openStore(t)
+	u := newUploads(t, store, &enroller{}, Config{})
+	for _, file := range []string{"email\n", "email\r", "email,name\r\n\r\n,\r\n"} {
+		_, err := u.Create(t.Context(), strings.NewReader(file), UploadRequest{})
+		if refused := (*FileError)(nil); !errors.As(err, &refused) || refused.Code != "no_rows" {
+			t.Errorf("%q: %v", file, err)
 		}
 	}
 }
