@@ -19,6 +19,11 @@ import (
 // of the others goes on; of one that was sent only the cost is recorded. Whoever
 // takes their next sign-up in clears the mark.
 func (e *Enricher) Suppress(tx liwanag.Tx, subscriberIDs []liwanag.ID, at time.Time) error {
+	return Suppress(tx, subscriberIDs, at)
+}
+
+// Suppress is Enricher.Suppress for who has none: it needs the rows alone.
+func Suppress(tx liwanag.Tx, subscriberIDs []liwanag.ID, at time.Time) error {
 	if len(subscriberIDs) == 0 {
 		return nil
 	}

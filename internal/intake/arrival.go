@@ -14,6 +14,17 @@ type Arrival struct {
 	// Subscribed says that the person signed up. Otherwise the sender only knows
 	// something new of them, which is stored and triggers nothing.
 	Subscribed bool
+	// At is when, as the sender says; zero: it does not.
+	At time.Time
+}
+
+// lifts says whether somebody who left at a time has come back with it. What happened
+// in the same instant does not tell which came first: who left stays away.
+func (a Arrival) lifts(left, upTo time.Time) bool {
+	if !a.At.IsZero() {
+		return left.Before(a.At)
+	}
+	return !left.After(upTo)
 }
 
 // Check makes a sign-up into the row that Arrive stores. A value that is no use
@@ -60,7 +71,7 @@ func (s *SignUps) Arrive(tx liwanag.Tx, people []Arrival, upTo time.Time) ([]Res
 		person, wasKnown := known[row.ID]
 		wants := true
 		if wasKnown {
-			cameBack := !person.SuppressedAt.IsZero() && !person.SuppressedAt.After(upTo)
+			cameBack := !person.SuppressedAt.IsZero() && people[i].lifts(person.SuppressedAt, upTo)
 			if cameBack {
 				back = append(back, row.ID)
 			}

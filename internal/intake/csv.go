@@ -143,6 +143,7 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	for i, cell := range fields[:min(len(fields), len(c.columns))] {
 		if cell = strings.TrimSpace(csvsafe.Unprotect(cell)); cell != "" {
 			s.set(c.mapping[i], c.columns[i], cell)
+			s.Left = s.Left || c.mapping[i] != FieldIgnore && leaves(c.columns[i], cell)
 		}
 	}
 	if _, err := liwanag.ParseEmail(s.Email); err != nil {

@@ -31,6 +31,7 @@ type SignUp struct {
 	Tags          []string
 	Metadata      map[string]any
 	Timestamp     time.Time // when the person signed up, as the sender says
+	Left          bool      // the sender says that they unsubscribed
 	Found         bool      // an export of ours: names and company are what a lookup found
 }
 
@@ -106,7 +107,7 @@ func (n normalizer) normalize(s SignUp) (liwanag.SignUp, error) {
 		return ""
 	}
 	out := liwanag.SignUp{
-		Email: email.Address, EmailKey: email.Key, EmailType: n.domains.Classify(email.Domain), Found: s.Found,
+		Email: email.Address, EmailKey: email.Key, EmailType: n.domains.Classify(email.Domain), Found: s.Found, Left: s.Left,
 		Source: keep(FieldSource, s.Source, shortText),
 		Summary: liwanag.Summary{
 			FirstName:     keep(FieldFirstName, s.FirstName, nameText),

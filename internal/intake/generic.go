@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -93,6 +94,7 @@ func decodeSignUp(fields map[string]json.RawMessage, strict bool) (SignUp, error
 		if strict {
 			faults = append(faults, FieldError{cutText(name), "there is no such field"})
 		}
+		s.Left = s.Left || leaves(name, strings.Trim(string(raw), `"`))
 		s.keep(name, raw)
 	}
 	for name, raw := range metadata {

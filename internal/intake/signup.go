@@ -317,19 +317,26 @@ type enrollments struct {
 	opened []liwanag.Opened
 }
 
-// store upserts rows and enrolls those that are new and wanted.
+// store upserts rows and enrolls those that are new and wanted; who left is marked.
 func store(tx liwanag.Tx, enroller Enroller, cfg Config, rows []liwanag.SignUp, upload liwanag.ID) ([]liwanag.SignedUp, enrollments, error) {
 	stored, err := upsert(tx, cfg, rows)
 	if err != nil {
 		return nil, enrollments{}, err
 	}
 	var e enrollments
+	var left []liwanag.ID
 	for i, row := range stored {
-		if row.Created && cfg.wanted(rows[i].EmailType) {
+		switch {
+		case rows[i].Left:
+			left = append(left, row.ID)
+		case row.Created && cfg.wanted(rows[i].EmailType):
 			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID, UploadID: upload})
 		}
 	}
-	return stored, e, e.open(tx, enroller)
+	if err := e.open(tx, enroller); err != nil {
+		return nil, enrollments{}, err
+	}
+	return stored, e, enrichment.Suppress(tx, left, cfg.now())
 }
 
 // upsert gives rows their IDs and time.

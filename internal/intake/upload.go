@@ -231,7 +231,7 @@ func (p *previewer) count(row Row) error {
 		return nil
 	}
 	p.seen[hash] = struct{}{}
-	if !p.uploads.cfg.wanted(signUp.EmailType) {
+	if !p.uploads.cfg.wanted(signUp.EmailType) || signUp.Left {
 		p.counts.Corporate++
 		return nil
 	}

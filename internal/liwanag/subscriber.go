@@ -59,6 +59,7 @@ type SignUp struct {
 	Source    string
 	Metadata  json.RawMessage
 	Summary   Summary
+	Left      bool // the sender says that they unsubscribed: stores leave that to intake
 	Found     bool // Summary is what a lookup found elsewhere, not what the person said
 	At        time.Time
 }

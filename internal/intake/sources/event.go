@@ -2,6 +2,7 @@ package sources
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -36,7 +37,8 @@ type reading struct {
 // event is one thing that happened to one person.
 type event struct {
 	what   What
-	id     string // the sender's, of the event, across deliveries; empty: none
+	at     time.Time // when it happened, as the sender says; zero: when it came
+	id     string    // the sender's, of the event, across deliveries; empty: none
 	signUp intake.SignUp
 	list   string // the list at the sender that it is about, for people; empty: unknown
 	err    error  // why it cannot be taken, of class Invalid

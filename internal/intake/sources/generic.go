@@ -57,9 +57,13 @@ func (s Settings) genericEvent(at place) event {
 	}
 	if len(s.Fields) > 0 {
 		e.signUp = s.signUp(at)
-		return e
+	} else {
+		e.signUp, e.err = asOurs(at.element)
 	}
-	e.signUp, e.err = asOurs(at.element)
+	object, _ := at.element.(map[string]any)
+	if s.Event == nil && e.err == nil && intake.Leaves(object) {
+		e.what = Unsubscribed
+	}
 	return e
 }
 

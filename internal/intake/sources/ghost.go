@@ -1,11 +1,16 @@
 package sources
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // readGhost reads a webhook of Ghost. Neither body nor headers name the event:
 // one that was added has nothing in previous, one that was deleted nothing in
 // current, and one that was edited has what changed in previous. Webhooks of
-// anything but members are none of ours.
+// anything but members are none of ours. There is no id of a delivery, and two edits
+// may share a time: its bytes tell one from another.
 func readGhost(s Settings, w webhook) (reading, error) {
 	body, err := readJSON(w.body)
 	if err != nil {
@@ -26,15 +31,12 @@ func readGhost(s Settings, w webhook) (reading, error) {
 		return reading{}, errShape
 	case len(current) == 0:
 		r.events = []event{{what: Unsubscribed, signUp: s.signUp(place{element: previous})}}
-		r.key = ghostKey("deleted", previous)
 	case len(previous) == 0:
 		r.events = []event{s.ghostEvent(Subscribed, current, previous)}
-		r.key = ghostKey("added", current)
 	default:
 		now, before := s.ghostEvent(Updated, current, previous), s.signUp(place{element: previous})
-		r.key = ghostKey("edited", current)
 		if before.Email != "" && !strings.EqualFold(before.Email, now.signUp.Email) {
-			r.events = append(r.events, event{what: Unsubscribed, signUp: before})
+			r.events = append(r.events, event{what: Unsubscribed, at: now.at, signUp: before})
 		}
 		r.events = append(r.events, now)
 	}
@@ -42,7 +44,8 @@ func readGhost(s Settings, w webhook) (reading, error) {
 }
 
 func (s Settings) ghostEvent(what What, current, previous map[string]any) event {
-	return event{what: ghostStanding(what, current, previous), signUp: s.signUp(place{element: current}),
+	at, _ := time.Parse(time.RFC3339, text(current["updated_at"]))
+	return event{what: ghostStanding(what, current, previous), at: at, signUp: s.signUp(place{element: current}),
 		list: text(find(current, "/newsletters/0/name"))}
 }
 
@@ -50,8 +53,8 @@ func (s Settings) ghostEvent(what What, current, previous map[string]any) event 
 // the newsletter: who was added without it did not sign up, who was edited out of
 // it left, and who was edited into it came.
 func ghostStanding(what What, current, previous map[string]any) What {
-	gets, known := current["subscribed"].(bool)
-	got, changed := previous["subscribed"].(bool)
+	gets, known := ghostGets(current)
+	got, changed := ghostGets(previous)
 	switch {
 	case known && !gets && what == Subscribed:
 		return Updated
@@ -63,11 +66,14 @@ func ghostStanding(what What, current, previous map[string]any) What {
 	return what
 }
 
-// ghostKey: Ghost gives its deliveries no id.
-func ghostKey(what string, member map[string]any) string {
-	id, at := text(member["id"]), text(member["updated_at"])
-	if id == "" || at == "" {
-		return ""
+// ghostGets says whether a member gets e-mail. Ghost derives subscribed from the
+// newsletters, and of what was before an edit it names the newsletters alone.
+func ghostGets(member map[string]any) (gets, known bool) {
+	gets, known = member["subscribed"].(bool)
+	lists, there := member["newsletters"].([]any)
+	if !there || known && !gets {
+		return gets, known
 	}
-	return what + " " + id + " " + at
+	active := slices.ContainsFunc(lists, func(list any) bool { return text(find(list, "/status")) != "archived" })
+	return active, true
 }

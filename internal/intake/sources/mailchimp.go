@@ -29,8 +29,7 @@ func readMailchimp(s Settings, w webhook) (reading, error) {
 		body["fired_at"] = fired.Format(time.RFC3339)
 	}
 	at := place{data, body}
-	r := reading{key: strings.Join([]string{"mailchimp", form.Get("type"), text(data["list_id"]), text(data["id"]), text(data["new_id"]),
-		strings.ToLower(text(data["email"])), form.Get("fired_at")}, " ")}
+	var r reading // its key are the bytes: several things happen within one second
 	switch form.Get("type") {
 	case "subscribe":
 		r.events = []event{{what: Subscribed, signUp: s.signUp(at)}}
@@ -47,6 +46,9 @@ func readMailchimp(s Settings, w webhook) (reading, error) {
 		r.events = []event{{what: Unsubscribed, signUp: gone}, {what: Updated, signUp: come}}
 	default:
 		r.events = []event{{what: Ignored}}
+	}
+	for i := range r.events {
+		r.events[i].at = fired
 	}
 	return r, nil
 }

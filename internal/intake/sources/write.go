@@ -13,6 +13,7 @@ import (
 // item is an event that was checked.
 type item struct {
 	what What
+	at   time.Time      // when it happened; zero: when it came
 	id   string         // of the event; empty: none
 	row  liwanag.SignUp // of who left, the address alone
 	err  error          // why it cannot be taken
@@ -25,7 +26,7 @@ type said []item
 func (s *Service) check(by setUp, events []event) said {
 	items := make(said, len(events))
 	for i, e := range events {
-		items[i] = item{what: e.what, id: e.id, err: e.err}
+		items[i] = item{what: e.what, at: e.at, id: e.id, err: e.err}
 		if e.err != nil || e.what == Ignored {
 			continue
 		}
@@ -128,14 +129,18 @@ func (s *Service) leaving(ctx context.Context, all said) (map[string]liwanag.ID,
 // write does to people what a delivery says, and counts it in the receipt. Of
 // several events of one person the last one says whether they are in or out.
 func (s *Service) write(tx liwanag.Tx, all said, leaving map[string]liwanag.ID, receipt *liwanag.Receipt) ([]intake.Result, error) {
-	last := map[string]What{}
+	last, left := map[string]What{}, map[string]time.Time{}
 	for _, i := range all {
 		last[i.row.EmailKey] = i.what
+		if i.what == Unsubscribed {
+			left[i.row.EmailKey] = i.happened(receipt.ReceivedAt)
+		}
 	}
 	var people []intake.Arrival
 	for _, i := range all {
 		if i.what != Unsubscribed {
-			people = append(people, intake.Arrival{Row: i.row, Subscribed: i.what == Subscribed && last[i.row.EmailKey] != Unsubscribed})
+			people = append(people, intake.Arrival{Row: i.row, Subscribed: i.what == Subscribed && last[i.row.EmailKey] != Unsubscribed,
+				At: i.at})
 		}
 	}
 	results, err := s.people.Arrive(tx, people, receipt.ReceivedAt)
@@ -151,7 +156,7 @@ func (s *Service) write(tx liwanag.Tx, all said, leaving map[string]liwanag.ID, 
 			receipt.Updated++
 		}
 	}
-	var gone []liwanag.ID
+	gone := map[time.Time][]liwanag.ID{}
 	for key, what := range last {
 		if what != Unsubscribed {
 			continue
@@ -161,14 +166,24 @@ func (s *Service) write(tx liwanag.Tx, all said, leaving map[string]liwanag.ID, 
 			id = leaving[key]
 		}
 		if !id.IsZero() {
-			gone = append(gone, id)
+			gone[left[key]] = append(gone[left[key]], id)
+			receipt.Unsubscribed++
 		}
 	}
-	receipt.Unsubscribed = len(gone)
-	if len(gone) == 0 {
-		return results, nil
+	for at, ids := range gone {
+		if err := s.suppress.Suppress(tx, ids, at); err != nil {
+			return nil, err
+		}
 	}
-	return results, s.suppress.Suppress(tx, gone, receipt.ReceivedAt)
+	return results, nil
+}
+
+// happened is when it happened, never later than it came.
+func (i item) happened(came time.Time) time.Time {
+	if i.at.IsZero() || i.at.After(came) {
+		return came
+	}
+	return i.at
 }
 
 // Codes of receipts that did nothing, though nothing is wrong with them.

@@ -1,0 +1,70 @@
+package intake
+
+import (
+	"slices"
+	"strings"
+)
+
+// A sender's export or webhook says in a field of its own that somebody left. It is
+// believed by a closed set of names and values; nothing here says that somebody
+// came back.
+var (
+	// standingFlags are true or false: whether the person gets e-mail.
+	standingFlags = []string{"subscribed", "subscribedtoemails", "issubscribed", "emailsubscribed", "subscribedtonewsletter", "optin", "optedin",
+		"emailoptin", "acceptsmarketing", "acceptsemailmarketing", "newslettersubscribed"}
+	// leftFlags are true or false the other way round.
+	leftFlags = []string{"unsubscribed", "isunsubscribed", "optedout", "optout", "emailoptout", "hasoptedoutofemail", "unsubscribedfromallemail",
+		"cleaned", "bounced", "suppressed"}
+	// leftTimes say when: any value counts.
+	leftTimes = []string{"unsubscribedat", "unsubtime", "unsubscribetime", "unsubscribedate", "unsubscribedon", "optouttime", "optoutdate", "cleantime"}
+	// standingWords hold one of several words.
+	standingWords = []string{"status", "state", "memberstatus", "subscriberstatus", "subscriptionstatus", "emailstatus", "emailmarketingstatus",
+		"emailmarketingconsent", "marketingstatus", "contactstatus", "liststatus", "subscription"}
+
+	noes      = []string{"false", "no", "n", "0", "off", "f"}
+	yeses     = []string{"true", "yes", "y", "1", "on", "t"}
+	leftWords = []string{"unsubscribed", "unsubscribe", "cleaned", "bounced", "hardbounced", "complained", "complaint", "spam", "optedout",
+		"optout", "suppressed", "blocked", "blacklisted", "blocklisted", "deleted", "removed", "neversubscribed", "notsubscribed", "nonsubscribed"}
+	// canceledWords are Kit's: elsewhere a plan is canceled, and the person stays.
+	canceledWords = []string{"cancelled", "canceled"}
+)
+
+// leaves says whether a field says that the person left.
+func leaves(name, value string) bool {
+	key, word := headerKey(name), headerKey(strings.TrimSpace(value))
+	if text, err := nameText(value); err != nil || text == "" {
+		return false
+	}
+	switch {
+	case slices.Contains(standingFlags, key):
+		return slices.Contains(noes, word) || slices.Contains(leftWords, word)
+	case slices.Contains(leftFlags, key):
+		return slices.Contains(yeses, word)
+	case slices.Contains(leftTimes, key):
+		return !slices.Contains(noes, word)
+	case slices.Contains(standingWords, key):
+		return slices.Contains(leftWords, word) || key == "state" && slices.Contains(canceledWords, word)
+	}
+	return false
+}
+
+// Leaves says whether the members of an object say that the person left.
+func Leaves(object map[string]any) bool {
+	for name, value := range object {
+		switch v := value.(type) {
+		case string:
+			if leaves(name, v) {
+				return true
+			}
+		case bool:
+			if leaves(name, map[bool]string{true: "true", false: "false"}[v]) {
+				return true
+			}
+		case interface{ String() string }: // a json.Number
+			if leaves(name, v.String()) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,45 @@
+package intake
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestASenderSaysThatSomebodyLeft(t *testing.T) {
+	for _, c := range []struct {
+		name, value string
+		left        bool
+	}{
+		{"subscribed_to_emails", "false", true}, {"subscribed_to_emails", "TRUE", false}, {"Subscribed", "no", true}, {"subscribed", "", false},
+		{"Opted Out", "Yes", true}, {"unsubscribed", "false", false}, {"UNSUB_TIME", "2026-01-02 03:04:05", true}, {"unsubscribed_at", "", false},
+		{"unsubscribed_at", "NULL", false}, {"Status", "Unsubscribed", true}, {"Status", "cleaned", true}, {"MEMBER_STATUS", "Opted-Out", true},
+		{"status", "subscribed", false}, {"status", "free", false}, {"status", "canceled", false}, {"state", "cancelled", true}, {"state", "CA", false},
+		{"note", "unsubscribed", false},
+	} {
+		if got := leaves(c.name, c.value); got != c.left {
+			t.Errorf("%s: %s says left: %t", c.name, c.value, got)
+		}
+		file, err := NewCSVReader(strings.NewReader("email,"+c.name+"\na@gmail.com,"+c.value+"\n"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row, err := file.Next(); err != nil || row.SignUp.Left != c.left {
+			t.Errorf("in a file, %s: %s says left: %+v, %v", c.name, c.value, row.SignUp, err)
+		}
+	}
+	for body, left := range map[string]bool{`{"email":"a@gmail.com","subscribed":false}`: true, `{"email":"a@gmail.com","subscribed":true}`: false,
+		`{"email":"a@gmail.com","status":"unsubscribed"}`: true, `{"email":"a@gmail.com","subscribed":0}`: true, `{"email":"a@gmail.com","subscribed":null}`: false} {
+		items, _, err := DecodeSignUps([]byte(body), false)
+		if err != nil || items[0].SignUp.Left != left {
+			t.Errorf("%s: %+v, %v", body, items, err)
+		}
+		var object map[string]any
+		if err := json.Unmarshal([]byte(body), &object); err != nil {
+			t.Fatal(err)
+		}
+		if object["subscribed"] != float64(0) && Leaves(object) != left {
+			t.Errorf("%s says left: %t", body, !left)
+		}
+	}
+}
