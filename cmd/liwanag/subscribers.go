@@ -306,54 +306,6 @@ func (c *subscribersExport) Run(p *program) (err error) {
 	return nil
 }
 
-type subscribersEnrich struct {
-	clientFlags
-	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of subscribers."`
-	Status string   `name:"status" enum:",failed,not_found" default:"" help:"All whose latest lookup is failed or not_found, instead of ids."`
-	Again  bool     `name:"again" help:"Pay once more even if there is a young result."`
-	outputFlag
-}
-
-// Run makes new lookups.
-func (c *subscribersEnrich) Run(p *program) error {
-	if (len(c.IDs) == 0) == (c.Status == "") {
-		return usage("liwanag subscribers enrich --status failed", "either ids or --status is needed")
-	}
-	client, err := c.dial()
-	if err != nil {
-		return err
-	}
-	type e = api.Enriched
-	missing := 0
-	columns := []column[e]{
-		{"id", func(x e) string { return x.SubscriberID }},
-		{"result", func(x e) string { return x.Result }},
-		{"run", func(x e) string { return x.RunID }},
-	}
-	rest := c.IDs
-	err = list(p, c.outputFlag, pageFlags{All: true}, columns, func(page apiclient.Page) (apiclient.List[e], error) {
-		ask := api.EnrichMany{Status: c.Status, Again: c.Again, Cursor: page.Cursor}
-		if c.Status == "" {
-			ask.Cursor, ask.IDs = "", rest[:min(len(rest), 500)]
-			rest = rest[len(ask.IDs):]
-		}
-		got, err := api.EnrichSubscribers.Call(p.ctx, client, ask)
-		for _, item := range got.Items {
-			if item.Result == "not_found" {
-				missing++
-			}
-		}
-		if c.Status == "" && len(rest) > 0 {
-			got.NextCursor = "more" // ids have no pages of their own
-		}
-		return got, err
-	})
-	if err == nil && missing > 0 {
-		return &notFound{fmt.Sprintf("%s not there\n  Try: liwanag subscribers list", plural(int64(missing), "subscriber"))}
-	}
-	return err
-}
-
 type subscribersErase struct {
 	clientFlags
 	ID     string `arg:"" name:"id" help:"Id of the subscriber."`

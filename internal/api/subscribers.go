@@ -14,7 +14,7 @@ var (
 	ListSubscribers   = runapi.Get[SubscriberQuery, runapi.List[Subscriber]]("/subscribers", "list-subscribers", "List subscribers, newest first")
 	GetSubscriber     = runapi.Get[runapi.IDPath, SubscriberDetail]("/subscribers/{id}", "get-subscriber", "One subscriber, with jobs and profile")
 	EnrichSubscriber  = runapi.Post[EnrichRequest, Enriched]("/subscribers/{id}/enrich", "enrich-subscriber", "Look a subscriber up once more", http.StatusAccepted)
-	EnrichSubscribers = runapi.Post[EnrichMany, runapi.List[Enriched]]("/subscribers/enrich", "enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
+	EnrichSubscribers = runapi.Post[EnrichMany, EnrichedMany]("/subscribers/enrich", "enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
 	EraseSubscriber   = runapi.Delete[EraseRequest]("/subscribers/{id}", "erase-subscriber", "Erase a subscriber and everything that is known of them")
 	ExportSubscribers = runapi.File[SubscriberFilter]("/subscribers/export", "export-subscribers", "All subscribers as CSV, which can be imported again", "text/csv")
 )
@@ -126,16 +126,43 @@ type EnrichSubscriberRequest struct {
 // Enriched says what was done for a subscriber.
 type Enriched struct {
 	SubscriberID string `json:"subscriberId"`
-	Result       string `json:"result" enum:"started,open,reused,in_flight,not_found" doc:"started: a new job. open: there was one. reused: a young result was used again for nothing. in_flight: an earlier lookup is paid for and expected. not_found: no such subscriber."`
+	Result       string `json:"result" enum:"started,open,reused,in_flight,not_found,unsubscribed" doc:"started: a new job. open: there was one. reused: a young result was used again for nothing. in_flight: an earlier lookup is paid for and expected. not_found: no such subscriber. unsubscribed: nothing is looked up for them."`
 	RunID        string `json:"runId,omitempty"`
 }
 
-// EnrichMany selects subscribers by id or by status.
+// EnrichMany selects subscribers by id or by a filter, and says how sure the caller
+// is of what it costs.
 type EnrichMany struct {
-	IDs    []string `json:"ids,omitempty" maxItems:"500" nullable:"false" doc:"These; or else status."`
-	Status string   `json:"status,omitempty" enum:"none,failed,not_found,canceled,enriched" doc:"A page of those with this enrichmentStatus, newest first; go on with nextCursor."`
-	Again  bool     `json:"again,omitempty" doc:"Order and pay even if there is a result."`
-	Cursor string   `json:"cursor,omitempty" doc:"nextCursor of the answer before."`
+	IDs    []string             `json:"ids,omitempty" maxItems:"500" nullable:"false" doc:"These; or else filter."`
+	Filter *SubscriberSelection `json:"filter,omitempty" doc:"All that match; an empty one is everybody. It needs expect."`
+	Status string               `json:"status,omitempty" enum:"none,failed,not_found,canceled,enriched" doc:"The same as filter.status."`
+	DryRun bool                 `json:"dryRun,omitempty" doc:"Only count, and say what it costs."`
+	Expect *int64               `json:"expect,omitempty" minimum:"0" doc:"The count of a dry run: when it is another by now nothing is ordered, 409 count_differs."`
+	Again  bool                 `json:"again,omitempty" doc:"Order and pay even if there is a result."`
+	Cursor string               `json:"cursor,omitempty" doc:"Leave it out: all that match are dealt with at once."`
+}
+
+// SubscriberSelection is a SubscriberFilter in a body.
+type SubscriberSelection struct {
+	Status    string `json:"status,omitempty" doc:"enrichmentStatus"`
+	EmailType string `json:"emailType,omitempty"`
+	Source    string `json:"source,omitempty"`
+	Q         string `json:"q,omitempty" doc:"Part of address, name or company."`
+	Since     string `json:"since,omitempty" doc:"Created at or after, RFC 3339."`
+	Until     string `json:"until,omitempty" doc:"Created before, RFC 3339."`
+}
+
+// EnrichedMany says what was done for each, or what would be.
+type EnrichedMany struct {
+	Items   []Enriched       `json:"items" nullable:"false" doc:"Empty for a dry run."`
+	Count   int64            `json:"count" doc:"Lookups that are ordered."`
+	Credits int64            `json:"credits" doc:"What they cost at most."`
+	LeftOut map[string]int64 `json:"leftOut" doc:"How many of those selected are not looked up, by result."`
+	DryRun  bool             `json:"dryRun,omitempty"`
+	// The rest is that of a dry run.
+	Balance    *float64  `json:"balance,omitempty" doc:"As FullEnrich said last; absent when it never did."`
+	BalanceAt  time.Time `json:"balanceAt,omitzero"`
+	BudgetLeft *int64    `json:"budgetLeft,omitempty" doc:"Credits of this UTC day; absent without a limit."`
 }
 
 // EraseRequest erases a subscriber.

@@ -14,6 +14,9 @@ const subscriberListing = 's'
 
 func (s Subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
 	after, err := listing.Key(subscriberListing, 16, p.Cursor)
+	if err == nil {
+		err = f.Check()
+	}
 	if err != nil {
 		return nil, "", err
 	}

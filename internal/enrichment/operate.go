@@ -211,18 +211,28 @@ func (s *Service) Enrich(ctx context.Context, subscriberIDs []liwanag.ID, again 
 	return outcomes, s.Start(ctx, runsOf(opened)...)
 }
 
-func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome, []liwanag.Opened, error) {
+// WouldEnrich says what Enrich would do now, and does nothing.
+func (s *Service) WouldEnrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) (outcomes []EnrichOutcome, err error) {
+	err = s.store.Write(ctx, func(tx liwanag.Tx) error {
+		outcomes, err = s.judge(tx, subscriberIDs, again, s.now())
+		return err
+	})
+	return outcomes, err
+}
+
+// judge decides on each subscriber, on the rows as they are.
+func (s *Service) judge(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome, error) {
 	people, err := tx.Subscribers().Get(subscriberIDs)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	flying, err := tx.Jobs().InFlight(subscriberIDs)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	unfinished, err := tx.Jobs().OpenOf(subscriberIDs)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	known, inFlight, open := map[liwanag.ID]liwanag.Subscriber{}, map[liwanag.ID]bool{}, map[liwanag.ID]liwanag.Job{}
 	for _, j := range unfinished {
@@ -235,9 +245,6 @@ func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, 
 		inFlight[id] = true
 	}
 	outcomes := make([]EnrichOutcome, len(subscriberIDs))
-	var wanted []Enrollment
-	var reused []liwanag.Job
-	var at []int
 	for i, id := range subscriberIDs {
 		p, ok := known[id]
 		outcomes[i] = EnrichOutcome{SubscriberID: id}
@@ -252,9 +259,27 @@ func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, 
 			outcomes[i].Result = EnrichInFlight
 		case !again && !p.EnrichedAt.IsZero() && now.Sub(p.EnrichedAt) < s.cfg.ReuseResults:
 			outcomes[i].Result = EnrichReused
-			reused = append(reused, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: id, Status: liwanag.JobEnriched, CreatedAt: now, EndedAt: now})
 		default:
-			wanted, at = append(wanted, Enrollment{SubscriberID: id}), append(at, i)
+			outcomes[i].Result = EnrichStarted
+		}
+	}
+	return outcomes, nil
+}
+
+func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome, []liwanag.Opened, error) {
+	outcomes, err := s.judge(tx, subscriberIDs, again, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	var wanted []Enrollment
+	var reused []liwanag.Job
+	var at []int
+	for i, o := range outcomes {
+		switch o.Result {
+		case EnrichReused:
+			reused = append(reused, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: o.SubscriberID, Status: liwanag.JobEnriched, CreatedAt: now, EndedAt: now})
+		case EnrichStarted:
+			wanted, at = append(wanted, Enrollment{SubscriberID: o.SubscriberID}), append(at, i)
 		}
 	}
 	if _, err := tx.Jobs().Insert(reused); err != nil {
@@ -262,7 +287,7 @@ func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, 
 	}
 	opened, err := Enroll(tx, wanted, s.cfg, now)
 	for i, o := range opened {
-		outcomes[at[i]].RunID, outcomes[at[i]].Result = o.RunID, EnrichStarted
+		outcomes[at[i]].RunID = o.RunID
 		if !o.Inserted { // the same person twice in one call
 			outcomes[at[i]].Result = EnrichOpen
 		}

@@ -22,7 +22,7 @@ func (w *world) acts() []liwanag.Act {
 // bodies that an acting route takes, so that it comes to act.
 var actBodies = map[string]string{
 	"POST /api/v1/runs/{id}/events":          `{"type":"enrichment-complete"}`,
-	"POST /api/v1/subscribers/enrich":        `{"status":"failed"}`,
+	"POST /api/v1/subscribers/enrich":        `{"status":"failed","expect":0}`,
 	"POST /api/v1/submissions/{id}/adopt":    `{"enrichmentId":"e"}`,
 	"POST /api/v1/sources":                   `{"name":"n","kind":"generic"}`,
 	"POST /api/v1/sinks":                     `{"url":"https://sink.example/hook"}`,

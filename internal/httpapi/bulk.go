@@ -20,6 +20,9 @@ func (s *Server) registerBulk() {
 			func(ctx context.Context, id string) error { return s.cfg.Enrichment.CancelRun(ctx, id, reason) })
 	})
 	handle(s, retry, func(ctx context.Context, in *struct{ Body bulkAct }) (bulkResult, error) {
+		if in.Body.Expect == 0 && !in.Body.DryRun {
+			return bulkResult{}, countNeeded("runs")
+		}
 		return s.bulk(ctx, in.Body, func(r workflow.Run) bool { return r.Status.Ended() && r.Status != workflow.StatusCompleted },
 			func(ctx context.Context, id string) error { return s.cfg.Enrichment.RetryRun(ctx, id, "") })
 	})
@@ -34,7 +37,7 @@ type bulkAct struct {
 	Query    string    `json:"q,omitempty" maxLength:"500" doc:"A run id, an enrichment id, or an e-mail address of its jobs."`
 	Reason   string    `json:"reason,omitempty" maxLength:"500" doc:"Kept with canceled runs and in the audit trail."`
 	DryRun   bool      `json:"dryRun,omitempty" doc:"Only count."`
-	Expect   int64     `json:"expect,omitempty" minimum:"0" doc:"How many were counted before: when more match by now nothing is done, 409 count_differs. 0: whatever matches."`
+	Expect   int64     `json:"expect,omitempty" minimum:"0" doc:"How many were counted before: when more match by now nothing is done, 409 count_differs. 0: whatever matches, for a cancel; a retry may order lookups, and needs it."`
 }
 
 // bulkResult says what became of the selected runs.
@@ -105,6 +108,9 @@ func (s *Server) bulk(ctx context.Context, in bulkAct, fits func(workflow.Run) b
 
 // matching lists the runs that a bulk act is for.
 func (s *Server) matching(ctx context.Context, in bulkAct, fits func(workflow.Run) bool) (ids []string, err error) {
+	if fault := unclear(in.Query); fault != "" {
+		return nil, invalidFilter("q", fault)
+	}
 	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until, Limit: bulkPage}, in.Query)
 	if err != nil || !some {
 		return nil, err

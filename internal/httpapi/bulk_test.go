@@ -147,7 +147,7 @@ func TestBulkActsFollowTheFilter(t *testing.T) {
 		if again.Matched != 0 {
 			t.Errorf("cancel of what is over: %+v", again)
 		}
-		retried, err := c.RetryRuns(ctx, apiclient.BulkAct{Status: "canceled"})
+		retried, err := c.RetryRuns(ctx, apiclient.BulkAct{Status: "canceled", Expect: 100})
 		w.must(err)
 		if retried.Done != 1 {
 			t.Errorf("retry: %+v", retried)

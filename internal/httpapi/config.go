@@ -33,6 +33,7 @@ type Enrichment interface {
 	Receive(ctx context.Context, token string, contact bool, signature string, raw []byte) error
 	RunScheduledBatch(ctx context.Context, always bool) ([]liwanag.ID, error)
 	Enrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) ([]enrichment.EnrichOutcome, error)
+	WouldEnrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) ([]enrichment.EnrichOutcome, error)
 	CancelRun(ctx context.Context, runID, reason string) error
 	RetryRun(ctx context.Context, runID, from string) error
 	Emit(ctx context.Context, runID liwanag.ID, eventID string, results json.RawMessage) (workflow.Receipt, error)

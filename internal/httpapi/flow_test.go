@@ -211,7 +211,7 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	}
 }
 
-func TestManyAreEnrichedByStatusPageByPage(t *testing.T) {
+func TestManyAreEnrichedByAFilterOnceTheirNumberIsKnown(t *testing.T) {
 	w := newWorld(t)
 	ctx, c := context.Background(), w.client()
 	var all []string
@@ -223,7 +223,25 @@ func TestManyAreEnrichedByStatusPageByPage(t *testing.T) {
 		}
 		all = append(all, added.SubscriberID)
 	}
-	done, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Status: "none"})
+	selected := &api.SubscriberSelection{Status: "none", Source: ""}
+	for _, ask := range []api.EnrichMany{{Status: "none"}, {Filter: selected}, {Filter: &api.SubscriberSelection{}, Again: true}} {
+		_, err := api.EnrichSubscribers.Call(ctx, c, ask)
+		wantCode(t, err, 422, "count_needed")
+	}
+	for _, f := range []api.SubscriberSelection{{Q: "\x00"}, {Q: " "}, {Source: "a\nb"}, {Status: "lost"}, {EmailType: "x"}, {Since: "yesterday"}} {
+		_, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: &f, DryRun: true})
+		wantCode(t, err, 400, "invalid_filter")
+	}
+	counted, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: selected, DryRun: true})
+	w.must(err)
+	if counted.Count != 3 || counted.Credits != 3 || len(counted.LeftOut) != 0 || len(counted.Items) != 0 || !counted.DryRun {
+		t.Errorf("%+v", counted)
+	}
+	for _, n := range []int64{0, 2, 4} {
+		_, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: selected, Expect: &n})
+		wantCode(t, err, 409, "count_differs")
+	}
+	done, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: selected, Expect: &counted.Count})
 	w.must(err)
 	var got []string
 	for _, e := range done.Items {
@@ -233,8 +251,13 @@ func TestManyAreEnrichedByStatusPageByPage(t *testing.T) {
 		got = append(got, e.SubscriberID)
 	}
 	slices.Reverse(got)
-	if diff := cmp.Diff(all, got); diff != "" || done.NextCursor != "" {
-		t.Errorf("%s; next %q", diff, done.NextCursor)
+	if diff := cmp.Diff(all, got); diff != "" || done.Count != 3 {
+		t.Errorf("%s; %+v", diff, done)
+	}
+	again, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: &api.SubscriberSelection{EmailType: "corporate"}, DryRun: true})
+	w.must(err)
+	if again.Count != 0 || again.LeftOut["open"] != 3 {
+		t.Errorf("%+v", again)
 	}
 	unknown := liwanag.NewID(liwanag.SubscriberKind).String()
 	done, err = api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{IDs: []string{all[0], unknown, all[0]}})
@@ -242,7 +265,7 @@ func TestManyAreEnrichedByStatusPageByPage(t *testing.T) {
 	if len(done.Items) != 2 || done.Items[0].Result != "open" || done.Items[1].Result != "not_found" || done.Items[1].SubscriberID != unknown {
 		t.Errorf("%+v", done)
 	}
-	if done, err = api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Status: "failed"}); err != nil || len(done.Items) != 0 {
+	if done, err = api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Status: "failed", Expect: new(int64)}); err != nil || len(done.Items) != 0 {
 		t.Errorf("%+v %v", done, err)
 	}
 }

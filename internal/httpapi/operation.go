@@ -11,7 +11,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -76,6 +78,25 @@ func badParameter(name, message string) *problem {
 	return newProblem(http.StatusBadRequest, "bad_parameter", "a query parameter cannot be taken", fieldFault{clip(name), message})
 }
 
+// invalidFilter refuses a filter that has no clear meaning: it selects nobody.
+func invalidFilter(name, message string) *problem {
+	return newProblem(http.StatusBadRequest, "invalid_filter", "a filter cannot be understood, so it selects nothing", fieldFault{clip(name), message})
+}
+
+// unclear says what is wrong with a text to filter by. Databases take a control
+// character for the end of a text, for another character, or for nothing at all.
+func unclear(text string) string {
+	switch {
+	case !utf8.ValidString(text):
+		return "" // said by whoever checks lengths
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return "it has a control character"
+	case text != "" && strings.TrimSpace(text) == "":
+		return "it is blank"
+	}
+	return ""
+}
+
 // checkQuery checks the query against the operation's description.
 func checkQuery(op *huma.Operation, raw string) error {
 	query, err := url.ParseQuery(raw)
@@ -91,6 +112,9 @@ func checkQuery(op *huma.Operation, raw string) error {
 			return badParameter(name, "it is there more than once")
 		case values[0] == "":
 			continue
+		}
+		if fault := unclear(values[0]); fault != "" && op.Method == http.MethodGet && name != "cursor" {
+			return invalidFilter(name, fault)
 		}
 		if fault := checkValue(op.Parameters[at].Schema, values[0]); fault != "" {
 			return badParameter(name, fault)

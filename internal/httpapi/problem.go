@@ -57,7 +57,7 @@ func notFound(what string) *problem {
 }
 
 // malformed are codes of class Invalid whose request could not even be read.
-var malformed = []string{intake.ErrMalformed.Code, liwanag.ErrInvalidCursor.Code}
+var malformed = []string{intake.ErrMalformed.Code, liwanag.ErrInvalidCursor.Code, liwanag.ErrInvalidFilter.Code}
 
 // problemOf turns an error into what the client is told. Only messages that are
 // made for clients are passed on; causes stay with the fault, for the log.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -176,49 +175,6 @@ func (s *Server) enrichSubscriber(ctx context.Context, in *api.EnrichRequest) (a
 		return api.Enriched{}, notFound("subscriber")
 	}
 	return viewEnriched(outcomes[0]), nil
-}
-
-// enrichPiece is how many subscribers are enriched in one transaction.
-const enrichPiece = 200
-
-func (s *Server) enrichSubscribers(ctx context.Context, in *api.EnrichMany) (runapi.List[api.Enriched], error) {
-	if (len(in.IDs) > 0) == (in.Status != "") {
-		return runapi.List[api.Enriched]{}, invalidField("ids", "name ids or a status, one of them")
-	}
-	ids, next, err := s.selected(ctx, *in)
-	if err != nil {
-		return runapi.List[api.Enriched]{}, err
-	}
-	answer := runapi.List[api.Enriched]{Items: []api.Enriched{}, NextCursor: next}
-	for piece := range slices.Chunk(ids, enrichPiece) {
-		outcomes, err := s.cfg.Enrichment.Enrich(ctx, piece, in.Again)
-		if err != nil {
-			return runapi.List[api.Enriched]{}, err
-		}
-		answer.Items = append(answer.Items, listOf(outcomes, "", viewEnriched).Items...)
-	}
-	return answer, nil
-}
-
-func (s *Server) selected(ctx context.Context, q api.EnrichMany) (ids []liwanag.ID, next string, err error) {
-	if q.Status != "" {
-		people, next, err := s.cfg.Store.Subscribers().List(ctx, liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status)},
-			liwanag.Page{Limit: 500, Cursor: q.Cursor})
-		for _, p := range people {
-			ids = append(ids, p.ID)
-		}
-		return ids, next, err
-	}
-	for _, text := range q.IDs {
-		id, err := liwanag.ParseID(liwanag.SubscriberKind, text)
-		if err != nil {
-			return nil, "", invalidField("ids", "an id of the form sub_<uuid> is needed")
-		}
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids, "", nil
 }
 
 func invalidField(field, message string) *problem {

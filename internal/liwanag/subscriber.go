@@ -2,7 +2,9 @@ package liwanag
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // EmailType says whether an address belongs to a mail provider or to a company.
@@ -88,6 +90,17 @@ type SubscriberFilter struct {
 	CreatedAfter,
 	CreatedBefore time.Time
 	IDs []ID
+}
+
+// Check is ErrInvalidFilter for texts that a database would read in its own way: one
+// ends at a NUL and then finds everybody, another cannot hold it.
+func (f SubscriberFilter) Check() error {
+	for _, text := range []string{f.Query, f.Source, string(f.Status), string(f.EmailType)} {
+		if strings.ContainsFunc(text, unicode.IsControl) {
+			return ErrInvalidFilter
+		}
+	}
+	return nil
 }
 
 // NoJob is the filter value and the listing text for a subscriber that never

@@ -20,6 +20,20 @@ var listingTests = map[string]func(*testing.T, liwanag.Store){
 		pagesAreStable(t, ids, list, func() { person(t, s, "late@gmail.com") })
 	},
 
+	"a filter with a control character selects nobody": func(t *testing.T, s liwanag.Store) {
+		person(t, s, "ann@gmail.com")
+		for _, f := range []liwanag.SubscriberFilter{{Query: "\x00"}, {Query: "ann\x00"}, {Query: "\n"}, {Source: "\x00"}, {Query: "\u0085"}} {
+			if got, _, err := s.Subscribers().List(t.Context(), f, liwanag.Page{}); !errors.Is(err, liwanag.ErrInvalidFilter) || len(got) > 0 {
+				t.Errorf("%+v selects %d people, %v", f, len(got), err)
+			}
+			for _, err := range s.Subscribers().Each(t.Context(), f) {
+				if !errors.Is(err, liwanag.ErrInvalidFilter) {
+					t.Errorf("%+v: %v", f, err)
+				}
+			}
+		}
+	},
+
 	"submissions page newest first, stable under inserts": func(t *testing.T, s liwanag.Store) {
 		for _, f := range []liwanag.SubmissionFilter{
 			{},

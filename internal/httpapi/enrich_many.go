@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+// enrichPiece is how many subscribers are enriched in one transaction.
+const enrichPiece = 200
+
+// enrichSubscribers counts what it would order before it orders anything: whoever
+// selects by a filter has to know what that costs.
+func (s *Server) enrichSubscribers(ctx context.Context, in *api.EnrichMany) (api.EnrichedMany, error) {
+	ids, err := s.selected(ctx, *in)
+	if err != nil {
+		return api.EnrichedMany{}, err
+	}
+	answer, err := s.enrichAll(ctx, ids, in.Again, s.cfg.Enrichment.WouldEnrich)
+	switch {
+	case err != nil:
+		return api.EnrichedMany{}, err
+	case in.DryRun:
+		return s.priced(ctx, answer)
+	case in.Expect != nil && *in.Expect != answer.Count:
+		return api.EnrichedMany{}, newProblem(http.StatusConflict, "count_differs", "another number of lookups than was counted before: count them again")
+	}
+	return s.enrichAll(ctx, ids, in.Again, s.cfg.Enrichment.Enrich)
+}
+
+type enrichFunc func(context.Context, []liwanag.ID, bool) ([]enrichment.EnrichOutcome, error)
+
+func (s *Server) enrichAll(ctx context.Context, ids []liwanag.ID, again bool, do enrichFunc) (api.EnrichedMany, error) {
+	answer := api.EnrichedMany{Items: []api.Enriched{}, LeftOut: map[string]int64{}}
+	for piece := range slices.Chunk(ids, enrichPiece) {
+		scopeOf(ctx).extend()
+		outcomes, err := do(ctx, piece, again)
+		if err != nil {
+			return api.EnrichedMany{}, err
+		}
+		for _, o := range outcomes {
+			answer.Items = append(answer.Items, viewEnriched(o))
+			if o.Result == enrichment.EnrichStarted {
+				answer.Count++
+			} else {
+				answer.LeftOut[string(o.Result)]++
+			}
+		}
+	}
+	answer.Credits = answer.Count
+	return answer, nil
+}
+
+// priced makes what was counted the answer of a dry run.
+func (s *Server) priced(ctx context.Context, answer api.EnrichedMany) (api.EnrichedMany, error) {
+	money, err := s.creditsNow(ctx)
+	if err != nil {
+		return api.EnrichedMany{}, err
+	}
+	answer.Items, answer.DryRun = []api.Enriched{}, true
+	answer.Balance, answer.BalanceAt = money.Balance, money.BalanceAt
+	if money.Budget != nil {
+		left := max(*money.Budget-money.Reserved-money.Spent, 0)
+		answer.BudgetLeft = &left
+	}
+	return answer, nil
+}
+
+func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID, error) {
+	filter := in.Filter
+	if in.Status != "" && filter == nil {
+		filter = &api.SubscriberSelection{Status: in.Status}
+	}
+	switch {
+	case (len(in.IDs) > 0) == (filter != nil), in.Status != "" && in.Filter != nil:
+		return nil, invalidField("ids", "name ids or a filter, one of them")
+	case in.Cursor != "":
+		return nil, liwanag.ErrInvalidCursor
+	case filter == nil:
+		return subscriberIDs(in.IDs)
+	}
+	f, err := selectionOf(*filter)
+	if err != nil {
+		return nil, err
+	}
+	if in.Expect == nil && !in.DryRun {
+		return nil, countNeeded("subscribers")
+	}
+	var ids []liwanag.ID
+	for person, err := range s.cfg.Store.Subscribers().Each(ctx, f) {
+		if err != nil {
+			return nil, err
+		}
+		if len(ids)%enrichPiece == 0 {
+			scopeOf(ctx).extend()
+		}
+		ids = append(ids, person.ID)
+	}
+	return ids, nil
+}
+
+// countNeeded refuses to order lookups for whoever matches.
+func countNeeded(of string) *problem {
+	return newProblem(http.StatusUnprocessableEntity, "count_needed",
+		"that may order lookups for all "+of+" that match: count them with dryRun, and send the count as expect", fieldFault{"expect", "it is missing"})
+}
+
+func subscriberIDs(texts []string) (ids []liwanag.ID, err error) {
+	for _, text := range texts {
+		id, err := liwanag.ParseID(liwanag.SubscriberKind, text)
+		if err != nil {
+			return nil, invalidField("ids", "an id of the form sub_<uuid> is needed")
+		}
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// selectionOf reads a filter of a body. One that is not understood selects nobody.
+func selectionOf(f api.SubscriberSelection) (liwanag.SubscriberFilter, error) {
+	read := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Q: f.Q}
+	for name, value := range map[string]string{"Status": f.Status, "EmailType": f.EmailType} {
+		if known := runapi.Enum[api.SubscriberFilter](name); value != "" && !slices.Contains(known, value) {
+			return liwanag.SubscriberFilter{}, invalidFilter("filter."+map[string]string{"Status": "status", "EmailType": "emailType"}[name], "there is no such value")
+		}
+	}
+	for name, value := range map[string]string{"source": f.Source, "q": f.Q} {
+		if fault := unclear(value); fault != "" {
+			return liwanag.SubscriberFilter{}, invalidFilter("filter."+name, fault)
+		}
+	}
+	for name, at := range map[string]struct {
+		text string
+		to   *time.Time
+	}{"since": {f.Since, &read.Since}, "until": {f.Until, &read.Until}} {
+		if at.text == "" {
+			continue
+		}
+		var err error
+		if *at.to, err = time.Parse(time.RFC3339, at.text); err != nil {
+			return liwanag.SubscriberFilter{}, invalidFilter("filter."+name, "it is no time of the form 2026-01-31T12:00:00Z")
+		}
+	}
+	return subscriberFilter(read), nil
+}
