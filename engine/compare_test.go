@@ -80,7 +80,7 @@ func randomDefinition(seed uint64) *workflow.Workflow[int] {
 		case 2:
 			workflow.Sleep(wf, name, within, opts...)
 		case 3:
-			workflow.FinishIf(wf, name, on, func(n int) bool { return n == 3 })
+			workflow.FinishIf(wf, on, name, func(n int) bool { return n == 3 })
 		case 4:
 			workflow.WaitForAll(wf, name, within, []workflow.AnyEvent{ping, pong}, append(opts, workflow.ContinueOnTimeout)...)
 		case 5:

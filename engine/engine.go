@@ -46,16 +46,8 @@ func (c Config) Validate() error {
 	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 {
 		faults = append(faults, fmt.Errorf("engine: concurrency %d, lease %s and stop timeout %s must not be negative", c.Concurrency, c.Lease, c.StopTimeout))
 	}
-	seen := map[store.Definition]bool{}
-	for _, d := range c.Definitions {
-		p := d.Plan()
-		faults = append(faults, p.Validate())
-		key := store.Definition{Workflow: p.Name, Version: p.Version}
-		if seen[key] {
-			faults = append(faults, fmt.Errorf("workflow %q: version %d is defined twice", p.Name, p.Version))
-		}
-		seen[key] = true
-	}
+	_, err := workflow.PlansOf(c.Definitions)
+	faults = append(faults, err)
 	return errors.Join(faults...)
 }
 
@@ -103,7 +95,8 @@ var (
 	_ workflow.Counter = (*Engine)(nil)
 )
 
-// New returns an engine, or every fault of its configuration and definitions.
+// New returns an engine, or every fault of its configuration and definitions. The
+// definitions are sealed: adding to one afterwards panics.
 func New(c Config) (*Engine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -112,6 +105,7 @@ func New(c Config) (*Engine, error) {
 		latest: map[string]*workflow.Plan{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
 	for _, d := range c.Definitions {
 		p := d.Plan()
+		p.Seal()
 		key := store.Definition{Workflow: p.Name, Version: p.Version}
 		e.plans[key] = p
 		e.defs = append(e.defs, key)

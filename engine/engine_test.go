@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,9 @@ import (
 	"github.com/liwanag/liwanag/engine/store/memory"
 	"github.com/liwanag/liwanag/workflow"
 )
+
+// golden files are rewritten with -update.
+var _ = flag.Bool("update", false, "rewrite golden files")
 
 var done = workflow.Event[string]{Name: "done"}
 

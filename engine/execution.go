@@ -34,10 +34,11 @@ type execution struct {
 	since     time.Time // when the first of them began; zero: none
 	begun     bool
 	takeovers int
-	park      store.Park // as claimed; the zero Park once the step it was for is settled
-	looked    bool       // the wait has looked for its answer at its deadline
-	woken     bool       // the pause at hand is over before its time
-	opened    time.Time  // creation or latest reopening
+	park      store.Park        // as claimed; the zero Park once the step it was for is settled
+	looked    bool              // the wait has looked for its answer at its deadline
+	refused   *workflow.Failure // of a look, after which none can succeed
+	woken     bool              // the pause at hand is over before its time
+	opened    time.Time         // creation or latest reopening
 }
 
 // open reads a claimed run; false when its definition is not held, which a claim
@@ -180,7 +181,7 @@ func (x *execution) settle(en store.Entry) {
 	x.dirty = x.dirty || en.Kind == store.EntryFailed
 	x.consume(en)
 	x.facts = append(x.facts, factsOf(x.plan, []store.Entry{en}, x.signals)...)
-	x.attempt, x.since, x.begun, x.takeovers, x.park, x.looked, x.woken = 0, time.Time{}, false, 0, store.Park{}, false, false
+	x.attempt, x.since, x.begun, x.takeovers, x.park, x.looked, x.woken, x.refused = 0, time.Time{}, false, 0, store.Park{}, false, false, nil
 }
 
 // commit results.

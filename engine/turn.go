@@ -170,6 +170,12 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 		x.settle(outcome)
 		return true
 	}
+	if x.refused != nil {
+		outcome.Kind, outcome.Failure = store.EntryFailed, x.refused
+		x.e.tell.WaitEnded(x.ref, n.Name, "failed", 0)
+		x.settle(outcome)
+		return true
+	}
 	park := store.Park{Kind: store.ParkWait, Step: n.Name, Since: start, Seq: seq, Until: start.Add(n.Within)}
 	for _, event := range n.Events {
 		park.Events = append(park.Events, event.EventName())
@@ -189,6 +195,9 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 		return x.look(n, park, outcome, now)
 	case now.Before(park.Until):
 		return x.pause(park, false)
+	case !x.looked: // what came since this run was read came in time
+		x.looked = true
+		return x.after(x.commit(nil, nil))
 	}
 	return x.timedOut(n, outcome)
 }
@@ -229,7 +238,9 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 	x.takeovers = 0
 	last := !now.Before(park.Until)
 	looked := store.Entry{Kind: store.EntryChecked, Step: n.Name, Attempt: attempt, StartedAt: now, At: x.e.now()}
+	var next workflow.After
 	if err != nil {
+		next = n.After(x.run.ID, attempt, 0, err)
 		f := workflow.FailureOf(n.Name, attempt, err)
 		looked.Failure = &f
 	}
@@ -241,19 +252,19 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 		x.settle(outcome)
 		x.dirty = true
 		return true
-	case last && err != nil:
-		if next := n.After(x.run.ID, attempt, 0, err); next.Then != workflow.AfterFail {
-			park.Until = looked.At.Add(next.Delay)
-			looked.Kind, looked.NextAt = store.EntryRetrying, park.Until
-			if x.full(n, looked) {
-				return x.overfull(n, outcome, attempt)
-			}
-			if next.Then == workflow.AfterRetry {
-				x.attempt = attempt
-			}
-			x.again(looked)
-			return x.pause(park, false)
+	case next.Permanent:
+		x.refused = &next.Failure
+	case last && err != nil && next.Then != workflow.AfterFail:
+		park.Until = looked.At.Add(next.Delay)
+		looked.Kind, looked.NextAt = store.EntryRetrying, park.Until
+		if x.full(n, looked) {
+			return x.overfull(n, outcome, attempt)
 		}
+		if next.Then == workflow.AfterRetry {
+			x.attempt = attempt
+		}
+		x.again(looked)
+		return x.pause(park, false)
 	case !last && x.full(n, looked):
 		return x.overfull(n, outcome, attempt)
 	case !last:
@@ -261,10 +272,11 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 		park.Until = x.lookAt(n, outcome.StartedAt, park.Until)
 		return x.pause(park, false)
 	}
-	// An event that came during the last look wins over the deadline, so what it
-	// found is written, and the inbox read again, before the wait times out.
+	// An event that came during the last look wins over the deadline and over an error
+	// that no look will mend, so what it found is written, and the inbox read again,
+	// before the wait fails.
 	x.again(looked)
-	x.looked = true
+	x.looked = last
 	return x.after(x.commit(nil, nil))
 }
 

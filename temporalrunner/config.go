@@ -48,15 +48,8 @@ func (c Config) Validate() error {
 	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 {
 		faults = append(faults, fmt.Errorf("temporalrunner: concurrency %d, lease %s and stop timeout %s must not be negative", c.Concurrency, c.Lease, c.StopTimeout))
 	}
-	seen := map[string]bool{}
-	for _, d := range c.Definitions {
-		p := d.Plan()
-		faults = append(faults, p.Validate())
-		if seen[typeOf(p.Name, p.Version)] {
-			faults = append(faults, fmt.Errorf("workflow %q: version %d is defined twice", p.Name, p.Version))
-		}
-		seen[typeOf(p.Name, p.Version)] = true
-	}
+	_, err := workflow.PlansOf(c.Definitions)
+	faults = append(faults, err)
 	return errors.Join(faults...)
 }
 
@@ -96,6 +89,7 @@ func New(c Config) (*Runner, error) {
 	r.tell = workflow.ObserversOf(c.Observers)
 	for _, d := range c.Definitions {
 		p := d.Plan()
+		p.Seal()
 		r.plans[typeOf(p.Name, p.Version)] = p
 		r.order = append(r.order, p)
 		if l := r.latest[p.Name]; l == nil || l.Version < p.Version {

@@ -36,7 +36,7 @@ func enriching() *workflow.Workflow[order] {
 	wf := workflow.New[order]("enriching", workflow.RunTimeout(time.Hour))
 	batch := workflow.Step(wf, "batch", func(_ context.Context, in order) (int, error) { return in.ID, nil },
 		workflow.Retry{MaxAttempts: 3, InitialDelay: tick})
-	workflow.FinishIf(wf, "nothing-to-do", batch, func(n int) bool { return n == 0 })
+	workflow.FinishIf(wf, batch, "nothing-to-do", func(n int) bool { return n == 0 })
 	workflow.Step(wf, "only-even", func(context.Context, order) (int, error) { return 2, nil },
 		workflow.If(batch, "even", func(n int) bool { return n%2 == 0 }))
 	submission := workflow.Step(wf, "submit", func(ctx context.Context, in order) (string, error) {

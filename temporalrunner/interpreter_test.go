@@ -125,7 +125,7 @@ func happened(t *testing.T, rec *record, status workflow.Status, want ...string)
 func story(name string, opts ...workflow.Option) *workflow.Workflow[order] {
 	wf := workflow.New[order](name, opts...)
 	batch := workflow.Step(wf, "batch", func(_ context.Context, in order) (int, error) { return in.ID, nil })
-	workflow.FinishIf(wf, "nothing-to-do", batch, func(n int) bool { return n == 0 })
+	workflow.FinishIf(wf, batch, "nothing-to-do", func(n int) bool { return n == 0 })
 	workflow.Step(wf, "submit", func(ctx context.Context, _ order) (string, error) {
 		if workflow.InfoFrom(ctx).Attempt < 3 {
 			return "", errAgain

@@ -43,6 +43,7 @@ type position struct {
 	Checked   time.Time         `json:"checked,omitzero"`    // a wait looked for its answer the last time
 	Looked    bool              `json:"looked,omitempty"`    // it has at its deadline
 	Woken     bool              `json:"woken,omitempty"`     // the pause is over before its time
+	Refused   *workflow.Failure `json:"refused,omitempty"`   // of a look, after which none can succeed
 	Takeovers int               `json:"takeovers,omitempty"` // workers lost in a row
 	Lost      bool              `json:"lost,omitempty"`      // one of them inside of the step, surely
 }

@@ -17,6 +17,11 @@ func (x *interpreter) wait(n *workflow.Node, now time.Time) {
 		x.consume(n, consumed, output, now)
 		return
 	}
+	if p.Refused != nil {
+		x.ended(n, "failed", 0)
+		x.fail(n.Name, 0, *p.Refused, p.Since, now)
+		return
+	}
 	if begins && !sdk.IsReplaying(x.ctx) {
 		x.def.tell.WaitStarted(x.ref, n.Name)
 	}
@@ -118,6 +123,9 @@ func (x *interpreter) look(n *workflow.Node, deadline, now time.Time) {
 	fields := map[string]any{"found": false}
 	if got.After != nil {
 		fields["error"] = got.After.Failure.Message
+		if got.After.Permanent {
+			p.Refused = &got.After.Failure
+		}
 		if last && got.After.Then != workflow.AfterFail {
 			p.Next = now.Add(got.After.Delay)
 			if got.After.Then == workflow.AfterRetry {
@@ -128,8 +136,8 @@ func (x *interpreter) look(n *workflow.Node, deadline, now time.Time) {
 		}
 	}
 	x.note(now, workflow.HistoryReconcileChecked, n.Name, attempt, fields)
-	// An event that came during the last look wins over the deadline: the inbox is
-	// matched once more before the wait times out.
+	// An event that came during the last look wins over the deadline and over an error
+	// that no look will mend: the inbox is matched once more before the wait fails.
 	p.Checked, p.Looked = now, last
 }
 

@@ -3,6 +3,7 @@ package workflow_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"strings"
 	"testing"
 	"time"
@@ -11,12 +12,15 @@ import (
 	"github.com/liwanag/liwanag/workflow/workflowtest"
 )
 
+// golden files are rewritten with -update.
+var _ = flag.Bool("update", false, "rewrite golden files")
+
 // drawn is a plan with everything that a description or a drawing shows.
 func drawn() *workflow.Plan {
 	wf := workflow.New[in]("ship-order", workflow.Version(3), workflow.RunTimeout(48*time.Hour))
 	label := workflow.Step(wf, "print-label", returns(1), workflow.Timeout(30*time.Second), workflow.Within(time.Hour),
 		workflow.Retry{MaxAttempts: 5, InitialDelay: time.Second, MaxDelay: time.Minute, Jitter: 0.1, RetryOn: []int{429, 503}})
-	workflow.FinishIf(wf, `nothing "to" ship`, label, func(n int) bool { return n == 0 })
+	workflow.FinishIf(wf, label, `nothing "to" ship`, func(n int) bool { return n == 0 })
 	workflow.Step(wf, "insure", returns("x"), workflow.AtMostOnce, workflow.If(label, "worth > 100 & <fragile> #1", func(n int) bool { return n > 100 }))
 	workflow.WaitFor(wf, "wait-for-pickup", alpha, 24*time.Hour, workflow.Reconcile(
 		workflow.Schedule{Offsets: []time.Duration{time.Hour}},

@@ -2,7 +2,9 @@
 //
 // A definition is an ordinary constructor: every step, wait, condition and
 // handler stands in it, in order, and Go's scoping is the order check, since a
-// step cannot name the result of one that is declared later:
+// step cannot name the result of one that is declared later. What scoping does not
+// see, a handle whose variable was declared before its step, fails the step that
+// reads it too early:
 //
 //	wf := workflow.New[Order]("ship-order")
 //	label := workflow.Step(wf, "print-label", printLabel, workflow.Retry{MaxAttempts: 5, InitialDelay: time.Second})

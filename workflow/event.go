@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
@@ -32,6 +33,8 @@ type AnyEvent interface {
 // EventName is the event's name.
 func (e Event[T]) EventName() string { return e.Name }
 
+func (e Event[T]) payload() reflect.Type { return reflect.TypeFor[T]() }
+
 // Check says whether a payload is of the event's type. Unknown fields are let
 // pass.
 func (e Event[T]) Check(payload json.RawMessage) error {
@@ -46,7 +49,7 @@ func (e Event[T]) Check(payload json.RawMessage) error {
 // with one ID the first wins. The event may come before the run waits for it: it
 // is kept until then. ErrNotFound when there is no such run.
 func (e Event[T]) Send(ctx context.Context, to Sender, runID, signalID string, payload T) (Receipt, error) {
-	raw, err := json.Marshal(payload)
+	raw, err := json.Marshal(&payload)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("event %s: the payload cannot be encoded: %w", e.Name, err)
 	}

@@ -132,7 +132,7 @@ func ExampleIf() {
 func ExampleFinishIf() {
 	wf := workflow.New[Order]("restock")
 	missing := workflow.Step(wf, "count", func(context.Context, Order) (int, error) { return 0, nil })
-	workflow.FinishIf(wf, "nothing-missing", missing, func(n int) bool { return n == 0 })
+	workflow.FinishIf(wf, missing, "nothing-missing", func(n int) bool { return n == 0 })
 	workflow.Step(wf, "order", printLabel)
 
 	run := ended(wf, nil)

@@ -143,6 +143,9 @@ type After struct {
 	Then    string // AfterRetry, AfterSnooze or AfterFail
 	Delay   time.Duration
 	Failure Failure // also of an attempt that is tried again
+	// Permanent: the error itself says that no retry will mend it. A look of a wait
+	// that returns such a one fails the wait.
+	Permanent bool `json:",omitempty"`
 }
 
 // After says what follows an attempt, numbered from 1, that returned err;
@@ -161,7 +164,7 @@ func (n *Node) After(runID string, attempt int, elapsed time.Duration, err error
 			return After{Then: AfterFail, Failure: *fault}
 		}
 		if !again {
-			return After{Then: AfterFail, Failure: f}
+			return After{Then: AfterFail, Failure: f, Permanent: errors.As(err, new(*permanentError))}
 		}
 		after.Delay = n.Retry.stretch(after.Delay, runID, n.Name, attempt)
 	}

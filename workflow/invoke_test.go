@@ -315,3 +315,36 @@ func check(t *testing.T, name string, err error, want string) {
 		t.Errorf("%s: %v is not ErrTooLarge", name, err)
 	}
 }
+
+func TestHandlesReadAtOrBeforeTheirStepAreFaultsOfTheDefinition(t *testing.T) {
+	wf := workflow.New[in]("w")
+	var later, own, never *workflow.Result[int]
+	reads := func(h **workflow.Result[int]) func(context.Context, in) (int, error) {
+		return func(ctx context.Context, _ in) (int, error) { return (*h).Output(ctx), nil }
+	}
+	workflow.Step(wf, "early", reads(&later), workflow.Retry{MaxAttempts: 5})
+	own = workflow.Step(wf, "own", reads(&own), workflow.Retry{MaxAttempts: 5})
+	workflow.Step(wf, "never", reads(&never), workflow.Retry{MaxAttempts: 5})
+	later = workflow.Step(wf, "later", returns(1))
+	workflow.OnError(wf, func(ctx context.Context, _ in, _ workflow.Failure) error {
+		if _, there := later.Lookup(ctx); there {
+			return errBroken
+		}
+		return nil
+	})
+	c := call()
+	c.History = workflow.History{done("early", 1), done("own", 2), done("later", 3)}
+	for i, want := range []string{`step "early" reads the output of "later", which does not stand before it`,
+		`step "own" reads the output of "own", which does not stand before it`, "a handle was read that no step has returned"} {
+		n := wf.Plan().Nodes[i]
+		_, err := n.Invoke(t.Context(), c)
+		after := n.After("run", 1, 0, err)
+		if f := after.Failure; after.Then != workflow.AfterFail || f.Code != workflow.CodeDefinition || !strings.Contains(f.Message, want) {
+			t.Errorf("%s: %+v, want %q", n.Name, after, want)
+		}
+	}
+	c.History = nil
+	if err := wf.Plan().ErrorNode.Handle(t.Context(), c, workflow.Failure{}); err != nil {
+		t.Errorf("a handler may read every step: %v", err)
+	}
+}

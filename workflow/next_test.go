@@ -29,7 +29,7 @@ func returns[T any](v T) func(context.Context, in) (T, error) {
 func every() *workflow.Plan {
 	wf := workflow.New[in]("every", workflow.RunTimeout(time.Hour))
 	step := workflow.Step(wf, "step", returns(1))
-	workflow.FinishIf(wf, "zero", step, func(n int) bool { return n == 0 })
+	workflow.FinishIf(wf, step, "zero", func(n int) bool { return n == 0 })
 	workflow.Step(wf, "odd", returns("odd"), workflow.If(step, "is-odd", func(n int) bool {
 		if n > 99 {
 			panic("too large to tell")
@@ -249,7 +249,7 @@ func randomPlan(t *rapid.T) *workflow.Plan {
 		case 3:
 			workflow.Sleep(wf, name, time.Minute, opts...)
 		default:
-			workflow.FinishIf(wf, name, on, holds)
+			workflow.FinishIf(wf, on, name, holds)
 		}
 	}
 	if rapid.Bool().Draw(t, "onError") {

@@ -35,7 +35,8 @@ type StepObserver interface {
 type WaitObserver interface {
 	// WaitStarted follows the commit that parks a run at a wait.
 	WaitStarted(run RunRef, step string)
-	// WaitEnded says how: by an event, by a look ("reconciled"), or "timeout";
+	// WaitEnded says how: by an "event", by a look ("reconciled"; "failed" when it said
+	// that none can succeed), or "timeout";
 	// lag is the time from the event's receipt to the run going on.
 	WaitEnded(run RunRef, step, how string, lag time.Duration)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,9 +41,12 @@ type Plan struct {
 	ErrorNode  *Node         // nil without OnError
 	CancelNode *Node         // nil without OnCancel
 
-	index  map[string]int
-	input  reflect.Type
-	faults []error
+	index    map[string]int
+	input    reflect.Type
+	payloads map[string]reflect.Type // of events, by name
+	given    given
+	faults   []error
+	sealed   atomic.Bool
 }
 
 // Node is one element of a plan. Only the fields of its kind are set.
@@ -69,7 +73,8 @@ type Node struct {
 	handle   func(context.Context, json.RawMessage, Failure) error
 	check    func(context.Context, json.RawMessage) (json.RawMessage, bool, error)
 	schedule func(outputs) Schedule
-	yields   reflect.Type // of a wait
+	yields   reflect.Type // the type of the output
+	given    given
 }
 
 // Condition is a predicate over one earlier output.
@@ -85,11 +90,47 @@ func (p *Plan) Plan() *Plan { return p }
 // Validate returns every fault of the definition, joined; nil when it is sound.
 // Runners call it before they take a definition.
 func (p *Plan) Validate() error {
+	if p.index == nil {
+		return errors.New("workflow: a zero definition: make it with New")
+	}
 	faults := slices.Clip(p.faults)
 	if len(p.Nodes) == 0 {
 		faults = append(faults, fmt.Errorf("workflow %q has no steps", p.Name))
 	}
 	return errors.Join(faults...)
+}
+
+// PlansOf are the plans of definitions, for a runner to take; the error joins every
+// fault of each, nil and zero ones and two of one name and version included.
+func PlansOf(definitions []Definition) (plans []*Plan, err error) {
+	var faults []error
+	for i, d := range definitions {
+		var p *Plan
+		if !isNil(d) {
+			p = d.Plan()
+		}
+		if p == nil {
+			faults = append(faults, fmt.Errorf("workflow: definition number %d is nil or zero: make it with New", i+1))
+			continue
+		}
+		faults = append(faults, p.Validate())
+		if slices.ContainsFunc(plans, func(o *Plan) bool { return o.Name == p.Name && o.Version == p.Version }) {
+			faults = append(faults, fmt.Errorf("workflow %q: version %d is defined twice", p.Name, p.Version))
+		}
+		plans = append(plans, p)
+	}
+	return plans, errors.Join(faults...)
+}
+
+// Seal ends the definition: adding to it panics from now on. Runners call it when
+// they have taken the definition.
+func (p *Plan) Seal() { p.sealed.Store(true) }
+
+// open panics when the definition is sealed.
+func (p *Plan) open() {
+	if p.sealed.Load() {
+		panic(fmt.Sprintf("workflow %q: a runner has taken the definition: add to it before that", p.Name))
+	}
 }
 
 // Node finds a node or a handler by name.
@@ -144,7 +185,36 @@ func (p *Plan) add(n *Node, opts []StepOption) {
 func (p *Plan) options(n *Node, opts []StepOption) {
 	n.plan = p
 	n.Timeout = DefaultTimeout
-	for _, o := range opts {
+	p.apply(n, opts)
+	if n.Kind != KindWait && n.Within > 0 && n.Timeout > n.Within && slices.Contains(n.given, "Timeout") {
+		p.fault(n.Name, "a timeout of %s for one attempt above the bound of %s for all", short(n.Timeout), short(n.Within))
+	}
+}
+
+func (p *Plan) apply(n *Node, opts []StepOption) {
+	for i, o := range opts {
+		if isNil(o) {
+			p.fault(n.Name, "the option number %d is nil", i+1)
+			continue
+		}
 		o.apply(p, n)
+	}
+}
+
+// given are the names of the options that were given.
+type given []string
+
+// again notes an option, and says whether it was given before.
+func (g *given) again(option string) (before bool) {
+	before = slices.Contains(*g, option)
+	*g = append(*g, option)
+	return before
+}
+
+// once notes a fault when an option of a node, or of the whole workflow, is given
+// again.
+func (p *Plan) once(node string, g *given, option string) {
+	if g.again(option) {
+		p.fault(node, "%s is given twice: which one counts?", option)
 	}
 }

@@ -2,6 +2,7 @@ package workflow_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -76,7 +77,7 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 		}, []string{`workflow "w", step "b": two conditions: make them one predicate`}},
 		"conditions on what is not there": {func(w wf) {
 			workflow.Step(w, "a", returns(1), workflow.If(foreign, "x", yes))
-			workflow.FinishIf(w, "early", nil, yes)
+			workflow.FinishIf(w, nil, "early", yes)
 			workflow.WaitFor(w, "b", alpha, time.Hour, workflow.Reconcile(workflow.ScheduleFrom(foreign, func(int) workflow.Schedule { return workflow.Schedule{} }), look))
 		}, []string{`workflow "w", step "a": condition x reads step "foreign" of workflow "other"`, `workflow "w", step "early": condition early reads no step`,
 			`workflow "w", step "b": schedule reads step "foreign" of workflow "other"`}},
@@ -104,6 +105,39 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			`workflow "w", step "on-error": a handler takes no condition x`, `workflow "w", step "on-error": condition x reads step "foreign" of workflow "other"`}},
 		"a retry on a wait that does not look": {func(w wf) { workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Retry{MaxAttempts: 2}) },
 			[]string{`workflow "w", step "a": Retry and Timeout mean nothing on a wait that does not look by itself: give them to Reconcile`}},
+		"a retry without a number of attempts": {func(w wf) {
+			workflow.Step(w, "a", returns(1), workflow.Retry{InitialDelay: time.Second})
+			workflow.Step(w, "b", returns(1), workflow.Retry{If: func(error) bool { return true }})
+			workflow.Step(w, "c", returns(1), workflow.Retry{RetryOn: []int{503}})
+			workflow.Step(w, "d", returns(1), workflow.Retry{Backoff: workflow.Linear})
+			workflow.Step(w, "e", returns(1), workflow.Retry{MaxDelay: time.Second})
+			workflow.Step(w, "f", returns(1), workflow.Retry{Jitter: 0.5})
+			workflow.Step(w, "nothing-set", returns(1), workflow.Retry{})
+		}, withoutAttempts("a", "b", "c", "d", "e", "f")},
+		"numbers that contradict each other": {func(w wf) {
+			workflow.Step(w, "a", returns(1), workflow.Timeout(time.Hour), workflow.Within(time.Minute))
+			workflow.Step(w, "b", returns(1), workflow.Within(time.Minute), workflow.Timeout(time.Hour))
+			workflow.Step(w, "c", returns(1), workflow.Within(time.Second)) // below the default timeout, which nobody chose
+			workflow.OnError(w, handler, workflow.Retry{MaxAttempts: 2, InitialDelay: time.Hour, MaxDelay: time.Minute})
+		}, []string{`workflow "w", step "a": a timeout of 1h for one attempt above the bound of 1m for all`,
+			`workflow "w", step "b": a timeout of 1h for one attempt above the bound of 1m for all`,
+			`workflow "w", step "on-error": a retry with an initial delay of 1h above its maximal delay of 1m`}},
+		"options given twice": {func(w wf) {
+			twice := workflow.Retry{MaxAttempts: 2}
+			workflow.Step(w, "a", returns(1), twice, workflow.Timeout(1), workflow.Within(2), workflow.AtMostOnce, twice, workflow.Timeout(1), workflow.Within(2), workflow.AtMostOnce)
+			workflow.WaitFor(w, "b", alpha, time.Hour, workflow.ContinueOnTimeout, workflow.ContinueOnTimeout, twice, workflow.Reconcile(workflow.Schedule{}, look, twice))
+		}, []string{`workflow "w", step "a": Retry is given twice: which one counts?`, `workflow "w", step "a": Timeout is given twice: which one counts?`,
+			`workflow "w", step "a": Within is given twice: which one counts?`, `workflow "w", step "a": AtMostOnce is given twice: which one counts?`,
+			`workflow "w", step "b": ContinueOnTimeout is given twice: which one counts?`, `workflow "w", step "b": Retry is given twice: which one counts?`}},
+		"what is nil": {func(w wf) {
+			workflow.Step(w, "a", returns(1), nil)
+			var none *workflow.Event[int]
+			workflow.WaitForAny(w, "b", time.Hour, []workflow.AnyEvent{nil, none})
+			workflow.WaitFor(w, "c", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{}, look, nil))
+			workflow.FinishIf(w, new(workflow.Result[int]), "d", yes)
+		}, []string{`workflow "w", step "a": the option number 1 is nil`, `workflow "w", step "b": the event number 1 of the wait is nil`,
+			`workflow "w", step "b": the event number 2 of the wait is nil`, `workflow "w", step "c": the option number 1 is nil`,
+			`workflow "w", step "d": condition d reads no step`}},
 		"a look of another type": {func(w wf) {
 			workflow.WaitFor(w, "a", beta, time.Hour, workflow.Reconcile(workflow.Schedule{}, look))
 			workflow.WaitForAny(w, "b", time.Hour, []workflow.AnyEvent{alpha}, workflow.Reconcile(workflow.Schedule{}, look))
@@ -141,6 +175,63 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 				t.Errorf("faults (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func withoutAttempts(steps ...string) (faults []string) {
+	for _, s := range steps {
+		faults = append(faults, fmt.Sprintf("workflow \"w\", step %q: a retry without MaxAttempts never tries again: say how many attempts there are", s))
+	}
+	return faults
+}
+
+func TestOptionsOfAWholeWorkflowAreGivenOnce(t *testing.T) {
+	p := workflow.New[in]("w", workflow.Version(1), nil, workflow.Version(2), workflow.RunTimeout(1), workflow.RunTimeout(1)).Plan()
+	want := []string{`workflow "w": the option number 2 is nil`, `workflow "w": Version is given twice: which one counts?`,
+		`workflow "w": RunTimeout is given twice: which one counts?`, `workflow "w" has no steps`}
+	if diff := cmp.Diff(want, faults(p)); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+}
+
+func TestDefinitionsThatAreNoneAreFaults(t *testing.T) {
+	var none *workflow.Workflow[in]
+	plans, err := workflow.PlansOf([]workflow.Definition{nil, none, &workflow.Workflow[in]{}, (*workflow.Plan)(nil), &workflow.Plan{}, every(), every()})
+	const each = "workflow: definition number %d is nil or zero: make it with New"
+	want := []string{fmt.Sprintf(each, 1), fmt.Sprintf(each, 2), fmt.Sprintf(each, 3), fmt.Sprintf(each, 4),
+		"workflow: a zero definition: make it with New", `workflow "every": version 1 is defined twice`}
+	if err == nil || len(plans) != 3 {
+		t.Fatalf("%d plans, %v", len(plans), err)
+	}
+	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+}
+
+func TestASealedDefinitionTakesNothingMore(t *testing.T) {
+	wf := workflow.New[in]("w")
+	workflow.Step(wf, "a", returns(1))
+	wf.Plan().Seal()
+	for what, add := range map[string]func(){
+		"a step":    func() { workflow.Step(wf, "b", returns(1)) },
+		"a wait":    func() { workflow.WaitFor(wf, "b", alpha, time.Hour) },
+		"a sleep":   func() { workflow.Sleep(wf, "b", time.Hour) },
+		"a finish":  func() { workflow.FinishIf[in, int](wf, nil, "b", nil) },
+		"a handler": func() { workflow.OnError(wf, func(context.Context, in, workflow.Failure) error { return nil }) },
+		"another":   func() { workflow.OnCancel(wf, func(context.Context, in, string) error { return nil }) },
+		"any of":    func() { workflow.WaitForAny(wf, "b", time.Hour, []workflow.AnyEvent{alpha}) },
+	} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.Contains(got, `workflow "w": a runner has taken the definition`) {
+					t.Errorf("%s: %s", what, got)
+				}
+			}()
+			add()
+		}()
+	}
+	if len(wf.Plan().Nodes) != 1 || wf.Plan().ErrorNode != nil || wf.Plan().CancelNode != nil {
+		t.Error("something was added")
 	}
 }
 

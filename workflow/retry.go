@@ -113,7 +113,9 @@ func (r Retry) stretch(d time.Duration, runID, step string, attempt int) time.Du
 
 func (r Retry) apply(p *Plan, n *Node) {
 	allow("Retry", p, n, KindStep, KindHandler, KindWait)
+	p.once(n.Name, &n.given, "Retry")
 	n.Retry = r
+	before := len(p.faults)
 	if r.MaxAttempts < 0 || r.InitialDelay < 0 || r.MaxDelay < 0 {
 		p.fault(n.Name, "a retry with a negative number: attempts %d, initial delay %s, maximal delay %s", r.MaxAttempts, r.InitialDelay, r.MaxDelay)
 	}
@@ -123,6 +125,17 @@ func (r Retry) apply(p *Plan, n *Node) {
 	if !slices.Contains([]Backoff{"", Exponential, Linear, Constant}, r.Backoff) {
 		p.fault(n.Name, "an unknown backoff %q: it is exponential, linear or constant", string(r.Backoff))
 	}
+	if r.MaxDelay > 0 && r.InitialDelay > r.MaxDelay {
+		p.fault(n.Name, "a retry with an initial delay of %s above its maximal delay of %s", short(r.InitialDelay), short(r.MaxDelay))
+	}
+	if r.MaxAttempts == 0 && r.says() && len(p.faults) == before {
+		p.fault(n.Name, "a retry without MaxAttempts never tries again: say how many attempts there are")
+	}
+}
+
+// says tells whether anything but MaxAttempts is set.
+func (r Retry) says() bool {
+	return r.Backoff != "" || r.InitialDelay != 0 || r.MaxDelay != 0 || r.Jitter != 0 || len(r.RetryOn) > 0 || r.If != nil
 }
 
 type permanentError struct{ error }

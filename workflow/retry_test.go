@@ -173,6 +173,9 @@ func TestJitterIsTheSameForTheSameAttemptAndBounded(t *testing.T) {
 			MaxDelay:     time.Duration(rapid.Int64Range(0, math.MaxInt64).Draw(rt, "max")),
 			Jitter:       rapid.Float64Range(0, 1).Draw(rt, "jitter"),
 		}
+		if retry.MaxDelay > 0 {
+			retry.InitialDelay = min(retry.InitialDelay, retry.MaxDelay)
+		}
 		attempt := rapid.IntRange(1, retry.MaxAttempts-1).Draw(rt, "attempt")
 		run := rapid.String().Draw(rt, "run")
 		n := node(t, retry)

@@ -41,22 +41,30 @@ func Step[In, Out any](wf *Workflow[In], name string, fn func(context.Context, I
 		if err != nil {
 			return nil, err
 		}
-		raw, err := json.Marshal(out)
-		if err != nil {
-			return nil, Permanent(&codedError{CodeDefinition, fmt.Errorf("the output cannot be encoded: %w", err)})
-		}
-		return raw, nil
+		return encodeOutput(&out)
 	}
-	wf.plan.add(n, opts)
+	wf.mine().add(n, opts)
 	if fn == nil {
 		wf.plan.fault(name, "a step needs a function")
 	}
+	n.yields = reflect.TypeFor[Out]()
+	wf.plan.keeps(name, "the output", n.yields)
 	return &Result[Out]{node: n}
+}
+
+// encodeOutput encodes what a function of the definition returned. It is handed in
+// by its address, so that methods of pointers encode it, too.
+func encodeOutput(out any) (json.RawMessage, error) {
+	raw, err := json.Marshal(out)
+	if err != nil {
+		return nil, Permanent(misuse("the output cannot be encoded: %w", err))
+	}
+	return raw, nil
 }
 
 func decodeInput[In any](input json.RawMessage) (in In, err error) {
 	if err := json.Unmarshal(input, &in); err != nil {
-		return in, Permanent(&codedError{CodeDefinition, fmt.Errorf("the run's input no longer fits the definition: %w", err)})
+		return in, Permanent(misuse("the run's input no longer fits the definition: %w", err))
 	}
 	return in, nil
 }
@@ -66,7 +74,7 @@ func decodeInput[In any](input json.RawMessage) (in In, err error) {
 // wait that times out fails the run, which ends as timed_out, unless
 // [ContinueOnTimeout] is given.
 func WaitFor[In, T any](wf *Workflow[In], name string, event Event[T], within time.Duration, opts ...StepOption) *Result[T] {
-	n := wf.plan.addWait(name, within, []AnyEvent{event}, opts, reflect.TypeFor[T]())
+	n := wf.mine().addWait(name, within, []AnyEvent{event}, opts, reflect.TypeFor[T]())
 	return &Result[T]{node: n}
 }
 
@@ -83,7 +91,7 @@ func WaitForAll[In any](wf *Workflow[In], name string, within time.Duration, eve
 }
 
 func waitForMany[In any](wf *Workflow[In], name string, within time.Duration, events []AnyEvent, all bool, opts []StepOption) *Result[Arrived] {
-	n := wf.plan.addWait(name, within, events, opts, reflect.TypeFor[Arrived]())
+	n := wf.mine().addWait(name, within, events, opts, reflect.TypeFor[Arrived]())
 	n.All, n.many = all, true
 	return &Result[Arrived]{node: n}
 }
@@ -100,33 +108,60 @@ func (p *Plan) addWait(name string, within time.Duration, events []AnyEvent, opt
 	if len(events) == 0 {
 		p.fault(name, "a wait needs an event to wait for")
 	}
-	seen := map[string]bool{}
-	for _, e := range events {
+	p.expect(n)
+	return n
+}
+
+// expect takes up the events of a wait; those that are none are left out.
+func (p *Plan) expect(n *Node) {
+	seen, named := map[string]bool{}, n.Events
+	n.Events = nil
+	for i, e := range named {
+		if isNil(e) {
+			p.fault(n.Name, "the event number %d of the wait is nil", i+1)
+			continue
+		}
+		n.Events = append(n.Events, e)
 		switch {
 		case e.EventName() == "":
-			p.fault(name, "an event needs a name")
+			p.fault(n.Name, "an event needs a name")
 		case seen[e.EventName()]:
-			p.fault(name, "the event %q stands twice in one wait", e.EventName())
+			p.fault(n.Name, "the event %q stands twice in one wait", e.EventName())
 		}
 		seen[e.EventName()] = true
+		typed, ok := e.(interface{ payload() reflect.Type })
+		if !ok {
+			continue
+		}
+		if before, known := p.payloads[e.EventName()]; known && before != typed.payload() {
+			p.fault(n.Name, "the event %q has the payload %s, and %s in an earlier wait: one name is one type", e.EventName(), typed.payload(), before)
+		} else if !known {
+			p.payloads[e.EventName()] = typed.payload()
+			p.keeps(n.Name, fmt.Sprintf("the payload of event %q", e.EventName()), typed.payload())
+		}
 	}
-	return n
+}
+
+// isNil says whether an interface holds nothing, or a nil pointer.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
 }
 
 // Sleep adds a durable pause.
 func Sleep[In any](wf *Workflow[In], name string, d time.Duration, opts ...StepOption) {
-	wf.plan.add(&Node{Name: name, Kind: KindSleep, Within: d}, opts)
+	wf.mine().add(&Node{Name: name, Kind: KindSleep, Within: d}, opts)
 	if d <= 0 {
 		wf.plan.fault(name, "a sleep of %s: it must be positive", d)
 	}
 }
 
 // FinishIf ends the run as completed when the predicate holds for an earlier
-// output. The label is shown as the reason. The predicate sees one value and
-// nothing else; it must be pure. A step that was skipped has no output, and then
-// the run goes on.
-func FinishIf[In, T any](wf *Workflow[In], label string, on *Result[T], holds func(T) bool) {
-	wf.plan.add(&Node{Name: label, Kind: KindFinish}, []StepOption{If(on, label, holds)})
+// output. The label is its name, and is shown as the reason. The predicate sees one
+// value and nothing else; it must be pure. A step that was skipped has no output, and
+// then the run goes on.
+func FinishIf[In, T any](wf *Workflow[In], on *Result[T], label string, holds func(T) bool) {
+	wf.mine().add(&Node{Name: label, Kind: KindFinish}, []StepOption{If(on, label, holds)})
 }
 
 // If makes a step, wait or sleep conditional on an earlier output: it is skipped,
@@ -135,7 +170,7 @@ func FinishIf[In, T any](wf *Workflow[In], label string, on *Result[T], holds fu
 // absent, and so is every condition on it false.
 func If[T any](on *Result[T], label string, holds func(T) bool) StepOption {
 	return stepOption(func(p *Plan, n *Node) {
-		if n.Condition != nil {
+		if n.given.again("If") {
 			p.fault(n.Name, "two conditions: make them one predicate")
 		}
 		if !p.earlier(n, "condition "+label, on.of()) {
@@ -166,6 +201,8 @@ func (p *Plan) earlier(n *Node, what string, on *Node) bool {
 		return false
 	case on.plan != p:
 		p.fault(n.Name, "%s reads step %q of workflow %q", what, on.Name, on.plan.Name)
+	case on.index >= n.index && n.Kind != KindHandler:
+		p.fault(n.Name, "%s reads step %q, which does not stand before it", what, on.Name)
 	}
 	return true
 }
@@ -179,6 +216,7 @@ func (t Timeout) apply(p *Plan, n *Node) {
 	if allow("Timeout", p, n, KindStep, KindHandler, KindWait) && t <= 0 {
 		p.fault(n.Name, "a timeout of %s: it must be positive", time.Duration(t))
 	}
+	p.once(n.Name, &n.given, "Timeout")
 	n.Timeout = time.Duration(t)
 }
 
@@ -190,6 +228,7 @@ func (w Within) apply(p *Plan, n *Node) {
 	if allow("Within", p, n, KindStep, KindHandler) && w <= 0 {
 		p.fault(n.Name, "a bound of %s for all attempts: it must be positive", time.Duration(w))
 	}
+	p.once(n.Name, &n.given, "Within")
 	n.Within = time.Duration(w)
 }
 
@@ -198,12 +237,14 @@ func (w Within) apply(p *Plan, n *Node) {
 // Errors the function itself returns still follow [Retry].
 var AtMostOnce StepOption = stepOption(func(p *Plan, n *Node) {
 	allow("AtMostOnce", p, n, KindStep)
+	p.once(n.Name, &n.given, "AtMostOnce")
 	n.AtMostOnce = true
 })
 
 // ContinueOnTimeout lets the run go on without an output when a wait times out.
 var ContinueOnTimeout StepOption = stepOption(func(p *Plan, n *Node) {
 	allow("ContinueOnTimeout", p, n, KindWait)
+	p.once(n.Name, &n.given, "ContinueOnTimeout")
 	n.ContinueOnTimeout = true
 })
 
@@ -249,7 +290,8 @@ func ScheduleFrom[T any](on *Result[T], fn func(T) Schedule) ScheduleSource {
 // Reconcile lets an open wait look for its answer by itself: fn runs on the
 // schedule, and once more at the deadline, before the wait times out. When it
 // returns true, the wait ends with its value, as if the event had come. An error
-// waits for the next look; at the deadline it follows the given [Retry].
+// waits for the next look; at the deadline it follows the given [Retry]. A
+// [Permanent] one fails the wait at once, with its reason, unless the event has come.
 func Reconcile[In, T any](on ScheduleSource, fn func(context.Context, In) (T, bool, error), opts ...StepOption) StepOption {
 	return stepOption(func(p *Plan, n *Node) {
 		if !allow("Reconcile", p, n, KindWait) {
@@ -261,7 +303,7 @@ func Reconcile[In, T any](on ScheduleSource, fn func(context.Context, In) (T, bo
 		switch {
 		case n.Reconciles:
 			p.fault(n.Name, "two Reconciles: make them one function")
-		case on == nil:
+		case isNil(on):
 			p.fault(n.Name, "Reconcile needs a schedule")
 			return
 		case fn == nil:
@@ -278,13 +320,11 @@ func Reconcile[In, T any](on ScheduleSource, fn func(context.Context, In) (T, bo
 			if err != nil || !found {
 				return nil, false, err
 			}
-			raw, err := json.Marshal(v)
+			raw, err := encodeOutput(&v)
 			return raw, true, err
 		}
 		n.checked(p, reflect.TypeFor[T]())
-		for _, o := range opts {
-			o.apply(p, n)
-		}
+		p.apply(n, opts)
 	})
 }
 
@@ -305,7 +345,7 @@ func (n *Node) checked(p *Plan, t reflect.Type) {
 // with its own retries. It sees the outputs of the steps that completed. The run
 // ends with the first failure whatever the handler does.
 func OnError[In any](wf *Workflow[In], fn func(ctx context.Context, in In, f Failure) error, opts ...StepOption) {
-	if wf.plan.ErrorNode != nil {
+	if wf.mine().ErrorNode != nil {
 		wf.plan.fault(OnErrorName, "two error handlers")
 	}
 	if fn == nil {
@@ -317,7 +357,7 @@ func OnError[In any](wf *Workflow[In], fn func(ctx context.Context, in In, f Fai
 // OnCancel sets the handler that runs when the run is canceled, durably and with
 // its own retries.
 func OnCancel[In any](wf *Workflow[In], fn func(ctx context.Context, in In, reason string) error, opts ...StepOption) {
-	if wf.plan.CancelNode != nil {
+	if wf.mine().CancelNode != nil {
 		wf.plan.fault(OnCancelName, "two cancel handlers")
 	}
 	if fn == nil {

@@ -101,14 +101,14 @@ func New(work Work, cfg Config) *workflow.Workflow[Input] {
 		return work.ClaimBatch(ctx)
 	}, workflow.Retry{MaxAttempts: 3, Backoff: workflow.Exponential, InitialDelay: time.Second, MaxDelay: 10 * time.Second})
 
-	workflow.FinishIf(wf, "no-pending-jobs", batch, Batch.Empty)
+	workflow.FinishIf(wf, batch, "no-pending-jobs", Batch.Empty)
 
 	submission := workflow.Step(wf, stepSubmit, func(ctx context.Context, _ Input) (Submission, error) {
 		return work.Submit(ctx)
 	}, workflow.Retry{MaxAttempts: submitAttempts, Backoff: workflow.Exponential, InitialDelay: time.Second, MaxDelay: time.Minute,
 		RetryOn: retryOn}, workflow.Timeout(30*time.Second))
 
-	workflow.FinishIf(wf, "no-jobs-left", submission, Submission.Nothing)
+	workflow.FinishIf(wf, submission, "no-jobs-left", Submission.Nothing)
 
 	arrival := workflow.WaitFor(wf, stepWait, Completed, cfg.WebhookTimeout,
 		workflow.Reconcile(workflow.ScheduleFrom(submission, cfg.followSchedule), func(ctx context.Context, _ Input) (Arrival, bool, error) {

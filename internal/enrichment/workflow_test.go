@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,9 @@ import (
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/workflowtest"
 )
+
+// golden files are rewritten with -update.
+var _ = flag.Bool("update", false, "rewrite golden files")
 
 // scripted is the work of the steps, with ids that are always the same.
 type scripted struct {

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,6 +14,9 @@ import (
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/workflowtest"
 )
+
+// golden files are rewritten with -update.
+var _ = flag.Bool("update", false, "rewrite golden files")
 
 // A changed definition needs a new version: runs that are open keep theirs.
 func TestThePlanOfVersion1(t *testing.T) {

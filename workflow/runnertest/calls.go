@@ -138,7 +138,7 @@ func reopenScenarios() []scenario {
 			g := w.gate()
 			wf := workflow.New[input]("refusing")
 			a := workflow.Step(wf, "a", w.holds("a", g, nil))
-			workflow.FinishIf(wf, "never", a, func(string) bool { return false })
+			workflow.FinishIf(wf, a, "never", func(string) bool { return false })
 			workflow.Step(wf, "b", w.fails("b", errBroken))
 			workflow.Step(wf, "c", w.does("c"))
 			workflow.OnError(wf, w.handles)

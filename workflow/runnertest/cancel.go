@@ -44,7 +44,7 @@ func cancelScenarios() []scenario {
 			g := w.gate()
 			wf := w.cancelable("before-finish")
 			a := workflow.Step(wf, "a", w.holds("a", g, nil))
-			workflow.FinishIf(wf, "enough", a, func(string) bool { return true })
+			workflow.FinishIf(wf, a, "enough", func(string) bool { return true })
 			w.begin(wf)
 			g.awaitEntered()
 			w.cancel("stop")

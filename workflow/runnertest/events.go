@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -274,10 +275,54 @@ func reconcileScenarios() []scenario {
 		{"waits for the next look after an error", func(w *world) {
 			wf := workflow.New[input]("undeterred")
 			workflow.WaitFor(wf, "a", alpha, w.s(9), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
-				w.looks(errBroken, workflow.Permanent(errBroken), errFound), workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(0.5)}))
+				w.looks(errBroken, errBroken, errFound), workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(0.5)}))
 			w.begin(wf)
 			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "2 reconcile.checked a", "4 reconcile.checked a",
 				"6 reconcile.checked a", "6 step.completed a", "6 run.completed")
+		}},
+		{"fails with an error that no look will mend", func(w *world) {
+			wf := workflow.New[input]("refused")
+			workflow.WaitFor(wf, "a", alpha, w.s(90), workflow.ContinueOnTimeout, workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
+				w.looks(errBroken, workflow.Permanent(errors.New("no such order"))), workflow.Retry{MaxAttempts: 9}))
+			workflow.OnError(wf, w.handles)
+			w.begin(wf)
+			run := w.ended()
+			w.expect(run, workflow.StatusFailed, "0 run.started", "0 wait.started a", "2 reconcile.checked a", "4 reconcile.checked a",
+				"4 step.failed a", "4 step.completed on-error #1", "4 run.failed")
+			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Message: "no such order", Attempts: 1})
+			w.told(run)
+		}},
+		{"fails with such an error at the deadline", func(w *world) {
+			wf := workflow.New[input]("refused-late")
+			workflow.WaitFor(wf, "a", alpha, w.s(3), workflow.Reconcile(workflow.Schedule{}, w.looks(workflow.Permanent(errBroken))))
+			w.begin(wf)
+			run := w.ended()
+			w.expect(run, workflow.StatusFailed, "0 run.started", "0 wait.started a", "3 reconcile.checked a", "3 step.failed a", "3 run.failed")
+			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Message: "broken", Attempts: 1})
+		}},
+		{"takes an event that comes during such a look", func(w *world) {
+			g := w.gate()
+			wf := workflow.New[input]("overruled")
+			workflow.WaitFor(wf, "a", alpha, w.s(90), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
+				func(context.Context, input) (string, bool, error) {
+					g.pass()
+					return "", false, workflow.Permanent(errBroken)
+				}))
+			w.begin(wf)
+			g.awaitEntered()
+			w.send(alpha, "s1", "hello")
+			g.release()
+			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "2 event.received", "2 reconcile.checked a",
+				"2 event.consumed a", "2 step.completed a", "2 run.completed")
+		}},
+		{"fails when what it finds cannot be encoded", func(w *world) {
+			wf := workflow.New[input]("infinite")
+			workflow.WaitFor(wf, "a", workflow.Event[float64]{Name: "number"}, w.s(90), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
+				func(context.Context, input) (float64, bool, error) { return math.Inf(1), true, nil }))
+			w.begin(wf)
+			run := w.ended()
+			w.expect(run, workflow.StatusFailed, "0 run.started", "0 wait.started a", "2 reconcile.checked a", "2 step.failed a", "2 run.failed")
+			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: "cannot be encoded", Attempts: 1})
 		}},
 		{"tries an error again at the deadline", func(w *world) {
 			wf := workflow.New[input]("persistent")

@@ -29,8 +29,8 @@ func stepScenarios() []scenario {
 		{"end the run early when a finish holds", func(w *world) {
 			wf := workflow.New[input]("early")
 			a := workflow.Step(wf, "a", w.does("a"))
-			workflow.FinishIf(wf, "not-a", a, func(s string) bool { return s != "a" })
-			workflow.FinishIf(wf, "nothing-to-do", a, func(s string) bool { return s == "a" })
+			workflow.FinishIf(wf, a, "not-a", func(s string) bool { return s != "a" })
+			workflow.FinishIf(wf, a, "nothing-to-do", func(s string) bool { return s == "a" })
 			workflow.Step(wf, "b", w.does("b"))
 			w.begin(wf)
 			run := w.ended()
@@ -221,6 +221,16 @@ func failureScenarios() []scenario {
 			w.expect(run, workflow.StatusFailed, "0 run.started", "0 wait.started a", "0 event.received", "0 event.consumed a", "0 step.completed a",
 				"0 step.failed b #1", "0 run.failed")
 			w.failure(run, workflow.Failure{Step: "b", Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: "no longer fits", Attempts: 1})
+		}},
+		{"come of handles that are read too early", func(w *world) {
+			wf := workflow.New[input]("too-early")
+			var b *workflow.Result[string]
+			workflow.Step(wf, "a", func(ctx context.Context, _ input) (string, error) { return b.Output(ctx), nil }, workflow.Retry{MaxAttempts: 3})
+			b = workflow.Step(wf, "b", w.does("b"))
+			w.begin(wf)
+			run := w.ended()
+			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.failed a #1", "0 run.failed")
+			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: `reads the output of "b"`, Attempts: 1})
 		}},
 		{"are not hidden by a handler that fails", handlerFailing},
 		{"let the handler see what was done", handlerSeeing},

@@ -3,6 +3,7 @@ package workflowtest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/liwanag/liwanag/workflow"
@@ -129,6 +130,9 @@ func (n *run) act(ctx context.Context, d workflow.Decision) {
 			n.record(workflow.HistoryStepSnoozed, node.Name, attempt, note{NextAt: next})
 			n.park(workflow.WaitingFor{Step: node.Name, Kind: workflow.WaitSnooze, Until: next})
 		}
+		if n.stuck(node) {
+			return
+		}
 		if n.pause(ctx, next, func() bool { return n.turned() || n.woken }); n.turned() {
 			return
 		}
@@ -178,6 +182,9 @@ func (n *run) wait(ctx context.Context, node *workflow.Node) {
 			return
 		}
 		if !now().Before(deadline) {
+			if n.await(ctx, deadline); n.turned() || n.consume(node) {
+				return
+			}
 			n.lastLook(ctx, node)
 			return
 		}
@@ -203,8 +210,46 @@ func (n *run) wait(ctx context.Context, node *workflow.Node) {
 			return
 		default:
 			n.record(workflow.HistoryReconcileChecked, node.Name, 0, noteOf(err))
+			if n.refused(node, 1, err) || n.stuck(node) {
+				return
+			}
 		}
 	}
+}
+
+// await lets what comes at this very time from outside come first.
+func (n *run) await(ctx context.Context, at time.Time) {
+	if come, ok := n.runner.punctual[at]; ok {
+		n.unlocked(func() {
+			select {
+			case <-come:
+			case <-ctx.Done():
+			}
+		})
+	}
+}
+
+// stuck ends a run that stands at one step for ever, so that a test of it ends, too.
+func (n *run) stuck(node *workflow.Node) bool {
+	if n.turns < maxTurns {
+		return false
+	}
+	n.endless = fmt.Sprintf("after %d turns step %s is still not done: does its snooze, or its retry, ever end?", n.turns, node.Name)
+	n.fail(node, 0, workflow.Failure{Step: node.Name, Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: n.endless})
+	return true
+}
+
+// refused ends a wait whose look says that none can succeed, unless something came
+// during that look.
+func (n *run) refused(node *workflow.Node, attempt int, err error) bool {
+	if err == nil || n.turned() || n.matches(node) {
+		return false
+	}
+	after := node.After(n.state.ID, attempt, 0, err)
+	if after.Permanent {
+		n.fail(node, 0, after.Failure)
+	}
+	return after.Permanent
 }
 
 // lastLook is the look at the deadline, with its retries; then the wait is over.
@@ -224,7 +269,7 @@ func (n *run) lastLook(ctx context.Context, node *workflow.Node) {
 		}
 		if after.Then == workflow.AfterFail {
 			n.record(workflow.HistoryReconcileChecked, node.Name, 0, noteOf(err))
-			if n.turned() || n.consume(node) {
+			if n.turned() || n.consume(node) || n.refused(node, attempt, err) {
 				return
 			}
 			break
@@ -233,6 +278,9 @@ func (n *run) lastLook(ctx context.Context, node *workflow.Node) {
 		n.record(workflow.HistoryStepRetrying, node.Name, attempt, note{Error: after.Failure.Message, NextAt: next})
 		if after.Then == workflow.AfterRetry {
 			attempt++
+		}
+		if n.stuck(node) {
+			return
 		}
 		n.park(workflow.WaitingFor{Step: node.Name, Kind: workflow.WaitEvent, Events: names(node), Until: next})
 		n.pause(ctx, next, func() bool { return n.turned() || n.matches(node) || n.woken })
@@ -244,6 +292,7 @@ func (n *run) lastLook(ctx context.Context, node *workflow.Node) {
 }
 
 func (n *run) look(ctx context.Context, node *workflow.Node, attempt int) (output json.RawMessage, found bool, err error) {
+	n.turns++
 	n.state.Status, n.state.WaitingFor, n.woken = workflow.StatusRunning, nil, false
 	c := n.call(attempt)
 	n.unlocked(func() { output, found, err = node.Check(ctx, c) })

@@ -9,6 +9,10 @@ import (
 	"github.com/liwanag/liwanag/workflow"
 )
 
+// maxTurns is how many attempts or looks of one step, wait or handler there may be
+// before its run is taken for one that does not end.
+const maxTurns = 50_000
+
 // run is one run: what happened, and how people see it.
 type run struct {
 	runner  *Runner
@@ -19,6 +23,8 @@ type run struct {
 	opened  time.Time         // created, or reopened the last time
 	decided bool              // a failure, a cancel or the deadline is the run's ending
 	woken   bool              // the pause at hand is over before its time
+	turns   int               // attempts and looks of the node at hand
+	endless string            // why the run was given up
 	wake    chan struct{}     // something came: the run looks again
 	halt    context.CancelFunc
 }
@@ -96,13 +102,14 @@ func (n *run) step(name string) *workflow.StepState {
 }
 
 func (n *run) begin(node *workflow.Node) {
-	n.woken = false
+	n.woken, n.turns = false, 0
 	s := n.step(node.Name)
 	s.Status, s.StartedAt = workflow.StatusRunning, now()
 }
 
 func (n *run) started(node *workflow.Node, attempt int) {
 	n.state.Status, n.state.WaitingFor, n.woken = workflow.StatusRunning, nil, false
+	n.turns++
 	s := n.step(node.Name)
 	s.Status = workflow.StatusRunning
 	if last := len(s.Attempts) - 1; last >= 0 && s.Attempts[last].N == attempt {

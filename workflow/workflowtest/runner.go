@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +24,9 @@ type Runner struct {
 	stop  context.CancelFunc
 	ctx   context.Context // of every run: ends with Close
 	going sync.WaitGroup
+	// punctual are the times at which something comes from outside; each channel is
+	// closed when it has come.
+	punctual map[time.Time]chan struct{}
 }
 
 var (
@@ -35,14 +37,17 @@ var (
 // NewRunner makes a runner of these definitions; an error names the faults of
 // those that are wrong. Close it.
 func NewRunner(defs ...workflow.Definition) (*Runner, error) {
-	r := &Runner{runs: map[string]*run{}}
+	r := &Runner{runs: map[string]*run{}, punctual: map[time.Time]chan struct{}{}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
-	var faults []error
-	for _, d := range defs {
-		faults = append(faults, d.Plan().Validate())
-		r.plans = append(r.plans, d.Plan())
+	plans, err := workflow.PlansOf(defs)
+	if err != nil {
+		return r, err
 	}
-	return r, errors.Join(faults...)
+	for _, p := range plans {
+		p.Seal()
+	}
+	r.plans = plans
+	return r, nil
 }
 
 // Close stops the runner where it stands and waits for steps that run.

@@ -123,21 +123,20 @@ func short(d time.Duration) string {
 	return s
 }
 
-var update = updateFlag()
-
-// updateFlag is the test binary's -update flag, whoever defines it first.
-func updateFlag() func() bool {
-	if flag.Lookup("update") == nil {
-		flag.Bool("update", false, "rewrite the golden files")
-	}
-	return func() bool { return flag.Lookup("update").Value.String() == "true" }
+// updating says whether golden files are to be rewritten. The flag is the test's own:
+// an import defines none.
+func updating() bool {
+	f := flag.Lookup("update")
+	return f != nil && f.Value.String() == "true"
 }
 
-// Golden compares a text with a golden file, and rewrites the file when the test
-// runs with the flag -update, which this package defines.
+// Golden compares a text with a golden file, and rewrites the file when the test runs
+// with the flag -update, which the package under test defines:
+//
+//	var _ = flag.Bool("update", false, "rewrite golden files")
 func Golden(t testing.TB, path, got string) {
 	t.Helper()
-	if update() {
+	if updating() {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -146,12 +145,16 @@ func Golden(t testing.TB, path, got string) {
 		}
 		return
 	}
+	how := ""
+	if flag.Lookup("update") == nil {
+		how = `, a flag that the test defines: var _ = flag.Bool("update", false, "rewrite golden files")`
+	}
 	want, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("%v; run the test with -update to write it", err)
+		t.Fatalf("%v; run the test with -update to write it%s", err, how)
 	}
 	if got != string(want) {
-		t.Errorf("%s differs (-update rewrites it):\n%s", path, difference(string(want), got))
+		t.Errorf("%s differs (-update rewrites it%s):\n%s", path, how, difference(string(want), got))
 	}
 }
 

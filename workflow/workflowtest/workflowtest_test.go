@@ -3,6 +3,7 @@ package workflowtest_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,9 @@ import (
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/workflowtest"
 )
+
+// golden files are rewritten with -update.
+var _ = flag.Bool("update", false, "rewrite golden files")
 
 type order struct{ ID string }
 
@@ -138,6 +142,38 @@ func judged(t *testing.T, do func(testing.TB)) string {
 	return v.said
 }
 
+func snoozing(d time.Duration) *workflow.Workflow[order] {
+	wf := workflow.New[order]("snoozing")
+	workflow.Step(wf, "a", func(context.Context, order) (int, error) { return 0, workflow.Snooze(d) })
+	return wf
+}
+
+func looking() *workflow.Workflow[order] {
+	wf := workflow.New[order]("looking")
+	workflow.WaitFor(wf, "a", paid, 24*time.Hour, workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{time.Millisecond}},
+		func(context.Context, order) (string, bool, error) { return "", false, nil }))
+	return wf
+}
+
+func TestAnEventAtTheInstantOfADeadlineComesInTime(t *testing.T) {
+	for name, opts := range map[string][]workflow.StepOption{
+		"a wait": nil,
+		"a wait that looks": {workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{7 * time.Minute}},
+			func(context.Context, order) (string, bool, error) { return "", false, nil })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				wf := workflow.New[order]("punctual")
+				workflow.WaitFor(wf, "a", paid, time.Hour, opts...)
+				run := workflowtest.Run(t, wf, order{}, workflowtest.Send(time.Hour, paid, "s1", "now"))
+				if run.Status != workflow.StatusCompleted {
+					t.Errorf("the run is %s:\n%s", run.Status, workflowtest.Transcript(run))
+				}
+			})
+		})
+	}
+}
+
 func TestMistakesFailTheTest(t *testing.T) {
 	wrong := workflow.New[order]("wrong")
 	endless := workflow.New[order]("endless")
@@ -149,6 +185,9 @@ func TestMistakesFailTheTest(t *testing.T) {
 		"a wrong definition":       {func(t testing.TB) { workflowtest.Run(t, wrong, order{}) }, "has no steps"},
 		"an input without JSON":    {func(t testing.TB) { workflowtest.Run(t, shipping(0), func() {}) }, "cannot be encoded"},
 		"a run that never ends":    {func(t testing.TB) { workflowtest.Run(t, endless, order{}) }, "open after ten years"},
+		"a snooze of no time":      {func(t testing.TB) { workflowtest.Run(t, snoozing(0), order{}) }, "a step is never done"},
+		"a snooze of a second":     {func(t testing.TB) { workflowtest.Run(t, snoozing(time.Second), order{}) }, "a step is never done"},
+		"a look every millisecond": {func(t testing.TB) { workflowtest.Run(t, looking(), order{}) }, "a step is never done"},
 		"a cancel after the end":   {func(t testing.TB) { workflowtest.Run(t, shipping(9), order{}, workflowtest.Cancel(time.Hour, "")) }, "cancel: %v"},
 		"a retry before the end":   {func(t testing.TB) { workflowtest.Run(t, shipping(9), order{}, workflowtest.Retry(0, "")) }, "retry from"},
 		"an event without an id":   {func(t testing.TB) { workflowtest.Run(t, shipping(9), order{}, workflowtest.Send(0, paid, "", "")) }, "event %s"},
