@@ -10,8 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
+
+	"github.com/liwanag/liwanag/internal/migrate"
 )
 
 // Migrate brings the tables that versionTable accounts for to the newest
@@ -29,15 +30,15 @@ func (db *DB) Migrate(ctx context.Context, migrations fs.FS, versionTable string
 	handle.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, handle.Close()) }()
 
-	provider, err := goose.NewProvider(goose.DialectSQLite3, handle, migrations,
-		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+	steps, err := migrate.Read(migrations)
 	if err != nil {
 		return fmt.Errorf("sqlitedb: migrate %s: %w", db.path, err)
 	}
-	current, target, err := provider.GetVersions(ctx)
+	current, err := versionOf(ctx, handle, versionTable)
 	if err != nil {
 		return fmt.Errorf("sqlitedb: read the schema version of %s: %w", db.path, err)
 	}
+	target := migrate.Newest(steps)
 	switch {
 	case current == target:
 		return nil
@@ -49,10 +50,53 @@ func (db *DB) Migrate(ctx context.Context, migrations fs.FS, versionTable string
 			return fmt.Errorf("sqlitedb: copy %s aside before its migration: %w", db.path, err)
 		}
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("sqlitedb: migrate %s from version %d to %d: %w", db.path, current, target, err)
+	for _, step := range migrate.After(steps, current) {
+		if err := apply(ctx, handle, versionTable, step); err != nil {
+			return fmt.Errorf("sqlitedb: migrate %s from version %d to %d: %s: %w", db.path, current, target, step.Name, err)
+		}
 	}
 	return nil
+}
+
+// apply takes one step and accounts for it, in one transaction.
+func apply(ctx context.Context, handle *sql.DB, versionTable string, step migrate.Step) (err error) {
+	tx, err := handle.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}()
+	for _, statements := range []string{
+		"CREATE TABLE IF NOT EXISTS " + versionTable + versionColumns,
+		step.SQL,
+		fmt.Sprintf("INSERT INTO %s (version_id, is_applied) VALUES (%d, 1)", versionTable, step.Version),
+	} {
+		if _, err := tx.ExecContext(ctx, statements); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+const versionColumns = ` (
+	id         INTEGER PRIMARY KEY AUTOINCREMENT,
+	version_id INTEGER NOT NULL,
+	is_applied INTEGER NOT NULL,
+	tstamp     TIMESTAMP DEFAULT (datetime('now'))
+)`
+
+// versionOf is the version that a table accounts for, 0 when there is no such table.
+func versionOf(ctx context.Context, handle *sql.DB, versionTable string) (version int64, err error) {
+	var there bool
+	row := handle.QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_schema WHERE name = ?", versionTable)
+	if err := row.Scan(&there); err != nil || !there {
+		return 0, err
+	}
+	err = handle.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM "+versionTable).Scan(&version)
+	return version, err
 }
 
 // Versions are the versions that version tables have in the file at path, 0 where
@@ -72,12 +116,7 @@ func Versions(ctx context.Context, path string, versionTables ...string) (versio
 	}
 	defer func() { err = errors.Join(err, handle.Close()) }()
 	for i, table := range versionTables {
-		var there bool
-		err := handle.QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_schema WHERE name = ?", table).Scan(&there)
-		if err == nil && there {
-			err = handle.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM "+table).Scan(&versions[i])
-		}
-		if err != nil {
+		if versions[i], err = versionOf(ctx, handle, table); err != nil {
 			return nil, fmt.Errorf("sqlitedb: read the schema version of %s: %w", path, err)
 		}
 	}

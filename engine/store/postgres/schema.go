@@ -11,7 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/liwanag/liwanag/internal/migration"
+	"github.com/liwanag/liwanag/internal/migrate"
 	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
@@ -113,12 +113,12 @@ func (s *schema) pending(ctx context.Context, db *pgdb.DB) (script string, err e
 	}
 	var renames string
 	if nameless > 0 {
-		if renames, err = migration.Script(files("migrations"), nameless); err != nil {
+		if renames, err = migrate.Script(files("migrations"), nameless); err != nil {
 			return "", err
 		}
 		named = max(named, namedAt)
 	}
-	script, err = migration.Script(files("migrations/wf"), named)
+	script, err = migrate.Script(files("migrations/wf"), named)
 	return renames + script, err
 }
 

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/liwanag/liwanag/internal/migration"
+	"github.com/liwanag/liwanag/internal/migrate"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
@@ -22,8 +22,8 @@ const (
 	namedAt       = 3
 )
 
-// migrate brings the tables to the newest version.
-func migrate(ctx context.Context, db *sqlitedb.DB) error {
+// upgrade brings the tables to the newest version.
+func upgrade(ctx context.Context, db *sqlitedb.DB) error {
 	var nameless bool
 	row := db.Reader().QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_schema WHERE name = ?", namelessTable)
 	if err := row.Scan(&nameless); err != nil {
@@ -48,12 +48,12 @@ func Pending(ctx context.Context, path string) (script string, err error) {
 	nameless, named := versions[0], versions[1]
 	var renames string
 	if nameless > 0 {
-		if renames, err = migration.Script(files("migrations"), nameless); err != nil {
+		if renames, err = migrate.Script(files("migrations"), nameless); err != nil {
 			return "", err
 		}
 		named = max(named, namedAt)
 	}
-	script, err = migration.Script(files("migrations/wf"), named)
+	script, err = migrate.Script(files("migrations/wf"), named)
 	return renames + script, err
 }
 

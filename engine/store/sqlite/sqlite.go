@@ -44,7 +44,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 // other tables, and closes. It creates or migrates the tables of the store, whose
 // versions the table wf_migrations keeps.
 func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
-	if err := migrate(ctx, db); err != nil {
+	if err := upgrade(ctx, db); err != nil {
 		return nil, err
 	}
 	s := &Store{db: db}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
-	"github.com/liwanag/liwanag/internal/migration"
+	"github.com/liwanag/liwanag/internal/migrate"
 	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
@@ -60,7 +60,7 @@ func Pending(ctx context.Context, db *pgdb.DB) (script string, err error) {
 	if err != nil {
 		return "", dialect{}.Fault("tell the version of its tables", err)
 	}
-	return migration.Script(files, version)
+	return migrate.Script(files, version)
 }
 
 // dialect is PostgreSQL's, in whose words the statements are written.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
-	"github.com/liwanag/liwanag/internal/migration"
+	"github.com/liwanag/liwanag/internal/migrate"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
@@ -48,7 +48,7 @@ func Pending(ctx context.Context, path string) (script string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return migration.Script(files, versions[0])
+	return migrate.Script(files, versions[0])
 }
 
 // dialect is SQLite's: [datastore.Lite] makes its statements.
