@@ -85,6 +85,7 @@ type Engine struct {
 	held    int             // runs this engine owns: reserved, queued or executing
 	busy    int             // executing
 	queue   []store.Claimed // owned, waiting for a slot
+	misfits map[string]Misfit
 	noted   time.Time       // earliest park since the last claim; zero: none
 	base    context.Context // of steps and commits; ends when StopTimeout is over
 	work    sync.WaitGroup  // what is held
@@ -102,7 +103,7 @@ func New(c Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: c.withDefaults(), store: c.Store, plans: map[store.Definition]*workflow.Plan{},
-		latest: map[string]*workflow.Plan{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
+		latest: map[string]*workflow.Plan{}, misfits: map[string]Misfit{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
 	for _, d := range c.Definitions {
 		p := d.Plan()
 		p.Seal()
@@ -239,8 +240,9 @@ func (e *Engine) Overdue(ctx context.Context) (n int64, ok bool, err error) {
 	return n, true, err
 }
 
-// Orphans are the open runs whose workflow and version this engine does not hold:
-// they stay as they are until a runner that holds it comes, or somebody
+// Orphans are the open runs whose workflow and version this engine does not hold, and
+// those that it came upon and that do not fit what it holds (see [Engine.Misfits]):
+// they stay as they are until a runner that holds their definition comes, or somebody
 // terminates them.
 func (e *Engine) Orphans(ctx context.Context) ([]store.Count, error) {
 	counts, err := e.store.Counts(ctx)
@@ -251,6 +253,15 @@ func (e *Engine) Orphans(ctx context.Context) ([]store.Count, error) {
 	for _, c := range counts {
 		if c.Status == store.Open && e.plans[store.Definition{Workflow: c.Workflow, Version: c.Version}] == nil {
 			orphans = append(orphans, c)
+		}
+	}
+	misfits := map[store.Definition]int64{}
+	for _, m := range e.Misfits() {
+		misfits[store.Definition{Workflow: m.Workflow, Version: m.Version}]++
+	}
+	for _, d := range e.defs {
+		if n := misfits[d]; n > 0 {
+			orphans = append(orphans, store.Count{Workflow: d.Workflow, Version: d.Version, Status: store.Open, Runs: n})
 		}
 	}
 	return orphans, nil

@@ -310,7 +310,7 @@ func factsOf(plan *workflow.Plan, history []store.Entry, signals []store.Signal)
 		case store.EntryCompleted:
 			facts = append(facts, workflow.Fact{Kind: workflow.FactCompleted, Step: en.Step, Output: outputOf(plan, en, signals)})
 		case store.EntrySkipped:
-			facts = append(facts, workflow.Fact{Kind: workflow.FactSkipped, Step: en.Step})
+			facts = append(facts, workflow.Fact{Kind: workflow.FactSkipped, Step: en.Step, Reason: en.Label})
 		case store.EntryFailed:
 			if failureOf(en).Code == workflow.CodeRunTimeout {
 				facts = append(facts, workflow.Fact{Kind: workflow.FactDeadline})

@@ -16,6 +16,11 @@ const maxTakeovers = 10
 // execute moves a run on until it is parked, ended or lost.
 func (e *Engine) execute(c store.Claimed) {
 	e.guarded(c, func(x *execution) {
+		if why := x.fits(); why != nil {
+			x.leave(c, why)
+			return
+		}
+		e.adopted(c.Run.ID)
 		for x.turn() {
 		}
 	})

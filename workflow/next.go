@@ -26,7 +26,7 @@ type Fact struct {
 	Step    string          // of an outcome; the step a reopened run goes on from
 	Output  json.RawMessage // of a completed step
 	Failure *Failure        // of a failed step
-	Reason  string          // of a cancel
+	Reason  string          // of a cancel; the label of a skip, if it is known
 }
 
 // History is what happened to a run, in order.

@@ -1,0 +1,211 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/liwanag/liwanag/engine"
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/engine/store/memory"
+	"github.com/liwanag/liwanag/engine/store/sqlite"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// story is a definition that stands at a wait; what changes about it is up to build.
+func story(did func(string), build func(wf *workflow.Workflow[int], step func(string) func(context.Context, int) (int, error))) *workflow.Workflow[int] {
+	wf := workflow.New[int]("story")
+	build(wf, func(name string) func(context.Context, int) (int, error) {
+		return func(context.Context, int) (int, error) { did(name); return 1, nil }
+	})
+	workflow.OnError(wf, func(context.Context, int, workflow.Failure) error { did("compensation"); return nil })
+	return wf
+}
+
+type stepOf = func(string) func(context.Context, int) (int, error)
+
+func original(wf *workflow.Workflow[int], step stepOf) {
+	a := workflow.Step(wf, "a", step("a"))
+	workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", func(n int) bool { return n == 2 }))
+	workflow.WaitFor(wf, "wait", ping, time.Hour)
+	workflow.Step(wf, "b", step("b"))
+}
+
+// changed are definitions of the same name and version that a run of the original one,
+// which waits, does not fit, by what is said of it.
+func changed() map[string]func(*workflow.Workflow[int], stepOf) {
+	rest := func(wf *workflow.Workflow[int], step stepOf) {
+		workflow.WaitFor(wf, "wait", ping, time.Hour)
+		workflow.Step(wf, "b", step("b"))
+	}
+	is := func(m int) func(int) bool { return func(n int) bool { return n == m } }
+	return map[string]func(*workflow.Workflow[int], stepOf){
+		`an outcome of step "a", which version 1 does not have`: func(wf *workflow.Workflow[int], step stepOf) { // renamed
+			a := workflow.Step(wf, "a2", step("a2"))
+			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", is(2)))
+			rest(wf, step)
+		},
+		`went on with step "a", where version 1 has "first"`: func(wf *workflow.Workflow[int], step stepOf) { // inserted
+			workflow.Step(wf, "first", step("first"))
+			original(wf, step)
+		},
+		`stands at step "wait", where version 1 has step "b"`: func(wf *workflow.Workflow[int], step stepOf) { // reordered
+			a := workflow.Step(wf, "a", step("a"))
+			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", is(2)))
+			workflow.Step(wf, "b", step("b"))
+			workflow.WaitFor(wf, "wait", ping, time.Hour)
+		},
+		`because of "is-two", and version 1 has the condition "is-three"`: func(wf *workflow.Workflow[int], step stepOf) {
+			a := workflow.Step(wf, "a", step("a"))
+			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-three", is(3)))
+			rest(wf, step)
+		},
+		`step "never" was skipped, which the condition of version 1 says otherwise`: func(wf *workflow.Workflow[int], step stepOf) {
+			a := workflow.Step(wf, "a", step("a"))
+			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", is(1)))
+			rest(wf, step)
+		},
+		`the output of step "a" is of another type`: func(wf *workflow.Workflow[int], step stepOf) {
+			a := workflow.Step(wf, "a", func(context.Context, int) (string, error) { return "", nil })
+			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", func(string) bool { return false }))
+			rest(wf, step)
+		},
+		`"wait", which is a sleep in version 1`: func(wf *workflow.Workflow[int], step stepOf) {
+			a := workflow.Step(wf, "a", step("a"))
+			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", is(2)))
+			workflow.Sleep(wf, "wait", time.Minute)
+			workflow.Step(wf, "b", step("b"))
+		},
+	}
+}
+
+// faults notes the faults an engine tells of.
+type faultLog struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (f *faultLog) RunEnded(workflow.RunRef, workflow.Status, *workflow.Failure, time.Duration) {}
+func (f *faultLog) RunnerFault(op string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.said = append(f.said, op+": "+err.Error())
+}
+
+func TestARunIsLeftAloneByADefinitionThatDoesNotFitIt(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T) store.Store{
+		"memory": func(*testing.T) store.Store { return memory.New() },
+		"sqlite": func(t *testing.T) store.Store {
+			s, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			return s
+		},
+	} {
+		for want, build := range changed() {
+			t.Run(name+"/"+want, func(t *testing.T) { misfit(t, open, want, build) })
+		}
+	}
+}
+
+func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build func(*workflow.Workflow[int], stepOf)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t)
+		var mu sync.Mutex
+		var log []string
+		did := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			log = append(log, what)
+		}
+		run := func(build func(*workflow.Workflow[int], stepOf), faults *faultLog) (*engine.Engine, func()) {
+			e, err := engine.New(engine.Config{Store: s, Definitions: []workflow.Definition{story(did, build)}, Observers: []workflow.Observer{faults}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() { ended <- e.Run(ctx) }()
+			synctest.Wait()
+			return e, func() { cancel(); <-ended }
+		}
+		e, stop := run(original, &faultLog{})
+		if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		before, err := s.Get(t.Context(), "run")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+
+		faults := &faultLog{}
+		e, stop = run(build, faults)
+		if _, err := ping.Send(t.Context(), e, "run", "s1", 7); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		after, err := s.Get(t.Context(), "run")
+		if err != nil || after.Run.Status != store.Open || len(after.History) != len(before.History) {
+			t.Errorf("the run was touched: %v %+v", err, after)
+		}
+		if len(faults.said) != 1 || !strings.Contains(faults.said[0], want) {
+			t.Errorf("the engine says %q, want once %q", faults.said, want)
+		}
+		if m := e.Misfits(); len(m) != 1 || m[0].RunID != "run" || !strings.Contains(m[0].Why, want) {
+			t.Errorf("the misfits are %+v", m)
+		}
+		if o, err := e.Orphans(t.Context()); err != nil || len(o) != 1 || o[0].Runs != 1 {
+			t.Errorf("the orphans are %+v, %v", o, err)
+		}
+		stop()
+
+		e, stop = run(original, &faultLog{})
+		defer stop()
+		time.Sleep(time.Minute)
+		if got, err := e.Describe(t.Context(), "run"); err != nil || got.Status != workflow.StatusCompleted || fmt.Sprint(log) != "[a b]" {
+			t.Errorf("after the rollback the run is %s (%v), and the steps ran as %v", got.Status, err, log)
+		}
+	})
+}
+
+func TestARunThatFitsGoesOnUnderAChangedDefinition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New()
+		var h = harness(t, func() store.Store { return s }, func(store.Store) {}, []workflow.Definition{story(func(string) {}, original)})
+		if err := h.Runner.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		e, err := engine.New(engine.Config{Store: s, Definitions: []workflow.Definition{story(func(string) {}, func(wf *workflow.Workflow[int], step stepOf) {
+			a := workflow.Step(wf, "a", step("a"), workflow.Retry{MaxAttempts: 9})
+			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", func(n int) bool { return n == 2 }))
+			workflow.WaitFor(wf, "wait", ping, time.Hour)
+			workflow.Step(wf, "instead-of-b", step("b"))
+		})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx) }()
+		defer func() { cancel(); <-ended }()
+		if _, err := ping.Send(t.Context(), e, "run", "s1", 7); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		run, err := e.Describe(t.Context(), "run")
+		if err != nil || run.Status != workflow.StatusCompleted || len(e.Misfits()) != 0 {
+			t.Errorf("the run is %s, %v, %v; misfits %+v", run.Status, run.Failure, errors.Join(err), e.Misfits())
+		}
+	})
+}
