@@ -1,12 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // bulkFlags name one run, or select many.
@@ -38,14 +38,15 @@ func (f *bulkFlags) check(verb string) error {
 
 // bulk counts the runs, asks, and acts on no more than were counted. Done says
 // what became of them, such as "canceled".
-func (p *program) bulk(f bulkFlags, verb, done, reason string, act func(context.Context, apiclient.BulkAct) (apiclient.BulkResult, error)) error {
-	selected := apiclient.BulkAct{Workflow: f.Workflow, Status: f.Status, Query: f.Query, Reason: reason}
+func (p *program) bulk(f bulkFlags, verb, done, reason string, client *apiclient.Client,
+	act runapi.Route[runapi.BulkAct, runapi.BulkResult]) error {
+	selected := runapi.BulkAct{Workflow: f.Workflow, Status: f.Status, Q: f.Query, Reason: reason}
 	if f.Since > 0 {
 		selected.Since = time.Now().Add(-f.Since)
 	}
 	count := selected
 	count.DryRun = true
-	counted, err := act(p.ctx, count)
+	counted, err := act.Call(p.ctx, client, count)
 	if err != nil {
 		return err
 	}
@@ -59,7 +60,7 @@ func (p *program) bulk(f bulkFlags, verb, done, reason string, act func(context.
 		}
 	}
 	selected.Expect = counted.Matched
-	result, err := act(p.ctx, selected)
+	result, err := act.Call(p.ctx, client, selected)
 	if err != nil {
 		return err
 	}

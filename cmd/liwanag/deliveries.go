@@ -3,7 +3,8 @@ package main
 import (
 	"fmt"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 type deliveriesCommand struct {
@@ -26,7 +27,7 @@ func (c *deliveriesList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	type d = apiclient.Delivery
+	type d = api.Delivery
 	count := func(n int) string {
 		if n == 0 {
 			return ""
@@ -45,8 +46,8 @@ func (c *deliveriesList) Run(p *program) error {
 		{"failed", func(x d) string { return count(x.Failed) }},
 		{"why", func(x d) string { return x.Code }},
 	}
-	return list(p, c.outputFlag, c.pageFlags, columns, func(page apiclient.Page) (apiclient.List[d], error) {
-		return client.Deliveries(p.ctx, apiclient.DeliveryFilter{Source: c.Source, State: c.State}, page)
+	return list(p, c.outputFlag, c.pageFlags, columns, func(page runapi.Paging) (runapi.List[d], error) {
+		return api.ListDeliveries.Call(p.ctx, client, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: c.Source, State: c.State}, Paging: page})
 	})
 }
 
@@ -62,14 +63,14 @@ func (c *deliveriesShow) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	d, err := client.Delivery(p.ctx, c.ID)
+	d, err := api.GetDelivery.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
 	return p.showDelivery(d, c.Output)
 }
 
-func (p *program) showDelivery(d apiclient.Delivery, format string) error {
+func (p *program) showDelivery(d api.Delivery, format string) error {
 	if format == "json" {
 		return printJSON(p.out, d)
 	}
@@ -98,7 +99,7 @@ func (c *deliveriesReplay) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	type d = apiclient.Delivery
+	type d = api.Delivery
 	columns := []column[d]{
 		{"id", func(x d) string { return x.ID }},
 		{"state", func(x d) string { return x.State }},
@@ -110,7 +111,7 @@ func (c *deliveriesReplay) Run(p *program) error {
 	}
 	replayed := func(yield func(d, error) bool) {
 		for _, id := range c.IDs {
-			one, err := client.Replay(p.ctx, id)
+			one, err := api.ReplayDelivery.Call(p.ctx, client, runapi.ID(id))
 			if !yield(one, err) || err != nil {
 				return
 			}

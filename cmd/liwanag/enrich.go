@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 type enrichCommand struct {
@@ -15,7 +18,7 @@ func (c *enrichCommand) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	triggered, err := client.TriggerBatch(p.ctx)
+	triggered, err := api.TriggerEnrichment.Call(p.ctx, client, runapi.NoInput{})
 	if err != nil {
 		return err
 	}

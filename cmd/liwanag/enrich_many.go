@@ -10,6 +10,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 type subscribersEnrich struct {
@@ -123,7 +124,7 @@ func (c *subscribersEnrich) order(p *program, client *apiclient.Client, requests
 		{"result", func(x e) string { return x.Result }},
 		{"run", func(x e) string { return x.RunID }},
 	}
-	err := list(p, c.outputFlag, pageFlags{All: true}, columns, func(apiclient.Page) (page apiclient.List[e], err error) {
+	err := list(p, c.outputFlag, pageFlags{All: true}, columns, func(runapi.Paging) (page runapi.List[e], err error) {
 		got, err := api.EnrichSubscribers.Call(p.ctx, client, requests[0])
 		for _, item := range got.Items {
 			if item.Result == "not_found" {

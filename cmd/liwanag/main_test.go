@@ -11,8 +11,10 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/app"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 var update = flag.Bool("update", false, "write the golden files and transcripts")
@@ -69,14 +71,14 @@ func TestErrorsHaveTheirExitCodeAndAWayOut(t *testing.T) {
 		{usage("this", "wrong"), exitUsage, true},
 		{&app.UsageError{Err: errors.New("wrong")}, exitUsage, true},
 		{&notFound{"nothing"}, exitNotFound, false},
-		{&apiclient.Problem{Status: 404, Detail: "no such run"}, exitNotFound, true},
-		{&apiclient.Problem{Status: 401, Detail: "no key"}, exitRefused, true},
-		{&apiclient.Problem{Status: 409, Detail: "has ended"}, exitRefused, false},
-		{&apiclient.Problem{Status: 422, Detail: "wrong"}, exitRefused, false},
-		{&apiclient.Problem{Status: 429, Detail: "slow down"}, exitRefused, true},
-		{&apiclient.Problem{Status: 503, Detail: "no database"}, exitRefused, true},
-		{&apiclient.Problem{Status: 507, Detail: "disk full"}, exitRefused, false},
-		{&apiclient.Problem{Status: 500, Detail: "our fault"}, exitFailed, true},
+		{&apiclient.Problem{Problem: api.Problem{Status: 404, Detail: "no such run"}}, exitNotFound, true},
+		{&apiclient.Problem{Problem: api.Problem{Status: 401, Detail: "no key"}}, exitRefused, true},
+		{&apiclient.Problem{Problem: api.Problem{Status: 409, Detail: "has ended"}}, exitRefused, false},
+		{&apiclient.Problem{Problem: api.Problem{Status: 422, Detail: "wrong"}}, exitRefused, false},
+		{&apiclient.Problem{Problem: api.Problem{Status: 429, Detail: "slow down"}}, exitRefused, true},
+		{&apiclient.Problem{Problem: api.Problem{Status: 503, Detail: "no database"}}, exitRefused, true},
+		{&apiclient.Problem{Problem: api.Problem{Status: 507, Detail: "disk full"}}, exitRefused, false},
+		{&apiclient.Problem{Problem: api.Problem{Status: 500, Detail: "our fault"}}, exitFailed, true},
 		{&apiclient.Unreachable{Server: "s", Err: errors.New("refused")}, exitFailed, true},
 	} {
 		p, _, errs := offline(t)
@@ -100,7 +102,7 @@ func TestNothingFromStrangersSteersTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.fields([][2]string{{"name", evil}})
-	p.fail(&apiclient.Problem{Status: 422, Detail: evil})
+	p.fail(&apiclient.Problem{Problem: api.Problem{Status: 422, Detail: evil}})
 	for _, text := range []string{out.String(), errs.String()} {
 		if strings.ContainsAny(text, "\x1b\x07\r\u202e\u200b\u009b") {
 			t.Errorf("%q", text)
@@ -138,11 +140,11 @@ func TestATableIsAlignedByWhatIsSeen(t *testing.T) {
 
 func TestAListingStopsAtItsLimitAndSaysSo(t *testing.T) {
 	asked := []int{}
-	fetch := func(page apiclient.Page) (apiclient.List[int], error) {
+	fetch := func(page runapi.Paging) (runapi.List[int], error) {
 		asked = append(asked, page.Limit)
 		from := 0
 		fmt.Sscan(page.Cursor, &from)
-		l := apiclient.List[int]{}
+		l := runapi.List[int]{}
 		for i := from; i < min(from+page.Limit, 1200); i++ {
 			l.Items = append(l.Items, i)
 		}

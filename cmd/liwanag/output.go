@@ -11,7 +11,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // outputFlag is how a listing is written.
@@ -37,7 +37,7 @@ type column[T any] struct {
 }
 
 // list writes what fetch gives, page by page, in the format that was asked for.
-func list[T any](p *program, o outputFlag, page pageFlags, columns []column[T], fetch func(apiclient.Page) (apiclient.List[T], error)) error {
+func list[T any](p *program, o outputFlag, page pageFlags, columns []column[T], fetch func(runapi.Paging) (runapi.List[T], error)) error {
 	if page.Limit < 1 && !page.All {
 		return usage("--limit 50, or --all", "a limit of %d shows nothing", page.Limit)
 	}
@@ -63,14 +63,14 @@ func write[T any](p *program, o outputFlag, columns []column[T], items iter.Seq2
 }
 
 // pages yields up to the limit and says whether there is more.
-func pages[T any](page pageFlags, fetch func(apiclient.Page) (apiclient.List[T], error), yield func(T, error) bool) (more bool) {
+func pages[T any](page pageFlags, fetch func(runapi.Paging) (runapi.List[T], error), yield func(T, error) bool) (more bool) {
 	left := page.Limit
 	for cursor := ""; ; {
 		size := 500
 		if !page.All {
 			size = min(size, left)
 		}
-		got, err := fetch(apiclient.Page{Limit: size, Cursor: cursor})
+		got, err := fetch(runapi.Paging{Limit: size, Cursor: cursor})
 		if err != nil {
 			var none T
 			yield(none, err)

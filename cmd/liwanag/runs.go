@@ -5,7 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 type runsCommand struct {
@@ -34,11 +35,11 @@ func (c *runsList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	filter := apiclient.RunFilter{Workflow: c.Workflow, Status: c.Status, Query: c.Query}
+	filter := runapi.RunFilter{Workflow: c.Workflow, Status: c.Status, Q: c.Query}
 	if c.Since > 0 {
 		filter.Since = time.Now().Add(-c.Since)
 	}
-	type r = apiclient.Run
+	type r = runapi.Run
 	columns := []column[r]{
 		{"id", func(x r) string { return x.ID }},
 		{"workflow", func(x r) string { return x.Workflow }},
@@ -47,8 +48,8 @@ func (c *runsList) Run(p *program) error {
 		{"took", func(x r) string { return took(x.CreatedAt, x.EndedAt) }},
 		{"state", state},
 	}
-	return list(p, c.outputFlag, c.pageFlags, columns, func(page apiclient.Page) (apiclient.List[r], error) {
-		return client.Runs(p.ctx, filter, page)
+	return list(p, c.outputFlag, c.pageFlags, columns, func(page runapi.Paging) (runapi.List[r], error) {
+		return runapi.ListRuns.Call(p.ctx, client, runapi.RunQuery{RunFilter: filter, Paging: page})
 	})
 }
 
@@ -60,7 +61,7 @@ func took(from, to time.Time) string {
 }
 
 // state says in few words why a run stands where it stands.
-func state(r apiclient.Run) string {
+func state(r runapi.Run) string {
 	switch {
 	case r.Failure != nil:
 		return strings.TrimPrefix(r.Failure.Step+": "+r.Failure.Message, ": ")
@@ -74,7 +75,7 @@ func state(r apiclient.Run) string {
 	return ""
 }
 
-func waitingText(w apiclient.WaitingFor) string {
+func waitingText(w runapi.WaitingFor) string {
 	text := w.Step + ": "
 	switch w.Kind {
 	case "event":
@@ -120,14 +121,14 @@ func (c *runsShow) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	run, err := client.Run(p.ctx, c.ID)
+	run, err := runapi.GetRun.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
 	return p.showRun(run, c.Output)
 }
 
-func (p *program) showRun(run apiclient.Run, format string) error {
+func (p *program) showRun(run runapi.RunDetail, format string) error {
 	if format == "json" {
 		return printJSON(p.out, run)
 	}
@@ -152,7 +153,7 @@ func (c *runsWatch) Run(p *program) error {
 		return err
 	}
 	seen := map[string]string{}
-	var last apiclient.Run
+	var last runapi.RunDetail
 	for run, err := range client.WatchRun(p.ctx, c.ID, max(c.Every, 10*time.Millisecond)) {
 		if err != nil {
 			if !isUnreachable(err) {
@@ -193,11 +194,11 @@ func (c *runsHistory) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	type h = apiclient.HistoryItem
+	type h = workflow.HistoryItem
 	columns := []column[h]{
 		{"seq", func(x h) string { return fmt.Sprint(x.Seq) }},
 		{"at", func(x h) string { return x.At.Local().Format("2006-01-02 15:04:05.000") }},
-		{"type", func(x h) string { return x.Type }},
+		{"type", func(x h) string { return string(x.Type) }},
 		{"step", func(x h) string { return x.Step }},
 		{"attempt", func(x h) string {
 			if x.Attempt == 0 {
@@ -207,9 +208,8 @@ func (c *runsHistory) Run(p *program) error {
 		}},
 		{"data", func(x h) string { return string(x.Data) }},
 	}
-	return list(p, c.outputFlag, pageFlags{All: true}, columns, func(apiclient.Page) (apiclient.List[h], error) {
-		items, err := client.History(p.ctx, c.ID)
-		return apiclient.List[h]{Items: items}, err
+	return list(p, c.outputFlag, pageFlags{All: true}, columns, func(runapi.Paging) (runapi.List[h], error) {
+		return runapi.GetRunHistory.Call(p.ctx, client, runapi.ID(c.ID))
 	})
 }
 
@@ -233,9 +233,9 @@ func (c *runsCancel) Run(p *program) error {
 		if c.Force {
 			return usage("liwanag runs cancel RUN --force", "only a single run is canceled by force")
 		}
-		return p.bulk(c.bulkFlags, "cancel", "canceled, or about to be: a step that runs ends first", c.Reason, client.CancelRuns)
+		return p.bulk(c.bulkFlags, "cancel", "canceled, or about to be: a step that runs ends first", c.Reason, client, runapi.CancelRuns)
 	}
-	run, err := client.CancelRun(p.ctx, c.ID, c.Reason, c.Force)
+	run, err := runapi.CancelRun.Call(p.ctx, client, runapi.To(c.ID, &runapi.CancelRunRequest{Reason: c.Reason, Force: c.Force}))
 	if err != nil {
 		return err
 	}
@@ -266,9 +266,9 @@ func (c *runsRetry) Run(p *program) error {
 		if c.From != "" {
 			return usage("liwanag runs retry RUN --from "+c.From, "many runs go on where each failed")
 		}
-		return p.bulk(c.bulkFlags, "retry", "go on", "", client.RetryRuns)
+		return p.bulk(c.bulkFlags, "retry", "go on", "", client, runapi.RetryRuns)
 	}
-	run, err := client.RetryRun(p.ctx, c.ID, c.From)
+	run, err := runapi.RetryRun.Call(p.ctx, client, runapi.To(c.ID, &runapi.RetryRunRequest{From: c.From}))
 	if err != nil {
 		return err
 	}
@@ -294,7 +294,7 @@ func (c *runsEvent) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	receipt, err := client.SendEvent(p.ctx, c.ID, apiclient.Event{ID: c.EventID, Type: c.Type, Data: data})
+	receipt, err := runapi.SendEvent.Call(p.ctx, client, runapi.To(c.ID, runapi.SendEventRequest{ID: c.EventID, Type: c.Type, Data: data}))
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 type sinksCommand struct {
@@ -34,7 +35,7 @@ func (c *sinksList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	type s = apiclient.Sink
+	type s = api.Sink
 	columns := []column[s]{
 		{"id", func(x s) string { return x.ID }},
 		{"name", func(x s) string { return x.Name }},
@@ -43,12 +44,12 @@ func (c *sinksList) Run(p *program) error {
 		{"sent", func(x s) string { return clock(x.SentAt) }},
 		{"url", func(x s) string { return x.URL }},
 	}
-	return list(p, c.outputFlag, pageFlags{All: true}, columns, func(apiclient.Page) (apiclient.List[s], error) {
-		return client.Sinks(p.ctx)
+	return list(p, c.outputFlag, pageFlags{All: true}, columns, func(runapi.Paging) (runapi.List[s], error) {
+		return api.ListSinks.Call(p.ctx, client, runapi.NoInput{})
 	})
 }
 
-func sinkState(s apiclient.Sink) string {
+func sinkState(s api.Sink) string {
 	switch {
 	case s.Disabled:
 		return "off"
@@ -58,7 +59,7 @@ func sinkState(s apiclient.Sink) string {
 	return "on"
 }
 
-func topicsText(s apiclient.Sink) string {
+func topicsText(s api.Sink) string {
 	if len(s.Topics) == 0 {
 		return "all"
 	}
@@ -79,7 +80,7 @@ func (c *sinksAdd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.AddSink(p.ctx, apiclient.NewSink{Name: c.Name, URL: c.URL, Topics: c.Topics})
+	s, err := api.AddSink.Call(p.ctx, client, api.AddSinkRequest{Name: c.Name, URL: c.URL, Topics: c.Topics})
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (c *sinksAdd) Run(p *program) error {
 	return nil
 }
 
-func (p *program) showSink(s apiclient.Sink, format string) error {
+func (p *program) showSink(s api.Sink, format string) error {
 	if format == "json" {
 		return printJSON(p.out, s)
 	}
@@ -100,7 +101,7 @@ func (p *program) showSink(s apiclient.Sink, format string) error {
 }
 
 // showNewSecret shows a sink whose secret will not be on the screen again.
-func (p *program) showNewSecret(s apiclient.Sink, format string) error {
+func (p *program) showNewSecret(s api.Sink, format string) error {
 	err := p.showSink(s, format)
 	fmt.Fprintln(p.err, "The secret is shown this once. Try: liwanag sinks rotate makes a new one")
 	return err
@@ -123,7 +124,7 @@ func (c *sinksShow) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Sink(p.ctx, c.ID)
+	s, err := api.GetSink.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,7 @@ func (c *sinksSet) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	change := apiclient.SinkChange{Topics: c.Topics}
+	change := api.ChangeSinkRequest{Topics: c.Topics}
 	if c.AllTopics {
 		change.Topics = []string{}
 	}
@@ -164,7 +165,7 @@ func (c *sinksSet) Run(p *program) error {
 	if change.Name == nil && change.URL == nil && change.Disabled == nil && change.Topics == nil {
 		return usage("--name, --url, --topic, --all-topics, --on or --off", "there is nothing to change")
 	}
-	s, err := client.ChangeSink(p.ctx, c.ID, change)
+	s, err := api.ChangeSink.Call(p.ctx, client, runapi.To(c.ID, change))
 	if err != nil {
 		return err
 	}
@@ -183,7 +184,7 @@ func (c *sinksRotate) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.RotateSink(p.ctx, c.ID)
+	s, err := api.RotateSink.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
@@ -202,11 +203,14 @@ func (c *sinksTest) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	m, err := client.TestSink(p.ctx, c.ID)
+	m, err := api.TestSink.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
-	if err := p.showMessage(m, c.Output); err != nil || c.Output == "json" {
+	if c.Output == "json" {
+		return printJSON(p.out, m)
+	}
+	if err := p.showMessage(api.MessageDetail{Message: m}, c.Output); err != nil {
 		return err
 	}
 	fmt.Fprintln(p.err, "Try: liwanag sinks message "+m.ID)
@@ -225,7 +229,7 @@ func (c *sinksDelete) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Sink(p.ctx, c.ID)
+	s, err := api.GetSink.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
@@ -235,7 +239,7 @@ func (c *sinksDelete) Run(p *program) error {
 			return errors.Join(err, errors.New("nothing was deleted"))
 		}
 	}
-	if err := client.DeleteSink(p.ctx, c.ID); err != nil {
+	if _, err := api.DeleteSink.Call(p.ctx, client, runapi.ID(c.ID)); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.out, c.ID+" deleted")
@@ -252,14 +256,14 @@ type sinksMessages struct {
 }
 
 // messageColumns are those of every table of messages.
-var messageColumns = []column[apiclient.Message]{
-	{"id", func(m apiclient.Message) string { return m.ID }},
-	{"topic", func(m apiclient.Message) string { return m.Topic }},
-	{"state", func(m apiclient.Message) string { return m.State }},
-	{"attempts", func(m apiclient.Message) string { return fmt.Sprint(m.Attempts) }},
-	{"created", func(m apiclient.Message) string { return clock(m.CreatedAt) }},
-	{"next", func(m apiclient.Message) string { return clock(m.NextAt) }},
-	{"why", func(m apiclient.Message) string { return m.Error }},
+var messageColumns = []column[api.Message]{
+	{"id", func(m api.Message) string { return m.ID }},
+	{"topic", func(m api.Message) string { return m.Topic }},
+	{"state", func(m api.Message) string { return m.State }},
+	{"attempts", func(m api.Message) string { return fmt.Sprint(m.Attempts) }},
+	{"created", func(m api.Message) string { return clock(m.CreatedAt) }},
+	{"next", func(m api.Message) string { return clock(m.NextAt) }},
+	{"why", func(m api.Message) string { return m.Error }},
 }
 
 // Run lists messages.
@@ -268,8 +272,8 @@ func (c *sinksMessages) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	return list(p, c.outputFlag, c.pageFlags, messageColumns, func(page apiclient.Page) (apiclient.List[apiclient.Message], error) {
-		return client.Messages(p.ctx, apiclient.MessageFilter{SinkID: c.Sink, State: c.State, Topic: c.Topic}, page)
+	return list(p, c.outputFlag, c.pageFlags, messageColumns, func(page runapi.Paging) (runapi.List[api.Message], error) {
+		return api.ListMessages.Call(p.ctx, client, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: c.Sink, State: c.State, Topic: c.Topic}, Paging: page})
 	})
 }
 
@@ -285,14 +289,14 @@ func (c *sinksMessage) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	m, err := client.Message(p.ctx, c.ID)
+	m, err := api.GetMessage.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
 	return p.showMessage(m, c.Output)
 }
 
-func (p *program) showMessage(m apiclient.Message, format string) error {
+func (p *program) showMessage(m api.MessageDetail, format string) error {
 	if format == "json" {
 		return printJSON(p.out, m)
 	}
@@ -327,9 +331,9 @@ func (c *sinksResend) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	return write(p, c.outputFlag, messageColumns, func(yield func(apiclient.Message, error) bool) {
+	return write(p, c.outputFlag, messageColumns, func(yield func(api.Message, error) bool) {
 		for _, id := range c.IDs {
-			m, err := client.Resend(p.ctx, id)
+			m, err := api.ResendMessage.Call(p.ctx, client, runapi.ID(id))
 			if !yield(m, err) || err != nil {
 				return
 			}

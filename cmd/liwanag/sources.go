@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,7 +9,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 type sourcesCommand struct {
@@ -33,7 +35,7 @@ func (c *sourcesKinds) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	kinds, err := client.SourceKinds(p.ctx)
+	kinds, err := api.ListSourceKinds.Call(p.ctx, client, runapi.NoInput{})
 	if err != nil {
 		return err
 	}
@@ -57,7 +59,7 @@ func (c *sourcesList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	type s = apiclient.Source
+	type s = api.Source
 	columns := []column[s]{
 		{"id", func(x s) string { return x.ID }},
 		{"kind", func(x s) string { return x.Kind }},
@@ -66,12 +68,12 @@ func (c *sourcesList) Run(p *program) error {
 		{"secrets", func(x s) string { return fmt.Sprint(x.Secrets) }},
 		{"created", func(x s) string { return clock(x.CreatedAt) }},
 	}
-	return list(p, c.outputFlag, pageFlags{All: true}, columns, func(apiclient.Page) (apiclient.List[s], error) {
-		return client.Sources(p.ctx)
+	return list(p, c.outputFlag, pageFlags{All: true}, columns, func(runapi.Paging) (runapi.List[s], error) {
+		return api.ListSources.Call(p.ctx, client, runapi.NoInput{})
 	})
 }
 
-func sourceState(s apiclient.Source) string {
+func sourceState(s api.Source) string {
 	if s.Disabled {
 		return "off"
 	}
@@ -182,11 +184,11 @@ func (c *sourcesAdd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	kinds, err := client.SourceKinds(p.ctx)
+	kinds, err := api.ListSourceKinds.Call(p.ctx, client, runapi.NoInput{})
 	if err != nil {
 		return err
 	}
-	var kind apiclient.SourceKind
+	var kind api.SourceKind
 	var known []string
 	for _, k := range kinds.Items {
 		if known = append(known, k.Kind); k.Kind == c.Kind {
@@ -204,7 +206,7 @@ func (c *sourcesAdd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.AddSource(p.ctx, apiclient.NewSource{Name: c.Name, Kind: c.Kind, Settings: settings, Secret: secret})
+	s, err := api.AddSource.Call(p.ctx, client, api.AddSourceRequest{Name: c.Name, Kind: c.Kind, Settings: settings, Secret: secret})
 	if err != nil {
 		return err
 	}
@@ -216,7 +218,7 @@ func (c *sourcesAdd) Run(p *program) error {
 	return nil
 }
 
-func (p *program) showSource(s apiclient.Source, format string) error {
+func (p *program) showSource(s api.Source, format string) error {
 	if format == "json" {
 		return printJSON(p.out, s)
 	}
@@ -226,7 +228,7 @@ func (p *program) showSource(s apiclient.Source, format string) error {
 }
 
 // shownOnce says that what is on the screen will not be there again.
-func (p *program) shownOnce(s apiclient.Source) {
+func (p *program) shownOnce(s api.Source) {
 	if s.URL != "" || s.Secret != "" {
 		fmt.Fprintln(p.err, "The URL and the secret are shown this once. Try: liwanag sources rotate makes new ones")
 	}
@@ -249,7 +251,7 @@ func (c *sourcesShow) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Source(p.ctx, c.ID)
+	s, err := api.GetSource.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
@@ -272,11 +274,11 @@ func (c *sourcesSet) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	now, err := client.Source(p.ctx, c.ID)
+	now, err := api.GetSource.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
-	var change apiclient.SourceChange
+	var change api.ChangeSourceRequest
 	if change.Settings, err = c.merge(p, now.Settings); err != nil {
 		return err
 	}
@@ -289,7 +291,7 @@ func (c *sourcesSet) Run(p *program) error {
 	if change.Name == nil && change.Disabled == nil && change.Settings == nil {
 		return usage("--name, --on, --off, --field or --settings", "there is nothing to change")
 	}
-	s, err := client.ChangeSource(p.ctx, c.ID, change)
+	s, err := api.ChangeSource.Call(p.ctx, client, runapi.To(c.ID, change))
 	if err != nil {
 		return err
 	}
@@ -323,7 +325,7 @@ func (c *sourcesRotate) Run(p *program) error {
 	if secret == "" && !c.Secret && !c.URL && !c.Drop {
 		return usage("--secret, --secret-file FILE, --url or --drop-old", "say what to rotate")
 	}
-	s, err := client.RotateSource(p.ctx, c.ID, apiclient.SourceRotation{Secret: secret, MakeSecret: c.Secret, DropOld: c.Drop, URL: c.URL})
+	s, err := api.RotateSource.Call(p.ctx, client, runapi.To(c.ID, api.RotateSourceRequest{Secret: secret, MakeSecret: c.Secret, DropOld: c.Drop, URL: c.URL}))
 	if err != nil {
 		return err
 	}
@@ -348,11 +350,11 @@ func (c *sourcesTry) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	now, err := client.Source(p.ctx, c.ID)
+	now, err := api.GetSource.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
-	trial := apiclient.SourceTrial{}
+	trial := api.TrySourceRequest{}
 	if trial.Settings, err = c.merge(p, now.Settings); err != nil {
 		return err
 	}
@@ -361,7 +363,7 @@ func (c *sourcesTry) Run(p *program) error {
 		return err
 	}
 	trial.Body = string(body)
-	tried, err := client.TrySource(p.ctx, c.ID, trial)
+	tried, err := api.TrySource.Call(p.ctx, client, runapi.To(c.ID, trial))
 	if err != nil {
 		return err
 	}
@@ -370,9 +372,15 @@ func (c *sourcesTry) Run(p *program) error {
 	}
 	fmt.Fprintln(p.out, strings.TrimSpace(tried.State+" "+tried.Code))
 	for _, item := range tried.Items {
-		text := string(item.SignUp)
-		if item.Error != "" {
-			text = item.Error
+		text := item.Error
+		if item.SignUp != nil {
+			var person bytes.Buffer
+			encoder := json.NewEncoder(&person)
+			encoder.SetEscapeHTML(false)
+			if err := encoder.Encode(item.SignUp); err != nil {
+				return err
+			}
+			text = strings.TrimSpace(person.String())
 		}
 		for _, f := range item.Errors {
 			text += " " + strings.TrimPrefix(f.Field+": "+f.Message, ": ")
@@ -397,7 +405,7 @@ func (c *sourcesDelete) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Source(p.ctx, c.ID)
+	s, err := api.GetSource.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
@@ -407,7 +415,7 @@ func (c *sourcesDelete) Run(p *program) error {
 			return errors.Join(err, errors.New("nothing was deleted"))
 		}
 	}
-	if err := client.DeleteSource(p.ctx, c.ID); err != nil {
+	if _, err := api.DeleteSource.Call(p.ctx, client, runapi.ID(c.ID)); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.out, c.ID+" deleted")

@@ -3,7 +3,8 @@ package main
 import (
 	"fmt"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 type submissionsCommand struct {
@@ -30,7 +31,7 @@ func (c *submissionsList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	type s = apiclient.Submission
+	type s = api.Submission
 	columns := []column[s]{
 		{"id", func(x s) string { return x.ID }},
 		{"state", func(x s) string { return x.State }},
@@ -40,8 +41,8 @@ func (c *submissionsList) Run(p *program) error {
 		{"enrichment", func(x s) string { return x.EnrichmentID }},
 		{"cause", func(x s) string { return x.Cause }},
 	}
-	return list(p, c.outputFlag, c.pageFlags, columns, func(page apiclient.Page) (apiclient.List[s], error) {
-		return client.Submissions(p.ctx, apiclient.SubmissionFilter{State: c.State, RunID: c.RunID}, page)
+	return list(p, c.outputFlag, c.pageFlags, columns, func(page runapi.Paging) (runapi.List[s], error) {
+		return api.ListSubmissions.Call(p.ctx, client, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{State: c.State, RunID: c.RunID}, Paging: page})
 	})
 }
 
@@ -62,14 +63,14 @@ func (c *submissionsShow) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Submission(p.ctx, c.ID)
+	s, err := api.GetSubmission.Call(p.ctx, client, runapi.ID(c.ID))
 	if err != nil {
 		return err
 	}
 	return p.showSubmission(s, c.Output)
 }
 
-func (p *program) showSubmission(s apiclient.Submission, format string) error {
+func (p *program) showSubmission(s api.Submission, format string) error {
 	if format == "json" {
 		return printJSON(p.out, s)
 	}
@@ -94,7 +95,7 @@ func (c *submissionsAdopt) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Adopt(p.ctx, c.ID, c.EnrichmentID)
+	s, err := api.AdoptSubmission.Call(p.ctx, client, runapi.To(c.ID, api.AdoptSubmissionRequest{EnrichmentID: c.EnrichmentID}))
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (c *submissionsResubmit) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Resubmit(p.ctx, c.ID, c.Reason)
+	s, err := api.ResubmitSubmission.Call(p.ctx, client, runapi.To(c.ID, &api.Reason{Reason: c.Reason}))
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (c *submissionsFail) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Fail(p.ctx, c.ID, c.Reason)
+	s, err := api.FailSubmission.Call(p.ctx, client, runapi.To(c.ID, &api.Reason{Reason: c.Reason}))
 	if err != nil {
 		return err
 	}
@@ -150,7 +151,7 @@ func (c *submissionsPause) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.PauseSpending(p.ctx, c.Reason); err != nil {
+	if _, err := api.PauseSubmissions.Call(p.ctx, client, api.PauseRequest{Body: &api.Reason{Reason: c.Reason}}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.out, "Spending is paused: nothing is sent to FullEnrich until liwanag submissions resume.")
@@ -167,7 +168,7 @@ func (c *submissionsResume) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.ResumeSpending(p.ctx); err != nil {
+	if _, err := api.ResumeSubmissions.Call(p.ctx, client, runapi.NoInput{}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.out, "Spending goes on.")

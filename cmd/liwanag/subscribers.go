@@ -97,7 +97,7 @@ func (c *subscribersList) Run(p *program) error {
 		{"title", func(x s) string { return x.JobTitle }},
 		{"company", func(x s) string { return x.CompanyName }},
 	}
-	return list(p, c.outputFlag, c.pageFlags, columns, func(page apiclient.Page) (apiclient.List[s], error) {
+	return list(p, c.outputFlag, c.pageFlags, columns, func(page runapi.Paging) (runapi.List[s], error) {
 		return api.ListSubscribers.Call(p.ctx, client, api.SubscriberQuery{SubscriberFilter: c.filter(), Paging: page})
 	})
 }

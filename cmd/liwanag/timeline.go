@@ -7,7 +7,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // The cells of a timeline.
@@ -24,7 +24,7 @@ const pipeWidth = 100
 
 // picture draws a run: what it is, a bar for every step over the time it took,
 // and what is to be said about failures, pauses and events.
-func picture(r apiclient.Run, now time.Time, width int) []string {
+func picture(r runapi.RunDetail, now time.Time, width int) []string {
 	if width == 0 {
 		width = pipeWidth
 	}
@@ -33,7 +33,7 @@ func picture(r apiclient.Run, now time.Time, width int) []string {
 		end = now
 	}
 	lines := []string{fmt.Sprintf("%s  %s v%d  %s  %s", r.ID, r.Workflow, r.Version, r.Status, span(end.Sub(r.CreatedAt)))}
-	if why := state(r); why != "" {
+	if why := state(r.Run); why != "" {
 		lines = append(lines, "  "+why)
 	}
 	lines = append(lines, "")
@@ -42,7 +42,7 @@ func picture(r apiclient.Run, now time.Time, width int) []string {
 	return append(lines, events(r)...)
 }
 
-func bars(r apiclient.Run, end time.Time, width int) []string {
+func bars(r runapi.RunDetail, end time.Time, width int) []string {
 	names, notes := 0, 0
 	for _, s := range r.Steps {
 		names = max(names, lipgloss.Width(s.Name))
@@ -60,7 +60,7 @@ func bars(r apiclient.Run, end time.Time, width int) []string {
 }
 
 // note says in a word how a step stands.
-func note(s apiclient.Step) string {
+func note(s runapi.Step) string {
 	switch {
 	case s.SkippedBecause != "":
 		return "skipped: " + s.SkippedBecause
@@ -85,7 +85,7 @@ func (t timescale) at(when time.Time) int {
 }
 
 // bar draws a step; what happened is seen, however short it was.
-func (t timescale) bar(s apiclient.Step) []rune {
+func (t timescale) bar(s runapi.Step) []rune {
 	cells := []rune(strings.Repeat(string(cellNothing), t.cells))
 	if s.StartedAt.IsZero() || s.Status == "skipped" {
 		return cells
@@ -121,7 +121,7 @@ func (t timescale) bar(s apiclient.Step) []rune {
 }
 
 // attempts tells of those that failed.
-func attempts(r apiclient.Run) []string {
+func attempts(r runapi.RunDetail) []string {
 	var lines []string
 	for _, s := range r.Steps {
 		for _, a := range s.Attempts {
@@ -138,7 +138,7 @@ func attempts(r apiclient.Run) []string {
 	return section("failed attempts", lines)
 }
 
-func events(r apiclient.Run) []string {
+func events(r runapi.RunDetail) []string {
 	var lines []string
 	for _, e := range r.Events {
 		what := "not consumed yet"

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/app"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 type workflowsCommand struct {
@@ -40,8 +40,8 @@ func (c *workflowsList) Run(p *program) error {
 			return strings.Join(names, " → ")
 		}},
 	}
-	return list(p, c.outputFlag, pageFlags{All: true}, columns, func(apiclient.Page) (apiclient.List[app.Workflow], error) {
-		return apiclient.List[app.Workflow]{Items: app.Workflows(c.WebhookTimeout)}, nil
+	return list(p, c.outputFlag, pageFlags{All: true}, columns, func(runapi.Paging) (runapi.List[app.Workflow], error) {
+		return runapi.List[app.Workflow]{Items: app.Workflows(c.WebhookTimeout)}, nil
 	})
 }
 

@@ -10,13 +10,20 @@ import (
 
 // Routes of subscribers.
 var (
-	AddSubscriber     = runapi.Post[SignUp, SignedUp]("/subscribers", "add-subscriber", "Add one subscriber", http.StatusAccepted)
-	ListSubscribers   = runapi.Get[SubscriberQuery, runapi.List[Subscriber]]("/subscribers", "list-subscribers", "List subscribers, newest first")
-	GetSubscriber     = runapi.Get[runapi.IDPath, SubscriberDetail]("/subscribers/{id}", "get-subscriber", "One subscriber, with jobs and profile")
-	EnrichSubscriber  = runapi.Post[EnrichRequest, Enriched]("/subscribers/{id}/enrich", "enrich-subscriber", "Look a subscriber up once more", http.StatusAccepted)
-	EnrichSubscribers = runapi.Post[EnrichMany, EnrichedMany]("/subscribers/enrich", "enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
-	EraseSubscriber   = runapi.Delete[EraseRequest]("/subscribers/{id}", "erase-subscriber", "Erase a subscriber and everything that is known of them")
-	ExportSubscribers = runapi.File[SubscriberFilter]("/subscribers/export", "export-subscribers", "All subscribers as CSV, which can be imported again", "text/csv")
+	AddSubscriber = runapi.Post[SignUp, SignedUp]("/subscribers",
+		"add-subscriber", "Add one subscriber", http.StatusAccepted)
+	ListSubscribers = runapi.Get[SubscriberQuery, runapi.List[Subscriber]]("/subscribers",
+		"list-subscribers", "List subscribers, newest first")
+	GetSubscriber = runapi.Get[runapi.IDPath, SubscriberDetail]("/subscribers/{id}",
+		"get-subscriber", "One subscriber, with jobs and profile")
+	EnrichSubscriber = runapi.Post[runapi.Addressed[*EnrichSubscriberRequest], Enriched]("/subscribers/{id}/enrich",
+		"enrich-subscriber", "Look a subscriber up once more", http.StatusAccepted)
+	EnrichSubscribers = runapi.Post[EnrichMany, EnrichedMany]("/subscribers/enrich",
+		"enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
+	EraseSubscriber = runapi.Delete[EraseRequest]("/subscribers/{id}",
+		"erase-subscriber", "Erase a subscriber and everything that is known of them")
+	ExportSubscribers = runapi.File[SubscriberFilter]("/subscribers/export",
+		"export-subscribers", "All subscribers as CSV, which can be imported again", "text/csv")
 )
 
 // SubscriberFilter selects subscribers.
@@ -46,7 +53,7 @@ type SignUp struct {
 	CompanyName   string         `json:"companyName,omitempty"`
 	CompanyDomain string         `json:"companyDomain,omitempty"`
 	LinkedinURL   string         `json:"linkedinUrl,omitempty"`
-	Tags          []string       `json:"tags,omitempty" nullable:"false"`
+	Tags          []string       `json:"tags,omitempty"`
 	Metadata      map[string]any `json:"metadata,omitempty"`
 	Timestamp     time.Time      `json:"timestamp,omitzero"`
 }
@@ -87,7 +94,7 @@ type Subscriber struct {
 // SubscriberDetail is a subscriber with all that is known.
 type SubscriberDetail struct {
 	Subscriber
-	Jobs    []Job           `json:"jobs" nullable:"false" doc:"Newest first."`
+	Jobs    []Job           `json:"jobs" doc:"Newest first."`
 	Profile json.RawMessage `json:"profile,omitempty" doc:"All that FullEnrich said."`
 }
 
@@ -112,13 +119,7 @@ type JobFailure struct {
 	Message string `json:"message,omitempty"`
 }
 
-// EnrichRequest looks a subscriber up once more.
-type EnrichRequest struct {
-	runapi.IDPath
-	Body *EnrichSubscriberRequest
-}
-
-// EnrichSubscriberRequest says how.
+// EnrichSubscriberRequest says how a subscriber is looked up once more.
 type EnrichSubscriberRequest struct {
 	Again bool `json:"again,omitempty" doc:"Order and pay even if there is a result."`
 }
@@ -133,7 +134,7 @@ type Enriched struct {
 // EnrichMany selects subscribers by id or by a filter, and says how sure the caller
 // is of what it costs.
 type EnrichMany struct {
-	IDs    []string             `json:"ids,omitempty" maxItems:"500" nullable:"false" doc:"These; or else filter."`
+	IDs    []string             `json:"ids,omitempty" maxItems:"500" doc:"These; or else filter."`
 	Filter *SubscriberSelection `json:"filter,omitempty" doc:"All that match; an empty one is everybody. It needs expect."`
 	Status string               `json:"status,omitempty" enum:"none,failed,not_found,canceled,enriched" doc:"The same as filter.status."`
 	DryRun bool                 `json:"dryRun,omitempty" doc:"Only count, and say what it costs."`
@@ -154,7 +155,7 @@ type SubscriberSelection struct {
 
 // EnrichedMany says what was done for each, or what would be.
 type EnrichedMany struct {
-	Items   []Enriched       `json:"items" nullable:"false" doc:"Empty for a dry run."`
+	Items   []Enriched       `json:"items" doc:"Empty for a dry run."`
 	Count   int64            `json:"count" doc:"Lookups that are ordered."`
 	Credits int64            `json:"credits" doc:"What they cost at most."`
 	LeftOut map[string]int64 `json:"leftOut" doc:"How many of those selected are not looked up, by result."`

@@ -9,19 +9,21 @@ import (
 
 // Routes of uploads.
 var (
-	AddUpload       = form[AddUploadRequest, Upload]("/uploads", "add-upload", "Upload a CSV file; it waits in previewed until it is confirmed", http.StatusAccepted)
+	AddUpload = runapi.Post[AddUploadRequest, Upload]("/uploads",
+		"add-upload", "Upload a CSV file; it waits in previewed until it is confirmed", http.StatusAccepted)
 	ListUploads     = runapi.Get[UploadQuery, runapi.List[Upload]]("/uploads", "list-uploads", "List uploads, newest first")
 	GetUpload       = runapi.Get[runapi.IDPath, Upload]("/uploads/{id}", "get-upload", "An upload's counts and progress")
-	ConfirmUpload   = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/confirm", "confirm-upload", "Import a previewed upload", http.StatusAccepted)
-	CancelUpload    = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/cancel", "cancel-upload", "Import nothing more", http.StatusOK)
-	GetUploadErrors = runapi.File[runapi.IDPath]("/uploads/{id}/errors.csv", "get-upload-errors", "The invalid rows: number, line, reason", "text/csv")
+	GetUploadSample = runapi.Get[runapi.IDPath, UploadSample]("/uploads/{id}/sample",
+		"get-upload-sample", "The first rows of an upload")
+	MapUpload = runapi.Post[runapi.Addressed[MapUploadRequest], Upload]("/uploads/{id}/mapping",
+		"map-upload", "Read a previewed upload as another mapping says, and count it anew", http.StatusOK)
+	ConfirmUpload = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/confirm",
+		"confirm-upload", "Import a previewed upload", http.StatusAccepted)
+	CancelUpload = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/cancel",
+		"cancel-upload", "Import nothing more", http.StatusOK)
+	GetUploadErrors = runapi.File[runapi.IDPath]("/uploads/{id}/errors.csv",
+		"get-upload-errors", "The invalid rows: number, line, reason", "text/csv")
 )
-
-func form[In, Out any](path, id, summary string, status int) runapi.Route[In, Out] {
-	r := runapi.Post[In, Out](path, id, summary, status)
-	r.Form = "multipart/form-data"
-	return r
-}
 
 // AddUploadRequest carries a CSV file; the fields of Body before its file.
 type AddUploadRequest struct {
@@ -45,7 +47,7 @@ type Upload struct {
 	FileName         string            `json:"fileName,omitempty"`
 	Source           string            `json:"source,omitempty"`
 	Status           string            `json:"status" enum:"previewed,importing,enriching,done,failed,canceled"`
-	Columns          []string          `json:"columns,omitempty" nullable:"false"`
+	Columns          []string          `json:"columns,omitempty"`
 	Mapping          map[string]string `json:"mapping,omitempty" doc:"Column name to field."`
 	Counts           UploadCounts      `json:"counts"`
 	EstimatedCredits int64             `json:"estimatedCredits" doc:"What the lookups cost at most."`
@@ -76,4 +78,23 @@ type UploadProgress struct {
 	Enriched int64 `json:"enriched"`
 	NotFound int64 `json:"notFound"`
 	Failed   int64 `json:"failed"`
+}
+
+// UploadSample are the first rows of a file.
+type UploadSample struct {
+	Columns []string    `json:"columns"`
+	Rows    []SampleRow `json:"rows" doc:"At most 20; none once the file is imported or forgotten."`
+}
+
+// SampleRow is a row as the file has it.
+type SampleRow struct {
+	Row   int64    `json:"row" doc:"Data rows from 1."`
+	Cells []string `json:"cells" doc:"One for each column."`
+	Code  string   `json:"code,omitempty" doc:"Why the row is invalid, stable."`
+	Fault string   `json:"fault,omitempty" doc:"The same for people."`
+}
+
+// MapUploadRequest says which column is which field.
+type MapUploadRequest struct {
+	Mapping map[string]string `json:"mapping" doc:"Column name to field, over what the headers say."`
 }

@@ -1,6 +1,6 @@
-// Package apiclient talks to a running server over its HTTP interface. It
-// imports nothing of ours: its types are what is on the wire, and a test beside
-// the server proves that both ends agree.
+// Package apiclient talks to a running server over its HTTP interface: it is the
+// caller of the routes that runapi and api have, watches what changes, and sends
+// files.
 package apiclient
 
 import (
@@ -14,8 +14,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
@@ -61,21 +63,11 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 // Problem is an error that the server answered with.
 type Problem struct {
-	Type      string       `json:"type"`
-	Title     string       `json:"title"`
-	Status    int          `json:"status"` // HTTP
-	Detail    string       `json:"detail"`
-	Code      string       `json:"code"` // stable
-	Errors    []FieldFault `json:"errors"`
-	RequestID string       `json:"-"` // finds it in the server's log
+	api.Problem
+
+	RequestID string `json:"-"` // finds it in the server's log
 	// RetryAfter is when the server wants to be asked again; 0: it did not say.
 	RetryAfter time.Duration `json:"-"`
-}
-
-// FieldFault is the fault of one field.
-type FieldFault struct {
-	Field   string `json:"field"`
-	Message string `json:"message"`
 }
 
 // Error is what happened, with the fields' faults.
@@ -111,23 +103,63 @@ func (u *Unreachable) Unwrap() error { return u.Err }
 // maxAnswer bounds an answer of JSON, in bytes.
 const maxAnswer = 64 << 20
 
-// call sends body as JSON, unless nil, and reads the answer into answer, unless
-// nil.
-func (c *Client) call(ctx context.Context, method, path string, query url.Values, body, answer any) error {
+// Call makes a call of a route; see runapi.Route.
+func (c *Client) Call(ctx context.Context, r runapi.Request, answer any) error {
 	var payload io.Reader
-	contentType := ""
-	if body != nil {
-		raw, err := json.Marshal(body)
+	if r.Body != nil {
+		raw, err := json.Marshal(r.Body)
 		if err != nil {
 			return fmt.Errorf("apiclient: the request cannot be encoded: %w", err)
 		}
-		payload, contentType = bytes.NewReader(raw), "application/json"
+		payload = bytes.NewReader(raw)
+		r.Header.Set("Content-Type", "application/json")
 	}
-	res, err := c.send(ctx, method, path, query, contentType, payload)
+	res, err := c.send(ctx, r, payload)
 	if err != nil {
 		return err
 	}
+	if r.Status == http.StatusNoContent {
+		answer = nil
+	}
 	return c.decode(res, answer)
+}
+
+// Copy makes a call of a route whose answer is a file, and writes that. An error
+// means that the file is not whole.
+func (c *Client) Copy(ctx context.Context, r runapi.Request, w io.Writer) (int64, error) {
+	res, err := c.send(ctx, r, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	from := &reader{r: res.Body}
+	n, err := io.Copy(w, from)
+	if err != nil && err == from.fault() {
+		err = c.unreachable(err)
+	}
+	return n, err
+}
+
+// reader remembers its error, to tell it from the writer's.
+type reader struct {
+	r      io.Reader
+	failed atomic.Pointer[error]
+}
+
+// fault is the error of reading, nil without one.
+func (r *reader) fault() error {
+	if err := r.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && err != io.EOF {
+		r.failed.Store(&err)
+	}
+	return n, err
 }
 
 func (c *Client) decode(res *http.Response, answer any) error {
@@ -146,18 +178,20 @@ func (c *Client) decode(res *http.Response, answer any) error {
 }
 
 // send makes a call; an answer that is no success becomes a *Problem.
-func (c *Client) send(ctx context.Context, method, path string, query url.Values, contentType string, body io.Reader) (*http.Response, error) {
-	target := c.base.JoinPath(path) // #nosec G125 -- every variable part was escaped by its caller
-	target.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+func (c *Client) send(ctx context.Context, r runapi.Request, body io.Reader) (*http.Response, error) {
+	target := c.base.JoinPath(r.Path) // #nosec G125 -- every variable part is escaped
+	target.RawQuery = r.Query.Encode()
+	req, err := http.NewRequestWithContext(ctx, r.Method, target.String(), body)
 	if err != nil {
 		return nil, fmt.Errorf("apiclient: %w", err)
 	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
+	req.Header = r.Header
 	c.auth(req.Header)
-	res, err := c.http.Do(req)
+	caller := c.http
+	if r.Slow {
+		caller = c.slow
+	}
+	res, err := caller.Do(req)
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
@@ -185,7 +219,8 @@ func (c *Client) problem(res *http.Response) error {
 	raw, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if err != nil || kind != "application/problem+json" || json.Unmarshal(raw, p) != nil {
-		p = &Problem{Title: http.StatusText(res.StatusCode), Code: "unknown", Detail: "the server at " + c.base.Redacted() + " answers like no Liwanag does"}
+		p.Problem = api.Problem{Title: http.StatusText(res.StatusCode), Code: "unknown",
+			Detail: "the server at " + c.base.Redacted() + " answers like no Liwanag does"}
 	}
 	p.Status, p.RequestID = res.StatusCode, res.Header.Get("X-Request-Id")
 	if seconds, err := time.ParseDuration(res.Header.Get("Retry-After") + "s"); err == nil {
@@ -194,73 +229,8 @@ func (c *Client) problem(res *http.Response) error {
 	return p
 }
 
-// Call makes a call of a route; see runapi.Route.
-func (c *Client) Call(ctx context.Context, r runapi.Request, answer any) error {
-	if r.Status == http.StatusNoContent {
-		answer = nil
-	}
-	if r.Slow {
-		c = &Client{base: c.base, auth: c.auth, http: c.slow}
-	}
-	return c.call(ctx, r.Method, r.Path, r.Query, r.Body, answer)
-}
-
-// Copy makes a call of a route whose answer is a file. An error means that the file
-// is not whole.
-func (c *Client) Copy(ctx context.Context, r runapi.Request, w io.Writer) (int64, error) {
-	res, err := c.send(ctx, r.Method, r.Path, r.Query, "", nil)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	from := &reader{r: res.Body}
-	n, err := io.Copy(w, from)
-	if err != nil && err == from.fault() {
-		err = c.unreachable(err)
-	}
-	return n, err
-}
-
-// get reads one thing.
-func get[T any](ctx context.Context, c *Client, path string, query url.Values) (T, error) {
-	var v T
-	err := c.call(ctx, http.MethodGet, path, query, nil, &v)
-	return v, err
-}
-
-// post does one thing.
-func post[T any](ctx context.Context, c *Client, path string, body any) (T, error) {
-	var v T
-	err := c.call(ctx, http.MethodPost, path, nil, body, &v)
-	return v, err
-}
-
-// patch changes one thing.
-func patch[T any](ctx context.Context, c *Client, path string, body any) (T, error) {
-	var v T
-	err := c.call(ctx, http.MethodPatch, path, nil, body, &v)
-	return v, err
-}
-
-// at makes a path of segments; each is escaped. One that would name another
-// path altogether becomes one that names nothing.
-func at(segments ...string) string {
-	path := "/api/v1"
-	for _, s := range segments {
-		if s == "" || s == "." || s == ".." {
-			s = "-"
-		}
-		path += "/" + url.PathEscape(s)
-	}
-	return path
-}
-
-// Healthy returns nil if the process is alive.
-func (c *Client) Healthy(ctx context.Context) error {
-	return c.call(ctx, http.MethodGet, "/healthz", nil, nil, nil)
-}
-
 // Ready returns nil if the server can serve.
 func (c *Client) Ready(ctx context.Context) error {
-	return c.call(ctx, http.MethodGet, "/readyz", nil, nil, nil)
+	_, err := api.GetReady.Call(ctx, c, runapi.NoInput{})
+	return err
 }

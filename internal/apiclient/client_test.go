@@ -2,6 +2,7 @@ package apiclient
 
 import (
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 
 	"bytes"
 	"context"
@@ -45,7 +46,7 @@ func TestTheKeyIsSentAndNeverPrinted(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `{"items":[]}`)
 	})
-	if _, err := c.Workflows(t.Context()); err != nil {
+	if _, err := runapi.ListWorkflows.Call(t.Context(), c, runapi.NoInput{}); err != nil {
 		t.Fatal(err)
 	}
 	if text := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(text, "s3cret") {
@@ -61,7 +62,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		http.Redirect(w, r, "/elsewhere", http.StatusFound)
 	})
 	var p *Problem
-	if _, err := c.Credits(t.Context()); !errors.As(err, &p) || p.Status != 302 {
+	if _, err := api.GetCredits.Call(t.Context(), c, runapi.NoInput{}); !errors.As(err, &p) || p.Status != 302 {
 		t.Errorf("%v", err)
 	}
 }
@@ -79,7 +80,7 @@ func TestProblemsAreTypedAndTellWhatToKnow(t *testing.T) {
 	if !errors.As(err, &p) {
 		t.Fatal(err)
 	}
-	if p.Status != 422 || p.Code != "invalid_email" || p.RequestID != "REQ" || p.RetryAfter != 7*time.Second || p.Errors[0] != (FieldFault{"email", "no @"}) {
+	if p.Status != 422 || p.Code != "invalid_email" || p.RequestID != "REQ" || p.RetryAfter != 7*time.Second || p.Errors[0] != (api.FieldFault{Field: "email", Message: "no @"}) {
 		t.Errorf("%+v", p)
 	}
 	if got, want := err.Error(), "cannot be taken\n  email: no @ (422 invalid_email)"; got != want {
@@ -94,11 +95,11 @@ func TestAnotherProgramsAnswersAreTold(t *testing.T) {
 		_, _ = io.WriteString(w, "<html>proxy</html>")
 	})
 	var p *Problem
-	if _, err := c.Credits(t.Context()); !errors.As(err, &p) || p.Status != 502 || p.Code != "unknown" || strings.Contains(err.Error(), "<html>") {
+	if _, err := api.GetCredits.Call(t.Context(), c, runapi.NoInput{}); !errors.As(err, &p) || p.Status != 502 || p.Code != "unknown" || strings.Contains(err.Error(), "<html>") {
 		t.Errorf("%v", err)
 	}
 	status = 200
-	if _, err := c.Credits(t.Context()); err == nil || errors.As(err, &p) && p.Status == 200 || !strings.Contains(err.Error(), "Try: ") {
+	if _, err := api.GetCredits.Call(t.Context(), c, runapi.NoInput{}); err == nil || errors.As(err, &p) && p.Status == 200 || !strings.Contains(err.Error(), "Try: ") {
 		t.Errorf("%v", err)
 	}
 }
@@ -110,14 +111,14 @@ func TestAServerThatIsNotThereIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Run(t.Context(), "run_x")
+	_, err = runapi.GetRun.Call(t.Context(), c, runapi.ID("run_x"))
 	var u *Unreachable
 	if !errors.As(err, &u) || u.Server != server.URL || strings.Contains(err.Error(), "run_x") || !strings.Contains(err.Error(), "Try: liwanag serve") {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err = c.Run(ctx, "run_x"); !errors.Is(err, context.Canceled) || errors.As(err, &u) {
+	if _, err = runapi.GetRun.Call(ctx, c, runapi.ID("run_x")); !errors.Is(err, context.Canceled) || errors.As(err, &u) {
 		t.Errorf("a canceled call: %v", err)
 	}
 }
@@ -126,7 +127,7 @@ func TestIDsStayOneSegment(t *testing.T) {
 	var got string
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r.URL.EscapedPath(); w.WriteHeader(404) })
 	for id, want := range map[string]string{"run_1": "/api/v1/runs/run_1", "a/b": "/api/v1/runs/a%2Fb", "..": "/api/v1/runs/-", "": "/api/v1/runs/-", "?x": "/api/v1/runs/%3Fx"} {
-		_, _ = c.Run(t.Context(), id)
+		_, _ = runapi.GetRun.Call(t.Context(), c, runapi.ID(id))
 		if got != want {
 			t.Errorf("%q: %s", id, got)
 		}
@@ -207,19 +208,19 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestWatchYieldsChangesAndOutlivesAServersAbsence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := &Problem{Status: 503}
+		down := &Problem{Problem: api.Problem{Status: 503}}
 		answers := []any{"waiting", "waiting", down, "running", "completed", "never read"}
 		var at []time.Duration
 		began, i := time.Now(), -1
-		read := func(context.Context) (Run, error) {
+		read := func(context.Context) (runapi.Run, error) {
 			i++
 			if err, ok := answers[i].(*Problem); ok {
-				return Run{}, err
+				return runapi.Run{}, err
 			}
-			return Run{Status: answers[i].(string)}, nil
+			return runapi.Run{Status: answers[i].(string)}, nil
 		}
 		var seen []string
-		for r, err := range until(Watch(t.Context(), time.Second, read), Run.Ended) {
+		for r, err := range until(Watch(t.Context(), time.Second, read), runapi.Run.Ended) {
 			if err != nil {
 				r.Status = "down"
 			}
@@ -229,7 +230,9 @@ func TestWatchYieldsChangesAndOutlivesAServersAbsence(t *testing.T) {
 			t.Error(got)
 		}
 		gone := 0
-		for _, err := range Watch(t.Context(), time.Second, func(context.Context) (Run, error) { return Run{}, &Problem{Status: 404} }) {
+		for _, err := range Watch(t.Context(), time.Second, func(context.Context) (runapi.Run, error) {
+			return runapi.Run{}, &Problem{Problem: api.Problem{Status: 404}}
+		}) {
 			if gone++; err == nil {
 				t.Error("no error")
 			}
@@ -240,7 +243,7 @@ func TestWatchYieldsChangesAndOutlivesAServersAbsence(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
 		began = time.Now()
-		for range Watch(ctx, time.Minute, func(context.Context) (Run, error) { return Run{Status: "waiting"}, nil }) {
+		for range Watch(ctx, time.Minute, func(context.Context) (runapi.Run, error) { return runapi.Run{Status: "waiting"}, nil }) {
 		}
 		if took := time.Since(began); took != 90*time.Second {
 			t.Errorf("ended after %s", took)
@@ -251,14 +254,14 @@ func TestWatchYieldsChangesAndOutlivesAServersAbsence(t *testing.T) {
 func TestAllEndsWithTheFirstError(t *testing.T) {
 	fault := errors.New("x")
 	var got []string
-	for v, err := range All(t.Context(), func(_ context.Context, p Page) (List[string], error) {
+	for v, err := range All(t.Context(), func(_ context.Context, p runapi.Paging) (runapi.List[string], error) {
 		switch p.Cursor {
 		case "":
-			return List[string]{Items: []string{"a", "b"}, NextCursor: "2"}, nil
+			return runapi.List[string]{Items: []string{"a", "b"}, NextCursor: "2"}, nil
 		case "2":
-			return List[string]{Items: []string{"c"}, NextCursor: "3"}, nil
+			return runapi.List[string]{Items: []string{"c"}, NextCursor: "3"}, nil
 		}
-		return List[string]{}, fault
+		return runapi.List[string]{}, fault
 	}) {
 		if err != nil {
 			v = err.Error()

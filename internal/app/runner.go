@@ -7,10 +7,10 @@ import (
 
 	"github.com/liwanag/liwanag/engine"
 	"github.com/liwanag/liwanag/internal/config"
-	"github.com/liwanag/liwanag/internal/httpapi"
 	"github.com/liwanag/liwanag/internal/telemetry"
 	"github.com/liwanag/liwanag/temporalrunner"
 	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // runner runs the workflows of a server: the embedded engine, or a Temporal
@@ -58,12 +58,12 @@ func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition,
 }
 
 // countsOf is how the API shows what a runner counts.
-func countsOf(c workflow.Counter) func(context.Context) ([]httpapi.RunCount, error) {
-	return func(ctx context.Context) ([]httpapi.RunCount, error) {
+func countsOf(c workflow.Counter) func(context.Context) ([]runapi.RunCount, error) {
+	return func(ctx context.Context) ([]runapi.RunCount, error) {
 		found, err := c.Counts(ctx)
-		counts := make([]httpapi.RunCount, len(found))
+		counts := make([]runapi.RunCount, len(found))
 		for i, n := range found {
-			counts[i] = httpapi.RunCount{Workflow: n.Workflow, Version: n.Version, Status: string(n.Status), Step: n.Step, Runs: n.Runs}
+			counts[i] = runapi.RunCount{Workflow: n.Workflow, Version: n.Version, Status: string(n.Status), Step: n.Step, Runs: n.Runs}
 		}
 		return counts, err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 )
 
@@ -39,7 +40,7 @@ func (c *Console) registerAssets() {
 		name := path.Join("assets", path.Clean("/"+v.PathValue("file")))
 		content, err := embedded.ReadFile(name)
 		if err != nil {
-			return &apiclient.Problem{Status: http.StatusNotFound, Code: "not_found"}
+			return &apiclient.Problem{Problem: api.Problem{Status: http.StatusNotFound, Code: "not_found"}}
 		}
 		h := v.w.Header()
 		h.Set("Content-Type", cmp.Or(assetTypes[path.Ext(name)], "text/plain; charset=utf-8"))

@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -204,8 +205,8 @@ func (v *visit) pagerOf(next string) pager {
 // pageSize is how many rows a page of a listing has.
 const pageSize = 50
 
-func (v *visit) page() apiclient.Page {
-	return apiclient.Page{Limit: pageSize, Cursor: v.URL.Query().Get("cursor")}
+func (v *visit) page() runapi.Paging {
+	return runapi.Paging{Limit: pageSize, Cursor: v.URL.Query().Get("cursor")}
 }
 
 // choice is an option of a select.
@@ -236,8 +237,8 @@ func (v *visit) timeParam(name string) (time.Time, error) {
 }
 
 func noTime(name string) error {
-	return &apiclient.Problem{Status: http.StatusBadRequest, Code: "malformed",
-		Detail: name + " is no time\n  Try: 24h, 2026-01-31, or 2026-01-31T12:00:00Z"}
+	return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed",
+		Detail: name + " is no time\n  Try: 24h, 2026-01-31, or 2026-01-31T12:00:00Z"}}
 }
 
 func (v *visit) timeOf(text string) (time.Time, error) {

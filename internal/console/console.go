@@ -17,6 +17,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 )
 
@@ -74,7 +75,9 @@ func (c *Console) Pages() []Page { return c.pages }
 
 // NotFound answers for a path that leads nowhere.
 func (c *Console) NotFound() http.Handler {
-	return c.page(func(*visit) error { return &apiclient.Problem{Status: http.StatusNotFound, Code: "not_found"} })
+	return c.page(func(*visit) error {
+		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusNotFound, Code: "not_found"}}
+	})
 }
 
 // handle adds a page, or an action of one, that needs a session.
@@ -159,9 +162,9 @@ func (v *visit) form() error {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return &apiclient.Problem{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Detail: fmt.Sprintf("the form is larger than %d bytes", tooLarge.Limit)}
+		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Detail: fmt.Sprintf("the form is larger than %d bytes", tooLarge.Limit)}}
 	case err != nil:
-		return &apiclient.Problem{Status: http.StatusBadRequest, Code: "malformed", Detail: "the form cannot be read"}
+		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed", Detail: "the form cannot be read"}}
 	}
 	return nil
 }
@@ -186,5 +189,5 @@ func faultOf(err error) *apiclient.Problem {
 		shown.Status = cmp.Or(p.Status, http.StatusInternalServerError)
 		return &shown
 	}
-	return &apiclient.Problem{Status: http.StatusInternalServerError, Code: internalFault, Detail: "a fault of the server: its log tells more under the request's id"}
+	return &apiclient.Problem{Problem: api.Problem{Status: http.StatusInternalServerError, Code: internalFault, Detail: "a fault of the server: its log tells more under the request's id"}}
 }

@@ -1,6 +1,9 @@
 package console
 
-import "github.com/liwanag/liwanag/internal/apiclient"
+import (
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
 
 func (c *Console) registerCredits() {
 	c.handle("GET /credits", c.credits)
@@ -10,17 +13,17 @@ func (c *Console) registerCredits() {
 // creditsView is what the page of credits shows.
 type creditsView struct {
 	*visit
-	Credits apiclient.Credits
+	Credits api.Credits
 	Month   glance
 }
 
 func (c *Console) credits(v *visit) error {
 	view := creditsView{visit: v}
 	var err error
-	if view.Credits, err = v.api.Credits(v.Context()); err != nil {
+	if view.Credits, err = api.GetCredits.Call(v.Context(), v.api, runapi.NoInput{}); err != nil {
 		return err
 	}
-	month, err := v.api.Overview(v.Context(), "30d")
+	month, err := api.GetOverview.Call(v.Context(), v.api, api.OverviewRequest{Range: "30d"})
 	if err != nil {
 		return err
 	}
@@ -39,11 +42,11 @@ func (v creditsView) left() int64 {
 // auditView is what the audit trail shows.
 type auditView struct {
 	*visit
-	List apiclient.List[apiclient.Act]
+	List runapi.List[api.Act]
 }
 
 func (c *Console) audit(v *visit) error {
-	list, err := v.api.Acts(v.Context(), v.param("subject"), v.param("act"), v.page())
+	list, err := api.ListActs.Call(v.Context(), v.api, api.ActQuery{ActFilter: api.ActFilter{Subject: v.param("subject"), Act: v.param("act")}, Paging: v.page()})
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow"
 )
 
 // Measures of a drawn definition, in the picture's own units.
@@ -104,7 +104,7 @@ func (p *painter) pill(title, class, runs string, middle, y float64) {
 	p.g.Boxes = append(p.g.Boxes, graphBox{Kind: "pill", Class: class, X: middle - wide/2, Y: y, W: wide, H: graphPill, Title: title, Runs: runs, TitleY: y + graphPill/2 + 4})
 }
 
-func (p *painter) step(d definition, s apiclient.WorkflowStep) {
+func (p *painter) step(d definition, s workflow.NodeDescription) {
 	if s.Condition != "" {
 		p.down()
 		p.g.Boxes = append(p.g.Boxes, graphBox{Kind: "ask", X: graphLeft, Y: p.y, W: graphWide, H: graphAsk, Title: words(s.Condition) + "?", TitleY: p.y + graphAsk/2 + 4})
@@ -127,8 +127,8 @@ func (p *painter) step(d definition, s apiclient.WorkflowStep) {
 }
 
 // box draws a step or a handler at y and moves y below it.
-func (p *painter) box(d definition, s apiclient.WorkflowStep, kind string, x, wide float64, y *float64) {
-	b := graphBox{Kind: kind, Class: s.Kind, X: x, Y: *y, W: wide, Title: s.Name, Runs: d.standing(s.Name), TitleY: *y + 21, LinesY: *y + 21 + graphLine}
+func (p *painter) box(d definition, s workflow.NodeDescription, kind string, x, wide float64, y *float64) {
+	b := graphBox{Kind: kind, Class: string(s.Kind), X: x, Y: *y, W: wide, Title: s.Name, Runs: d.standing(s.Name), TitleY: *y + 21, LinesY: *y + 21 + graphLine}
 	if s.Kind == "wait" || s.Kind == "sleep" {
 		b.Lines = append(b.Lines, kindWords(s))
 	}
@@ -159,7 +159,7 @@ func (p *painter) asides(d definition) {
 	edge := graphLeft + graphWide + 16
 	for _, way := range []struct {
 		when, class string
-		handler     *apiclient.WorkflowStep
+		handler     *workflow.NodeDescription
 		runs        int64
 	}{
 		{"failed or timed out", "bad", d.OnError, d.runs("", "failed", "timed_out")},

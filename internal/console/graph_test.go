@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow"
 )
 
 func TestAGraphHasAllPartsOfADefinition(t *testing.T) {
@@ -47,7 +47,7 @@ func TestPoliciesAreSaidInWords(t *testing.T) {
 		deadlineWords(s[4]):  "within 24h, then times out; looks by itself",
 		kindWords(s[4]):      "wait for any of enrichment-complete, given-up",
 		conditionWords(s[3]): "if slowly, by the output of submit",
-		stepNames(definition{Workflow: apiclient.Workflow{Steps: s}}): "batch → submit → pause → result → settle",
+		stepNames(definition{Description: workflow.Description{Steps: s}}): "batch → submit → pause → result → settle",
 	} {
 		if got != want {
 			t.Errorf("%q, not %q", got, want)

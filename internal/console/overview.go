@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (c *Console) registerOverview() {
@@ -16,7 +17,7 @@ func (c *Console) registerOverview() {
 		if err := v.form(); err != nil {
 			return err
 		}
-		if _, err := v.api.PauseSpending(v.Context(), v.Form.Get("reason")); err != nil {
+		if _, err := api.PauseSubmissions.Call(v.Context(), v.api, api.PauseRequest{Body: &api.Reason{Reason: v.Form.Get("reason")}}); err != nil {
 			return c.overview(v, err)
 		}
 		return v.goTo(own(v.Form.Get("back")), "Spending is paused: no paid call is made until you resume it.")
@@ -25,7 +26,7 @@ func (c *Console) registerOverview() {
 		if err := v.form(); err != nil {
 			return err
 		}
-		if _, err := v.api.ResumeSpending(v.Context()); err != nil {
+		if _, err := api.ResumeSubmissions.Call(v.Context(), v.api, runapi.NoInput{}); err != nil {
 			return c.overview(v, err)
 		}
 		return v.goTo(own(v.Form.Get("back")), "Spending goes on.")
@@ -37,12 +38,12 @@ var ranges = []choice{{"24h", "24 hours"}, {"7d", "7 days"}, {"30d", "30 days"}}
 
 // overview shows the figures; fault is of an action that did not work.
 func (c *Console) overview(v *visit, fault error) error {
-	o, err := v.api.Overview(v.Context(), v.URL.Query().Get("range"))
+	o, err := api.GetOverview.Call(v.Context(), v.api, api.OverviewRequest{Range: v.URL.Query().Get("range")})
 	if err != nil {
 		return err
 	}
 	// The overview may be some seconds old; whether money is spent is asked now.
-	if o.Credits, err = v.api.Credits(v.Context()); err != nil {
+	if o.Credits, err = api.GetCredits.Call(v.Context(), v.api, runapi.NoInput{}); err != nil {
 		return err
 	}
 	f := frame{Title: "Overview", Here: "/", Nav: "/", Charts: true}
@@ -55,26 +56,26 @@ func (c *Console) overview(v *visit, fault error) error {
 }
 
 // glance is the overview with the sums that its tiles show.
-type glance struct{ apiclient.Overview }
+type glance struct{ api.Overview }
 
-func (g glance) sum(of func(apiclient.Span) int64) (total int64) {
+func (g glance) sum(of func(api.Span) int64) (total int64) {
 	for _, s := range g.Spans {
 		total += of(s)
 	}
 	return total
 }
 
-func (g glance) signUps() int64  { return g.sum(func(s apiclient.Span) int64 { return s.SignUps }) }
-func (g glance) enriched() int64 { return g.sum(func(s apiclient.Span) int64 { return s.Enriched }) }
-func (g glance) notFound() int64 { return g.sum(func(s apiclient.Span) int64 { return s.NotFound }) }
-func (g glance) failed() int64   { return g.sum(func(s apiclient.Span) int64 { return s.Failed }) }
+func (g glance) signUps() int64  { return g.sum(func(s api.Span) int64 { return s.SignUps }) }
+func (g glance) enriched() int64 { return g.sum(func(s api.Span) int64 { return s.Enriched }) }
+func (g glance) notFound() int64 { return g.sum(func(s api.Span) int64 { return s.NotFound }) }
+func (g glance) failed() int64   { return g.sum(func(s api.Span) int64 { return s.Failed }) }
 
 // spent are credits: of the days of the range, or of today.
 func (g glance) spent() int64 {
 	if g.hourly() {
 		return g.Credits.Spent
 	}
-	return g.sum(func(s apiclient.Span) int64 { return s.Spent })
+	return g.sum(func(s api.Span) int64 { return s.Spent })
 }
 
 // hourly says whether the spans are hours, which know nothing of credits.
@@ -109,7 +110,7 @@ func (g glance) spanName(t time.Time) string {
 type remedy struct{ Text, Path string }
 
 // remedyOf links what needs a person to where it is dealt with.
-func remedyOf(a apiclient.Attention) remedy {
+func remedyOf(a api.Attention) remedy {
 	switch a.Kind {
 	case "submission_held":
 		if a.ID != "" {
@@ -142,7 +143,7 @@ func attentionTone(kind string) tone {
 }
 
 // balance is what is left at FullEnrich, as far as it was ever told.
-func balance(c apiclient.Credits) string {
+func balance(c api.Credits) string {
 	if c.Balance == nil {
 		return "–"
 	}
@@ -169,7 +170,7 @@ func creditsNote(g glance) string {
 }
 
 // pausedWords say why and until when spending is paused.
-func pausedWords(c apiclient.Credits) string {
+func pausedWords(c api.Credits) string {
 	why := words(c.PausedReason)
 	if c.PausedNote != "" {
 		why += ": " + c.PausedNote
@@ -183,7 +184,7 @@ func pausedWords(c apiclient.Credits) string {
 // chartSeries is a column of a chart's table. Tone names its color.
 type chartSeries struct {
 	Name, Tone string
-	Of         func(apiclient.Span) int64
+	Of         func(api.Span) int64
 }
 
 // percent is the share of a status among all, as a length of 100.

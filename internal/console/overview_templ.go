@@ -9,7 +9,7 @@ package console
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import "github.com/liwanag/liwanag/internal/apiclient"
+import "github.com/liwanag/liwanag/internal/api"
 
 func overviewPage(v *visit, g glance) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
@@ -149,9 +149,9 @@ func overviewPage(v *visit, g glance) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = chartTable(g, []chartSeries{
-				{"Enriched", "good", func(s apiclient.Span) int64 { return s.Enriched }},
-				{"Not found", "calm", func(s apiclient.Span) int64 { return s.NotFound }},
-				{"Failed", "bad", func(s apiclient.Span) int64 { return s.Failed }},
+				{"Enriched", "good", func(s api.Span) int64 { return s.Enriched }},
+				{"Not found", "calm", func(s api.Span) int64 { return s.NotFound }},
+				{"Failed", "bad", func(s api.Span) int64 { return s.Failed }},
 			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -174,7 +174,7 @@ func overviewPage(v *visit, g glance) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = chartTable(g, []chartSeries{{"Sign-ups", "glow", func(s apiclient.Span) int64 { return s.SignUps }}}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = chartTable(g, []chartSeries{{"Sign-ups", "glow", func(s api.Span) int64 { return s.SignUps }}}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -197,7 +197,7 @@ func overviewPage(v *visit, g glance) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = chartTable(g, []chartSeries{{"Credits", "accent", func(s apiclient.Span) int64 { return s.Spent }}}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = chartTable(g, []chartSeries{{"Credits", "accent", func(s api.Span) int64 { return s.Spent }}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -750,7 +750,7 @@ func share(counts map[string]int64, status string) templ.Component {
 	})
 }
 
-func attentionList(v *visit, items []apiclient.Attention) templ.Component {
+func attentionList(v *visit, items []api.Attention) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -925,7 +925,7 @@ func attentionList(v *visit, items []apiclient.Attention) templ.Component {
 }
 
 // spendingButton is the red button, or the one that undoes it.
-func spendingButton(v *visit, c apiclient.Credits) templ.Component {
+func spendingButton(v *visit, c api.Credits) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

@@ -11,7 +11,9 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func TestPagesRenderAsTheyAlwaysDid(t *testing.T) {
@@ -153,8 +155,7 @@ func TestOnlyHTTPSAddressesOfOthersBecomeLinks(t *testing.T) {
 
 func TestProblemsOfTheAPIAreShownWithWhatToTry(t *testing.T) {
 	routes := answers()
-	routes["GET /api/v1/runs"] = &apiclient.Problem{Status: 503, Code: "database_unavailable", Detail: "the database does not answer\n  Try: start it", RequestID: "REQ7",
-		Errors: []apiclient.FieldFault{{Field: "q", Message: "is odd"}}}
+	routes["GET /api/v1/runs"] = &apiclient.Problem{Problem: api.Problem{Status: 503, Code: "database_unavailable", Detail: "the database does not answer\n  Try: start it", Errors: []api.FieldFault{{Field: "q", Message: "is odd"}}}, RequestID: "REQ7"}
 	w := visitPage(t, served(t, newAPI(t, routes)), "GET", "/runs", "")
 	if w.Code != 503 {
 		t.Errorf("answers %d", w.Code)
@@ -168,7 +169,7 @@ func TestProblemsOfTheAPIAreShownWithWhatToTry(t *testing.T) {
 
 func TestWithoutASessionOneIsSentToTheSignIn(t *testing.T) {
 	routes := answers()
-	routes["GET /api/v1/runs"] = &apiclient.Problem{Status: 401, Code: "unauthorized"}
+	routes["GET /api/v1/runs"] = &apiclient.Problem{Problem: api.Problem{Status: 401, Code: "unauthorized"}}
 	w := visitPage(t, served(t, newAPI(t, routes)), "GET", "/runs?status=failed", "")
 	if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || got != "/sign-in?next=%2Fruns%3Fstatus%3Dfailed" {
 		t.Errorf("%d %s", w.Code, got)
@@ -265,7 +266,7 @@ func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
 func TestWhatTheAPIRefusesIsTypedInStill(t *testing.T) {
 	routes := answers()
-	routes["POST /api/v1/runs/{id}/events"] = &apiclient.Problem{Status: 422, Code: "invalid_event", Detail: "results is missing"}
+	routes["POST /api/v1/runs/{id}/events"] = &apiclient.Problem{Problem: api.Problem{Status: 422, Code: "invalid_event", Detail: "results is missing"}}
 	site := served(t, newAPI(t, routes))
 	for _, data := range []string{`{"mine":1}`, `{"broken`} {
 		w := visitPage(t, site, "POST", "/runs/"+runID+"/events", "type=given-up&data="+url.QueryEscape(data))
@@ -294,8 +295,8 @@ func TestSpendingIsPausedAndResumedFromTheOverview(t *testing.T) {
 
 func TestAnEmptyServerTellsHowToBringPeopleIn(t *testing.T) {
 	routes := answers()
-	routes["GET /api/v1/overview"] = apiclient.Overview{Range: "24h"}
-	routes["GET /api/v1/runs"] = apiclient.List[apiclient.Run]{}
+	routes["GET /api/v1/overview"] = api.Overview{Range: "24h"}
+	routes["GET /api/v1/runs"] = runapi.List[runapi.RunDetail]{}
 	site := served(t, newAPI(t, routes))
 	for target, want := range map[string]string{"/": "Upload a CSV", "/runs": "No run yet", "/runs?q=x": "No run matches"} {
 		if !strings.Contains(visitPage(t, site, "GET", target, "").Body.String(), want) {

@@ -7,20 +7,23 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (c *Console) registerRun() {
 	c.handle("GET /runs/{id}", func(v *visit) error { return c.run(v, nil) })
 	c.handle("POST /runs/{id}/cancel", func(v *visit) error {
 		return c.act(v, "Asked the run to end.", func(id string) error {
-			_, err := v.api.CancelRun(v.Context(), id, v.PostForm.Get("reason"), v.PostForm.Has("force"))
+			_, err := runapi.CancelRun.Call(v.Context(), v.api, runapi.To(id, &runapi.CancelRunRequest{Reason: v.PostForm.Get("reason"), Force: v.PostForm.Has("force")}))
 			return err
 		})
 	})
 	c.handle("POST /runs/{id}/retry", func(v *visit) error {
 		return c.act(v, "The run goes on.", func(id string) error {
-			_, err := v.api.RetryRun(v.Context(), id, v.PostForm.Get("from"))
+			_, err := runapi.RetryRun.Call(v.Context(), v.api, runapi.To(id, &runapi.RetryRunRequest{From: v.PostForm.Get("from")}))
 			return err
 		})
 	})
@@ -43,21 +46,21 @@ func (c *Console) sendEvent(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	event := apiclient.Event{ID: strings.TrimSpace(v.PostForm.Get("event")), Type: v.PostForm.Get("type")}
+	event := runapi.SendEventRequest{ID: strings.TrimSpace(v.PostForm.Get("event")), Type: v.PostForm.Get("type")}
 	if data := bytes.TrimSpace([]byte(v.PostForm.Get("data"))); len(data) > 0 {
 		if !json.Valid(data) {
-			return c.run(v, &apiclient.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_json", Detail: "the event’s data is no JSON\n  Try: {} for none"})
+			return c.run(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_json", Detail: "the event’s data is no JSON\n  Try: {} for none"}})
 		}
 		event.Data = data
 	}
-	receipt, err := v.api.SendEvent(v.Context(), v.PathValue("id"), event)
+	receipt, err := runapi.SendEvent.Call(v.Context(), v.api, runapi.To(v.PathValue("id"), event))
 	if err != nil {
 		return c.run(v, err)
 	}
 	return v.goTo(under("/runs", v.PathValue("id")), receiptWords(receipt))
 }
 
-func receiptWords(r apiclient.EventReceipt) string {
+func receiptWords(r runapi.EventReceipt) string {
 	switch {
 	case r.Duplicate:
 		return "An event with this id came before: the first one counts."
@@ -70,11 +73,11 @@ func receiptWords(r apiclient.EventReceipt) string {
 // runView is what the page of a run shows.
 type runView struct {
 	*visit
-	Run         apiclient.Run
-	History     []apiclient.HistoryItem // the last of it
-	Earlier     int64                   // entries before History
-	Definition  apiclient.Workflow      // empty when the server does not hold the run's version
-	Submissions []apiclient.Submission
+	Run         runapi.RunDetail
+	History     []workflow.HistoryItem // the last of it
+	Earlier     int64                  // entries before History
+	Definition  workflow.Description   // empty when the server does not hold the run's version
+	Submissions []api.Submission
 }
 
 // mostHistory is how many entries of a history a page shows.
@@ -97,22 +100,24 @@ func (c *Console) run(v *visit, fault error) error {
 
 func readRun(v *visit, id string) (view runView, err error) {
 	view.visit = v
-	if view.Run, err = v.api.Run(v.Context(), id); err != nil {
+	if view.Run, err = runapi.GetRun.Call(v.Context(), v.api, runapi.ID(id)); err != nil {
 		return view, err
 	}
-	if view.History, err = v.api.History(v.Context(), id); err != nil {
+	history, err := runapi.GetRunHistory.Call(v.Context(), v.api, runapi.ID(id))
+	if err != nil {
 		return view, err
 	}
+	view.History = history.Items
 	if n := len(view.History); n > mostHistory {
 		view.Earlier, view.History = int64(n-mostHistory), view.History[n-mostHistory:]
 	}
-	list, err := v.api.Submissions(v.Context(), apiclient.SubmissionFilter{RunID: id}, apiclient.Page{Limit: pageSize})
+	list, err := api.ListSubmissions.Call(v.Context(), v.api, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{RunID: id}, Paging: runapi.Paging{Limit: pageSize}})
 	if err != nil {
 		return view, err
 	}
 	view.Submissions = list.Items
 	// A run may be of a version that this server no longer holds.
-	view.Definition, err = v.api.Workflow(v.Context(), view.Run.Workflow, view.Run.Version)
+	view.Definition, err = runapi.GetWorkflow.Call(v.Context(), v.api, runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: view.Run.Workflow}, Version: view.Run.Version})
 	if err != nil && faultOf(err).Status != http.StatusNotFound {
 		return view, err
 	}
@@ -154,8 +159,8 @@ func (v runView) typed(name, otherwise string) string {
 }
 
 // sortedEvents are the inbox as it came.
-func (v runView) sortedEvents() []apiclient.RunEvent {
-	return slices.SortedStableFunc(slices.Values(v.Run.Events), func(a, b apiclient.RunEvent) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
+func (v runView) sortedEvents() []runapi.RunEvent {
+	return slices.SortedStableFunc(slices.Values(v.Run.Events), func(a, b runapi.RunEvent) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
 }
 
 // jobs is how many lookups the run's submissions carry.

@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (c *Console) registerRuns() {
@@ -26,20 +28,15 @@ var (
 // runsView is what the list of runs shows.
 type runsView struct {
 	*visit
-	List      apiclient.List[apiclient.Run]
+	List      runapi.List[runapi.Run]
 	Workflows []choice
 }
 
 // param is what the filter says of a field.
 func (v *visit) param(name string) string { return v.URL.Query().Get(name) }
 
-func (v *visit) runFilter() (f apiclient.RunFilter, err error) {
-	f = apiclient.RunFilter{Workflow: v.param("workflow"), Status: v.param("status"), Query: v.param("q")}
-	if f.Since, err = v.timeParam("since"); err != nil {
-		return f, err
-	}
-	f.Until, err = v.timeParam("until")
-	return f, err
+func (v *visit) runFilter() (f runapi.RunFilter, err error) {
+	return f, v.filter(&f)
 }
 
 // filtered says whether any of the names is in the address.
@@ -58,7 +55,7 @@ func (c *Console) runs(v *visit) error {
 		return err
 	}
 	view := runsView{visit: v}
-	if view.List, err = v.api.Runs(v.Context(), filter, v.page()); err != nil {
+	if view.List, err = runapi.ListRuns.Call(v.Context(), v.api, runapi.RunQuery{RunFilter: filter, Paging: v.page()}); err != nil {
 		return err
 	}
 	if view.Workflows, err = workflowChoices(v); err != nil {
@@ -68,12 +65,12 @@ func (c *Console) runs(v *visit) error {
 }
 
 func workflowChoices(v *visit) ([]choice, error) {
-	all, err := v.api.Workflows(v.Context())
+	all, err := runapi.ListWorkflows.Call(v.Context(), v.api, runapi.NoInput{})
 	if err != nil {
 		return nil, err
 	}
 	options := choices("Any workflow")
-	for _, w := range all {
+	for _, w := range all.Items {
 		if last := options[len(options)-1]; last.Value != w.Name {
 			options = append(options, choice{w.Name, w.Name})
 		}
@@ -87,22 +84,22 @@ type bulkAct struct {
 	About                      string
 	Done                       string // past participle
 	Reasoned                   bool
-	do                         func(*visit, apiclient.BulkAct) (apiclient.BulkResult, error)
+	do                         func(*visit, runapi.BulkAct) (runapi.BulkResult, error)
 }
 
 var (
 	bulkCancel = bulkAct{
 		Path: "/runs/cancel", Title: "Cancel runs", Button: "Cancel", Class: "danger", Done: "canceled", Reasoned: true,
 		About: "Only runs that have not ended can be canceled. What was paid for stays paid; results that come later are still stored.",
-		do: func(v *visit, b apiclient.BulkAct) (apiclient.BulkResult, error) {
-			return v.api.CancelRuns(v.Context(), b)
+		do: func(v *visit, b runapi.BulkAct) (runapi.BulkResult, error) {
+			return runapi.CancelRuns.Call(v.Context(), v.api, b)
 		},
 	}
 	bulkRetry = bulkAct{
 		Path: "/runs/retry", Title: "Retry runs", Button: "Retry", Class: "primary", Done: "retried",
 		About: "Only runs that failed, timed out or were canceled can be retried. Each goes on from the step where it stopped; a paid call that was accepted is not made again.",
-		do: func(v *visit, b apiclient.BulkAct) (apiclient.BulkResult, error) {
-			return v.api.RetryRuns(v.Context(), b)
+		do: func(v *visit, b runapi.BulkAct) (runapi.BulkResult, error) {
+			return runapi.RetryRuns.Call(v.Context(), v.api, b)
 		},
 	}
 )
@@ -111,9 +108,9 @@ var (
 type bulkView struct {
 	*visit
 	Act    bulkAct
-	Filter apiclient.RunFilter
+	Filter runapi.RunFilter
 	Count  int64
-	Result *apiclient.BulkResult // of an act that is done
+	Result *runapi.BulkResult // of an act that is done
 	Reason string
 }
 
@@ -124,7 +121,7 @@ func (c *Console) confirmBulk(v *visit, act bulkAct, fault error) error {
 	if err != nil {
 		return err
 	}
-	counted, err := act.do(v, bulkOf(filter, func(b *apiclient.BulkAct) { b.DryRun = true }))
+	counted, err := act.do(v, bulkOf(filter, func(b *runapi.BulkAct) { b.DryRun = true }))
 	if err != nil {
 		return err
 	}
@@ -138,8 +135,8 @@ func (c *Console) confirmBulk(v *visit, act bulkAct, fault error) error {
 	return v.show(status, f, bulkPage(view))
 }
 
-func bulkOf(f apiclient.RunFilter, with func(*apiclient.BulkAct)) apiclient.BulkAct {
-	b := apiclient.BulkAct{Workflow: f.Workflow, Status: f.Status, Since: f.Since, Until: f.Until, Query: f.Query}
+func bulkOf(f runapi.RunFilter, with func(*runapi.BulkAct)) runapi.BulkAct {
+	b := runapi.BulkAct{Workflow: f.Workflow, Status: f.Status, Since: f.Since, Until: f.Until, Q: f.Q}
 	with(&b)
 	return b
 }
@@ -151,7 +148,7 @@ func (c *Console) bulk(v *visit, act bulkAct) error {
 	}
 	expect, err := strconv.ParseInt(v.PostForm.Get("expect"), 10, 64)
 	if err != nil || expect <= 0 {
-		return &apiclient.Problem{Status: http.StatusBadRequest, Code: "malformed", Detail: "the form does not say how many runs were counted"}
+		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed", Detail: "the form does not say how many runs were counted"}}
 	}
 	// The form's filter takes the place of the address's, for the page that follows.
 	q := url.Values{}
@@ -165,7 +162,7 @@ func (c *Console) bulk(v *visit, act bulkAct) error {
 	if err != nil {
 		return err
 	}
-	result, err := act.do(v, bulkOf(filter, func(b *apiclient.BulkAct) { b.Expect, b.Reason = expect, v.PostForm.Get("reason") }))
+	result, err := act.do(v, bulkOf(filter, func(b *runapi.BulkAct) { b.Expect, b.Reason = expect, v.PostForm.Get("reason") }))
 	if err != nil {
 		return c.confirmBulk(v, act, err)
 	}
@@ -185,16 +182,16 @@ func asText(t time.Time) string {
 }
 
 // now says in a few words where a run stands.
-func runNow(r apiclient.Run) string {
+func runNow(r runapi.Run) string {
 	switch w := r.WaitingFor; {
 	case r.CancelRequested && !r.Ended():
 		return "is being canceled"
 	case w != nil:
 		return waitingWords(*w)
 	case r.Failure != nil && r.Failure.Step != "":
-		return r.Failure.Step + ": " + firstOf(r.Failure.Message, r.Failure.Code, r.Failure.Reason)
+		return r.Failure.Step + ": " + firstOf(r.Failure.Message, r.Failure.Code, string(r.Failure.Reason))
 	case r.Failure != nil:
-		return firstOf(r.Failure.Message, r.Failure.Code, r.Failure.Reason)
+		return firstOf(r.Failure.Message, r.Failure.Code, string(r.Failure.Reason))
 	case r.FinishedBecause != "":
 		return "ended early: " + words(r.FinishedBecause)
 	}

@@ -5,7 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // snoozes say why a step is not done now, by the API's reason, and what to do.
@@ -20,7 +21,7 @@ var snoozes = map[string][2]string{
 }
 
 // waitingWords say in a few words what a run waits for.
-func waitingWords(w apiclient.WaitingFor) string {
+func waitingWords(w runapi.WaitingFor) string {
 	switch w.Kind {
 	case "event":
 		return w.Step + ": waits for " + strings.Join(w.Events, ", ")
@@ -36,7 +37,7 @@ func waitingWords(w apiclient.WaitingFor) string {
 }
 
 // waitingAdvice says what resumes a run that waits.
-func waitingAdvice(w apiclient.WaitingFor) string {
+func waitingAdvice(w runapi.WaitingFor) string {
 	switch w.Kind {
 	case "event":
 		if !w.NextFetchAt.IsZero() {
@@ -66,7 +67,7 @@ func untilWords(kind string) string {
 }
 
 // failureAdvice says what to do about a run that did not end well.
-func failureAdvice(r apiclient.Run) string {
+func failureAdvice(r runapi.RunDetail) string {
 	switch {
 	case r.Status == "canceled":
 		return "Retry it to let it go on from where it stopped."
@@ -79,7 +80,7 @@ func failureAdvice(r apiclient.Run) string {
 }
 
 // eventFate says what became of an event.
-func eventFate(e apiclient.RunEvent) string {
+func eventFate(e runapi.RunEvent) string {
 	switch {
 	case e.Late:
 		return "late: the run had ended"
@@ -90,7 +91,7 @@ func eventFate(e apiclient.RunEvent) string {
 }
 
 // stepNote says what there is to know about a step besides its status.
-func stepNote(s apiclient.Step) string {
+func stepNote(s runapi.Step) string {
 	if s.SkippedBecause != "" {
 		return "skipped: " + words(s.SkippedBecause)
 	}
@@ -120,9 +121,9 @@ func offset(t, from time.Time) string {
 }
 
 // failureFacts are what programs know a failure by.
-func failureFacts(f apiclient.Failure) string {
+func failureFacts(f workflow.Failure) string {
 	var facts []string
-	for _, fact := range []string{f.Reason, f.Code} {
+	for _, fact := range []string{string(f.Reason), f.Code} {
 		if fact != "" && !slices.Contains(facts, fact) {
 			facts = append(facts, fact)
 		}
@@ -134,7 +135,7 @@ func failureFacts(f apiclient.Failure) string {
 }
 
 // endWords say how a run ended that did not end well.
-func endWords(r apiclient.Run) string {
+func endWords(r runapi.Run) string {
 	why := runNow(r)
 	if why == "" {
 		return capital(words(r.Status))

@@ -4,7 +4,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (c *Console) registerSinks() {
@@ -13,21 +14,21 @@ func (c *Console) registerSinks() {
 	c.handle("GET /sinks/{id}", func(v *visit) error { return c.sink(v, nil, nil) })
 	c.handle("POST /sinks/{id}/settings", c.changeSink)
 	c.handle("POST /sinks/{id}/rotate", func(v *visit) error {
-		made, err := v.api.RotateSink(v.Context(), v.PathValue("id"))
+		made, err := api.RotateSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id")))
 		if err != nil {
 			return c.sink(v, nil, err)
 		}
 		return c.sink(v, &made, nil)
 	})
 	c.handle("POST /sinks/{id}/test", func(v *visit) error {
-		m, err := v.api.TestSink(v.Context(), v.PathValue("id"))
+		m, err := api.TestSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id")))
 		if err != nil {
 			return c.sink(v, nil, err)
 		}
 		return v.goTo(under("/messages", m.ID), "A test message is on its way.")
 	})
 	c.handle("POST /sinks/{id}/delete", func(v *visit) error {
-		if err := v.api.DeleteSink(v.Context(), v.PathValue("id")); err != nil {
+		if _, err := api.DeleteSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id"))); err != nil {
 			return c.sink(v, nil, err)
 		}
 		return v.goTo("/sinks", "The sink is gone, and what was to be sent to it dropped.")
@@ -36,7 +37,7 @@ func (c *Console) registerSinks() {
 	c.handle("GET /messages/{id}", func(v *visit) error { return c.message(v, nil) })
 	c.handle("POST /messages/{id}/resend", func(v *visit) error {
 		id := v.PathValue("id")
-		if _, err := v.api.Resend(v.Context(), id); err != nil {
+		if _, err := api.ResendMessage.Call(v.Context(), v.api, runapi.ID(id)); err != nil {
 			return c.message(v, err)
 		}
 		return v.goTo(under("/messages", id), "The message is sent once more.")
@@ -58,11 +59,11 @@ var topicWords = map[string]string{
 // sinksView is what the list of sinks shows.
 type sinksView struct {
 	*visit
-	List apiclient.List[apiclient.Sink]
+	List runapi.List[api.Sink]
 }
 
 func (c *Console) sinks(v *visit, fault error) error {
-	list, err := v.api.Sinks(v.Context())
+	list, err := api.ListSinks.Call(v.Context(), v.api, runapi.NoInput{})
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (c *Console) addSink(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	made, err := v.api.AddSink(v.Context(), apiclient.NewSink{Name: strings.TrimSpace(v.PostForm.Get("name")), URL: strings.TrimSpace(v.PostForm.Get("url")), Topics: v.PostForm["topic"]})
+	made, err := api.AddSink.Call(v.Context(), v.api, api.AddSinkRequest{Name: strings.TrimSpace(v.PostForm.Get("name")), URL: strings.TrimSpace(v.PostForm.Get("url")), Topics: v.PostForm["topic"]})
 	if err != nil {
 		return c.sinks(v, err)
 	}
@@ -83,20 +84,20 @@ func (c *Console) addSink(v *visit) error {
 // sinkView is what the page of a sink shows.
 type sinkView struct {
 	*visit
-	Sink     apiclient.Sink
-	Messages apiclient.List[apiclient.Message]
+	Sink     api.Sink
+	Messages runapi.List[api.Message]
 }
 
 // sink shows a sink: the one that was just made, or the one of the address.
-func (c *Console) sink(v *visit, made *apiclient.Sink, fault error) error {
+func (c *Console) sink(v *visit, made *api.Sink, fault error) error {
 	view := sinkView{visit: v}
 	var err error
 	if made != nil {
 		view.Sink = *made
-	} else if view.Sink, err = v.api.Sink(v.Context(), v.PathValue("id")); err != nil {
+	} else if view.Sink, err = api.GetSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id"))); err != nil {
 		return err
 	}
-	if view.Messages, err = v.api.Messages(v.Context(), apiclient.MessageFilter{SinkID: view.Sink.ID, State: v.param("state")}, v.page()); err != nil {
+	if view.Messages, err = api.ListMessages.Call(v.Context(), v.api, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: view.Sink.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
 		return err
 	}
 	return v.showOr(fault, frame{Title: view.Sink.Name, Nav: "/sinks", Here: under("/sinks", view.Sink.ID), Crumbs: []crumb{{"Sinks", "/sinks"}}}, sinkPage(view))
@@ -107,7 +108,7 @@ func (c *Console) changeSink(v *visit) error {
 		return err
 	}
 	id := v.PathValue("id")
-	var change apiclient.SinkChange
+	var change api.ChangeSinkRequest
 	if name := strings.TrimSpace(v.PostForm.Get("name")); name != "" {
 		address := strings.TrimSpace(v.PostForm.Get("url"))
 		change.Name, change.URL, change.Topics = &name, &address, append([]string{}, v.PostForm["topic"]...)
@@ -116,14 +117,14 @@ func (c *Console) changeSink(v *visit) error {
 		off := state == "off"
 		change.Disabled = &off
 	}
-	if _, err := v.api.ChangeSink(v.Context(), id, change); err != nil {
+	if _, err := api.ChangeSink.Call(v.Context(), v.api, runapi.To(id, change)); err != nil {
 		return c.sink(v, nil, err)
 	}
 	return v.goTo(under("/sinks", id), "The sink is changed.")
 }
 
 // stateOf is how a sink stands.
-func stateOf(s apiclient.Sink) string {
+func stateOf(s api.Sink) string {
 	switch {
 	case s.Disabled:
 		return "disabled"
@@ -136,11 +137,11 @@ func stateOf(s apiclient.Sink) string {
 // messagesView is what the list of messages shows.
 type messagesView struct {
 	*visit
-	List apiclient.List[apiclient.Message]
+	List runapi.List[api.Message]
 }
 
 func (c *Console) messages(v *visit) error {
-	list, err := v.api.Messages(v.Context(), apiclient.MessageFilter{SinkID: v.param("sinkId"), State: v.param("state"), Topic: v.param("topic")}, v.page())
+	list, err := api.ListMessages.Call(v.Context(), v.api, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: v.param("sinkId"), State: v.param("state"), Topic: v.param("topic")}, Paging: v.page()})
 	if err != nil {
 		return err
 	}
@@ -150,7 +151,7 @@ func (c *Console) messages(v *visit) error {
 // messageView is what the page of a message shows.
 type messageView struct {
 	*visit
-	Message apiclient.Message
+	Message api.MessageDetail
 }
 
 func (v messageView) over() bool {
@@ -159,7 +160,7 @@ func (v messageView) over() bool {
 
 func (c *Console) message(v *visit, fault error) error {
 	id := v.PathValue("id")
-	m, err := v.api.Message(v.Context(), id)
+	m, err := api.GetMessage.Call(v.Context(), v.api, runapi.ID(id))
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,14 @@
 package console
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (c *Console) registerSources() {
@@ -16,7 +19,7 @@ func (c *Console) registerSources() {
 	c.handle("POST /sources/{id}/try", c.trySource)
 	c.handle("POST /sources/{id}/rotate", c.rotateSource)
 	c.handle("POST /sources/{id}/delete", func(v *visit) error {
-		if err := v.api.DeleteSource(v.Context(), v.PathValue("id")); err != nil {
+		if _, err := api.DeleteSource.Call(v.Context(), v.api, runapi.ID(v.PathValue("id"))); err != nil {
 			return c.source(v, sourceView{}, err)
 		}
 		return v.goTo("/sources", "The source is gone; its subscribers stay.")
@@ -29,17 +32,17 @@ func (c *Console) registerSources() {
 // sourcesView is what the list of sources shows.
 type sourcesView struct {
 	*visit
-	List  apiclient.List[apiclient.Source]
-	Kinds []apiclient.SourceKind
+	List  runapi.List[api.Source]
+	Kinds []api.SourceKind
 }
 
 func (c *Console) sources(v *visit, fault error) error {
 	view := sourcesView{visit: v}
 	var err error
-	if view.List, err = v.api.Sources(v.Context()); err != nil {
+	if view.List, err = api.ListSources.Call(v.Context(), v.api, runapi.NoInput{}); err != nil {
 		return err
 	}
-	kinds, err := v.api.SourceKinds(v.Context())
+	kinds, err := api.ListSourceKinds.Call(v.Context(), v.api, runapi.NoInput{})
 	if err != nil {
 		return err
 	}
@@ -58,7 +61,7 @@ func (c *Console) addSource(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	made, err := v.api.AddSource(v.Context(), apiclient.NewSource{Name: strings.TrimSpace(v.PostForm.Get("name")), Kind: v.PostForm.Get("kind"),
+	made, err := api.AddSource.Call(v.Context(), v.api, api.AddSourceRequest{Name: strings.TrimSpace(v.PostForm.Get("name")), Kind: v.PostForm.Get("kind"),
 		Secret: strings.TrimSpace(v.PostForm.Get("secret"))})
 	if err != nil {
 		return c.sources(v, err)
@@ -69,13 +72,13 @@ func (c *Console) addSource(v *visit) error {
 // sourceView is what the page of a source shows.
 type sourceView struct {
 	*visit
-	Source     apiclient.Source
+	Source     api.Source
 	Made       bool // Source was just made, and shows its URL or secret, once
-	Kind       apiclient.SourceKind
-	Deliveries apiclient.List[apiclient.Delivery]
+	Kind       api.SourceKind
+	Deliveries runapi.List[api.Delivery]
 	Settings   string // as typed, or the source's own
 	Body       string // that was tried
-	Tried      *apiclient.SourceTried
+	Tried      *api.TriedSource
 }
 
 // source shows a source: the one that was just made, or the one of the address.
@@ -83,11 +86,11 @@ func (c *Console) source(v *visit, view sourceView, fault error) error {
 	view.visit = v
 	var err error
 	if !view.Made {
-		if view.Source, err = v.api.Source(v.Context(), v.PathValue("id")); err != nil {
+		if view.Source, err = api.GetSource.Call(v.Context(), v.api, runapi.ID(v.PathValue("id"))); err != nil {
 			return err
 		}
 	}
-	kinds, err := v.api.SourceKinds(v.Context())
+	kinds, err := api.ListSourceKinds.Call(v.Context(), v.api, runapi.NoInput{})
 	if err != nil {
 		return err
 	}
@@ -99,7 +102,7 @@ func (c *Console) source(v *visit, view sourceView, fault error) error {
 	if view.Settings == "" {
 		view.Settings = indented(view.Source.Settings)
 	}
-	if view.Deliveries, err = v.api.Deliveries(v.Context(), apiclient.DeliveryFilter{Source: view.Source.ID, State: v.param("state")}, v.page()); err != nil {
+	if view.Deliveries, err = api.ListDeliveries.Call(v.Context(), v.api, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: view.Source.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
 		return err
 	}
 	return v.showOr(fault, frame{Title: view.Source.Name, Nav: "/sources", Here: under("/sources", view.Source.ID), Crumbs: []crumb{{"Sources", "/sources"}}}, sourcePage(view))
@@ -112,7 +115,7 @@ func (v *visit) settings() (json.RawMessage, error) {
 		return nil, nil
 	}
 	if !json.Valid([]byte(text)) {
-		return nil, &apiclient.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_json", Detail: "the settings are no JSON"}
+		return nil, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_json", Detail: "the settings are no JSON"}}
 	}
 	return json.RawMessage(text), nil
 }
@@ -127,7 +130,7 @@ func (c *Console) changeSource(v *visit) error {
 	if err != nil {
 		return c.source(v, view, err)
 	}
-	change := apiclient.SourceChange{Settings: settings}
+	change := api.ChangeSourceRequest{Settings: settings}
 	if name := strings.TrimSpace(v.PostForm.Get("name")); name != "" {
 		change.Name = &name
 	}
@@ -135,7 +138,7 @@ func (c *Console) changeSource(v *visit) error {
 		off := state == "off"
 		change.Disabled = &off
 	}
-	if _, err := v.api.ChangeSource(v.Context(), id, change); err != nil {
+	if _, err := api.ChangeSource.Call(v.Context(), v.api, runapi.To(id, change)); err != nil {
 		return c.source(v, view, err)
 	}
 	return v.goTo(under("/sources", id), "The source is changed.")
@@ -150,7 +153,7 @@ func (c *Console) trySource(v *visit) error {
 	if err != nil {
 		return c.source(v, view, err)
 	}
-	tried, err := v.api.TrySource(v.Context(), v.PathValue("id"), apiclient.SourceTrial{Body: view.Body, Settings: settings, ContentType: v.PostForm.Get("contentType")})
+	tried, err := api.TrySource.Call(v.Context(), v.api, runapi.To(v.PathValue("id"), api.TrySourceRequest{Body: view.Body, Settings: settings, ContentType: v.PostForm.Get("contentType")}))
 	if err != nil {
 		return c.source(v, view, err)
 	}
@@ -163,8 +166,8 @@ func (c *Console) rotateSource(v *visit) error {
 		return err
 	}
 	secret := strings.TrimSpace(v.PostForm.Get("secret"))
-	made, err := v.api.RotateSource(v.Context(), v.PathValue("id"), apiclient.SourceRotation{Secret: secret, MakeSecret: v.PostForm.Has("makeSecret") && secret == "",
-		DropOld: v.PostForm.Has("dropOld"), URL: v.PostForm.Has("url")})
+	made, err := api.RotateSource.Call(v.Context(), v.api, runapi.To(v.PathValue("id"), api.RotateSourceRequest{Secret: secret, MakeSecret: v.PostForm.Has("makeSecret") && secret == "",
+		DropOld: v.PostForm.Has("dropOld"), URL: v.PostForm.Has("url")}))
 	if err != nil {
 		return c.source(v, sourceView{}, err)
 	}
@@ -176,11 +179,11 @@ var deliveryStates = []string{"accepted", "ignored", "rejected", "refused", "sto
 // deliveriesView is what the list of deliveries shows.
 type deliveriesView struct {
 	*visit
-	List apiclient.List[apiclient.Delivery]
+	List runapi.List[api.Delivery]
 }
 
 func (c *Console) deliveries(v *visit) error {
-	list, err := v.api.Deliveries(v.Context(), apiclient.DeliveryFilter{Source: v.param("source"), State: v.param("state")}, v.page())
+	list, err := api.ListDeliveries.Call(v.Context(), v.api, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: v.param("source"), State: v.param("state")}, Paging: v.page()})
 	if err != nil {
 		return err
 	}
@@ -190,12 +193,12 @@ func (c *Console) deliveries(v *visit) error {
 // deliveryView is what the page of a delivery shows.
 type deliveryView struct {
 	*visit
-	Delivery apiclient.Delivery
+	Delivery api.Delivery
 }
 
 func (c *Console) delivery(v *visit, fault error) error {
 	id := v.PathValue("id")
-	d, err := v.api.Delivery(v.Context(), id)
+	d, err := api.GetDelivery.Call(v.Context(), v.api, runapi.ID(id))
 	if err != nil {
 		return err
 	}
@@ -208,9 +211,18 @@ func (c *Console) delivery(v *visit, fault error) error {
 
 func (c *Console) replay(v *visit) error {
 	id := v.PathValue("id")
-	d, err := v.api.Replay(v.Context(), id)
+	d, err := api.ReplayDelivery.Call(v.Context(), v.api, runapi.ID(id))
 	if err != nil {
 		return c.delivery(v, err)
 	}
 	return v.goTo(under("/deliveries", id), "Replayed: it is "+words(d.State)+" now.")
+}
+
+// asJSON is an answer's part as the API has it.
+func asJSON(v any) json.RawMessage {
+	var raw bytes.Buffer
+	encoder := json.NewEncoder(&raw)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(v) // it came as JSON
+	return raw.Bytes()
 }

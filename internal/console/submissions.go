@@ -3,7 +3,8 @@ package console
 import (
 	"strings"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (c *Console) registerSubmissions() {
@@ -14,15 +15,15 @@ func (c *Console) registerSubmissions() {
 		do   func(v *visit, id string) error
 	}{
 		"adopt": {"The submission has its enrichment id; the result is fetched.", func(v *visit, id string) error {
-			_, err := v.api.Adopt(v.Context(), id, strings.TrimSpace(v.PostForm.Get("enrichmentId")))
+			_, err := api.AdoptSubmission.Call(v.Context(), v.api, runapi.To(id, api.AdoptSubmissionRequest{EnrichmentID: strings.TrimSpace(v.PostForm.Get("enrichmentId"))}))
 			return err
 		}},
 		"resubmit": {"The submission is sent once more.", func(v *visit, id string) error {
-			_, err := v.api.Resubmit(v.Context(), id, v.PostForm.Get("reason"))
+			_, err := api.ResubmitSubmission.Call(v.Context(), v.api, runapi.To(id, &api.Reason{Reason: v.PostForm.Get("reason")}))
 			return err
 		}},
 		"fail": {"The submission was given up; its lookups failed.", func(v *visit, id string) error {
-			_, err := v.api.Fail(v.Context(), id, v.PostForm.Get("reason"))
+			_, err := api.FailSubmission.Call(v.Context(), v.api, runapi.To(id, &api.Reason{Reason: v.PostForm.Get("reason")}))
 			return err
 		}},
 	} {
@@ -56,17 +57,17 @@ var submissionWords = map[string]string{
 // submissionsView is what the list of paid calls shows.
 type submissionsView struct {
 	*visit
-	List    apiclient.List[apiclient.Submission]
-	Credits apiclient.Credits
+	List    runapi.List[api.Submission]
+	Credits api.Credits
 }
 
 func (c *Console) submissions(v *visit) error {
 	view := submissionsView{visit: v}
 	var err error
-	if view.List, err = v.api.Submissions(v.Context(), apiclient.SubmissionFilter{State: v.param("state"), RunID: v.param("runId")}, v.page()); err != nil {
+	if view.List, err = api.ListSubmissions.Call(v.Context(), v.api, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{State: v.param("state"), RunID: v.param("runId")}, Paging: v.page()}); err != nil {
 		return err
 	}
-	if view.Credits, err = v.api.Credits(v.Context()); err != nil {
+	if view.Credits, err = api.GetCredits.Call(v.Context(), v.api, runapi.NoInput{}); err != nil {
 		return err
 	}
 	return v.show(200, frame{Title: "Submissions", Nav: "/submissions"}, submissionsPage(view))
@@ -75,7 +76,7 @@ func (c *Console) submissions(v *visit) error {
 // submissionView is what the page of a paid call shows.
 type submissionView struct {
 	*visit
-	Submission apiclient.Submission
+	Submission api.Submission
 }
 
 func (v submissionView) doubtful() bool {
@@ -84,7 +85,7 @@ func (v submissionView) doubtful() bool {
 
 func (c *Console) submission(v *visit, fault error) error {
 	id := v.PathValue("id")
-	s, err := v.api.Submission(v.Context(), id)
+	s, err := api.GetSubmission.Call(v.Context(), v.api, runapi.ID(id))
 	if err != nil {
 		return err
 	}

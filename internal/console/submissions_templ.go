@@ -9,7 +9,7 @@ package console
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import "github.com/liwanag/liwanag/internal/apiclient"
+import "github.com/liwanag/liwanag/internal/api"
 
 func submissionsPage(v submissionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
@@ -165,7 +165,7 @@ func submissionsPage(v submissionsView) templ.Component {
 	})
 }
 
-func submissionRow(v submissionsView, s apiclient.Submission) templ.Component {
+func submissionRow(v submissionsView, s api.Submission) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

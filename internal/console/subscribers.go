@@ -111,7 +111,7 @@ func (c *Console) enrichSubscriber(v *visit) error {
 		return err
 	}
 	id := v.PathValue("id")
-	done, err := api.EnrichSubscriber.Call(v.Context(), v.api, api.EnrichRequest{IDPath: runapi.ID(id), Body: &api.EnrichSubscriberRequest{Again: v.PostForm.Has("again")}})
+	done, err := api.EnrichSubscriber.Call(v.Context(), v.api, runapi.To(id, &api.EnrichSubscriberRequest{Again: v.PostForm.Has("again")}))
 	if err != nil {
 		return c.subscriber(v, err)
 	}
@@ -132,8 +132,8 @@ func (c *Console) eraseSubscriber(v *visit) error {
 		return err
 	}
 	if !strings.EqualFold(strings.TrimSpace(v.PostForm.Get("email")), person.Email) {
-		return c.subscriber(v, &apiclient.Problem{Status: http.StatusUnprocessableEntity, Code: "not_confirmed",
-			Detail: "nothing was erased: what was typed is not the person's address\n  Try: type it as it stands on the page"})
+		return c.subscriber(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "not_confirmed",
+			Detail: "nothing was erased: what was typed is not the person's address\n  Try: type it as it stands on the page"}})
 	}
 	if _, err := api.EraseSubscriber.Call(v.Context(), v.api, api.EraseRequest{IDPath: runapi.ID(id), Reason: v.PostForm.Get("reason")}); err != nil {
 		return c.subscriber(v, err)

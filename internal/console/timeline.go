@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Measures of the picture, in its own units.
@@ -60,7 +61,7 @@ func (t timeline) width() float64  { return timelineNames + timelineBars + timel
 func (t timeline) height() float64 { return timelineHead + float64(len(t.Rows))*timelineRow + 8 }
 
 // drawTimeline draws a run as it stands now.
-func drawTimeline(r apiclient.Run, now time.Time) timeline {
+func drawTimeline(r runapi.RunDetail, now time.Time) timeline {
 	end := r.EndedAt
 	if end.IsZero() {
 		end = now
@@ -100,7 +101,7 @@ func drawTimeline(r apiclient.Run, now time.Time) timeline {
 }
 
 // timelineWords are the picture in a sentence.
-func timelineWords(r apiclient.Run, end time.Time) string {
+func timelineWords(r runapi.RunDetail, end time.Time) string {
 	return fmt.Sprintf("%s of %s over %s, %s. The table of steps below says the same in words.",
 		capital(plural(int64(len(r.Steps)), "step", "steps")), r.ID, length(end.Sub(r.CreatedAt)), words(r.Status))
 }
@@ -117,7 +118,7 @@ func ticksOf(scale timescale, from time.Time, first []time.Time) (ticks []timeli
 	return ticks
 }
 
-func drawStep(r apiclient.Run, s apiclient.Step, scale timescale, end time.Time, y float64) timelineEntry {
+func drawStep(r runapi.RunDetail, s runapi.Step, scale timescale, end time.Time, y float64) timelineEntry {
 	row := timelineEntry{Name: s.Name, Y: y, Deadline: -1, Note: words(s.Status)}
 	for _, e := range r.Events {
 		if e.ConsumedBy == s.Name {
@@ -156,7 +157,7 @@ func drawStep(r apiclient.Run, s apiclient.Step, scale timescale, end time.Time,
 	return row
 }
 
-func attemptKind(a apiclient.Attempt) string {
+func attemptKind(a workflow.Attempt) string {
 	switch {
 	case a.Error != "":
 		return "failed"
@@ -166,7 +167,7 @@ func attemptKind(a apiclient.Attempt) string {
 	return "attempt"
 }
 
-func attemptWords(a apiclient.Attempt, now time.Time) string {
+func attemptWords(a workflow.Attempt, now time.Time) string {
 	text := fmt.Sprintf("attempt %d, %s", a.N, took(a.StartedAt, a.EndedAt, now))
 	if a.Error != "" {
 		text += ": " + a.Error

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func TestAScaleIsInProportionWhenEverythingCanBeSeen(t *testing.T) {
@@ -83,7 +83,7 @@ func TestATimelineShowsWaitsRetriesSnoozesDeadlinesAndNow(t *testing.T) {
 }
 
 func TestATimelineOfARunThatHasJustBegunIsEmpty(t *testing.T) {
-	d := drawTimeline(apiclient.Run{ID: "run_1", Status: "pending", CreatedAt: noon}, noon)
+	d := drawTimeline(runapi.RunDetail{Run: runapi.Run{ID: "run_1", Status: "pending", CreatedAt: noon}}, noon)
 	if len(d.Rows) != 0 || math.IsNaN(d.Now) || len(d.Ticks) != 1 {
 		t.Errorf("%+v", d)
 	}

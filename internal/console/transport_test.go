@@ -13,6 +13,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // calling is a client whose calls go to a handler in the name of a browser.
@@ -43,7 +44,7 @@ func TestTheAPIIsCalledInTheNameOfTheBrowser(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `{"items":[{"id":"run_1"}]}`)
 	})
-	list, err := client.Runs(t.Context(), apiclient.RunFilter{Status: "failed"}, apiclient.Page{})
+	list, err := runapi.ListRuns.Call(t.Context(), client, runapi.RunQuery{RunFilter: runapi.RunFilter{Status: "failed"}})
 	if err != nil || len(list.Items) != 1 || list.Items[0].ID != "run_1" {
 		t.Errorf("%+v %v", list, err)
 	}
@@ -56,7 +57,7 @@ func TestProblemsOfTheAPIComeBackWithTheirRequestID(t *testing.T) {
 		w.WriteHeader(409)
 		_, _ = io.WriteString(w, `{"code":"run_ended","detail":"the run has ended"}`)
 	})
-	_, err := client.CancelRun(t.Context(), "run_1", "", false)
+	_, err := runapi.CancelRun.Call(t.Context(), client, runapi.To("run_1", &runapi.CancelRunRequest{Reason: ""}))
 	var p *apiclient.Problem
 	if !errors.As(err, &p) || p.Status != 409 || p.Code != "run_ended" || p.RequestID != "REQ1" {
 		t.Errorf("%v", err)
@@ -130,7 +131,7 @@ func TestTheAPIHearsThatTheBrowserIsGone(t *testing.T) {
 		<-r.Context().Done()
 		close(ended)
 	})
-	if _, err := client.Workflows(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := runapi.ListWorkflows.Call(ctx, client, runapi.NoInput{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	<-ended
@@ -160,7 +161,7 @@ func TestTheAPISetsTheDeadlinesOfTheBrowsersConnection(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	_, _ = client.Credits(t.Context())
+	_, _ = api.GetCredits.Call(t.Context(), client, runapi.NoInput{})
 	if !connection.read.Equal(noon) {
 		t.Errorf("%v", connection.read)
 	}

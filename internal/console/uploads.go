@@ -57,16 +57,16 @@ const maxUploadSource = 1000 // bytes of the form's field
 func (c *Console) upload(v *visit) error {
 	form, err := v.MultipartReader()
 	if err != nil {
-		return &apiclient.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Detail: "choose a file"}
+		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Detail: "choose a file"}}
 	}
 	file := apiclient.UploadFile{}
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			return c.uploads(v, &apiclient.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_field", Detail: "no file was chosen"})
+			return c.uploads(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_field", Detail: "no file was chosen"}})
 		}
 		if err != nil {
-			return &apiclient.Problem{Status: http.StatusBadRequest, Code: "malformed", Detail: "the file did not come whole\n  Try: upload it again"}
+			return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed", Detail: "the file did not come whole\n  Try: upload it again"}}
 		}
 		if part.FormName() == "source" {
 			source, _ := io.ReadAll(io.LimitReader(part, maxUploadSource)) // an error shows with the next part
@@ -88,7 +88,7 @@ func (c *Console) upload(v *visit) error {
 type uploadView struct {
 	*visit
 	Upload api.Upload
-	Sample apiclient.UploadSample
+	Sample api.UploadSample
 }
 
 func (c *Console) oneUpload(v *visit, fault error) error {
@@ -99,7 +99,7 @@ func (c *Console) oneUpload(v *visit, fault error) error {
 		return err
 	}
 	if view.Upload.Status == "previewed" {
-		if view.Sample, err = v.api.UploadSample(v.Context(), id); err != nil {
+		if view.Sample, err = api.GetUploadSample.Call(v.Context(), v.api, runapi.ID(id)); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func (c *Console) mapUpload(v *visit) error {
 			mapping[column] = fields[i]
 		}
 	}
-	if _, err := v.api.MapUpload(v.Context(), id, mapping); err != nil {
+	if _, err := api.MapUpload.Call(v.Context(), v.api, runapi.To(id, api.MapUploadRequest{Mapping: mapping})); err != nil {
 		return c.oneUpload(v, err)
 	}
 	return v.goTo(under("/uploads", id), "The file was read as you said.")

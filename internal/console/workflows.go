@@ -3,10 +3,14 @@ package console
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (c *Console) registerWorkflows() {
@@ -16,17 +20,17 @@ func (c *Console) registerWorkflows() {
 
 // definition is a workflow with its runs by step.
 type definition struct {
-	apiclient.Workflow
-	Counts []apiclient.RunCount
+	workflow.Description
+	Counts []runapi.RunCount
 }
 
 func (c *Console) workflows(v *visit) error {
-	all, err := v.api.Workflows(v.Context())
+	all, err := runapi.ListWorkflows.Call(v.Context(), v.api, runapi.NoInput{})
 	if err != nil {
 		return err
 	}
-	list := make([]definition, len(all))
-	for i, w := range all {
+	list := make([]definition, len(all.Items))
+	for i, w := range all.Items {
 		if list[i], err = counted(v, w); err != nil {
 			return err
 		}
@@ -37,9 +41,9 @@ func (c *Console) workflows(v *visit) error {
 func (c *Console) workflow(v *visit) error {
 	version, err := strconv.Atoi(firstOf(v.param("version"), "0"))
 	if err != nil || version < 0 {
-		return &apiclient.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "no workflow has this version"}
+		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "no workflow has this version"}}
 	}
-	w, err := v.api.Workflow(v.Context(), v.PathValue("name"), version)
+	w, err := runapi.GetWorkflow.Call(v.Context(), v.api, runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: v.PathValue("name")}, Version: version})
 	if err != nil {
 		return err
 	}
@@ -50,8 +54,8 @@ func (c *Console) workflow(v *visit) error {
 	return v.show(http.StatusOK, frame{Title: w.Name, Nav: "/workflows", Crumbs: []crumb{{"Workflows", "/workflows"}}}, workflowPage(v, d))
 }
 
-func counted(v *visit, w apiclient.Workflow) (definition, error) {
-	counts, err := v.api.RunCounts(v.Context(), w.Name)
+func counted(v *visit, w workflow.Description) (definition, error) {
+	counts, err := runapi.CountRuns.Call(v.Context(), v.api, runapi.WorkflowPath{Name: w.Name})
 	return definition{w, counts.Items}, err
 }
 
@@ -92,7 +96,7 @@ func (d definition) standing(step string) string {
 }
 
 // kindWords say what a step is.
-func kindWords(s apiclient.WorkflowStep) string {
+func kindWords(s workflow.NodeDescription) string {
 	switch s.Kind {
 	case "wait":
 		among := ""
@@ -111,7 +115,7 @@ func kindWords(s apiclient.WorkflowStep) string {
 }
 
 // deadlineWords say how long a step may take.
-func deadlineWords(s apiclient.WorkflowStep) string {
+func deadlineWords(s workflow.NodeDescription) string {
 	var parts []string
 	if s.Within != "" {
 		text := "within " + s.Within
@@ -134,7 +138,7 @@ func deadlineWords(s apiclient.WorkflowStep) string {
 }
 
 // retryWords say how a step is tried again.
-func retryWords(s apiclient.WorkflowStep) string {
+func retryWords(s workflow.NodeDescription) string {
 	r := s.Retry
 	switch {
 	case s.AtMostOnce:
@@ -160,7 +164,7 @@ func retryWords(s apiclient.WorkflowStep) string {
 }
 
 // conditionWords say when a step is done.
-func conditionWords(s apiclient.WorkflowStep) string {
+func conditionWords(s workflow.NodeDescription) string {
 	if s.Condition == "" {
 		return ""
 	}
@@ -172,9 +176,9 @@ func conditionWords(s apiclient.WorkflowStep) string {
 }
 
 // parts are the steps and handlers, as a table shows them.
-func (d definition) parts() []apiclient.WorkflowStep {
-	all := append([]apiclient.WorkflowStep(nil), d.Steps...)
-	for _, h := range []*apiclient.WorkflowStep{d.OnError, d.OnCancel} {
+func (d definition) parts() []workflow.NodeDescription {
+	all := slices.Clone(d.Steps)
+	for _, h := range []*workflow.NodeDescription{d.OnError, d.OnCancel} {
 		if h != nil {
 			all = append(all, *h)
 		}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -28,8 +30,8 @@ func ago(d time.Duration) time.Time { return noon.Add(-d) }
 func pointer[T any](v T) *T { return &v }
 
 // listOf is what a listing answers.
-func listOf[T any](items ...T) apiclient.List[T] {
-	return apiclient.List[T]{Items: items, NextCursor: "NEXT"}
+func listOf[T any](items ...T) runapi.List[T] {
+	return runapi.List[T]{Items: items, NextCursor: "NEXT"}
 }
 
 const runID = "run_01900000-0000-7000-8000-00000000abcd"
@@ -45,17 +47,17 @@ func answers() map[string]any {
 		"GET /api/v1/runs":                 listOf(run, failedRun()),
 		"GET /api/v1/runs/{id}":            run,
 		"GET /api/v1/runs/{id}/history":    listOf(historyAnswers()...),
-		"POST /api/v1/runs/cancel":         apiclient.BulkResult{Matched: 7, Done: 7},
-		"POST /api/v1/runs/retry":          apiclient.BulkResult{Matched: 7, Done: 6, Failed: []apiclient.BulkFault{{ID: runID, Code: "run_running", Detail: "it runs again"}}},
+		"POST /api/v1/runs/cancel":         runapi.BulkResult{Matched: 7, Done: 7},
+		"POST /api/v1/runs/retry":          runapi.BulkResult{Matched: 7, Done: 6, Failed: []runapi.BulkFault{{ID: runID, Code: "run_running", Detail: "it runs again"}}},
 		"POST /api/v1/runs/{id}/cancel":    run,
 		"POST /api/v1/runs/{id}/retry":     run,
-		"POST /api/v1/runs/{id}/events":    apiclient.EventReceipt{ID: "E1"},
-		"GET /api/v1/submissions": listOf(apiclient.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 1, State: "accepted", Name: "n",
+		"POST /api/v1/runs/{id}/events":    runapi.EventReceipt{ID: "E1"},
+		"GET /api/v1/submissions": listOf(api.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 1, State: "accepted", Name: "n",
 			EnrichmentID: "enr", Jobs: 2, Credits: 2, PreparedAt: ago(time.Hour)}),
 		"GET /api/v1/credits": overviewAnswer().Credits,
-		"GET /api/v1/submissions/{id}": apiclient.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 2, State: "held", Name: "liwanag-sbm",
+		"GET /api/v1/submissions/{id}": api.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 2, State: "held", Name: "liwanag-sbm",
 			EnrichmentID: "enr", Jobs: 2, PreparedAt: ago(time.Hour), SendingAt: ago(time.Hour), GraceUntil: ago(time.Minute), Supersedes: "sbm_1", Cause: "policy"},
-		"GET /api/v1/audit":                    listOf(apiclient.Act{At: ago(time.Hour), Actor: "console", Act: "run.cancel", Subject: runID, Reason: "wrong list", RequestID: "R"}),
+		"GET /api/v1/audit":                    listOf(api.Act{At: ago(time.Hour), Actor: "console", Act: "run.cancel", Subject: runID, Reason: "wrong list", RequestID: "R"}),
 		"GET /api/v1/subscribers":              listOf(personAnswer()),
 		"POST /api/v1/subscribers":             api.SignedUp{SubscriberID: subscriberID, Status: "created"},
 		"GET /api/v1/subscribers/{id}":         personAnswer(),
@@ -64,17 +66,17 @@ func answers() map[string]any {
 		"GET /api/v1/uploads":                  listOf(uploadAnswer("enriching")),
 		"POST /api/v1/uploads":                 uploadAnswer("previewed"),
 		"GET /api/v1/uploads/{id}":             uploadAnswer("previewed"),
-		"GET /api/v1/uploads/{id}/sample":      apiclient.UploadSample{Columns: []string{"email", "note"}, Rows: []apiclient.SampleRow{{Row: 1, Cells: []string{"ann@gmail.com", "x"}}, {Row: 2, Cells: []string{"bad", ""}, Code: "invalid_email", Fault: "no @"}}},
+		"GET /api/v1/uploads/{id}/sample":      api.UploadSample{Columns: []string{"email", "note"}, Rows: []api.SampleRow{{Row: 1, Cells: []string{"ann@gmail.com", "x"}}, {Row: 2, Cells: []string{"bad", ""}, Code: "invalid_email", Fault: "no @"}}},
 		"POST /api/v1/uploads/{id}/mapping":    uploadAnswer("previewed"),
 		"POST /api/v1/uploads/{id}/confirm":    uploadAnswer("importing"),
 		"POST /api/v1/uploads/{id}/cancel":     uploadAnswer("canceled"),
 		"GET /api/v1/sources":                  listOf(sourceAnswer()),
 		"POST /api/v1/sources":                 sourceAnswer(),
-		"GET /api/v1/source-kinds":             listOf(apiclient.SourceKind{Kind: "generic", Title: "Any JSON", Signed: true, SecretFrom: "us", Help: "POST to it.", Defaults: json.RawMessage(`{}`)}),
+		"GET /api/v1/source-kinds":             listOf(api.SourceKind{Kind: "generic", Title: "Any JSON", Signed: true, SecretFrom: "us", Help: "POST to it.", Defaults: json.RawMessage(`{}`)}),
 		"GET /api/v1/sources/{id}":             sourceAnswer(),
 		"PATCH /api/v1/sources/{id}":           sourceAnswer(),
 		"POST /api/v1/sources/{id}/rotate":     sourceAnswer(),
-		"POST /api/v1/sources/{id}/try":        apiclient.SourceTried{State: "accepted", Items: []apiclient.TriedItem{{Event: "subscribed", SignUp: json.RawMessage(`{"email":"ann@gmail.com"}`)}, {Event: "ignored", Error: "invalid_email", Errors: []apiclient.FieldFault{{Field: "email", Message: "no @"}}}}},
+		"POST /api/v1/sources/{id}/try":        api.TriedSource{State: "accepted", Items: []api.TriedItem{{Event: "subscribed", SignUp: &api.TriedSignUp{Email: "ann@gmail.com", EmailType: "personal"}}, {Event: "ignored", Error: "invalid_email", Errors: []api.FieldFault{{Field: "email", Message: "no @"}}}}},
 		"DELETE /api/v1/sources/{id}":          struct{}{},
 		"GET /api/v1/deliveries":               listOf(deliveryAnswer()),
 		"GET /api/v1/deliveries/{id}":          deliveryAnswer(),
@@ -119,59 +121,57 @@ func uploadAnswer(status string) api.Upload {
 		EstimatedCredits: 5, Progress: api.UploadProgress{Imported: 7, Enriched: 2, NotFound: 1, Failed: 1}, Failure: &api.JobFailure{Code: "c", Message: "m"}, CreatedAt: ago(time.Hour)}
 }
 
-func sourceAnswer() apiclient.Source {
-	return apiclient.Source{ID: "src_01900000-0000-7000-8000-000000000001", Name: "Shop", Kind: "generic", Settings: json.RawMessage(`{"proof":"bearer"}`), Secrets: 2,
+func sourceAnswer() api.Source {
+	return api.Source{ID: "src_01900000-0000-7000-8000-000000000001", Name: "Shop", Kind: "generic", Settings: json.RawMessage(`{"proof":"bearer"}`), Secrets: 2,
 		URL: "https://x.example/webhooks/generic/TOKEN", Secret: "whsec_SECRET", CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour)}
 }
 
-func deliveryAnswer() apiclient.Delivery {
-	return apiclient.Delivery{ID: "dlv_01900000-0000-7000-8000-000000000001", Source: "generic", SourceID: sourceAnswer().ID, State: "rejected", Code: "unreadable", Reason: "no JSON", Size: 10,
+func deliveryAnswer() api.Delivery {
+	return api.Delivery{ID: "dlv_01900000-0000-7000-8000-000000000001", Source: "generic", SourceID: sourceAnswer().ID, State: "rejected", Code: "unreadable", Reason: "no JSON", Size: 10,
 		ContentType: "text/plain", Created: 1, SubmissionID: "sbm_01900000-0000-7000-8000-000000001234", EnrichmentID: "enr", Replayable: true, ReceivedAt: ago(time.Hour), ReplayedAt: ago(time.Minute), Body: "no JSON"}
 }
 
-func sinkAnswer() apiclient.Sink {
-	return apiclient.Sink{ID: "snk_01900000-0000-7000-8000-000000000001", Name: "CRM", URL: "https://crm.example/hook", Topics: []string{"subscriber.enriched"}, FailingSince: ago(time.Hour),
+func sinkAnswer() api.Sink {
+	return api.Sink{ID: "snk_01900000-0000-7000-8000-000000000001", Name: "CRM", URL: "https://crm.example/hook", Topics: []string{"subscriber.enriched"}, FailingSince: ago(time.Hour),
 		SentAt: ago(time.Hour), Secret: "whsec_SECRET", DisabledReason: "r", CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour)}
 }
 
-func messageAnswer() apiclient.Message {
-	return apiclient.Message{ID: "msg_01900000-0000-7000-8000-000000000001", SinkID: sinkAnswer().ID, Topic: "subscriber.enriched", Subject: subscriberID, State: "failed", RunID: runID, Attempts: 2, Status: 500,
-		Error: "HTTP 500", CreatedAt: ago(time.Hour), NextAt: noon.Add(time.Hour), EndedAt: ago(time.Minute), Payload: json.RawMessage(`{"type":"test"}`),
-		Log: []apiclient.MessageAttempt{{N: 1, At: ago(time.Hour), TookMs: 12, Error: "the connection was refused"}, {N: 2, At: ago(time.Minute), TookMs: 15000, Status: 500, Error: "HTTP 500"}}}
+func messageAnswer() api.MessageDetail {
+	return api.MessageDetail{Message: api.Message{ID: "msg_01900000-0000-7000-8000-000000000001", SinkID: sinkAnswer().ID, Topic: "subscriber.enriched", Subject: subscriberID, State: "failed", RunID: runID, Attempts: 2, Status: 500, Error: "HTTP 500", CreatedAt: ago(time.Hour), NextAt: noon.Add(time.Hour), EndedAt: ago(time.Minute)}, Payload: json.RawMessage(`{"type":"test"}`), Log: []api.MessageAttempt{{N: 1, At: ago(time.Hour), TookMs: 12, Error: "the connection was refused"}, {N: 2, At: ago(time.Minute), TookMs: 15000, Status: 500, Error: "HTTP 500"}}}
 }
 
-func overviewAnswer() apiclient.Overview {
-	o := apiclient.Overview{Range: "24h", At: ago(2 * time.Second),
+func overviewAnswer() api.Overview {
+	o := api.Overview{Range: "24h", At: ago(2 * time.Second),
 		Subscribers: map[string]int64{"none": 3, "enriched": 1200, "not_found": 40},
 		Jobs:        map[string]int64{"enriched": 1200, "not_found": 40, "held": 1},
 		Runs:        map[string]int64{"waiting": 5, "completed": 12, "failed": 1},
 		Submissions: map[string]int64{"held": 1},
-		Credits:     apiclient.Credits{Balance: pointer(1234.5), Day: "2026-03-14", Reserved: 12, Spent: 300, Budget: pointer(int64(1000))},
-		Attention: []apiclient.Attention{
+		Credits:     api.Credits{Balance: pointer(1234.5), Day: "2026-03-14", Reserved: 12, Spent: 300, Budget: pointer(int64(1000))},
+		Attention: []api.Attention{
 			{Kind: "submission_held", ID: "sbm_1", Message: "A paid call is in doubt: decide about it.", Since: ago(3 * time.Hour)},
 			{Kind: "credits_low", Message: "12 credits are left."}, {Kind: "sink_failing", ID: "snk_1", Message: "It answers 500."},
 			{Kind: "source_refusing", ID: "src_1", Count: 4, Message: "Signatures are wrong."},
 		}}
 	for i := range 24 {
-		o.Spans = append(o.Spans, apiclient.Span{From: noon.Add(time.Duration(i-23) * time.Hour), SignUps: int64(i), Enriched: int64(i / 2), NotFound: int64(i % 3), Failed: int64(i % 2)})
+		o.Spans = append(o.Spans, api.Span{From: noon.Add(time.Duration(i-23) * time.Hour), SignUps: int64(i), Enriched: int64(i / 2), NotFound: int64(i % 3), Failed: int64(i % 2)})
 	}
 	return o
 }
 
-func storyAnswer() apiclient.Workflow {
-	retry := &apiclient.WorkflowRetry{MaxAttempts: 5, Backoff: "exponential", InitialDelay: "1s", MaxDelay: "1m", Jitter: 0.1, RetryOn: []int{429, 503}}
-	return apiclient.Workflow{Name: "subscriber-enrichment", Version: 2, RunTimeout: "48h", Steps: []apiclient.WorkflowStep{
+func storyAnswer() workflow.Description {
+	retry := &workflow.RetryDescription{MaxAttempts: 5, Backoff: "exponential", InitialDelay: "1s", MaxDelay: "1m", Jitter: 0.1, RetryOn: []int{429, 503}}
+	return workflow.Description{Name: "subscriber-enrichment", Version: 2, RunTimeout: "48h", Steps: []workflow.NodeDescription{
 		{Name: "batch", Kind: "step", Timeout: "1m", Retry: retry},
 		{Name: "nothing-to-do", Kind: "finish", Condition: "nothing-to-do", On: "batch"},
 		{Name: "submit", Kind: "step", AtMostOnce: true, Timeout: "30s"},
 		{Name: "pause", Kind: "sleep", Within: "5s", Condition: "slowly", On: "submit"},
 		{Name: "result", Kind: "wait", Events: []string{"enrichment-complete", "given-up"}, Within: "24h", Reconciles: true},
 		{Name: "settle", Kind: "step"},
-	}, OnError: &apiclient.WorkflowStep{Name: "on-error", Kind: "handler", Retry: retry}}
+	}, OnError: &workflow.NodeDescription{Name: "on-error", Kind: "handler", Retry: retry}}
 }
 
-func countAnswers() []apiclient.RunCount {
-	return []apiclient.RunCount{
+func countAnswers() []runapi.RunCount {
+	return []runapi.RunCount{
 		{Workflow: "subscriber-enrichment", Version: 2, Status: "waiting", Step: "result", Runs: 1234},
 		{Workflow: "subscriber-enrichment", Version: 2, Status: "running", Step: "submit", Runs: 2},
 		{Workflow: "subscriber-enrichment", Version: 2, Status: "completed", Runs: 99},
@@ -182,31 +182,26 @@ func countAnswers() []apiclient.RunCount {
 
 // waitingRun has seen everything: a snooze, a failed attempt, a skipped step, and a
 // wait of a day.
-func waitingRun() apiclient.Run {
+func waitingRun() runapi.RunDetail {
 	from := ago(10 * time.Minute)
 	after := func(d time.Duration) time.Time { return from.Add(d) }
-	return apiclient.Run{ID: runID, Workflow: "subscriber-enrichment", Version: 2, Status: "waiting", Input: json.RawMessage(`{"window":"2s"}`),
-		Output: json.RawMessage(`{"credits":2}`), CreatedAt: from, StartedAt: from, Node: "node-1",
-		WaitingFor: &apiclient.WaitingFor{Step: "result", Kind: "event", Events: []string{"enrichment-complete"}, Until: after(24 * time.Hour), NextFetchAt: after(20 * time.Minute)},
-		Steps: []apiclient.Step{
-			{Name: "batch", Kind: "step", Status: "completed", StartedAt: from, EndedAt: after(2 * time.Second), Output: json.RawMessage(`{"jobs":2}`),
-				Attempts: []apiclient.Attempt{{N: 1, StartedAt: after(1990 * time.Millisecond), EndedAt: after(2 * time.Second)}}},
-			{Name: "submit", Kind: "step", Status: "completed", StartedAt: after(2 * time.Second), EndedAt: after(4 * time.Second), Attempts: []apiclient.Attempt{
-				{N: 1, StartedAt: after(2 * time.Second), EndedAt: after(2100 * time.Millisecond), Error: "429 too many requests", NextAt: after(3900 * time.Millisecond)},
-				{N: 2, StartedAt: after(3900 * time.Millisecond), EndedAt: after(4 * time.Second)}}},
-			{Name: "pause", Kind: "sleep", Status: "skipped", SkippedBecause: "not_slowly"},
-			{Name: "result", Kind: "wait", Status: "waiting", StartedAt: after(4 * time.Second)},
-		},
-		Events: []apiclient.RunEvent{{ID: "E0", Type: "enrichment-complete", ReceivedAt: after(5 * time.Second), ConsumedBy: "result"}, {ID: "E1", Type: "given-up", ReceivedAt: after(6 * time.Second)}}}
+	return runapi.RunDetail{Run: runapi.Run{ID: runID, Workflow: "subscriber-enrichment", Version: 2, Status: "waiting", Input: json.RawMessage(`{"window":"2s"}`), Output: json.RawMessage(`{"credits":2}`), CreatedAt: from, StartedAt: from, Node: "node-1", WaitingFor: &runapi.WaitingFor{Step: "result", Kind: "event", Events: []string{"enrichment-complete"}, Until: after(24 * time.Hour), NextFetchAt: after(20 * time.Minute)}}, Steps: []runapi.Step{
+		{Name: "batch", Kind: "step", Status: "completed", StartedAt: from, EndedAt: after(2 * time.Second), Output: json.RawMessage(`{"jobs":2}`),
+			Attempts: []workflow.Attempt{{N: 1, StartedAt: after(1990 * time.Millisecond), EndedAt: after(2 * time.Second)}}},
+		{Name: "submit", Kind: "step", Status: "completed", StartedAt: after(2 * time.Second), EndedAt: after(4 * time.Second), Attempts: []workflow.Attempt{
+			{N: 1, StartedAt: after(2 * time.Second), EndedAt: after(2100 * time.Millisecond), Error: "429 too many requests", NextAt: after(3900 * time.Millisecond)},
+			{N: 2, StartedAt: after(3900 * time.Millisecond), EndedAt: after(4 * time.Second)}}},
+		{Name: "pause", Kind: "sleep", Status: "skipped", SkippedBecause: "not_slowly"},
+		{Name: "result", Kind: "wait", Status: "waiting", StartedAt: after(4 * time.Second)},
+	}, Events: []runapi.RunEvent{{ID: "E0", Type: "enrichment-complete", ReceivedAt: after(5 * time.Second), ConsumedBy: "result"}, {ID: "E1", Type: "given-up", ReceivedAt: after(6 * time.Second)}}}
 }
 
-func failedRun() apiclient.Run {
-	return apiclient.Run{ID: "run_01900000-0000-7000-8000-00000000dead", Workflow: "subscriber-enrichment", Version: 2, Status: "failed", CreatedAt: ago(time.Hour),
-		EndedAt: ago(50 * time.Minute), Failure: &apiclient.Failure{Step: "submit", Reason: "attempts", Code: "http_503", Message: "FullEnrich answers 503", Attempts: 5}}
+func failedRun() runapi.RunDetail {
+	return runapi.RunDetail{Run: runapi.Run{ID: "run_01900000-0000-7000-8000-00000000dead", Workflow: "subscriber-enrichment", Version: 2, Status: "failed", CreatedAt: ago(time.Hour), EndedAt: ago(50 * time.Minute), Failure: &workflow.Failure{Step: "submit", Reason: "attempts", Code: "http_503", Message: "FullEnrich answers 503", Attempts: 5}}}
 }
 
-func historyAnswers() []apiclient.HistoryItem {
-	return []apiclient.HistoryItem{{Seq: 1, At: ago(10 * time.Minute), Type: "run.started", Data: json.RawMessage(`{"version": 2}`)},
+func historyAnswers() []workflow.HistoryItem {
+	return []workflow.HistoryItem{{Seq: 1, At: ago(10 * time.Minute), Type: "run.started", Data: json.RawMessage(`{"version": 2}`)},
 		{Seq: 2, At: ago(9 * time.Minute), Type: "step.retrying", Step: "submit", Attempt: 1}}
 }
 

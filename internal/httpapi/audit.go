@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -87,25 +87,13 @@ func (s *Server) audit(ctx context.Context, a intent) error {
 // maxReason bounds what is kept of a reason, in bytes.
 const maxReason = 500
 
-// pastAct is an act as the API shows it.
-type pastAct struct {
-	At        time.Time `json:"at"`
-	Actor     string    `json:"actor" enum:"key,console,local" doc:"key: whoever has the API key. console: a browser with a session. local: somebody on this machine, while there is no key."`
-	Act       string    `json:"act" doc:"Such as run.cancel; the operation's id turned around."`
-	Subject   string    `json:"subject,omitempty" doc:"The id of what it was done to, if it is one thing."`
-	Reason    string    `json:"reason,omitempty" doc:"As the actor gave it."`
-	RequestID string    `json:"requestId,omitempty" doc:"X-Request-Id of the call, as in the log."`
+func (s *Server) registerAudit() { serve(s, api.ListActs, s.listActs) }
+
+func (s *Server) listActs(ctx context.Context, in *api.ActQuery) (runapi.List[api.Act], error) {
+	rows, next, err := s.cfg.Store.Acts().List(ctx, liwanag.ActFilter(in.ActFilter), pageOf(in.Paging))
+	return listOf(rows, next, viewAct), err
 }
 
-func (s *Server) registerAudit() {
-	handle(s, s.describe("GET", "/api/v1/audit", "list-acts", "List manual acts, newest first", 200), func(ctx context.Context, in *struct {
-		Subject string `query:"subject" doc:"Done to the thing with this id."`
-		Act     string `query:"act" doc:"Such as run.cancel."`
-		runapi.Paging
-	}) (runapi.List[pastAct], error) {
-		rows, next, err := s.cfg.Store.Acts().List(ctx, liwanag.ActFilter{Subject: in.Subject, Act: in.Act}, pageOf(in.Paging))
-		return listOf(rows, next, func(a liwanag.Act) pastAct {
-			return pastAct{a.At.UTC(), a.Actor, a.Act, a.Subject, a.Reason, a.Request}
-		}), err
-	})
+func viewAct(a liwanag.Act) api.Act {
+	return api.Act{At: a.At.UTC(), Actor: a.Actor, Act: a.Act, Subject: a.Subject, Reason: a.Reason, RequestID: a.Request}
 }

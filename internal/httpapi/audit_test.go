@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/liwanag/liwanag/internal/api"
-	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -107,7 +106,7 @@ func TestActsTellWhoDidThem(t *testing.T) {
 		t.Fatalf("%d %s", rec.Code, rec.Body)
 	}
 	w.wantElsewhere(w.browse("POST", "/sign-out", "", session), "/sign-in")
-	acts, err := w.client().Acts(t.Context(), "", "", apiclient.Page{})
+	acts, err := api.ListActs.Call(t.Context(), w.client(), api.ActQuery{})
 	w.must(err)
 	var got []string
 	for _, a := range acts.Items {

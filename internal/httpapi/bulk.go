@@ -6,53 +6,28 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerBulk() {
-	cancel := s.describe("POST", runsPath+"/cancel", "cancel-runs", "Cancel all open runs that match", 200)
-	retry := s.describe("POST", runsPath+"/retry", "retry-runs", "Retry all failed, timed-out and canceled runs that match", 200)
-	handle(s, cancel, func(ctx context.Context, in *struct{ Body bulkAct }) (bulkResult, error) {
-		reason := cmp.Or(in.Body.Reason, defaultReason)
-		return s.bulk(ctx, in.Body, func(r workflow.Run) bool { return !r.Status.Ended() && !r.CancelRequested },
-			func(ctx context.Context, id string) error { return s.cfg.Enrichment.CancelRun(ctx, id, reason) })
-	})
-	handle(s, retry, func(ctx context.Context, in *struct{ Body bulkAct }) (bulkResult, error) {
-		if in.Body.Expect == 0 && !in.Body.DryRun {
-			return bulkResult{}, countNeeded("runs")
-		}
-		return s.bulk(ctx, in.Body, func(r workflow.Run) bool { return r.Status.Ended() && r.Status != workflow.StatusCompleted },
-			func(ctx context.Context, id string) error { return s.cfg.Enrichment.RetryRun(ctx, id, "") })
-	})
+	serve(s, runapi.CancelRuns, s.cancelRuns)
+	serve(s, runapi.RetryRuns, s.retryRuns)
 }
 
-// bulkAct selects runs and says how sure the caller is.
-type bulkAct struct {
-	Workflow string    `json:"workflow,omitempty" maxLength:"200"`
-	Status   string    `json:"status,omitempty" enum:"pending,running,waiting,completed,failed,timed_out,canceled"`
-	Since    time.Time `json:"since,omitzero" doc:"Created at or after."`
-	Until    time.Time `json:"until,omitzero" doc:"Created before."`
-	Query    string    `json:"q,omitempty" maxLength:"500" doc:"A run id, an enrichment id, or an e-mail address of its jobs."`
-	Reason   string    `json:"reason,omitempty" maxLength:"500" doc:"Kept with canceled runs and in the audit trail."`
-	DryRun   bool      `json:"dryRun,omitempty" doc:"Only count."`
-	Expect   int64     `json:"expect,omitempty" minimum:"0" doc:"How many were counted before: when more match by now nothing is done, 409 count_differs. 0: whatever matches, for a cancel; a retry may order lookups, and needs it."`
+func (s *Server) cancelRuns(ctx context.Context, in *runapi.BulkAct) (runapi.BulkResult, error) {
+	reason := cmp.Or(in.Reason, defaultReason)
+	return s.bulk(ctx, *in, func(r workflow.Run) bool { return !r.Status.Ended() && !r.CancelRequested },
+		func(ctx context.Context, id string) error { return s.cfg.Enrichment.CancelRun(ctx, id, reason) })
 }
 
-// bulkResult says what became of the selected runs.
-type bulkResult struct {
-	Matched int64       `json:"matched" doc:"To how many the act can be done."`
-	Done    int64       `json:"done"`
-	Failed  []bulkFault `json:"failed" nullable:"false" doc:"The first 100 of them."`
-	DryRun  bool        `json:"dryRun,omitempty"`
-}
-
-// bulkFault is a run to which the act could not be done.
-type bulkFault struct {
-	ID     string `json:"id"`
-	Code   string `json:"code"`
-	Detail string `json:"detail"`
+func (s *Server) retryRuns(ctx context.Context, in *runapi.BulkAct) (runapi.BulkResult, error) {
+	if in.Expect == 0 && !in.DryRun {
+		return runapi.BulkResult{}, countNeeded("runs")
+	}
+	return s.bulk(ctx, *in, func(r workflow.Run) bool { return r.Status.Ended() && r.Status != workflow.StatusCompleted },
+		func(ctx context.Context, id string) error { return s.cfg.Enrichment.RetryRun(ctx, id, "") })
 }
 
 const (
@@ -64,15 +39,15 @@ const (
 // bulk does something to all runs that a filter selects and that it can be done
 // to. Who hangs up ends it where it is: what is done stays done, and doing it
 // again goes on with the rest.
-func (s *Server) bulk(ctx context.Context, in bulkAct, fits func(workflow.Run) bool, do func(context.Context, string) error) (bulkResult, error) {
-	result := bulkResult{Failed: []bulkFault{}, DryRun: in.DryRun}
+func (s *Server) bulk(ctx context.Context, in runapi.BulkAct, fits func(workflow.Run) bool, do func(context.Context, string) error) (runapi.BulkResult, error) {
+	result := runapi.BulkResult{Failed: []runapi.BulkFault{}, DryRun: in.DryRun}
 	ids, err := s.matching(ctx, in, fits)
 	if err != nil {
-		return bulkResult{}, err
+		return runapi.BulkResult{}, err
 	}
 	result.Matched = int64(len(ids))
 	if in.Expect > 0 && result.Matched > in.Expect {
-		return bulkResult{}, newProblem(http.StatusConflict, "count_differs", "more runs match than were counted before: count them again")
+		return runapi.BulkResult{}, newProblem(http.StatusConflict, "count_differs", "more runs match than were counted before: count them again")
 	}
 	if in.DryRun {
 		return result, nil
@@ -86,7 +61,7 @@ func (s *Server) bulk(ctx context.Context, in bulkAct, fits func(workflow.Run) b
 				if err == nil {
 					result.Done++
 				} else if p := s.problemOf(ofRunner(err)); len(result.Failed) < bulkFaults {
-					result.Failed = append(result.Failed, bulkFault{id, p.Code, p.Detail})
+					result.Failed = append(result.Failed, runapi.BulkFault{ID: id, Code: p.Code, Detail: p.Detail})
 				}
 				mu.Unlock()
 			}
@@ -107,11 +82,11 @@ func (s *Server) bulk(ctx context.Context, in bulkAct, fits func(workflow.Run) b
 }
 
 // matching lists the runs that a bulk act is for.
-func (s *Server) matching(ctx context.Context, in bulkAct, fits func(workflow.Run) bool) (ids []string, err error) {
-	if fault := unclear(in.Query); fault != "" {
+func (s *Server) matching(ctx context.Context, in runapi.BulkAct, fits func(workflow.Run) bool) (ids []string, err error) {
+	if fault := unclear(in.Q); fault != "" {
 		return nil, invalidFilter("q", fault)
 	}
-	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until, Limit: bulkPage}, in.Query)
+	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until, Limit: bulkPage}, in.Q)
 	if err != nil || !some {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
-	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -66,17 +65,17 @@ func TestBulkActsReachEveryRunOfEveryPage(t *testing.T) {
 		runs.Enrichment, runs.Runner, c.Enrichment, c.Runner = c.Enrichment, c.Runner, runs, runs
 	})
 	c := w.client()
-	counted, err := c.CancelRuns(t.Context(), apiclient.BulkAct{DryRun: true})
+	counted, err := runapi.CancelRuns.Call(t.Context(), c, runapi.BulkAct{DryRun: true})
 	w.must(err)
 	if counted.Matched != n/2 || counted.Done != 0 || !counted.DryRun || len(runs.canceled) > 0 {
 		t.Errorf("dry run: %+v", counted)
 	}
-	_, err = c.CancelRuns(t.Context(), apiclient.BulkAct{Expect: counted.Matched - 1})
+	_, err = runapi.CancelRuns.Call(t.Context(), c, runapi.BulkAct{Expect: counted.Matched - 1})
 	wantCode(t, err, 409, "count_differs")
 	if len(runs.canceled) > 0 {
 		t.Error("more matched than were expected, and it was done")
 	}
-	done, err := c.CancelRuns(t.Context(), apiclient.BulkAct{Expect: counted.Matched, Reason: "enough"})
+	done, err := runapi.CancelRuns.Call(t.Context(), c, runapi.BulkAct{Expect: counted.Matched, Reason: "enough"})
 	w.must(err)
 	if done.Matched != n/2 || done.Done != n/2-1 || len(done.Failed) != 1 || done.Failed[0].ID != runs.faulty || done.Failed[0].Code != "run_ended" {
 		t.Errorf("%+v", done)
@@ -125,16 +124,16 @@ func TestBulkActsFollowTheFilter(t *testing.T) {
 		ctx, c := t.Context(), w.client()
 		first, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "ada@gmail.com"})
 		w.must(err)
-		none, err := c.CancelRuns(ctx, apiclient.BulkAct{Query: "grace@gmail.com"})
+		none, err := runapi.CancelRuns.Call(ctx, c, runapi.BulkAct{Q: "grace@gmail.com"})
 		w.must(err)
 		if none.Matched != 0 {
 			t.Errorf("somebody else's: %+v", none)
 		}
-		_, err = c.CancelRuns(ctx, apiclient.BulkAct{Workflow: "nonsense"})
+		_, err = runapi.CancelRuns.Call(ctx, c, runapi.BulkAct{Workflow: "nonsense"})
 		wantCode(t, err, 400, "bad_parameter")
-		_, err = c.RetryRuns(ctx, apiclient.BulkAct{Status: "nonsense"})
+		_, err = runapi.RetryRuns.Call(ctx, c, runapi.BulkAct{Status: "nonsense"})
 		wantCode(t, err, 422, "invalid_field")
-		done, err := c.CancelRuns(ctx, apiclient.BulkAct{Query: "ada@gmail.com", Workflow: "subscriber-enrichment"})
+		done, err := runapi.CancelRuns.Call(ctx, c, runapi.BulkAct{Q: "ada@gmail.com", Workflow: "subscriber-enrichment"})
 		w.must(err)
 		if done.Done != 1 {
 			t.Errorf("cancel: %+v", done)
@@ -142,12 +141,12 @@ func TestBulkActsFollowTheFilter(t *testing.T) {
 		for _, err := range c.WatchRun(ctx, first.RunID, 1e8) {
 			w.must(err)
 		}
-		again, err := c.CancelRuns(ctx, apiclient.BulkAct{})
+		again, err := runapi.CancelRuns.Call(ctx, c, runapi.BulkAct{})
 		w.must(err)
 		if again.Matched != 0 {
 			t.Errorf("cancel of what is over: %+v", again)
 		}
-		retried, err := c.RetryRuns(ctx, apiclient.BulkAct{Status: "canceled", Expect: 100})
+		retried, err := runapi.RetryRuns.Call(ctx, c, runapi.BulkAct{Status: "canceled", Expect: 100})
 		w.must(err)
 		if retried.Done != 1 {
 			t.Errorf("retry: %+v", retried)
@@ -172,7 +171,7 @@ func TestABulkActEndsWhereItsCallerHangsUp(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := w.server.bulk(ctx, bulkAct{}, func(workflow.Run) bool { return true },
+		_, err := w.server.bulk(ctx, runapi.BulkAct{}, func(workflow.Run) bool { return true },
 			func(ctx context.Context, id string) error { return runs.CancelRun(ctx, id, "x") })
 		ended <- err
 	}()
@@ -203,7 +202,7 @@ func TestAnErasedSubscriberIsGone(t *testing.T) {
 	wantCode(t, err, 404, "not_found")
 	wantCode(t, erase(ctx, c, added.SubscriberID, ""), 404, "not_found")
 	wantCode(t, erase(ctx, c, "x", ""), 404, "not_found")
-	acts, err := c.Acts(ctx, added.SubscriberID, "", apiclient.Page{})
+	acts, err := api.ListActs.Call(ctx, c, api.ActQuery{ActFilter: api.ActFilter{Subject: added.SubscriberID}})
 	w.must(err)
 	if len(acts.Items) != 2 || acts.Items[1].Act != "subscriber.erase" || acts.Items[1].Reason != "she asked for it" || acts.Items[1].Actor != "key" {
 		t.Errorf("%+v", acts.Items)

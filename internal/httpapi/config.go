@@ -24,6 +24,7 @@ import (
 	"github.com/liwanag/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Enrichment is what the API asks of enrichment; *enrichment.Service is the
@@ -79,7 +80,7 @@ type Config struct {
 	// Hints are what GET /api/v1/events tells; default: nothing ever happens.
 	Hints *Hints
 	// Counts counts all runs; default: nobody can say.
-	Counts func(ctx context.Context) ([]RunCount, error)
+	Counts func(ctx context.Context) ([]runapi.RunCount, error)
 	// SubscriberSecrets verify POST /webhooks/subscribers, in the form
 	// whsec_<base64>; several while they are rotated. None: 503 secret_missing.
 	SubscriberSecrets []fullenrich.Secret
@@ -153,7 +154,7 @@ func (c Config) withDefaults() Config {
 		c.Hints = NewHints()
 	}
 	if c.Counts == nil {
-		c.Counts = func(context.Context) ([]RunCount, error) { return nil, nil }
+		c.Counts = func(context.Context) ([]runapi.RunCount, error) { return nil, nil }
 	}
 	if c.Ready == nil {
 		store := c.Store

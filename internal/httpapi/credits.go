@@ -4,45 +4,33 @@ import (
 	"context"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
-func (s *Server) registerCredits() {
-	handle(s, s.describe("GET", "/api/v1/credits", "get-credits", "Balance, and what this UTC day reserved and spent", 200),
-		func(ctx context.Context, _ *struct{}) (credits, error) { return s.creditsNow(ctx) })
+func (s *Server) registerCredits() { serve(s, api.GetCredits, s.getCredits) }
+
+func (s *Server) getCredits(ctx context.Context, _ *runapi.NoInput) (api.Credits, error) {
+	return s.creditsNow(ctx)
 }
 
-// credits are the figures of the account and of the day.
-type credits struct {
-	Balance   *float64  `json:"balance,omitempty" doc:"As FullEnrich said last; absent when it never did."`
-	BalanceAt time.Time `json:"balanceAt,omitzero"`
-	Day       string    `json:"day" doc:"The UTC day of reserved and spent."`
-	Reserved  int64     `json:"reserved" doc:"By submissions whose cost is not known yet."`
-	Spent     int64     `json:"spent"`
-	Budget    *int64    `json:"budget,omitempty" doc:"Credits a UTC day; absent without a limit."`
-	Paused    bool      `json:"paused" doc:"All spending is stopped."`
-	// The rest says why and until when.
-	PausedReason string    `json:"pausedReason,omitempty" enum:"paused,credits,key"`
-	PausedUntil  time.Time `json:"pausedUntil,omitzero"`
-	PausedNote   string    `json:"pausedNote,omitempty"`
-}
-
-func (s *Server) creditsNow(ctx context.Context) (credits, error) {
+func (s *Server) creditsNow(ctx context.Context) (api.Credits, error) {
 	ledger, now := s.cfg.Store.Ledger(), s.cfg.Now().UTC()
 	day := liwanag.DayOf(now)
 	figures, err := ledger.Credits(ctx, day)
 	if err != nil {
-		return credits{}, err
+		return api.Credits{}, err
 	}
 	balance, err := ledger.Balance(ctx)
 	if err != nil {
-		return credits{}, err
+		return api.Credits{}, err
 	}
 	spending, err := ledger.Spending(ctx)
 	if err != nil {
-		return credits{}, err
+		return api.Credits{}, err
 	}
-	view := credits{Day: now.Format(time.DateOnly), Reserved: figures.Reserved, Spent: figures.Spent}
+	view := api.Credits{Day: now.Format(time.DateOnly), Reserved: figures.Reserved, Spent: figures.Spent}
 	if !balance.At.IsZero() {
 		view.Balance, view.BalanceAt = &balance.Credits, utc(balance.At)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -14,7 +15,7 @@ func TestCreditsShowWhatIsKnown(t *testing.T) {
 		t.Helper()
 		w.must(w.store.Write(context.Background(), func(tx liwanag.Tx) error { return change(tx.Ledger()) }))
 	}
-	read := func() credits { return answerOf[credits](w, w.call("GET", "/api/v1/credits", ""), 200) }
+	read := func() api.Credits { return answerOf[api.Credits](w, w.call("GET", "/api/v1/credits", ""), 200) }
 	now := w.clock.now().UTC()
 	if c := read(); c.Balance != nil || !c.BalanceAt.IsZero() || c.Budget == nil || *c.Budget != 100 || c.Paused || c.Day != now.Format(time.DateOnly) {
 		t.Errorf("at first: %+v", c)

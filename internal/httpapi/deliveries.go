@@ -5,14 +5,13 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 const (
-	deliveriesPath = "/api/v1/deliveries"
 	// fromFullEnrich is the source of deliveries that no source of sign-ups took in.
 	fromFullEnrich = "fullenrich"
 	// fullEnrichDelivery begins the id of one of those; its digest in hex follows.
@@ -20,42 +19,20 @@ const (
 )
 
 func (s *Server) registerDeliveries() {
-	handle(s, s.describe("GET", deliveriesPath, "list-deliveries", "List the webhooks that came in, newest first", 200), s.listDeliveries)
-	handle(s, s.describe("GET", deliveriesPath+"/{id}", "get-delivery", "One webhook that came in, with its body when it is a source's and still there", 200), s.getDelivery)
-	handle(s, s.describe("POST", deliveriesPath+"/{id}/replay", "replay-delivery", "Take a delivery in once more, as its source is set up now", 200), s.replayDelivery)
+	serve(s, api.ListDeliveries, s.listDeliveries)
+	serve(s, api.GetDelivery, s.getDelivery)
+	serve(s, api.ReplayDelivery, s.replayDelivery)
 }
 
-// delivery is a webhook that came in, as the API shows it.
-type delivery struct {
-	ID           string    `json:"id"`
-	Source       string    `json:"source" enum:"generic,ghost,kit,mailchimp,fullenrich"`
-	SourceID     string    `json:"sourceId,omitempty"`
-	State        string    `json:"state" enum:"accepted,ignored,rejected,refused,stored,sent,settled,quarantined,unmatched" doc:"The first four at a source, the others from FullEnrich."`
-	Code         string    `json:"code,omitempty" doc:"Why it was not accepted, or not all of it."`
-	Reason       string    `json:"reason,omitempty"`
-	Size         int       `json:"size" doc:"In bytes."`
-	ContentType  string    `json:"contentType,omitempty"`
-	Created      int       `json:"created,omitempty"`
-	Updated      int       `json:"updated,omitempty"`
-	Unsubscribed int       `json:"unsubscribed,omitempty"`
-	Failed       int       `json:"failed,omitempty"`
-	SubmissionID string    `json:"submissionId,omitempty"`
-	EnrichmentID string    `json:"enrichmentId,omitempty"`
-	Replayable   bool      `json:"replayable"`
-	ReceivedAt   time.Time `json:"receivedAt"`
-	ReplayedAt   time.Time `json:"replayedAt,omitzero"`
-	Body         string    `json:"body,omitempty"`
-}
-
-func viewDelivery(d liwanag.Delivery) delivery {
-	return delivery{ID: fullEnrichDelivery + hex.EncodeToString(d.Digest[:]), Source: fromFullEnrich, State: string(d.State), Code: d.Note, Size: d.Size,
+func viewDelivery(d liwanag.Delivery) api.Delivery {
+	return api.Delivery{ID: fullEnrichDelivery + hex.EncodeToString(d.Digest[:]), Source: fromFullEnrich, State: string(d.State), Code: d.Note, Size: d.Size,
 		SubmissionID: d.SubmissionID.String(), EnrichmentID: d.EnrichmentID, ReceivedAt: d.ReceivedAt.UTC(),
 		Replayable: d.State == liwanag.DeliveryQuarantined || d.State == liwanag.DeliveryUnmatched}
 }
 
 // viewReceipt shows what a source received; of its kind only the source knows.
-func viewReceipt(r liwanag.Receipt, kinds map[liwanag.ID]liwanag.SourceKind) delivery {
-	return delivery{ID: r.ID.String(), Source: string(kinds[r.SourceID]), SourceID: r.SourceID.String(), State: string(r.State), Code: r.Code, Reason: r.Reason,
+func viewReceipt(r liwanag.Receipt, kinds map[liwanag.ID]liwanag.SourceKind) api.Delivery {
+	return api.Delivery{ID: r.ID.String(), Source: string(kinds[r.SourceID]), SourceID: r.SourceID.String(), State: string(r.State), Code: r.Code, Reason: r.Reason,
 		Size: r.Size, ContentType: r.ContentType, Created: r.Created, Updated: r.Updated, Unsubscribed: r.Unsubscribed, Failed: r.Failed,
 		Replayable: r.Kept, ReceivedAt: r.ReceivedAt.UTC(), ReplayedAt: utc(r.ReplayedAt), Body: strings.ToValidUTF8(string(r.Body), "\uFFFD")}
 }
@@ -73,13 +50,9 @@ func (s *Server) sourceKinds(ctx context.Context) (map[liwanag.ID]liwanag.Source
 // receiptStates are those of what a source received.
 var receiptStates = []string{string(liwanag.ReceiptAccepted), string(liwanag.ReceiptIgnored), string(liwanag.ReceiptRejected), string(liwanag.ReceiptRefused)}
 
-func (s *Server) listDeliveries(ctx context.Context, in *struct {
-	Source string `query:"source" doc:"The id of a source, or fullenrich. Left out: of all sources."`
-	State  string `query:"state" enum:"accepted,ignored,rejected,refused,stored,sent,settled,quarantined,unmatched"`
-	runapi.Paging
-}) (runapi.List[delivery], error) {
+func (s *Server) listDeliveries(ctx context.Context, in *api.DeliveryQuery) (runapi.List[api.Delivery], error) {
 	if in.State != "" && slices.Contains(receiptStates, in.State) == (in.Source == fromFullEnrich) {
-		return runapi.List[delivery]{}, badParameter("state", "deliveries from there are never "+in.State)
+		return runapi.List[api.Delivery]{}, badParameter("state", "deliveries from there are never "+in.State)
 	}
 	if in.Source == fromFullEnrich {
 		var filter liwanag.DeliveryFilter
@@ -96,17 +69,17 @@ func (s *Server) listDeliveries(ctx context.Context, in *struct {
 	if in.Source != "" {
 		id, err := liwanag.ParseID(liwanag.SourceIDKind, in.Source)
 		if err != nil {
-			return runapi.List[delivery]{}, badParameter("source", "an id of the form src_<uuid> is needed, or fullenrich")
+			return runapi.List[api.Delivery]{}, badParameter("source", "an id of the form src_<uuid> is needed, or fullenrich")
 		}
 		filter.SourceID = id
 	}
 	kinds, err := s.sourceKinds(ctx)
 	if err != nil {
-		return runapi.List[delivery]{}, err
+		return runapi.List[api.Delivery]{}, err
 	}
 	rows, next, err := s.cfg.Store.Receipts().List(ctx, filter, pageOf(in.Paging))
 	rows = slices.DeleteFunc(rows, func(r liwanag.Receipt) bool { return kinds[r.SourceID] == "" }) // they go with their source, bit by bit
-	return listOf(rows, next, func(r liwanag.Receipt) delivery { return viewReceipt(r, kinds) }), err
+	return listOf(rows, next, func(r liwanag.Receipt) api.Delivery { return viewReceipt(r, kinds) }), err
 }
 
 // digestOf reads the id of a delivery from FullEnrich.
@@ -119,22 +92,22 @@ func digestOf(text string) (digest liwanag.Digest, ok bool) {
 	return liwanag.Digest(raw), true
 }
 
-func (s *Server) getDelivery(ctx context.Context, in *runapi.IDPath) (delivery, error) {
+func (s *Server) getDelivery(ctx context.Context, in *runapi.IDPath) (api.Delivery, error) {
 	if digest, ok := digestOf(in.ID); ok {
 		row, err := s.cfg.Store.Deliveries().Get(ctx, digest)
 		return viewDelivery(row), named(err, "delivery")
 	}
 	id, err := idOf(liwanag.ReceiptKind, in.ID, "delivery")
 	if err != nil {
-		return delivery{}, err
+		return api.Delivery{}, err
 	}
 	row, err := s.cfg.Store.Receipts().Get(ctx, id)
 	return s.receiptNow(ctx, row, err)
 }
 
-func (s *Server) receiptNow(ctx context.Context, row liwanag.Receipt, err error) (delivery, error) {
+func (s *Server) receiptNow(ctx context.Context, row liwanag.Receipt, err error) (api.Delivery, error) {
 	if err != nil {
-		return delivery{}, named(err, "delivery")
+		return api.Delivery{}, named(err, "delivery")
 	}
 	kinds, err := s.sourceKinds(ctx)
 	if err == nil && kinds[row.SourceID] == "" {
@@ -143,16 +116,16 @@ func (s *Server) receiptNow(ctx context.Context, row liwanag.Receipt, err error)
 	return viewReceipt(row, kinds), err
 }
 
-func (s *Server) replayDelivery(ctx context.Context, in *runapi.IDPath) (delivery, error) {
+func (s *Server) replayDelivery(ctx context.Context, in *runapi.IDPath) (api.Delivery, error) {
 	if digest, ok := digestOf(in.ID); ok {
 		if err := s.cfg.Enrichment.Redeliver(ctx, digest); err != nil {
-			return delivery{}, named(err, "delivery")
+			return api.Delivery{}, named(err, "delivery")
 		}
 		return s.getDelivery(ctx, in)
 	}
 	id, err := idOf(liwanag.ReceiptKind, in.ID, "delivery")
 	if err != nil {
-		return delivery{}, err
+		return api.Delivery{}, err
 	}
 	row, err := s.cfg.Sources.Replay(ctx, id)
 	row.Body = nil

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -8,7 +10,13 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
+
+// A list that is empty is an empty list, never null.
+func init() { huma.DefaultArrayNullable = false }
 
 // openAPI begins the API's description.
 func openAPI(version string) *huma.OpenAPI {
@@ -75,10 +83,9 @@ func tagOf(path string) string {
 	}
 }
 
-// schemaNames are names for others where ours say where a type comes from.
+// schemaNames are names for others of types of the library.
 var schemaNames = map[string]string{
-	"Description": "Workflow", "ListDescription": "ListWorkflow", "NodeDescription": "WorkflowStep", "RetryDescription": "WorkflowRetry",
-	"PastAct": "Act", "ListPastAct": "ListAct", "SignUpFields": "SignUp", "ReasonBody": "Reason",
+	"Description": "Workflow", "NodeDescription": "WorkflowStep", "RetryDescription": "WorkflowRetry",
 }
 
 // schemaName names a schema in words without dashes, which generators make types
@@ -88,32 +95,90 @@ func schemaName(t reflect.Type, hint string) string {
 	for word := range strings.SplitSeq(huma.DefaultSchemaNamer(t, hint), "-") {
 		name += strings.ToUpper(word[:1]) + word[1:]
 	}
-	if better := schemaNames[name]; better != "" {
+	element, isList := strings.CutPrefix(name, "List")
+	if better := schemaNames[element]; better != "" && isList {
+		return "List" + better
+	} else if better != "" {
 		return better
 	}
 	return name
 }
 
-// describe makes an operation with what all of them have.
-func (s *Server) describe(method, path, id, summary string, status int) huma.Operation {
-	op := huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, Tags: []string{tagOf(path)},
-		SkipValidateParams: true, // checkQuery did, with other statuses
-		BodyReadTimeout:    -1,   // the body was read before
-		MaxBodyBytes:       maxJSON + 1,
-		Responses:          map[string]*huma.Response{"default": s.refusal("Problem")},
-		Security:           []map[string][]string{{}},
+// describe makes the operation of a route, by its types.
+func describe[In, Out any](s *Server, r runapi.Route[In, Out]) *huma.Operation {
+	op := &huma.Operation{Method: r.Method, Path: r.Path, OperationID: r.ID, Summary: r.Summary, Description: r.Description,
+		DefaultStatus: r.Status, Tags: []string{tagOf(r.Path)},
+		Responses: map[string]*huma.Response{"default": s.refusal("Problem")}, Security: []map[string][]string{{}},
 	}
-	if under(path, "/api") {
+	if !r.Open {
 		op.Security = []map[string][]string{{"key": {}}, {"session": {}}}
 	}
-	for status, name := range refusals(op) {
+	for status, name := range refusals(r.Operation) {
 		op.Responses[strconv.Itoa(status)] = s.refusal(name)
 	}
+	s.describeRequest(op, reflect.TypeFor[In]())
+	answer := &huma.Response{Description: http.StatusText(r.Status)}
+	switch out := reflect.TypeFor[Out](); {
+	case r.Content != "":
+		answer.Content = content(r.Content, &huma.Schema{Type: huma.TypeString})
+	case out != reflect.TypeFor[runapi.None]():
+		answer.Content = content("application/json", s.spec.Components.Schemas.Schema(out, true, ""))
+	}
+	op.Responses[strconv.Itoa(r.Status)] = answer
 	return op
 }
 
+func content(kind string, schema *huma.Schema) map[string]*huma.MediaType {
+	return map[string]*huma.MediaType{kind: {Schema: schema}}
+}
+
+// describeRequest describes an operation's parameters and body by the type of its
+// request.
+func (s *Server) describeRequest(op *huma.Operation, in reflect.Type) {
+	all := s.spec.Components.Schemas
+	for _, p := range runapi.Parameters(in) {
+		schema := huma.SchemaFromField(all, p.StructField, "")
+		param := &huma.Param{Name: p.Name, In: p.In, Description: schema.Description, Schema: schema,
+			Required: p.In == "path" || p.Tag.Get("required") == "true"}
+		if p.In == "query" {
+			param.Explode = new(bool)
+		}
+		op.Parameters = append(op.Parameters, param)
+	}
+	body := runapi.Body(reflect.New(in).Elem())
+	if !body.IsValid() {
+		return
+	}
+	op.RequestBody = &huma.RequestBody{Required: body.Kind() != reflect.Pointer}
+	if f, _ := in.FieldByName("Body"); f.Tag.Get("contentType") != "" {
+		op.RequestBody.Content = content(f.Tag.Get("contentType"), formSchema(f.Type))
+		return
+	}
+	op.RequestBody.Content = content("application/json", all.Schema(body.Type(), true, op.OperationID+"Request"))
+}
+
+// formSchema describes a form by the form tags of a struct.
+func formSchema(t reflect.Type) *huma.Schema {
+	schema := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{}}
+	if t.Kind() != reflect.Struct {
+		return schema
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		name := f.Tag.Get("form")
+		property := &huma.Schema{Type: huma.TypeString, Description: f.Tag.Get("doc")}
+		if f.Type.Kind() == reflect.Slice {
+			property.Format = "binary"
+		}
+		if f.Tag.Get("required") == "true" {
+			schema.Required = append(schema.Required, name)
+		}
+		schema.Properties[name] = property
+	}
+	return schema
+}
+
 // refusals are what an operation's callers should know that it may answer.
-func refusals(op huma.Operation) map[int]string {
+func refusals(op runapi.Operation) map[int]string {
 	known := map[int]string{http.StatusServiceUnavailable: "Unavailable"}
 	if under(op.Path, "/api") {
 		known[http.StatusBadRequest], known[http.StatusUnauthorized] = "Malformed", "Unauthorized"
@@ -151,7 +216,7 @@ func (s *Server) refusal(name string) *huma.Response {
 	all := s.spec.Components.Responses
 	if all[name] == nil {
 		all[name] = &huma.Response{Description: refusalTexts[name],
-			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: schemaOf[problem](s)}}}
+			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: schemaOf[api.Problem](s)}}}
 	}
 	return &huma.Response{Ref: "#/components/responses/" + name}
 }
@@ -161,15 +226,53 @@ func schemaOf[T any](s *Server) *huma.Schema {
 	return s.spec.Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
 }
 
-// answer describes the body of a raw route's answer.
-func answer(op huma.Operation, contentType string, schema *huma.Schema) huma.Operation {
-	op.Responses[strconv.Itoa(op.DefaultStatus)] = &huma.Response{Description: http.StatusText(op.DefaultStatus),
-		Content: map[string]*huma.MediaType{contentType: {Schema: schema}}}
-	return op
+// annotate lets the description say what the library's fields mean here. A note of
+// no field is a fault.
+func annotate(spec *huma.OpenAPI, notes map[string]string) error {
+	left := maps.Clone(notes)
+	for name, schema := range spec.Components.Schemas.Map() {
+		for field, property := range schema.Properties {
+			if note, ok := left[name+"."+field]; ok {
+				property.Description = note
+				delete(left, name+"."+field)
+			}
+		}
+	}
+	for _, op := range operations(spec) {
+		for _, p := range op.Parameters {
+			if note, ok := left[op.OperationID+"."+p.Name]; ok {
+				p.Description, p.Schema.Description = note, note
+				delete(left, op.OperationID+"."+p.Name)
+			}
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("notes of no field: %v", slices.Sorted(maps.Keys(left)))
+	}
+	return nil
 }
 
-// body describes the body of a raw route's request.
-func body(op huma.Operation, contentType string, schema *huma.Schema) huma.Operation {
-	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{contentType: {Schema: schema}}}
-	return op
+// operations are all that a description has.
+func operations(spec *huma.OpenAPI) (all []*huma.Operation) {
+	for _, item := range spec.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+			if op != nil {
+				all = append(all, op)
+			}
+		}
+	}
+	return all
+}
+
+// sourceKindName is the schema of a source's kind: generators call the enum of the
+// field Source.kind SourceKind, which is the name of another type.
+const sourceKindName = "SourceKindName"
+
+// nameSourceKind gives the kinds of sources a schema of their own.
+func nameSourceKind(all huma.Registry) {
+	for _, owner := range []string{"Source", "AddSourceRequest"} {
+		properties := all.Map()[owner].Properties
+		all.Map()[sourceKindName] = properties["kind"]
+		properties["kind"] = &huma.Schema{Ref: "#/components/schemas/" + sourceKindName}
+	}
 }

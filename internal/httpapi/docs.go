@@ -53,35 +53,31 @@ type docsField struct {
 }
 
 // renderDocs makes the page of the API's description: no script, no network.
-func renderDocs(api *huma.OpenAPI) ([]byte, error) {
+func renderDocs(spec *huma.OpenAPI) ([]byte, error) {
 	page, err := template.New("docs").Parse(docsPage)
 	if err != nil {
 		return nil, err
 	}
 	var routes []docsRoute
-	for path, item := range api.Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
-			if op == nil {
-				continue
+	for _, op := range operations(spec) {
+		route := docsRoute{Method: op.Method, Path: op.Path, ID: op.OperationID, Summary: op.Summary,
+			Key: len(op.Security[0]) > 0, Fields: fieldsOf(spec, op)}
+		for _, p := range op.Parameters {
+			if p.In == "query" {
+				route.Query = append(route.Query, p)
 			}
-			route := docsRoute{Method: op.Method, Path: path, ID: op.OperationID, Summary: op.Summary, Key: len(op.Security) > 0, Fields: fieldsOf(api, op)}
-			for _, p := range op.Parameters {
-				if p.In == "query" {
-					route.Query = append(route.Query, p)
-				}
-			}
-			routes = append(routes, route)
 		}
+		routes = append(routes, route)
 	}
 	slices.SortFunc(routes, func(a, b docsRoute) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
 	})
 	var out bytes.Buffer
-	err = page.Execute(&out, map[string]any{"Info": api.Info, "Routes": routes})
+	err = page.Execute(&out, map[string]any{"Info": spec.Info, "Routes": routes})
 	return out.Bytes(), err
 }
 
-func fieldsOf(api *huma.OpenAPI, op *huma.Operation) []docsField {
+func fieldsOf(spec *huma.OpenAPI, op *huma.Operation) []docsField {
 	if op.RequestBody == nil {
 		return nil
 	}
@@ -89,7 +85,7 @@ func fieldsOf(api *huma.OpenAPI, op *huma.Operation) []docsField {
 	for _, content := range op.RequestBody.Content {
 		schema := content.Schema
 		if schema != nil && schema.Ref != "" {
-			schema = api.Components.Schemas.SchemaFromRef(schema.Ref)
+			schema = spec.Components.Schemas.SchemaFromRef(schema.Ref)
 		}
 		if schema == nil {
 			continue

@@ -17,6 +17,7 @@ import (
 
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -117,7 +118,7 @@ func TestStrangersBodiesTakeASmallShareOfTheirOwn(t *testing.T) {
 		if held := w.server.strangers.share.held; read != 0 || held != 2*(maxResult-1) {
 			t.Errorf("a third body: %d bytes were read, %d are held", read, held)
 		}
-		if rec := w.do(sign(w, request("POST", subscriberHook, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 {
+		if rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 {
 			t.Errorf("a sign-up: %d %s", rec.Code, rec.Body)
 		}
 		if time.Since(began) > 0 {
@@ -137,13 +138,13 @@ func TestStrangersBodiesTakeASmallShareOfTheirOwn(t *testing.T) {
 func TestOneAddressCannotFillTheDoorOfSignUps(t *testing.T) {
 	serving(t, nil, func(t *testing.T, w *world, p *pipes, _ func() error) {
 		for range 20 {
-			defer slowly(t, p, subscriberHook, "10.0.0.1", maxSignUpBody).Close()
+			defer slowly(t, p, api.SubscriberWebhook.Path, "10.0.0.1", maxSignUpBody).Close()
 		}
 		synctest.Wait()
 		if held := w.server.unproven.held; held > maxUnproven/4 {
 			t.Errorf("one address holds %d bytes", held)
 		}
-		r := sign(w, request("POST", subscriberHook, `{"email":"a@gmail.com"}`), "msg_1")
+		r := sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")
 		r.RemoteAddr = "10.0.0.2:1"
 		if rec := w.do(r); rec.Code != 202 {
 			t.Errorf("another address: %d %s", rec.Code, rec.Body)

@@ -3,9 +3,6 @@ package httpapi
 import (
 	"bufio"
 	"net/http"
-	"reflect"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
 // download streams a CSV file. Whatever fails before the first bytes are on
@@ -49,17 +46,4 @@ func (w *firstWrite) begin() {
 func (w *firstWrite) Write(p []byte) (int, error) {
 	w.begin()
 	return w.ResponseWriter.Write(p)
-}
-
-// queryOf describes the query parameters that a struct's tags name, for routes
-// that huma does not decode.
-func queryOf[T any](s *Server) []*huma.Param {
-	var params []*huma.Param
-	t := reflect.TypeFor[T]()
-	for i := range t.NumField() {
-		f := t.Field(i)
-		params = append(params, &huma.Param{Name: f.Tag.Get("query"), In: "query", Description: f.Tag.Get("doc"),
-			Schema: huma.SchemaFromField(s.spec.Components.Schemas, f, "")})
-	}
-	return params
 }

@@ -108,7 +108,7 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 // countNeeded refuses to order lookups for whoever matches.
 func countNeeded(of string) *problem {
 	return newProblem(http.StatusUnprocessableEntity, "count_needed",
-		"that may order lookups for all "+of+" that match: count them with dryRun, and send the count as expect", fieldFault{"expect", "it is missing"})
+		"that may order lookups for all "+of+" that match: count them with dryRun, and send the count as expect", api.FieldFault{Field: "expect", Message: "it is missing"})
 }
 
 func subscriberIDs(texts []string) (ids []liwanag.ID, err error) {

@@ -3,50 +3,33 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"net/http"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
-const enrichmentsPath = "/api/v1/enrichments"
-
 func (s *Server) registerEnrichments() {
-	handle(s, s.describe("POST", enrichmentsPath, "trigger-enrichment", "Trigger the scheduled batch; it always starts a run", http.StatusAccepted), s.triggerBatch)
-	handle(s, s.describe("GET", enrichmentsPath+"/{enrichmentId}", "get-enrichment", "Which run an enrichment of FullEnrich belongs to", 200), s.getTracked)
+	serve(s, api.TriggerEnrichment, s.triggerEnrichment)
+	serve(s, api.GetEnrichment, s.getEnrichment)
 }
 
-// triggered names the runs that were started.
-type triggered struct {
-	RunID  string   `json:"runId" doc:"The first of runIds."`
-	RunIDs []string `json:"runIds" nullable:"false"`
-}
-
-func (s *Server) triggerBatch(ctx context.Context, _ *struct{}) (triggered, error) {
+func (s *Server) triggerEnrichment(ctx context.Context, _ *runapi.NoInput) (api.Triggered, error) {
 	ids, err := s.cfg.Enrichment.RunScheduledBatch(ctx, true)
 	if err != nil {
-		return triggered{}, err
+		return api.Triggered{}, err
 	}
 	if len(ids) == 0 {
-		return triggered{}, errors.New("httpapi: the scheduled batch was triggered and started no run")
+		return api.Triggered{}, errors.New("httpapi: the scheduled batch was triggered and started no run")
 	}
 	runs := texts(ids)
-	return triggered{RunID: runs[0], RunIDs: runs}, nil
+	return api.Triggered{RunID: runs[0], RunIDs: runs}, nil
 }
 
-// tracked says which run an enrichment belongs to.
-type tracked struct {
-	RunID        string `json:"runId"`
-	SubmissionID string `json:"submissionId"`
-	Registered   bool   `json:"registered" doc:"Its result is still expected."`
-	State        string `json:"state" doc:"Of the submission."`
-}
-
-func (s *Server) getTracked(ctx context.Context, in *struct {
-	EnrichmentID string `path:"enrichmentId"`
-}) (tracked, error) {
+func (s *Server) getEnrichment(ctx context.Context, in *api.EnrichmentPath) (api.Tracked, error) {
 	t, err := s.cfg.Enrichment.Tracker(ctx, in.EnrichmentID)
 	if errors.Is(err, liwanag.ErrNotFound) {
-		return tracked{}, notFound("submission")
+		return api.Tracked{}, notFound("submission")
 	}
-	return tracked{t.RunID.String(), t.SubmissionID.String(), t.Registered, string(t.State)}, err
+	return api.Tracked{RunID: t.RunID.String(), SubmissionID: t.SubmissionID.String(), Registered: t.Registered, State: string(t.State)}, err
 }

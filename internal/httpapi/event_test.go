@@ -34,7 +34,7 @@ func TestResultsThatAreGivenByHandStayOutOfTheEvent(t *testing.T) {
 		synctest.Wait()
 		w.wantProblem(w.call("POST", events, `{"type":"enrichment-complete","data":{"deliveryId":"00"}}`), 422, "invalid_field")
 		w.wantProblem(w.call("POST", events, `{"type":"enrichment-complete","data":{"results":{}}}`), 422, "invalid_field")
-		if r := answerOf[eventReceipt](w, w.call("POST", events, given), 202); r.ID != "by-hand" || r.Duplicate || r.Late {
+		if r := answerOf[runapi.EventReceipt](w, w.call("POST", events, given), 202); r.ID != "by-hand" || r.Duplicate || r.Late {
 			t.Errorf("receipt %+v", r)
 		}
 		time.Sleep(time.Second)
@@ -50,7 +50,7 @@ func TestResultsThatAreGivenByHandStayOutOfTheEvent(t *testing.T) {
 		if person, err := api.GetSubscriber.Call(ctx, c, runapi.ID(added.SubscriberID)); err != nil || person.FullName != "Ada Lovelace" {
 			t.Errorf("%+v %v", person, err)
 		}
-		if r := answerOf[eventReceipt](w, w.call("POST", events, given), 202); !r.Duplicate && !r.Late {
+		if r := answerOf[runapi.EventReceipt](w, w.call("POST", events, given), 202); !r.Duplicate && !r.Late {
 			t.Errorf("the same event again: %+v", r)
 		}
 	})

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -54,7 +53,7 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 		if added.Status != "created" || added.RunID == "" {
 			t.Errorf("%+v", added)
 		}
-		run, err := c.Run(ctx, added.RunID)
+		run, err := runapi.GetRun.Call(ctx, c, runapi.ID(added.RunID))
 		w.must(err)
 		if run.Ended() || run.Workflow != "subscriber-enrichment" {
 			t.Errorf("%+v", run)
@@ -70,8 +69,9 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 		if len(run.Steps) < 4 || run.Steps[0].Name != "batch-pending-jobs" || len(run.Events) != 1 || run.Events[0].ConsumedBy != "wait-for-webhook" {
 			t.Errorf("run %+v", run)
 		}
-		history, err := c.History(ctx, added.RunID)
+		list, err := runapi.GetRunHistory.Call(ctx, c, runapi.ID(added.RunID))
 		w.must(err)
+		history := list.Items
 		if history[0].Type != "run.started" || history[len(history)-1].Type != "run.completed" || history[0].Seq != 1 {
 			t.Errorf("history %+v", history)
 		}
@@ -93,44 +93,44 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 func listings(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp, enrichmentID string) {
 	ctx := t.Context()
 	for _, q := range []string{added.RunID, enrichmentID, "ada@GMAIL.com"} {
-		runs, err := c.Runs(ctx, apiclient.RunFilter{Query: q, Status: "completed", Workflow: "subscriber-enrichment"}, apiclient.Page{})
+		runs, err := runapi.ListRuns.Call(ctx, c, runapi.RunQuery{RunFilter: runapi.RunFilter{Q: q, Status: "completed", Workflow: "subscriber-enrichment"}})
 		w.must(err)
 		if len(runs.Items) != 1 || runs.Items[0].ID != added.RunID {
 			t.Errorf("runs about %s: %+v", q, runs)
 		}
 	}
 	for _, q := range []string{"nobody@gmail.com", "x", "@", liwanag.NewID(liwanag.RunKind).String()} {
-		if runs, err := c.Runs(ctx, apiclient.RunFilter{Query: q}, apiclient.Page{}); err != nil || len(runs.Items) != 0 {
+		if runs, err := runapi.ListRuns.Call(ctx, c, runapi.RunQuery{RunFilter: runapi.RunFilter{Q: q}}); err != nil || len(runs.Items) != 0 {
 			t.Errorf("runs about %s: %+v %v", q, runs, err)
 		}
 	}
-	runs, err := c.Runs(ctx, apiclient.RunFilter{Since: time.Now().Add(time.Hour)}, apiclient.Page{})
+	runs, err := runapi.ListRuns.Call(ctx, c, runapi.RunQuery{RunFilter: runapi.RunFilter{Since: time.Now().Add(time.Hour)}})
 	if err != nil || len(runs.Items) != 0 {
 		t.Errorf("runs of the future: %+v %v", runs, err)
 	}
-	subs, err := c.Submissions(ctx, apiclient.SubmissionFilter{RunID: added.RunID, State: "settled"}, apiclient.Page{})
+	subs, err := api.ListSubmissions.Call(ctx, c, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{RunID: added.RunID, State: "settled"}})
 	w.must(err)
 	if len(subs.Items) != 1 || subs.Items[0].EnrichmentID != enrichmentID || subs.Items[0].Jobs != 1 || subs.Items[0].Credits != 1 {
 		t.Fatalf("submissions %+v", subs)
 	}
-	one, err := c.Submission(ctx, subs.Items[0].ID)
+	one, err := api.GetSubmission.Call(ctx, c, runapi.ID(subs.Items[0].ID))
 	if diff := cmp.Diff(subs.Items[0], one); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
-	tracked, err := c.Enrichment(ctx, enrichmentID)
+	tracked, err := api.GetEnrichment.Call(ctx, c, api.EnrichmentPath{EnrichmentID: enrichmentID})
 	w.must(err)
-	if want := (apiclient.Tracked{RunID: added.RunID, SubmissionID: one.ID, State: "settled"}); tracked != want {
+	if want := (api.Tracked{RunID: added.RunID, SubmissionID: one.ID, State: "settled"}); tracked != want {
 		t.Errorf("tracked %+v", tracked)
 	}
-	credits, err := c.Credits(ctx)
+	credits, err := api.GetCredits.Call(ctx, c, runapi.NoInput{})
 	w.must(err)
 	if credits.Spent != 1 || credits.Reserved != 0 || credits.Budget != nil || credits.Paused {
 		t.Errorf("credits %+v", credits)
 	}
-	workflows, err := c.Workflows(ctx)
+	workflows, err := runapi.ListWorkflows.Call(ctx, c, runapi.NoInput{})
 	w.must(err)
-	one2, err := c.Workflow(ctx, "subscriber-enrichment", 1)
-	if diff := cmp.Diff(workflows, []apiclient.Workflow{one2}); err != nil || diff != "" || len(one2.Steps) < 6 || one2.OnError == nil {
+	one2, err := runapi.GetWorkflow.Call(ctx, c, runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: "subscriber-enrichment"}, Version: 1})
+	if diff := cmp.Diff(workflows.Items, []workflow.Description{one2}); err != nil || diff != "" || len(one2.Steps) < 6 || one2.OnError == nil {
 		t.Error(err, diff, one2)
 	}
 }
@@ -138,30 +138,30 @@ func listings(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp, e
 // acts checks what operators do.
 func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	ctx := t.Context()
-	_, err := c.CancelRun(ctx, added.RunID, "x", false)
+	_, err := runapi.CancelRun.Call(ctx, c, runapi.To(added.RunID, &runapi.CancelRunRequest{Reason: "x"}))
 	wantCode(t, err, 409, "run_ended")
-	_, err = c.CancelRun(ctx, added.RunID, "x", true)
+	_, err = runapi.CancelRun.Call(ctx, c, runapi.To(added.RunID, &runapi.CancelRunRequest{Reason: "x", Force: true}))
 	wantCode(t, err, 409, "run_ended")
-	_, err = c.RetryRun(ctx, added.RunID, "")
+	_, err = runapi.RetryRun.Call(ctx, c, runapi.To(added.RunID, &runapi.RetryRunRequest{}))
 	wantCode(t, err, 409, "run_ended")
-	receipt, err := c.SendEvent(ctx, added.RunID, apiclient.Event{ID: "e1", Type: "enrichment-complete", Data: json.RawMessage(`{}`)})
-	if want := (apiclient.EventReceipt{ID: "e1", Late: true}); err != nil || receipt != want {
+	receipt, err := runapi.SendEvent.Call(ctx, c, runapi.To(added.RunID, runapi.SendEventRequest{ID: "e1", Type: "enrichment-complete", Data: json.RawMessage(`{}`)}))
+	if want := (runapi.EventReceipt{ID: "e1", Late: true}); err != nil || receipt != want {
 		t.Errorf("a late event: %+v %v", receipt, err)
 	}
-	again, err := api.EnrichSubscriber.Call(ctx, c, api.EnrichRequest{IDPath: runapi.ID(added.SubscriberID), Body: &api.EnrichSubscriberRequest{Again: false}})
+	again, err := api.EnrichSubscriber.Call(ctx, c, runapi.To(added.SubscriberID, &api.EnrichSubscriberRequest{Again: false}))
 	if err != nil || again.Result != "reused" || again.RunID != "" {
 		t.Errorf("a young result: %+v %v", again, err)
 	}
-	paused, err := c.PauseSpending(ctx, "audit")
+	paused, err := api.PauseSubmissions.Call(ctx, c, api.PauseRequest{Body: &api.Reason{Reason: "audit"}})
 	if err != nil || !paused.Paused || paused.PausedReason != "paused" || paused.PausedNote != "audit" {
 		t.Errorf("%+v %v", paused, err)
 	}
-	paid, err := api.EnrichSubscriber.Call(ctx, c, api.EnrichRequest{IDPath: runapi.ID(added.SubscriberID), Body: &api.EnrichSubscriberRequest{Again: true}})
+	paid, err := api.EnrichSubscriber.Call(ctx, c, runapi.To(added.SubscriberID, &api.EnrichSubscriberRequest{Again: true}))
 	if err != nil || paid.Result != "started" || paid.RunID == "" {
 		t.Fatalf("again: %+v %v", paid, err)
 	}
 	time.Sleep(5 * time.Second)
-	waiting, err := c.Run(ctx, paid.RunID)
+	waiting, err := runapi.GetRun.Call(ctx, c, runapi.ID(paid.RunID))
 	if err != nil || waiting.WaitingFor == nil || waiting.WaitingFor.Kind != "snooze" || waiting.WaitingFor.Reason != "paused" {
 		t.Errorf("a paused run: %+v %v", waiting.WaitingFor, err)
 	}
@@ -169,43 +169,43 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	if err != nil || person.Jobs[0].WaitingFor != "paused" || person.EnrichmentStatus != "pending" {
 		t.Errorf("a paused job: %+v %v", person.Jobs, err)
 	}
-	_, err = c.RetryRun(ctx, paid.RunID, "")
+	_, err = runapi.RetryRun.Call(ctx, c, runapi.To(paid.RunID, &runapi.RetryRunRequest{}))
 	wantCode(t, err, 409, "run_running")
-	for _, e := range []apiclient.Event{{Type: "nothing"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"deliveryId":"x"}`)},
+	for _, e := range []runapi.SendEventRequest{{Type: "nothing"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"deliveryId":"x"}`)},
 		{Type: "enrichment-complete", Data: json.RawMessage(`null`)}, {ID: "a\x1bb", Type: "enrichment-complete"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"results":{}}`)}} {
-		_, err = c.SendEvent(ctx, paid.RunID, e)
+		_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, e))
 		wantCode(t, err, 422, "invalid_field")
 	}
-	results := func(size int) apiclient.Event { // they go beside the event, whose own data may be small only
-		return apiclient.Event{Type: "enrichment-complete", Data: json.RawMessage(`{"results":[{"x":"` + strings.Repeat("x", size) + `"}]}`)}
+	results := func(size int) runapi.SendEventRequest { // they go beside the event, whose own data may be small only
+		return runapi.SendEventRequest{Type: "enrichment-complete", Data: json.RawMessage(`{"results":[{"x":"` + strings.Repeat("x", size) + `"}]}`)}
 	}
-	_, err = c.SendEvent(ctx, paid.RunID, results(workflow.MaxPayload))
+	_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, results(workflow.MaxPayload)))
 	wantCode(t, err, 409, "state")
-	_, err = c.SendEvent(ctx, paid.RunID, results(maxJSON))
+	_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, results(maxJSON)))
 	wantCode(t, err, 413, "too_large")
 	for i, want := range []bool{false, true} {
-		receipt, err = c.SendEvent(ctx, paid.RunID, apiclient.Event{ID: "same", Type: "enrichment-complete"})
+		receipt, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, runapi.SendEventRequest{ID: "same", Type: "enrichment-complete"}))
 		if err != nil || receipt.Duplicate != want || receipt.Late {
 			t.Errorf("event %d: %+v %v", i, receipt, err)
 		}
 	}
-	if _, err = c.CancelRun(ctx, paid.RunID, "no more", false); err != nil {
+	if _, err = runapi.CancelRun.Call(ctx, c, runapi.To(paid.RunID, &runapi.CancelRunRequest{Reason: "no more"})); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(5 * time.Second)
-	canceled, err := c.Run(ctx, paid.RunID)
+	canceled, err := runapi.GetRun.Call(ctx, c, runapi.ID(paid.RunID))
 	if err != nil || canceled.Status != "canceled" || canceled.Failure == nil || canceled.Failure.Reason != "canceled" || canceled.Failure.Message != "no more" {
 		t.Errorf("%+v %v", canceled.Failure, err)
 	}
-	if resumed, err := c.ResumeSpending(ctx); err != nil || resumed.Paused || resumed.PausedReason != "" {
+	if resumed, err := api.ResumeSubmissions.Call(ctx, c, runapi.NoInput{}); err != nil || resumed.Paused || resumed.PausedReason != "" {
 		t.Errorf("%+v %v", resumed, err)
 	}
-	_, err = c.RetryRun(ctx, paid.RunID, "nothing")
+	_, err = runapi.RetryRun.Call(ctx, c, runapi.To(paid.RunID, &runapi.RetryRunRequest{From: "nothing"}))
 	wantCode(t, err, 422, "unknown_step")
-	if _, err := c.RetryRun(ctx, paid.RunID, ""); err != nil {
+	if _, err := runapi.RetryRun.Call(ctx, c, runapi.To(paid.RunID, &runapi.RetryRunRequest{})); err != nil {
 		t.Errorf("retry: %v", err)
 	}
-	triggered, err := c.TriggerBatch(ctx)
+	triggered, err := api.TriggerEnrichment.Call(ctx, c, runapi.NoInput{})
 	if err != nil || triggered.RunID == "" || !slices.Equal(triggered.RunIDs, []string{triggered.RunID}) {
 		t.Errorf("%+v %v", triggered, err)
 	}
@@ -299,7 +299,7 @@ func TestTwoCallsAtOnceMakeOneSubscriberAndOneJob(t *testing.T) {
 		if err != nil || created != 1 || len(person.Jobs) != 1 {
 			t.Errorf("%d created, jobs %+v, %v", created, person.Jobs, err)
 		}
-		if _, err := c.Run(context.Background(), answers[0].RunID); err != nil {
+		if _, err := runapi.GetRun.Call(context.Background(), c, runapi.ID(answers[0].RunID)); err != nil {
 			t.Errorf("the run that was answered: %v", err)
 		}
 	}
@@ -318,7 +318,7 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 		if up.Status != "previewed" || up.Counts != want || up.EstimatedCredits != 1 || up.FileName != "people.csv" || up.Mapping["Nick"] != "fullName" {
 			t.Errorf("%+v", up)
 		}
-		if people, err := api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{}, Paging: apiclient.Page{}}); err != nil || len(people.Items) != 0 {
+		if people, err := api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{}, Paging: runapi.Paging{}}); err != nil || len(people.Items) != 0 {
 			t.Errorf("before it was confirmed: %+v %v", people, err)
 		}
 		var faults bytes.Buffer
@@ -341,7 +341,7 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 		wantCode(t, err, 409, "state")
 		_, err = api.CancelUpload.Call(ctx, c, runapi.ID(up.ID))
 		wantCode(t, err, 409, "state")
-		uploads, err := api.ListUploads.Call(ctx, c, api.UploadQuery{Paging: apiclient.Page{}})
+		uploads, err := api.ListUploads.Call(ctx, c, api.UploadQuery{Paging: runapi.Paging{}})
 		if err != nil || len(uploads.Items) != 1 || uploads.Items[0].ID != up.ID {
 			t.Errorf("%+v %v", uploads, err)
 		}
@@ -407,7 +407,7 @@ func TestListingsPage(t *testing.T) {
 	}
 	slices.Reverse(want)
 	var got []string
-	for s, err := range apiclient.All(ctx, func(ctx context.Context, p apiclient.Page) (runapi.List[api.Subscriber], error) {
+	for s, err := range apiclient.All(ctx, func(ctx context.Context, p runapi.Paging) (runapi.List[api.Subscriber], error) {
 		p.Limit = 3
 		return api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{EmailType: "corporate"}, Paging: p})
 	}) {
@@ -417,58 +417,4 @@ func TestListingsPage(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// TestBothEndsAgree compares the JSON fields of the server's answers with those
-// that the client reads: a field that one end lacks is a fault.
-func TestBothEndsAgree(t *testing.T) {
-	for _, pair := range [][2]reflect.Type{
-		{reflect.TypeFor[runDetail](), reflect.TypeFor[apiclient.Run]()},
-		{reflect.TypeFor[waitingFor](), reflect.TypeFor[apiclient.WaitingFor]()},
-		{reflect.TypeFor[workflow.Failure](), reflect.TypeFor[apiclient.Failure]()},
-		{reflect.TypeFor[step](), reflect.TypeFor[apiclient.Step]()},
-		{reflect.TypeFor[workflow.Attempt](), reflect.TypeFor[apiclient.Attempt]()},
-		{reflect.TypeFor[runEvent](), reflect.TypeFor[apiclient.RunEvent]()},
-		{reflect.TypeFor[workflow.HistoryItem](), reflect.TypeFor[apiclient.HistoryItem]()},
-		{reflect.TypeFor[eventReceipt](), reflect.TypeFor[apiclient.EventReceipt]()},
-		{reflect.TypeFor[workflow.Description](), reflect.TypeFor[apiclient.Workflow]()},
-		{reflect.TypeFor[workflow.NodeDescription](), reflect.TypeFor[apiclient.WorkflowStep]()},
-		{reflect.TypeFor[workflow.RetryDescription](), reflect.TypeFor[apiclient.WorkflowRetry]()},
-		{reflect.TypeFor[submission](), reflect.TypeFor[apiclient.Submission]()},
-		{reflect.TypeFor[credits](), reflect.TypeFor[apiclient.Credits]()},
-		{reflect.TypeFor[triggered](), reflect.TypeFor[apiclient.Triggered]()},
-		{reflect.TypeFor[tracked](), reflect.TypeFor[apiclient.Tracked]()},
-		{reflect.TypeFor[problem](), reflect.TypeFor[apiclient.Problem]()},
-		{reflect.TypeFor[overview](), reflect.TypeFor[apiclient.Overview]()},
-		{reflect.TypeFor[span](), reflect.TypeFor[apiclient.Span]()},
-		{reflect.TypeFor[attention](), reflect.TypeFor[apiclient.Attention]()},
-		{reflect.TypeFor[RunCount](), reflect.TypeFor[apiclient.RunCount]()},
-		{reflect.TypeFor[pastAct](), reflect.TypeFor[apiclient.Act]()},
-		{reflect.TypeFor[bulkAct](), reflect.TypeFor[apiclient.BulkAct]()},
-		{reflect.TypeFor[bulkResult](), reflect.TypeFor[apiclient.BulkResult]()},
-		{reflect.TypeFor[bulkFault](), reflect.TypeFor[apiclient.BulkFault]()},
-		{reflect.TypeFor[source](), reflect.TypeFor[apiclient.Source]()},
-		{reflect.TypeFor[sourceKind](), reflect.TypeFor[apiclient.SourceKind]()},
-		{reflect.TypeFor[triedSource](), reflect.TypeFor[apiclient.SourceTried]()},
-		{reflect.TypeFor[delivery](), reflect.TypeFor[apiclient.Delivery]()},
-	} {
-		if diff := cmp.Diff(jsonFields(pair[0]), jsonFields(pair[1])); diff != "" {
-			t.Errorf("%s and %s differ:\n%s", pair[0], pair[1], diff)
-		}
-	}
-}
-
-func jsonFields(t reflect.Type) map[string]string {
-	fields := map[string]string{}
-	for _, f := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.IsExported() && !f.Anonymous && name != "-" {
-			kind := f.Type.Kind().String()
-			if f.Type == reflect.TypeFor[json.RawMessage]() || f.Type.Kind() == reflect.Map {
-				kind = "json"
-			}
-			fields[name] = kind
-		}
-	}
-	return fields
 }

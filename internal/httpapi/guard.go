@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/access"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
@@ -105,7 +106,9 @@ func secureHeaders(h http.Header, id string) {
 func ingress(r *http.Request) bool { return under(r.URL.Path, "/webhooks") }
 
 // probes are the questions of whoever keeps the process running.
-func probes(r *http.Request) bool { return r.URL.Path == healthPath || r.URL.Path == readyPath }
+func probes(r *http.Request) bool {
+	return r.URL.Path == api.GetHealth.Path || r.URL.Path == api.GetReady.Path
+}
 
 // admit decides who may pass before it is looked up where to, and returns the
 // route. Whatever is neither under /api nor a route that was declared open

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/liwanag/liwanag/internal/api"
 )
 
 // fill puts something into a pattern's placeholders.
@@ -309,7 +311,7 @@ func TestABusyAPIDoesNotStarveWebhooks(t *testing.T) {
 			t.Errorf("refused after %s", took)
 		}
 		get("/webhooks/subscribers", 200)
-		if rec := w.do(sign(w, request("POST", subscriberHook, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 {
+		if rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 {
 			t.Errorf("webhook: %d %s", rec.Code, rec.Body)
 		}
 		get("/healthz", 200)
@@ -337,7 +339,7 @@ func TestSlowSendersDoNotStarveWebhooks(t *testing.T) {
 		}
 		synctest.Wait()
 		began := time.Now()
-		if rec := w.do(sign(w, request("POST", subscriberHook, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 || time.Since(began) > 0 {
+		if rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 || time.Since(began) > 0 {
 			t.Errorf("after %s: %d %s", time.Since(began), rec.Code, rec.Body)
 		}
 	})
@@ -350,12 +352,12 @@ func TestBodiesInMemoryAreBounded(t *testing.T) {
 	if !w.server.unproven.enter(from, maxUnproven-10) {
 		t.Fatal("there is no room at all")
 	}
-	w.wantProblem(w.do(sign(w, request("POST", subscriberHook, `{"email":"a@gmail.com"}`), "msg_1")), 503, "busy")
+	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")), 503, "busy")
 	if rec := w.call("POST", "/api/v1/subscribers", `{"email":"a@gmail.com"}`); rec.Code != 202 {
 		t.Errorf("the API is starved: %d", rec.Code)
 	}
 	w.server.unproven.leave(from, maxUnproven-10)
-	if rec := w.do(sign(w, request("POST", subscriberHook, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 {
+	if rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 {
 		t.Errorf("when there is room again: %d", rec.Code)
 	}
 	if api, hook := w.server.apiBodies.held, w.server.unproven.held; api != 0 || hook != 0 {

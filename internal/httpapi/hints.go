@@ -24,7 +24,7 @@ type Hints struct {
 	epoch string // ids of another process are not continued
 
 	mu        sync.Mutex
-	ring      [hintsKept]hint
+	ring      [hintsKept]runapi.RunHint
 	next      uint64 // id of the next hint
 	news      chan struct{}
 	listeners int
@@ -48,11 +48,6 @@ const (
 	// hintLookBack is how many hints are looked at for the same one.
 	hintLookBack = 16
 )
-
-type hint struct {
-	Run    string `json:"run"`
-	Status string `json:"status"`
-}
 
 // NewHints returns hints of which nothing has happened yet.
 func NewHints() *Hints {
@@ -91,14 +86,14 @@ func (h *Hints) WaitEnded(run workflow.RunRef, _, _ string, _ time.Duration) {
 func (h *Hints) give(run, status string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.add(hint{run, status}) && h.spreads && len(h.unsent) <= spreadAtOnce {
+	if h.add(runapi.RunHint{Run: run, Status: status}) && h.spreads && len(h.unsent) <= spreadAtOnce {
 		h.unsent[run] = status
 	}
 }
 
 // add adds a hint, unless the run's latest one said the same. One of no run says
 // that anything may have happened.
-func (h *Hints) add(one hint) (added bool) {
+func (h *Hints) add(one runapi.RunHint) (added bool) {
 	for back := uint64(1); back <= min(hintLookBack, h.next); back++ {
 		if last := h.ring[(h.next-back)%hintsKept]; last.Run == one.Run {
 			if last.Status == one.Status && (one.Run != "" || back == 1) {
@@ -118,7 +113,7 @@ func (h *Hints) add(one hint) (added bool) {
 
 // since gives the hints from an id on, the id after them, and what tells of more.
 // It is not ok when some of them are gone.
-func (h *Hints) since(from uint64) (all []hint, next uint64, more <-chan struct{}, ok bool) {
+func (h *Hints) since(from uint64) (all []runapi.RunHint, next uint64, more <-chan struct{}, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if from > h.next || h.next-from > hintsKept {
@@ -196,7 +191,7 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, in *runapi.Liste
 			reset, all = false, nil
 		}
 		for i, one := range all {
-			if slices.ContainsFunc(all[i+1:], func(later hint) bool { return later.Run == one.Run }) {
+			if slices.ContainsFunc(all[i+1:], func(later runapi.RunHint) bool { return later.Run == one.Run }) {
 				continue // there is news of it
 			}
 			event, data := "reset", []byte("{}")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -27,32 +28,6 @@ const (
 	maxJSON  = 1 << 20
 	maxDepth = 64
 )
-
-func (s *Server) route(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
-	s.routes = append(s.routes, pattern)
-	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		if err := serve(w, r); err != nil {
-			s.write(w, r, err)
-		}
-	})
-}
-
-// raw adds a route that reads or writes by itself.
-func (s *Server) raw(op huma.Operation, serve func(http.ResponseWriter, *http.Request) error) {
-	s.spec.AddOperation(&op)
-	s.route(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) error {
-		if op.Parameters != nil && !under(op.Path, "/webhooks") { // senders may add what they like
-			if err := checkQuery(&op, r.URL.RawQuery); err != nil {
-				return err
-			}
-		}
-		s.intend(&op, r, nil)
-		if err := s.auditIntended(r.Context()); err != nil {
-			return err
-		}
-		return serve(w, r)
-	})
-}
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Content-Type", "application/json")
@@ -75,12 +50,12 @@ func encode(w io.Writer, v any) error {
 // badParameter refuses a query parameter: a filter that is not understood must
 // not select everything.
 func badParameter(name, message string) *problem {
-	return newProblem(http.StatusBadRequest, "bad_parameter", "a query parameter cannot be taken", fieldFault{clip(name), message})
+	return newProblem(http.StatusBadRequest, "bad_parameter", "a query parameter cannot be taken", api.FieldFault{Field: clip(name), Message: message})
 }
 
 // invalidFilter refuses a filter that has no clear meaning: it selects nobody.
 func invalidFilter(name, message string) *problem {
-	return newProblem(http.StatusBadRequest, "invalid_filter", "a filter cannot be understood, so it selects nothing", fieldFault{clip(name), message})
+	return newProblem(http.StatusBadRequest, "invalid_filter", "a filter cannot be understood, so it selects nothing", api.FieldFault{Field: clip(name), Message: message})
 }
 
 // unclear says what is wrong with a text to filter by. Databases take a control

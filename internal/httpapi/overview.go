@@ -7,41 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
-
-// overview is what there is to see at a glance.
-type overview struct {
-	Range       string           `json:"range" enum:"24h,7d,30d"`
-	Spans       []span           `json:"spans" nullable:"false" doc:"Oldest first: hours for 24h, else UTC days."`
-	Subscribers map[string]int64 `json:"subscribers" doc:"How many, by enrichmentStatus."`
-	Jobs        map[string]int64 `json:"jobs" doc:"How many, by status."`
-	Runs        map[string]int64 `json:"runs" doc:"How many, by status; pending ones count as running."`
-	Submissions map[string]int64 `json:"submissions" doc:"How many, by state."`
-	Credits     credits          `json:"credits"`
-	Attention   []attention      `json:"attention" nullable:"false" doc:"What needs a person, most urgent first."`
-	At          time.Time        `json:"at" doc:"When it was counted: a few seconds ago at most."`
-}
-
-// span is what happened from one time to the next span's.
-type span struct {
-	From     time.Time `json:"from"`
-	SignUps  int64     `json:"signUps"`
-	Enriched int64     `json:"enriched"`
-	NotFound int64     `json:"notFound"`
-	Failed   int64     `json:"failed"`
-	Spent    int64     `json:"spent" doc:"Credits; of days only."`
-}
-
-// attention is something that needs a person.
-type attention struct {
-	Kind    string    `json:"kind" enum:"spending_paused,submission_held,credits_low,sink_disabled,sink_failing,delivery_unmatched,source_refusing,webhooks_silent"`
-	ID      string    `json:"id,omitempty" doc:"Of the thing, when it is one."`
-	Count   int64     `json:"count,omitempty"`
-	Message string    `json:"message" doc:"For people, with what to do."`
-	Since   time.Time `json:"since,omitzero"`
-}
 
 // overviewLasts is how long figures are shown that count whole tables.
 const overviewLasts = 3 * time.Second
@@ -52,21 +21,21 @@ type overviews struct {
 	turn chan struct{} // taken by whoever counts
 
 	mu     sync.Mutex
-	latest map[string]overview
+	latest map[string]api.Overview
 }
 
 func newOverviews() overviews {
-	return overviews{turn: make(chan struct{}, 1), latest: map[string]overview{}}
+	return overviews{turn: make(chan struct{}, 1), latest: map[string]api.Overview{}}
 }
 
-func (o *overviews) young(during string, now time.Time) (overview, bool) {
+func (o *overviews) young(during string, now time.Time) (api.Overview, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	kept, ok := o.latest[during]
 	return kept, ok && now.Sub(kept.At).Abs() < overviewLasts
 }
 
-func (o *overviews) keep(view overview) {
+func (o *overviews) keep(view api.Overview) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.latest[view.Range] = view
@@ -80,21 +49,16 @@ func (o *overviews) forget() {
 }
 
 func (s *Server) registerOverview() {
-	handle(s, s.describe("GET", "/api/v1/overview", "get-overview", "What happened, how things stand, and what needs a person", 200), s.getOverview)
-	handle(s, s.describe("GET", "/api/v1/workflows/{name}/counts", "count-runs", "How many runs stand at each step, and how many ended how", 200), s.countRuns)
+	serve(s, api.GetOverview, s.getOverview)
+	serve(s, runapi.CountRuns, s.countRuns)
 }
 
-func (s *Server) getOverview(ctx context.Context, in *struct {
-	Range string `query:"range" enum:"24h,7d,30d" default:"24h"`
-}) (overview, error) {
-	if in.Range == "" {
-		in.Range = "24h"
-	}
+func (s *Server) getOverview(ctx context.Context, in *api.OverviewRequest) (api.Overview, error) {
 	select {
 	case s.overviews.turn <- struct{}{}:
 		defer func() { <-s.overviews.turn }()
 	case <-ctx.Done():
-		return overview{}, ctx.Err()
+		return api.Overview{}, ctx.Err()
 	}
 	if kept, ok := s.overviews.young(in.Range, s.cfg.Now()); ok {
 		return kept, nil
@@ -106,9 +70,9 @@ func (s *Server) getOverview(ctx context.Context, in *struct {
 	return view, err
 }
 
-func (s *Server) overviewNow(ctx context.Context, during string) (overview, error) {
+func (s *Server) overviewNow(ctx context.Context, during string) (api.Overview, error) {
 	now := s.cfg.Now().UTC()
-	view := overview{Range: during, At: now, Runs: map[string]int64{}}
+	view := api.Overview{Range: during, At: now, Runs: map[string]int64{}}
 	since, width := now.Add(-23*time.Hour), time.Hour
 	switch during {
 	case "7d":
@@ -118,29 +82,30 @@ func (s *Server) overviewNow(ctx context.Context, during string) (overview, erro
 	}
 	happened, err := s.cfg.Store.Activity(ctx, since, now, width)
 	if err != nil {
-		return overview{}, err
+		return api.Overview{}, err
 	}
 	for _, a := range happened {
-		view.Spans = append(view.Spans, span{a.From.UTC(), a.SignUps, a.Enriched, a.NotFound, a.Failed, a.Spent})
+		view.Spans = append(view.Spans, api.Span{From: a.From.UTC(), SignUps: a.SignUps, Enriched: a.Enriched,
+			NotFound: a.NotFound, Failed: a.Failed, Spent: a.Spent})
 	}
 	if view.Subscribers, err = textual(s.cfg.Store.Subscribers().Count(ctx)); err != nil {
-		return overview{}, err
+		return api.Overview{}, err
 	}
 	if view.Jobs, err = textual(s.cfg.Store.Jobs().Count(ctx)); err != nil {
-		return overview{}, err
+		return api.Overview{}, err
 	}
 	if view.Submissions, err = textual(s.cfg.Store.Submissions().Count(ctx)); err != nil {
-		return overview{}, err
+		return api.Overview{}, err
 	}
 	counts, err := s.cfg.Counts(ctx)
 	if err != nil {
-		return overview{}, ofRunner(err)
+		return api.Overview{}, ofRunner(err)
 	}
 	for _, c := range counts {
 		view.Runs[c.Status] += c.Runs
 	}
 	if view.Credits, err = s.creditsNow(ctx); err != nil {
-		return overview{}, err
+		return api.Overview{}, err
 	}
 	view.Attention, err = s.attentionNow(ctx, view, now)
 	return view, err
@@ -155,24 +120,24 @@ func textual[T ~string](counts map[T]int64, err error) (map[string]int64, error)
 }
 
 // attentionNow lists what needs a person.
-func (s *Server) attentionNow(ctx context.Context, view overview, now time.Time) ([]attention, error) {
-	all := []attention{}
+func (s *Server) attentionNow(ctx context.Context, view api.Overview, now time.Time) ([]api.Attention, error) {
+	all := []api.Attention{}
 	if c := view.Credits; c.Paused {
 		message := "All spending is paused: resume it when it may go on."
 		if c.PausedReason != string(liwanag.WaitingPaused) {
 			message = "Nothing is sent to FullEnrich (" + c.PausedReason + "): " + c.PausedNote + "."
 		}
-		all = append(all, attention{Kind: "spending_paused", Message: message})
+		all = append(all, api.Attention{Kind: "spending_paused", Message: message})
 	}
 	if held := view.Submissions[string(liwanag.SubmissionHeld)]; held > 0 {
-		all = append(all, attention{Kind: "submission_held", Count: held,
+		all = append(all, api.Attention{Kind: "submission_held", Count: held,
 			Message: "Nobody knows whether FullEnrich took these paid calls: adopt, resubmit or fail each."})
 	}
 	if c := view.Credits; c.Balance != nil && s.cfg.CreditsLow > 0 && *c.Balance < float64(s.cfg.CreditsLow) {
-		all = append(all, attention{Kind: "credits_low", Since: c.BalanceAt,
+		all = append(all, api.Attention{Kind: "credits_low", Since: c.BalanceAt,
 			Message: fmt.Sprintf("FullEnrich has %.0f credits left, below the mark of %d: buy some, or jobs will wait.", *c.Balance, s.cfg.CreditsLow)})
 	}
-	for _, look := range []func(context.Context, time.Time) ([]attention, error){s.sinksInTrouble, s.deliveriesInTrouble, s.sourcesInTrouble, s.webhooksInTrouble} {
+	for _, look := range []func(context.Context, time.Time) ([]api.Attention, error){s.sinksInTrouble, s.deliveriesInTrouble, s.sourcesInTrouble, s.webhooksInTrouble} {
 		more, err := look(ctx, now)
 		if err != nil {
 			return nil, err
@@ -182,35 +147,35 @@ func (s *Server) attentionNow(ctx context.Context, view overview, now time.Time)
 	return all, nil
 }
 
-func (s *Server) sinksInTrouble(ctx context.Context, _ time.Time) (all []attention, err error) {
+func (s *Server) sinksInTrouble(ctx context.Context, _ time.Time) (all []api.Attention, err error) {
 	sinks, err := s.cfg.Store.Sinks().List(ctx)
 	for _, sink := range sinks {
 		switch {
 		case sink.Disabled && sink.DisabledReason != "":
-			all = append(all, attention{Kind: "sink_disabled", ID: sink.ID.String(), Since: utc(sink.FailingSince),
+			all = append(all, api.Attention{Kind: "sink_disabled", ID: sink.ID.String(), Since: utc(sink.FailingSince),
 				Message: "The sink " + sink.Name + " was disabled (" + sink.DisabledReason + "): mend its receiver, then enable it; what waits is sent then."})
 		case !sink.Disabled && !sink.FailingSince.IsZero():
-			all = append(all, attention{Kind: "sink_failing", ID: sink.ID.String(), Since: utc(sink.FailingSince),
+			all = append(all, api.Attention{Kind: "sink_failing", ID: sink.ID.String(), Since: utc(sink.FailingSince),
 				Message: "The sink " + sink.Name + " does not take its messages: look at its log."})
 		}
 	}
 	return all, err
 }
 
-func (s *Server) deliveriesInTrouble(ctx context.Context, _ time.Time) ([]attention, error) {
+func (s *Server) deliveriesInTrouble(ctx context.Context, _ time.Time) ([]api.Attention, error) {
 	states := []liwanag.DeliveryState{liwanag.DeliveryUnmatched, liwanag.DeliveryQuarantined}
 	rows, _, err := s.cfg.Store.Deliveries().List(ctx, liwanag.DeliveryFilter{States: states}, liwanag.Page{Limit: 500})
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	return []attention{{Kind: "delivery_unmatched", Count: int64(len(rows)), Since: utc(rows[len(rows)-1].ReceivedAt),
+	return []api.Attention{{Kind: "delivery_unmatched", Count: int64(len(rows)), Since: utc(rows[len(rows)-1].ReceivedAt),
 		Message: "Results of FullEnrich could not be applied whole: look at each, and replay it when the cause is gone."}}, nil
 }
 
 // refusingFor is how long a source is shown as refusing after a refusal.
 const refusingFor = 24 * time.Hour
 
-func (s *Server) sourcesInTrouble(ctx context.Context, now time.Time) (all []attention, err error) {
+func (s *Server) sourcesInTrouble(ctx context.Context, now time.Time) (all []api.Attention, err error) {
 	rows, _, err := s.cfg.Store.Receipts().List(ctx, liwanag.ReceiptFilter{States: []liwanag.ReceiptState{liwanag.ReceiptRefused, liwanag.ReceiptRejected}},
 		liwanag.Page{Limit: 200})
 	at := map[liwanag.ID]int{}
@@ -221,7 +186,7 @@ func (s *Server) sourcesInTrouble(ctx context.Context, now time.Time) (all []att
 		i, known := at[row.SourceID]
 		if !known {
 			i, at[row.SourceID] = len(all), len(all)
-			all = append(all, attention{Kind: "source_refusing", ID: row.SourceID.String(),
+			all = append(all, api.Attention{Kind: "source_refusing", ID: row.SourceID.String(),
 				Message: "A source turned webhooks away in the last day: look at its deliveries."})
 		}
 		all[i].Count++
@@ -230,34 +195,23 @@ func (s *Server) sourcesInTrouble(ctx context.Context, now time.Time) (all []att
 	return all, err
 }
 
-func (s *Server) webhooksInTrouble(ctx context.Context, _ time.Time) ([]attention, error) {
+func (s *Server) webhooksInTrouble(ctx context.Context, _ time.Time) ([]api.Attention, error) {
 	fetched, err := s.cfg.Enrichment.Silence(ctx)
 	if err != nil || fetched == 0 {
 		return nil, err
 	}
-	return []attention{{Kind: "webhooks_silent", Count: int64(fetched),
+	return []api.Attention{{Kind: "webhooks_silent", Count: int64(fetched),
 		Message: "No webhook of FullEnrich came in a day, all results had to be fetched: check LIWANAG_PUBLIC_URL and what is before this server."}}, nil
 }
 
-// RunCount says how many runs stand at a step, or ended in a way.
-type RunCount struct {
-	Workflow string `json:"workflow"`
-	Version  int    `json:"version"`
-	Status   string `json:"status" enum:"running,waiting,completed,failed,timed_out,canceled" doc:"Of runs that have not ended: waiting in a pause of a step, else running, pending ones included."`
-	Step     string `json:"step,omitempty" doc:"Where waiting runs stand."`
-	Runs     int64  `json:"runs"`
-}
-
-func (s *Server) countRuns(ctx context.Context, in *struct {
-	Name string `path:"name"`
-}) (runapi.List[RunCount], error) {
+func (s *Server) countRuns(ctx context.Context, in *runapi.WorkflowPath) (runapi.List[runapi.RunCount], error) {
 	if s.definition(in.Name, 0) == nil {
-		return runapi.List[RunCount]{}, newProblem(404, "not_found", "no workflow has this name")
+		return runapi.List[runapi.RunCount]{}, newProblem(404, "not_found", "no workflow has this name")
 	}
 	counts, err := s.cfg.Counts(ctx)
 	if err != nil {
-		return runapi.List[RunCount]{}, ofRunner(err)
+		return runapi.List[runapi.RunCount]{}, ofRunner(err)
 	}
-	counts = slices.DeleteFunc(slices.Clone(counts), func(c RunCount) bool { return c.Workflow != in.Name })
-	return listOf(counts, "", func(c RunCount) RunCount { return c }), nil
+	counts = slices.DeleteFunc(slices.Clone(counts), func(c runapi.RunCount) bool { return c.Workflow != in.Name })
+	return listOf(counts, "", func(c runapi.RunCount) runapi.RunCount { return c }), nil
 }

@@ -10,15 +10,15 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
-	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func TestTheOverviewShowsWhatHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		counts := []RunCount{{Workflow: "subscriber-enrichment", Version: 1, Status: "waiting", Step: "wait-for-webhook", Runs: 2},
+		counts := []runapi.RunCount{{Workflow: "subscriber-enrichment", Version: 1, Status: "waiting", Step: "wait-for-webhook", Runs: 2},
 			{Workflow: "subscriber-enrichment", Version: 1, Status: "waiting", Step: "batch-pending-jobs", Runs: 3}, {Workflow: "other", Version: 1, Status: "completed", Runs: 4}}
-		w := newWorld(t, func(c *Config) { c.Counts = func(context.Context) ([]RunCount, error) { return counts, nil } })
+		w := newWorld(t, func(c *Config) { c.Counts = func(context.Context) ([]runapi.RunCount, error) { return counts, nil } })
 		stop := w.run()
 		defer stop()
 		ctx, c := t.Context(), w.client()
@@ -30,7 +30,7 @@ func TestTheOverviewShowsWhatHappened(t *testing.T) {
 			w.must(err)
 		}
 		for during, spans := range map[string]int{"": 24, "24h": 24, "7d": 7, "30d": 30} {
-			o, err := c.Overview(ctx, during)
+			o, err := api.GetOverview.Call(ctx, c, api.OverviewRequest{Range: during})
 			w.must(err)
 			last := o.Spans[len(o.Spans)-1]
 			if len(o.Spans) != spans || last.SignUps != 2 || last.Enriched != 1 || last.NotFound != 0 || last.Failed != 0 || o.At.IsZero() {
@@ -49,14 +49,14 @@ func TestTheOverviewShowsWhatHappened(t *testing.T) {
 				t.Errorf("needs a person: %+v", o.Attention)
 			}
 		}
-		list, err := c.RunCounts(ctx, "subscriber-enrichment")
+		list, err := runapi.CountRuns.Call(ctx, c, runapi.WorkflowPath{Name: "subscriber-enrichment"})
 		w.must(err)
 		if len(list.Items) != 2 || list.Items[0].Step != "wait-for-webhook" || list.Items[0].Runs != 2 {
 			t.Errorf("%+v", list)
 		}
-		_, err = c.RunCounts(ctx, "nonsense")
+		_, err = runapi.CountRuns.Call(ctx, c, runapi.WorkflowPath{Name: "nonsense"})
 		wantCode(t, err, 404, "not_found")
-		_, err = c.Overview(ctx, "1y")
+		_, err = api.GetOverview.Call(ctx, c, api.OverviewRequest{Range: "1y"})
 		wantCode(t, err, 400, "bad_parameter")
 	})
 }
@@ -75,9 +75,9 @@ func TestWhatNeedsAPersonIsNamed(t *testing.T) {
 			tx.Sinks().Insert(liwanag.Sink{ID: disabled, Name: "Old", URL: "https://old.example", Disabled: true, DisabledReason: "everything failed", FailingSince: now, CreatedAt: now, UpdatedAt: now}),
 		)
 	}))
-	o, err := w.client().Overview(ctx, "")
+	o, err := api.GetOverview.Call(ctx, w.client(), api.OverviewRequest{})
 	w.must(err)
-	got := map[string]apiclient.Attention{}
+	got := map[string]api.Attention{}
 	for _, a := range o.Attention {
 		got[a.Kind] = a
 		if a.Message == "" {
@@ -98,12 +98,16 @@ func TestManyWhoLookCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var counted atomic.Int32
 		w := newWorld(t, func(c *Config) {
-			c.Counts = func(context.Context) ([]RunCount, error) { counted.Add(1); time.Sleep(time.Second); return nil, nil }
+			c.Counts = func(context.Context) ([]runapi.RunCount, error) {
+				counted.Add(1)
+				time.Sleep(time.Second)
+				return nil, nil
+			}
 		})
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if _, err := w.client().Overview(t.Context(), ""); err != nil {
+				if _, err := api.GetOverview.Call(t.Context(), w.client(), api.OverviewRequest{}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -112,9 +116,7 @@ func TestManyWhoLookCountOnce(t *testing.T) {
 		impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		began := time.Now()
-		if _, err := w.server.getOverview(impatient, &struct {
-			Range string `query:"range" enum:"24h,7d,30d" default:"24h"`
-		}{}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 10*time.Millisecond {
+		if _, err := w.server.getOverview(impatient, &api.OverviewRequest{Range: "24h"}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 10*time.Millisecond {
 			t.Errorf("who is gone waits on: %v after %s", err, time.Since(began))
 		}
 		all.Wait()
@@ -122,14 +124,14 @@ func TestManyWhoLookCountOnce(t *testing.T) {
 			t.Errorf("counted %d times", n)
 		}
 		time.Sleep(overviewLasts)
-		_, err := w.client().Overview(t.Context(), "")
+		_, err := api.GetOverview.Call(t.Context(), w.client(), api.OverviewRequest{})
 		w.must(err)
 		if n := counted.Load(); n != 2 {
 			t.Errorf("what is old is shown: counted %d times", n)
 		}
-		_, err = w.client().PauseSpending(t.Context(), "budget talks")
+		_, err = api.PauseSubmissions.Call(t.Context(), w.client(), api.PauseRequest{Body: &api.Reason{Reason: "budget talks"}})
 		w.must(err)
-		o, err := w.client().Overview(t.Context(), "")
+		o, err := api.GetOverview.Call(t.Context(), w.client(), api.OverviewRequest{})
 		w.must(err)
 		if !o.Credits.Paused || counted.Load() != 3 {
 			t.Errorf("who acted does not see it: %+v", o.Credits)

@@ -10,48 +10,26 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
 
-// problem is the body of every error, RFC 9457.
+// problem is an error that is answered.
 type problem struct {
-	Type   string       `json:"type" doc:"Always about:blank: the code tells problems apart."`
-	Title  string       `json:"title" doc:"The status in words."`
-	Status int          `json:"status" doc:"The HTTP status."`
-	Detail string       `json:"detail" doc:"What happened and what to do, for a human."`
-	Code   string       `json:"code" doc:"What happened, for a program; stable."`
-	Errors []fieldFault `json:"errors,omitempty" nullable:"false" doc:"The faults of single fields."`
+	api.Problem
 
 	retryAfter int // seconds; 0: none
 	fault      error
 }
 
-// fieldFault is the fault of one field of a request.
-type fieldFault struct {
-	Field   string `json:"field"`
-	Message string `json:"message"`
+func newProblem(status int, code, detail string, faults ...api.FieldFault) *problem {
+	return &problem{Problem: api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, Errors: faults}}
 }
 
-func newProblem(status int, code, detail string, faults ...fieldFault) *problem {
-	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, Errors: faults}
-}
-
-func (p *problem) Error() string             { return p.Code + ": " + p.Detail }
-func (p *problem) Unwrap() error             { return p.fault }
-func (p *problem) GetStatus() int            { return p.Status }
-func (p *problem) ContentType(string) string { return "application/problem+json" }
-
-// GetHeaders are the headers that go with the problem.
-func (p *problem) GetHeaders() http.Header {
-	h := http.Header{}
-	if p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
-	}
-	return h
-}
-
+func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+func (p *problem) Unwrap() error { return p.fault }
 func notFound(what string) *problem {
 	return newProblem(http.StatusNotFound, "not_found", "no "+what+" has this id")
 }
@@ -74,7 +52,7 @@ func problemOf(err error) *problem {
 	case errors.As(err, &invalid):
 		p = newProblem(http.StatusUnprocessableEntity, liwanag.CodeOf(err), "the request has fields that cannot be taken")
 		for _, f := range invalid.Fields {
-			p.Errors = append(p.Errors, fieldFault(f))
+			p.Errors = append(p.Errors, api.FieldFault(f))
 		}
 		return p
 	case errors.As(err, &fault):
@@ -181,12 +159,12 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p := s.problemOf(err)
 	s.note(r.Context(), p)
-	for name, values := range p.GetHeaders() {
-		w.Header()[name] = values
+	if p.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
-	w.Header().Set("Content-Type", p.ContentType(""))
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	_ = encode(w, p) // texts and numbers: it can be encoded
+	_ = encode(w, p.Problem) // texts and numbers: it can be encoded
 }
 
 // note logs what a problem hides from the client.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -16,26 +15,17 @@ import (
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
-const runsPath = "/api/v1/runs"
-
 func (s *Server) registerRuns() {
-	handle(s, s.describe("GET", runsPath, "list-runs", "List runs, newest first", 200), s.listRuns)
-	handle(s, s.describe("GET", runsPath+"/{id}", "get-run", "One run, with steps, attempts and inbox", 200), s.getRun)
-	handle(s, s.describe("GET", runsPath+"/{id}/history", "get-run-history", "What happened to a run, in order", 200), s.getHistory)
-	handle(s, s.describe("POST", runsPath+"/{id}/events", "send-event", "Send an event to a run", http.StatusAccepted), s.sendEvent)
-	handle(s, s.describe("POST", runsPath+"/{id}/cancel", "cancel-run", "Cancel a run", http.StatusAccepted), s.cancelRun)
-	handle(s, s.describe("POST", runsPath+"/{id}/retry", "retry-run", "Reopen a run that failed, timed out or was canceled", http.StatusAccepted), s.retryRun)
+	serve(s, runapi.ListRuns, s.listRuns)
+	serve(s, runapi.GetRun, s.getRun)
+	serve(s, runapi.GetRunHistory, s.getHistory)
+	serve(s, runapi.SendEvent, s.sendEvent)
+	serve(s, runapi.CancelRun, s.cancelRun)
+	serve(s, runapi.RetryRun, s.retryRun)
 }
 
-func (s *Server) listRuns(ctx context.Context, in *struct {
-	Workflow string    `query:"workflow"`
-	Status   string    `query:"status" enum:"pending,running,waiting,completed,failed,timed_out,canceled"`
-	Since    time.Time `query:"since" doc:"Created at or after."`
-	Until    time.Time `query:"until" doc:"Created before."`
-	Q        string    `query:"q" doc:"A run id, an enrichment id, or an e-mail address of its jobs."`
-	runapi.Paging
-}) (runapi.List[Run], error) {
-	answer := runapi.List[Run]{Items: []Run{}}
+func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List[runapi.Run], error) {
+	answer := runapi.List[runapi.Run]{Items: []runapi.Run{}}
 	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until,
 		Cursor: in.Cursor, Limit: in.Limit}, in.Q)
 	if err != nil || !some {
@@ -43,13 +33,13 @@ func (s *Server) listRuns(ctx context.Context, in *struct {
 	}
 	page, err := s.cfg.Runner.List(ctx, query)
 	if err != nil {
-		return runapi.List[Run]{}, ofRunner(err)
+		return runapi.List[runapi.Run]{}, ofRunner(err)
 	}
 	answer.NextCursor = page.Next
 	for _, r := range page.Runs {
 		view, err := s.viewRun(ctx, r)
 		if err != nil {
-			return runapi.List[Run]{}, err
+			return runapi.List[runapi.Run]{}, err
 		}
 		answer.Items = append(answer.Items, view)
 	}
@@ -95,10 +85,10 @@ func (s *Server) describeRun(ctx context.Context, id string) (workflow.Run, erro
 	return r, ofRunner(err)
 }
 
-func (s *Server) getRun(ctx context.Context, in *runapi.IDPath) (runDetail, error) {
+func (s *Server) getRun(ctx context.Context, in *runapi.IDPath) (runapi.RunDetail, error) {
 	r, err := s.describeRun(ctx, in.ID)
 	if err != nil {
-		return runDetail{}, err
+		return runapi.RunDetail{}, err
 	}
 	return s.viewRunDetail(ctx, r)
 }
@@ -111,37 +101,23 @@ func (s *Server) getHistory(ctx context.Context, in *runapi.IDPath) (runapi.List
 	return listOf(r.History, "", func(h workflow.HistoryItem) workflow.HistoryItem { h.At = h.At.UTC(); return h }), nil
 }
 
-// eventReceipt says what became of an event.
-type eventReceipt struct {
-	ID        string `json:"id"`
-	Duplicate bool   `json:"duplicate,omitempty" doc:"The run had an event of this id already; this one changed nothing."`
-	Late      bool   `json:"late,omitempty" doc:"The run had ended."`
-}
-
-func (s *Server) sendEvent(ctx context.Context, in *struct {
-	runapi.IDPath
-	Body struct {
-		ID   string          `json:"id,omitempty" maxLength:"200" doc:"Chosen by the sender: of several with one id the first wins."`
-		Type string          `json:"type" minLength:"1"`
-		Data json.RawMessage `json:"data,omitempty" doc:"Of enrichment-complete: {results: […]}, or {} to fetch now."`
-	}
-}) (eventReceipt, error) {
+func (s *Server) sendEvent(ctx context.Context, in *runapi.Addressed[runapi.SendEventRequest]) (runapi.EventReceipt, error) {
 	r, err := s.describeRun(ctx, in.ID)
 	if err != nil {
-		return eventReceipt{}, err
+		return runapi.EventReceipt{}, err
 	}
 	if len(in.Body.Data) == 0 {
 		in.Body.Data = json.RawMessage("{}")
 	}
 	if err := s.checkEvent(r, in.Body.Type, in.Body.Data); err != nil {
-		return eventReceipt{}, err
+		return runapi.EventReceipt{}, err
 	}
 	signal := workflow.Signal{ID: in.Body.ID, Event: in.Body.Type, Payload: in.Body.Data}
 	if signal.ID == "" {
 		signal.ID = rand.Text()
 	}
 	receipt, err := s.emit(ctx, in.ID, signal)
-	return eventReceipt{ID: signal.ID, Duplicate: receipt.Duplicate, Late: receipt.Late}, ofRunner(err)
+	return runapi.EventReceipt{ID: signal.ID, Duplicate: receipt.Duplicate, Late: receipt.Late}, ofRunner(err)
 }
 
 // emit hands an event to its run. The one that ends an enrichment goes through
@@ -207,15 +183,9 @@ func (s *Server) checkEvent(r workflow.Run, name string, data json.RawMessage) e
 // defaultReason is kept with runs that were canceled without one.
 const defaultReason = "canceled by an operator"
 
-func (s *Server) cancelRun(ctx context.Context, in *struct {
-	runapi.IDPath
-	Body *struct {
-		Reason string `json:"reason,omitempty" maxLength:"500"`
-		Force  bool   `json:"force,omitempty" doc:"End the run at once and without its handlers: for a run whose workflow no server holds any more."`
-	}
-}) (Run, error) {
+func (s *Server) cancelRun(ctx context.Context, in *runapi.Addressed[*runapi.CancelRunRequest]) (runapi.Run, error) {
 	if _, err := idOf(liwanag.RunKind, in.ID, "run"); err != nil {
-		return Run{}, err
+		return runapi.Run{}, err
 	}
 	reason, force := "", false
 	if in.Body != nil {
@@ -229,19 +199,14 @@ func (s *Server) cancelRun(ctx context.Context, in *struct {
 		cancel = s.cfg.Runner.Terminate
 	}
 	if err := cancel(ctx, in.ID, reason); err != nil {
-		return Run{}, ofRunner(err)
+		return runapi.Run{}, ofRunner(err)
 	}
 	return s.runNow(ctx, in.ID)
 }
 
-func (s *Server) retryRun(ctx context.Context, in *struct {
-	runapi.IDPath
-	Body *struct {
-		From string `json:"from,omitempty" maxLength:"200" doc:"A step; default: the one that failed."`
-	}
-}) (Run, error) {
+func (s *Server) retryRun(ctx context.Context, in *runapi.Addressed[*runapi.RetryRunRequest]) (runapi.Run, error) {
 	if _, err := idOf(liwanag.RunKind, in.ID, "run"); err != nil {
-		return Run{}, err
+		return runapi.Run{}, err
 	}
 	from := ""
 	if in.Body != nil {
@@ -251,20 +216,20 @@ func (s *Server) retryRun(ctx context.Context, in *struct {
 	if errors.Is(err, workflow.ErrNotEnded) {
 		r, describeErr := s.cfg.Runner.Describe(ctx, in.ID)
 		if describeErr == nil && r.Status.Ended() {
-			return Run{}, newProblem(http.StatusConflict, "run_ended", "the run is completed: there is nothing to retry")
+			return runapi.Run{}, newProblem(http.StatusConflict, "run_ended", "the run is completed: there is nothing to retry")
 		}
 	}
 	if err != nil {
-		return Run{}, ofRunner(err)
+		return runapi.Run{}, ofRunner(err)
 	}
 	return s.runNow(ctx, in.ID)
 }
 
 // runNow shows a run after an act.
-func (s *Server) runNow(ctx context.Context, id string) (Run, error) {
+func (s *Server) runNow(ctx context.Context, id string) (runapi.Run, error) {
 	r, err := s.cfg.Runner.Describe(ctx, id)
 	if err != nil {
-		return Run{}, ofRunner(err)
+		return runapi.Run{}, ofRunner(err)
 	}
 	return s.viewRun(ctx, r)
 }

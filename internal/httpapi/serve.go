@@ -6,53 +6,27 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // serve adds a route whose request and answer are JSON.
 func serve[In, Out any](s *Server, r runapi.Route[In, Out], fn func(context.Context, *In) (Out, error)) {
-	handle(s, s.operation(r.Operation), fn)
-}
-
-// stream adds a route that reads its body, or writes its answer, by itself.
-func stream[In, Out any](s *Server, r runapi.Route[In, Out], fn func(http.ResponseWriter, *http.Request, *In) error) {
-	op := s.operation(r.Operation)
-	s.describeTypes(&op, r.Content, reflect.TypeFor[In](), reflect.TypeFor[Out]())
-	s.raw(op, func(w http.ResponseWriter, req *http.Request) error {
+	op := describe(s, r)
+	s.add(op, r.Open, func(w http.ResponseWriter, req *http.Request) error {
 		in := new(In)
-		if fault := runapi.Decode(req, in, runapi.RFC3339); fault != "" {
-			return badParameter(fault, "it cannot be read")
-		}
-		return fn(w, req, in)
-	})
-}
-
-// operation makes a route's operation with what all of them have.
-func (s *Server) operation(o runapi.Operation) huma.Operation {
-	op := s.describe(o.Method, o.Path, o.ID, o.Summary, o.Status)
-	op.Description = o.Description
-	return op
-}
-
-// handle adds an operation whose request and answer are JSON.
-func handle[In, Out any](s *Server, op huma.Operation, fn func(context.Context, *In) (Out, error)) {
-	s.describeTypes(&op, "", reflect.TypeFor[In](), reflect.TypeFor[Out]())
-	s.spec.AddOperation(&op)
-	s.route(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) error {
-		in := new(In)
-		if err := s.read(w, r, &op, in); err != nil {
+		if err := s.read(w, req, op, in); err != nil {
 			return err
 		}
-		if err := s.auditIntended(r.Context()); err != nil {
+		if err := s.auditIntended(req.Context()); err != nil {
 			return err
 		}
-		out, err := fn(r.Context(), in)
-		s.acted(r.Context())
+		out, err := fn(req.Context(), in)
+		s.acted(req.Context())
 		switch {
 		case err != nil:
 			return err
@@ -61,6 +35,42 @@ func handle[In, Out any](s *Server, op huma.Operation, fn func(context.Context, 
 			return nil
 		}
 		return writeJSON(w, op.DefaultStatus, out)
+	})
+}
+
+// stream adds a route that reads its body, or writes its answer, by itself.
+func stream[In, Out any](s *Server, r runapi.Route[In, Out], fn func(http.ResponseWriter, *http.Request, *In) error) {
+	op := describe(s, r)
+	s.add(op, r.Open, func(w http.ResponseWriter, req *http.Request) error {
+		in := new(In)
+		if err := checkQuery(op, req.URL.RawQuery); err != nil {
+			return err
+		}
+		s.intend(op, req, nil)
+		if err := parameters(req, in); err != nil {
+			return err
+		}
+		if err := s.auditIntended(req.Context()); err != nil {
+			return err
+		}
+		return fn(w, req, in)
+	})
+}
+
+// add adds an operation to the description and to the routes.
+func (s *Server) add(op *huma.Operation, open bool, serve func(http.ResponseWriter, *http.Request) error) {
+	s.spec.AddOperation(op)
+	pattern := op.Method + " " + op.Path
+	s.open[pattern] = open
+	s.route(pattern, serve)
+}
+
+func (s *Server) route(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
+	s.routes = append(s.routes, pattern)
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if err := serve(w, r); err != nil {
+			s.write(w, r, err)
+		}
 	})
 }
 
@@ -77,8 +87,8 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, op *huma.Operation
 		}
 	}
 	s.intend(op, r, body)
-	if fault := runapi.Decode(r, in, runapi.RFC3339); fault != "" {
-		return badParameter(fault, "it cannot be read")
+	if err := parameters(r, in); err != nil {
+		return err
 	}
 	target := runapi.Body(reflect.ValueOf(in).Elem())
 	switch {
@@ -90,6 +100,14 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, op *huma.Operation
 		return nil
 	}
 	return s.decode(body, op.RequestBody.Content["application/json"].Schema, target.Addr().Interface())
+}
+
+// parameters reads what is not in the body.
+func parameters(r *http.Request, in any) error {
+	if fault := runapi.Decode(r, in, runapi.RFC3339); fault != "" {
+		return badParameter(fault, "it cannot be read")
+	}
+	return nil
 }
 
 // decode decodes a body that fits its schema. Values that were sent are not repeated.
@@ -104,70 +122,16 @@ func (s *Server) decode(body []byte, schema *huma.Schema, into any) error {
 	for _, err := range found.Errors {
 		var detail *huma.ErrorDetail
 		if errors.As(err, &detail) {
-			p.Errors = append(p.Errors, fieldFault{clip(strings.TrimPrefix(strings.TrimPrefix(detail.Location, "body"), ".")), detail.Message})
+			p.Errors = append(p.Errors, api.FieldFault{
+				Field: clip(strings.TrimPrefix(strings.TrimPrefix(detail.Location, "body"), ".")), Message: detail.Message})
 		}
 	}
 	if len(p.Errors) > 0 {
 		return p
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		p.Errors = []fieldFault{{"", err.Error()}}
+		p.Errors = []api.FieldFault{{Message: err.Error()}}
 		return p
 	}
 	return nil
-}
-
-// describeTypes describes an operation's parameters, body and answer by their types.
-func (s *Server) describeTypes(op *huma.Operation, content string, in, out reflect.Type) {
-	all := s.spec.Components.Schemas
-	for _, p := range runapi.Parameters(in) {
-		schema := huma.SchemaFromField(all, p.StructField, "")
-		param := &huma.Param{Name: p.Name, In: p.In, Description: schema.Description, Required: p.In == "path", Schema: schema}
-		if p.In == "query" {
-			param.Explode = new(bool)
-		}
-		op.Parameters = append(op.Parameters, param)
-	}
-	if body := runapi.Body(reflect.New(in).Elem()); body.IsValid() {
-		kind, schema := "application/json", (*huma.Schema)(nil)
-		if f, _ := in.FieldByName("Body"); f.Tag.Get("contentType") != "" {
-			kind, schema = f.Tag.Get("contentType"), formSchema(f.Type)
-		} else {
-			schema = all.Schema(body.Type(), true, op.OperationID+"Request")
-		}
-		op.RequestBody = &huma.RequestBody{Required: body.Kind() != reflect.Pointer, Content: map[string]*huma.MediaType{kind: {Schema: schema}}}
-	}
-	answer := &huma.Response{Description: http.StatusText(op.DefaultStatus)}
-	switch {
-	case content != "":
-		answer.Content = map[string]*huma.MediaType{content: {Schema: &huma.Schema{Type: huma.TypeString}}}
-	case op.DefaultStatus != http.StatusNoContent:
-		answer.Content = map[string]*huma.MediaType{"application/json": {Schema: all.Schema(out, true, op.OperationID+"Response")}}
-	}
-	op.Responses[strconv.Itoa(op.DefaultStatus)] = answer
-}
-
-// formSchema describes a form by the form tags of a struct.
-func formSchema(t reflect.Type) *huma.Schema {
-	schema := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{}}
-	if t.Kind() != reflect.Struct {
-		return schema
-	}
-	for _, f := range reflect.VisibleFields(t) {
-		name := f.Tag.Get("form")
-		property := &huma.Schema{Type: huma.TypeString, Description: f.Tag.Get("doc")}
-		if f.Type.Kind() == reflect.Slice {
-			property.Format = "binary"
-		}
-		if f.Tag.Get("required") == "true" {
-			schema.Required = append(schema.Required, name)
-		}
-		schema.Properties[name] = property
-	}
-	return schema
-}
-
-// silent adds a route that answers with nothing but its status.
-func silent[In any](s *Server, op huma.Operation, fn func(context.Context, *In) error) {
-	handle(s, op, func(ctx context.Context, in *In) (runapi.None, error) { return runapi.None{}, fn(ctx, in) })
 }

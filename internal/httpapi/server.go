@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/net/netutil"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/intake"
 )
 
@@ -65,6 +66,10 @@ func New(cfg Config) (*Server, error) {
 		strangers: strangers{share: newShare(maxStrangers, 0), from: map[netip.Addr]bool{}}, guesses: newGuesses(),
 	}
 	s.register()
+	if err := annotate(s.spec, api.Notes); err != nil {
+		return nil, fmt.Errorf("httpapi: description of the API: %w", err)
+	}
+	nameSourceKind(s.spec.Components.Schemas)
 	if s.document, err = json.MarshalIndent(s.spec, "", "  "); err != nil {
 		return nil, fmt.Errorf("httpapi: description of the API: %w", err)
 	}

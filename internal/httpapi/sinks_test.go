@@ -44,39 +44,39 @@ func newWorldWithSinks(t testing.TB) (w *world) {
 func TestASinkIsManagedOverTheAPI(t *testing.T) {
 	w := newWorldWithSinks(t)
 	ctx, c := t.Context(), w.client()
-	made, err := c.AddSink(ctx, apiclient.NewSink{URL: "https://hooks.example.com/in", Topics: []string{"subscriber.enriched"}})
+	made, err := api.AddSink.Call(ctx, c, api.AddSinkRequest{URL: "https://hooks.example.com/in", Topics: []string{"subscriber.enriched"}})
 	if err != nil || made.Name != "hooks.example.com" || !strings.HasPrefix(made.Secret, "whsec_") || made.Disabled || !slices.Equal(made.Topics, []string{"subscriber.enriched"}) {
 		t.Errorf("%+v, %v", made, err)
 	}
-	if shown, err := c.Sink(ctx, made.ID); err != nil || shown.Secret != "" || shown.URL != made.URL {
+	if shown, err := api.GetSink.Call(ctx, c, runapi.ID(made.ID)); err != nil || shown.Secret != "" || shown.URL != made.URL {
 		t.Errorf("what is shown once is shown again: %+v, %v", shown, err)
 	}
-	if all, err := c.Sinks(ctx); err != nil || len(all.Items) != 1 || all.Items[0].Secret != "" {
+	if all, err := api.ListSinks.Call(ctx, c, runapi.NoInput{}); err != nil || len(all.Items) != 1 || all.Items[0].Secret != "" {
 		t.Errorf("%+v, %v", all, err)
 	}
-	if rotated, err := c.RotateSink(ctx, made.ID); err != nil || rotated.Secret == "" || rotated.Secret == made.Secret {
+	if rotated, err := api.RotateSink.Call(ctx, c, runapi.ID(made.ID)); err != nil || rotated.Secret == "" || rotated.Secret == made.Secret {
 		t.Errorf("%+v, %v", rotated, err)
 	}
 	name, off, on := "CRM", true, false
-	if changed, err := c.ChangeSink(ctx, made.ID, apiclient.SinkChange{Name: &name}); err != nil || changed.Name != name || len(changed.Topics) != 1 || changed.Secret != "" {
+	if changed, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Name: &name})); err != nil || changed.Name != name || len(changed.Topics) != 1 || changed.Secret != "" {
 		t.Errorf("%+v, %v", changed, err)
 	}
-	if changed, err := c.ChangeSink(ctx, made.ID, apiclient.SinkChange{Topics: []string{}, Disabled: &off}); err != nil || len(changed.Topics) != 0 || !changed.Disabled || changed.Name != name {
+	if changed, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Topics: []string{}, Disabled: &off})); err != nil || len(changed.Topics) != 0 || !changed.Disabled || changed.Name != name {
 		t.Errorf("%+v, %v", changed, err)
 	}
-	_, err = c.TestSink(ctx, made.ID)
+	_, err = api.TestSink.Call(ctx, c, runapi.ID(made.ID))
 	wantCode(t, err, 409, "sink_disabled")
-	if _, err := c.ChangeSink(ctx, made.ID, apiclient.SinkChange{Disabled: &on}); err != nil {
+	if _, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Disabled: &on})); err != nil {
 		t.Error(err)
 	}
-	m, err := c.TestSink(ctx, made.ID)
+	m, err := api.TestSink.Call(ctx, c, runapi.ID(made.ID))
 	if err != nil || m.Topic != "test" || m.State != "pending" || m.SinkID != made.ID {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if listed, err := c.Messages(ctx, apiclient.MessageFilter{SinkID: made.ID, State: "pending", Topic: "test"}, apiclient.Page{}); err != nil || len(listed.Items) != 1 || listed.Items[0].ID != m.ID {
+	if listed, err := api.ListMessages.Call(ctx, c, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: made.ID, State: "pending", Topic: "test"}}); err != nil || len(listed.Items) != 1 || listed.Items[0].ID != m.ID {
 		t.Errorf("%+v, %v", listed, err)
 	}
-	_, err = c.Resend(ctx, m.ID)
+	_, err = api.ResendMessage.Call(ctx, c, runapi.ID(m.ID))
 	wantCode(t, err, 409, "state")
 	nobody, nothing := liwanag.NewID(liwanag.SinkKind).String(), liwanag.NewID(liwanag.MessageKind).String()
 	bad := "http://hooks.example.com/in"
@@ -85,33 +85,40 @@ func TestASinkIsManagedOverTheAPI(t *testing.T) {
 		status int
 		code   string
 	}{
-		"no such sink":    {func() error { _, err := c.Sink(ctx, nobody); return err }, 404, "not_found"},
-		"change nobody":   {func() error { _, err := c.ChangeSink(ctx, nobody, apiclient.SinkChange{Name: &name}); return err }, 404, "not_found"},
-		"rotate nobody":   {func() error { _, err := c.RotateSink(ctx, nobody); return err }, 404, "not_found"},
-		"test nobody":     {func() error { _, err := c.TestSink(ctx, nobody); return err }, 404, "not_found"},
-		"delete nobody":   {func() error { return c.DeleteSink(ctx, nobody) }, 404, "not_found"},
-		"no id":           {func() error { _, err := c.Sink(ctx, made.ID[4:]); return err }, 404, "not_found"},
-		"no such message": {func() error { _, err := c.Message(ctx, nothing); return err }, 404, "not_found"},
-		"resend nothing":  {func() error { _, err := c.Resend(ctx, nothing); return err }, 404, "not_found"},
-		"unencrypted":     {func() error { _, err := c.AddSink(ctx, apiclient.NewSink{URL: bad}); return err }, 422, "invalid_sink"},
-		"becomes so":      {func() error { _, err := c.ChangeSink(ctx, made.ID, apiclient.SinkChange{URL: &bad}); return err }, 422, "invalid_sink"},
+		"no such sink": {func() error { _, err := api.GetSink.Call(ctx, c, runapi.ID(nobody)); return err }, 404, "not_found"},
+		"change nobody": {func() error {
+			_, err := api.ChangeSink.Call(ctx, c, runapi.To(nobody, api.ChangeSinkRequest{Name: &name}))
+			return err
+		}, 404, "not_found"},
+		"rotate nobody":   {func() error { _, err := api.RotateSink.Call(ctx, c, runapi.ID(nobody)); return err }, 404, "not_found"},
+		"test nobody":     {func() error { _, err := api.TestSink.Call(ctx, c, runapi.ID(nobody)); return err }, 404, "not_found"},
+		"delete nobody":   {func() error { _, err := api.DeleteSink.Call(ctx, c, runapi.ID(nobody)); return err }, 404, "not_found"},
+		"no id":           {func() error { _, err := api.GetSink.Call(ctx, c, runapi.ID(made.ID[4:])); return err }, 404, "not_found"},
+		"no such message": {func() error { _, err := api.GetMessage.Call(ctx, c, runapi.ID(nothing)); return err }, 404, "not_found"},
+		"resend nothing":  {func() error { _, err := api.ResendMessage.Call(ctx, c, runapi.ID(nothing)); return err }, 404, "not_found"},
+		"unencrypted":     {func() error { _, err := api.AddSink.Call(ctx, c, api.AddSinkRequest{URL: bad}); return err }, 422, "invalid_sink"},
+		"becomes so": {func() error {
+			_, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{URL: &bad}))
+			return err
+		}, 422, "invalid_sink"},
 		"unknown topic": {func() error {
-			_, err := c.AddSink(ctx, apiclient.NewSink{URL: made.URL, Topics: []string{"x"}})
+			_, err := api.AddSink.Call(ctx, c, api.AddSinkRequest{URL: made.URL, Topics: []string{"x"}})
 			return err
 		}, 422, "invalid_field"},
 		"unknown state": {func() error {
-			_, err := c.Messages(ctx, apiclient.MessageFilter{State: "x"}, apiclient.Page{})
+			_, err := api.ListMessages.Call(ctx, c, api.MessageQuery{MessageFilter: api.MessageFilter{State: "x"}})
 			return err
 		}, 400, "bad_parameter"},
 		"messages of no id": {func() error {
-			_, err := c.Messages(ctx, apiclient.MessageFilter{SinkID: "x"}, apiclient.Page{})
+			_, err := api.ListMessages.Call(ctx, c, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: "x"}})
 			return err
 		}, 400, "bad_parameter"},
 	} {
 		t.Run(name, func(t *testing.T) { wantCode(t, tc.do(), tc.status, tc.code) })
 	}
-	w.must(c.DeleteSink(ctx, made.ID))
-	if all, err := c.Sinks(ctx); err != nil || len(all.Items) != 0 {
+	_, err = api.DeleteSink.Call(ctx, c, runapi.ID(made.ID))
+	w.must(err)
+	if all, err := api.ListSinks.Call(ctx, c, runapi.NoInput{}); err != nil || len(all.Items) != 0 {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -159,7 +166,7 @@ func TestThePayloadsThatAreDocumentedAreWhatIsSent(t *testing.T) {
 		stop := w.run()
 		defer stop()
 		ctx, c := t.Context(), w.client()
-		sink, err := c.AddSink(ctx, apiclient.NewSink{URL: "https://hooks.example.com/in"})
+		sink, err := api.AddSink.Call(ctx, c, api.AddSinkRequest{URL: "https://hooks.example.com/in"})
 		w.must(err)
 		for _, email := range []string{"ada+found@gmail.com", "bo+notfound@gmail.com"} {
 			_, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: email, Source: "blog", Tags: []string{"early"}})
@@ -183,14 +190,14 @@ func TestThePayloadsThatAreDocumentedAreWhatIsSent(t *testing.T) {
 				{Topic: liwanag.TopicWebhooksSilent, Facts: `{"fetched":3,"hours":24}`, At: time.Now()}})
 			return err
 		}))
-		_, err = c.TestSink(ctx, sink.ID)
+		_, err = api.TestSink.Call(ctx, c, runapi.ID(sink.ID))
 		w.must(err)
 		sent := map[string]map[string]any{} // the oldest of each topic
-		for m, err := range apiclient.All(ctx, func(ctx context.Context, p apiclient.Page) (apiclient.List[apiclient.Message], error) {
-			return c.Messages(ctx, apiclient.MessageFilter{}, p)
+		for m, err := range apiclient.All(ctx, func(ctx context.Context, p runapi.Paging) (runapi.List[api.Message], error) {
+			return api.ListMessages.Call(ctx, c, api.MessageQuery{Paging: p})
 		}) {
 			w.must(err)
-			one, err := c.Message(ctx, m.ID)
+			one, err := api.GetMessage.Call(ctx, c, runapi.ID(m.ID))
 			w.must(err)
 			var payload map[string]any
 			w.must(json.Unmarshal(one.Payload, &payload))

@@ -19,16 +19,17 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 const longSecret = "a secret of more than sixteen characters"
 
 // addSource makes a source as a client does.
-func (w *world) addSource(kind, settings, secret string) apiclient.Source {
+func (w *world) addSource(kind, settings, secret string) api.Source {
 	w.t.Helper()
-	s, err := w.client().AddSource(context.Background(), apiclient.NewSource{Name: "Blog", Kind: kind, Settings: json.RawMessage(settings), Secret: secret})
+	s, err := api.AddSource.Call(context.Background(), w.client(), api.AddSourceRequest{Name: "Blog", Kind: kind, Settings: json.RawMessage(settings), Secret: secret})
 	w.must(err)
 	if !strings.HasPrefix(s.URL, publicURL+"/webhooks/"+kind+"/") {
 		w.t.Fatalf("url %q", s.URL)
@@ -45,7 +46,7 @@ func (w *world) payload(file string) string {
 }
 
 // deliver sends a body to a source's URL with the given headers.
-func (w *world) deliver(s apiclient.Source, body string, headers ...string) *httptest.ResponseRecorder {
+func (w *world) deliver(s api.Source, body string, headers ...string) *httptest.ResponseRecorder {
 	w.t.Helper()
 	at, err := url.Parse(s.URL)
 	w.must(err)
@@ -65,7 +66,7 @@ func macOf(secret, text string) string {
 }
 
 // byGhost and its neighbors are the headers that senders put on a body.
-func (w *world) byGhost(s apiclient.Source, body string) []string {
+func (w *world) byGhost(s api.Source, body string) []string {
 	millis := fmt.Sprint(w.clock.now().UnixMilli())
 	return []string{"X-Ghost-Signature", "sha256=" + macOf(s.Secret, body+millis) + ", t=" + millis}
 }
@@ -102,28 +103,28 @@ func (w *world) jobsOf(email string) []liwanag.Job {
 	return jobs
 }
 
-func (w *world) receipts(filter apiclient.DeliveryFilter) []apiclient.Delivery {
+func (w *world) receipts(filter api.DeliveryFilter) []api.Delivery {
 	w.t.Helper()
-	page, err := w.client().Deliveries(context.Background(), filter, apiclient.Page{Limit: 500})
+	page, err := api.ListDeliveries.Call(context.Background(), w.client(), api.DeliveryQuery{DeliveryFilter: filter, Paging: runapi.Paging{Limit: 500}})
 	w.must(err)
 	return page.Items
 }
 
 // sends are one sign-up of each sender.
-func (w *world) sends() map[string]func() (s apiclient.Source, body, email string, headers []string) {
-	return map[string]func() (apiclient.Source, string, string, []string){
-		"ghost": func() (apiclient.Source, string, string, []string) {
+func (w *world) sends() map[string]func() (s api.Source, body, email string, headers []string) {
+	return map[string]func() (api.Source, string, string, []string){
+		"ghost": func() (api.Source, string, string, []string) {
 			s, body := w.addSource("ghost", "", ""), w.payload("ghost-added.json")
 			return s, body, "ada.lovelace@gmail.com", w.byGhost(s, body)
 		},
-		"kit": func() (apiclient.Source, string, string, []string) {
+		"kit": func() (api.Source, string, string, []string) {
 			s, body := w.addSource("kit", "", longSecret), w.payload("kit-created.json")
 			return s, body, "grace.hopper@gmail.com", w.byKit(longSecret, body)
 		},
-		"mailchimp": func() (apiclient.Source, string, string, []string) {
+		"mailchimp": func() (api.Source, string, string, []string) {
 			return w.addSource("mailchimp", "", ""), w.payload("mailchimp-subscribe.form"), "alan.turing@gmail.com", byMailchimp()
 		},
-		"generic": func() (apiclient.Source, string, string, []string) {
+		"generic": func() (api.Source, string, string, []string) {
 			s := w.addSource("generic", `{"proof":"bearer","items":"/data","fields":{"email":"/mail","firstName":["/first","/name/first"]},"keep":["/plan"]}`, "")
 			return s, `{"data":{"mail":"katherine.johnson@gmail.com","name":{"first":"Katherine"},"plan":"gold"}}`, "katherine.johnson@gmail.com",
 				[]string{"Authorization", "Bearer " + s.Secret}
@@ -161,11 +162,11 @@ func TestTheWebhookOfEachSenderBecomesALookup(t *testing.T) {
 				if p := w.person(email); p.EnrichmentStatus != liwanag.JobEnriched || !strings.HasPrefix(p.Source, "Blog") {
 					t.Errorf("%+v", p)
 				}
-				if got := w.receipts(apiclient.DeliveryFilter{Source: s.ID}); len(got) != 1 || got[0].ID != answer.DeliveryID || got[0].Source != kind ||
+				if got := w.receipts(api.DeliveryFilter{Source: s.ID}); len(got) != 1 || got[0].ID != answer.DeliveryID || got[0].Source != kind ||
 					got[0].Created != answer.Created || !got[0].Replayable || got[0].Size != len(body) || got[0].Body != "" {
 					t.Errorf("%+v", got)
 				}
-				if d, err := w.client().Delivery(t.Context(), answer.DeliveryID); err != nil || d.Body != body {
+				if d, err := api.GetDelivery.Call(t.Context(), w.client(), runapi.ID(answer.DeliveryID)); err != nil || d.Body != body {
 					t.Errorf("%+v, %v", d, err)
 				}
 				token := s.URL[strings.LastIndexByte(s.URL, '/')+1:]
@@ -187,7 +188,7 @@ func TestAnEventThatComesInTwoDeliveriesCountsOnce(t *testing.T) {
 	if again := answerOf[told](w, w.deliver(s, other, w.byKit(longSecret, other)...), http.StatusAccepted); again.State != "ignored" || again.Updated != 0 || w.rows() != rows {
 		t.Errorf("%+v", again)
 	}
-	if got := w.receipts(apiclient.DeliveryFilter{State: "ignored"}); len(got) != 1 || got[0].Code != "repeated" {
+	if got := w.receipts(api.DeliveryFilter{State: "ignored"}); len(got) != 1 || got[0].Code != "repeated" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -221,7 +222,7 @@ func TestWhatIsNotProvenIsRefusedAndNoted(t *testing.T) {
 	}{
 		{func() []string { return nil }, "signature_missing"},
 		{func() []string { return []string{good[0], strings.Replace(good[1], "sha256=", "sha256=00", 1)} }, "signature_wrong"},
-		{func() []string { return w.byGhost(apiclient.Source{Secret: longSecret}, body) }, "signature_wrong"},
+		{func() []string { return w.byGhost(api.Source{Secret: longSecret}, body) }, "signature_wrong"},
 		{func() []string { return w.byGhost(s, body+" ") }, "signature_wrong"},
 	} {
 		w.clock.advance(time.Second)
@@ -232,11 +233,11 @@ func TestWhatIsNotProvenIsRefusedAndNoted(t *testing.T) {
 	if w.rows() != before {
 		t.Error("something was stored")
 	}
-	refused := w.receipts(apiclient.DeliveryFilter{Source: s.ID, State: "refused"})
+	refused := w.receipts(api.DeliveryFilter{Source: s.ID, State: "refused"})
 	if len(refused) != 5 || refused[0].Code != "signature_stale" || refused[0].Replayable || refused[0].Size != len(body) {
 		t.Errorf("%+v", refused)
 	}
-	_, err := w.client().Replay(t.Context(), refused[0].ID)
+	_, err := api.ReplayDelivery.Call(t.Context(), w.client(), runapi.ID(refused[0].ID))
 	wantCode(t, err, 409, "not_replayable")
 }
 
@@ -251,14 +252,14 @@ func TestRefusedWebhooksAreStoredAtMostAFewASecondAndAHundredInAll(t *testing.T)
 	for i := range 50 {
 		w.do(from(i))
 	}
-	if got := len(w.receipts(apiclient.DeliveryFilter{State: "refused"})); got > 4 {
+	if got := len(w.receipts(api.DeliveryFilter{State: "refused"})); got > 4 {
 		t.Errorf("%d of a burst of 50 are stored", got)
 	}
 	for i := range 300 {
 		w.clock.advance(time.Second)
 		w.do(from(i))
 	}
-	if got := len(w.receipts(apiclient.DeliveryFilter{State: "refused"})); got < 100 || got > 110 {
+	if got := len(w.receipts(api.DeliveryFilter{State: "refused"})); got < 100 || got > 110 {
 		t.Errorf("%d are kept of 300", got)
 	}
 }
@@ -269,32 +270,33 @@ func TestASourceThatIsNotThereIsNotFound(t *testing.T) {
 	ghost, other := w.addSource("ghost", "", ""), w.addSource("mailchimp", "", "")
 	body := w.payload("mailchimp-subscribe.form")
 	before := w.rows()
-	elsewhere := func(url string) apiclient.Source { return apiclient.Source{URL: url} }
+	elsewhere := func(url string) api.Source { return api.Source{URL: url} }
 	w.wantProblem(w.deliver(elsewhere(other.URL+"x"), body, byMailchimp()...), 404, "unknown_source")
 	w.wantProblem(w.deliver(elsewhere(publicURL+"/webhooks/mailchimp/"+other.ID), body, byMailchimp()...), 404, "unknown_source")
 	w.wantProblem(w.deliver(elsewhere(strings.Replace(ghost.URL, "/ghost/", "/mailchimp/", 1)), body, byMailchimp()...), 404, "unknown_source")
 	w.wantProblem(w.deliver(elsewhere(strings.Replace(other.URL, "/mailchimp/", "/substack/", 1)), body, byMailchimp()...), 404, "unknown_source")
 	off := true
-	_, err := c.ChangeSource(ctx, other.ID, apiclient.SourceChange{Disabled: &off})
+	_, err := api.ChangeSource.Call(ctx, c, runapi.To(other.ID, api.ChangeSourceRequest{Disabled: &off}))
 	w.must(err)
 	w.wantProblem(w.deliver(other, body, byMailchimp()...), 404, "unknown_source")
-	if w.rows() != before || len(w.receipts(apiclient.DeliveryFilter{})) != 0 {
+	if w.rows() != before || len(w.receipts(api.DeliveryFilter{})) != 0 {
 		t.Error("something was stored")
 	}
 	off = false
-	_, err = c.ChangeSource(ctx, other.ID, apiclient.SourceChange{Disabled: &off})
+	_, err = api.ChangeSource.Call(ctx, c, runapi.To(other.ID, api.ChangeSourceRequest{Disabled: &off}))
 	w.must(err)
 	answerOf[told](w, w.deliver(other, body, byMailchimp()...), http.StatusAccepted)
 	for i := range 150 { // more than are dropped at once
 		answerOf[told](w, w.deliver(other, fmt.Sprintf("type=campaign&data[id]=%d", i), byMailchimp()...), http.StatusAccepted)
 	}
-	last := w.receipts(apiclient.DeliveryFilter{})[0]
-	w.must(c.DeleteSource(ctx, other.ID))
+	last := w.receipts(api.DeliveryFilter{})[0]
+	_, err = api.DeleteSource.Call(ctx, c, runapi.ID(other.ID))
+	w.must(err)
 	w.wantProblem(w.deliver(other, body, byMailchimp()...), 404, "unknown_source")
-	if got := w.receipts(apiclient.DeliveryFilter{}); len(got) != 0 || w.person("alan.turing@gmail.com").Email == "" {
+	if got := w.receipts(api.DeliveryFilter{}); len(got) != 0 || w.person("alan.turing@gmail.com").Email == "" {
 		t.Errorf("deliveries go with their source, people stay: %d are left", len(got))
 	}
-	_, err = c.Delivery(ctx, last.ID)
+	_, err = api.GetDelivery.Call(ctx, c, runapi.ID(last.ID))
 	wantCode(t, err, 404, "not_found")
 }
 
@@ -310,7 +312,7 @@ func TestASourceWithoutItsSecretAsksTheSenderToComeBack(t *testing.T) {
 	} else {
 		w.wantProblem(rec, 503, "secret_missing")
 	}
-	_, err := w.client().RotateSource(t.Context(), s.ID, apiclient.SourceRotation{Secret: longSecret})
+	_, err := api.RotateSource.Call(t.Context(), w.client(), runapi.To(s.ID, api.RotateSourceRequest{Secret: longSecret}))
 	w.must(err)
 	answerOf[told](w, w.deliver(s, body, w.byKit(longSecret, body)...), http.StatusAccepted)
 }
@@ -346,7 +348,7 @@ func TestAnAuthenticBodyThatCannotBeReadIsKept(t *testing.T) {
 		body := "{"
 		headers := map[string][]string{"ghost": w.byGhost(s, body), "kit": w.byKit(longSecret, body)}[kind]
 		w.wantProblem(w.deliver(s, body, headers...), 422, code)
-		got := w.receipts(apiclient.DeliveryFilter{Source: s.ID})
+		got := w.receipts(api.DeliveryFilter{Source: s.ID})
 		if len(got) != 1 || got[0].State != "rejected" || got[0].Code != code || !got[0].Replayable {
 			t.Errorf("%s: %+v", kind, got)
 		}
@@ -363,7 +365,7 @@ func TestWhatSendersBringIsAnsweredInTimeWhenTheDatabaseFails(t *testing.T) {
 }
 
 // both signs two people up in one batch and returns how the first leaves.
-func (w *world) both(s apiclient.Source) (leave func() told) {
+func (w *world) both(s api.Source) (leave func() told) {
 	w.t.Helper()
 	for _, name := range []string{"stays", "leaves"} {
 		body := "type=subscribe&fired_at=2026-11-22+12:00:00&data[id]=" + name + "&data[email]=" + name + "@gmail.com&data[list_id]=1"

@@ -11,14 +11,14 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/api"
-	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func TestASourceIsManagedOverTheAPI(t *testing.T) {
 	w := newWorld(t)
 	ctx, c := t.Context(), w.client()
-	kinds, err := c.SourceKinds(ctx)
+	kinds, err := api.ListSourceKinds.Call(ctx, c, runapi.NoInput{})
 	if err != nil || len(kinds.Items) != 4 || kinds.Items[0].Kind != "generic" || !kinds.Items[0].Signed || kinds.Items[3].Signed || kinds.Items[2].SecretFrom != "sender" {
 		t.Errorf("%+v, %v", kinds, err)
 	}
@@ -26,25 +26,25 @@ func TestASourceIsManagedOverTheAPI(t *testing.T) {
 	if !strings.HasPrefix(s.Secret, "whsec_") || s.Secrets != 1 || string(s.Settings) != `{"proof":"standard-webhooks"}` {
 		t.Errorf("%+v", s)
 	}
-	shown, err := c.Source(ctx, s.ID)
+	shown, err := api.GetSource.Call(ctx, c, runapi.ID(s.ID))
 	if err != nil || shown.URL != "" || shown.Secret != "" || shown.Name != "Blog" {
 		t.Errorf("what is shown once is shown again: %+v, %v", shown, err)
 	}
-	if all, err := c.Sources(ctx); err != nil || len(all.Items) != 1 || all.Items[0].ID != s.ID || all.Items[0].Secret != "" {
+	if all, err := api.ListSources.Call(ctx, c, runapi.NoInput{}); err != nil || len(all.Items) != 1 || all.Items[0].ID != s.ID || all.Items[0].Secret != "" {
 		t.Errorf("%+v, %v", all, err)
 	}
-	rotated, err := c.RotateSource(ctx, s.ID, apiclient.SourceRotation{MakeSecret: true, URL: true})
+	rotated, err := api.RotateSource.Call(ctx, c, runapi.To(s.ID, api.RotateSourceRequest{MakeSecret: true, URL: true}))
 	if err != nil || rotated.Secret == s.Secret || rotated.Secret == "" || rotated.URL == s.URL || rotated.URL == "" || rotated.Secrets != 2 {
 		t.Errorf("%+v, %v", rotated, err)
 	}
-	if dropped, err := c.RotateSource(ctx, s.ID, apiclient.SourceRotation{DropOld: true}); err != nil || dropped.Secrets != 1 || dropped.Secret != "" {
+	if dropped, err := api.RotateSource.Call(ctx, c, runapi.To(s.ID, api.RotateSourceRequest{DropOld: true})); err != nil || dropped.Secrets != 1 || dropped.Secret != "" {
 		t.Errorf("%+v, %v", dropped, err)
 	}
 	w.wantProblem(w.deliver(s, `{}`), 404, "unknown_source") // the old URL
-	if path, err := c.ChangeSource(ctx, s.ID, apiclient.SourceChange{Settings: json.RawMessage(`{"proof":"path"}`)}); err != nil || path.Secrets != 0 {
+	if path, err := api.ChangeSource.Call(ctx, c, runapi.To(s.ID, api.ChangeSourceRequest{Settings: json.RawMessage(`{"proof":"path"}`)})); err != nil || path.Secrets != 0 {
 		t.Errorf("secrets of another proof: %+v, %v", path, err)
 	}
-	if signed, err := c.ChangeSource(ctx, s.ID, apiclient.SourceChange{Settings: json.RawMessage(`{"proof":"bearer"}`)}); err != nil || signed.Secret == "" || signed.Secrets != 1 {
+	if signed, err := api.ChangeSource.Call(ctx, c, runapi.To(s.ID, api.ChangeSourceRequest{Settings: json.RawMessage(`{"proof":"bearer"}`)})); err != nil || signed.Secret == "" || signed.Secrets != 1 {
 		t.Errorf("%+v, %v", signed, err)
 	}
 	nobody := liwanag.NewID(liwanag.SourceIDKind).String()
@@ -53,40 +53,67 @@ func TestASourceIsManagedOverTheAPI(t *testing.T) {
 		status int
 		code   string
 	}{
-		"unknown kind": {func() error { _, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "substack"}); return err }, 422, "invalid_field"},
-		"no name":      {func() error { _, err := c.AddSource(ctx, apiclient.NewSource{Name: " ", Kind: "ghost"}); return err }, 422, "invalid_name"},
+		"unknown kind": {func() error {
+			_, err := api.AddSource.Call(ctx, c, api.AddSourceRequest{Name: "x", Kind: "substack"})
+			return err
+		}, 422, "invalid_field"},
+		"no name": {func() error {
+			_, err := api.AddSource.Call(ctx, c, api.AddSourceRequest{Name: " ", Kind: "ghost"})
+			return err
+		}, 422, "invalid_name"},
 		"wrong settings": {func() error {
-			_, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "ghost", Settings: json.RawMessage(`{"items":"/x"}`)})
+			_, err := api.AddSource.Call(ctx, c, api.AddSourceRequest{Name: "x", Kind: "ghost", Settings: json.RawMessage(`{"items":"/x"}`)})
 			return err
 		}, 422, "invalid_settings"},
 		"short secret": {func() error {
-			_, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "kit", Secret: "short"})
+			_, err := api.AddSource.Call(ctx, c, api.AddSourceRequest{Name: "x", Kind: "kit", Secret: "short"})
 			return err
 		}, 422, "invalid_secret"},
 		"secret of nobody": {func() error {
-			_, err := c.AddSource(ctx, apiclient.NewSource{Name: "x", Kind: "mailchimp", Secret: longSecret})
+			_, err := api.AddSource.Call(ctx, c, api.AddSourceRequest{Name: "x", Kind: "mailchimp", Secret: longSecret})
 			return err
 		}, 422, "not_signed"},
-		"nothing to rotate": {func() error { _, err := c.RotateSource(ctx, s.ID, apiclient.SourceRotation{}); return err }, 422, "nothing_to_do"},
-		"no such source":    {func() error { _, err := c.Source(ctx, nobody); return err }, 404, "not_found"},
-		"change nobody":     {func() error { _, err := c.ChangeSource(ctx, nobody, apiclient.SourceChange{}); return err }, 404, "not_found"},
-		"delete nobody":     {func() error { return c.DeleteSource(ctx, nobody) }, 404, "not_found"},
-		"try nobody":        {func() error { _, err := c.TrySource(ctx, nobody, apiclient.SourceTrial{}); return err }, 404, "not_found"},
-		"no id":             {func() error { _, err := c.Source(ctx, "x"); return err }, 404, "not_found"},
-		"no delivery":       {func() error { _, err := c.Delivery(ctx, liwanag.NewID(liwanag.ReceiptKind).String()); return err }, 404, "not_found"},
-		"no delivery of FE": {func() error { _, err := c.Delivery(ctx, "dlv_"+strings.Repeat("0", 64)); return err }, 404, "not_found"},
-		"replay of nothing": {func() error { _, err := c.Replay(ctx, "dlv_"+strings.Repeat("0", 64)); return err }, 404, "not_found"},
-		"not a digest":      {func() error { _, err := c.Delivery(ctx, "dlv_"+strings.Repeat("A", 64)); return err }, 404, "not_found"},
+		"nothing to rotate": {func() error {
+			_, err := api.RotateSource.Call(ctx, c, runapi.To(s.ID, api.RotateSourceRequest{}))
+			return err
+		}, 422, "nothing_to_do"},
+		"no such source": {func() error { _, err := api.GetSource.Call(ctx, c, runapi.ID(nobody)); return err }, 404, "not_found"},
+		"change nobody": {func() error {
+			_, err := api.ChangeSource.Call(ctx, c, runapi.To(nobody, api.ChangeSourceRequest{}))
+			return err
+		}, 404, "not_found"},
+		"delete nobody": {func() error { _, err := api.DeleteSource.Call(ctx, c, runapi.ID(nobody)); return err }, 404, "not_found"},
+		"try nobody": {func() error {
+			_, err := api.TrySource.Call(ctx, c, runapi.To(nobody, api.TrySourceRequest{}))
+			return err
+		}, 404, "not_found"},
+		"no id": {func() error { _, err := api.GetSource.Call(ctx, c, runapi.ID("x")); return err }, 404, "not_found"},
+		"no delivery": {func() error {
+			_, err := api.GetDelivery.Call(ctx, c, runapi.ID(liwanag.NewID(liwanag.ReceiptKind).String()))
+			return err
+		}, 404, "not_found"},
+		"no delivery of FE": {func() error {
+			_, err := api.GetDelivery.Call(ctx, c, runapi.ID("dlv_"+strings.Repeat("0", 64)))
+			return err
+		}, 404, "not_found"},
+		"replay of nothing": {func() error {
+			_, err := api.ReplayDelivery.Call(ctx, c, runapi.ID("dlv_"+strings.Repeat("0", 64)))
+			return err
+		}, 404, "not_found"},
+		"not a digest": {func() error {
+			_, err := api.GetDelivery.Call(ctx, c, runapi.ID("dlv_"+strings.Repeat("A", 64)))
+			return err
+		}, 404, "not_found"},
 		"a state from afar": {func() error {
-			_, err := c.Deliveries(ctx, apiclient.DeliveryFilter{State: "settled"}, apiclient.Page{})
+			_, err := api.ListDeliveries.Call(ctx, c, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{State: "settled"}})
 			return err
 		}, 400, "bad_parameter"},
 		"a state from here": {func() error {
-			_, err := c.Deliveries(ctx, apiclient.DeliveryFilter{Source: "fullenrich", State: "refused"}, apiclient.Page{})
+			_, err := api.ListDeliveries.Call(ctx, c, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: "fullenrich", State: "refused"}})
 			return err
 		}, 400, "bad_parameter"},
 		"a source by name": {func() error {
-			_, err := c.Deliveries(ctx, apiclient.DeliveryFilter{Source: "Blog"}, apiclient.Page{})
+			_, err := api.ListDeliveries.Call(ctx, c, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: "Blog"}})
 			return err
 		}, 400, "bad_parameter"},
 	} {
@@ -102,22 +129,22 @@ func TestADeliveryThatWasRejectedIsReplayedAfterItsSettingsAreMended(t *testing.
 	for range 3 { // the sender repeats it; it is kept once
 		w.wantProblem(w.deliver(s, body), 422, "invalid_email")
 	}
-	rejected := w.receipts(apiclient.DeliveryFilter{State: "rejected"})
+	rejected := w.receipts(api.DeliveryFilter{State: "rejected"})
 	if len(rejected) != 1 || rejected[0].Code != "invalid_email" || rejected[0].Failed != 1 || !rejected[0].Replayable || strings.Contains(rejected[0].Reason, "ann") {
 		t.Fatalf("%+v", rejected)
 	}
-	if d, err := c.Replay(ctx, rejected[0].ID); err != nil || d.State != "rejected" || d.ReplayedAt.IsZero() {
+	if d, err := api.ReplayDelivery.Call(ctx, c, runapi.ID(rejected[0].ID)); err != nil || d.State != "rejected" || d.ReplayedAt.IsZero() {
 		t.Errorf("nothing was mended: %+v, %v", d, err)
 	}
 	mended := json.RawMessage(`{"proof":"path","items":"/data","fields":{"email":"/mail","id":"/id"}}`)
-	tried, err := c.TrySource(ctx, s.ID, apiclient.SourceTrial{Body: body, Settings: mended})
-	if err != nil || tried.State != "accepted" || len(tried.Items) != 1 || !strings.Contains(string(tried.Items[0].SignUp), `"email":"ann@gmail.com"`) || w.person("ann@gmail.com").Email != "" {
+	tried, err := api.TrySource.Call(ctx, c, runapi.To(s.ID, api.TrySourceRequest{Body: body, Settings: mended}))
+	if err != nil || tried.State != "accepted" || len(tried.Items) != 1 || tried.Items[0].SignUp.Email != "ann@gmail.com" || w.person("ann@gmail.com").Email != "" {
 		t.Errorf("%+v, %v", tried, err)
 	}
-	_, err = c.ChangeSource(ctx, s.ID, apiclient.SourceChange{Settings: mended})
+	_, err = api.ChangeSource.Call(ctx, c, runapi.To(s.ID, api.ChangeSourceRequest{Settings: mended}))
 	w.must(err)
 	for i := range 2 {
-		d, err := c.Replay(ctx, rejected[0].ID)
+		d, err := api.ReplayDelivery.Call(ctx, c, runapi.ID(rejected[0].ID))
 		if err != nil || d.State != "accepted" || d.Created != 1-i || d.Updated != i || d.Failed != 0 || d.Code != "" || d.Body != "" {
 			t.Errorf("replay %d: %+v, %v", i, d, err)
 		}
@@ -139,7 +166,7 @@ func TestAReplayDoesNotBringBackWhoLeftAfterIt(t *testing.T) {
 	w.clock.advance(time.Minute)
 	answerOf[told](w, w.deliver(s, w.payload("mailchimp-unsubscribe.form"), byMailchimp()...), http.StatusAccepted)
 	w.clock.advance(time.Minute)
-	if d, err := w.client().Replay(t.Context(), first.DeliveryID); err != nil || d.Updated != 1 {
+	if d, err := api.ReplayDelivery.Call(t.Context(), w.client(), runapi.ID(first.DeliveryID)); err != nil || d.Updated != 1 {
 		t.Errorf("%+v, %v", d, err)
 	}
 	if p, jobs := w.person("alan.turing@gmail.com"), w.jobsOf("alan.turing@gmail.com"); p.SuppressedAt.IsZero() || len(jobs) != 1 || jobs[0].Status.Open() {
@@ -163,21 +190,21 @@ func TestWhatFullEnrichSentIsListedAndReplayed(t *testing.T) {
 		r.Header.Set(fullenrich.SignatureHeader, fullenrich.Sign(simulator.DefaultKey, []byte(body)))
 		w.wantProblem(w.do(r), 404, "unknown_token")
 		for state, replayable := range map[string]bool{"settled": false, "unmatched": true} {
-			got := w.receipts(apiclient.DeliveryFilter{Source: "fullenrich", State: state})
+			got := w.receipts(api.DeliveryFilter{Source: "fullenrich", State: state})
 			if len(got) != 1 || got[0].Source != "fullenrich" || got[0].Replayable != replayable || got[0].Size == 0 || got[0].SourceID != "" {
 				t.Fatalf("%s: %+v", state, got)
 			}
-			if one, err := c.Delivery(ctx, got[0].ID); err != nil || one.State != state || one.Body != "" {
+			if one, err := api.GetDelivery.Call(ctx, c, runapi.ID(got[0].ID)); err != nil || one.State != state || one.Body != "" {
 				t.Errorf("%+v, %v", one, err)
 			}
-			again, err := c.Replay(ctx, got[0].ID)
+			again, err := api.ReplayDelivery.Call(ctx, c, runapi.ID(got[0].ID))
 			if !replayable {
 				wantCode(t, err, 409, "state")
 			} else if err != nil || again.State != "unmatched" {
 				t.Errorf("%+v, %v", again, err)
 			}
 		}
-		if all := w.receipts(apiclient.DeliveryFilter{Source: "fullenrich"}); len(all) != 2 {
+		if all := w.receipts(api.DeliveryFilter{Source: "fullenrich"}); len(all) != 2 {
 			t.Errorf("%+v", all)
 		}
 	})

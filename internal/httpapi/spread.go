@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Hints of several processes on one database reach the listeners of each: what
@@ -18,9 +20,9 @@ const (
 
 // news is what a process tells the others.
 type news struct {
-	From string `json:"from"` // of which process
-	Runs []hint `json:"runs,omitempty"`
-	Many bool   `json:"many,omitempty"` // more than fits: read everything again
+	From string           `json:"from"` // of which process
+	Runs []runapi.RunHint `json:"runs,omitempty"`
+	Many bool             `json:"many,omitempty"` // more than fits: read everything again
 }
 
 // Spread sends what happens in this process until ctx ends, at most four messages a
@@ -51,7 +53,7 @@ func (h *Hints) collect() (told news, some bool) {
 	told = news{From: h.epoch}
 	if told.Many = len(h.unsent) > spreadAtOnce; !told.Many {
 		for run, status := range h.unsent {
-			told.Runs = append(told.Runs, hint{run, status})
+			told.Runs = append(told.Runs, runapi.RunHint{Run: run, Status: status})
 		}
 	}
 	some = len(h.unsent) > 0
@@ -72,6 +74,6 @@ func (h *Hints) Hear(payload string, missed bool) {
 		h.add(one)
 	}
 	if missed || told.Many {
-		h.add(hint{})
+		h.add(runapi.RunHint{})
 	}
 }

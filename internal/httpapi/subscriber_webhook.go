@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	subscriberHook = "/webhooks/subscribers"
 	// maxSignUpBody bounds a body of up to 500 sign-ups.
 	maxSignUpBody = 5 << 20
 	// hookWithin bounds the work for a webhook or a sign-up: when the database hangs,
@@ -23,38 +22,17 @@ const (
 )
 
 func (s *Server) registerSubscriberWebhook() {
-	op := s.describe("POST", subscriberHook, "subscriber-webhook", "One sign-up, or an array of up to 500, signed as Standard Webhooks says", http.StatusAccepted)
+	op := hook(s, api.SubscriberWebhook, s.admitSignUps, s.receiveSignUps)
 	one := signUpSchema(s, true)
 	many := &huma.Schema{Type: huma.TypeArray, Items: one, MaxItems: new(int)}
 	*many.MaxItems = intake.MaxSignUps
-	for _, name := range []string{"webhook-id", "webhook-timestamp", "webhook-signature"} {
-		op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "header", Required: true, Schema: &huma.Schema{Type: huma.TypeString}})
-	}
-	op = body(op, "application/json", &huma.Schema{OneOf: []*huma.Schema{one, many}})
-	op = answer(op, "application/json", &huma.Schema{OneOf: []*huma.Schema{schemaOf[api.SignedUp](s), schemaOf[signedUpMany](s)}})
-	s.hook(op, func(http.ResponseWriter, *http.Request) (way, error) {
-		return way{limit: maxSignUpBody, share: s.unproven}, nil
-	}, s.receiveSignUps)
+	op.RequestBody = &huma.RequestBody{Required: true, Content: content("application/json", &huma.Schema{OneOf: []*huma.Schema{one, many}})}
+	op.Responses["202"].Content = content("application/json",
+		&huma.Schema{OneOf: []*huma.Schema{schemaOf[api.SignedUp](s), schemaOf[api.SignedUpMany](s)}})
 }
 
-// signedUpMany answers an array.
-type signedUpMany struct {
-	Items []signedUpItem `json:"items" nullable:"false"`
-}
-
-// signedUpItem answers one element of an array.
-type signedUpItem struct {
-	SubscriberID string       `json:"subscriberId,omitempty"`
-	Status       string       `json:"status,omitempty" enum:"created,updated"`
-	RunID        string       `json:"runId,omitempty"`
-	Error        *signUpFault `json:"error,omitempty"`
-}
-
-// signUpFault says why an element was refused.
-type signUpFault struct {
-	Code    string       `json:"code"`
-	Message string       `json:"message"`
-	Errors  []fieldFault `json:"errors,omitempty" nullable:"false"`
+func (s *Server) admitSignUps(http.ResponseWriter, *http.Request, *api.SubscriberWebhookRequest) (way, error) {
+	return way{limit: maxSignUpBody, share: s.unproven}, nil
 }
 
 // way is how a webhook's body comes in.
@@ -69,10 +47,14 @@ type way struct {
 // full disk is 503: senders repeat that. admit looks at what the path shows; when
 // it refuses, the body is left unread. Anybody may send a body slowly, so it is
 // read before the webhook takes one of the places for those that are worked on.
-func (s *Server) hook(op huma.Operation, admit func(http.ResponseWriter, *http.Request) (way, error), serve func(http.ResponseWriter, *http.Request, []byte) error) {
-	s.raw(op, func(w http.ResponseWriter, r *http.Request) error {
+func hook[In, Out any](s *Server, route runapi.Route[In, Out], admit func(http.ResponseWriter, *http.Request, *In) (way, error),
+	serve func(http.ResponseWriter, *http.Request, *In, []byte) error) *huma.Operation {
+	op := describe(s, route)
+	s.add(op, route.Open, func(w http.ResponseWriter, r *http.Request) error {
+		in := new(In)
+		runapi.Decode(r, in, runapi.RFC3339) // texts: each can be read
 		looking, cancel := context.WithTimeout(r.Context(), hookWithin)
-		by, err := admit(w, r.WithContext(looking))
+		by, err := admit(w, r.WithContext(looking), in)
 		cancel()
 		if err != nil {
 			leaveUnread(w)
@@ -90,18 +72,19 @@ func (s *Server) hook(op huma.Operation, admit func(http.ResponseWriter, *http.R
 			defer s.hookPool.leave()
 			ctx, cancel := context.WithTimeout(r.Context(), hookWithin)
 			defer cancel()
-			err = serve(w, r.WithContext(ctx), raw)
+			err = serve(w, r.WithContext(ctx), in, raw)
 		}
 		if err == nil {
 			return nil
 		}
 		return s.hookFault(r, err)
 	})
+	s.open["GET "+op.Path] = true
 	s.route("GET "+op.Path, func(w http.ResponseWriter, _ *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	})
-	s.open["POST "+op.Path], s.open["GET "+op.Path] = true, true
+	return op
 }
 
 func (s *Server) hookFault(r *http.Request, err error) error {
@@ -125,7 +108,7 @@ func leaveUnread(w http.ResponseWriter) {
 // signUpsKind is how sign-ups by this route count among webhooks.
 const signUpsKind = "subscribers"
 
-func (s *Server) receiveSignUps(w http.ResponseWriter, r *http.Request, raw []byte) error {
+func (s *Server) receiveSignUps(w http.ResponseWriter, r *http.Request, _ *api.SubscriberWebhookRequest, raw []byte) error {
 	err := s.takeSignUps(w, r, raw)
 	if err == nil {
 		s.cfg.Meter.WebhookAccepted(signUpsKind)
@@ -147,7 +130,7 @@ func (s *Server) takeSignUps(w http.ResponseWriter, r *http.Request, raw []byte)
 	if err != nil {
 		return err
 	}
-	results, err := s.cfg.SignUps.Receive(r.Context(), subscriberHook, proof, items)
+	results, err := s.cfg.SignUps.Receive(r.Context(), api.SubscriberWebhook.Path, proof, items)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func answerOne(w http.ResponseWriter, result intake.Result) error {
 	if refused := result.Error; refused != nil {
 		p := newProblem(http.StatusUnprocessableEntity, refused.Code, refused.Message)
 		for _, f := range refused.Errors {
-			p.Errors = append(p.Errors, fieldFault(f))
+			p.Errors = append(p.Errors, api.FieldFault(f))
 		}
 		return p
 	}
@@ -162,7 +162,7 @@ func viewEnriched(o enrichment.EnrichOutcome) api.Enriched {
 	return api.Enriched{SubscriberID: o.SubscriberID.String(), Result: string(o.Result), RunID: o.RunID.String()}
 }
 
-func (s *Server) enrichSubscriber(ctx context.Context, in *api.EnrichRequest) (api.Enriched, error) {
+func (s *Server) enrichSubscriber(ctx context.Context, in *runapi.Addressed[*api.EnrichSubscriberRequest]) (api.Enriched, error) {
 	id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
 	if err != nil {
 		return api.Enriched{}, err
@@ -178,7 +178,7 @@ func (s *Server) enrichSubscriber(ctx context.Context, in *api.EnrichRequest) (a
 }
 
 func invalidField(field, message string) *problem {
-	return newProblem(http.StatusUnprocessableEntity, "invalid_field", "the request has fields that cannot be taken", fieldFault{field, message})
+	return newProblem(http.StatusUnprocessableEntity, "invalid_field", "the request has fields that cannot be taken", api.FieldFault{Field: field, Message: message})
 }
 
 // eraseSubscriber deletes a person. Their jobs and paid calls stay, for the books,

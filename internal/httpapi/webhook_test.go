@@ -38,7 +38,7 @@ func sign(w *world, r *http.Request, id string) *http.Request {
 
 func TestSubscriberWebhookTakesOneOrMany(t *testing.T) {
 	w := newWorld(t)
-	one := answerOf[api.SignedUp](w, w.do(sign(w, request("POST", subscriberHook, `{"email":"ada@gmail.com","plan":"gold","firstName":"Ada"}`), "msg_1")), 202)
+	one := answerOf[api.SignedUp](w, w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"ada@gmail.com","plan":"gold","firstName":"Ada"}`), "msg_1")), 202)
 	if one.Status != "created" || !strings.HasPrefix(one.SubscriberID, "sub_") || !strings.HasPrefix(one.RunID, "run_") {
 		t.Errorf("%+v", one)
 	}
@@ -46,7 +46,7 @@ func TestSubscriberWebhookTakesOneOrMany(t *testing.T) {
 	if string(detail.Metadata) != `{"plan":"gold"}` || detail.FirstName != "Ada" {
 		t.Errorf("unknown fields: %s", detail.Metadata)
 	}
-	many := answerOf[signedUpMany](w, w.do(sign(w, request("POST", subscriberHook,
+	many := answerOf[api.SignedUpMany](w, w.do(sign(w, request("POST", api.SubscriberWebhook.Path,
 		`[{"email":"ada@gmail.com"},{"email":"nobody"},{"email":"grace@acme-corp.com"},7]`), "msg_2")), 202)
 	if len(many.Items) != 4 {
 		t.Fatalf("%+v", many)
@@ -63,20 +63,20 @@ func TestSubscriberWebhookTakesOneOrMany(t *testing.T) {
 	if a := many.Items[3]; a.Error == nil {
 		t.Errorf("no object: %+v", a)
 	}
-	w.wantProblem(w.do(sign(w, request("POST", subscriberHook, `{"email":"nobody"}`), "msg_3")), 422, "invalid_email")
-	w.wantProblem(w.do(sign(w, request("POST", subscriberHook, `{"email":`), "msg_4")), 400, "malformed_json")
-	w.wantProblem(w.do(sign(w, request("POST", subscriberHook, `[`+strings.Repeat(`{"email":"x@gmail.com"},`, 500)+`{"email":"x@gmail.com"}]`), "msg_5")), 422, "too_many_items")
-	r := sign(w, request("POST", subscriberHook, `{"email":"x@gmail.com"}`), "msg_6")
+	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"nobody"}`), "msg_3")), 422, "invalid_email")
+	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":`), "msg_4")), 400, "malformed_json")
+	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `[`+strings.Repeat(`{"email":"x@gmail.com"},`, 500)+`{"email":"x@gmail.com"}]`), "msg_5")), 422, "too_many_items")
+	r := sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"x@gmail.com"}`), "msg_6")
 	r.Header.Set("Content-Type", "text/plain")
 	w.wantProblem(w.do(r), 415, "unsupported_media_type")
 }
 
 func TestSubscriberWebhookIsTakenInOnce(t *testing.T) {
 	w := newWorld(t)
-	first := w.do(sign(w, request("POST", subscriberHook, `{"email":"ada@gmail.com"}`), "msg_1"))
+	first := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"ada@gmail.com"}`), "msg_1"))
 	rows := w.rows()
 	for range 3 {
-		again := w.do(sign(w, request("POST", subscriberHook, `{"email":"ada@gmail.com","firstName":"Eve"}`), "msg_1"))
+		again := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"ada@gmail.com","firstName":"Eve"}`), "msg_1"))
 		if again.Code != 202 || again.Body.String() != first.Body.String() {
 			t.Errorf("again: %d %s, first %s", again.Code, again.Body, first.Body)
 		}
@@ -109,7 +109,7 @@ func TestSubscriberWebhookNeedsItsSignature(t *testing.T) {
 		"body": func(r *http.Request) { r.Body = request("POST", "/", `{"email":"eve@gmail.com"}`).Body },
 		"late": func(*http.Request) { w.clock.advance(6 * time.Minute) },
 	} {
-		r := sign(w, request("POST", subscriberHook, body), "msg_1")
+		r := sign(w, request("POST", api.SubscriberWebhook.Path, body), "msg_1")
 		change(r)
 		if rec := w.do(r); rec.Code != 401 || !strings.Contains(rec.Body.String(), "signature_") {
 			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
@@ -119,7 +119,7 @@ func TestSubscriberWebhookNeedsItsSignature(t *testing.T) {
 		t.Error("something was stored")
 	}
 	without := newWorld(t, func(c *Config) { c.SubscriberSecrets = []fullenrich.Secret{""} })
-	without.wantProblem(without.do(sign(without, request("POST", subscriberHook, body), "msg_1")), 503, "secret_missing")
+	without.wantProblem(without.do(sign(without, request("POST", api.SubscriberWebhook.Path, body), "msg_1")), 503, "secret_missing")
 	c := without.server.cfg
 	c.SubscriberSecrets = []fullenrich.Secret{"short"}
 	if _, err := New(c); err == nil || strings.Contains(err.Error(), "short\"") || !strings.Contains(err.Error(), "Try: SUBSCRIBER_WEBHOOK_SECRET") {
@@ -199,7 +199,7 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	}
 	for _, pattern := range w.server.routes {
 		method, path, _ := strings.Cut(pattern, " ")
-		if w.server.pages[pattern] || method == "GET" && (strings.HasPrefix(path, "/webhooks") || w.server.open[pattern] && path != healthPath && path != readyPath) {
+		if w.server.pages[pattern] || method == "GET" && (strings.HasPrefix(path, "/webhooks") || w.server.open[pattern] && path != api.GetHealth.Path && path != api.GetReady.Path) {
 			continue // pages, and what senders check
 		}
 		item, _ := doc["paths"].(map[string]any)[path].(map[string]any)

@@ -8,21 +8,20 @@ import (
 )
 
 func (s *Server) registerWorkflows() {
-	handle(s, s.describe("GET", "/api/v1/workflows", "list-workflows", "The definitions this server holds", 200),
-		func(context.Context, *struct{}) (runapi.List[workflow.Description], error) {
-			return listOf(s.cfg.Workflows, "", func(d workflow.Definition) workflow.Description { return d.Plan().Describe() }), nil
-		})
-	handle(s, s.describe("GET", "/api/v1/workflows/{name}", "get-workflow", "A definition with its steps and policies", 200),
-		func(_ context.Context, in *struct {
-			Name    string `path:"name"`
-			Version int    `query:"version" minimum:"1" maximum:"1000000" doc:"Default: the highest."`
-		}) (workflow.Description, error) {
-			plan := s.definition(in.Name, in.Version)
-			if plan == nil {
-				return workflow.Description{}, newProblem(404, "not_found", "no workflow has this name and version")
-			}
-			return plan.Describe(), nil
-		})
+	serve(s, runapi.ListWorkflows, s.listWorkflows)
+	serve(s, runapi.GetWorkflow, s.getWorkflow)
+}
+
+func (s *Server) listWorkflows(context.Context, *runapi.NoInput) (runapi.List[workflow.Description], error) {
+	return listOf(s.cfg.Workflows, "", func(d workflow.Definition) workflow.Description { return d.Plan().Describe() }), nil
+}
+
+func (s *Server) getWorkflow(_ context.Context, in *runapi.WorkflowVersion) (workflow.Description, error) {
+	plan := s.definition(in.Name, in.Version)
+	if plan == nil {
+		return workflow.Description{}, newProblem(404, "not_found", "no workflow has this name and version")
+	}
+	return plan.Describe(), nil
 }
 
 // definition finds a definition, of the highest version for 0; nil without one.

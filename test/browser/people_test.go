@@ -93,7 +93,7 @@ func TestARunIsCanceledRetriedAndGivenAnEvent(t *testing.T) {
 	w.wantRun(run, "canceled")
 	p.see("canceled")
 	p.see("wrong list")
-	_, err := w.client.ResumeSpending(t.Context())
+	_, err := api.ResumeSubmissions.Call(t.Context(), w.client, runapi.NoInput{})
 	w.must(err)
 	if _, err := w.control.AddFault(t.Context(), simulator.Fault{Action: simulator.ActionWebhookNever}); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestARunIsCanceledRetriedAndGivenAnEvent(t *testing.T) {
 	p.answer("retry")
 	p.see("wait-for-webhook")
 	w.eventually("the run waits for its webhook", func(ctx context.Context) bool {
-		r, err := w.client.Run(ctx, run)
+		r, err := runapi.GetRun.Call(ctx, w.client, runapi.ID(run))
 		return err == nil && r.WaitingFor != nil && r.WaitingFor.Step == "wait-for-webhook"
 	})
 	result := `{"results":[{"input":{"email":"waits+found@gmail.com"},"profile":{"full_name":"Wanda Waits","employment":{"current":{"title":"Pilot","company":{"name":"Air"}}}}}]}`
@@ -283,12 +283,12 @@ func TestNothingThatAProfileSaysEverRuns(t *testing.T) {
 	}
 	for run, records := range byRun {
 		w.eventually("the run waits", func(ctx context.Context) bool {
-			r, err := w.client.Run(ctx, run)
+			r, err := runapi.GetRun.Call(ctx, w.client, runapi.ID(run))
 			return err == nil && r.WaitingFor != nil && r.WaitingFor.Step == "wait-for-webhook"
 		})
 		data, err := json.Marshal(map[string]any{"results": records})
 		w.must(err)
-		_, err = w.client.SendEvent(t.Context(), run, apiclient.Event{Type: "enrichment-complete", Data: data})
+		_, err = runapi.SendEvent.Call(t.Context(), w.client, runapi.To(run, runapi.SendEventRequest{Type: "enrichment-complete", Data: data}))
 		w.must(err)
 		w.wantRun(run, "completed")
 	}

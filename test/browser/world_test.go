@@ -82,7 +82,7 @@ func (w *world) add(email string) (id, run string) {
 func (w *world) wantRun(run, status string) {
 	w.t.Helper()
 	w.eventually("run "+run+" is "+status, func(ctx context.Context) bool {
-		r, err := w.client.Run(ctx, run)
+		r, err := runapi.GetRun.Call(ctx, w.client, runapi.ID(run))
 		return err == nil && r.Status == status
 	})
 }
@@ -90,11 +90,11 @@ func (w *world) wantRun(run, status string) {
 // paused adds a person while spending is paused: their run waits.
 func (w *world) paused() (subscriber, run string) {
 	w.t.Helper()
-	_, err := w.client.PauseSpending(w.t.Context(), "the test wants a run that waits")
+	_, err := api.PauseSubmissions.Call(w.t.Context(), w.client, api.PauseRequest{Body: &api.Reason{Reason: "the test wants a run that waits"}})
 	w.must(err)
 	subscriber, run = w.add("waits+found@gmail.com")
 	w.eventually("the run waits for spending", func(ctx context.Context) bool {
-		r, err := w.client.Run(ctx, run)
+		r, err := runapi.GetRun.Call(ctx, w.client, runapi.ID(run))
 		return err == nil && r.WaitingFor != nil && r.WaitingFor.Reason == "paused"
 	})
 	return subscriber, run
@@ -128,25 +128,25 @@ func (w *world) furnish() []shown {
 	})
 	previewed, err := w.client.Upload(ctx, apiclient.UploadFile{Name: "more.csv"}, strings.NewReader(strings.ReplaceAll(file, "+found", "2+found")))
 	w.must(err)
-	people, err := api.ListSubscribers.Call(ctx, w.client, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{Status: "enriched"}, Paging: apiclient.Page{}})
+	people, err := api.ListSubscribers.Call(ctx, w.client, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{Status: "enriched"}, Paging: runapi.Paging{}})
 	w.must(err)
-	runs, err := w.client.Runs(ctx, apiclient.RunFilter{}, apiclient.Page{})
+	runs, err := runapi.ListRuns.Call(ctx, w.client, runapi.RunQuery{})
 	w.must(err)
-	submissions, err := w.client.Submissions(ctx, apiclient.SubmissionFilter{}, apiclient.Page{})
+	submissions, err := api.ListSubmissions.Call(ctx, w.client, api.SubmissionQuery{})
 	w.must(err)
-	source, err := w.client.AddSource(ctx, apiclient.NewSource{Name: "Shop", Kind: "generic", Settings: []byte(`{"proof":"path","fields":{"email":"/email"}}`)})
+	source, err := api.AddSource.Call(ctx, w.client, api.AddSourceRequest{Name: "Shop", Kind: "generic", Settings: []byte(`{"proof":"path","fields":{"email":"/email"}}`)})
 	w.must(err)
 	for _, body := range []string{`{"email":"eve+found@gmail.com"}`, `{"nothing":1}`} {
 		w.post(source.URL, body)
 	}
-	deliveries, err := w.client.Deliveries(ctx, apiclient.DeliveryFilter{Source: source.ID}, apiclient.Page{})
+	deliveries, err := api.ListDeliveries.Call(ctx, w.client, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: source.ID}})
 	w.must(err)
 	if len(deliveries.Items) != 2 {
 		w.t.Fatalf("the source shows %d deliveries", len(deliveries.Items))
 	}
-	sink, err := w.client.AddSink(ctx, apiclient.NewSink{Name: "CRM", URL: "http://127.0.0.1:9/hook"})
+	sink, err := api.AddSink.Call(ctx, w.client, api.AddSinkRequest{Name: "CRM", URL: "http://127.0.0.1:9/hook"})
 	w.must(err)
-	message, err := w.client.TestSink(ctx, sink.ID)
+	message, err := api.TestSink.Call(ctx, w.client, runapi.ID(sink.ID))
 	w.must(err)
 	_, paused := w.paused()
 	return []shown{

@@ -7,7 +7,6 @@ import (
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/api"
-	"github.com/liwanag/liwanag/internal/apiclient"
 )
 
 // A server that is killed again and again, at any moment, loses no job and pays
@@ -64,7 +63,7 @@ func TestASecondSignalKills(t *testing.T) {
 		w.pause(10*time.Millisecond, err)
 	}
 	for {
-		list, err := w.client.Submissions(w.ctx, apiclient.SubmissionFilter{State: "sending"}, apiclient.Page{})
+		list, err := api.ListSubmissions.Call(w.ctx, w.client, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{State: "sending"}})
 		if err == nil && len(list.Items) == 1 {
 			break
 		}

@@ -13,7 +13,9 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // receiver remembers what sinks were told: the messages of each subscriber.
@@ -55,9 +57,9 @@ func TestAKilledServerTellsOfEverySubscriber(t *testing.T) {
 	hook := httptest.NewServer(r)
 	defer hook.Close()
 	w := newWorld(t, 240, 12)
-	wanted := apiclient.NewSink{URL: hook.URL, Topics: []string{"subscriber.enriched", "subscriber.enrichment_failed"}}
-	sink, err := w.client.AddSink(w.ctx, wanted)
-	for ; err != nil; sink, err = w.client.AddSink(w.ctx, wanted) {
+	wanted := api.AddSinkRequest{URL: hook.URL, Topics: []string{"subscriber.enriched", "subscriber.enrichment_failed"}}
+	sink, err := api.AddSink.Call(w.ctx, w.client, wanted)
+	for ; err != nil; sink, err = api.AddSink.Call(w.ctx, w.client, wanted) {
 		w.pause(10*time.Millisecond, err)
 	}
 	r.mu.Lock()
@@ -94,8 +96,8 @@ func TestAKilledServerTellsOfEverySubscriber(t *testing.T) {
 // messages counts messages by state.
 func (w *world) messages() (map[string]int, error) {
 	states := map[string]int{}
-	for m, err := range apiclient.All(w.ctx, func(ctx context.Context, p apiclient.Page) (apiclient.List[apiclient.Message], error) {
-		return w.client.Messages(ctx, apiclient.MessageFilter{}, p)
+	for m, err := range apiclient.All(w.ctx, func(ctx context.Context, p runapi.Paging) (runapi.List[api.Message], error) {
+		return api.ListMessages.Call(ctx, w.client, api.MessageQuery{Paging: p})
 	}) {
 		if err != nil {
 			return nil, err

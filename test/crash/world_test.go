@@ -136,7 +136,7 @@ func (w *world) count(status string) int {
 	for {
 		n := 0
 		var failed error
-		for _, err := range apiclient.All(w.ctx, func(ctx context.Context, p apiclient.Page) (runapi.List[api.Subscriber], error) {
+		for _, err := range apiclient.All(w.ctx, func(ctx context.Context, p runapi.Paging) (runapi.List[api.Subscriber], error) {
 			return api.ListSubscribers.Call(ctx, w.client, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{Status: status}, Paging: p})
 		}) {
 			if failed = err; err == nil {
@@ -166,8 +166,8 @@ func (w *world) checkLedger(ledger simulator.Ledger) {
 	w.t.Helper()
 	process.WantEachOnce(w.t, ledger, w.addresses)
 	var credits int64
-	for s, err := range apiclient.All(w.ctx, func(ctx context.Context, p apiclient.Page) (apiclient.List[apiclient.Submission], error) {
-		return w.client.Submissions(ctx, apiclient.SubmissionFilter{}, p)
+	for s, err := range apiclient.All(w.ctx, func(ctx context.Context, p runapi.Paging) (runapi.List[api.Submission], error) {
+		return api.ListSubmissions.Call(ctx, w.client, api.SubmissionQuery{Paging: p})
 	}) {
 		if err != nil {
 			w.t.Fatal(err)

@@ -26,7 +26,7 @@ var law = []struct {
 	third []string
 }{
 	{"workflow", nil, nil},
-	{"workflow/runapi", nil, nil},
+	{"workflow/runapi", []string{"workflow"}, nil},
 	{"workflow/workflowtest", []string{"workflow"}, nil},
 	{"workflow/runnertest", []string{"workflow"}, nil},
 	{"engine/store", []string{"workflow"}, nil},
@@ -59,12 +59,12 @@ var law = []struct {
 	{"internal/telemetry", []string{"workflow", "fullenrich", "internal/liwanag", "internal/groupcommit"}, []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
 	{"internal/api", []string{"workflow/runapi"}, nil},
 	{"internal/apiclient", []string{"workflow/runapi", "internal/api"}, nil},
-	{"internal/console", []string{"workflow/runapi", "internal/api", "internal/apiclient", "fullenrich"}, []string{"github.com/a-h/templ"}},
+	{"internal/console", []string{"workflow", "workflow/runapi", "internal/api", "internal/apiclient", "fullenrich"}, []string{"github.com/a-h/templ"}},
 	{"internal/config", nil, []string{"github.com/alecthomas/kong", "gopkg.in/yaml.v3", "github.com/netresearch/go-cron"}},
 	{"internal/app", []string{"..."}, []string{anything}},
 	{"test/process", []string{"fullenrich/simulator", "internal/apiclient"}, nil},
 	{"test/...", nil, nil},
-	{"cmd/liwanag", []string{"workflow/runapi", "internal/api", "internal/app", "internal/config", "internal/apiclient"},
+	{"cmd/liwanag", []string{"workflow", "workflow/runapi", "internal/api", "internal/app", "internal/config", "internal/apiclient"},
 		[]string{"github.com/alecthomas/kong", "charm.land/lipgloss/v2", "github.com/vbauerster/mpb/v8", "golang.org/x/term"}},
 }
 

@@ -16,8 +16,8 @@ type Operation struct {
 	Description string
 	Status      int    // of success
 	Content     string // of the answer; empty: JSON, or nothing at all
-	Form        string // of the request; empty: JSON
 	Slow        bool   // the answer may take minutes to begin
+	Open        bool   // it needs no key
 }
 
 // Route is a route of the API. In is a struct: its fields with the tags path,
@@ -78,15 +78,16 @@ type Caller interface {
 
 // Call calls the route.
 func (r Route[In, Out]) Call(ctx context.Context, c Caller, in In) (out Out, err error) {
-	return out, c.Call(ctx, r.request(in), &out)
+	return out, c.Call(ctx, r.Request(in), &out)
 }
 
 // Copy calls the route and writes the answer to w.
 func (r Route[In, Out]) Copy(ctx context.Context, c Caller, in In, w io.Writer) (int64, error) {
-	return c.Copy(ctx, r.request(in), w)
+	return c.Copy(ctx, r.Request(in), w)
 }
 
-func (r Route[In, Out]) request(in In) Request { return encode(r.Operation, reflect.ValueOf(in)) }
+// Request is what calling the route sends.
+func (r Route[In, Out]) Request(in In) Request { return encode(r.Operation, reflect.ValueOf(in)) }
 
 // Paging are the parameters of every listing.
 type Paging struct {
@@ -96,7 +97,7 @@ type Paging struct {
 
 // List is a page of a listing.
 type List[T any] struct {
-	Items      []T    `json:"items" nullable:"false"`
+	Items      []T    `json:"items"`
 	NextCursor string `json:"nextCursor,omitempty" doc:"Of the next page; absent on the last."`
 }
 
@@ -107,6 +108,15 @@ type IDPath struct {
 
 // ID is the path of the thing with an id.
 func ID(id string) IDPath { return IDPath{id} }
+
+// Addressed is a body for the thing with an id; a pointer where it may be left out.
+type Addressed[B any] struct {
+	IDPath
+	Body B
+}
+
+// To addresses a body.
+func To[B any](id string, body B) Addressed[B] { return Addressed[B]{IDPath{id}, body} }
 
 // Enum are the values that a field of T may have, as its tag says.
 func Enum[T any](field string) []string {

@@ -2,52 +2,21 @@ package apiclient
 
 import (
 	"context"
+	"errors"
 	"iter"
-	"net/url"
+	"net/http"
 	"reflect"
-	"strconv"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
-// Page asks for a page of a listing; the zero value for the first, of 50.
-type Page = runapi.Paging
-
-// List is a page of a listing.
-type List[T any] = runapi.List[T]
-
-// filter are query parameters; empty ones are left out.
-type filter map[string]string
-
-func (f filter) values(p Page) url.Values {
-	v := url.Values{}
-	if p.Limit != 0 {
-		v.Set("limit", strconv.Itoa(p.Limit))
-	}
-	if p.Cursor != "" {
-		v.Set("cursor", p.Cursor)
-	}
-	for name, value := range f {
-		if value != "" {
-			v.Set(name, value)
-		}
-	}
-	return v
-}
-
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
-}
-
 // All yields the items of all pages. An error ends it and is the last thing
 // yielded.
-func All[T any](ctx context.Context, page func(context.Context, Page) (List[T], error)) iter.Seq2[T, error] {
+func All[T any](ctx context.Context, page func(context.Context, runapi.Paging) (runapi.List[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		next := Page{Limit: 500}
+		next := runapi.Paging{Limit: 500}
 		for {
 			list, err := page(ctx, next)
 			if err != nil {
@@ -107,4 +76,27 @@ func until[T any](seq iter.Seq2[T, error], over func(T) bool) iter.Seq2[T, error
 			}
 		}
 	}
+}
+
+// temporary says whether the same request may work later by itself.
+func temporary(err error) bool {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p.Status == http.StatusServiceUnavailable || p.Status == http.StatusInsufficientStorage || p.Status == http.StatusBadGateway
+	}
+	return errors.As(err, new(*Unreachable))
+}
+
+// WatchRun yields a run now and whenever it changes, until it has ended; see
+// Watch.
+func (c *Client) WatchRun(ctx context.Context, id string, every time.Duration) iter.Seq2[runapi.RunDetail, error] {
+	read := func(ctx context.Context) (runapi.RunDetail, error) { return runapi.GetRun.Call(ctx, c, runapi.ID(id)) }
+	return until(Watch(ctx, every, read), func(r runapi.RunDetail) bool { return r.Ended() })
+}
+
+// WatchUpload yields an upload now and whenever it changes, until it has ended;
+// see Watch.
+func (c *Client) WatchUpload(ctx context.Context, id string, every time.Duration) iter.Seq2[api.Upload, error] {
+	read := func(ctx context.Context) (api.Upload, error) { return api.GetUpload.Call(ctx, c, runapi.ID(id)) }
+	return until(Watch(ctx, every, read), api.Upload.Ended)
 }

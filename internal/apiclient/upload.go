@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"iter"
 	"mime/multipart"
-	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
-	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // UploadFile is what a CSV file comes with.
@@ -29,9 +26,10 @@ func (c *Client) Upload(ctx context.Context, f UploadFile, r io.Reader) (api.Upl
 	form := multipart.NewWriter(pipe)
 	file := &reader{r: r}
 	go func() { pipe.CloseWithError(writeForm(form, f, file)) }()
-	query := runapi.Values(api.AddUploadRequest{Confirm: f.Confirm})
+	request := api.AddUpload.Request(api.AddUploadRequest{Confirm: f.Confirm})
+	request.Header.Set("Content-Type", form.FormDataContentType())
 	var up api.Upload
-	res, err := c.send(ctx, api.AddUpload.Method, api.AddUpload.Path, query, form.FormDataContentType(), body)
+	res, err := c.send(ctx, request, body)
 	if unreachable := (*Unreachable)(nil); errors.As(err, &unreachable) && file.fault() != nil {
 		return up, file.fault() // the file's fault, not the server's
 	}
@@ -64,35 +62,4 @@ func writeForm(form *multipart.Writer, f UploadFile, r io.Reader) error {
 		return err
 	}
 	return form.Close()
-}
-
-// UploadSample are the first rows of a file.
-type UploadSample struct {
-	Columns []string    `json:"columns"`
-	Rows    []SampleRow `json:"rows"` // at most 20; none once the file is imported or forgotten
-}
-
-// SampleRow is a row as the file has it; Code and Fault say why it is invalid.
-type SampleRow struct {
-	Row   int64    `json:"row"` // data rows from 1
-	Cells []string `json:"cells"`
-	Code  string   `json:"code,omitempty"`
-	Fault string   `json:"fault,omitempty"`
-}
-
-// UploadSample reads the first rows of an upload.
-func (c *Client) UploadSample(ctx context.Context, id string) (UploadSample, error) {
-	return get[UploadSample](ctx, c, at("uploads", id, "sample"), nil)
-}
-
-// MapUpload reads a previewed upload as another mapping says, column name to
-// field, and counts it anew.
-func (c *Client) MapUpload(ctx context.Context, id string, mapping map[string]string) (api.Upload, error) {
-	return post[api.Upload](ctx, c, at("uploads", id, "mapping"), map[string]any{"mapping": mapping})
-}
-
-// WatchUpload yields an upload now and whenever it changes, until it has ended;
-// see Watch.
-func (c *Client) WatchUpload(ctx context.Context, id string, every time.Duration) iter.Seq2[api.Upload, error] {
-	return until(Watch(ctx, every, func(ctx context.Context) (api.Upload, error) { return api.GetUpload.Call(ctx, c, runapi.ID(id)) }), api.Upload.Ended)
 }

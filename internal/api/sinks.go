@@ -1,0 +1,108 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+// Routes of webhooks out.
+var (
+	ListSinks = runapi.Get[runapi.NoInput, runapi.List[Sink]]("/sinks",
+		"list-sinks", "List the addresses that webhooks are sent to, oldest first")
+	AddSink = runapi.Post[AddSinkRequest, Sink]("/sinks",
+		"add-sink", "Make a sink; the answer shows its secret, once", http.StatusCreated)
+	GetSink    = runapi.Get[runapi.IDPath, Sink]("/sinks/{id}", "get-sink", "One sink")
+	ChangeSink = runapi.Patch[runapi.Addressed[ChangeSinkRequest], Sink]("/sinks/{id}",
+		"change-sink", "Change a sink; enabling one sends what waits")
+	RotateSink = runapi.Post[runapi.IDPath, Sink]("/sinks/{id}/rotate",
+		"rotate-sink", "Make a new secret, shown once; the one before signs too until the next rotation", http.StatusOK)
+	TestSink = runapi.Post[runapi.IDPath, Message]("/sinks/{id}/test",
+		"test-sink", "Send a message of topic test", http.StatusAccepted)
+	DeleteSink = runapi.Delete[runapi.IDPath]("/sinks/{id}",
+		"delete-sink", "Delete a sink; what was to be sent to it is dropped")
+
+	ListMessages = runapi.Get[MessageQuery, runapi.List[Message]]("/messages",
+		"list-messages", "List webhooks out, newest first")
+	GetMessage = runapi.Get[runapi.IDPath, MessageDetail]("/messages/{id}",
+		"get-message", "One message, with its attempts and what would be sent now")
+	ResendMessage = runapi.Post[runapi.IDPath, Message]("/messages/{id}/resend",
+		"resend-message", "Send a message that ended once more, under the same id", http.StatusAccepted)
+)
+
+// Sink is an address that webhooks are sent to.
+type Sink struct {
+	ID             string    `json:"id"`
+	Name           string    `json:"name"`
+	URL            string    `json:"url"`
+	Topics         []string  `json:"topics" doc:"What it is told; empty: everything."`
+	Disabled       bool      `json:"disabled" doc:"Nothing is sent; what comes for it waits if it was disabled for its failures."`
+	DisabledReason string    `json:"disabledReason,omitempty" doc:"Why it was disabled without a person."`
+	FailingSince   time.Time `json:"failingSince,omitzero" doc:"Absent: it took the last message."`
+	SentAt         time.Time `json:"sentAt,omitzero" doc:"About when it took a message last."`
+	Secret         string    `json:"secret,omitempty" doc:"There once, in the answer that made it."`
+	CreatedAt      time.Time `json:"createdAt"`
+	UpdatedAt      time.Time `json:"updatedAt"`
+}
+
+// AddSinkRequest describes a sink to make.
+type AddSinkRequest struct {
+	Name   string   `json:"name,omitempty" maxLength:"100" doc:"Left out: the URL's host."`
+	URL    string   `json:"url" minLength:"1" maxLength:"2000" doc:"https; http and inner addresses only within LIWANAG_SINK_ALLOW."`
+	Topics []string `json:"topics,omitempty" enum:"subscriber.enriched,subscriber.enrichment_failed,upload.completed,submission.held,credits.low,webhooks.silent" doc:"Left out: all."`
+}
+
+// ChangeSinkRequest changes a sink; what is left out stays.
+type ChangeSinkRequest struct {
+	Name     *string  `json:"name,omitempty" minLength:"1" maxLength:"100"`
+	URL      *string  `json:"url,omitempty" minLength:"1" maxLength:"2000"`
+	Topics   []string `json:"topics,omitzero" enum:"subscriber.enriched,subscriber.enrichment_failed,upload.completed,submission.held,credits.low,webhooks.silent" doc:"Left out: as they are; empty: all."`
+	Disabled *bool    `json:"disabled,omitempty"`
+}
+
+// MessageFilter selects messages; zero fields do not restrict.
+type MessageFilter struct {
+	SinkID string `query:"sinkId"`
+	State  string `query:"state" enum:"pending,sending,retrying,delivered,failed,dropped"`
+	Topic  string `query:"topic" enum:"subscriber.enriched,subscriber.enrichment_failed,upload.completed,submission.held,credits.low,webhooks.silent,test"`
+}
+
+// MessageQuery asks for a page of messages.
+type MessageQuery struct {
+	MessageFilter
+	runapi.Paging
+}
+
+// Message is one webhook out.
+type Message struct {
+	ID        string    `json:"id" doc:"Also its webhook-id, the same in every attempt."`
+	SinkID    string    `json:"sinkId"`
+	Topic     string    `json:"topic"`
+	Subject   string    `json:"subject,omitempty" doc:"The id of the subscriber, upload or submission it is about."`
+	State     string    `json:"state" enum:"pending,sending,retrying,delivered,failed,dropped"`
+	RunID     string    `json:"runId,omitempty" doc:"The run that sends it."`
+	Attempts  int       `json:"attempts"`
+	Status    int       `json:"status,omitempty" doc:"HTTP, of the last attempt; absent without an answer."`
+	Error     string    `json:"error,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
+	NextAt    time.Time `json:"nextAt,omitzero" doc:"About when it is tried again."`
+	EndedAt   time.Time `json:"endedAt,omitzero"`
+}
+
+// MessageDetail is a message with its log.
+type MessageDetail struct {
+	Message
+	Log     []MessageAttempt `json:"log" doc:"Its attempts, oldest first."`
+	Payload json.RawMessage  `json:"payload,omitempty" doc:"What would be sent now; absent when what it is about is gone."`
+}
+
+// MessageAttempt is one try of sending a message.
+type MessageAttempt struct {
+	N      int       `json:"n"`
+	At     time.Time `json:"at"`
+	TookMs int64     `json:"tookMs"`
+	Status int       `json:"status,omitempty"`
+	Error  string    `json:"error,omitempty"`
+}

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+// Routes of paid calls and of money.
+var (
+	ListSubmissions = runapi.Get[SubmissionQuery, runapi.List[Submission]]("/submissions",
+		"list-submissions", "List paid calls, newest first")
+	GetSubmission   = runapi.Get[runapi.IDPath, Submission]("/submissions/{id}", "get-submission", "One paid call")
+	AdoptSubmission = runapi.Post[runapi.Addressed[AdoptSubmissionRequest], Submission]("/submissions/{id}/adopt",
+		"adopt-submission", "Give a submission in doubt the enrichment id that FullEnrich's dashboard shows", http.StatusAccepted)
+	ResubmitSubmission = runapi.Post[runapi.Addressed[*Reason], Submission]("/submissions/{id}/resubmit",
+		"resubmit-submission", "Send a submission in doubt once more; it may be paid for twice", http.StatusAccepted)
+	FailSubmission = runapi.Post[runapi.Addressed[*Reason], Submission]("/submissions/{id}/fail",
+		"fail-submission", "Give a submission in doubt up", http.StatusAccepted)
+	PauseSubmissions = runapi.Post[PauseRequest, Credits]("/submissions/pause",
+		"pause-submissions", "Stop all spending", http.StatusOK)
+	ResumeSubmissions = runapi.Post[runapi.NoInput, Credits]("/submissions/resume",
+		"resume-submissions", "Let spending go on", http.StatusOK)
+	GetCredits = runapi.Get[runapi.NoInput, Credits]("/credits",
+		"get-credits", "Balance, and what this UTC day reserved and spent")
+	TriggerEnrichment = runapi.Post[runapi.NoInput, Triggered]("/enrichments",
+		"trigger-enrichment", "Trigger the scheduled batch; it always starts a run", http.StatusAccepted)
+	GetEnrichment = runapi.Get[EnrichmentPath, Tracked]("/enrichments/{enrichmentId}",
+		"get-enrichment", "Which run an enrichment of FullEnrich belongs to")
+)
+
+// SubmissionFilter selects submissions; zero fields do not restrict.
+type SubmissionFilter struct {
+	State string `query:"state" enum:"prepared,sending,accepted,refused,ambiguous,held,superseded,settled"`
+	RunID string `query:"runId"`
+}
+
+// SubmissionQuery asks for a page of submissions.
+type SubmissionQuery struct {
+	SubmissionFilter
+	runapi.Paging
+}
+
+// Submission is one paid call.
+type Submission struct {
+	ID           string    `json:"id"`
+	RunID        string    `json:"runId"`
+	N            int       `json:"n" doc:"1, 2, … within the run."`
+	State        string    `json:"state" enum:"prepared,sending,accepted,refused,ambiguous,held,superseded,settled"`
+	Name         string    `json:"name" doc:"As FullEnrich's dashboard shows it."`
+	EnrichmentID string    `json:"enrichmentId,omitempty"`
+	Jobs         int       `json:"jobs"`
+	Credits      int64     `json:"credits"`
+	PreparedAt   time.Time `json:"preparedAt"`
+	SendingAt    time.Time `json:"sendingAt,omitzero"`
+	OutcomeAt    time.Time `json:"outcomeAt,omitzero"`
+	GraceUntil   time.Time `json:"graceUntil,omitzero"`
+	Supersedes   string    `json:"supersedes,omitempty"`
+	Cause        string    `json:"cause,omitempty"`
+}
+
+// AdoptSubmissionRequest names the enrichment of a submission.
+type AdoptSubmissionRequest struct {
+	EnrichmentID string `json:"enrichmentId" minLength:"1" maxLength:"200"`
+}
+
+// Reason is why somebody does something by hand.
+type Reason struct {
+	Reason string `json:"reason,omitempty" maxLength:"500"`
+}
+
+// PauseRequest says why spending stops.
+type PauseRequest struct{ Body *Reason }
+
+// Credits are the figures of the account and of the day.
+type Credits struct {
+	Balance   *float64  `json:"balance,omitempty" doc:"As FullEnrich said last; absent when it never did."`
+	BalanceAt time.Time `json:"balanceAt,omitzero"`
+	Day       string    `json:"day" doc:"The UTC day of reserved and spent."`
+	Reserved  int64     `json:"reserved" doc:"By submissions whose cost is not known yet."`
+	Spent     int64     `json:"spent"`
+	Budget    *int64    `json:"budget,omitempty" doc:"Credits a UTC day; absent without a limit."`
+	Paused    bool      `json:"paused" doc:"All spending is stopped."`
+	// The rest says why and until when.
+	PausedReason string    `json:"pausedReason,omitempty" enum:"paused,credits,key"`
+	PausedUntil  time.Time `json:"pausedUntil,omitzero"`
+	PausedNote   string    `json:"pausedNote,omitempty"`
+}
+
+// Triggered names the runs that were started.
+type Triggered struct {
+	RunID  string   `json:"runId" doc:"The first of runIds."`
+	RunIDs []string `json:"runIds"`
+}
+
+// EnrichmentPath is the path of an enrichment of FullEnrich.
+type EnrichmentPath struct {
+	EnrichmentID string `path:"enrichmentId"`
+}
+
+// Tracked says which run an enrichment belongs to.
+type Tracked struct {
+	RunID        string `json:"runId"`
+	SubmissionID string `json:"submissionId"`
+	Registered   bool   `json:"registered" doc:"Its result is still expected."`
+	State        string `json:"state" doc:"Of the submission."`
+}

@@ -1,0 +1,161 @@
+package runapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// Routes of runs.
+var (
+	ListRuns      = Get[RunQuery, List[Run]]("/runs", "list-runs", "List runs, newest first")
+	GetRun        = Get[IDPath, RunDetail]("/runs/{id}", "get-run", "One run, with steps, attempts and inbox")
+	GetRunHistory = Get[IDPath, List[workflow.HistoryItem]]("/runs/{id}/history",
+		"get-run-history", "What happened to a run, in order")
+	SendEvent = Post[Addressed[SendEventRequest], EventReceipt]("/runs/{id}/events",
+		"send-event", "Send an event to a run", http.StatusAccepted)
+	CancelRun = Post[Addressed[*CancelRunRequest], Run]("/runs/{id}/cancel",
+		"cancel-run", "Cancel a run", http.StatusAccepted)
+	RetryRun = Post[Addressed[*RetryRunRequest], Run]("/runs/{id}/retry",
+		"retry-run", "Reopen a run that failed, timed out or was canceled", http.StatusAccepted)
+	CancelRuns = slow(Post[BulkAct, BulkResult]("/runs/cancel",
+		"cancel-runs", "Cancel all open runs that match", http.StatusOK))
+	RetryRuns = slow(Post[BulkAct, BulkResult]("/runs/retry",
+		"retry-runs", "Retry all failed, timed-out and canceled runs that match", http.StatusOK))
+)
+
+func slow[In, Out any](r Route[In, Out]) Route[In, Out] {
+	r.Slow = true
+	return r
+}
+
+// RunFilter selects runs; zero fields do not restrict.
+type RunFilter struct {
+	Workflow string    `query:"workflow"`
+	Status   string    `query:"status" enum:"pending,running,waiting,completed,failed,timed_out,canceled"`
+	Since    time.Time `query:"since" doc:"Created at or after."`
+	Until    time.Time `query:"until" doc:"Created before."`
+	Q        string    `query:"q" doc:"A run id, or what else the server finds runs by."`
+}
+
+// RunQuery asks for a page of runs.
+type RunQuery struct {
+	RunFilter
+	Paging
+}
+
+// Run is an execution of a workflow.
+type Run struct {
+	ID              string            `json:"id"`
+	Workflow        string            `json:"workflow"`
+	Version         int               `json:"version"`
+	Status          string            `json:"status" enum:"pending,running,waiting,completed,failed,timed_out,canceled"`
+	Input           json.RawMessage   `json:"input,omitempty"`
+	Output          json.RawMessage   `json:"output,omitempty" doc:"Of the last completed step."`
+	Failure         *workflow.Failure `json:"failure,omitempty"`
+	WaitingFor      *WaitingFor       `json:"waitingFor,omitempty"`
+	FinishedBecause string            `json:"finishedBecause,omitempty" doc:"The label of an early finish."`
+	CancelRequested bool              `json:"cancelRequested,omitempty"`
+	CreatedAt       time.Time         `json:"createdAt"`
+	StartedAt       time.Time         `json:"startedAt,omitzero"`
+	EndedAt         time.Time         `json:"endedAt,omitzero"`
+	Node            string            `json:"node,omitempty" doc:"Which executes it now."`
+}
+
+// Ended says whether nothing more happens to the run by itself.
+func (r Run) Ended() bool {
+	return r.Status != "pending" && r.Status != "running" && r.Status != "waiting"
+}
+
+// WaitingFor says what a run waits for.
+type WaitingFor struct {
+	Step        string    `json:"step"`
+	Kind        string    `json:"kind" enum:"event,retry,snooze,sleep"`
+	Reason      string    `json:"reason,omitempty" doc:"Why its step cannot go on yet."`
+	Events      []string  `json:"events,omitempty"`
+	Until       time.Time `json:"until,omitzero"`
+	NextFetchAt time.Time `json:"nextFetchAt,omitzero"`
+}
+
+// RunDetail is a run with its steps and inbox.
+type RunDetail struct {
+	Run
+	Steps  []Step     `json:"steps"`
+	Events []RunEvent `json:"events"`
+}
+
+// Step is a step, wait or sleep of a run.
+type Step struct {
+	Name           string             `json:"name"`
+	Kind           string             `json:"kind" enum:"step,wait,sleep,handler"`
+	Status         string             `json:"status" enum:"pending,running,waiting,completed,failed,skipped,timed_out,canceled"`
+	StartedAt      time.Time          `json:"startedAt,omitzero"`
+	EndedAt        time.Time          `json:"endedAt,omitzero"`
+	Output         json.RawMessage    `json:"output,omitempty"`
+	SkippedBecause string             `json:"skippedBecause,omitempty"`
+	Attempts       []workflow.Attempt `json:"attempts,omitempty"`
+}
+
+// RunEvent is an event that a run received; its data stays inside, since it may
+// hold results.
+type RunEvent struct {
+	ID         string    `json:"id"`
+	Type       string    `json:"type"`
+	ReceivedAt time.Time `json:"receivedAt"`
+	ConsumedBy string    `json:"consumedBy,omitempty"`
+	Late       bool      `json:"late,omitempty"`
+}
+
+// SendEventRequest is an event to send.
+type SendEventRequest struct {
+	ID   string          `json:"id,omitempty" maxLength:"200" doc:"Chosen by the sender: of several with one id the first wins."`
+	Type string          `json:"type" minLength:"1"`
+	Data json.RawMessage `json:"data,omitempty" doc:"Of the event's type; left out: {}."`
+}
+
+// EventReceipt says what became of an event.
+type EventReceipt struct {
+	ID        string `json:"id"`
+	Duplicate bool   `json:"duplicate,omitempty" doc:"The run had an event of this id already; this one changed nothing."`
+	Late      bool   `json:"late,omitempty" doc:"The run had ended."`
+}
+
+// CancelRunRequest says why and how a run is canceled.
+type CancelRunRequest struct {
+	Reason string `json:"reason,omitempty" maxLength:"500"`
+	Force  bool   `json:"force,omitempty" doc:"End the run at once and without its handlers: for a run whose workflow no server holds any more."`
+}
+
+// RetryRunRequest says where a run goes on.
+type RetryRunRequest struct {
+	From string `json:"from,omitempty" maxLength:"200" doc:"A step; default: the one that failed."`
+}
+
+// BulkAct selects runs and says how sure the caller is.
+type BulkAct struct {
+	Workflow string    `json:"workflow,omitempty" maxLength:"200"`
+	Status   string    `json:"status,omitempty" enum:"pending,running,waiting,completed,failed,timed_out,canceled"`
+	Since    time.Time `json:"since,omitzero" doc:"Created at or after."`
+	Until    time.Time `json:"until,omitzero" doc:"Created before."`
+	Q        string    `json:"q,omitempty" maxLength:"500" doc:"A run id, or what else the server finds runs by."`
+	Reason   string    `json:"reason,omitempty" maxLength:"500" doc:"Kept with canceled runs and in the audit trail."`
+	DryRun   bool      `json:"dryRun,omitempty" doc:"Only count."`
+	Expect   int64     `json:"expect,omitempty" minimum:"0" doc:"How many were counted before: when more match by now nothing is done, 409 count_differs. 0: whatever matches."`
+}
+
+// BulkResult says what became of the selected runs.
+type BulkResult struct {
+	Matched int64       `json:"matched" doc:"To how many the act can be done."`
+	Done    int64       `json:"done"`
+	Failed  []BulkFault `json:"failed" doc:"The first 100 of them."`
+	DryRun  bool        `json:"dryRun,omitempty"`
+}
+
+// BulkFault is a run to which the act could not be done.
+type BulkFault struct {
+	ID     string `json:"id"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
