@@ -107,6 +107,14 @@ func (x *execution) leave(c store.Claimed, why error) {
 	}
 }
 
+// isMisfit says whether a run was left alone here: then its definition is not held.
+func (e *Engine) isMisfit(runID string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, ok := e.misfits[runID]
+	return ok
+}
+
 // adopted forgets that a run was an orphan.
 func (e *Engine) adopted(runID string) {
 	e.mu.Lock()

@@ -150,7 +150,14 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 
 		faults := &faultLog{}
 		e, stop = run(build, faults)
-		if _, err := ping.Send(t.Context(), e, "run", "s1", 7); err != nil {
+		elsewhere, err := engine.New(engine.Config{Store: s}) // the new definition may know no such event
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ping.Send(t.Context(), elsewhere, "run", "s1", 7); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Wake(t.Context(), "run"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -206,6 +213,44 @@ func TestARunThatFitsGoesOnUnderAChangedDefinition(t *testing.T) {
 		run, err := e.Describe(t.Context(), "run")
 		if err != nil || run.Status != workflow.StatusCompleted || len(e.Misfits()) != 0 {
 			t.Errorf("the run is %s, %v, %v; misfits %+v", run.Status, run.Failure, errors.Join(err), e.Misfits())
+		}
+	})
+}
+
+func TestAnEventThatDoesNotFitIsSetAsideAndTheRightOneFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New()
+		h := harness(t, func() store.Store { return s }, func(store.Store) {}, []workflow.Definition{story(func(string) {}, original)})
+		if err := h.Runner.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		elsewhere, err := engine.New(engine.Config{Store: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		for _, sig := range []workflow.Signal{{ID: "s1", Event: "ping", Payload: []byte(`"a string"`)}, {ID: "s2", Event: "gamma", Payload: []byte("1")}} {
+			if _, err := elsewhere.Signal(t.Context(), "run", sig); err != nil {
+				t.Errorf("event %s where no definition is held: %v", sig.ID, err)
+			}
+			if _, err := h.Runner.Signal(t.Context(), "run", sig); !errors.Is(err, workflow.ErrPayload) && !errors.Is(err, workflow.ErrUnknownEvent) {
+				t.Errorf("event %s where it is held: %v", sig.ID, err)
+			}
+		}
+		if err := h.Runner.Wake(t.Context(), "run"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if run, err := h.Runner.Describe(t.Context(), "run"); err != nil || run.Status != workflow.StatusWaiting || len(run.Events) != 2 {
+			t.Fatalf("with the wrong events the run is %s, %v: %+v", run.Status, err, run.Events)
+		}
+		if _, err := ping.Send(t.Context(), h.Runner, "run", "s3", 7); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		run, err := h.Runner.Describe(t.Context(), "run")
+		if err != nil || run.Status != workflow.StatusCompleted || run.Events[2].ConsumedBy != "wait" || run.Events[0].ConsumedBy != "" {
+			t.Errorf("the run is %s, %v: %+v", run.Status, err, run.Events)
 		}
 	})
 }

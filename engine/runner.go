@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
@@ -24,6 +25,9 @@ func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
 	}
 	if err := r.Validate(); err != nil {
 		return err
+	}
+	if err := plan.CheckInput(r.Input); err != nil {
+		return fmt.Errorf("run %s: %w", r.RunID, err)
 	}
 	now := e.now()
 	run := store.Run{ID: r.RunID, Workflow: plan.Name, Version: plan.Version, Input: r.Input, CreatedAt: now, Status: store.Open, Seq: 1}
@@ -109,6 +113,9 @@ func (e *Engine) Signal(ctx context.Context, runID string, s workflow.Signal) (w
 	if err := s.Validate(); err != nil {
 		return workflow.Receipt{}, err
 	}
+	if err := e.takes(ctx, runID, s); err != nil {
+		return workflow.Receipt{}, err
+	}
 	receipt, err := e.store.Deliver(ctx, runID, s, e.now())
 	if err != nil {
 		return workflow.Receipt{}, e.fromStore(runID, err)
@@ -117,6 +124,29 @@ func (e *Engine) Signal(ctx context.Context, runID string, s workflow.Signal) (w
 		e.announce()
 	}
 	return receipt, nil
+}
+
+// takes says whether a run's definition, if it is held here, takes an event. The run is
+// read only when it matters: when not all that is held here takes the event.
+func (e *Engine) takes(ctx context.Context, runID string, s workflow.Signal) error {
+	if !slices.ContainsFunc(e.defs, func(d store.Definition) bool { return e.plans[d].CheckEvent(s) != nil }) {
+		return nil
+	}
+	runs, _, err := e.store.List(ctx, store.Query{IDs: []string{runID}, Limit: 1, Now: e.now()})
+	switch {
+	case err != nil:
+		return fmt.Errorf("run %s: %w", runID, err)
+	case len(runs) == 0:
+		return fmt.Errorf("%w: %s", workflow.ErrNotFound, runID)
+	}
+	plan := e.plans[store.Definition{Workflow: runs[0].Workflow, Version: runs[0].Version}]
+	if plan == nil || e.isMisfit(runID) {
+		return nil
+	}
+	if err := plan.CheckEvent(s); err != nil {
+		return fmt.Errorf("run %s: %w", runID, err)
+	}
+	return nil
 }
 
 // Cancel asks a run to end; see [workflow.Runner].

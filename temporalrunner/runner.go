@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -44,6 +45,9 @@ func (r *Runner) Start(ctx context.Context, q workflow.StartRequest) error {
 	}
 	if err := q.Validate(); err != nil {
 		return err
+	}
+	if err := plan.CheckInput(q.Input); err != nil {
+		return fmt.Errorf("run %s: %w", q.RunID, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
 	defer cancel()
@@ -95,6 +99,9 @@ func (r *Runner) Signal(ctx context.Context, runID string, s workflow.Signal) (w
 	if err := s.Validate(); err != nil {
 		return workflow.Receipt{}, err
 	}
+	if err := r.takes(ctx, runID, s); err != nil {
+		return workflow.Receipt{}, err
+	}
 	m := message{Event: s.Event, ID: s.ID, Payload: s.Payload, Token: rand.Text()[:16]}
 	err := r.send(ctx, "signal", runID, m)
 	if errors.Is(err, workflow.ErrEnded) {
@@ -111,6 +118,28 @@ func (r *Runner) Signal(ctx context.Context, runID string, s workflow.Signal) (w
 		_ = answer.QueryResult.Get(&receipt) // else it stays the receipt of an event that nobody has seen yet
 	}
 	return receipt, nil
+}
+
+// takes says whether a run's definition, if it is held here, takes an event. The server
+// is asked for it only when not all that is held here takes the event.
+func (r *Runner) takes(ctx context.Context, runID string, s workflow.Signal) error {
+	if !slices.ContainsFunc(r.order, func(p *workflow.Plan) bool { return p.CheckEvent(s) != nil }) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
+	defer cancel()
+	d, err := r.client.DescribeWorkflow(ctx, runID, "")
+	if err != nil {
+		return r.fault("signal", runID, err)
+	}
+	plan := r.plans[d.WorkflowType.Name]
+	if plan == nil {
+		return nil
+	}
+	if err := plan.CheckEvent(s); err != nil {
+		return fmt.Errorf("run %s: %w", runID, err)
+	}
+	return nil
 }
 
 // send signals a run. ErrNotFound, ErrEnded.

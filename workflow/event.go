@@ -117,11 +117,12 @@ func As[T any](a Arrived, e Event[T]) (T, bool) {
 
 // Match looks in an inbox, oldest first, for what a wait wants. It returns the
 // signals that the wait consumes and the wait's output. ok is false while
-// something is missing. It is pure.
+// something is missing. An event whose payload is not of the type is passed over: the
+// right one can follow. It is pure.
 func (n *Node) Match(inbox []Signal) (consumed []Signal, output json.RawMessage, ok bool) {
 	for _, event := range n.Events {
 		for _, s := range inbox {
-			if s.Event == event.EventName() {
+			if s.Event == event.EventName() && event.Check(s.Payload) == nil {
 				consumed = append(consumed, s)
 				break
 			}

@@ -22,6 +22,10 @@ var (
 	ErrUnknownWorkflow = errors.New("workflow: no such workflow is defined here")
 	// ErrUnknownStep: the workflow has no step of that name.
 	ErrUnknownStep = errors.New("workflow: no such step")
+	// ErrUnknownEvent: no wait of the run's workflow takes an event of that name.
+	ErrUnknownEvent = errors.New("workflow: no wait takes such an event")
+	// ErrPayload: a payload or an input is not of the type that the definition says.
+	ErrPayload = errors.New("workflow: the payload does not fit")
 	// ErrTooLarge: an input, an output or a payload is over its limit.
 	ErrTooLarge = errors.New("workflow: too large")
 	// ErrInvalidCursor: a page cursor that no listing returned.

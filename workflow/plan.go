@@ -159,6 +159,27 @@ func (p *Plan) Event(name string) (AnyEvent, bool) {
 	return nil, false
 }
 
+// CheckEvent says whether an event is one that a run of the plan may consume:
+// ErrUnknownEvent, ErrPayload.
+func (p *Plan) CheckEvent(s Signal) error {
+	e, known := p.Event(s.Event)
+	if !known {
+		return fmt.Errorf("%w: %q in %s version %d", ErrUnknownEvent, s.Event, p.Name, p.Version)
+	}
+	if err := e.Check(s.Payload); err != nil {
+		return fmt.Errorf("%w: %w", ErrPayload, err)
+	}
+	return nil
+}
+
+// CheckInput says whether an input is of the type that the plan takes: ErrPayload.
+func (p *Plan) CheckInput(input json.RawMessage) error {
+	if err := json.Unmarshal(input, reflect.New(p.input).Interface()); err != nil {
+		return fmt.Errorf("%w: the input of %s version %d: %w", ErrPayload, p.Name, p.Version, err)
+	}
+	return nil
+}
+
 func (p *Plan) fault(node, format string, args ...any) {
 	where := fmt.Sprintf("workflow %q", p.Name)
 	if node != "" {

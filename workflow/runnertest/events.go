@@ -48,7 +48,7 @@ func eventScenarios() []scenario {
 		{"that nothing waits for do not hurry a back-off or a snooze", func(w *world) {
 			g := w.gate()
 			wf := workflow.New[input]("unhurried")
-			workflow.Step(wf, "a", func(ctx context.Context, _ input) (string, error) {
+			a := workflow.Step(wf, "a", func(ctx context.Context, _ input) (string, error) {
 				g.pass()
 				w.did("a")
 				switch len(w.log) {
@@ -59,6 +59,7 @@ func eventScenarios() []scenario {
 				}
 				return "a", nil
 			}, workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(3)})
+			w.mayTake(wf, a, alpha)
 			w.begin(wf)
 			for n := range 2 {
 				g.awaitEntered()
@@ -71,6 +72,35 @@ func eventScenarios() []scenario {
 			g.release()
 			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 event.received", "0 step.retrying a #1", "0 event.received",
 				"3 event.received", "3 step.snoozed a #2", "3 event.received", "5 step.completed a #2", "5 run.completed")
+		}},
+		{"that no wait takes, or that do not fit, are refused", func(w *world) {
+			wf := workflow.New[input]("choosy")
+			a := workflow.WaitFor(wf, "a", workflow.Event[int](alpha), w.s(9))
+			workflow.Step(wf, "b", func(ctx context.Context, _ input) (int, error) { return a.Output(ctx), nil })
+			other := workflow.New[input]("other")
+			workflow.WaitFor(other, "a", beta, w.s(9))
+			w.begin(wf, other)
+			w.parked("a", workflow.WaitEvent)
+			for _, c := range []struct {
+				event, payload string
+				want           error
+			}{{"beta", `"hello"`, workflow.ErrUnknownEvent}, {"gamma", `1`, workflow.ErrUnknownEvent}, {"alpha", `"a string"`, workflow.ErrPayload}} {
+				_, err := w.harness.Runner.Signal(w.Context(), id, workflow.Signal{ID: c.event, Event: c.event, Payload: raw(c.payload)})
+				w.errorIs("event "+c.event, err, c.want)
+			}
+			_, err := w.harness.Runner.Signal(w.Context(), "nobody", workflow.Signal{ID: "s1", Event: "gamma", Payload: raw("1")})
+			w.errorIs("an unknown event to an unknown run", err, workflow.ErrNotFound)
+			if _, err := w.harness.Runner.Signal(w.Context(), id, workflow.Signal{ID: "alpha", Event: "alpha", Payload: raw("7")}); err != nil {
+				w.Errorf("the right event after the wrong one: %v", err)
+			}
+			run := w.ended()
+			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received", "0 event.consumed a",
+				"0 step.completed a", "0 step.completed b #1", "0 run.completed")
+			w.output(run, "7")
+			bad := workflow.StartRequest{Workflow: "choosy", RunID: "run-2", Input: raw(`"no object"`)}
+			w.errorIs("start with another type", w.harness.Runner.Start(w.Context(), bad), workflow.ErrPayload)
+			_, err = w.harness.Runner.Describe(w.Context(), "run-2")
+			w.errorIs("the run that was refused", err, workflow.ErrNotFound)
 		}},
 		{"of one id are one event", func(w *world) {
 			wf := workflow.New[input]("repeated")
@@ -90,7 +120,8 @@ func eventScenarios() []scenario {
 		}},
 		{"that come after the end are late", func(w *world) {
 			wf := workflow.New[input]("over")
-			workflow.Step(wf, "a", w.does("a"))
+			a := workflow.Step(wf, "a", w.does("a"))
+			w.mayTake(wf, a, alpha)
 			w.begin(wf)
 			w.ended()
 			w.pass(1)
@@ -106,7 +137,8 @@ func eventScenarios() []scenario {
 		}},
 		{"that nothing consumed are late at the end", func(w *world) {
 			wf := workflow.New[input]("left-over")
-			workflow.WaitFor(wf, "a", alpha, w.s(9))
+			a := workflow.WaitFor(wf, "a", alpha, w.s(9))
+			w.mayTake(wf, a, beta)
 			w.begin(wf)
 			w.parked("a", workflow.WaitEvent)
 			w.send(beta, "s1", "for nobody")
@@ -186,6 +218,12 @@ func eventScenarios() []scenario {
 			}
 		}},
 	}
+}
+
+// mayTake ends a definition behind a step and lets it know an event still.
+func (w *world) mayTake(wf *workflow.Workflow[input], last *workflow.Result[string], event workflow.Event[string]) {
+	workflow.FinishIf(wf, last, "done", func(string) bool { return true })
+	workflow.WaitFor(wf, "never", event, w.s(9))
 }
 
 func waitingForAny(w *world) {

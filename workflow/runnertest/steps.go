@@ -210,18 +210,6 @@ func failureScenarios() []scenario {
 			w.failure(run, workflow.Failure{Step: "b", Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: "oh no"})
 			w.told(run)
 		}},
-		{"come of stored data that does not fit", func(w *world) {
-			wf := workflow.New[input]("misfit")
-			a := workflow.WaitFor(wf, "a", workflow.Event[int](alpha), w.s(9))
-			workflow.Step(wf, "b", func(ctx context.Context, _ input) (int, error) { return a.Output(ctx), nil }, workflow.Retry{MaxAttempts: 3})
-			w.begin(wf)
-			w.parked("a", workflow.WaitEvent)
-			w.send(alpha, "s1", "a string")
-			run := w.ended()
-			w.expect(run, workflow.StatusFailed, "0 run.started", "0 wait.started a", "0 event.received", "0 event.consumed a", "0 step.completed a",
-				"0 step.failed b #1", "0 run.failed")
-			w.failure(run, workflow.Failure{Step: "b", Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: "no longer fits", Attempts: 1})
-		}},
 		{"come of handles that are read too early", func(w *world) {
 			wf := workflow.New[input]("too-early")
 			var b *workflow.Result[string]

@@ -82,6 +82,9 @@ func (r *Runner) Start(_ context.Context, q workflow.StartRequest) error {
 	if p == nil {
 		return fmt.Errorf("workflow %s, version %d: %w", q.Workflow, q.Version, workflow.ErrUnknownWorkflow)
 	}
+	if err := p.CheckInput(q.Input); err != nil {
+		return fmt.Errorf("run %s: %w", q.RunID, err)
+	}
 	n := newRun(r, p, q)
 	r.runs[q.RunID] = n
 	n.record(workflow.HistoryRunStarted, "", 0, note{Workflow: p.Name, Version: p.Version})
@@ -94,7 +97,12 @@ func (r *Runner) Signal(_ context.Context, runID string, s workflow.Signal) (wor
 	if err := s.Validate(); err != nil {
 		return workflow.Receipt{}, err
 	}
-	return locked(r, runID, func(n *run) (workflow.Receipt, error) { return n.receive(s), nil })
+	return locked(r, runID, func(n *run) (workflow.Receipt, error) {
+		if err := n.plan.CheckEvent(s); err != nil {
+			return workflow.Receipt{}, err
+		}
+		return n.receive(s), nil
+	})
 }
 
 // Cancel asks a run to end.
