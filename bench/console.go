@@ -14,6 +14,7 @@ import (
 
 	"github.com/liwanag/liwanag/bench/shape"
 	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -90,7 +91,7 @@ func fillConsole(ctx context.Context, p place, n int) (w written, err error) {
 			runs[i] = liwanag.NewID(liwanag.RunKind)
 		}
 		created := func(i int) time.Time { return first.Add(time.Duration(at+i) * time.Minute) }
-		if err := t.app.Write(ctx, func(tx liwanag.Tx) error {
+		if err := t.app.Write(ctx, func(tx *datastore.Tx) error {
 			for i, run := range runs {
 				if w, err = person(tx, run, at+i, created(i)); err != nil {
 					return err
@@ -113,22 +114,22 @@ func fillConsole(ctx context.Context, p place, n int) (w written, err error) {
 
 // person writes one sign-up and what became of it: most were found, the others
 // stand for every end.
-func person(tx liwanag.Tx, run liwanag.ID, i int, at time.Time) (w written, err error) {
+func person(tx *datastore.Tx, run liwanag.ID, i int, at time.Time) (w written, err error) {
 	email := fmt.Sprintf("person.%d@gmail.com", i)
 	id, job, sub := liwanag.NewID(liwanag.SubscriberKind), liwanag.NewID(liwanag.JobKind), liwanag.NewID(liwanag.SubmissionKind)
 	status := []liwanag.JobStatus{liwanag.JobEnriched, liwanag.JobEnriched, liwanag.JobNotFound, liwanag.JobFailed}[i%4]
 	signUp := liwanag.SignUp{ID: id, EmailKey: email, Email: email, EmailType: liwanag.Personal, Source: "bench", At: at,
 		Summary: liwanag.Summary{FirstName: "Mara", LastName: fmt.Sprint("Ilagan ", i), FullName: fmt.Sprint("Mara Ilagan ", i), CompanyName: fmt.Sprint("Company ", i%5000)}}
-	if _, err = tx.Subscribers().Upsert([]liwanag.SignUp{signUp}); err != nil {
+	if _, err = tx.Subscribers.Upsert([]liwanag.SignUp{signUp}); err != nil {
 		return w, err
 	}
-	if err = tx.Batches().Insert([]liwanag.Batch{{RunID: run, ClosesAt: at, Size: 1, State: liwanag.BatchClosed, Started: true, CreatedAt: at}}); err != nil {
+	if err = tx.Batches.Insert([]liwanag.Batch{{RunID: run, ClosesAt: at, Size: 1, State: liwanag.BatchClosed, Started: true, CreatedAt: at}}); err != nil {
 		return w, err
 	}
-	if _, err = tx.Jobs().Insert([]liwanag.Job{{ID: job, SubscriberID: id, RunID: run, Status: status, Credits: 1, CreatedAt: at, EndedAt: at.Add(time.Minute)}}); err != nil {
+	if _, err = tx.Jobs.Insert([]liwanag.Job{{ID: job, SubscriberID: id, RunID: run, Status: status, Credits: 1, CreatedAt: at, EndedAt: at.Add(time.Minute)}}); err != nil {
 		return w, err
 	}
-	err = tx.Submissions().Insert(liwanag.Submission{ID: sub, RunID: run, N: 1, State: liwanag.SubmissionSettled, Name: "liwanag-" + sub.String(), Jobs: 1,
+	err = tx.Submissions.Insert(liwanag.Submission{ID: sub, RunID: run, N: 1, State: liwanag.SubmissionSettled, Name: "liwanag-" + sub.String(), Jobs: 1,
 		PreparedAt: at, SendingAt: at, OutcomeAt: at, Credits: 1, CreditDay: liwanag.DayOf(at)}, []liwanag.ID{job})
 	return written{run.String(), id.String(), sub.String(), email}, err
 }

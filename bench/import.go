@@ -13,6 +13,7 @@ import (
 	"github.com/liwanag/liwanag/engine"
 	enginepostgres "github.com/liwanag/liwanag/engine/store/postgres"
 	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
@@ -59,7 +60,7 @@ func importCSV(ctx context.Context, s settings) (err error) {
 	}
 	var imported liwanag.Upload
 	for imported.Status = liwanag.UploadImporting; imported.Status == liwanag.UploadImporting; time.Sleep(10 * time.Millisecond) {
-		if imported, err = t.app.Uploads().Get(ctx, up.ID); err != nil {
+		if imported, err = t.app.Uploads.Get(ctx, up.ID); err != nil {
 			return err
 		}
 	}
@@ -76,7 +77,7 @@ func importCSV(ctx context.Context, s settings) (err error) {
 
 // tables are the application's store and the engine's, in one database.
 type tables struct {
-	app    liwanag.Store
+	app    *datastore.Store
 	runs   closingStore
 	sqlite *sqlitedb.DB // on SQLite
 	close  func() error

@@ -27,9 +27,17 @@ const (
 // ErrRefused: the key, session or link is not a right one (any more).
 var ErrRefused = liwanag.NewError(liwanag.Unauthorized, "unauthorized", "the key, session or link is not a right one (any more)")
 
+// Passes keeps sessions and sign-in links. Pass and TakePass answer
+// liwanag.ErrNotFound.
+type Passes interface {
+	Pass(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error)
+	InsertPass(ctx context.Context, p liwanag.Pass) error
+	TakePass(ctx context.Context, kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error)
+}
+
 // Keeper keeps the door. It is safe for concurrent use.
 type Keeper struct {
-	store   liwanag.Store
+	passes  Passes
 	now     func() time.Time
 	needed  bool
 	keyHash [sha256.Size]byte
@@ -37,8 +45,8 @@ type Keeper struct {
 
 // New returns a keeper for a key; with an empty one every request may pass, and
 // there is nothing to sign in to.
-func New(store liwanag.Store, key string, now func() time.Time) *Keeper {
-	return &Keeper{store: store, now: now, needed: key != "", keyHash: sha256.Sum256([]byte(key))}
+func New(passes Passes, key string, now func() time.Time) *Keeper {
+	return &Keeper{passes: passes, now: now, needed: key != "", keyHash: sha256.Sum256([]byte(key))}
 }
 
 // Needed says whether there is a key.
@@ -82,7 +90,7 @@ func (k *Keeper) Session(ctx context.Context, session string) error {
 	if session == "" || !k.needed {
 		return ErrRefused
 	}
-	pass, err := k.store.Passes().Get(ctx, hashOf(session))
+	pass, err := k.passes.Pass(ctx, hashOf(session))
 	if errors.Is(err, liwanag.ErrNotFound) || err == nil && (pass.Kind != liwanag.PassSession || !k.valid(pass)) {
 		return ErrRefused
 	}
@@ -116,19 +124,14 @@ func (k *Keeper) make(ctx context.Context, kind liwanag.PassKind, lasts time.Dur
 	_, _ = rand.Read(raw) // it never fails: crypto/rand
 	secret := base64.RawURLEncoding.EncodeToString(raw)
 	now := k.now().UTC().Truncate(time.Microsecond)
-	return secret, k.store.Write(ctx, func(tx liwanag.Tx) error {
-		return tx.Passes().Insert(liwanag.Pass{Hash: hashOf(secret), Kind: kind, KeyHash: *k.binding(), CreatedAt: now, ExpiresAt: now.Add(lasts)})
-	})
+	return secret, k.passes.InsertPass(ctx, liwanag.Pass{Hash: hashOf(secret), Kind: kind, KeyHash: *k.binding(), CreatedAt: now, ExpiresAt: now.Add(lasts)})
 }
 
 func (k *Keeper) take(ctx context.Context, kind liwanag.PassKind, secret string) (pass liwanag.Pass, err error) {
 	if secret == "" {
 		return pass, ErrRefused
 	}
-	err = k.store.Write(ctx, func(tx liwanag.Tx) error {
-		pass, err = tx.Passes().Take(kind, hashOf(secret))
-		return err
-	})
+	pass, err = k.passes.TakePass(ctx, kind, hashOf(secret))
 	if errors.Is(err, liwanag.ErrNotFound) {
 		err = ErrRefused
 	}

@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/access"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
-	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
 type world struct {
 	*testing.T
-	store liwanag.Store
+	store *datastore.Store
 	path  string
 	at    time.Time
 }
@@ -39,7 +39,7 @@ func (w *world) must(err error) {
 }
 
 func (w *world) keeper(key string) *access.Keeper {
-	return access.New(w.store, key, func() time.Time { return w.at })
+	return access.New(datastore.Alone{Store: w.store}, key, func() time.Time { return w.at })
 }
 
 func (w *world) refused(err error) {

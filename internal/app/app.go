@@ -11,6 +11,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/access"
 	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/httpapi"
 	"github.com/liwanag/liwanag/internal/intake"
@@ -42,7 +43,7 @@ type App struct {
 	metrics *telemetry.Metrics
 
 	storage *storage
-	store   liwanag.Store
+	store   *datastore.Store
 
 	public, admin net.Listener // admin is nil when it is off
 	publicURL     string
@@ -108,7 +109,7 @@ func (a *App) openStorage(ctx context.Context) (err error) {
 	if a.storage, err = openStorage(ctx, a.cfg.Settings.Database); err != nil {
 		return err
 	}
-	a.store = liwanag.Announcing(a.storage.rows, func() { a.voice.Ring() })
+	a.store = a.storage.rows.Announcing(func() { a.voice.Ring() })
 	return nil
 }
 
@@ -182,7 +183,7 @@ func (a *App) buildAPI(context.Context) (err error) {
 	if err != nil {
 		return &UsageError{err}
 	}
-	a.access = access.New(a.store, s.APIKey.Reveal(), a.cfg.Now)
+	a.access = access.New(datastore.Alone{Store: a.store}, s.APIKey.Reveal(), a.cfg.Now)
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
 		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
@@ -200,7 +201,7 @@ func (a *App) buildAPI(context.Context) (err error) {
 // ready says why the server cannot serve: its database does not answer, or its
 // node may not run workflows.
 func (a *App) ready(ctx context.Context) error {
-	if _, err := a.store.Batches().Unstarted(ctx, 1); err != nil {
+	if _, err := a.store.Batches.Unstarted(ctx, 1); err != nil {
 		return err
 	}
 	return a.runner.ready(ctx)
@@ -210,7 +211,7 @@ func (a *App) ready(ctx context.Context) error {
 // of what is old.
 func (a *App) buildSchedule(context.Context) (err error) {
 	a.times, err = schedule.New(schedule.Config{
-		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service), a.retention()}, Store: a.store, Now: a.cfg.Now, Log: a.log,
+		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service), a.retention()}, Turns: datastore.Alone{Store: a.store}, Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
 		return &UsageError{err}

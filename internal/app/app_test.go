@@ -18,6 +18,7 @@ import (
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 	"github.com/liwanag/liwanag/internal/telemetry"
@@ -370,17 +371,17 @@ func TestEndedRunsAreDeletedAfterTheirRetention(t *testing.T) {
 	awaitStatus(t, r, person.SubscriberID, "enriched")
 	sink, message := liwanag.NewID(liwanag.SinkKind), liwanag.NewID(liwanag.MessageKind)
 	pass := liwanag.Pass{Hash: liwanag.Digest{1}, Kind: liwanag.PassSession, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(720 * time.Hour)}
-	if err := r.store.Write(t.Context(), func(tx liwanag.Tx) error {
-		return errors.Join(tx.Sinks().Insert(liwanag.Sink{ID: sink, Disabled: true, CreatedAt: time.Now(), UpdatedAt: time.Now()}),
-			tx.Messages().Insert([]liwanag.Message{{ID: message, SinkID: sink, State: liwanag.MessageDelivered, CreatedAt: time.Now(), EndedAt: time.Now()}}),
-			tx.Passes().Insert(pass), tx.Acts().Insert(liwanag.Act{At: time.Now(), Actor: "key", Act: "run.cancel"}))
+	if err := r.store.Write(t.Context(), func(tx *datastore.Tx) error {
+		return errors.Join(tx.Sinks.Insert(liwanag.Sink{ID: sink, Disabled: true, CreatedAt: time.Now(), UpdatedAt: time.Now()}),
+			tx.Messages.Insert([]liwanag.Message{{ID: message, SinkID: sink, State: liwanag.MessageDelivered, CreatedAt: time.Now(), EndedAt: time.Now()}}),
+			tx.Passes.Insert(pass), tx.Acts.Insert(liwanag.Act{At: time.Now(), Actor: "key", Act: "run.cancel"}))
 	}); err != nil {
 		t.Fatal(err)
 	}
 	kept := func() string {
-		_, ofMessage := r.store.Messages().Get(t.Context(), message)
-		_, ofPass := r.store.Passes().Get(t.Context(), pass.Hash)
-		acts, _, ofActs := r.store.Acts().List(t.Context(), liwanag.ActFilter{}, liwanag.Page{})
+		_, ofMessage := r.store.Messages.Get(t.Context(), message)
+		_, ofPass := r.store.Passes.Get(t.Context(), pass.Hash)
+		acts, _, ofActs := r.store.Acts.List(t.Context(), liwanag.ActFilter{}, liwanag.Page{})
 		return fmt.Sprint(ofMessage == nil, ofPass == nil, ofActs == nil && len(acts) == 1)
 	}
 	known := func() int { return call(t, "GET", r.URL()+"/api/v1/runs/"+person.RunID, "", nil) }
@@ -401,7 +402,7 @@ func TestEndedRunsAreDeletedAfterTheirRetention(t *testing.T) {
 	if err := r.retainOnce(t.Context()); err != nil || kept() != "false false false" {
 		t.Errorf("after 401 days: %v, message, session and act: %s", err, kept())
 	}
-	if counts, err := r.store.Jobs().Count(t.Context()); err != nil || counts[liwanag.JobEnriched] != 1 {
+	if counts, err := r.store.Jobs.Count(t.Context()); err != nil || counts[liwanag.JobEnriched] != 1 {
 		t.Errorf("jobs %v, %v: what was found must stay", counts, err)
 	}
 	r.halt(t)

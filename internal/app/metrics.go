@@ -31,7 +31,7 @@ func (a *App) buildMetrics(context.Context) error {
 
 // figures reads how things stand, over all nodes.
 func (a *App) figures(ctx context.Context) (f telemetry.Figures, err error) {
-	now, ledger := a.cfg.Now().UTC(), a.store.Ledger()
+	now, ledger := a.cfg.Now().UTC(), a.store.Ledger
 	f.Budget, f.CallLimit = a.cfg.Settings.CreditBudget, a.cfg.Settings.CallsPerMinute
 	var spending liwanag.Spending
 	for _, read := range []struct {
@@ -40,9 +40,9 @@ func (a *App) figures(ctx context.Context) (f telemetry.Figures, err error) {
 	}{
 		{"runs", func() (err error) { f.Runs, err = a.runner.counter.Counts(ctx); return err }},
 		{"overdue runs", func() (err error) { f.Overdue, err = a.runner.overdue(ctx); return err }},
-		{"jobs", func() (err error) { f.Jobs, err = a.store.Jobs().Count(ctx); return err }},
-		{"submissions", func() (err error) { f.Submissions, err = a.store.Submissions().Count(ctx); return err }},
-		{"uploads", func() (err error) { f.Uploads, err = a.store.Uploads().Count(ctx); return err }},
+		{"jobs", func() (err error) { f.Jobs, err = a.store.Jobs.Count(ctx); return err }},
+		{"submissions", func() (err error) { f.Submissions, err = a.store.Submissions.Count(ctx); return err }},
+		{"uploads", func() (err error) { f.Uploads, err = a.store.Uploads.Count(ctx); return err }},
 		{"credits", func() (err error) { f.Credits, err = ledger.Credits(ctx, liwanag.DayOf(now)); return err }},
 		{"balance", func() (err error) { f.Balance, err = ledger.Balance(ctx); return err }},
 		{"spending", func() (err error) { spending, err = ledger.Spending(ctx); return err }},

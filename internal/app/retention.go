@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/schedule"
 )
 
@@ -47,13 +47,13 @@ func (a *App) retainOnce(ctx context.Context) error {
 		return fmt.Errorf("deliveries of sources: %w", err)
 	}
 	for range messageRounds {
-		if err := a.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Messages().Prune(before) }); err != nil {
+		if err := a.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Messages.Prune(before) }); err != nil {
 			return fmt.Errorf("webhooks out: %w", err)
 		}
 	}
-	if err := a.store.Write(ctx, func(tx liwanag.Tx) error {
+	if err := a.store.Write(ctx, func(tx *datastore.Tx) error {
 		now := a.cfg.Now().UTC()
-		return errors.Join(tx.Passes().Prune(now), tx.Acts().Prune(now.Add(-auditKept)))
+		return errors.Join(tx.Passes.Prune(now), tx.Acts.Prune(now.Add(-auditKept)))
 	}); err != nil {
 		return fmt.Errorf("sessions and the audit trail: %w", err)
 	}

@@ -8,10 +8,10 @@ import (
 	enginepostgres "github.com/liwanag/liwanag/engine/store/postgres"
 	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
 	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/groupcommit"
-	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/pgdb"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
@@ -19,7 +19,7 @@ import (
 // storage is the one database of a server: the application's rows, and the
 // engine's beside them.
 type storage struct {
-	rows     liwanag.Store
+	rows     *datastore.Store
 	runs     func(ctx context.Context) (runStore, error) // the engine's store in it
 	where    string                                      // for people
 	warnings []string

@@ -29,10 +29,12 @@ func (t PassTx) Insert(p liwanag.Pass) error {
 		p.Hash[:], string(p.Kind), digest(p.KeyHash), micros(p.CreatedAt), micros(p.ExpiresAt))
 }
 
+// Take deletes a pass of a kind and returns it. ErrNotFound.
 func (t PassTx) Take(kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error) {
 	return one(t, scanPass, `DELETE FROM pass WHERE hash = $1 AND kind = $2 RETURNING hash, kind, key_hash, created_at, expires_at`, hash[:], string(kind))
 }
 
+// Prune drops passes that expired before the given time.
 func (t PassTx) Prune(before time.Time) error {
 	_, err := t.exec(`DELETE FROM pass WHERE expires_at < $1`, micros(before))
 	return err
@@ -48,6 +50,7 @@ func scanAct(r Row) (a liwanag.Act, err error) {
 // Acts reads the audit trail.
 type Acts struct{ reader }
 
+// List gives a page, newest first. ErrInvalidCursor.
 func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]liwanag.Act, string, error) {
 	after, err := listing.Key(actListing, 8, p.Cursor)
 	if err != nil {
@@ -82,6 +85,7 @@ func (t ActTx) Insert(a liwanag.Act) error {
 		micros(a.At), a.Actor, a.Act, text(a.Subject), text(a.Reason), text(a.Request))
 }
 
+// Prune drops acts from before the given time, a bounded number a call.
 func (t ActTx) Prune(before time.Time) error {
 	_, err := t.exec(`DELETE FROM act WHERE seq = ANY(ARRAY(SELECT seq FROM act WHERE at < $1 ORDER BY at LIMIT $2))`, micros(before), pruneRows)
 	return err

@@ -13,7 +13,8 @@ func scanTally(r Row) (t listing.Tally, err error) {
 	return t, err
 }
 
-// Activity counts what happened since a time, in spans.
+// Activity counts what happened since a time, in spans of the given length
+// (whole hours or days, aligned to UTC), oldest first, empty spans included.
 func (s *Store) Activity(ctx context.Context, since, until time.Time, span time.Duration) ([]liwanag.Activity, error) {
 	spans := listing.Spans(since, until, span)
 	if len(spans) == 0 {

@@ -42,16 +42,21 @@ const deliveryByDigest = `SELECT ` + deliveryColumns + `, raw FROM delivery WHER
 // Deliveries reads deliveries.
 type Deliveries struct{ reader }
 
+// Get reads one with its raw body.
 func (s Deliveries) Get(ctx context.Context, d liwanag.Digest) (liwanag.Delivery, error) {
 	return one(s.in(ctx), scanDelivery, deliveryByDigest, d[:])
 }
 
+// Stored lists the digests of deliveries in state stored, and of unmatched
+// ones that nobody looked at yet (no Note), oldest first.
 func (s Deliveries) Stored(ctx context.Context, limit int) ([]liwanag.Digest, error) {
 	return list(s.in(ctx), scanDigest, `
 		SELECT digest FROM delivery /*lite INDEXED BY delivery_new*/ WHERE state = 'stored' OR (state = 'unmatched' AND note IS NULL)
 		ORDER BY received_at, seq LIMIT $1`, limit)
 }
 
+// Unsettled lists the digests of deliveries in state sent that were received
+// before the given time, oldest first.
 func (s Deliveries) Unsettled(ctx context.Context, receivedBefore time.Time, limit int) ([]liwanag.Digest, error) {
 	return list(s.in(ctx), scanDigest, `
 		SELECT digest FROM delivery WHERE state = 'sent' AND received_at < $1 ORDER BY received_at, seq LIMIT $2`,
@@ -78,6 +83,8 @@ func (l listed) cursor() string {
 	return listing.Cursor(deliveryListing, binary.BigEndian.AppendUint64(key, uint64(l.seq)))
 }
 
+// List gives a page, newest first, without raw bodies. ErrInvalidCursor.
+//
 // List walks one index a state and merges, as submissions do.
 func (s Deliveries) List(ctx context.Context, f liwanag.DeliveryFilter, p liwanag.Page) ([]liwanag.Delivery, string, error) {
 	after, err := listing.Key(deliveryListing, 16, p.Cursor)
@@ -119,6 +126,8 @@ func deliveryQuery(submissionID liwanag.ID, state liwanag.DeliveryState, after [
 // DeliveryTx writes deliveries.
 type DeliveryTx struct{ writing }
 
+// Insert stores a delivery by its digest. False: it is there already, nothing
+// was written.
 func (t DeliveryTx) Insert(d liwanag.Delivery) (bool, error) {
 	return t.changed(`INSERT INTO delivery (`+deliveryColumns+`, raw) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (digest) DO NOTHING`,
@@ -126,10 +135,13 @@ func (t DeliveryTx) Insert(d liwanag.Delivery) (bool, error) {
 		string(d.State), text(d.Note), micros(d.ReceivedAt), d.Raw)
 }
 
+// Get reads one with its raw body. ErrNotFound.
 func (t DeliveryTx) Get(d liwanag.Digest) (liwanag.Delivery, error) {
 	return one(t, scanDelivery, deliveryByDigest, d[:])
 }
 
+// Move is a compare-and-set of the state; settled drops the raw body. False:
+// the state was not in From, nothing was written.
 func (t DeliveryTx) Move(m liwanag.DeliveryMove) (bool, error) {
 	return t.changed(`
 		UPDATE delivery SET state = $2, submission_id = coalesce($3, submission_id), enrichment_id = coalesce($4, enrichment_id),
@@ -138,10 +150,15 @@ func (t DeliveryTx) Move(m liwanag.DeliveryMove) (bool, error) {
 		m.Digest[:], string(m.To), m.SubmissionID.Bytes(), text(m.EnrichmentID), text(m.Note), wordsOf(t, m.From))
 }
 
+// Rewrite replaces the raw body of a delivery that is not settled. False: it is
+// settled or gone, nothing was written.
 func (t DeliveryTx) Rewrite(d liwanag.Digest, raw []byte) (bool, error) {
 	return t.changed(`UPDATE delivery SET raw = $1 WHERE digest = $2 AND state <> 'settled'`, raw, d[:])
 }
 
+// Prune drops quarantined and unmatched deliveries received before the given
+// time, settled ones received before the other, and all but the newest keep
+// unmatched ones. A call drops a bounded number; the next one goes on.
 func (t DeliveryTx) Prune(quarantinedBefore, settledBefore time.Time, keep int) error {
 	for _, p := range []struct {
 		state  liwanag.DeliveryState

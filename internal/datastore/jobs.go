@@ -35,12 +35,14 @@ func (s Jobs) Get(ctx context.Context, id liwanag.ID) (liwanag.Job, error) {
 	return one(s.in(ctx), scanJob, selectJobs+`WHERE j.id = $1`, id.Bytes())
 }
 
+// OfSubscriber lists a person's jobs, newest first.
 func (s Jobs) OfSubscriber(ctx context.Context, subscriberID liwanag.ID) ([]liwanag.Job, error) {
 	return list(s.in(ctx), scanJob, selectJobs+`WHERE j.subscriber_id = $1 ORDER BY j.id DESC`, subscriberID.Bytes())
 }
 
 const jobsOfRun = selectJobs + `WHERE j.run_id = $1 ORDER BY j.id`
 
+// OfRun lists the jobs of a batch, oldest first.
 func (s Jobs) OfRun(ctx context.Context, runID liwanag.ID) ([]liwanag.Job, error) {
 	return list(s.in(ctx), scanJob, jobsOfRun, runID.Bytes())
 }
@@ -48,24 +50,30 @@ func (s Jobs) OfRun(ctx context.Context, runID liwanag.ID) ([]liwanag.Job, error
 const jobsOfSubmission = `SELECT ` + jobColumns + ` FROM submission_job sj /*lite CROSS*/ JOIN job j ON j.id = sj.job_id` + withEmail +
 	`WHERE sj.submission_id = $1 ORDER BY sj.job_id`
 
+// OfSubmission lists the jobs of a submission, oldest first.
 func (s Jobs) OfSubmission(ctx context.Context, submissionID liwanag.ID) ([]liwanag.Job, error) {
 	return list(s.in(ctx), scanJob, jobsOfSubmission, submissionID.Bytes())
 }
 
+// RunsOfEmail lists the runs of a person's jobs, newest first.
 func (s Jobs) RunsOfEmail(ctx context.Context, emailKey string) ([]liwanag.ID, error) {
 	return list(s.in(ctx), scanID(liwanag.RunKind), `
 		SELECT DISTINCT run_id FROM job WHERE run_id IS NOT NULL
 		AND subscriber_id = (SELECT id FROM subscriber WHERE email_key = $1) ORDER BY run_id DESC`, emailKey)
 }
 
+// Unbatched lists pending jobs without a batch, oldest first.
 func (s Jobs) Unbatched(ctx context.Context, limit int) ([]liwanag.Job, error) {
 	return list(s.in(ctx), scanJob, selectJobs+`WHERE j.run_id IS NULL AND j.status = 'pending' ORDER BY j.id LIMIT $1`, limit)
 }
 
+// RetryDue lists jobs whose RetryAt is at or before now, earliest first.
 func (s Jobs) RetryDue(ctx context.Context, now time.Time, limit int) ([]liwanag.Job, error) {
 	return list(s.in(ctx), scanJob, selectJobs+`WHERE j.retry_at <= $1 ORDER BY j.retry_at, j.id LIMIT $2`, micros(now), limit)
 }
 
+// OpenRuns lists, in order, the runs after the given one (zero: from the
+// first) that have an open job created before the given time.
 func (s Jobs) OpenRuns(ctx context.Context, createdBefore time.Time, after liwanag.ID, limit int) ([]liwanag.ID, error) {
 	from := append([]byte{}, after.Bytes()...) // never nil: nothing is greater than NULL
 	if after.IsZero() {
@@ -76,6 +84,7 @@ func (s Jobs) OpenRuns(ctx context.Context, createdBefore time.Time, after liwan
 		from, micros(createdBefore), limit)
 }
 
+// Count counts jobs by status.
 func (s Jobs) Count(ctx context.Context) (map[liwanag.JobStatus]int64, error) {
 	return counts[liwanag.JobStatus](s.in(ctx), `
 		SELECT status, count(*) FROM job GROUP BY status
@@ -86,23 +95,31 @@ func (s Jobs) Count(ctx context.Context) (map[liwanag.JobStatus]int64, error) {
 // JobTx writes jobs.
 type JobTx struct{ writing }
 
+// Get reads those that exist, in no order, e-mail joined.
 func (t JobTx) Get(ids []liwanag.ID) ([]liwanag.Job, error) {
 	return list(t, scanJob, selectJobs+`WHERE j.id = ANY($1)`, idsOf(t, ids))
 }
 
+// OfRun reads the jobs of a batch, oldest first, e-mail joined.
 func (t JobTx) OfRun(runID liwanag.ID) ([]liwanag.Job, error) {
 	return list(t, scanJob, jobsOfRun, runID.Bytes())
 }
 
+// OfSubmission reads the jobs of a submission, oldest first, e-mail joined.
+// A job whose subscriber is gone has no e-mail.
 func (t JobTx) OfSubmission(submissionID liwanag.ID) ([]liwanag.Job, error) {
 	return list(t, scanJob, jobsOfSubmission, submissionID.Bytes())
 }
 
+// OpenOf finds the open jobs of subscribers, in no order, without e-mail.
 func (t JobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
 	return list(t, scanJob, `SELECT `+ownColumns+`, CAST(NULL AS text), CAST(NULL AS text), false FROM job j WHERE j.subscriber_id = ANY($1) AND j.`+isOpen,
 		idsOf(t, subscriberIDs))
 }
 
+// InFlight tells which of the subscribers have a job, of any status, in a
+// submission that is sending, accepted, ambiguous or held.
+//
 // InFlight walks from the person to the open submission of a job, which is one
 // of the states asked for unless it is only prepared.
 func (t JobTx) InFlight(subscriberIDs []liwanag.ID) ([]liwanag.ID, error) {
@@ -113,6 +130,10 @@ func (t JobTx) InFlight(subscriberIDs []liwanag.ID) ([]liwanag.ID, error) {
 		WHERE j.subscriber_id = ANY($1)`, idsOf(t, subscriberIDs))
 }
 
+// Insert stores jobs in order and answers in that order. A unique index over
+// the subscriber of open jobs is the guard: a person with an open job keeps
+// it, and the answer names it. Status must be open or final as given (a
+// reused result is inserted enriched).
 func (t JobTx) Insert(jobs []liwanag.Job) ([]liwanag.Opened, error) {
 	inserted := make(map[liwanag.ID]bool, len(jobs))
 	for _, round := range rounds(jobs, func(j liwanag.Job) liwanag.ID { return j.SubscriberID }) {
@@ -184,6 +205,8 @@ func (t JobTx) nameOpen(jobs []liwanag.Job, kept []int, opened []liwanag.Opened)
 	return nil
 }
 
+// Move is a compare-and-set: it changes those jobs that are in a From state
+// and returns their IDs.
 func (t JobTx) Move(m liwanag.JobMove) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.JobKind), `
 		UPDATE job SET status = $2, failure_code = $3, failure_message = $4, retry_at = $5, ended_at = $6
@@ -199,6 +222,10 @@ func endedAt(status liwanag.JobStatus, at time.Time) time.Time {
 	return at
 }
 
+// Reopen is Move from failed, canceled and held to the given open status for
+// those jobs whose subscriber has no other open job and whose failure code is
+// not CodeUnsubscribed: the way a retried run takes its jobs back.
+//
 // Reopen takes the first of a person's jobs that may come back: two of them may
 // be one person's, so that the second has to see the first.
 func (t JobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) (reopened []liwanag.ID, err error) {
@@ -229,6 +256,9 @@ func scanPersonOf(r Row) (p [2]liwanag.ID, err error) {
 	return p, err
 }
 
+// Settle writes results unconditionally: the caller decided on rows that it
+// read in this transaction.
+//
 // Settle forgets RetryAt: a person who has a result gets no further job.
 func (t JobTx) Settle(results []liwanag.JobResult) error {
 	for _, round := range rounds(results, func(r liwanag.JobResult) liwanag.ID { return r.ID }) {
@@ -248,12 +278,15 @@ func (t JobTx) Settle(results []liwanag.JobResult) error {
 	return nil
 }
 
+// Assign puts pending jobs that have no batch into one (zero: takes pending
+// jobs out of theirs) and returns the IDs it changed.
 func (t JobTx) Assign(ids []liwanag.ID, runID liwanag.ID) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.JobKind), `
 		UPDATE job SET run_id = $2 WHERE id = ANY($1) AND status = 'pending' AND (run_id IS NULL) = (CAST($2 AS uuid) IS NOT NULL) RETURNING id`,
 		idsOf(t, ids), runID.Bytes())
 }
 
+// ClearRetry forgets RetryAt and returns the IDs that had one.
 func (t JobTx) ClearRetry(ids []liwanag.ID) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.JobKind),
 		`UPDATE job SET retry_at = NULL WHERE id = ANY($1) AND retry_at IS NOT NULL RETURNING id`, idsOf(t, ids))

@@ -39,6 +39,7 @@ func (s Ledger) Credits(ctx context.Context, day liwanag.Day) (liwanag.Credits, 
 	return creditsOf(s.in(ctx), day)
 }
 
+// Calls is how many calls of FullEnrich were taken in a calendar minute.
 func (s Ledger) Calls(ctx context.Context, m liwanag.Minute) (int, error) {
 	n, err := one(s.in(ctx), scanInt, `SELECT calls FROM call_budget WHERE minute = $1`, int64(m))
 	if errors.Is(err, liwanag.ErrNotFound) {
@@ -72,6 +73,9 @@ func (s Ledger) Evidence(ctx context.Context, publicURL string) (e liwanag.Evide
 // LedgerTx writes the shared figures: one row each, shared by all nodes.
 type LedgerTx struct{ writing }
 
+// TakeCall counts one call of FullEnrich in a calendar minute and returns how
+// many that makes. The caller that finds it above its limit returns an error
+// from its Write, which takes the call back.
 func (t LedgerTx) TakeCall(m liwanag.Minute) (int, error) {
 	n, err := one(t, scanInt, `
 		INSERT INTO call_budget (minute, calls) VALUES ($1, 1)
@@ -88,6 +92,7 @@ func (t LedgerTx) SetSpending(s liwanag.Spending) error {
 
 func (t LedgerTx) Credits(day liwanag.Day) (liwanag.Credits, error) { return creditsOf(t, day) }
 
+// AddCredits adds, with either sign, to a day's figures.
 func (t LedgerTx) AddCredits(day liwanag.Day, reserved, spent int64) error {
 	return t.must(`
 		INSERT INTO credit_day (day, reserved, spent) VALUES ($1, $2, $3)
@@ -98,11 +103,15 @@ func (t LedgerTx) SetBalance(b liwanag.Balance) error {
 	return t.must(`UPDATE spending SET balance = $1, balance_at = $2`, b.Credits, micros(b.At))
 }
 
+// Prove notes the first authentic delivery under a public URL; later ones
+// change nothing.
 func (t LedgerTx) Prove(publicURL string, at time.Time) error {
 	_, err := t.exec(`INSERT INTO public_url (url, proven_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, publicURL, micros(at))
 	return err
 }
 
+// Reached notes that a probe came through: it extends the latest reach when
+// that ended at most gap before, or begins a new one.
 func (t LedgerTx) Reached(publicURL string, at time.Time, gap time.Duration) error {
 	extended, err := t.changed(`
 		UPDATE reach SET until = greatest(until, $2)
@@ -114,10 +123,14 @@ func (t LedgerTx) Reached(publicURL string, at time.Time, gap time.Duration) err
 	return t.must(`INSERT INTO reach (url, since, until) VALUES ($1, $2, $2)`, publicURL, micros(at))
 }
 
+// TakeFiring claims one firing time of something that happens once over all
+// nodes, known by its name. False: it was taken before; nothing was written.
 func (t LedgerTx) TakeFiring(name string, at time.Time) (bool, error) {
 	return t.changed(`INSERT INTO firing (at, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`, micros(at), name)
 }
 
+// Prune drops call counts and firings from before the given time, and reaches
+// that ended before it.
 func (t LedgerTx) Prune(before time.Time) error {
 	if _, err := t.exec(`DELETE FROM firing WHERE at < $1`, micros(before)); err != nil {
 		return err

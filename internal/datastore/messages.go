@@ -38,10 +38,13 @@ func scanAttempt(r Row) (a liwanag.MessageAttempt, err error) {
 	return a, err
 }
 
+// Attempts lists the attempts of a message, oldest first.
 func (s Messages) Attempts(ctx context.Context, id liwanag.ID) ([]liwanag.MessageAttempt, error) {
 	return list(s.in(ctx), scanAttempt, `SELECT message_id, n, at, took, status, error FROM message_attempt WHERE message_id = $1 ORDER BY n`, id.Bytes())
 }
 
+// List gives a page, newest first. ErrInvalidCursor.
+//
 // List walks one index a state and merges, as submissions do.
 func (s Messages) List(ctx context.Context, f liwanag.MessageFilter, p liwanag.Page) ([]liwanag.Message, string, error) {
 	after, err := listing.Key(messageListing, 16, p.Cursor)
@@ -84,18 +87,24 @@ func messageQuery(f liwanag.MessageFilter, state liwanag.MessageState, after []b
 	return `SELECT ` + messageColumns + ` FROM message` + w.String() + ` ORDER BY id DESC LIMIT ` + w.bind(limit), w.args
 }
 
+// Waiting tells which sinks have pending messages.
 func (s Messages) Waiting(ctx context.Context) ([]liwanag.ID, error) {
 	return list(s.in(ctx), scanID(liwanag.SinkKind), `
 		SELECT id FROM sink WHERE deleted = false AND disabled = false
 		AND EXISTS (SELECT 1 FROM message m WHERE m.sink_id = sink.id AND m.state = 'pending') ORDER BY id`)
 }
 
+// Unstarted lists messages that have a run which the runner was not told of,
+// oldest first.
 func (s Messages) Unstarted(ctx context.Context, limit int) ([]liwanag.Message, error) {
 	return list(s.in(ctx), scanMessage, `SELECT `+messageColumns+` FROM message WHERE started = false AND run_id IS NOT NULL ORDER BY id LIMIT $1`, limit)
 }
 
 // MessageTx writes messages.
-type MessageTx struct{ writing }
+type MessageTx struct {
+	writing
+	made *bool // messages were stored, to be sent
+}
 
 func (t MessageTx) Get(id liwanag.ID) (liwanag.Message, error) {
 	return one(t, scanMessage, messageByID, id.Bytes())
@@ -119,14 +128,18 @@ func (t MessageTx) Insert(messages []liwanag.Message) error {
 		time("created_at", func(m message) time.Time { return m.CreatedAt }).
 		time("next_at", func(m message) time.Time { return m.NextAt }).
 		time("ended_at", func(m message) time.Time { return m.EndedAt })
+	*t.made = *t.made || len(messages) > 0
 	return t.insertAll("message", r.Records, "")
 }
 
+// Busy counts the messages of a sink by state, of the states given.
 func (t MessageTx) Busy(sinkID liwanag.ID, states ...liwanag.MessageState) (int, error) {
 	n, err := one(t, scanInt, `SELECT count(*) FROM message WHERE sink_id = $1 AND state = ANY($2::text[])`, sinkID.Bytes(), wordsOf(t, states))
 	return int(n), err
 }
 
+// Claim gives the oldest n pending messages of a sink runs of their own and
+// makes them sending.
 func (t MessageTx) Claim(sinkID liwanag.ID, n int) ([]liwanag.Message, error) {
 	claimed, err := list(t, scanMessage, `SELECT `+messageColumns+` FROM message WHERE sink_id = $1 AND state = 'pending' ORDER BY id LIMIT $2`, sinkID.Bytes(), n)
 	if err != nil {
@@ -142,11 +155,14 @@ func (t MessageTx) Claim(sinkID liwanag.ID, n int) ([]liwanag.Message, error) {
 	return claimed, nil
 }
 
+// MarkStarted notes that the runner knows the runs of messages.
 func (t MessageTx) MarkStarted(ids []liwanag.ID) error {
 	_, err := t.exec(`UPDATE message SET started = true WHERE id = ANY($1)`, idsOf(t, ids))
 	return err
 }
 
+// Move is a compare-and-set of the state. False: the state was not in From,
+// nothing was written.
 func (t MessageTx) Move(m liwanag.MessageMove) (bool, error) {
 	return t.changed(`
 		UPDATE message SET state = $2, attempts = greatest(attempts, $3), status = coalesce($4, status), error = coalesce($5, error),
@@ -155,23 +171,31 @@ func (t MessageTx) Move(m liwanag.MessageMove) (bool, error) {
 		m.ID.Bytes(), string(m.To), m.Attempts, number(int64(m.Status)), text(m.Error), micros(m.NextAt), micros(m.At), wordsOf(t, m.From))
 }
 
+// Again makes a message that ended pending again, without a run; its attempts
+// stay. False: it has not ended, nothing was written.
 func (t MessageTx) Again(id liwanag.ID) (bool, error) {
-	return t.changed(`UPDATE message SET state = 'pending', run_id = NULL, started = false, next_at = NULL, ended_at = NULL
+	again, err := t.changed(`UPDATE message SET state = 'pending', run_id = NULL, started = false, next_at = NULL, ended_at = NULL
 		WHERE id = $1 AND state IN ('delivered', 'failed', 'dropped')`, id.Bytes())
+	*t.made = *t.made || again
+	return again, err
 }
 
+// Attempted stores an attempt; the same one again changes nothing.
 func (t MessageTx) Attempted(a liwanag.MessageAttempt) error {
 	_, err := t.exec(`INSERT INTO message_attempt (message_id, n, at, took, status, error) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
 		a.MessageID.Bytes(), a.N, micros(a.At), a.Took.Microseconds(), number(int64(a.Status)), text(a.Error))
 	return err
 }
 
+// DropAbout makes pending and retrying messages about a subject dropped.
 func (t MessageTx) DropAbout(subject liwanag.ID, at time.Time) error {
 	_, err := t.exec(`UPDATE message SET state = 'dropped', next_at = NULL, ended_at = $1
 		WHERE subject = $2 AND state IN ('pending', 'sending', 'retrying')`, micros(at), subject.String())
 	return err
 }
 
+// Prune deletes messages that ended before the given time, a bounded number a
+// call.
 func (t MessageTx) Prune(before time.Time) error {
 	if _, err := t.exec(`DELETE FROM message WHERE id = ANY(ARRAY(SELECT id FROM message WHERE ended_at < $1 ORDER BY ended_at LIMIT $2))`,
 		micros(before), pruneRows); err != nil {

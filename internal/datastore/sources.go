@@ -10,6 +10,8 @@ import (
 
 const selectSources = `SELECT id, name, kind, token_hash, secrets, settings, disabled, created_at, updated_at FROM source WHERE deleted = false`
 
+const sourceByID = selectSources + ` AND id = $1`
+
 func scanSource(r Row) (s liwanag.Source, err error) {
 	err = r.Scan(idTo(liwanag.SourceIDKind, &s.ID), &s.Name, textTo(&s.Kind), digestColumn{&s.TokenHash}, wordsTo(&s.Secrets),
 		jsonTo(&s.Settings), &s.Disabled, timeColumn{&s.CreatedAt}, timeColumn{&s.UpdatedAt})
@@ -20,13 +22,14 @@ func scanSource(r Row) (s liwanag.Source, err error) {
 type Sources struct{ reader }
 
 func (s Sources) Get(ctx context.Context, id liwanag.ID) (liwanag.Source, error) {
-	return one(s.in(ctx), scanSource, selectSources+` AND id = $1`, id.Bytes())
+	return one(s.in(ctx), scanSource, sourceByID, id.Bytes())
 }
 
 func (s Sources) ByToken(ctx context.Context, hash liwanag.Digest) (liwanag.Source, error) {
 	return one(s.in(ctx), scanSource, selectSources+` AND token_hash = $1`, hash[:])
 }
 
+// List lists all, oldest first: there are few.
 func (s Sources) List(ctx context.Context) ([]liwanag.Source, error) {
 	return list(s.in(ctx), scanSource, selectSources+` ORDER BY id`)
 }
@@ -35,7 +38,7 @@ func (s Sources) List(ctx context.Context) ([]liwanag.Source, error) {
 type SourceTx struct{ writing }
 
 func (t SourceTx) Get(id liwanag.ID) (liwanag.Source, error) {
-	return one(t, scanSource, selectSources+` AND id = $1`, id.Bytes())
+	return one(t, scanSource, sourceByID, id.Bytes())
 }
 
 func (t SourceTx) Insert(s liwanag.Source) error {
@@ -44,12 +47,14 @@ func (t SourceTx) Insert(s liwanag.Source) error {
 		micros(s.CreatedAt), micros(s.UpdatedAt))
 }
 
+// Update replaces the row; CreatedAt stays. ErrNotFound.
 func (t SourceTx) Update(s liwanag.Source) error {
 	return t.must(`UPDATE source SET name = $1, kind = $2, token_hash = $3, secrets = $4, settings = $5, disabled = $6, updated_at = $7
 		WHERE id = $8 AND deleted = false`, s.Name, string(s.Kind), s.TokenHash[:], wordsText(s.Secrets), jsonText(s.Settings), s.Disabled,
 		micros(s.UpdatedAt), s.ID.Bytes())
 }
 
+// Delete deletes a source and its receipts. ErrNotFound.
 func (t SourceTx) Delete(id liwanag.ID) error {
 	return t.must(`UPDATE source SET deleted = true, secrets = NULL, settings = NULL WHERE id = $1 AND deleted = false`, id.Bytes())
 }
@@ -80,10 +85,13 @@ const receiptByID = `SELECT ` + receiptColumns + `, body FROM receipt WHERE id =
 // Receipts reads what sources received.
 type Receipts struct{ reader }
 
+// Get reads one with its body.
 func (s Receipts) Get(ctx context.Context, id liwanag.ID) (liwanag.Receipt, error) {
 	return one(s.in(ctx), scanReceipt, receiptByID, id.Bytes())
 }
 
+// List gives a page, newest first, without bodies. ErrInvalidCursor.
+//
 // List walks one index a state and merges, as submissions do.
 func (s Receipts) List(ctx context.Context, f liwanag.ReceiptFilter, p liwanag.Page) ([]liwanag.Receipt, string, error) {
 	after, err := listing.Key(receiptListing, 16, p.Cursor)
@@ -122,6 +130,8 @@ func receiptQuery(sourceID liwanag.ID, state liwanag.ReceiptState, after []byte,
 	return `SELECT ` + receiptColumns + ` FROM receipt` + w.String() + ` ORDER BY id DESC LIMIT ` + w.bind(limit), w.args
 }
 
+// Naming finds receipts whose body holds one of the texts, whatever its case.
+// It reads all bodies.
 func (s Receipts) Naming(ctx context.Context, texts []string) ([]liwanag.ID, error) {
 	naming := func(r Row) (found liwanag.ID, err error) {
 		var body []byte
@@ -147,6 +157,7 @@ func (t ReceiptTx) Insert(r liwanag.Receipt) error {
 		r.Created, r.Updated, r.Unsubscribed, r.Failed, micros(r.ReceivedAt), micros(r.ReplayedAt), r.Body != nil, r.Body)
 }
 
+// Update replaces everything but ID, SourceID, Size and ReceivedAt. ErrNotFound.
 func (t ReceiptTx) Update(r liwanag.Receipt) error {
 	return t.must(`UPDATE receipt SET state = $1, code = $2, reason = $3, content_type = $4, created = $5, updated = $6, unsubscribed = $7,
 		failed = $8, replayed_at = $9, kept = $10, body = $11 WHERE id = $12`,
@@ -154,11 +165,15 @@ func (t ReceiptTx) Update(r liwanag.Receipt) error {
 		micros(r.ReplayedAt), r.Body != nil, r.Body, r.ID.Bytes())
 }
 
+// DropBodies forgets bodies.
 func (t ReceiptTx) DropBodies(ids []liwanag.ID) error {
 	_, err := t.exec(`UPDATE receipt SET body = NULL, kept = false WHERE id = ANY($1)`, idsOf(t, ids))
 	return err
 }
 
+// Prune drops bodies of accepted receipts received before the first time, all
+// receipts received before the second, and of each source all but the newest
+// keep refused ones. A call does a bounded number; the next one goes on.
 func (t ReceiptTx) Prune(acceptedBefore, before time.Time, keep int) error {
 	if _, err := t.exec(`UPDATE receipt SET body = NULL, kept = false WHERE seq = ANY(ARRAY(
 		SELECT seq FROM receipt WHERE kept = true AND state IN ('accepted', 'ignored') AND received_at < $1 LIMIT $2))`, micros(acceptedBefore), pruneBodies); err != nil {

@@ -9,7 +9,7 @@ type Database interface {
 	Reader
 	// Write runs fn as a part of the next group commit.
 	Write(ctx context.Context, fn func(w Writer) error) error
-	// Scrub leaves as little as the database can of rows that were deleted.
+	// Scrub overwrites what deleted rows left behind, as far as it can.
 	Scrub(ctx context.Context) error
 }
 
@@ -19,7 +19,8 @@ type Database interface {
 // one of package liwanag's sentinels matches ErrDatabase or ErrDiskFull; reads of
 // one thing return ErrNotFound only when the row is not there.
 type Store struct {
-	db Database
+	db   Database
+	made func() // after each commit that stored messages
 
 	Subscribers Subscribers
 	Jobs        Jobs
@@ -39,8 +40,24 @@ type Store struct {
 // New is a store over a database.
 func New(db Database) *Store {
 	in := reader{db}
-	return &Store{db, Subscribers{in}, Jobs{in}, Batches{in}, Submissions{in}, Deliveries{in}, Uploads{in}, Ledger{in},
+	return &Store{db, func() {}, Subscribers{in}, Jobs{in}, Batches{in}, Submissions{in}, Deliveries{in}, Uploads{in}, Ledger{in},
 		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}}
+}
+
+// Through is the store over its database as wrap makes it, for tests that watch
+// and disturb it.
+func (s *Store) Through(wrap func(Database) Database) *Store {
+	through := New(wrap(s.db))
+	through.made = s.made
+	return through
+}
+
+// Announcing is the store that also calls made after each commit that stored
+// messages, so that they are sent at once.
+func (s *Store) Announcing(made func()) *Store {
+	announcing := *s
+	announcing.made = made
+	return &announcing
 }
 
 // Write runs fn in a transaction and returns when it is durable. Writes that
@@ -52,14 +69,23 @@ func New(db Database) *Store {
 // returns the error as it is. ctx counts only until fn is picked up: from
 // then on Write returns the true result.
 func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
-	return s.db.Write(ctx, func(w Writer) error { return fn(NewTx(w)) })
+	made := false
+	err := s.db.Write(ctx, func(w Writer) error {
+		made = false
+		return fn(newTx(w, &made))
+	})
+	if err == nil && made {
+		s.made()
+	}
+	return err
 }
 
-// Scrub leaves as little as the database can of rows that were deleted.
+// Scrub overwrites what deleted rows left behind in the database's files, as far
+// as the database can: an erasure ends with it.
 func (s *Store) Scrub(ctx context.Context) error { return s.db.Scrub(ctx) }
 
-// Tx is a transaction. It may be used only until the function that it was given
-// to returns, and by one goroutine at a time.
+// Tx is one transaction. It sees its own writes. All operations of a resource
+// are small and set-based; none decides anything.
 type Tx struct {
 	Subscribers SubscriberTx
 	Jobs        JobTx
@@ -77,9 +103,8 @@ type Tx struct {
 	Acts        ActTx
 }
 
-// NewTx is a transaction over what runs its statements.
-func NewTx(w Writer) *Tx {
+func newTx(w Writer, made *bool) *Tx {
 	in := writing{w}
 	return &Tx{SubscriberTx{in}, JobTx{in}, BatchTx{in}, SubmissionTx{in}, DeliveryTx{in}, UploadTx{in}, LedgerTx{in}, WebhookTx{in},
-		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in}, PassTx{in}, ActTx{in}}
+		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}}
 }

@@ -31,7 +31,7 @@ func scanSubmission(r Row) (s liwanag.Submission, err error) {
 type Submissions struct{ reader }
 
 func (s Submissions) Get(ctx context.Context, id liwanag.ID) (liwanag.Submission, error) {
-	return one(s.in(ctx), scanSubmission, selectSubmissions+`WHERE b.id = $1`, id.Bytes())
+	return one(s.in(ctx), scanSubmission, submissionByID, id.Bytes())
 }
 
 func (s Submissions) ByToken(ctx context.Context, hash liwanag.Digest) (liwanag.Submission, error) {
@@ -42,16 +42,23 @@ func (s Submissions) ByEnrichment(ctx context.Context, enrichmentID string) (liw
 	return one(s.in(ctx), scanSubmission, selectSubmissions+`WHERE b.enrichment_id = $1`, enrichmentID)
 }
 
-const submissionsOfRun = selectSubmissions + `WHERE b.run_id = $1 ORDER BY b.n`
+const (
+	submissionByID   = selectSubmissions + `WHERE b.id = $1`
+	submissionsOfRun = selectSubmissions + `WHERE b.run_id = $1 ORDER BY b.n`
+)
 
+// OfRun lists a run's submissions by N.
 func (s Submissions) OfRun(ctx context.Context, runID liwanag.ID) ([]liwanag.Submission, error) {
 	return list(s.in(ctx), scanSubmission, submissionsOfRun, runID.Bytes())
 }
 
+// Due lists submissions whose FollowAt is at or before now, earliest first.
 func (s Submissions) Due(ctx context.Context, now time.Time, limit int) ([]liwanag.Submission, error) {
 	return list(s.in(ctx), scanSubmission, selectSubmissions+`WHERE b.follow_at <= $1 ORDER BY b.follow_at, b.id LIMIT $2`, micros(now), limit)
 }
 
+// List gives a page, newest first. ErrInvalidCursor.
+//
 // List walks one index a state and merges: a single walk over several states
 // would sort them all.
 func (s Submissions) List(ctx context.Context, f liwanag.SubmissionFilter, p liwanag.Page) ([]liwanag.Submission, string, error) {
@@ -88,6 +95,7 @@ func submissionQuery(runID liwanag.ID, state liwanag.SubmissionState, after []by
 	return selectSubmissions + w.String() + ` ORDER BY b.id DESC LIMIT ` + w.bind(limit), w.args
 }
 
+// Count counts submissions by state.
 func (s Submissions) Count(ctx context.Context) (map[liwanag.SubmissionState]int64, error) {
 	return counts[liwanag.SubmissionState](s.in(ctx), `SELECT state, count(*) FROM submission GROUP BY state`)
 }
@@ -96,18 +104,24 @@ func (s Submissions) Count(ctx context.Context) (map[liwanag.SubmissionState]int
 type SubmissionTx struct{ writing }
 
 func (t SubmissionTx) Get(id liwanag.ID) (liwanag.Submission, error) {
-	return one(t, scanSubmission, selectSubmissions+`WHERE b.id = $1`, id.Bytes())
+	return one(t, scanSubmission, submissionByID, id.Bytes())
 }
 
+// OfRun reads a run's submissions by N.
 func (t SubmissionTx) OfRun(runID liwanag.ID) ([]liwanag.Submission, error) {
 	return list(t, scanSubmission, submissionsOfRun, runID.Bytes())
 }
 
+// OfJob reads a job's latest submission. ErrNotFound.
 func (t SubmissionTx) OfJob(jobID liwanag.ID) (liwanag.Submission, error) {
 	return one(t, scanSubmission, `SELECT `+submissionColumns+` FROM submission_job sj /*lite CROSS*/ JOIN submission b ON b.id = sj.submission_id
 		WHERE sj.job_id = $1 ORDER BY sj.submission_id DESC LIMIT 1`, jobID.Bytes())
 }
 
+// Insert stores a submission and its jobs. Two guards: (run, n) is unique,
+// and a unique index over the jobs of open submissions. Either one violated
+// is ErrState and nothing is written.
+//
 // Whether the jobs are held open follows from the state.
 func (t SubmissionTx) Insert(s liwanag.Submission, jobIDs []liwanag.ID) error {
 	_, err := t.guarded(say(`
@@ -124,6 +138,8 @@ func (t SubmissionTx) Insert(s liwanag.Submission, jobIDs []liwanag.ID) error {
 	return err
 }
 
+// Send is the fence of the paid call: the compare-and-set from prepared to
+// sending. False: somebody else did it, nothing was written.
 func (t SubmissionTx) Send(s liwanag.Sending) (bool, error) {
 	return t.changed(`
 		UPDATE submission SET state = 'sending', sender = $2, token_hash = $3, request_digest = $4, sending_at = $5, grace_until = $6, credit_day = $7
@@ -131,11 +147,16 @@ func (t SubmissionTx) Send(s liwanag.Sending) (bool, error) {
 		s.ID.Bytes(), s.Sender, digest(s.TokenHash), digest(s.RequestDigest), micros(s.At), micros(s.GraceUntil), int64(s.CreditDay))
 }
 
+// PreparedBefore counts the prepared submissions that are older than this one.
 func (t SubmissionTx) PreparedBefore(id liwanag.ID) (int, error) {
 	n, err := one(t, scanInt, `SELECT count(*) FROM submission WHERE state = 'prepared' AND id < $1`, id.Bytes())
 	return int(n), err
 }
 
+// Move is a compare-and-set of the state. Moving to refused, superseded or
+// settled frees the jobs for another submission; enrichment ids are unique,
+// one that another submission holds is ErrState. False: the state was not in
+// From, nothing was written.
 func (t SubmissionTx) Move(m liwanag.SubmissionMove) (bool, error) {
 	return t.guarded(say(`
 		UPDATE submission SET state = $2, cause = $3, enrichment_id = coalesce($4, enrichment_id),
@@ -146,19 +167,26 @@ func (t SubmissionTx) Move(m liwanag.SubmissionMove) (bool, error) {
 			AND EXISTS (SELECT 1 FROM submission b WHERE b.id = $1 AND b.state = $3)`, m.ID.Bytes(), m.To.Open(), string(m.To)))
 }
 
+// Learn sets an enrichment id where there is none. False: there is one
+// already, the same or another. An id that another submission holds is
+// ErrState.
 func (t SubmissionTx) Learn(id liwanag.ID, enrichmentID string) (bool, error) {
 	return t.guarded(say(`UPDATE submission SET enrichment_id = $2 WHERE id = $1 AND enrichment_id IS NULL`, id.Bytes(), enrichmentID))
 }
 
+// Cost writes what a settle found out.
 func (t SubmissionTx) Cost(c liwanag.SubmissionCost) error {
 	return t.must(`UPDATE submission SET reserved = $2, credits = $3, duplicates = $4, late = $5 WHERE id = $1`,
 		c.ID.Bytes(), c.Reserved, c.Credits, c.Duplicates, c.Late)
 }
 
+// Follow sets when the sweep looks at it next; zero: never.
 func (t SubmissionTx) Follow(id liwanag.ID, at time.Time) error {
 	return t.must(`UPDATE submission SET follow_at = $2 WHERE id = $1`, id.Bytes(), micros(at))
 }
 
+// Detach notes that a run has ended (or, false, that it is open again) on all
+// of its submissions, and returns those that are open.
 func (t SubmissionTx) Detach(runID liwanag.ID, detached bool) ([]liwanag.Submission, error) {
 	if _, err := t.exec(`UPDATE submission SET detached = $2 WHERE run_id = $1 AND detached <> $2`, runID.Bytes(), detached); err != nil {
 		return nil, err
@@ -167,6 +195,8 @@ func (t SubmissionTx) Detach(runID liwanag.ID, detached bool) ([]liwanag.Submiss
 	return slices.DeleteFunc(all, func(s liwanag.Submission) bool { return !s.State.Open() }), err
 }
 
+// InFlight sums the jobs of submissions that are sending, accepted or
+// ambiguous and whose run has not ended.
 func (t SubmissionTx) InFlight() (int, error) {
 	n, err := one(t, scanInt, `
 		SELECT CAST(coalesce(sum(jobs), 0) AS bigint) FROM submission /*lite INDEXED BY submission_flying*/

@@ -38,14 +38,17 @@ func (s Subscribers) ByEmail(ctx context.Context, emailKey string) (liwanag.Subs
 	return one(s.in(ctx), scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.email_key = $1`, emailKey)
 }
 
+// Known tells which of up to 500 e-mail keys have a subscriber, in no order.
 func (s Subscribers) Known(ctx context.Context, emailKeys []string) ([]string, error) {
 	return list(s.in(ctx), scanString, `SELECT email_key FROM subscriber WHERE email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, wordsOf(s.in(ctx), emailKeys))
 }
 
+// Profile is all that FullEnrich said, as applied; ErrNotFound without one.
 func (s Subscribers) Profile(ctx context.Context, id liwanag.ID) ([]byte, error) {
 	return one(s.in(ctx), scanBytes, `SELECT raw FROM profile WHERE subscriber_id = $1`, id.Bytes())
 }
 
+// Count counts by the latest job's status (NoJob without one).
 func (s Subscribers) Count(ctx context.Context) (map[liwanag.JobStatus]int64, error) {
 	return counts[liwanag.JobStatus](s.in(ctx), `
 		SELECT status, count(*) FROM job WHERE latest = true GROUP BY status
@@ -56,10 +59,16 @@ func (s Subscribers) Count(ctx context.Context) (map[liwanag.JobStatus]int64, er
 // SubscriberTx writes subscribers.
 type SubscriberTx struct{ writing }
 
+// Get reads those that exist, in no order.
 func (t SubscriberTx) Get(ids []liwanag.ID) ([]liwanag.Subscriber, error) {
 	return list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.id = ANY($1)`, idsOf(t, ids))
 }
 
+// Upsert stores sign-ups by their unique e-mail key, in order, and answers in
+// that order. A new key inserts the row with the ID given. A known key keeps
+// ID, Email, EmailType and CreatedAt; the rest becomes what [Subscriber.Merge]
+// makes of it. The same key twice in one call: the second is an update.
+//
 // Upsert inserts what is new in one statement, then updates what was known: an
 // import is mostly new rows.
 func (t SubscriberTx) Upsert(signUps []liwanag.SignUp) ([]liwanag.SignedUp, error) {
@@ -164,6 +173,9 @@ func (t SubscriberTx) put(people []liwanag.Subscriber) error {
 	return t.updateEach("subscriber", r.Records, "")
 }
 
+// Enrich applies profiles in order, as [Subscriber.Apply] does: an older result
+// never overwrites a newer one. The profile row is replaced. A subscriber that is
+// gone is skipped. It returns the IDs that were changed.
 func (t SubscriberTx) Enrich(results []liwanag.Enriched) (changed []liwanag.ID, err error) {
 	ids := make([]liwanag.ID, len(results))
 	for i, r := range results {
@@ -202,12 +214,15 @@ func (t SubscriberTx) Enrich(results []liwanag.Enriched) (changed []liwanag.ID, 
 	return changed, t.insertAll("profile", profiles.Records, `(subscriber_id) DO UPDATE SET raw = excluded.raw`)
 }
 
+// Suppress notes that people unsubscribed, or (zero time) that they came back,
+// and returns the IDs that were changed.
 func (t SubscriberTx) Suppress(ids []liwanag.ID, at time.Time) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.SubscriberKind), `
 		UPDATE subscriber SET suppressed_at = $2 WHERE id = ANY($1) AND (suppressed_at IS NULL) = (CAST($2 AS bigint) IS NOT NULL) RETURNING id`,
 		idsOf(t, ids), micros(at))
 }
 
+// Delete deletes people with their profiles; their jobs stay, without them.
 func (t SubscriberTx) Delete(ids []liwanag.ID) error {
 	_, err := t.exec(`DELETE FROM subscriber WHERE id = ANY($1)`, idsOf(t, ids))
 	return err

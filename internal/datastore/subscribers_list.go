@@ -12,6 +12,8 @@ import (
 
 const subscriberListing = 's'
 
+// List gives a page, newest first, and the next page's cursor, empty on the
+// last. ErrInvalidCursor.
 func (s Subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
 	after, err := listing.Key(subscriberListing, 16, p.Cursor)
 	if err == nil {
@@ -30,6 +32,9 @@ func (s Subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liw
 	return all, next, nil
 }
 
+// Each yields all that match, newest first, without holding them in memory
+// and without keeping a read transaction open for longer than a page. An
+// error ends it and is the last thing yielded.
 func (s Subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.Seq2[liwanag.Subscriber, error] {
 	return func(yield func(liwanag.Subscriber, error) bool) {
 		page := liwanag.Page{Limit: listing.MaxLimit}

@@ -13,6 +13,8 @@ const (
 	selectUploads = `SELECT id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, invalid,
 	size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at FROM upload `
 
+	uploadByID = selectUploads + `WHERE id = $1`
+
 	uploadListing = 'u'
 )
 
@@ -40,9 +42,10 @@ func columnsText(columns []string) (any, error) {
 type Uploads struct{ reader }
 
 func (s Uploads) Get(ctx context.Context, id liwanag.ID) (liwanag.Upload, error) {
-	return one(s.in(ctx), scanUpload, selectUploads+`WHERE id = $1`, id.Bytes())
+	return one(s.in(ctx), scanUpload, uploadByID, id.Bytes())
 }
 
+// Progress counts the jobs of an upload.
 func (s Uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadProgress, err error) {
 	byStatus, err := list(s.in(ctx), scanCount[liwanag.JobStatus],
 		`SELECT status, count(*) FROM job WHERE upload_id = $1 GROUP BY status`, id.Bytes())
@@ -62,10 +65,12 @@ func (s Uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadP
 	return p, err
 }
 
+// Chunk reads the n-th piece of the file, from 0. ErrNotFound past the last.
 func (s Uploads) Chunk(ctx context.Context, id liwanag.ID, n int) ([]byte, error) {
 	return one(s.in(ctx), scanBytes, `SELECT data FROM upload_chunk WHERE upload_id = $1 AND n = $2`, id.Bytes(), n)
 }
 
+// Errors lists row errors after the given row, in order.
 func (s Uploads) Errors(ctx context.Context, id liwanag.ID, afterRow int64, limit int) ([]liwanag.UploadRowError, error) {
 	return list(s.in(ctx), func(r Row) (e liwanag.UploadRowError, err error) {
 		err = r.Scan(&e.Row, &e.Line, textTo(&e.Field), textTo(&e.Code), &e.Reason)
@@ -73,14 +78,17 @@ func (s Uploads) Errors(ctx context.Context, id liwanag.ID, afterRow int64, limi
 	}, `SELECT row, line, field, code, reason FROM upload_error WHERE upload_id = $1 AND row > $2 ORDER BY row LIMIT $3`, id.Bytes(), afterRow, limit)
 }
 
+// Active lists uploads that are importing or enriching, oldest first.
 func (s Uploads) Active(ctx context.Context) ([]liwanag.Upload, error) {
 	return list(s.in(ctx), scanUpload, selectUploads+`WHERE status IN ('importing', 'enriching') ORDER BY id`)
 }
 
+// Count counts uploads by status.
 func (s Uploads) Count(ctx context.Context) (map[liwanag.UploadStatus]int64, error) {
 	return counts[liwanag.UploadStatus](s.in(ctx), `SELECT status, count(*) FROM upload GROUP BY status`)
 }
 
+// List gives a page, newest first. ErrInvalidCursor.
 func (s Uploads) List(ctx context.Context, p liwanag.Page) ([]liwanag.Upload, string, error) {
 	after, err := listing.Key(uploadListing, 16, p.Cursor)
 	if err != nil {
@@ -118,13 +126,16 @@ func (t UploadTx) Insert(u liwanag.Upload) error {
 }
 
 func (t UploadTx) Get(id liwanag.ID) (liwanag.Upload, error) {
-	return one(t, scanUpload, selectUploads+`WHERE id = $1`, id.Bytes())
+	return one(t, scanUpload, uploadByID, id.Bytes())
 }
 
+// PutChunk stores the n-th piece of the file, from 0.
 func (t UploadTx) PutChunk(id liwanag.ID, n int, data []byte) error {
 	return t.must(`INSERT INTO upload_chunk (upload_id, n, data) VALUES ($1, $2, $3)`, id.Bytes(), n, data)
 }
 
+// DropChunks forgets at most n pieces of the file; left says whether there are
+// more.
 func (t UploadTx) DropChunks(id liwanag.ID, n int) (left bool, err error) {
 	dropped, err := t.exec(`
 		DELETE FROM upload_chunk WHERE upload_id = $1 AND n = ANY(ARRAY(SELECT n FROM upload_chunk WHERE upload_id = $1 ORDER BY n LIMIT $2))`,
@@ -136,6 +147,7 @@ func (t UploadTx) DropChunks(id liwanag.ID, n int) (left bool, err error) {
 	return len(more) > 0, err
 }
 
+// DropErrors forgets at most n row errors; left says whether there are more.
 func (t UploadTx) DropErrors(id liwanag.ID, n int) (left bool, err error) {
 	dropped, err := t.exec(`
 		DELETE FROM upload_error WHERE upload_id = $1 AND row = ANY(ARRAY(SELECT row FROM upload_error WHERE upload_id = $1 ORDER BY row LIMIT $2))`,
@@ -143,6 +155,7 @@ func (t UploadTx) DropErrors(id liwanag.ID, n int) (left bool, err error) {
 	return dropped == int64(n), err
 }
 
+// Preview writes what the reading found: columns, mapping, counts, size.
 func (t UploadTx) Preview(u liwanag.Upload) error {
 	columns, err := columnsText(u.Columns)
 	if err != nil {
@@ -155,6 +168,7 @@ func (t UploadTx) Preview(u liwanag.Upload) error {
 		u.ID.Bytes(), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, u.Size)
 }
 
+// Move is a compare-and-set of the state. False: nothing was written.
 func (t UploadTx) Move(m liwanag.UploadMove) (bool, error) {
 	return t.changed(`
 		UPDATE upload SET status = $2, failure_code = $3, failure_message = $4, ended_at = $5 WHERE id = $1 AND status = ANY($6::text[])`,
@@ -169,12 +183,17 @@ func uploadEndedAt(status liwanag.UploadStatus, at time.Time) any {
 	return nil
 }
 
+// Claim is a compare-and-set of the node that looks after an upload: it
+// becomes the owner of one that nobody owns, that it owns already, or whose
+// owner's time is over. False: another node has it, nothing was written.
 func (t UploadTx) Claim(c liwanag.UploadClaim) (bool, error) {
 	return t.changed(`
 		UPDATE upload SET owner = $2, owned_until = $3 WHERE id = $1 AND (owner IS NULL OR owner = $2 OR owned_until <= $4)`,
 		c.ID.Bytes(), c.Owner, micros(c.Until), micros(c.Now))
 }
 
+// Advance is a compare-and-set of the position, by the owner, which goes on
+// owning it. False: nothing was written.
 func (t UploadTx) Advance(a liwanag.UploadAdvance) (bool, error) {
 	c := a.Counts
 	return t.changed(`
@@ -183,6 +202,7 @@ func (t UploadTx) Advance(a liwanag.UploadAdvance) (bool, error) {
 		a.ID.Bytes(), a.To, micros(a.OwnedUntil), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, a.From, a.Owner)
 }
 
+// AddErrors stores row errors; a row that has one keeps it.
 func (t UploadTx) AddErrors(id liwanag.ID, errs []liwanag.UploadRowError) error {
 	r := recordsOf(errs).
 		id("upload_id", func(liwanag.UploadRowError) liwanag.ID { return id }).

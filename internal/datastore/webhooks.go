@@ -7,6 +7,9 @@ import (
 // WebhookTx remembers the ids of webhooks that were taken in.
 type WebhookTx struct{ writing }
 
+// Remember stores an id of an endpoint with the answer given to it. False: it
+// was there, and the answer is the one given then.
+//
 // Remember finds an id by its digest on PostgreSQL: it is the sender's, of any
 // length, and an index entry is at most 2.7 KB.
 func (t WebhookTx) Remember(endpoint, id string, answer []byte, at time.Time) (stored bool, earlier []byte, err error) {
@@ -23,6 +26,7 @@ func (t WebhookTx) Remember(endpoint, id string, answer []byte, at time.Time) (s
 	return false, earlier, err
 }
 
+// Forget drops ids remembered before the given time, a bounded number a call.
 func (t WebhookTx) Forget(before time.Time) error {
 	_, err := t.exec(`DELETE FROM webhook_id WHERE ctid = ANY(ARRAY(SELECT ctid FROM webhook_id WHERE at < $1 ORDER BY at LIMIT $2))`,
 		micros(before), pruneRows)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -37,19 +38,19 @@ func announcementOf(job liwanag.Job, status liwanag.JobStatus, failure liwanag.J
 }
 
 // announceFailed tells of jobs that failed for good.
-func announceFailed(tx liwanag.Tx, jobs []liwanag.Job, failed []liwanag.ID, failure liwanag.JobFailure, at time.Time) error {
+func announceFailed(tx *datastore.Tx, jobs []liwanag.Job, failed []liwanag.ID, failure liwanag.JobFailure, at time.Time) error {
 	var all []liwanag.Announcement
 	for _, job := range jobs {
 		if a, news := announcementOf(job, liwanag.JobFailed, failure, at); news && slices.Contains(failed, job.ID) {
 			all = append(all, a)
 		}
 	}
-	_, err := liwanag.Announce(tx, all)
+	_, err := datastore.Announce(tx, all)
 	return err
 }
 
 // announceBalance tells once a UTC day that the balance is below the mark.
-func (e *Enricher) announceBalance(tx liwanag.Tx, balance float64, now time.Time) error {
+func (e *Enricher) announceBalance(tx *datastore.Tx, balance float64, now time.Time) error {
 	if e.cfg.CreditsLow <= 0 || balance >= float64(e.cfg.CreditsLow) {
 		return nil
 	}
@@ -58,12 +59,12 @@ func (e *Enricher) announceBalance(tx liwanag.Tx, balance float64, now time.Time
 }
 
 // announceDaily announces something the first time on a UTC day, over all nodes.
-func announceDaily(tx liwanag.Tx, a liwanag.Announcement) error {
-	first, err := tx.Ledger().TakeFiring("announce "+string(a.Topic), a.At.Truncate(24*time.Hour))
+func announceDaily(tx *datastore.Tx, a liwanag.Announcement) error {
+	first, err := tx.Ledger.TakeFiring("announce "+string(a.Topic), a.At.Truncate(24*time.Hour))
 	if err != nil || !first {
 		return err
 	}
-	_, err = liwanag.Announce(tx, []liwanag.Announcement{a})
+	_, err = datastore.Announce(tx, []liwanag.Announcement{a})
 	return err
 }
 
@@ -83,7 +84,7 @@ func (s *Service) Silence(ctx context.Context) (fetched int, err error) {
 	}
 	since := s.now().Add(-silentFor)
 	for page := (liwanag.Page{Limit: 200}); ; {
-		rows, next, err := s.store.Deliveries().List(ctx, liwanag.DeliveryFilter{}, page)
+		rows, next, err := s.store.Deliveries.List(ctx, liwanag.DeliveryFilter{}, page)
 		if err != nil {
 			return 0, err
 		}
@@ -118,7 +119,7 @@ func (s *Service) checkSilence(ctx context.Context) error {
 		return err
 	}
 	now := s.now()
-	return s.store.Write(ctx, func(tx liwanag.Tx) error {
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
 		return announceDaily(tx, liwanag.Announcement{Topic: liwanag.TopicWebhooksSilent, At: now,
 			Facts: facts(map[string]any{"fetched": fetched, "hours": int(silentFor / time.Hour)})})
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -21,11 +22,11 @@ type Enrollment struct {
 // The job that fills a batch closes it, so that a group of many opens full
 // batches. A person with an open job keeps that one. The answers are in the order
 // of people; after the commit hand their run IDs to Service.Start.
-func Enroll(tx liwanag.Tx, people []Enrollment, cfg Config, now time.Time) ([]liwanag.Opened, error) {
+func Enroll(tx *datastore.Tx, people []Enrollment, cfg Config, now time.Time) ([]liwanag.Opened, error) {
 	cfg = cfg.withDefaults()
 	opened := make([]liwanag.Opened, 0, len(people))
 	var fresh []liwanag.Batch
-	batch, found, err := tx.Batches().Open(now)
+	batch, found, err := tx.Batches.Open(now)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +37,7 @@ func Enroll(tx liwanag.Tx, people []Enrollment, cfg Config, now time.Time) ([]li
 			fresh, found = append(fresh, batch), true
 		}
 		next := people[len(opened):min(len(people), len(opened)+cfg.BatchSize-batch.Size)]
-		answers, err := tx.Jobs().Insert(newJobs(next, batch.RunID, now))
+		answers, err := tx.Jobs.Insert(newJobs(next, batch.RunID, now))
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +49,7 @@ func Enroll(tx liwanag.Tx, people []Enrollment, cfg Config, now time.Time) ([]li
 			continue
 		}
 		if n > 0 {
-			if ok, err := tx.Batches().Grow(batch.RunID, n, cfg.BatchSize); err != nil || !ok {
+			if ok, err := tx.Batches.Grow(batch.RunID, n, cfg.BatchSize); err != nil || !ok {
 				return nil, errors.Join(err, errChanged)
 			}
 		}
@@ -59,7 +60,7 @@ func Enroll(tx liwanag.Tx, people []Enrollment, cfg Config, now time.Time) ([]li
 	if len(fresh) == 0 {
 		return opened, nil
 	}
-	return opened, tx.Batches().Insert(fresh)
+	return opened, tx.Batches.Insert(fresh)
 }
 
 func newJobs(people []Enrollment, runID liwanag.ID, now time.Time) []liwanag.Job {
@@ -95,7 +96,7 @@ func (e *Enricher) ClaimBatch(ctx context.Context) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
-	batch, err := e.store.Batches().Get(ctx, runID)
+	batch, err := e.store.Batches.Get(ctx, runID)
 	switch {
 	case errors.Is(err, liwanag.ErrNotFound):
 		return Batch{}, nil
@@ -106,15 +107,15 @@ func (e *Enricher) ClaimBatch(ctx context.Context) (Batch, error) {
 		return Batch{}, workflow.Snooze(wait)
 	}
 	var claimed Batch
-	err = e.store.Write(ctx, func(tx liwanag.Tx) error {
+	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
 		claimed = Batch{}
-		if err := tx.Batches().Close(runID); err != nil {
+		if err := tx.Batches.Close(runID); err != nil {
 			return err
 		}
 		if err := takeBack(tx, runID); err != nil {
 			return err
 		}
-		jobs, err := tx.Jobs().OfRun(runID)
+		jobs, err := tx.Jobs.OfRun(runID)
 		if err != nil {
 			return err
 		}
@@ -128,49 +129,49 @@ func (e *Enricher) ClaimBatch(ctx context.Context) (Batch, error) {
 // takeBack gives a run that was retried after its end its jobs back: those that
 // are failed, canceled or held and have no open job elsewhere. Jobs of an open
 // submission follow it; the others are pending, if the run will submit again.
-func takeBack(tx liwanag.Tx, runID liwanag.ID) error {
-	batch, err := tx.Batches().Get(runID)
+func takeBack(tx *datastore.Tx, runID liwanag.ID) error {
+	batch, err := tx.Batches.Get(runID)
 	if errors.Is(err, liwanag.ErrNotFound) {
 		return nil
 	}
 	if err != nil || batch.EndedAt.IsZero() {
 		return err
 	}
-	if err := tx.Batches().End(runID, time.Time{}); err != nil {
+	if err := tx.Batches.End(runID, time.Time{}); err != nil {
 		return err
 	}
-	open, err := tx.Submissions().Detach(runID, false)
+	open, err := tx.Submissions.Detach(runID, false)
 	if err != nil {
 		return err
 	}
 	for _, s := range open {
-		jobs, err := tx.Jobs().OfSubmission(s.ID)
+		jobs, err := tx.Jobs.OfSubmission(s.ID)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Jobs().Reopen(ids(jobs), jobStatusOf(s.State)); err != nil {
+		if _, err := tx.Jobs.Reopen(ids(jobs), jobStatusOf(s.State)); err != nil {
 			return err
 		}
-		if err := tx.Submissions().Follow(s.ID, time.Time{}); err != nil {
+		if err := tx.Submissions.Follow(s.ID, time.Time{}); err != nil {
 			return err
 		}
 	}
-	subs, err := tx.Submissions().OfRun(runID)
+	subs, err := tx.Submissions.OfRun(runID)
 	if err != nil {
 		return err
 	}
 	if n := len(subs); n > 0 && subs[n-1].State != liwanag.SubmissionRefused {
 		return nil // the run submits nothing more: what is not in that submission would wait for ever
 	}
-	jobs, err := tx.Jobs().OfRun(runID)
+	jobs, err := tx.Jobs.OfRun(runID)
 	if err != nil {
 		return err
 	}
 	lost := ids(with(jobs, liwanag.JobFailed, liwanag.JobCanceled))
-	if _, err := tx.Jobs().Reopen(lost, liwanag.JobPending); err != nil {
+	if _, err := tx.Jobs.Reopen(lost, liwanag.JobPending); err != nil {
 		return err
 	}
-	_, err = tx.Jobs().ClearRetry(ids(jobs))
+	_, err = tx.Jobs.ClearRetry(ids(jobs))
 	return err
 }
 
@@ -187,15 +188,15 @@ func jobStatusOf(s liwanag.SubmissionState) liwanag.JobStatus {
 
 // splitOff moves pending jobs of a run into a closed batch of their own; the
 // starter starts it.
-func splitOff(tx liwanag.Tx, jobIDs []liwanag.ID, now time.Time) error {
-	moved, err := tx.Jobs().Assign(jobIDs, liwanag.ID{})
+func splitOff(tx *datastore.Tx, jobIDs []liwanag.ID, now time.Time) error {
+	moved, err := tx.Jobs.Assign(jobIDs, liwanag.ID{})
 	if err != nil || len(moved) == 0 {
 		return err
 	}
 	runID := liwanag.NewID(liwanag.RunKind)
-	if moved, err = tx.Jobs().Assign(moved, runID); err != nil {
+	if moved, err = tx.Jobs.Assign(moved, runID); err != nil {
 		return err
 	}
-	return tx.Batches().Insert([]liwanag.Batch{{RunID: runID, ClosesAt: now, Size: len(moved),
+	return tx.Batches.Insert([]liwanag.Batch{{RunID: runID, ClosesAt: now, Size: len(moved),
 		State: liwanag.BatchClosed, CreatedAt: now}})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
@@ -46,7 +47,7 @@ func TestTenThousandAddressesAreExactlyAHundredSubmissions(t *testing.T) {
 				t.Errorf("%d calls in the minute of %s, %d refused", minute.Total, minute.Start, minute.Limited)
 			}
 		}
-		counts, err := w.life.store.Jobs().Count(context.Background())
+		counts, err := w.life.store.Jobs.Count(context.Background())
 		w.must(err)
 		if counts[liwanag.JobEnriched]+counts[liwanag.JobNotFound] != 10_000 {
 			t.Errorf("jobs: %v", counts)
@@ -109,7 +110,7 @@ func TestTheSameAddressTwiceIsOneJob(t *testing.T) {
 			}
 		}
 		w.sleep(5 * time.Minute)
-		counts, err := w.life.store.Jobs().Count(context.Background())
+		counts, err := w.life.store.Jobs.Count(context.Background())
 		w.must(err)
 		if counts[liwanag.JobEnriched] != 1 || len(counts) != 1 {
 			t.Errorf("jobs: %v", counts)
@@ -156,12 +157,12 @@ func TestTheCreditBudgetHoldsAgainstManyAtOnce(t *testing.T) {
 			t.Errorf("%d credits were spent on the first day, the budget is 130", spent)
 		}
 		batches := map[liwanag.Waiting]int{}
-		counts, err := w.life.store.Jobs().Count(context.Background())
+		counts, err := w.life.store.Jobs.Count(context.Background())
 		w.must(err)
-		jobs, err := w.life.store.Jobs().OpenRuns(context.Background(), time.Now(), liwanag.ID{}, 500)
+		jobs, err := w.life.store.Jobs.OpenRuns(context.Background(), time.Now(), liwanag.ID{}, 500)
 		w.must(err)
 		for _, run := range jobs {
-			b, err := w.life.store.Batches().Get(context.Background(), run)
+			b, err := w.life.store.Batches.Get(context.Background(), run)
 			w.must(err)
 			batches[b.Waiting]++
 			if b.Waiting == liwanag.WaitingBudget && !b.WaitingUntil.Equal(liwanag.DayOf(time.Now()).End()) {
@@ -190,7 +191,7 @@ func TestContactsInFlightStayBelowTheCap(t *testing.T) {
 		if most > 30 || most < 20 {
 			t.Errorf("at most %d in flight, the cap is 30", most)
 		}
-		counts, err := w.life.store.Jobs().Count(context.Background())
+		counts, err := w.life.store.Jobs.Count(context.Background())
 		w.must(err)
 		if counts[liwanag.JobEnriched]+counts[liwanag.JobNotFound] != 100 {
 			t.Errorf("jobs: %v", counts)
@@ -230,16 +231,16 @@ func TestTheScheduledBatchTakesWhatNoRunHolds(t *testing.T) {
 		if got := w.wantRun(runs[0], workflow.StatusCompleted); got.FinishedBecause != "no-pending-jobs" {
 			t.Errorf("finished because %q", got.FinishedBecause)
 		}
-		w.must(w.life.store.Write(ctx, func(tx liwanag.Tx) error {
+		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
 			var jobs []liwanag.Job
 			for i, e := range addresses(7) {
-				stored, err := tx.Subscribers().Upsert([]liwanag.SignUp{{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: e, Email: e, EmailType: liwanag.Personal, At: time.Now()}})
+				stored, err := tx.Subscribers.Upsert([]liwanag.SignUp{{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: e, Email: e, EmailType: liwanag.Personal, At: time.Now()}})
 				if err != nil {
 					return err
 				}
 				jobs = append(jobs, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: stored[0].ID, Status: liwanag.JobPending, CreatedAt: time.Now().Add(time.Duration(i))})
 			}
-			_, err := tx.Jobs().Insert(jobs)
+			_, err := tx.Jobs.Insert(jobs)
 			return err
 		}))
 		runs, err = w.life.svc.RunScheduledBatch(ctx, false)
@@ -248,7 +249,7 @@ func TestTheScheduledBatchTakesWhatNoRunHolds(t *testing.T) {
 			t.Errorf("%d runs for 7 jobs in batches of 3", len(runs))
 		}
 		w.sleep(10 * time.Minute)
-		counts, err := w.life.store.Jobs().Count(ctx)
+		counts, err := w.life.store.Jobs.Count(ctx)
 		w.must(err)
 		if counts[liwanag.JobEnriched]+counts[liwanag.JobNotFound] != 7 {
 			t.Errorf("jobs: %v", counts)

@@ -149,13 +149,13 @@ func (w *world) wantLaws(policy enrichment.PaidRetry, emails []string) {
 	}
 	var jobs, subs int64
 	for _, e := range emails {
-		of, err := w.life.store.Jobs().OfSubscriber(context.Background(), w.subscriber(e).ID)
+		of, err := w.life.store.Jobs.OfSubscriber(context.Background(), w.subscriber(e).ID)
 		w.must(err)
 		for _, j := range of {
 			jobs += j.Credits
 		}
 	}
-	list, _, err := w.life.store.Submissions().List(context.Background(), liwanag.SubmissionFilter{}, liwanag.Page{Limit: 500})
+	list, _, err := w.life.store.Submissions.List(context.Background(), liwanag.SubmissionFilter{}, liwanag.Page{Limit: 500})
 	w.must(err)
 	for _, s := range list {
 		subs += s.Credits

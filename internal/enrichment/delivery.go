@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -21,7 +22,7 @@ func (s *Service) deliverStored(ctx context.Context) error {
 	var faults []error
 	seen := map[liwanag.Digest]bool{}
 	for ctx.Err() == nil {
-		digests, err := s.store.Deliveries().Stored(ctx, deliveryBatch+len(faults))
+		digests, err := s.store.Deliveries.Stored(ctx, deliveryBatch+len(faults))
 		if err != nil {
 			return errors.Join(append(faults, err)...)
 		}
@@ -42,7 +43,7 @@ func (s *Service) deliverStored(ctx context.Context) error {
 // deliver takes one delivery to its run: learn the id, send the event with the
 // digest as its id, mark it sent. Repeating it is harmless.
 func (s *Service) deliver(ctx context.Context, digest liwanag.Digest) error {
-	d, err := s.store.Deliveries().Get(ctx, digest)
+	d, err := s.store.Deliveries.Get(ctx, digest)
 	if err != nil {
 		return fmt.Errorf("enrichment: delivery %s: %w", hexOf(digest), err)
 	}
@@ -60,7 +61,7 @@ func (s *Service) deliver(ctx context.Context, digest liwanag.Digest) error {
 		}
 		return s.quarantine(ctx, d, res, note)
 	}
-	sub, err := s.store.Submissions().Get(ctx, d.SubmissionID)
+	sub, err := s.store.Submissions.Get(ctx, d.SubmissionID)
 	if err != nil {
 		return fmt.Errorf("enrichment: delivery %s: %w", hexOf(digest), err)
 	}
@@ -95,7 +96,7 @@ func (s *Service) send(ctx context.Context, d liwanag.Delivery, sub liwanag.Subm
 		if _, err := s.settleDelivery(ctx, d.Digest, over); err != nil {
 			return err
 		}
-		jobs, err := s.store.Jobs().OfRun(ctx, sub.RunID)
+		jobs, err := s.store.Jobs.OfRun(ctx, sub.RunID)
 		if err != nil || slices.ContainsFunc(jobs, func(j liwanag.Job) bool { return j.Status.Open() }) {
 			return err
 		}
@@ -113,8 +114,8 @@ func (s *Service) send(ctx context.Context, d liwanag.Delivery, sub liwanag.Subm
 }
 
 func (s *Service) mark(ctx context.Context, d liwanag.Delivery, to liwanag.DeliveryState, note string) error {
-	return s.store.Write(ctx, func(tx liwanag.Tx) error {
-		_, err := tx.Deliveries().Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{d.State}, To: to, Note: note})
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+		_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{d.State}, To: to, Note: note})
 		return err
 	})
 }
@@ -122,17 +123,17 @@ func (s *Service) mark(ctx context.Context, d liwanag.Delivery, to liwanag.Deliv
 // quarantine keeps a delivery for review.
 func (s *Service) quarantine(ctx context.Context, d liwanag.Delivery, res fullenrich.Result, note string) error {
 	named := jobIDsOf(res)
-	return s.store.Write(ctx, func(tx liwanag.Tx) error {
-		moved, err := tx.Deliveries().Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{d.State},
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+		moved, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{d.State},
 			To: liwanag.DeliveryQuarantined, Note: note})
 		if err != nil || !moved {
 			return err
 		}
-		jobs, err := tx.Jobs().OfSubmission(d.SubmissionID)
+		jobs, err := tx.Jobs.OfSubmission(d.SubmissionID)
 		if err != nil {
 			return err
 		}
-		others, err := tx.Jobs().Get(named)
+		others, err := tx.Jobs.Get(named)
 		if err != nil {
 			return err
 		}
@@ -149,11 +150,11 @@ func (s *Service) place(ctx context.Context, d liwanag.Delivery, res fullenrich.
 	placed := liwanag.DeliveryUnmatched
 	now := s.now()
 	var done settlement
-	err := s.store.Write(ctx, func(tx liwanag.Tx) error {
+	err := s.store.Write(ctx, func(tx *datastore.Tx) error {
 		placed, done = liwanag.DeliveryUnmatched, settlement{}
 		note := liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryUnmatched},
 			To: liwanag.DeliveryUnmatched, Note: noteUnplaced, EnrichmentID: res.ID}
-		jobs, err := tx.Jobs().Get(wanted)
+		jobs, err := tx.Jobs.Get(wanted)
 		if err != nil {
 			return err
 		}
@@ -162,35 +163,35 @@ func (s *Service) place(ctx context.Context, d liwanag.Delivery, res fullenrich.
 		}
 		jobs = with(jobs, liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld)
 		if len(jobs) == 0 || !res.Status.Terminal() {
-			_, err := tx.Deliveries().Move(note)
+			_, err := tx.Deliveries.Move(note)
 			return err
 		}
 		note.Note = ""
-		switch sub, err := tx.Submissions().OfJob(jobs[0].ID); {
+		switch sub, err := tx.Submissions.OfJob(jobs[0].ID); {
 		case err == nil && sub.State != liwanag.SubmissionPrepared:
 			placed = liwanag.DeliveryStored
 			note.To, note.SubmissionID = placed, sub.ID
-			_, err := tx.Deliveries().Move(note)
+			_, err := tx.Deliveries.Move(note)
 			return err
 		case err != nil && !errors.Is(err, liwanag.ErrNotFound):
 			return err
 		}
 		placed = liwanag.DeliverySettled
 		note.To = placed
-		if moved, err := tx.Deliveries().Move(note); err != nil || !moved {
+		if moved, err := tx.Deliveries.Move(note); err != nil || !moved {
 			return err // another node has placed it
 		}
 		done = settle(liwanag.Submission{SendingAt: d.ReceivedAt}, jobs, res, true, now)
-		if err := tx.Jobs().Settle(done.results); err != nil {
+		if err := tx.Jobs.Settle(done.results); err != nil {
 			return err
 		}
-		if err := tx.Ledger().AddCredits(liwanag.DayOf(now), 0, done.spent); err != nil {
+		if err := tx.Ledger.AddCredits(liwanag.DayOf(now), 0, done.spent); err != nil {
 			return err
 		}
-		if _, err := tx.Subscribers().Enrich(done.profiles); err != nil {
+		if _, err := tx.Subscribers.Enrich(done.profiles); err != nil {
 			return err
 		}
-		_, err = liwanag.Announce(tx, done.news)
+		_, err = datastore.Announce(tx, done.news)
 		return err
 	})
 	if err == nil && placed == liwanag.DeliverySettled {
@@ -211,18 +212,18 @@ func jobIDsOf(res fullenrich.Result) []liwanag.ID {
 
 // settleLeft applies results whose run ended without consuming them.
 func (s *Service) settleLeft(ctx context.Context) error {
-	digests, err := s.store.Deliveries().Unsettled(ctx, s.now().Add(-5*time.Minute), deliveryBatch)
+	digests, err := s.store.Deliveries.Unsettled(ctx, s.now().Add(-5*time.Minute), deliveryBatch)
 	if err != nil {
 		return err
 	}
 	var faults []error
 	for _, digest := range digests {
-		d, err := s.store.Deliveries().Get(ctx, digest)
+		d, err := s.store.Deliveries.Get(ctx, digest)
 		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
-		sub, err := s.store.Submissions().Get(ctx, d.SubmissionID)
+		sub, err := s.store.Submissions.Get(ctx, d.SubmissionID)
 		if err != nil {
 			faults = append(faults, err)
 			continue

@@ -9,6 +9,6 @@
 // [Enricher] does the work of the steps. [Service] is everything around them:
 // starting batches, taking webhooks in, delivering results, sweeping up, and
 // what operators decide. Every decision is made here, on rows that a
-// liwanag.Store keeps; no lease of an engine is relied on, so the promise holds on
+// datastore.Store keeps; no lease of an engine is relied on, so the promise holds on
 // every runner.
 package enrichment

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -43,7 +44,7 @@ func (e *Enricher) MarkFailed(ctx context.Context, f workflow.Failure) error {
 	if err != nil {
 		return err
 	}
-	return e.end(ctx, runID, func(tx liwanag.Tx, open []liwanag.Submission, now time.Time) error {
+	return e.end(ctx, runID, func(tx *datastore.Tx, open []liwanag.Submission, now time.Time) error {
 		for _, s := range open {
 			if err := failSubmission(tx, s, failure, now); err != nil {
 				return err
@@ -54,8 +55,8 @@ func (e *Enricher) MarkFailed(ctx context.Context, f workflow.Failure) error {
 }
 
 // failSubmission decides what becomes of an open submission when its run failed.
-func failSubmission(tx liwanag.Tx, s liwanag.Submission, failure liwanag.JobFailure, now time.Time) error {
-	jobs, err := tx.Jobs().OfSubmission(s.ID)
+func failSubmission(tx *datastore.Tx, s liwanag.Submission, failure liwanag.JobFailure, now time.Time) error {
+	jobs, err := tx.Jobs.OfSubmission(s.ID)
 	if err != nil {
 		return err
 	}
@@ -64,49 +65,49 @@ func failSubmission(tx liwanag.Tx, s liwanag.Submission, failure liwanag.JobFail
 	case liwanag.SubmissionPrepared:
 		return release(tx, s, causeRunEnded, now)
 	case liwanag.SubmissionAccepted:
-		failed, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: sent, To: liwanag.JobFailed, Failure: failure, At: now})
+		failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: sent, To: liwanag.JobFailed, Failure: failure, At: now})
 		if err == nil {
 			err = announceFailed(tx, jobs, failed, failure, now)
 		}
 		if err != nil {
 			return err
 		}
-		return tx.Submissions().Follow(s.ID, now.Add(sweepFetchEvery))
+		return tx.Submissions.Follow(s.ID, now.Add(sweepFetchEvery))
 	}
 	return hold(tx, s, causeRunEnded, now)
 }
 
 // hold leaves a submission in doubt, and its jobs, to an operator.
-func hold(tx liwanag.Tx, s liwanag.Submission, cause string, now time.Time) error {
+func hold(tx *datastore.Tx, s liwanag.Submission, cause string, now time.Time) error {
 	if s.Cause != "" && cause == causeRunEnded {
 		cause = s.Cause
 	}
 	if s.State != liwanag.SubmissionHeld {
-		moved, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: s.ID, To: liwanag.SubmissionHeld, Cause: cause, At: now,
+		moved, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: s.ID, To: liwanag.SubmissionHeld, Cause: cause, At: now,
 			From: []liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAmbiguous}})
 		if err != nil || !moved {
 			return err
 		}
-		if _, err := liwanag.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicSubmissionHeld, Subject: s.ID, At: now,
+		if _, err := datastore.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicSubmissionHeld, Subject: s.ID, At: now,
 			Facts: facts(map[string]any{"cause": cause})}}); err != nil {
 			return err
 		}
 	}
-	jobs, err := tx.Jobs().OfSubmission(s.ID)
+	jobs, err := tx.Jobs.OfSubmission(s.ID)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted}, To: liwanag.JobHeld,
+	_, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted}, To: liwanag.JobHeld,
 		Failure: liwanag.JobFailure{Code: cause, Message: "nobody knows whether FullEnrich took it: adopt, resubmit or fail the submission"}, At: now})
 	if err != nil {
 		return err
 	}
-	return tx.Submissions().Follow(s.ID, time.Time{})
+	return tx.Submissions.Follow(s.ID, time.Time{})
 }
 
 // failPending fails the jobs of a run that were not sent.
-func failPending(tx liwanag.Tx, runID liwanag.ID, failure liwanag.JobFailure, transient bool, now time.Time) error {
-	jobs, err := tx.Jobs().OfRun(runID)
+func failPending(tx *datastore.Tx, runID liwanag.ID, failure liwanag.JobFailure, transient bool, now time.Time) error {
+	jobs, err := tx.Jobs.OfRun(runID)
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func failPending(tx liwanag.Tx, runID liwanag.ID, failure liwanag.JobFailure, tr
 		if transient && n < maxRetries {
 			move.RetryAt = now.Add(retryAfterFailure(n))
 		}
-		failed, err := tx.Jobs().Move(move)
+		failed, err := tx.Jobs.Move(move)
 		if err == nil && move.RetryAt.IsZero() {
 			err = announceFailed(tx, jobs, failed, failure, now)
 		}
@@ -138,7 +139,7 @@ func (e *Enricher) MarkCanceled(ctx context.Context, reason string) error {
 	if err != nil {
 		return err
 	}
-	return e.end(ctx, runID, func(tx liwanag.Tx, open []liwanag.Submission, now time.Time) error {
+	return e.end(ctx, runID, func(tx *datastore.Tx, open []liwanag.Submission, now time.Time) error {
 		for _, s := range open {
 			switch s.State {
 			case liwanag.SubmissionPrepared:
@@ -146,7 +147,7 @@ func (e *Enricher) MarkCanceled(ctx context.Context, reason string) error {
 					return err
 				}
 			case liwanag.SubmissionAccepted:
-				if err := tx.Submissions().Follow(s.ID, now.Add(e.cfg.FetchSchedule[0])); err != nil {
+				if err := tx.Submissions.Follow(s.ID, now.Add(e.cfg.FetchSchedule[0])); err != nil {
 					return err
 				}
 			case liwanag.SubmissionSending:
@@ -156,11 +157,11 @@ func (e *Enricher) MarkCanceled(ctx context.Context, reason string) error {
 				}
 			}
 		}
-		jobs, err := tx.Jobs().OfRun(runID)
+		jobs, err := tx.Jobs.OfRun(runID)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobCanceled, At: now,
+		_, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobCanceled, At: now,
 			From:    []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld},
 			Failure: liwanag.JobFailure{Code: liwanag.CodeCanceled, Message: reason}})
 		return err
@@ -169,20 +170,20 @@ func (e *Enricher) MarkCanceled(ctx context.Context, reason string) error {
 
 // end notes that a run has ended, on its batch and its submissions, and lets
 // finish decide on those that are open, in one transaction.
-func (e *Enricher) end(ctx context.Context, runID liwanag.ID, finish func(tx liwanag.Tx, open []liwanag.Submission, now time.Time) error) error {
+func (e *Enricher) end(ctx context.Context, runID liwanag.ID, finish func(tx *datastore.Tx, open []liwanag.Submission, now time.Time) error) error {
 	now := e.now()
-	return e.store.Write(ctx, func(tx liwanag.Tx) error {
-		err := tx.Batches().Close(runID)
+	return e.store.Write(ctx, func(tx *datastore.Tx) error {
+		err := tx.Batches.Close(runID)
 		if err == nil {
-			err = tx.Batches().End(runID, now)
+			err = tx.Batches.End(runID, now)
 		}
 		if err == nil {
-			err = tx.Batches().Wait(runID, liwanag.WaitingNothing, time.Time{})
+			err = tx.Batches.Wait(runID, liwanag.WaitingNothing, time.Time{})
 		}
 		if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
 			return err
 		}
-		open, err := tx.Submissions().Detach(runID, true)
+		open, err := tx.Submissions.Detach(runID, true)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -25,7 +26,7 @@ type Partner interface {
 
 // Enricher does the work of the steps. It is safe for concurrent use.
 type Enricher struct {
-	store   liwanag.Store
+	store   *datastore.Store
 	partner Partner
 	cfg     Config
 	breaker circuitbreaker.CircuitBreaker[any]
@@ -42,7 +43,7 @@ const (
 
 // NewEnricher returns an Enricher, or all faults of cfg. A nil partner means
 // that no key is configured: jobs wait for one.
-func NewEnricher(store liwanag.Store, partner Partner, cfg Config) (*Enricher, error) {
+func NewEnricher(store *datastore.Store, partner Partner, cfg Config) (*Enricher, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("enrichment: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -78,7 +79,7 @@ func probeOver(client *http.Client, publicURL string) func(context.Context) erro
 
 // probe notes that the public URL reaches us, while a submission needs it.
 func (e *Enricher) probe(ctx context.Context) error {
-	unsettled, _, err := e.store.Submissions().List(ctx, liwanag.SubmissionFilter{States: []liwanag.SubmissionState{
+	unsettled, _, err := e.store.Submissions.List(ctx, liwanag.SubmissionFilter{States: []liwanag.SubmissionState{
 		liwanag.SubmissionSending, liwanag.SubmissionAmbiguous, liwanag.SubmissionAccepted}}, liwanag.Page{Limit: 1})
 	if err != nil || len(unsettled) == 0 {
 		return err
@@ -88,7 +89,7 @@ func (e *Enricher) probe(ctx context.Context) error {
 		e.cfg.Log.WarnContext(ctx, "the public URL does not reach this server: a webhook could be lost", "error", err)
 		return nil // a gap is what the evidence shows; nothing else to do
 	}
-	return e.store.Write(ctx, func(tx liwanag.Tx) error {
-		return tx.Ledger().Reached(e.cfg.PublicURL, at, deliveryGap)
+	return e.store.Write(ctx, func(tx *datastore.Tx) error {
+		return tx.Ledger.Reached(e.cfg.PublicURL, at, deliveryGap)
 	})
 }

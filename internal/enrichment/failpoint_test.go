@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -26,7 +27,7 @@ var errKilled = errors.New("killed")
 // a dead process stays where it is until the process is gone, as if it had
 // stopped there.
 type mortal struct {
-	liwanag.Store
+	*datastore.Store
 	mu     sync.Mutex
 	kill   func(ops string) bool
 	when   moment
@@ -37,8 +38,10 @@ type mortal struct {
 	gone   chan struct{}  // closed when the process is cleared away
 }
 
-func newMortal(store liwanag.Store) *mortal {
-	return &mortal{Store: store, killed: make(chan struct{}), gone: make(chan struct{})}
+func newMortal(store *datastore.Store) *mortal {
+	m := &mortal{killed: make(chan struct{}), gone: make(chan struct{})}
+	m.Store = store.Through(func(db datastore.Database) datastore.Database { return mortalDatabase{db, m} })
+	return m
 }
 
 // killAt arms the failpoint: the first transaction that contains the operation.
@@ -95,7 +98,13 @@ func (m *mortal) failure(ops string) error {
 	return nil
 }
 
-func (m *mortal) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
+type mortalDatabase struct {
+	datastore.Database
+	m *mortal
+}
+
+func (d mortalDatabase) Write(ctx context.Context, fn func(datastore.Writer) error) error {
+	m := d.m
 	m.mu.Lock()
 	dead, when, kill := m.dead, m.when, m.kill
 	m.mu.Unlock()
@@ -104,9 +113,9 @@ func (m *mortal) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
 	}
 	hit := false
 	var seen *ops
-	err := m.Store.Write(ctx, func(tx liwanag.Tx) error {
+	err := d.Database.Write(ctx, func(w datastore.Writer) error {
 		seen = &ops{}
-		if err := fn(spyTx{tx, seen}); err != nil {
+		if err := fn(watching{w, seen}); err != nil {
 			return err
 		}
 		if err := m.failure(seen.String()); err != nil {
@@ -148,61 +157,43 @@ func (o *ops) String() string {
 	return " " + strings.Join(o.names, " ") + " "
 }
 
-type spyTx struct {
-	liwanag.Tx
+// watching notes the statements that failpoints name.
+type watching struct {
+	datastore.Writer
 	ops *ops
 }
 
-func (t spyTx) Submissions() liwanag.SubmissionTx { return spySubmissions{t.Tx.Submissions(), t.ops} }
-func (t spyTx) Deliveries() liwanag.DeliveryTx    { return spyDeliveries{t.Tx.Deliveries(), t.ops} }
-func (t spyTx) Ledger() liwanag.LedgerTx          { return spyLedger{t.Tx.Ledger(), t.ops} }
-
-type spySubmissions struct {
-	liwanag.SubmissionTx
-	ops *ops
+func (s watching) Query(query string, args ...any) (datastore.Rows, error) {
+	s.note(query, args)
+	return s.Writer.Query(query, args...)
 }
 
-func (s spySubmissions) Get(id liwanag.ID) (liwanag.Submission, error) {
-	s.ops.add("submission.get")
-	return s.SubmissionTx.Get(id)
+func (s watching) Exec(query string, args ...any) (int64, error) {
+	s.note(query, args)
+	return s.Writer.Exec(query, args...)
 }
 
-func (s spySubmissions) Insert(sub liwanag.Submission, jobs []liwanag.ID) error {
-	s.ops.add("submission.insert")
-	return s.SubmissionTx.Insert(sub, jobs)
+func (s watching) Guarded(all ...datastore.Statement) (int64, error) {
+	s.note(all[0].Query, all[0].Args)
+	return s.Writer.Guarded(all...)
 }
 
-func (s spySubmissions) Send(sending liwanag.Sending) (bool, error) {
-	s.ops.add("submission.send")
-	return s.SubmissionTx.Send(sending)
-}
-
-func (s spySubmissions) Move(m liwanag.SubmissionMove) (bool, error) {
-	s.ops.add("submission." + string(m.To))
-	return s.SubmissionTx.Move(m)
-}
-
-type spyDeliveries struct {
-	liwanag.DeliveryTx
-	ops *ops
-}
-
-func (s spyDeliveries) Insert(d liwanag.Delivery) (bool, error) {
-	s.ops.add("delivery.insert")
-	return s.DeliveryTx.Insert(d)
-}
-
-func (s spyDeliveries) Move(m liwanag.DeliveryMove) (bool, error) {
-	s.ops.add("delivery." + string(m.To))
-	return s.DeliveryTx.Move(m)
-}
-
-type spyLedger struct {
-	liwanag.LedgerTx
-	ops *ops
-}
-
-func (s spyLedger) Prove(url string, at time.Time) error {
-	s.ops.add("prove")
-	return s.LedgerTx.Prove(url, at)
+func (s watching) note(query string, args []any) {
+	query = strings.Join(strings.Fields(query), " ")
+	switch {
+	case strings.Contains(query, "FROM submission b WHERE b.id = $1"):
+		s.ops.add("submission.get")
+	case strings.HasPrefix(query, "INSERT INTO submission ("):
+		s.ops.add("submission.insert")
+	case strings.HasPrefix(query, "UPDATE submission SET state = 'sending'"):
+		s.ops.add("submission.send")
+	case strings.HasPrefix(query, "UPDATE submission SET state = $2"):
+		s.ops.add("submission." + args[1].(string))
+	case strings.HasPrefix(query, "INSERT INTO delivery ("):
+		s.ops.add("delivery.insert")
+	case strings.HasPrefix(query, "UPDATE delivery SET state = $2"):
+		s.ops.add("delivery." + args[1].(string))
+	case strings.HasPrefix(query, "INSERT INTO public_url"):
+		s.ops.add("prove")
+	}
 }

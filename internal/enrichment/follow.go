@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -28,7 +29,7 @@ func (e *Enricher) Follow(ctx context.Context) (Arrival, bool, error) {
 	if err != nil {
 		return Arrival{}, false, err
 	}
-	subs, err := e.store.Submissions().OfRun(ctx, runID)
+	subs, err := e.store.Submissions.OfRun(ctx, runID)
 	if err != nil || len(subs) == 0 {
 		return Arrival{}, false, err
 	}
@@ -48,7 +49,7 @@ func (e *Enricher) follow(ctx context.Context, sub liwanag.Submission) (Arrival,
 		if now.Sub(sub.SendingAt) < lostAfter {
 			return Arrival{}, false, nil
 		}
-		err := e.store.Write(ctx, func(tx liwanag.Tx) error {
+		err := e.store.Write(ctx, func(tx *datastore.Tx) error {
 			_, err := goOn(tx, sub, now)
 			return err
 		})
@@ -72,7 +73,7 @@ func (e *Enricher) follow(ctx context.Context, sub liwanag.Submission) (Arrival,
 
 // resolve ends the doubt about a submission whose grace is over.
 func (e *Enricher) resolve(ctx context.Context, sub liwanag.Submission) (Arrival, bool, error) {
-	evidence, err := e.store.Ledger().Evidence(ctx, e.cfg.PublicURL)
+	evidence, err := e.store.Ledger.Evidence(ctx, e.cfg.PublicURL)
 	if err != nil {
 		return Arrival{}, false, err
 	}
@@ -82,7 +83,7 @@ func (e *Enricher) resolve(ctx context.Context, sub liwanag.Submission) (Arrival
 	}
 	if v := judge(sub, second, evidence, e.cfg); !v.resubmit {
 		e.cfg.Log.WarnContext(ctx, "a submission is held: nobody knows whether FullEnrich took it", "submission", sub.ID, "cause", v.cause)
-		return Arrival{}, false, e.store.Write(ctx, func(tx liwanag.Tx) error { return hold(tx, sub, v.cause, e.now()) })
+		return Arrival{}, false, e.store.Write(ctx, func(tx *datastore.Tx) error { return hold(tx, sub, v.cause, e.now()) })
 	}
 	next, err := e.again(ctx, sub.RunID, sub.ID, liwanag.SubmissionAmbiguous, sub.Cause)
 	if err != nil || next.ID.IsZero() {
@@ -95,7 +96,7 @@ func (e *Enricher) resolve(ctx context.Context, sub liwanag.Submission) (Arrival
 // comes after it: what it supersedes may only have been refused since.
 func (e *Enricher) supersedesDoubt(ctx context.Context, sub liwanag.Submission) (bool, error) {
 	for !sub.Supersedes.IsZero() {
-		earlier, err := e.store.Submissions().Get(ctx, sub.Supersedes)
+		earlier, err := e.store.Submissions.Get(ctx, sub.Supersedes)
 		if errors.Is(err, liwanag.ErrNotFound) {
 			return true, nil
 		}
@@ -115,9 +116,9 @@ func (e *Enricher) supersedesDoubt(ctx context.Context, sub liwanag.Submission) 
 func (e *Enricher) again(ctx context.Context, runID, id liwanag.ID, from liwanag.SubmissionState, cause string) (liwanag.Submission, error) {
 	now := e.now()
 	var next liwanag.Submission
-	err := e.store.Write(ctx, func(tx liwanag.Tx) error {
+	err := e.store.Write(ctx, func(tx *datastore.Tx) error {
 		next = liwanag.Submission{}
-		all, err := tx.Submissions().OfRun(runID)
+		all, err := tx.Submissions.OfRun(runID)
 		if err != nil || len(all) == 0 {
 			return err
 		}
@@ -131,7 +132,7 @@ func (e *Enricher) again(ctx context.Context, runID, id liwanag.ID, from liwanag
 			}
 			sub.State = liwanag.SubmissionSuperseded
 		}
-		jobs, err := tx.Jobs().OfSubmission(id)
+		jobs, err := tx.Jobs.OfSubmission(id)
 		if err != nil {
 			return err
 		}
@@ -142,11 +143,11 @@ func (e *Enricher) again(ctx context.Context, runID, id liwanag.ID, from liwanag
 			return err
 		}
 		if sub.Detached {
-			if _, err := tx.Submissions().Detach(sub.RunID, true); err != nil {
+			if _, err := tx.Submissions.Detach(sub.RunID, true); err != nil {
 				return err
 			}
 		}
-		return tx.Submissions().Follow(next.ID, now.Add(retransmitAfter))
+		return tx.Submissions.Follow(next.ID, now.Add(retransmitAfter))
 	})
 	var wait *notNow
 	if errors.As(err, &wait) || errors.Is(err, errNothingLeft) {
@@ -165,17 +166,17 @@ var errNothingLeft = errors.New("enrichment: no job is left to submit")
 const retransmitAfter = 5 * time.Minute
 
 // supersede closes a submission in doubt: its jobs may be sent again.
-func supersede(tx liwanag.Tx, sub liwanag.Submission, cause string, now time.Time) error {
-	moved, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: sub.ID, From: []liwanag.SubmissionState{sub.State},
+func supersede(tx *datastore.Tx, sub liwanag.Submission, cause string, now time.Time) error {
+	moved, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: sub.ID, From: []liwanag.SubmissionState{sub.State},
 		To: liwanag.SubmissionSuperseded, Cause: cause, At: now})
 	if err != nil || !moved {
 		return errors.Join(err, errChanged)
 	}
-	jobs, err := tx.Jobs().OfSubmission(sub.ID)
+	jobs, err := tx.Jobs.OfSubmission(sub.ID)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobPending, At: now,
+	if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobPending, At: now,
 		From: []liwanag.JobStatus{liwanag.JobSubmitted, liwanag.JobHeld}}); err != nil {
 		return err
 	}
@@ -219,8 +220,8 @@ func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, ans
 	at := e.now().Add(retransmitAfter)
 	switch meaningOf(sub.Cause, answer) {
 	case meansAddress:
-		err := e.store.Write(ctx, func(tx liwanag.Tx) error {
-			jobs, err := tx.Jobs().OfSubmission(sub.ID)
+		err := e.store.Write(ctx, func(tx *datastore.Tx) error {
+			jobs, err := tx.Jobs.OfSubmission(sub.ID)
 			if err != nil {
 				return err
 			}
@@ -241,7 +242,7 @@ func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, ans
 }
 
 func (e *Enricher) followAt(ctx context.Context, id liwanag.ID, at time.Time) error {
-	return e.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Submissions().Follow(id, at) })
+	return e.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Submissions.Follow(id, at) })
 }
 
 // fetch asks FullEnrich for the result of an accepted submission. A final one is
@@ -263,8 +264,8 @@ func (e *Enricher) fetch(ctx context.Context, sub liwanag.Submission) (Arrival, 
 	}
 	d := liwanag.Delivery{Digest: fetchDigest(sub.EnrichmentID, got.Raw), Source: liwanag.FromFetch, SubmissionID: sub.ID,
 		EnrichmentID: sub.EnrichmentID, Raw: got.Raw, Size: len(got.Raw), State: liwanag.DeliverySent, ReceivedAt: e.now()}
-	err = e.store.Write(ctx, func(tx liwanag.Tx) error {
-		_, err := tx.Deliveries().Insert(d)
+	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
+		_, err := tx.Deliveries.Insert(d)
 		return err
 	})
 	return Arrival{DeliveryID: hexOf(d.Digest), SubmissionID: sub.ID, EnrichmentID: sub.EnrichmentID}, err == nil, err
@@ -288,21 +289,21 @@ func (e *Enricher) expire(ctx context.Context, sub liwanag.Submission) error {
 // False: it is in none of the given states, and nothing was written.
 func (e *Enricher) conclude(ctx context.Context, id liwanag.ID, code, message string, from ...liwanag.SubmissionState) (moved bool, err error) {
 	now := e.now()
-	err = e.store.Write(ctx, func(tx liwanag.Tx) error {
-		sub, err := tx.Submissions().Get(id)
+	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
+		sub, err := tx.Submissions.Get(id)
 		if err != nil {
 			return err
 		}
-		moved, err = tx.Submissions().Move(liwanag.SubmissionMove{ID: id, To: liwanag.SubmissionSettled, Cause: code, At: now, From: from})
+		moved, err = tx.Submissions.Move(liwanag.SubmissionMove{ID: id, To: liwanag.SubmissionSettled, Cause: code, At: now, From: from})
 		if err != nil || !moved {
 			return err
 		}
-		jobs, err := tx.Jobs().OfSubmission(id)
+		jobs, err := tx.Jobs.OfSubmission(id)
 		if err != nil {
 			return err
 		}
 		failure, news := liwanag.JobFailure{Code: code, Message: message}, with(jobs, liwanag.JobSubmitted, liwanag.JobHeld)
-		failed, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobFailed, At: now, Failure: failure,
+		failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobFailed, At: now, Failure: failure,
 			From: []liwanag.JobStatus{liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobFailed}})
 		if err == nil {
 			err = announceFailed(tx, news, failed, failure, now)
@@ -310,7 +311,7 @@ func (e *Enricher) conclude(ctx context.Context, id liwanag.ID, code, message st
 		if err != nil {
 			return err
 		}
-		if err := tx.Submissions().Follow(id, time.Time{}); err != nil {
+		if err := tx.Submissions.Follow(id, time.Time{}); err != nil {
 			return err
 		}
 		return unreserve(tx, sub)

@@ -150,7 +150,7 @@ func TestABreakerSparesTheAttemptsOfManyRuns(t *testing.T) {
 func TestNoCallIsMadeInTheLastTwoSecondsOfAMinute(t *testing.T) {
 	inWorld(t, enrichment.Config{CallsPerMinute: 3}, simulator.Config{}, func(w *world) {
 		ctx, cfg := context.Background(), w.cfg
-		take := enrichment.CallBudget(w.life.store, cfg)
+		take := enrichment.CallBudget(w.life.store.Store, cfg)
 		next := time.Now().Truncate(time.Minute).Add(time.Minute)
 		for range 3 {
 			w.must(take(ctx))
@@ -181,7 +181,7 @@ func TestABalanceOfZeroStopsSpendingUntilThereAreCredits(t *testing.T) {
 		if j := w.wantJob(ana, liwanag.JobPending, ""); !j.RunID.IsZero() {
 			t.Error("the job is still in its batch")
 		}
-		spending, err := w.life.store.Ledger().Spending(ctx)
+		spending, err := w.life.store.Ledger.Spending(ctx)
 		w.must(err)
 		if !spending.Paused || spending.Reason != liwanag.WaitingCredits {
 			t.Errorf("spending %+v", spending)
@@ -202,7 +202,7 @@ func TestABalanceOfZeroStopsSpendingUntilThereAreCredits(t *testing.T) {
 
 func TestWithoutAKeyJobsWait(t *testing.T) {
 	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-		work, err := enrichment.NewEnricher(w.life.store, nil, w.cfg)
+		work, err := enrichment.NewEnricher(w.life.store.Store, nil, w.cfg)
 		w.must(err)
 		ctx := context.Background()
 		w.must(w.life.svc.Pause(ctx, "keep it prepared"))
@@ -381,7 +381,7 @@ func TestAnOperatorsPauseIsEndedByTheOperatorAlone(t *testing.T) {
 		w.sleep(time.Hour) // the balance check finds 0, and then 100
 		w.must(w.sim.SetBalance(100))
 		w.sleep(time.Hour)
-		spending, err := w.life.store.Ledger().Spending(ctx)
+		spending, err := w.life.store.Ledger.Spending(ctx)
 		w.must(err)
 		if !spending.Paused || !spending.Until.IsZero() || spending.Note != "red button" {
 			t.Errorf("spending %+v", spending)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -18,24 +19,24 @@ import (
 // is looked up for them any more. A job that was not sent never will be, the run
 // of the others goes on; of one that was sent only the cost is recorded. Whoever
 // takes their next sign-up in clears the mark.
-func (e *Enricher) Suppress(tx liwanag.Tx, subscriberIDs []liwanag.ID, at time.Time) error {
+func (e *Enricher) Suppress(tx *datastore.Tx, subscriberIDs []liwanag.ID, at time.Time) error {
 	return Suppress(tx, subscriberIDs, at)
 }
 
 // Suppress is Enricher.Suppress for who has none: it needs the rows alone.
-func Suppress(tx liwanag.Tx, subscriberIDs []liwanag.ID, at time.Time) error {
+func Suppress(tx *datastore.Tx, subscriberIDs []liwanag.ID, at time.Time) error {
 	if len(subscriberIDs) == 0 {
 		return nil
 	}
-	left, err := tx.Subscribers().Suppress(subscriberIDs, at)
+	left, err := tx.Subscribers.Suppress(subscriberIDs, at)
 	if err != nil {
 		return err
 	}
-	jobs, err := tx.Jobs().OpenOf(left)
+	jobs, err := tx.Jobs.OpenOf(left)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobCanceled, At: at,
+	_, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobCanceled, At: at,
 		From:    []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld},
 		Failure: unsubscribed})
 	return err
@@ -48,7 +49,7 @@ func Suppress(tx liwanag.Tx, subscriberIDs []liwanag.ID, at time.Time) error {
 // ErrNotFound; after any other error it is to be repeated, and ErrNotFound then
 // says that all but the scrubbing was done, which the next erasure makes up for.
 func (s *Service) Erase(ctx context.Context, id liwanag.ID) error {
-	person, err := s.store.Subscribers().Get(ctx, id)
+	person, err := s.store.Subscribers.Get(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -59,16 +60,16 @@ func (s *Service) Erase(ctx context.Context, id liwanag.ID) error {
 		return err
 	}
 	now, one := s.now(), []liwanag.ID{id}
-	err = s.store.Write(ctx, func(tx liwanag.Tx) error {
-		jobs, err := tx.Jobs().OpenOf(one)
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		jobs, err := tx.Jobs.OpenOf(one)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: now,
+		if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: now,
 			Failure: erased}); err != nil {
 			return err
 		}
-		return errors.Join(tx.Messages().DropAbout(id, now), tx.Subscribers().Delete(one))
+		return errors.Join(tx.Messages.DropAbout(id, now), tx.Subscribers.Delete(one))
 	})
 	if err != nil {
 		return err
@@ -109,7 +110,7 @@ func formsOf(email, key string) []string {
 // forgetBodies drops what sources received and takes out of raw results what
 // names a person.
 func (s *Service) forgetBodies(ctx context.Context, p liwanag.Subscriber) error {
-	receipts, err := s.store.Receipts().Naming(ctx, formsOf(p.Email, p.EmailKey))
+	receipts, err := s.store.Receipts.Naming(ctx, formsOf(p.Email, p.EmailKey))
 	if err != nil {
 		return err
 	}
@@ -117,13 +118,13 @@ func (s *Service) forgetBodies(ctx context.Context, p liwanag.Subscriber) error 
 	if err != nil || len(receipts)+len(rewritten) == 0 {
 		return err
 	}
-	return s.store.Write(ctx, func(tx liwanag.Tx) error {
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
 		for digest, raw := range rewritten {
-			if _, err := tx.Deliveries().Rewrite(digest, raw); err != nil {
+			if _, err := tx.Deliveries.Rewrite(digest, raw); err != nil {
 				return err
 			}
 		}
-		return tx.Receipts().DropBodies(receipts)
+		return tx.Receipts.DropBodies(receipts)
 	})
 }
 
@@ -131,7 +132,7 @@ func (s *Service) forgetBodies(ctx context.Context, p liwanag.Subscriber) error 
 // settled, each without it.
 func (s *Service) bodiesWithout(ctx context.Context, p liwanag.Subscriber) (map[liwanag.Digest][]byte, error) {
 	forms := formsOf(p.Email, p.EmailKey)
-	jobs, err := s.store.Jobs().OfSubscriber(ctx, p.ID)
+	jobs, err := s.store.Jobs.OfSubscriber(ctx, p.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -141,12 +142,12 @@ func (s *Service) bodiesWithout(ctx context.Context, p liwanag.Subscriber) (map[
 	person, rewritten := naming(forms), map[liwanag.Digest][]byte{}
 	unsettled := []liwanag.DeliveryState{liwanag.DeliveryStored, liwanag.DeliverySent, liwanag.DeliveryQuarantined, liwanag.DeliveryUnmatched}
 	for page := (liwanag.Page{Limit: 200}); ; {
-		rows, next, err := s.store.Deliveries().List(ctx, liwanag.DeliveryFilter{States: unsettled}, page)
+		rows, next, err := s.store.Deliveries.List(ctx, liwanag.DeliveryFilter{States: unsettled}, page)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range rows {
-			d, err := s.store.Deliveries().Get(ctx, row.Digest)
+			d, err := s.store.Deliveries.Get(ctx, row.Digest)
 			if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
 				return nil, err
 			}
@@ -199,7 +200,7 @@ func only(raw []byte, keep func(record []byte) bool) []byte {
 
 // forReview takes out of a body that is kept for review what it says of people who
 // left. A record that names none of the others may be theirs, and goes too.
-func forReview(tx liwanag.Tx, d liwanag.Delivery, jobs []liwanag.Job) error {
+func forReview(tx *datastore.Tx, d liwanag.Delivery, jobs []liwanag.Job) error {
 	staying := map[string]bool{}
 	complete := true
 	for _, j := range jobs {
@@ -212,7 +213,7 @@ func forReview(tx liwanag.Tx, d liwanag.Delivery, jobs []liwanag.Job) error {
 	if complete {
 		return nil
 	}
-	_, err := tx.Deliveries().Rewrite(d.Digest, only(d.Raw, func(record []byte) bool {
+	_, err := tx.Deliveries.Rewrite(d.Digest, only(d.Raw, func(record []byte) bool {
 		var of struct {
 			Input  struct{ Email string }
 			Custom map[string]any
@@ -228,8 +229,8 @@ func forReview(tx liwanag.Tx, d liwanag.Delivery, jobs []liwanag.Job) error {
 // its cause may be gone. ErrNotFound; ErrState for one that is neither
 // quarantined nor unmatched.
 func (s *Service) Redeliver(ctx context.Context, digest liwanag.Digest) error {
-	err := s.store.Write(ctx, func(tx liwanag.Tx) error {
-		d, err := tx.Deliveries().Get(digest)
+	err := s.store.Write(ctx, func(tx *datastore.Tx) error {
+		d, err := tx.Deliveries.Get(digest)
 		if err != nil {
 			return err
 		}
@@ -237,7 +238,7 @@ func (s *Service) Redeliver(ctx context.Context, digest liwanag.Digest) error {
 		if d.SubmissionID.IsZero() {
 			to = liwanag.DeliveryUnmatched
 		}
-		moved, err := tx.Deliveries().Move(liwanag.DeliveryMove{Digest: digest, To: to,
+		moved, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: digest, To: to,
 			From: []liwanag.DeliveryState{liwanag.DeliveryQuarantined, liwanag.DeliveryUnmatched}})
 		if err == nil && !moved {
 			return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "only a delivery that is quarantined or unmatched can be replayed")

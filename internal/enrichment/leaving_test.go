@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
@@ -24,7 +25,7 @@ func (w *world) suppress(emails ...string) {
 	for _, email := range emails {
 		ids = append(ids, w.subscriber(email).ID)
 	}
-	w.must(w.life.store.Write(context.Background(), func(tx liwanag.Tx) error { return w.life.work.Suppress(tx, ids, time.Now()) }))
+	w.must(w.life.store.Write(context.Background(), func(tx *datastore.Tx) error { return w.life.work.Suppress(tx, ids, time.Now()) }))
 }
 
 // everythingIn is the database with its log, byte by byte, and every row of it: what
@@ -149,7 +150,7 @@ func TestRow24ErasedWhileWaitingTheRecordIsDroppedAndItsCostRecorded(t *testing.
 		w.must(w.life.svc.Erase(context.Background(), w.subscriber(ana).ID))
 		w.wantNoTrace(ana)
 		w.sleep(2 * time.Hour)
-		got, err := w.life.store.Jobs().Get(context.Background(), job.ID)
+		got, err := w.life.store.Jobs.Get(context.Background(), job.ID)
 		w.must(err)
 		if got.Status != liwanag.JobCanceled || got.Failure.Code != liwanag.CodeErased || got.Credits != 1 {
 			t.Errorf("the job is %s (%s), %d credits", got.Status, got.Failure.Code, got.Credits)
@@ -188,8 +189,8 @@ func TestErasingTakesThePersonOutOfBodiesThatAreKept(t *testing.T) {
 		w.signUp(ana, ben)
 		w.sleep(10 * time.Second)
 		for i, raw := range []string{`{"id":"x","data":[{"input":{"email":"` + ana + `"}},{"input":{"email":"` + ben + `"}}]}`, `no result, and it names ` + strings.ToUpper(ana)} {
-			w.must(w.life.store.Write(ctx, func(tx liwanag.Tx) error {
-				_, err := tx.Deliveries().Insert(liwanag.Delivery{Digest: liwanag.Digest{byte(i + 1)}, Source: liwanag.FromWebhook, Raw: []byte(raw),
+			w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
+				_, err := tx.Deliveries.Insert(liwanag.Delivery{Digest: liwanag.Digest{byte(i + 1)}, Source: liwanag.FromWebhook, Raw: []byte(raw),
 					State: liwanag.DeliveryQuarantined, ReceivedAt: time.Now()})
 				return err
 			}))
@@ -197,12 +198,12 @@ func TestErasingTakesThePersonOutOfBodiesThatAreKept(t *testing.T) {
 		source := liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), CreatedAt: time.Now(), UpdatedAt: time.Now()}
 		receipt := liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind), SourceID: source.ID, State: liwanag.ReceiptAccepted,
 			Body: []byte("email=" + strings.ReplaceAll(ana, "@", "%40")), ReceivedAt: time.Now()}
-		w.must(w.life.store.Write(ctx, func(tx liwanag.Tx) error {
-			return errors.Join(tx.Sources().Insert(source), tx.Receipts().Insert(receipt))
+		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
+			return errors.Join(tx.Sources.Insert(source), tx.Receipts.Insert(receipt))
 		}))
 		w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
 		w.wantNoTrace(ana, strings.ReplaceAll(ana, "@", "%40"))
-		kept, err := w.life.store.Deliveries().Get(ctx, liwanag.Digest{1})
+		kept, err := w.life.store.Deliveries.Get(ctx, liwanag.Digest{1})
 		w.must(err)
 		if !strings.Contains(string(kept.Raw), ben) {
 			t.Errorf("the record of another person is gone: %s", kept.Raw)
@@ -214,9 +215,9 @@ func TestErasingTakesThePersonOutOfBodiesThatAreKept(t *testing.T) {
 func (w *world) listen() (topics func() []liwanag.Topic) {
 	w.t.Helper()
 	sink := liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), Name: "all", CreatedAt: time.Now(), UpdatedAt: time.Now()}
-	w.must(w.life.store.Write(context.Background(), func(tx liwanag.Tx) error { return tx.Sinks().Insert(sink) }))
+	w.must(w.life.store.Write(context.Background(), func(tx *datastore.Tx) error { return tx.Sinks.Insert(sink) }))
 	return func() (all []liwanag.Topic) {
-		rows, _, err := w.life.store.Messages().List(context.Background(), liwanag.MessageFilter{}, liwanag.Page{Limit: 500})
+		rows, _, err := w.life.store.Messages.List(context.Background(), liwanag.MessageFilter{}, liwanag.Page{Limit: 500})
 		w.must(err)
 		for _, m := range rows {
 			if strings.Contains(m.Facts, "@") {

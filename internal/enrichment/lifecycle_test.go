@@ -16,7 +16,7 @@ import (
 
 func (w *world) subscriber(email string) liwanag.Subscriber {
 	w.t.Helper()
-	s, err := w.life.store.Subscribers().ByEmail(context.Background(), email)
+	s, err := w.life.store.Subscribers.ByEmail(context.Background(), email)
 	w.must(err)
 	return s
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
@@ -66,7 +68,7 @@ func TestSeveralNodesEnrichEverybodyOnce(t *testing.T) {
 		people := addresses(60)
 		w.signUp(people...)
 		w.sleep(2 * time.Hour)
-		counts, err := w.life.store.Jobs().Count(context.Background())
+		counts, err := w.life.store.Jobs.Count(context.Background())
 		w.must(err)
 		if counts[liwanag.JobEnriched]+counts[liwanag.JobNotFound] != 60 {
 			t.Errorf("jobs: %v", counts)
@@ -180,7 +182,7 @@ func TestALookThatAnotherNodeTookIsNotRepeated(t *testing.T) {
 func TestAWebhookOfANodeThatDiedIsDeliveredByAnotherWithinAMinute(t *testing.T) {
 	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		// The bell that this one rings is heard by nobody: its loops do not run.
-		dying := w.node(w.life.store)
+		dying := w.node(w.life.store.Store)
 		w.mu.Lock()
 		w.life.all = []*enrichment.Service{enrichment.NewService(dying, enrichment.New(dying, w.cfg), w.life.engine)}
 		w.mu.Unlock()
@@ -204,7 +206,7 @@ func TestSeveralNodesMakeOneNewJobAfterAPassingFailure(t *testing.T) {
 		w.wantJob(ana, liwanag.JobFailed, liwanag.CodeProviderUnavailable)
 		w.sleep(20 * time.Minute)
 		w.wantJob(ana, liwanag.JobEnriched, "")
-		if jobs, err := w.life.store.Jobs().OfSubscriber(context.Background(), w.subscriber(ana).ID); err != nil || len(jobs) != 2 {
+		if jobs, err := w.life.store.Jobs.OfSubscriber(context.Background(), w.subscriber(ana).ID); err != nil || len(jobs) != 2 {
 			t.Errorf("%d jobs, %v", len(jobs), err)
 		}
 		w.wantPaidOnce()
@@ -216,21 +218,21 @@ func TestAnUnmatchedResultIsAppliedOnceOverAllNodes(t *testing.T) {
 		ctx := context.Background()
 		w.must(w.life.svc.Pause(ctx, "nothing is sent"))
 		w.signUp(ana)
-		w.must(w.life.store.Write(ctx, func(tx liwanag.Tx) error { // as a restored backup has it: pending, never sent
-			_, err := tx.Jobs().Assign([]liwanag.ID{w.job(ana).ID}, liwanag.ID{})
+		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error { // as a restored backup has it: pending, never sent
+			_, err := tx.Jobs.Assign([]liwanag.ID{w.job(ana).ID}, liwanag.ID{})
 			return err
 		}))
 		body := fmt.Appendf(nil, `{"id":"0c9d6c1e-5a55-4a0e-9b2f-0d6f7d0f9a11","status":"CREDITS_INSUFFICIENT","cost":{"credits":1},
 			"data":[{"input":{"email":%q},"custom":{"lw_job":%q}}]}`, ana, w.job(ana).ID)
 		d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryUnmatched, Raw: body, Size: len(body), ReceivedAt: time.Now()}
-		w.must(w.life.store.Write(ctx, func(tx liwanag.Tx) error {
-			_, err := tx.Deliveries().Insert(d)
+		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
+			_, err := tx.Deliveries.Insert(d)
 			return err
 		}))
 		for _, node := range w.life.all { // both have read it before
 			w.must(node.Place(ctx, d))
 		}
-		credits, err := w.life.store.Ledger().Credits(ctx, liwanag.DayOf(time.Now()))
+		credits, err := w.life.store.Ledger.Credits(ctx, liwanag.DayOf(time.Now()))
 		w.must(err)
 		if credits.Spent != 1 {
 			t.Errorf("%d credits were spent, FullEnrich said 1", credits.Spent)
@@ -305,23 +307,25 @@ func TestWhatAnotherNodeSendsCostsTheStepNoAttempt(t *testing.T) {
 	})
 }
 
-// staleDue lists jobs to be retried as they were some time ago.
-type staleDue struct {
-	liwanag.Store
-	due []liwanag.Job
+// stale answers a question as it was answered some time ago, once.
+type stale struct {
+	datastore.Database
+	question string
+	then     datastore.Statement
 }
 
-func (s *staleDue) Jobs() liwanag.Jobs { return staleJobs{s.Store.Jobs(), s} }
-
-type staleJobs struct {
-	liwanag.Jobs
-	stale *staleDue
+func staleStore(store *datastore.Store, question, then string, args ...any) *datastore.Store {
+	return store.Through(func(db datastore.Database) datastore.Database {
+		return &stale{db, question, datastore.Statement{Query: then, Args: args}}
+	})
 }
 
-func (j staleJobs) RetryDue(context.Context, time.Time, int) ([]liwanag.Job, error) {
-	due := j.stale.due
-	j.stale.due = nil
-	return due, nil
+func (s *stale) Query(ctx context.Context, query string, args ...any) (datastore.Rows, error) {
+	if strings.Contains(query, s.question) && s.then.Query != "" {
+		query, args = strings.Replace(query, s.question, s.then.Query, 1), s.then.Args
+		s.then.Query = ""
+	}
+	return s.Database.Query(ctx, query, args...)
 }
 
 func TestANodeThatStoodStillDoesNotRetryAJobThatAnotherOneRetried(t *testing.T) {
@@ -333,7 +337,7 @@ func TestANodeThatStoodStillDoesNotRetryAJobThatAnotherOneRetried(t *testing.T) 
 		failed := w.wantJob(ana, liwanag.JobFailed, liwanag.CodeProviderUnavailable)
 		w.sleep(20 * time.Minute)
 		w.wantJob(ana, liwanag.JobEnriched, "")
-		work := w.node(&staleDue{w.life.store, []liwanag.Job{failed}})
+		work := w.node(staleStore(w.life.store.Store, "j.retry_at <= $1", "j.id = $1", failed.ID.Bytes(), 1))
 		once, stop := context.WithTimeout(ctx, time.Second)
 		defer stop()
 		w.must(enrichment.NewService(work, enrichment.New(work, w.cfg), w.life.engine).Run(once))
@@ -343,25 +347,6 @@ func TestANodeThatStoodStillDoesNotRetryAJobThatAnotherOneRetried(t *testing.T) 
 	})
 }
 
-// staleStored lists deliveries as stored that were some time ago.
-type staleStored struct {
-	liwanag.Store
-	digests []liwanag.Digest
-}
-
-func (s *staleStored) Deliveries() liwanag.Deliveries {
-	return staleDeliveries{s.Store.Deliveries(), s.digests}
-}
-
-type staleDeliveries struct {
-	liwanag.Deliveries
-	digests []liwanag.Digest
-}
-
-func (d staleDeliveries) Stored(context.Context, int) ([]liwanag.Digest, error) {
-	return d.digests, nil
-}
-
 func TestANodeThatStoodStillDoesNotQuarantineADeliveryThatAnotherOneSettled(t *testing.T) {
 	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		ctx := context.Background()
@@ -369,7 +354,8 @@ func TestANodeThatStoodStillDoesNotQuarantineADeliveryThatAnotherOneSettled(t *t
 		w.sleep(5 * time.Minute)
 		w.wantJob(ana, liwanag.JobEnriched, "")
 		settled := w.deliveries()[0]
-		work := w.node(&staleStored{w.life.store, []liwanag.Digest{settled.Digest}})
+		work := w.node(staleStore(w.life.store.Store, "state = 'stored' OR (state = 'unmatched' AND note IS NULL)", "digest = $2",
+			1, settled.Digest[:]))
 		once, stop := context.WithTimeout(ctx, time.Second)
 		defer stop()
 		w.must(enrichment.NewService(work, enrichment.New(work, w.cfg), w.life.engine).Run(once))
@@ -399,7 +385,7 @@ func TestSeveralNodesReadTheWaitingRunsNoMoreOftenThanOne(t *testing.T) {
 		w.cfg.SweepEvery = time.Minute
 		var reads atomic.Int64
 		for range 3 {
-			work := w.node(w.life.store)
+			work := w.node(w.life.store.Store)
 			svc := enrichment.NewService(work, enrichment.New(work, w.cfg), counting{w.life.engine, &reads})
 			w.life.ended.Go(func() { _ = svc.Run(ctx) })
 		}
@@ -424,7 +410,7 @@ func TestAProbeCountsFromItsBeginning(t *testing.T) {
 		w.silence()
 		w.signUp(ana)
 		w.sleep(5 * time.Minute)
-		evidence, err := w.life.store.Ledger().Evidence(context.Background(), publicURL)
+		evidence, err := w.life.store.Ledger.Evidence(context.Background(), publicURL)
 		w.must(err)
 		if n := len(evidence.Reaches); n != 1 || !begun[evidence.Reaches[0].Since] || !begun[evidence.Reaches[0].Until] {
 			t.Errorf("reached %+v, probes began at %v", evidence.Reaches, begun)
@@ -450,7 +436,7 @@ func TestAThousandRunsDoNotAllWaitForAStoreThatIsGone(t *testing.T) {
 		for i := range runs {
 			runs[i] = liwanag.NewID(liwanag.RunKind)
 		}
-		work := w.node(w.life.store)
+		work := w.node(w.life.store.Store)
 		err := enrichment.NewService(work, enrichment.New(work, w.cfg), noStarts{w.life.engine, &asked}).Start(context.Background(), runs...)
 		if liwanag.ClassOf(err) != liwanag.Unavailable || asked.Load() > 10 || len(err.Error()) > 2000 {
 			t.Errorf("asked %d times: %v", asked.Load(), err)
@@ -477,7 +463,7 @@ func TestRunsThatCouldNotBeStartedAreStartedSoonAfter(t *testing.T) {
 		w.signUp(ana)
 		w.sleep(5 * time.Minute)
 		person := w.wantJob(ana, liwanag.JobEnriched, "").SubscriberID
-		work, runner := w.node(w.life.store), &reluctant{Runner: w.life.engine}
+		work, runner := w.node(w.life.store.Store), &reluctant{Runner: w.life.engine}
 		svc := enrichment.NewService(work, enrichment.New(work, w.cfg), runner)
 		w.life.ended.Go(func() { _ = svc.Run(ctx) })
 		runner.fails.Store(3)

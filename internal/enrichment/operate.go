@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -29,7 +30,7 @@ func (s *Service) Adopt(ctx context.Context, id liwanag.ID, enrichmentID string)
 	if !fullenrich.ValidEnrichmentID(enrichmentID) {
 		return liwanag.NewError(liwanag.Invalid, liwanag.ErrInvalidID.Code, "an enrichment id is a UUID")
 	}
-	sub, err := s.store.Submissions().Get(ctx, id)
+	sub, err := s.store.Submissions.Get(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (s *Service) belongs(ctx context.Context, sub liwanag.Submission, enrichmen
 // word: if the first was accepted after all, both are paid for. ErrNotFound,
 // ErrState.
 func (s *Service) Resubmit(ctx context.Context, id liwanag.ID, reason string) error {
-	sub, err := s.store.Submissions().Get(ctx, id)
+	sub, err := s.store.Submissions.Get(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (s *Service) Resubmit(ctx context.Context, id liwanag.ID, reason string) er
 // run with them. A result that comes nevertheless is applied. ErrNotFound,
 // ErrState.
 func (s *Service) Fail(ctx context.Context, id liwanag.ID, reason string) error {
-	sub, err := s.store.Submissions().Get(ctx, id)
+	sub, err := s.store.Submissions.Get(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (s *Service) Fail(ctx context.Context, id liwanag.ID, reason string) error 
 		return err
 	}
 	if !failed { // adopted meanwhile
-		if sub, err = s.store.Submissions().Get(ctx, id); err != nil {
+		if sub, err = s.store.Submissions.Get(ctx, id); err != nil {
 			return err
 		}
 		return stateError(sub, "failed")
@@ -121,15 +122,15 @@ func (s *Service) Fail(ctx context.Context, id liwanag.ID, reason string) error 
 // Pause stops all spending until Resume.
 func (s *Service) Pause(ctx context.Context, note string) error {
 	now := s.now()
-	return s.store.Write(ctx, func(tx liwanag.Tx) error {
-		return tx.Ledger().SetSpending(liwanag.Spending{Paused: true, Reason: liwanag.WaitingPaused, Note: note, At: now})
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+		return tx.Ledger.SetSpending(liwanag.Spending{Paused: true, Reason: liwanag.WaitingPaused, Note: note, At: now})
 	})
 }
 
 // Resume lets spending go on, whatever stopped it.
 func (s *Service) Resume(ctx context.Context) error {
 	now := s.now()
-	return s.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Ledger().SetSpending(liwanag.Spending{At: now}) })
+	return s.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Ledger.SetSpending(liwanag.Spending{At: now}) })
 }
 
 // CancelRun asks a run to end. Errors are the runner's.
@@ -148,7 +149,7 @@ func (s *Service) RetryRun(ctx context.Context, runID, from string) error {
 		return err
 	}
 	// The steps that need the jobs take them back too: this is for a wait.
-	return s.store.Write(ctx, func(tx liwanag.Tx) error { return takeBack(tx, id) })
+	return s.store.Write(ctx, func(tx *datastore.Tx) error { return takeBack(tx, id) })
 }
 
 // Emit ends a run's wait by hand: with results, as FullEnrich would have given
@@ -201,7 +202,7 @@ func (s *Service) Enrich(ctx context.Context, subscriberIDs []liwanag.ID, again 
 	now := s.now()
 	var outcomes []EnrichOutcome
 	var opened []liwanag.Opened
-	err := s.store.Write(ctx, func(tx liwanag.Tx) (err error) {
+	err := s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
 		outcomes, opened, err = s.enrich(tx, subscriberIDs, again, now)
 		return err
 	})
@@ -213,7 +214,7 @@ func (s *Service) Enrich(ctx context.Context, subscriberIDs []liwanag.ID, again 
 
 // WouldEnrich says what Enrich would do now, and does nothing.
 func (s *Service) WouldEnrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) (outcomes []EnrichOutcome, err error) {
-	err = s.store.Write(ctx, func(tx liwanag.Tx) error {
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
 		outcomes, err = s.judge(tx, subscriberIDs, again, s.now())
 		return err
 	})
@@ -221,16 +222,16 @@ func (s *Service) WouldEnrich(ctx context.Context, subscriberIDs []liwanag.ID, a
 }
 
 // judge decides on each subscriber, on the rows as they are.
-func (s *Service) judge(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome, error) {
-	people, err := tx.Subscribers().Get(subscriberIDs)
+func (s *Service) judge(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome, error) {
+	people, err := tx.Subscribers.Get(subscriberIDs)
 	if err != nil {
 		return nil, err
 	}
-	flying, err := tx.Jobs().InFlight(subscriberIDs)
+	flying, err := tx.Jobs.InFlight(subscriberIDs)
 	if err != nil {
 		return nil, err
 	}
-	unfinished, err := tx.Jobs().OpenOf(subscriberIDs)
+	unfinished, err := tx.Jobs.OpenOf(subscriberIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +267,7 @@ func (s *Service) judge(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, n
 	return outcomes, nil
 }
 
-func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome, []liwanag.Opened, error) {
+func (s *Service) enrich(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome, []liwanag.Opened, error) {
 	outcomes, err := s.judge(tx, subscriberIDs, again, now)
 	if err != nil {
 		return nil, nil, err
@@ -282,7 +283,7 @@ func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, 
 			wanted, at = append(wanted, Enrollment{SubscriberID: o.SubscriberID}), append(at, i)
 		}
 	}
-	if _, err := tx.Jobs().Insert(reused); err != nil {
+	if _, err := tx.Jobs.Insert(reused); err != nil {
 		return nil, nil, err
 	}
 	opened, err := Enroll(tx, wanted, s.cfg, now)
@@ -300,12 +301,12 @@ func (s *Service) enrich(tx liwanag.Tx, subscriberIDs []liwanag.ID, again bool, 
 // last seconds of a minute, when no call is made, it waits for the next: a fetch
 // that happens to fall there must not be put off to the next look. The error is
 // of class unavailable.
-func CallBudget(store liwanag.Store, cfg Config) func(context.Context) error {
+func CallBudget(store *datastore.Store, cfg Config) func(context.Context) error {
 	e := &Enricher{store: store, cfg: cfg.withDefaults()}
 	return func(ctx context.Context) error {
 		for {
 			now := e.now()
-			err := store.Write(ctx, func(tx liwanag.Tx) error { return e.takeCall(tx, liwanag.ID{}, now, false) })
+			err := store.Write(ctx, func(tx *datastore.Tx) error { return e.takeCall(tx, liwanag.ID{}, now, false) })
 			wait := new(notNow)
 			switch {
 			case !errors.As(err, &wait):

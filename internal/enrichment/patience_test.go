@@ -221,7 +221,7 @@ func TestTheJobOfSomebodyWhoWasErasedEndsBeforeItIsSent(t *testing.T) {
 		w.sleep(time.Hour)
 		w.wantRun(run, workflow.StatusCompleted)
 		w.wantJob(ben, liwanag.JobNotFound, "")
-		if j, err := w.life.store.Jobs().Get(ctx, gone.ID); err != nil || j.Status != liwanag.JobCanceled {
+		if j, err := w.life.store.Jobs.Get(ctx, gone.ID); err != nil || j.Status != liwanag.JobCanceled {
 			t.Errorf("job %+v, %v", j, err)
 		}
 		w.wantAccepted(0, ana)

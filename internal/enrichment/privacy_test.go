@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // to read all tables
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/internal/datastore/datastoretest"
 	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -79,7 +82,7 @@ func TestWhatIsKeptForReviewNamesNobodyWhoWasErased(t *testing.T) {
 						continue
 					}
 					kept++
-					if d, err := w.life.store.Deliveries().Get(ctx, d.Digest); err != nil || strings.Contains(string(d.Raw), ana) {
+					if d, err := w.life.store.Deliveries.Get(ctx, d.Digest); err != nil || strings.Contains(string(d.Raw), ana) {
 						t.Errorf("%s, %v", d.Raw, err)
 					}
 				}
@@ -102,9 +105,9 @@ func TestWhatCannotBeReadNamesNobodyWhoWasErased(t *testing.T) {
 		w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
 		d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryStored, ReceivedAt: time.Now(),
 			SubmissionID: w.submissions(run)[0].ID, Raw: []byte(`"cut off after ` + ana)}
-		w.must(w.life.store.Write(ctx, func(tx liwanag.Tx) error { _, err := tx.Deliveries().Insert(d); return err }))
+		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error { _, err := tx.Deliveries.Insert(d); return err }))
 		w.sleep(2 * time.Minute)
-		kept, err := w.life.store.Deliveries().Get(ctx, d.Digest)
+		kept, err := w.life.store.Deliveries.Get(ctx, d.Digest)
 		w.must(err)
 		if kept.State != liwanag.DeliveryQuarantined || strings.Contains(string(kept.Raw), ana) {
 			t.Errorf("it is %s: %s", kept.State, kept.Raw)
@@ -123,27 +126,12 @@ func TestWhatFitsNoJobNamesNobodyWhoWasErased(t *testing.T) {
 		w.sleep(time.Second)
 		w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
 		w.sleep(5 * time.Minute)
-		d, err := w.life.store.Deliveries().Get(ctx, w.deliveries()[0].Digest)
+		d, err := w.life.store.Deliveries.Get(ctx, w.deliveries()[0].Digest)
 		w.must(err)
 		if d.State != liwanag.DeliveryUnmatched || strings.Contains(string(d.Raw), ana) || !strings.Contains(string(d.Raw), ben) {
 			t.Errorf("it is %s: %s", d.State, d.Raw)
 		}
 	})
-}
-
-// interrupted is a store where something comes in between: right before the next
-// transaction.
-type interrupted struct {
-	liwanag.Store
-	between func()
-}
-
-func (s *interrupted) Write(ctx context.Context, fn func(tx liwanag.Tx) error) error {
-	if f := s.between; f != nil {
-		s.between = nil
-		f()
-	}
-	return s.Store.Write(ctx, fn)
 }
 
 func TestWhatComesInWhileAPersonIsErasedIsGoneToo(t *testing.T) {
@@ -153,13 +141,15 @@ func TestWhatComesInWhileAPersonIsErasedIsGoneToo(t *testing.T) {
 		w.sleep(2 * time.Hour)
 		late := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryQuarantined, ReceivedAt: time.Now(),
 			Raw: []byte(`{"data":[{"input":{"email":"` + ana + `"}}]}`)}
-		store := &interrupted{Store: w.life.store, between: func() {
-			w.must(w.life.store.Write(ctx, func(tx liwanag.Tx) error { _, err := tx.Deliveries().Insert(late); return err }))
-		}}
+		between := sync.OnceFunc(func() { // right before the next transaction
+			w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error { _, err := tx.Deliveries.Insert(late); return err }))
+		})
+		cameIn := false
+		store := datastoretest.Watch(w.life.store.Store, func() error { between(); cameIn = true; return nil }, nil)
 		work, err := enrichment.NewEnricher(store, nil, enrichment.Config{})
 		w.must(err)
 		w.must(enrichment.NewService(work, nil, nil).Erase(ctx, w.subscriber(ana).ID))
-		if store.between != nil {
+		if !cameIn {
 			t.Error("nothing came in")
 		}
 		w.wantNoTrace(ana)
@@ -187,21 +177,21 @@ func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
 	person := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), Email: ana, EmailKey: ana, EmailType: liwanag.Personal,
 		Metadata: []byte(`{"note": "Ana Souza"}`), At: now}
 	source := liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), CreatedAt: now, UpdatedAt: now}
-	must(store.Write(ctx, func(tx liwanag.Tx) error {
-		if _, err := tx.Subscribers().Upsert([]liwanag.SignUp{person}); err != nil {
+	must(store.Write(ctx, func(tx *datastore.Tx) error {
+		if _, err := tx.Subscribers.Upsert([]liwanag.SignUp{person}); err != nil {
 			return err
 		}
 		if _, err := svc.Enroll(tx, []enrichment.Enrollment{{SubscriberID: person.ID}}); err != nil {
 			return err
 		}
-		_, err := tx.Subscribers().Enrich([]liwanag.Enriched{{SubscriberID: person.ID, Summary: liwanag.Summary{FullName: "Ana Souza"},
+		_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: person.ID, Summary: liwanag.Summary{FullName: "Ana Souza"},
 			Profile: []byte(`{"full_name": "Ana Souza"}`), ResultAt: now, At: now}})
 		if err != nil {
 			return err
 		}
-		_, err = tx.Deliveries().Insert(liwanag.Delivery{Source: liwanag.FromWebhook, State: liwanag.DeliveryQuarantined, ReceivedAt: now,
+		_, err = tx.Deliveries.Insert(liwanag.Delivery{Source: liwanag.FromWebhook, State: liwanag.DeliveryQuarantined, ReceivedAt: now,
 			Raw: []byte(`{"data":[{"input":{"email":"` + ana + `"},"profile":{"full_name":"Ana Souza"}},{"input":{"email":"` + ben + `"}}]}`)})
-		return errors.Join(err, tx.Sources().Insert(source), tx.Receipts().Insert(liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind),
+		return errors.Join(err, tx.Sources.Insert(source), tx.Receipts.Insert(liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind),
 			SourceID: source.ID, State: liwanag.ReceiptAccepted, Body: []byte(`{"email":"` + ana + `","name":"Ana Souza"}`), ReceivedAt: now}))
 	}))
 

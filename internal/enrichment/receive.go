@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -30,7 +31,7 @@ func (s *Service) Knows(ctx context.Context, token string) (bool, error) {
 		s.cfg.Meter.Refused("no_key")
 		return false, ErrNoKey
 	}
-	_, err := s.store.Submissions().ByToken(ctx, sha256.Sum256([]byte(token)))
+	_, err := s.store.Submissions.ByToken(ctx, sha256.Sum256([]byte(token)))
 	if errors.Is(err, liwanag.ErrNotFound) {
 		return false, nil
 	}
@@ -56,7 +57,7 @@ func (s *Service) Receive(ctx context.Context, token string, contact bool, signa
 		return ErrSignature
 	}
 	hash := liwanag.Digest(sha256.Sum256([]byte(token)))
-	sub, err := s.store.Submissions().ByToken(ctx, hash)
+	sub, err := s.store.Submissions.ByToken(ctx, hash)
 	switch {
 	case errors.Is(err, liwanag.ErrNotFound):
 		s.cfg.Meter.Refused("unknown_token")
@@ -92,17 +93,17 @@ func (s *Service) keep(ctx context.Context, d liwanag.Delivery) error {
 	if d.Digest = sha256.Sum256(d.Raw); matched {
 		d.Digest = deliveryDigest(d.TokenHash, d.Raw)
 	}
-	err := s.store.Write(ctx, func(tx liwanag.Tx) error {
+	err := s.store.Write(ctx, func(tx *datastore.Tx) error {
 		if matched {
-			if err := tx.Ledger().Prove(s.cfg.PublicURL, d.ReceivedAt); err != nil {
+			if err := tx.Ledger.Prove(s.cfg.PublicURL, d.ReceivedAt); err != nil {
 				return err
 			}
 		}
-		fresh, err := tx.Deliveries().Insert(d)
+		fresh, err := tx.Deliveries.Insert(d)
 		if err != nil || matched || !fresh {
 			return err
 		}
-		return tx.Deliveries().Prune(time.Time{}, time.Time{}, maxUnmatched)
+		return tx.Deliveries.Prune(time.Time{}, time.Time{}, maxUnmatched)
 	})
 	if err == nil {
 		ring(s.bells.deliveries)
@@ -157,8 +158,8 @@ const byBeacon = "beacon"
 // learn notes the enrichment id of a submission, and adopts one in doubt.
 func (s *Service) learn(ctx context.Context, sub liwanag.Submission, enrichmentID, by string) error {
 	now, before := s.now(), sub.State
-	err := s.store.Write(ctx, func(tx liwanag.Tx) error {
-		current, err := tx.Submissions().Get(sub.ID)
+	err := s.store.Write(ctx, func(tx *datastore.Tx) error {
+		current, err := tx.Submissions.Get(sub.ID)
 		if err != nil {
 			return err
 		}
@@ -169,7 +170,7 @@ func (s *Service) learn(ctx context.Context, sub liwanag.Submission, enrichmentI
 		case current.EnrichmentID == enrichmentID && current.State == liwanag.SubmissionAccepted:
 			return nil
 		case by == string(liwanag.FromWebhook) || by == byBeacon:
-			if err := tx.Ledger().Prove(s.cfg.PublicURL, now); err != nil {
+			if err := tx.Ledger.Prove(s.cfg.PublicURL, now); err != nil {
 				return err
 			}
 		}

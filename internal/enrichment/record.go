@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -55,7 +56,7 @@ func (e *Enricher) Settle(ctx context.Context, a Arrival) (Summary, error) {
 // fetchNow serves an event without a result: it asks FullEnrich until there is
 // one, without using an attempt, for as long as the wait would have lasted.
 func (e *Enricher) fetchNow(ctx context.Context, runID liwanag.ID) (Arrival, error) {
-	subs, err := e.store.Submissions().OfRun(ctx, runID)
+	subs, err := e.store.Submissions.OfRun(ctx, runID)
 	if err != nil {
 		return Arrival{}, err
 	}
@@ -78,7 +79,7 @@ func (e *Enricher) fetchNow(ctx context.Context, runID liwanag.ID) (Arrival, err
 // storeGiven keeps records that somebody gives by hand as a delivery of the run's
 // latest submission, once for each key. It costs nothing more than is known.
 func (e *Enricher) storeGiven(ctx context.Context, runID liwanag.ID, key string, records json.RawMessage) (string, error) {
-	subs, err := e.store.Submissions().OfRun(ctx, runID)
+	subs, err := e.store.Submissions.OfRun(ctx, runID)
 	if err != nil {
 		return "", err
 	}
@@ -96,8 +97,8 @@ func (e *Enricher) storeGiven(ctx context.Context, runID liwanag.ID, key string,
 	}
 	d := liwanag.Delivery{Digest: sha256.Sum256([]byte("given\x00" + sub.ID.String() + "\x00" + key)), Source: liwanag.FromOperator,
 		SubmissionID: sub.ID, EnrichmentID: sub.EnrichmentID, Raw: raw, Size: len(raw), State: liwanag.DeliverySent, ReceivedAt: e.now()}
-	return hexOf(d.Digest), e.store.Write(ctx, func(tx liwanag.Tx) error {
-		_, err := tx.Deliveries().Insert(d)
+	return hexOf(d.Digest), e.store.Write(ctx, func(tx *datastore.Tx) error {
+		_, err := tx.Deliveries.Insert(d)
 		return err
 	})
 }
@@ -106,7 +107,7 @@ func (e *Enricher) storeGiven(ctx context.Context, runID liwanag.ID, key string,
 // costs, submission, delivery. The result is read before, so that the writer is
 // held for the rows alone.
 func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, late bool) (Summary, error) {
-	d, err := e.store.Deliveries().Get(ctx, digest)
+	d, err := e.store.Deliveries.Get(ctx, digest)
 	if err != nil {
 		return Summary{}, fmt.Errorf("enrichment: delivery %s: %w", hexOf(digest), err)
 	}
@@ -119,13 +120,13 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 	}
 	now := e.now()
 	var done settlement
-	err = e.store.Write(ctx, func(tx liwanag.Tx) error {
+	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
 		done = settlement{}
-		sub, err := tx.Submissions().Get(d.SubmissionID)
+		sub, err := tx.Submissions.Get(d.SubmissionID)
 		if err != nil {
 			return err
 		}
-		jobs, err := tx.Jobs().OfSubmission(sub.ID)
+		jobs, err := tx.Jobs.OfSubmission(sub.ID)
 		if err != nil {
 			return err
 		}
@@ -134,7 +135,7 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 		if done.note != "" {
 			to = liwanag.DeliveryQuarantined
 		}
-		moved, err := tx.Deliveries().Move(liwanag.DeliveryMove{Digest: digest, To: to, Note: done.note,
+		moved, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: digest, To: to, Note: done.note,
 			From: []liwanag.DeliveryState{liwanag.DeliveryStored, liwanag.DeliverySent}})
 		if err != nil || !moved {
 			return err // another execution has settled it
@@ -154,21 +155,21 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 }
 
 // apply writes a settlement.
-func (e *Enricher) apply(tx liwanag.Tx, sub liwanag.Submission, s settlement, late bool, now time.Time) error {
-	if err := tx.Jobs().Settle(s.results); err != nil {
+func (e *Enricher) apply(tx *datastore.Tx, sub liwanag.Submission, s settlement, late bool, now time.Time) error {
+	if err := tx.Jobs.Settle(s.results); err != nil {
 		return err
 	}
-	if _, err := tx.Subscribers().Enrich(s.profiles); err != nil {
+	if _, err := tx.Subscribers.Enrich(s.profiles); err != nil {
 		return err
 	}
-	if _, err := liwanag.Announce(tx, s.news); err != nil {
+	if _, err := datastore.Announce(tx, s.news); err != nil {
 		return err
 	}
-	if _, err := tx.Jobs().Assign(s.returned, liwanag.ID{}); err != nil {
+	if _, err := tx.Jobs.Assign(s.returned, liwanag.ID{}); err != nil {
 		return err
 	}
 	if len(s.retry) > 0 {
-		if _, err := tx.Jobs().Move(liwanag.JobMove{IDs: s.retry, From: []liwanag.JobStatus{liwanag.JobFailed}, To: liwanag.JobFailed, At: now, RetryAt: now,
+		if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: s.retry, From: []liwanag.JobStatus{liwanag.JobFailed}, To: liwanag.JobFailed, At: now, RetryAt: now,
 			Failure: liwanag.JobFailure{Code: liwanag.CodeProviderUnavailable, Message: "FullEnrich had no credits left"}}); err != nil {
 			return err
 		}
@@ -181,24 +182,24 @@ func (e *Enricher) apply(tx liwanag.Tx, sub liwanag.Submission, s settlement, la
 	return closeSubmission(tx, sub, s, late, now)
 }
 
-func closeSubmission(tx liwanag.Tx, sub liwanag.Submission, s settlement, late bool, now time.Time) error {
-	if _, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: sub.ID, To: liwanag.SubmissionSettled, Cause: sub.Cause, At: sub.OutcomeAt,
+func closeSubmission(tx *datastore.Tx, sub liwanag.Submission, s settlement, late bool, now time.Time) error {
+	if _, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: sub.ID, To: liwanag.SubmissionSettled, Cause: sub.Cause, At: sub.OutcomeAt,
 		From: []liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAccepted, liwanag.SubmissionAmbiguous,
 			liwanag.SubmissionHeld, liwanag.SubmissionRefused, liwanag.SubmissionSuperseded}}); err != nil {
 		return err
 	}
-	if err := tx.Submissions().Follow(sub.ID, time.Time{}); err != nil {
+	if err := tx.Submissions.Follow(sub.ID, time.Time{}); err != nil {
 		return err
 	}
-	if err := tx.Submissions().Cost(liwanag.SubmissionCost{ID: sub.ID, Credits: s.credits,
+	if err := tx.Submissions.Cost(liwanag.SubmissionCost{ID: sub.ID, Credits: s.credits,
 		Duplicates: sub.Duplicates + s.duplicates, Late: sub.Late || late}); err != nil {
 		return err
 	}
-	return tx.Ledger().AddCredits(sub.CreditDay, -sub.Reserved, s.spent)
+	return tx.Ledger.AddCredits(sub.CreditDay, -sub.Reserved, s.spent)
 }
 
 // pauseForCredits is the credit gate.
-func pauseForCredits(tx liwanag.Tx, now time.Time) error {
+func pauseForCredits(tx *datastore.Tx, now time.Time) error {
 	return stopSpending(tx, liwanag.Spending{Paused: true, Reason: liwanag.WaitingCredits, Until: now.Add(pauseCredits), At: now,
 		Note: "FullEnrich has no credits left"})
 }
@@ -218,11 +219,11 @@ func (e *Enricher) report(ctx context.Context, id liwanag.ID, s settlement) {
 
 // summarize counts what became of a submission's jobs.
 func (e *Enricher) summarize(ctx context.Context, id liwanag.ID) (Summary, error) {
-	sub, err := e.store.Submissions().Get(ctx, id)
+	sub, err := e.store.Submissions.Get(ctx, id)
 	if err != nil {
 		return Summary{}, err
 	}
-	jobs, err := e.store.Jobs().OfSubmission(ctx, id)
+	jobs, err := e.store.Jobs.OfSubmission(ctx, id)
 	var out settlement
 	for _, j := range jobs {
 		out.count(j.Status)
@@ -235,7 +236,7 @@ func (e *Enricher) summarize(ctx context.Context, id liwanag.ID) (Summary, error
 // resubmission whose predecessor's result came first is paid for, and its result
 // is wanted for the books.
 func (e *Enricher) leave(ctx context.Context, runID liwanag.ID) error {
-	subs, err := e.store.Submissions().OfRun(ctx, runID)
+	subs, err := e.store.Submissions.OfRun(ctx, runID)
 	if err != nil {
 		return err
 	}
@@ -243,8 +244,8 @@ func (e *Enricher) leave(ctx context.Context, runID liwanag.ID) error {
 		return nil
 	}
 	now := e.now()
-	return e.store.Write(ctx, func(tx liwanag.Tx) error {
-		open, err := tx.Submissions().Detach(runID, true)
+	return e.store.Write(ctx, func(tx *datastore.Tx) error {
+		open, err := tx.Submissions.Detach(runID, true)
 		if err != nil {
 			return err
 		}
@@ -252,7 +253,7 @@ func (e *Enricher) leave(ctx context.Context, runID liwanag.ID) error {
 			if s.State == liwanag.SubmissionPrepared {
 				err = release(tx, s, causeNothingLeft, now)
 			} else {
-				err = tx.Submissions().Follow(s.ID, now.Add(e.cfg.FetchSchedule[0]))
+				err = tx.Submissions.Follow(s.ID, now.Add(e.cfg.FetchSchedule[0]))
 			}
 			if err != nil {
 				return err

@@ -32,7 +32,7 @@ var answered = map[string]func(w *world, answer func()) liwanag.ID{
 
 func (w *world) spending() liwanag.Spending {
 	w.t.Helper()
-	s, err := w.life.store.Ledger().Spending(context.Background())
+	s, err := w.life.store.Ledger.Spending(context.Background())
 	w.must(err)
 	return s
 }

@@ -79,13 +79,13 @@ func TestRow05a_OurOwnFaultPausesAllSpending(t *testing.T) {
 		w.sleep(5 * time.Minute)
 		other := w.signUp(cid)[0]
 		w.sleep(5 * time.Minute)
-		spending, err := w.life.store.Ledger().Spending(context.Background())
+		spending, err := w.life.store.Ledger.Spending(context.Background())
 		w.must(err)
 		if !spending.Paused || spending.Reason != liwanag.WaitingPaused || !strings.Contains(spending.Note, "error.enrichment.webhook_url") {
 			t.Errorf("spending %+v", spending)
 		}
 		w.wantJob(ana, liwanag.JobPending, "")
-		batch, err := w.life.store.Batches().Get(context.Background(), other)
+		batch, err := w.life.store.Batches.Get(context.Background(), other)
 		w.must(err)
 		if batch.Waiting != liwanag.WaitingPaused || !batch.WaitingUntil.Equal(spending.Until) {
 			t.Errorf("the other batch waits for %q until %s", batch.Waiting, batch.WaitingUntil)
@@ -116,7 +116,7 @@ func TestRow06_NotNowUsesNoAttempt(t *testing.T) {
 				w.sleep(20*time.Minute + 20*time.Second)
 				w.wantJob(ana, liwanag.JobPending, "")
 				w.wantRun(run, workflow.StatusWaiting)
-				batch, err := w.life.store.Batches().Get(context.Background(), run)
+				batch, err := w.life.store.Batches.Get(context.Background(), run)
 				w.must(err)
 				if batch.Waiting != tc.waiting || !batch.WaitingUntil.After(time.Now()) {
 					t.Errorf("waits for %q until %s, want %q", batch.Waiting, batch.WaitingUntil, tc.waiting)

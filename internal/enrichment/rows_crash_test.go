@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
@@ -217,8 +218,8 @@ func TestAKillAtAnyTransactionLosesNobodyAndPaysOnce(t *testing.T) {
 
 func TestACrashBetweenSignUpAndStartLosesNobody(t *testing.T) {
 	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-		w.must(w.life.store.Write(context.Background(), func(tx liwanag.Tx) error {
-			stored, err := tx.Subscribers().Upsert([]liwanag.SignUp{{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: ana, Email: ana,
+		w.must(w.life.store.Write(context.Background(), func(tx *datastore.Tx) error {
+			stored, err := tx.Subscribers.Upsert([]liwanag.SignUp{{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: ana, Email: ana,
 				EmailType: liwanag.Personal, At: time.Now()}})
 			if err != nil {
 				return err

@@ -179,7 +179,7 @@ func TestRow18_CreditsRunOutPartWay(t *testing.T) {
 			t.Errorf("%d enriched, %d pending", enriched, pending)
 		}
 		w.wantRun(run, workflow.StatusCompleted)
-		spending, err := w.life.store.Ledger().Spending(context.Background())
+		spending, err := w.life.store.Ledger.Spending(context.Background())
 		w.must(err)
 		if !spending.Paused || spending.Reason != liwanag.WaitingCredits {
 			t.Errorf("the credit gate is open: %+v", spending)

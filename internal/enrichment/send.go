@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -49,7 +50,7 @@ func (e *Enricher) send(ctx context.Context, sub liwanag.Submission) (liwanag.Su
 		return sub, nil, err
 	}
 	if len(jobs) == 0 {
-		sub, err := e.store.Submissions().Get(ctx, sub.ID)
+		sub, err := e.store.Submissions.Get(ctx, sub.ID)
 		return sub, nil, err
 	}
 	enrichmentID, answer := e.post(ctx, sub, jobs, token, committed)
@@ -84,17 +85,17 @@ func (e *Enricher) recordAtLast(ctx context.Context, id liwanag.ID, enrichmentID
 // commit: a sender that was paused in the middle of it must find that out, too.
 func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token string) (jobs []liwanag.Job, committed time.Time, err error) {
 	sender := uuid.NewString()
-	err = e.store.Write(ctx, func(tx liwanag.Tx) error {
+	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
 		jobs, committed = nil, time.Now()
 		now := e.now()
-		sub, err := tx.Submissions().Get(id)
+		sub, err := tx.Submissions.Get(id)
 		if err != nil {
 			return err
 		}
 		if sub.State != liwanag.SubmissionPrepared {
 			return fmt.Errorf("enrichment: submission %s: %w", id, errTakenOver)
 		}
-		all, err := tx.Jobs().OfSubmission(sub.ID)
+		all, err := tx.Jobs.OfSubmission(sub.ID)
 		if err != nil {
 			return err
 		}
@@ -115,7 +116,7 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 		if err := e.rebook(tx, sub, today); err != nil {
 			return err
 		}
-		sent, err := tx.Submissions().Send(liwanag.Sending{ID: sub.ID, Sender: sender, TokenHash: sha256.Sum256([]byte(token)),
+		sent, err := tx.Submissions.Send(liwanag.Sending{ID: sub.ID, Sender: sender, TokenHash: sha256.Sum256([]byte(token)),
 			RequestDigest: digestOf(jobs), At: now, GraceUntil: now.Add(e.cfg.AmbiguityGrace), CreditDay: today})
 		if err != nil {
 			return err
@@ -123,11 +124,11 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 		if !sent {
 			return fmt.Errorf("enrichment: submission %s: %w", sub.ID, errTakenOver)
 		}
-		if _, err = tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending},
+		if _, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending},
 			To: liwanag.JobSubmitted, At: now}); err != nil {
 			return err
 		}
-		if err := tx.Submissions().Follow(sub.ID, time.Time{}); err != nil {
+		if err := tx.Submissions.Follow(sub.ID, time.Time{}); err != nil {
 			return err
 		}
 		return clearWait(tx, sub.RunID)
@@ -149,7 +150,7 @@ func sendable(jobs []liwanag.Job) []liwanag.Job {
 }
 
 // dropGone ends the jobs of people who left before anything was sent.
-func dropGone(tx liwanag.Tx, jobs []liwanag.Job, now time.Time) error {
+func dropGone(tx *datastore.Tx, jobs []liwanag.Job, now time.Time) error {
 	byReason := map[liwanag.JobFailure][]liwanag.ID{}
 	for _, j := range with(jobs, liwanag.JobPending) {
 		if why, gone := left(j); gone {
@@ -157,7 +158,7 @@ func dropGone(tx liwanag.Tx, jobs []liwanag.Job, now time.Time) error {
 		}
 	}
 	for why, gone := range byReason {
-		if _, err := tx.Jobs().Move(liwanag.JobMove{IDs: gone, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: now,
+		if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: gone, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: now,
 			Failure: why}); err != nil {
 			return err
 		}
@@ -165,35 +166,35 @@ func dropGone(tx liwanag.Tx, jobs []liwanag.Job, now time.Time) error {
 	return nil
 }
 
-func clearWait(tx liwanag.Tx, runID liwanag.ID) error {
-	batch, err := tx.Batches().Get(runID)
+func clearWait(tx *datastore.Tx, runID liwanag.ID) error {
+	batch, err := tx.Batches.Get(runID)
 	if errors.Is(err, liwanag.ErrNotFound) {
 		return nil
 	}
 	if err != nil || batch.Waiting == liwanag.WaitingNothing {
 		return err
 	}
-	return tx.Batches().Wait(runID, liwanag.WaitingNothing, time.Time{})
+	return tx.Batches.Wait(runID, liwanag.WaitingNothing, time.Time{})
 }
 
 // gate lets a paid call through only while spending is on, contacts in flight
 // stay below the cap, and the calendar minute has a call left. Shared rows, so it
 // holds over all nodes.
-func (e *Enricher) gate(tx liwanag.Tx, sub liwanag.Submission, contacts int, now time.Time) error {
-	spending, err := tx.Ledger().Spending()
+func (e *Enricher) gate(tx *datastore.Tx, sub liwanag.Submission, contacts int, now time.Time) error {
+	spending, err := tx.Ledger.Spending()
 	if err != nil {
 		return err
 	}
 	if wait := pausedUntil(spending, now); !wait.IsZero() {
 		return &notNow{spending.Reason, wait}
 	}
-	flying, err := tx.Submissions().InFlight()
+	flying, err := tx.Submissions.InFlight()
 	if err != nil {
 		return err
 	}
 	// A batch that was closed under a larger limit goes alone.
 	if flying > 0 && flying+contacts > e.cfg.MaxInFlight {
-		ahead, err := tx.Submissions().PreparedBefore(sub.ID)
+		ahead, err := tx.Submissions.PreparedBefore(sub.ID)
 		if err != nil {
 			return err
 		}
@@ -203,7 +204,7 @@ func (e *Enricher) gate(tx liwanag.Tx, sub liwanag.Submission, contacts int, now
 	}
 	err = e.takeCall(tx, sub.ID, now, true)
 	if wait := (*notNow)(nil); errors.As(err, &wait) {
-		ahead, err := tx.Submissions().PreparedBefore(sub.ID)
+		ahead, err := tx.Submissions.PreparedBefore(sub.ID)
 		if err != nil {
 			return err
 		}
@@ -244,13 +245,13 @@ const usable = 58 * time.Second
 func (e *Enricher) pace() time.Duration { return usable / time.Duration(e.cfg.CallsPerMinute) }
 
 // takeCall counts a call in the calendar minute. Paced calls are spread over it.
-func (e *Enricher) takeCall(tx liwanag.Tx, id liwanag.ID, now time.Time, paced bool) error {
+func (e *Enricher) takeCall(tx *datastore.Tx, id liwanag.ID, now time.Time, paced bool) error {
 	minute := liwanag.MinuteOf(now)
 	elapsed := now.Sub(minute.End().Add(-time.Minute))
 	if elapsed >= usable {
 		return &notNow{liwanag.WaitingCalls, minute.End().Add(time.Duration(float64(time.Second) * spread(id)))}
 	}
-	calls, err := tx.Ledger().TakeCall(minute)
+	calls, err := tx.Ledger.TakeCall(minute)
 	if err != nil {
 		return err
 	}
@@ -337,22 +338,22 @@ func (e *Enricher) record(ctx context.Context, id liwanag.ID, enrichmentID strin
 	state, cause := classify(enrichmentID, answer, e.cfg.PaidRetry)
 	now := e.now()
 	var sub liwanag.Submission
-	err := e.store.Write(ctx, func(tx liwanag.Tx) (err error) {
+	err := e.store.Write(ctx, func(tx *datastore.Tx) (err error) {
 		switch state {
 		case liwanag.SubmissionAccepted:
 			err = accept(tx, id, enrichmentID, now)
 		case liwanag.SubmissionRefused:
-			if sub, err = tx.Submissions().Get(id); err == nil {
+			if sub, err = tx.Submissions.Get(id); err == nil {
 				err = release(tx, sub, cause, now)
 			}
 		default:
-			_, err = tx.Submissions().Move(liwanag.SubmissionMove{ID: id, From: []liwanag.SubmissionState{liwanag.SubmissionSending},
+			_, err = tx.Submissions.Move(liwanag.SubmissionMove{ID: id, From: []liwanag.SubmissionState{liwanag.SubmissionSending},
 				To: liwanag.SubmissionAmbiguous, Cause: cause, At: now})
 		}
 		if err != nil {
 			return err
 		}
-		sub, err = tx.Submissions().Get(id)
+		sub, err = tx.Submissions.Get(id)
 		return err
 	})
 	if errors.Is(err, liwanag.ErrState) && state == liwanag.SubmissionAccepted {
@@ -374,55 +375,55 @@ var errIDTaken = errors.New("the answer names an enrichment of another submissio
 
 // accept notes the id. One that is in doubt is adopted, its jobs go on; one that
 // ended otherwise only learns its id.
-func accept(tx liwanag.Tx, id liwanag.ID, enrichmentID string, now time.Time) error {
-	moved, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: id, EnrichmentID: enrichmentID, At: now,
+func accept(tx *datastore.Tx, id liwanag.ID, enrichmentID string, now time.Time) error {
+	moved, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: id, EnrichmentID: enrichmentID, At: now,
 		From: []liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld},
 		To:   liwanag.SubmissionAccepted})
 	if err != nil {
 		return err
 	}
 	if !moved {
-		_, err := tx.Submissions().Learn(id, enrichmentID)
+		_, err := tx.Submissions.Learn(id, enrichmentID)
 		return err
 	}
-	jobs, err := tx.Jobs().OfSubmission(id)
+	jobs, err := tx.Jobs.OfSubmission(id)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobHeld}, To: liwanag.JobSubmitted, At: now})
+	_, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobHeld}, To: liwanag.JobSubmitted, At: now})
 	return err
 }
 
 // release ends a submission that ordered nothing: its jobs are pending again, its
 // credits are given back.
-func release(tx liwanag.Tx, sub liwanag.Submission, cause string, now time.Time) error {
-	moved, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: sub.ID, Cause: cause, At: now, To: liwanag.SubmissionRefused,
+func release(tx *datastore.Tx, sub liwanag.Submission, cause string, now time.Time) error {
+	moved, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: sub.ID, Cause: cause, At: now, To: liwanag.SubmissionRefused,
 		From: []liwanag.SubmissionState{liwanag.SubmissionPrepared, liwanag.SubmissionSending, liwanag.SubmissionAmbiguous}})
 	if err != nil || !moved {
 		return err
 	}
-	jobs, err := tx.Jobs().OfSubmission(sub.ID)
+	jobs, err := tx.Jobs.OfSubmission(sub.ID)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted}, To: liwanag.JobPending, At: now}); err != nil {
+	if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted}, To: liwanag.JobPending, At: now}); err != nil {
 		return err
 	}
-	if err := tx.Submissions().Follow(sub.ID, time.Time{}); err != nil {
+	if err := tx.Submissions.Follow(sub.ID, time.Time{}); err != nil {
 		return err
 	}
 	return unreserve(tx, sub)
 }
 
 // unreserve gives the credits of a submission back, keeping what it cost.
-func unreserve(tx liwanag.Tx, sub liwanag.Submission) error {
+func unreserve(tx *datastore.Tx, sub liwanag.Submission) error {
 	if sub.Reserved == 0 {
 		return nil
 	}
-	if err := tx.Ledger().AddCredits(sub.CreditDay, -sub.Reserved, 0); err != nil {
+	if err := tx.Ledger.AddCredits(sub.CreditDay, -sub.Reserved, 0); err != nil {
 		return err
 	}
-	return tx.Submissions().Cost(liwanag.SubmissionCost{ID: sub.ID, Credits: sub.Credits, Duplicates: sub.Duplicates, Late: sub.Late})
+	return tx.Submissions.Cost(liwanag.SubmissionCost{ID: sub.ID, Credits: sub.Credits, Duplicates: sub.Duplicates, Late: sub.Late})
 }
 
 // newToken draws the capability that the webhook's path carries: 256 bits, kept

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -27,7 +28,7 @@ func NewService(work *Enricher, wf *workflow.Workflow[Input], runner workflow.Ru
 }
 
 // Enroll is Enroll with the service's configuration and clock.
-func (s *Service) Enroll(tx liwanag.Tx, people []Enrollment) ([]liwanag.Opened, error) {
+func (s *Service) Enroll(tx *datastore.Tx, people []Enrollment) ([]liwanag.Opened, error) {
 	return Enroll(tx, people, s.cfg, s.now())
 }
 
@@ -60,7 +61,7 @@ func (s *Service) Start(ctx context.Context, runIDs ...liwanag.ID) error {
 		started = append(started, id)
 	}
 	if len(started) > 0 { // also when ctx has ended: they exist
-		faults = append(faults, s.store.Write(context.WithoutCancel(ctx), func(tx liwanag.Tx) error { return tx.Batches().MarkStarted(started) }))
+		faults = append(faults, s.store.Write(context.WithoutCancel(ctx), func(tx *datastore.Tx) error { return tx.Batches.MarkStarted(started) }))
 	}
 	err := errors.Join(faults...)
 	if err != nil {
@@ -77,7 +78,7 @@ func (s *Service) startSoon() {
 // startLeft starts batches that were committed but not started.
 func (s *Service) startLeft(ctx context.Context) error {
 	for {
-		batches, err := s.store.Batches().Unstarted(ctx, sweepGroup)
+		batches, err := s.store.Batches.Unstarted(ctx, sweepGroup)
 		if err != nil {
 			s.startSoon()
 		}

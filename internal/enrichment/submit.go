@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -74,7 +75,7 @@ func (e *Enricher) Submit(ctx context.Context) (Submission, error) {
 
 // submitted is the step's output.
 func (e *Enricher) submitted(ctx context.Context, sub liwanag.Submission) (Submission, error) {
-	jobs, err := e.store.Jobs().OfSubmission(ctx, sub.ID)
+	jobs, err := e.store.Jobs.OfSubmission(ctx, sub.ID)
 	if err != nil {
 		return Submission{}, err
 	}
@@ -92,12 +93,12 @@ func (e *Enricher) submitted(ctx context.Context, sub liwanag.Submission) (Submi
 func (e *Enricher) prepare(ctx context.Context, runID liwanag.ID) (liwanag.Submission, error) {
 	var sub liwanag.Submission
 	now := e.now()
-	err := e.store.Write(ctx, func(tx liwanag.Tx) error {
+	err := e.store.Write(ctx, func(tx *datastore.Tx) error {
 		sub = liwanag.Submission{}
 		if err := takeBack(tx, runID); err != nil {
 			return err
 		}
-		earlier, err := tx.Submissions().OfRun(runID)
+		earlier, err := tx.Submissions.OfRun(runID)
 		if err != nil {
 			return err
 		}
@@ -105,7 +106,7 @@ func (e *Enricher) prepare(ctx context.Context, runID liwanag.ID) (liwanag.Submi
 			sub, err = goOn(tx, earlier[n-1], now)
 			return err
 		}
-		jobs, err := tx.Jobs().OfRun(runID)
+		jobs, err := tx.Jobs.OfRun(runID)
 		if err != nil {
 			return err
 		}
@@ -120,21 +121,21 @@ func (e *Enricher) prepare(ctx context.Context, runID liwanag.ID) (liwanag.Submi
 
 // goOn returns the latest submission as it is, save that one found sending has
 // lost its sender: nobody knows, it is never sent again.
-func goOn(tx liwanag.Tx, latest liwanag.Submission, now time.Time) (liwanag.Submission, error) {
+func goOn(tx *datastore.Tx, latest liwanag.Submission, now time.Time) (liwanag.Submission, error) {
 	if latest.State != liwanag.SubmissionSending {
 		return latest, nil
 	}
-	_, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: latest.ID, From: []liwanag.SubmissionState{liwanag.SubmissionSending},
+	_, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: latest.ID, From: []liwanag.SubmissionState{liwanag.SubmissionSending},
 		To: liwanag.SubmissionAmbiguous, Cause: causeLostWorker, At: now})
 	if err != nil {
 		return liwanag.Submission{}, err
 	}
-	return tx.Submissions().Get(latest.ID)
+	return tx.Submissions.Get(latest.ID)
 }
 
 // reserve inserts the run's next submission within the day's credit budget. Jobs
 // above the budget get a batch of their own, which waits.
-func (e *Enricher) reserve(tx liwanag.Tx, runID liwanag.ID, earlier []liwanag.Submission, jobs []liwanag.Job, now time.Time) (liwanag.Submission, error) {
+func (e *Enricher) reserve(tx *datastore.Tx, runID liwanag.ID, earlier []liwanag.Submission, jobs []liwanag.Job, now time.Time) (liwanag.Submission, error) {
 	day := liwanag.DayOf(now)
 	room, err := e.room(tx, day)
 	if err != nil {
@@ -156,25 +157,25 @@ func (e *Enricher) reserve(tx liwanag.Tx, runID liwanag.ID, earlier []liwanag.Su
 		sub.N = earlier[n-1].N + 1
 		sub.Supersedes = superseded(earlier[n-1])
 	}
-	if err := tx.Submissions().Insert(sub, ids(jobs)); err != nil {
+	if err := tx.Submissions.Insert(sub, ids(jobs)); err != nil {
 		return liwanag.Submission{}, err
 	}
-	return sub, tx.Ledger().AddCredits(day, sub.Reserved, 0)
+	return sub, tx.Ledger.AddCredits(day, sub.Reserved, 0)
 }
 
 // room is how many credits the day's budget still allows.
-func (e *Enricher) room(tx liwanag.Tx, day liwanag.Day) (int64, error) {
+func (e *Enricher) room(tx *datastore.Tx, day liwanag.Day) (int64, error) {
 	if e.cfg.CreditBudget == 0 {
 		return math.MaxInt64, nil
 	}
-	used, err := tx.Ledger().Credits(day)
+	used, err := tx.Ledger.Credits(day)
 	return e.cfg.CreditBudget - used.Reserved - used.Spent, err
 }
 
 // rebook moves the reservation of a submission that was prepared on another day
 // to the one it is sent on: otherwise what piles up while spending is paused
 // would be spent on top of that day's budget.
-func (e *Enricher) rebook(tx liwanag.Tx, sub liwanag.Submission, today liwanag.Day) error {
+func (e *Enricher) rebook(tx *datastore.Tx, sub liwanag.Submission, today liwanag.Day) error {
 	if sub.CreditDay == today {
 		return nil
 	}
@@ -185,10 +186,10 @@ func (e *Enricher) rebook(tx liwanag.Tx, sub liwanag.Submission, today liwanag.D
 	if room < sub.Reserved {
 		return &notNow{liwanag.WaitingBudget, today.End()}
 	}
-	if err := tx.Ledger().AddCredits(sub.CreditDay, -sub.Reserved, 0); err != nil {
+	if err := tx.Ledger.AddCredits(sub.CreditDay, -sub.Reserved, 0); err != nil {
 		return err
 	}
-	return tx.Ledger().AddCredits(today, sub.Reserved, 0)
+	return tx.Ledger.AddCredits(today, sub.Reserved, 0)
 }
 
 // superseded is what a submission after this one supersedes: the earlier one that
@@ -211,12 +212,12 @@ func (e *Enricher) postponed(ctx context.Context, runID liwanag.ID, err error) e
 		return err
 	}
 	now := e.now()
-	err = e.store.Write(ctx, func(tx liwanag.Tx) error {
-		batch, err := tx.Batches().Get(runID)
+	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
+		batch, err := tx.Batches.Get(runID)
 		if err != nil || batch.Waiting == wait.waiting && !batch.WaitingUntil.Before(now) {
 			return err
 		}
-		return tx.Batches().Wait(runID, wait.waiting, wait.until)
+		return tx.Batches.Wait(runID, wait.waiting, wait.until)
 	})
 	if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
 		return err
@@ -294,15 +295,15 @@ func later(until time.Time, wanted time.Duration, now time.Time) time.Time {
 func (e *Enricher) halve(ctx context.Context, sub liwanag.Submission) error {
 	single := false
 	now := e.now()
-	err := e.store.Write(ctx, func(tx liwanag.Tx) error {
-		jobs, err := tx.Jobs().OfRun(sub.RunID)
+	err := e.store.Write(ctx, func(tx *datastore.Tx) error {
+		jobs, err := tx.Jobs.OfRun(sub.RunID)
 		if err != nil {
 			return err
 		}
 		jobs = with(jobs, liwanag.JobPending)
 		if single = len(jobs) == 1; single {
 			failure := liwanag.JobFailure{Code: liwanag.CodeInvalidEmail, Message: "FullEnrich does not take this address"}
-			failed, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed, Failure: failure, At: now})
+			failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed, Failure: failure, At: now})
 			if err != nil {
 				return err
 			}
@@ -348,15 +349,15 @@ func (e *Enricher) pauseFor(ctx context.Context, answer *fullenrich.Error) (*not
 
 func (e *Enricher) pause(ctx context.Context, s liwanag.Spending) error {
 	e.cfg.Log.WarnContext(ctx, "spending is paused", "reason", s.Reason, "until", s.Until)
-	return e.store.Write(ctx, func(tx liwanag.Tx) error { return stopSpending(tx, s) })
+	return e.store.Write(ctx, func(tx *datastore.Tx) error { return stopSpending(tx, s) })
 }
 
 // stopSpending pauses; a pause that an operator made stays as it is.
-func stopSpending(tx liwanag.Tx, s liwanag.Spending) error {
-	if old, err := tx.Ledger().Spending(); err != nil || old.Paused && old.Until.IsZero() {
+func stopSpending(tx *datastore.Tx, s liwanag.Spending) error {
+	if old, err := tx.Ledger.Spending(); err != nil || old.Paused && old.Until.IsZero() {
 		return err
 	}
-	return tx.Ledger().SetSpending(s)
+	return tx.Ledger.SetSpending(s)
 }
 
 // refusedError is a refused submission as the step's policy sees it.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -46,18 +47,18 @@ func (s *Service) sweep(ctx context.Context) error {
 func (s *Service) retryDue(ctx context.Context) error {
 	for {
 		now := s.now()
-		due, err := s.store.Jobs().RetryDue(ctx, now, sweepGroup)
+		due, err := s.store.Jobs.RetryDue(ctx, now, sweepGroup)
 		if err != nil || len(due) == 0 {
 			return err
 		}
 		var opened []liwanag.Opened
-		err = s.store.Write(ctx, func(tx liwanag.Tx) error {
+		err = s.store.Write(ctx, func(tx *datastore.Tx) error {
 			opened = nil
-			cleared, err := tx.Jobs().ClearRetry(ids(due))
+			cleared, err := tx.Jobs.ClearRetry(ids(due))
 			if err != nil {
 				return err
 			}
-			jobs, err := tx.Jobs().Get(cleared)
+			jobs, err := tx.Jobs.Get(cleared)
 			if err != nil {
 				return err
 			}
@@ -93,7 +94,7 @@ func runsOf(opened []liwanag.Opened) []liwanag.ID {
 // followDue looks at submissions that no wait looks at: resubmissions that could
 // not be sent at once, and those whose run has ended.
 func (s *Service) followDue(ctx context.Context) error {
-	due, err := s.store.Submissions().Due(ctx, s.now(), sweepGroup)
+	due, err := s.store.Submissions.Due(ctx, s.now(), sweepGroup)
 	var faults []error
 	for _, sub := range due {
 		err := s.followOne(ctx, sub)
@@ -141,12 +142,12 @@ func (s *Service) followOne(ctx context.Context, sub liwanag.Submission) error {
 // setting the next one (zero: never); what ends the submission clears that again.
 // False: another node, or an operator, has set it since it was read.
 func (s *Service) takeLook(ctx context.Context, sub liwanag.Submission, next time.Time) (mine bool, err error) {
-	err = s.store.Write(ctx, func(tx liwanag.Tx) error {
-		now, err := tx.Submissions().Get(sub.ID)
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		now, err := tx.Submissions.Get(sub.ID)
 		if mine = err == nil && now.FollowAt.Equal(sub.FollowAt); !mine {
 			return err
 		}
-		return tx.Submissions().Follow(sub.ID, next)
+		return tx.Submissions.Follow(sub.ID, next)
 	})
 	return mine && err == nil, err
 }
@@ -154,8 +155,8 @@ func (s *Service) takeLook(ctx context.Context, sub liwanag.Submission, next tim
 // takeTurn claims what one node does for all of them, once in a period. What that
 // node does not finish waits for the next period.
 func (s *Service) takeTurn(ctx context.Context, name string, period time.Duration) (mine bool, err error) {
-	err = s.store.Write(ctx, func(tx liwanag.Tx) (err error) {
-		mine, err = tx.Ledger().TakeFiring(name, s.now().Truncate(period))
+	err = s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		mine, err = tx.Ledger.TakeFiring(name, s.now().Truncate(period))
 		return err
 	})
 	return mine && err == nil, err
@@ -225,7 +226,7 @@ func (s *Service) arrive(ctx context.Context, sub liwanag.Submission, a Arrival)
 	if err != nil {
 		return err
 	}
-	d, err := s.store.Deliveries().Get(ctx, digest)
+	d, err := s.store.Deliveries.Get(ctx, digest)
 	if err != nil || d.State == liwanag.DeliverySettled || d.State == liwanag.DeliveryQuarantined {
 		return err
 	}
@@ -243,7 +244,7 @@ func (s *Service) strandedRuns(ctx context.Context) error {
 	var faults []error // of one run, which do not keep the others
 	after := liwanag.ID{}
 	for {
-		runIDs, err := s.store.Jobs().OpenRuns(ctx, before, after, sweepGroup)
+		runIDs, err := s.store.Jobs.OpenRuns(ctx, before, after, sweepGroup)
 		if err != nil {
 			return err
 		}
@@ -265,14 +266,14 @@ func (s *Service) strandedRuns(ctx context.Context) error {
 
 // rescue ends what a run left open that did not end through its handlers.
 func (s *Service) rescue(ctx context.Context, runID liwanag.ID) error {
-	batch, err := s.store.Batches().Get(ctx, runID)
+	batch, err := s.store.Batches.Get(ctx, runID)
 	if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
 		return err
 	}
 	if err == nil && !batch.Started {
 		return nil // the starter has it
 	}
-	subs, err := s.store.Submissions().OfRun(ctx, runID)
+	subs, err := s.store.Submissions.OfRun(ctx, runID)
 	if err != nil {
 		return err
 	}
@@ -280,7 +281,7 @@ func (s *Service) rescue(ctx context.Context, runID liwanag.ID) error {
 		return nil // an operator's act on an ended run, which followDue carries out
 	}
 	failure := liwanag.JobFailure{Code: liwanag.CodeWebhookTimeout, Message: "its run has ended; the result is applied whenever it comes"}
-	return s.end(ctx, runID, func(tx liwanag.Tx, open []liwanag.Submission, now time.Time) error {
+	return s.end(ctx, runID, func(tx *datastore.Tx, open []liwanag.Submission, now time.Time) error {
 		for _, sub := range open {
 			if sub.State == liwanag.SubmissionHeld {
 				continue
@@ -289,11 +290,11 @@ func (s *Service) rescue(ctx context.Context, runID liwanag.ID) error {
 				return err
 			}
 		}
-		jobs, err := tx.Jobs().OfRun(runID)
+		jobs, err := tx.Jobs.OfRun(runID)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Jobs().Assign(ids(with(jobs, liwanag.JobPending)), liwanag.ID{})
+		_, err = tx.Jobs.Assign(ids(with(jobs, liwanag.JobPending)), liwanag.ID{})
 		return err
 	})
 }
@@ -305,7 +306,7 @@ func (s *Service) checkBalance(ctx context.Context) error {
 		return nil
 	}
 	now := s.now()
-	known, err := s.store.Ledger().Balance(ctx)
+	known, err := s.store.Ledger.Balance(ctx)
 	if err != nil || now.Sub(known.At) < balanceEvery {
 		return err
 	}
@@ -319,8 +320,8 @@ func (s *Service) checkBalance(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("enrichment: balance: %w", err)
 	}
-	return s.store.Write(ctx, func(tx liwanag.Tx) error {
-		if err := tx.Ledger().SetBalance(liwanag.Balance{Credits: balance, At: now}); err != nil {
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+		if err := tx.Ledger.SetBalance(liwanag.Balance{Credits: balance, At: now}); err != nil {
 			return err
 		}
 		if err := s.announceBalance(tx, balance, now); err != nil {
@@ -329,31 +330,31 @@ func (s *Service) checkBalance(ctx context.Context) error {
 		if balance <= 0 {
 			return pauseForCredits(tx, now)
 		}
-		spending, err := tx.Ledger().Spending()
+		spending, err := tx.Ledger.Spending()
 		if err != nil || !spending.Paused || spending.Reason != liwanag.WaitingCredits {
 			return err
 		}
-		return tx.Ledger().SetSpending(liwanag.Spending{At: now})
+		return tx.Ledger.SetSpending(liwanag.Spending{At: now})
 	})
 }
 
 func (s *Service) hasWork(ctx context.Context) (bool, error) {
-	runs, err := s.store.Jobs().OpenRuns(ctx, s.now(), liwanag.ID{}, 1)
+	runs, err := s.store.Jobs.OpenRuns(ctx, s.now(), liwanag.ID{}, 1)
 	if err != nil || len(runs) > 0 {
 		return err == nil, err
 	}
-	jobs, err := s.store.Jobs().Unbatched(ctx, 1)
+	jobs, err := s.store.Jobs.Unbatched(ctx, 1)
 	return len(jobs) > 0, err
 }
 
 // prune drops what is past its time.
 func (s *Service) prune(ctx context.Context) error {
 	now := s.now()
-	return s.store.Write(ctx, func(tx liwanag.Tx) error {
-		if err := tx.Deliveries().Prune(now.Add(-s.cfg.Retention), now.Add(-keepSettled), maxUnmatched); err != nil {
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+		if err := tx.Deliveries.Prune(now.Add(-s.cfg.Retention), now.Add(-keepSettled), maxUnmatched); err != nil {
 			return err
 		}
-		return tx.Ledger().Prune(now.Add(-keepReach))
+		return tx.Ledger.Prune(now.Add(-keepReach))
 	})
 }
 
@@ -363,7 +364,7 @@ func (s *Service) prune(ctx context.Context) error {
 func (s *Service) RunScheduledBatch(ctx context.Context, always bool) ([]liwanag.ID, error) {
 	var runIDs []liwanag.ID
 	for {
-		jobs, err := s.store.Jobs().Unbatched(ctx, s.cfg.BatchSize)
+		jobs, err := s.store.Jobs.Unbatched(ctx, s.cfg.BatchSize)
 		if err != nil {
 			return runIDs, err
 		}
@@ -371,15 +372,15 @@ func (s *Service) RunScheduledBatch(ctx context.Context, always bool) ([]liwanag
 			return runIDs, nil
 		}
 		runID, now, size := liwanag.NewID(liwanag.RunKind), s.now(), 0
-		err = s.store.Write(ctx, func(tx liwanag.Tx) error {
-			moved, err := tx.Jobs().Assign(ids(jobs), runID)
+		err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+			moved, err := tx.Jobs.Assign(ids(jobs), runID)
 			if err != nil {
 				return err
 			}
 			if size = len(moved); size == 0 && len(jobs) > 0 {
 				return nil // another node was faster
 			}
-			return tx.Batches().Insert([]liwanag.Batch{{RunID: runID, ClosesAt: now, Size: size, State: liwanag.BatchClosed, CreatedAt: now}})
+			return tx.Batches.Insert([]liwanag.Batch{{RunID: runID, ClosesAt: now, Size: size, State: liwanag.BatchClosed, CreatedAt: now}})
 		})
 		if err != nil {
 			return runIDs, err

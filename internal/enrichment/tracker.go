@@ -20,7 +20,7 @@ type Tracked struct {
 // Tracker finds the run of an enrichment id. ErrNotFound only if it was never
 // known.
 func (s *Service) Tracker(ctx context.Context, enrichmentID string) (Tracked, error) {
-	sub, err := s.store.Submissions().ByEnrichment(ctx, enrichmentID)
+	sub, err := s.store.Submissions.ByEnrichment(ctx, enrichmentID)
 	if err != nil {
 		return Tracked{}, err
 	}

@@ -43,7 +43,7 @@ func TestNoMoreUnmatchedResultsAreKeptThanTheCapAtAnyTime(t *testing.T) {
 		}
 		count, cursor := 0, ""
 		for {
-			page, next, err := w.life.store.Deliveries().List(context.Background(), liwanag.DeliveryFilter{}, liwanag.Page{Limit: 500, Cursor: cursor})
+			page, next, err := w.life.store.Deliveries.List(context.Background(), liwanag.DeliveryFilter{}, liwanag.Page{Limit: 500, Cursor: cursor})
 			w.must(err)
 			count += len(page)
 			if cursor = next; next == "" {

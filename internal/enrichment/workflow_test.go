@@ -149,7 +149,7 @@ func TestRequirement14_1_AWorkflowIsTriggeredWhenAPersonalSubscriberIsCreated(t 
 		}
 		w.sleep(5 * time.Minute)
 		w.wantRun(run, workflow.StatusCompleted)
-		s, err := w.life.store.Subscribers().ByEmail(context.Background(), ana)
+		s, err := w.life.store.Subscribers.ByEmail(context.Background(), ana)
 		w.must(err)
 		if s.Summary.FullName == "" || s.EnrichedAt.IsZero() || s.EnrichmentStatus != liwanag.JobEnriched {
 			t.Errorf("subscriber %+v", s)

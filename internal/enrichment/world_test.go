@@ -19,6 +19,7 @@ import (
 	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -114,7 +115,7 @@ func (w *world) boot() {
 	l := &life{store: newMortal(rows), db: db}
 	works := &inTurn{}
 	for range w.nodes {
-		works.nodes = append(works.nodes, w.node(l.store))
+		works.nodes = append(works.nodes, w.node(l.store.Store))
 	}
 	wf := enrichment.New(works, w.cfg)
 	runs, err := enginesqlite.New(ctx, db)
@@ -142,7 +143,7 @@ func (w *world) boot() {
 }
 
 // node is the work of one node, with a client of its own.
-func (w *world) node(store liwanag.Store) *enrichment.Enricher {
+func (w *world) node(store *datastore.Store) *enrichment.Enricher {
 	w.t.Helper()
 	cfg := w.cfg
 	cfg.PublicURL, cfg.BaseURL, cfg.Meter = cmp.Or(cfg.PublicURL, publicURL), partner+"/api/v2", w.meter
@@ -291,7 +292,7 @@ func (w *world) signUp(emails ...string) []liwanag.ID {
 
 func (w *world) trySignUp(emails ...string) ([]liwanag.Opened, error) {
 	var opened []liwanag.Opened
-	err := w.life.store.Write(context.Background(), func(tx liwanag.Tx) error {
+	err := w.life.store.Write(context.Background(), func(tx *datastore.Tx) error {
 		var signUps []liwanag.SignUp
 		for _, e := range emails {
 			parsed, err := liwanag.ParseEmail(e)
@@ -301,7 +302,7 @@ func (w *world) trySignUp(emails ...string) ([]liwanag.Opened, error) {
 			signUps = append(signUps, liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: parsed.Key, Email: parsed.Address,
 				EmailType: liwanag.Personal, At: time.Now()})
 		}
-		stored, err := tx.Subscribers().Upsert(signUps)
+		stored, err := tx.Subscribers.Upsert(signUps)
 		if err != nil {
 			return err
 		}
@@ -326,9 +327,9 @@ func (w *world) trySignUp(emails ...string) ([]liwanag.Opened, error) {
 func (w *world) job(email string) liwanag.Job {
 	w.t.Helper()
 	ctx := context.Background()
-	s, err := w.life.store.Subscribers().ByEmail(ctx, email)
+	s, err := w.life.store.Subscribers.ByEmail(ctx, email)
 	w.must(err)
-	jobs, err := w.life.store.Jobs().OfSubscriber(ctx, s.ID)
+	jobs, err := w.life.store.Jobs.OfSubscriber(ctx, s.ID)
 	w.must(err)
 	if len(jobs) == 0 {
 		w.t.Fatalf("%s has no job", email)
@@ -357,7 +358,7 @@ func (w *world) wantRun(run liwanag.ID, status workflow.Status) workflow.Run {
 
 func (w *world) submissions(run liwanag.ID) []liwanag.Submission {
 	w.t.Helper()
-	subs, err := w.life.store.Submissions().OfRun(context.Background(), run)
+	subs, err := w.life.store.Submissions.OfRun(context.Background(), run)
 	w.must(err)
 	return subs
 }
@@ -406,16 +407,16 @@ func (w *world) wantBooks() {
 	w.t.Helper()
 	ctx := context.Background()
 	var jobs, subs, reserved int64
-	all, _, err := w.life.store.Subscribers().List(ctx, liwanag.SubscriberFilter{}, liwanag.Page{Limit: 500})
+	all, _, err := w.life.store.Subscribers.List(ctx, liwanag.SubscriberFilter{}, liwanag.Page{Limit: 500})
 	w.must(err)
 	for _, s := range all {
-		of, err := w.life.store.Jobs().OfSubscriber(ctx, s.ID)
+		of, err := w.life.store.Jobs.OfSubscriber(ctx, s.ID)
 		w.must(err)
 		for _, j := range of {
 			jobs += j.Credits
 		}
 	}
-	list, _, err := w.life.store.Submissions().List(ctx, liwanag.SubmissionFilter{}, liwanag.Page{Limit: 500})
+	list, _, err := w.life.store.Submissions.List(ctx, liwanag.SubmissionFilter{}, liwanag.Page{Limit: 500})
 	w.must(err)
 	for _, s := range list {
 		subs += s.Credits
@@ -441,7 +442,7 @@ func (w *world) wantFired(actions ...simulator.Action) {
 
 func (w *world) deliveries() []liwanag.Delivery {
 	w.t.Helper()
-	all, _, err := w.life.store.Deliveries().List(context.Background(), liwanag.DeliveryFilter{}, liwanag.Page{Limit: 500})
+	all, _, err := w.life.store.Deliveries.List(context.Background(), liwanag.DeliveryFilter{}, liwanag.Page{Limit: 500})
 	w.must(err)
 	return all
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -78,8 +79,8 @@ func (s *Server) acted(ctx context.Context) {
 // not happen.
 func (s *Server) audit(ctx context.Context, a intent) error {
 	carried := scopeOf(ctx)
-	return s.cfg.Store.Write(ctx, func(tx liwanag.Tx) error {
-		return tx.Acts().Insert(liwanag.Act{At: s.cfg.Now().UTC(), Actor: carried.actor, Act: a.name, Subject: a.subject,
+	return s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error {
+		return tx.Acts.Insert(liwanag.Act{At: s.cfg.Now().UTC(), Actor: carried.actor, Act: a.name, Subject: a.subject,
 			Reason: clipTo(a.reason, maxReason), Request: carried.id})
 	})
 }
@@ -90,7 +91,7 @@ const maxReason = 500
 func (s *Server) registerAudit() { serve(s, api.ListActs, s.listActs) }
 
 func (s *Server) listActs(ctx context.Context, in *api.ActQuery) (runapi.List[api.Act], error) {
-	rows, next, err := s.cfg.Store.Acts().List(ctx, liwanag.ActFilter(in.ActFilter), pageOf(in.Paging))
+	rows, next, err := s.cfg.Store.Acts.List(ctx, liwanag.ActFilter(in.ActFilter), pageOf(in.Paging))
 	return listOf(rows, next, viewAct), err
 }
 

@@ -13,7 +13,7 @@ import (
 
 func (w *world) acts() []liwanag.Act {
 	w.t.Helper()
-	rows, _, err := w.store.Acts().List(w.t.Context(), liwanag.ActFilter{}, liwanag.Page{Limit: 500})
+	rows, _, err := w.store.Acts.List(w.t.Context(), liwanag.ActFilter{}, liwanag.Page{Limit: 500})
 	w.must(err)
 	return rows
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/access"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/intake/sources"
@@ -58,7 +59,7 @@ type SignUps interface {
 // Config is what a Server stands on. Store, Runner, Workflows, Enrichment,
 // Access, SignUps, Uploads and Sources are needed; the rest may be zero.
 type Config struct {
-	Store      liwanag.Store
+	Store      *datastore.Store
 	Runner     workflow.Runner
 	Workflows  []workflow.Definition
 	Enrichment Enrichment
@@ -159,7 +160,7 @@ func (c Config) withDefaults() Config {
 	if c.Ready == nil {
 		store := c.Store
 		c.Ready = func(ctx context.Context) error {
-			_, err := store.Batches().Unstarted(ctx, 1)
+			_, err := store.Batches.Unstarted(ctx, 1)
 			return err
 		}
 	}

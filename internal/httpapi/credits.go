@@ -16,7 +16,7 @@ func (s *Server) getCredits(ctx context.Context, _ *runapi.NoInput) (api.Credits
 }
 
 func (s *Server) creditsNow(ctx context.Context) (api.Credits, error) {
-	ledger, now := s.cfg.Store.Ledger(), s.cfg.Now().UTC()
+	ledger, now := s.cfg.Store.Ledger, s.cfg.Now().UTC()
 	day := liwanag.DayOf(now)
 	figures, err := ledger.Credits(ctx, day)
 	if err != nil {

@@ -59,7 +59,7 @@ func (s *Server) listDeliveries(ctx context.Context, in *api.DeliveryQuery) (run
 		if in.State != "" {
 			filter.States = []liwanag.DeliveryState{liwanag.DeliveryState(in.State)}
 		}
-		rows, next, err := s.cfg.Store.Deliveries().List(ctx, filter, pageOf(in.Paging))
+		rows, next, err := s.cfg.Store.Deliveries.List(ctx, filter, pageOf(in.Paging))
 		return listOf(rows, next, viewDelivery), err
 	}
 	var filter liwanag.ReceiptFilter
@@ -77,7 +77,7 @@ func (s *Server) listDeliveries(ctx context.Context, in *api.DeliveryQuery) (run
 	if err != nil {
 		return runapi.List[api.Delivery]{}, err
 	}
-	rows, next, err := s.cfg.Store.Receipts().List(ctx, filter, pageOf(in.Paging))
+	rows, next, err := s.cfg.Store.Receipts.List(ctx, filter, pageOf(in.Paging))
 	rows = slices.DeleteFunc(rows, func(r liwanag.Receipt) bool { return kinds[r.SourceID] == "" }) // they go with their source, bit by bit
 	return listOf(rows, next, func(r liwanag.Receipt) api.Delivery { return viewReceipt(r, kinds) }), err
 }
@@ -94,14 +94,14 @@ func digestOf(text string) (digest liwanag.Digest, ok bool) {
 
 func (s *Server) getDelivery(ctx context.Context, in *runapi.IDPath) (api.Delivery, error) {
 	if digest, ok := digestOf(in.ID); ok {
-		row, err := s.cfg.Store.Deliveries().Get(ctx, digest)
+		row, err := s.cfg.Store.Deliveries.Get(ctx, digest)
 		return viewDelivery(row), named(err, "delivery")
 	}
 	id, err := idOf(liwanag.ReceiptKind, in.ID, "delivery")
 	if err != nil {
 		return api.Delivery{}, err
 	}
-	row, err := s.cfg.Store.Receipts().Get(ctx, id)
+	row, err := s.cfg.Store.Receipts.Get(ctx, id)
 	return s.receiptNow(ctx, row, err)
 }
 

@@ -127,7 +127,7 @@ func TestStrangersBodiesTakeASmallShareOfTheirOwn(t *testing.T) {
 		time.Sleep(strangerWithin + time.Second)
 		synctest.Wait()
 		w.wantProblem(signed("10.0.0.3:7"), 404, "unknown_token")
-		kept, _, err := w.store.Deliveries().List(context.Background(), liwanag.DeliveryFilter{}, liwanag.Page{})
+		kept, _, err := w.store.Deliveries.List(context.Background(), liwanag.DeliveryFilter{}, liwanag.Page{})
 		w.must(err)
 		if len(kept) != 1 || len(w.server.strangers.from) != 0 || w.server.strangers.share.held != 0 {
 			t.Errorf("after the slow ones were cut off: %d kept, %d bytes held", len(kept), w.server.strangers.share.held)

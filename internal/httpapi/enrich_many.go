@@ -93,7 +93,7 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 		return nil, countNeeded("subscribers")
 	}
 	var ids []liwanag.ID
-	for person, err := range s.cfg.Store.Subscribers().Each(ctx, f) {
+	for person, err := range s.cfg.Store.Subscribers.Each(ctx, f) {
 		if err != nil {
 			return nil, err
 		}

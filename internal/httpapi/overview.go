@@ -88,13 +88,13 @@ func (s *Server) overviewNow(ctx context.Context, during string) (api.Overview, 
 		view.Spans = append(view.Spans, api.Span{From: a.From.UTC(), SignUps: a.SignUps, Enriched: a.Enriched,
 			NotFound: a.NotFound, Failed: a.Failed, Spent: a.Spent})
 	}
-	if view.Subscribers, err = textual(s.cfg.Store.Subscribers().Count(ctx)); err != nil {
+	if view.Subscribers, err = textual(s.cfg.Store.Subscribers.Count(ctx)); err != nil {
 		return api.Overview{}, err
 	}
-	if view.Jobs, err = textual(s.cfg.Store.Jobs().Count(ctx)); err != nil {
+	if view.Jobs, err = textual(s.cfg.Store.Jobs.Count(ctx)); err != nil {
 		return api.Overview{}, err
 	}
-	if view.Submissions, err = textual(s.cfg.Store.Submissions().Count(ctx)); err != nil {
+	if view.Submissions, err = textual(s.cfg.Store.Submissions.Count(ctx)); err != nil {
 		return api.Overview{}, err
 	}
 	counts, err := s.cfg.Counts(ctx)
@@ -148,7 +148,7 @@ func (s *Server) attentionNow(ctx context.Context, view api.Overview, now time.T
 }
 
 func (s *Server) sinksInTrouble(ctx context.Context, _ time.Time) (all []api.Attention, err error) {
-	sinks, err := s.cfg.Store.Sinks().List(ctx)
+	sinks, err := s.cfg.Store.Sinks.List(ctx)
 	for _, sink := range sinks {
 		switch {
 		case sink.Disabled && sink.DisabledReason != "":
@@ -164,7 +164,7 @@ func (s *Server) sinksInTrouble(ctx context.Context, _ time.Time) (all []api.Att
 
 func (s *Server) deliveriesInTrouble(ctx context.Context, _ time.Time) ([]api.Attention, error) {
 	states := []liwanag.DeliveryState{liwanag.DeliveryUnmatched, liwanag.DeliveryQuarantined}
-	rows, _, err := s.cfg.Store.Deliveries().List(ctx, liwanag.DeliveryFilter{States: states}, liwanag.Page{Limit: 500})
+	rows, _, err := s.cfg.Store.Deliveries.List(ctx, liwanag.DeliveryFilter{States: states}, liwanag.Page{Limit: 500})
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (s *Server) deliveriesInTrouble(ctx context.Context, _ time.Time) ([]api.At
 const refusingFor = 24 * time.Hour
 
 func (s *Server) sourcesInTrouble(ctx context.Context, now time.Time) (all []api.Attention, err error) {
-	rows, _, err := s.cfg.Store.Receipts().List(ctx, liwanag.ReceiptFilter{States: []liwanag.ReceiptState{liwanag.ReceiptRefused, liwanag.ReceiptRejected}},
+	rows, _, err := s.cfg.Store.Receipts.List(ctx, liwanag.ReceiptFilter{States: []liwanag.ReceiptState{liwanag.ReceiptRefused, liwanag.ReceiptRejected}},
 		liwanag.Page{Limit: 200})
 	at := map[liwanag.ID]int{}
 	for _, row := range rows {

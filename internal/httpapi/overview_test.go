@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -67,12 +68,12 @@ func TestWhatNeedsAPersonIsNamed(t *testing.T) {
 	source := w.addSource("generic", "", "")
 	w.deliver(source, `{}`) // unsigned
 	refusing, failing, disabled := w.id(liwanag.SourceIDKind, source.ID), liwanag.NewID(liwanag.SinkKind), liwanag.NewID(liwanag.SinkKind)
-	w.must(w.store.Write(ctx, func(tx liwanag.Tx) error {
+	w.must(w.store.Write(ctx, func(tx *datastore.Tx) error {
 		return errors.Join(
-			tx.Ledger().SetSpending(liwanag.Spending{Paused: true, Reason: liwanag.WaitingPaused, Note: "budget talks"}),
-			tx.Ledger().SetBalance(liwanag.Balance{Credits: 12, At: now}),
-			tx.Sinks().Insert(liwanag.Sink{ID: failing, Name: "CRM", URL: "https://crm.example", FailingSince: now, CreatedAt: now, UpdatedAt: now}),
-			tx.Sinks().Insert(liwanag.Sink{ID: disabled, Name: "Old", URL: "https://old.example", Disabled: true, DisabledReason: "everything failed", FailingSince: now, CreatedAt: now, UpdatedAt: now}),
+			tx.Ledger.SetSpending(liwanag.Spending{Paused: true, Reason: liwanag.WaitingPaused, Note: "budget talks"}),
+			tx.Ledger.SetBalance(liwanag.Balance{Credits: 12, At: now}),
+			tx.Sinks.Insert(liwanag.Sink{ID: failing, Name: "CRM", URL: "https://crm.example", FailingSince: now, CreatedAt: now, UpdatedAt: now}),
+			tx.Sinks.Insert(liwanag.Sink{ID: disabled, Name: "Old", URL: "https://old.example", Disabled: true, DisabledReason: "everything failed", FailingSince: now, CreatedAt: now, UpdatedAt: now}),
 		)
 	}))
 	o, err := api.GetOverview.Call(ctx, w.client(), api.OverviewRequest{})

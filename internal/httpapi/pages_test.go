@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/access"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 // withKey makes a server that is opened by a key, or by anybody.
 func withKey(key string) func(*Config) {
-	return func(c *Config) { c.Access = access.New(c.Store, key, c.Now) }
+	return func(c *Config) { c.Access = access.New(datastore.Alone{Store: c.Store}, key, c.Now) }
 }
 
 // mount adds a console of few words.
@@ -104,7 +105,7 @@ func TestASessionEndsWithItsTimeAndWithItsKey(t *testing.T) {
 	}
 	other, err := New(func() Config {
 		c := w.server.cfg
-		c.Access = access.New(w.store, "another-key-of-32-characters-xxx", w.clock.now)
+		c.Access = access.New(datastore.Alone{Store: w.store.Store}, "another-key-of-32-characters-xxx", w.clock.now)
 		return c
 	}())
 	w.must(err)
@@ -225,20 +226,16 @@ func TestASessionThatCannotBeLookedUpIsNoStranger(t *testing.T) {
 	w := newWorld(t)
 	w.mount()
 	session := w.signIn()
-	w.server.cfg.Access = access.New(deafStore{w.store}, apiKey, w.clock.now)
+	w.server.cfg.Access = access.New(deafPasses{}, apiKey, w.clock.now)
 	for _, target := range []string{"/", "/api/v1/runs"} {
 		w.wantProblem(w.browse("GET", target, "", session), 503, "database_unavailable")
 	}
 }
 
-// deafStore cannot say who has a session.
-type deafStore struct{ liwanag.Store }
+// deafPasses cannot say who has a session.
+type deafPasses struct{ access.Passes }
 
-func (deafStore) Passes() liwanag.Passes { return deafPasses{} }
-
-type deafPasses struct{ liwanag.Passes }
-
-func (deafPasses) Get(context.Context, liwanag.Digest) (liwanag.Pass, error) {
+func (deafPasses) Pass(context.Context, liwanag.Digest) (liwanag.Pass, error) {
 	return liwanag.Pass{}, liwanag.ErrDatabase
 }
 

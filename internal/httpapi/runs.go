@@ -56,10 +56,10 @@ func (s *Server) runsAbout(ctx context.Context, text string) ([]string, error) {
 		if err != nil {
 			return nil, nil
 		}
-		ids, err := s.cfg.Store.Jobs().RunsOfEmail(ctx, email.Key)
+		ids, err := s.cfg.Store.Jobs.RunsOfEmail(ctx, email.Key)
 		return texts(ids), err
 	}
-	sub, err := s.cfg.Store.Submissions().ByEnrichment(ctx, text)
+	sub, err := s.cfg.Store.Submissions.ByEnrichment(ctx, text)
 	if errors.Is(err, liwanag.ErrNotFound) {
 		return nil, nil
 	}

@@ -69,7 +69,7 @@ func topicsOf(words []string) []liwanag.Topic {
 }
 
 func (s *Server) listSinks(ctx context.Context, _ *runapi.NoInput) (runapi.List[api.Sink], error) {
-	rows, err := s.cfg.Store.Sinks().List(ctx)
+	rows, err := s.cfg.Store.Sinks.List(ctx)
 	return listOf(rows, "", viewSink), err
 }
 
@@ -83,7 +83,7 @@ func (s *Server) getSink(ctx context.Context, in *runapi.IDPath) (api.Sink, erro
 	if err != nil {
 		return api.Sink{}, err
 	}
-	row, err := s.cfg.Store.Sinks().Get(ctx, id)
+	row, err := s.cfg.Store.Sinks.Get(ctx, id)
 	return viewSink(row), named(err, "sink")
 }
 
@@ -131,7 +131,7 @@ func (s *Server) listMessages(ctx context.Context, in *api.MessageQuery) (runapi
 		}
 		f.SinkID = id
 	}
-	rows, next, err := s.cfg.Store.Messages().List(ctx, f, pageOf(in.Paging))
+	rows, next, err := s.cfg.Store.Messages.List(ctx, f, pageOf(in.Paging))
 	return listOf(rows, next, viewMessage), err
 }
 
@@ -140,11 +140,11 @@ func (s *Server) getMessage(ctx context.Context, in *runapi.IDPath) (api.Message
 	if err != nil {
 		return api.MessageDetail{}, err
 	}
-	row, err := s.cfg.Store.Messages().Get(ctx, id)
+	row, err := s.cfg.Store.Messages.Get(ctx, id)
 	if err != nil {
 		return api.MessageDetail{}, named(err, "message")
 	}
-	log, err := s.cfg.Store.Messages().Attempts(ctx, id)
+	log, err := s.cfg.Store.Messages.Attempts(ctx, id)
 	if err != nil {
 		return api.MessageDetail{}, err
 	}
@@ -167,6 +167,6 @@ func (s *Server) resendMessage(ctx context.Context, in *runapi.IDPath) (api.Mess
 	if err := s.cfg.Sinks.Resend(ctx, id); err != nil {
 		return api.Message{}, named(err, "message")
 	}
-	row, err := s.cfg.Store.Messages().Get(ctx, id)
+	row, err := s.cfg.Store.Messages.Get(ctx, id)
 	return viewMessage(row), err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/notify"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -185,8 +186,8 @@ func TestThePayloadsThatAreDocumentedAreWhatIsSent(t *testing.T) {
 		w.must(err)
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
-		w.must(w.store.Write(ctx, func(tx liwanag.Tx) error {
-			_, err := liwanag.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicCreditsLow, Facts: `{"balance":7,"mark":100}`, At: time.Now()},
+		w.must(w.store.Write(ctx, func(tx *datastore.Tx) error {
+			_, err := datastore.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicCreditsLow, Facts: `{"balance":7,"mark":100}`, At: time.Now()},
 				{Topic: liwanag.TopicWebhooksSilent, Facts: `{"fetched":3,"hours":24}`, At: time.Now()}})
 			return err
 		}))

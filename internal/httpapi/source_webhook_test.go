@@ -88,7 +88,7 @@ type told struct {
 // person is somebody by address; the zero value when nobody has it.
 func (w *world) person(email string) liwanag.Subscriber {
 	w.t.Helper()
-	p, err := w.store.Store.Subscribers().ByEmail(context.Background(), email)
+	p, err := w.store.rows.Subscribers.ByEmail(context.Background(), email)
 	if liwanag.ClassOf(err) == liwanag.NotFound {
 		return liwanag.Subscriber{}
 	}
@@ -98,7 +98,7 @@ func (w *world) person(email string) liwanag.Subscriber {
 
 func (w *world) jobsOf(email string) []liwanag.Job {
 	w.t.Helper()
-	jobs, err := w.store.Jobs().OfSubscriber(context.Background(), w.person(email).ID)
+	jobs, err := w.store.Jobs.OfSubscriber(context.Background(), w.person(email).ID)
 	w.must(err)
 	return jobs
 }

@@ -36,7 +36,7 @@ func (s *Server) listSubmissions(ctx context.Context, in *api.SubmissionQuery) (
 		}
 		filter.RunID = id
 	}
-	rows, next, err := s.cfg.Store.Submissions().List(ctx, filter, pageOf(in.Paging))
+	rows, next, err := s.cfg.Store.Submissions.List(ctx, filter, pageOf(in.Paging))
 	return listOf(rows, next, viewSubmission), err
 }
 
@@ -49,7 +49,7 @@ func (s *Server) submissionNow(ctx context.Context, text string) (api.Submission
 	if err != nil {
 		return api.Submission{}, err
 	}
-	row, err := s.cfg.Store.Submissions().Get(ctx, id)
+	row, err := s.cfg.Store.Submissions.Get(ctx, id)
 	return viewSubmission(row), named(err, "submission")
 }
 

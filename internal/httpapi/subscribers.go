@@ -101,7 +101,7 @@ func utc(t time.Time) time.Time {
 }
 
 func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (runapi.List[api.Subscriber], error) {
-	rows, next, err := s.cfg.Store.Subscribers().List(ctx, subscriberFilter(in.SubscriberFilter), pageOf(in.Paging))
+	rows, next, err := s.cfg.Store.Subscribers.List(ctx, subscriberFilter(in.SubscriberFilter), pageOf(in.Paging))
 	return listOf(rows, next, viewSubscriber), err
 }
 
@@ -122,11 +122,11 @@ func (s *Server) getSubscriber(ctx context.Context, in *runapi.IDPath) (api.Subs
 	if err != nil {
 		return api.SubscriberDetail{}, err
 	}
-	person, err := s.cfg.Store.Subscribers().Get(ctx, id)
+	person, err := s.cfg.Store.Subscribers.Get(ctx, id)
 	if err != nil {
 		return api.SubscriberDetail{}, named(err, "subscriber")
 	}
-	jobs, err := s.cfg.Store.Jobs().OfSubscriber(ctx, id)
+	jobs, err := s.cfg.Store.Jobs.OfSubscriber(ctx, id)
 	if err != nil {
 		return api.SubscriberDetail{}, err
 	}
@@ -140,7 +140,7 @@ func (s *Server) getSubscriber(ctx context.Context, in *runapi.IDPath) (api.Subs
 			detail.Jobs[i].WaitingFor, detail.Jobs[i].WaitingUntil = string(waiting.Waiting), utc(waiting.WaitingUntil)
 		}
 	}
-	profile, err := s.cfg.Store.Subscribers().Profile(ctx, id)
+	profile, err := s.cfg.Store.Subscribers.Profile(ctx, id)
 	if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
 		return api.SubscriberDetail{}, err
 	}
@@ -151,7 +151,7 @@ func (s *Server) getSubscriber(ctx context.Context, in *runapi.IDPath) (api.Subs
 // waitingOf is a run's batch, which knows what it waits for; empty when the run
 // has none.
 func (s *Server) waitingOf(ctx context.Context, runID liwanag.ID) (liwanag.Batch, error) {
-	batch, err := s.cfg.Store.Batches().Get(ctx, runID)
+	batch, err := s.cfg.Store.Batches.Get(ctx, runID)
 	if errors.Is(err, liwanag.ErrNotFound) {
 		return liwanag.Batch{}, nil
 	}
@@ -193,6 +193,6 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 
 func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberFilter) error {
 	return s.download(w, r, "subscribers.csv", func(to *streamer) error {
-		return intake.Export(r.Context(), to, s.cfg.Store.Subscribers().Each(r.Context(), subscriberFilter(*in)))
+		return intake.Export(r.Context(), to, s.cfg.Store.Subscribers.Each(r.Context(), subscriberFilter(*in)))
 	})
 }

@@ -21,6 +21,6 @@ func (s *Server) ViewUpload(ctx context.Context, id liwanag.ID) (any, error) {
 // ViewSubmission is a submission as GET /api/v1/submissions/{id} answers it.
 // ErrNotFound.
 func (s *Server) ViewSubmission(ctx context.Context, id liwanag.ID) (any, error) {
-	row, err := s.cfg.Store.Submissions().Get(ctx, id)
+	row, err := s.cfg.Store.Submissions.Get(ctx, id)
 	return viewSubmission(row), err
 }

@@ -84,7 +84,7 @@ func TestSubscriberWebhookIsTakenInOnce(t *testing.T) {
 	if w.rows() != rows {
 		t.Error("something was stored")
 	}
-	person, err := w.store.Store.Subscribers().ByEmail(context.Background(), "ada@gmail.com")
+	person, err := w.store.rows.Subscribers.ByEmail(context.Background(), "ada@gmail.com")
 	w.must(err)
 	if person.Summary.FirstName != "" {
 		t.Error("a repeat changed the subscriber")
@@ -166,7 +166,7 @@ func TestFullEnrichWebhookIsAnsweredWhenItIsDurable(t *testing.T) {
 		t.Error("a contact's webhook of an unknown token left something")
 	}
 	w.wantProblem(w.do(deliver("/webhooks/fullenrich/t0ken", body, good)), 404, "unknown_token")
-	kept, _, err := w.store.Deliveries().List(context.Background(), liwanag.DeliveryFilter{}, liwanag.Page{})
+	kept, _, err := w.store.Deliveries.List(context.Background(), liwanag.DeliveryFilter{}, liwanag.Page{})
 	w.must(err)
 	if len(kept) != 1 || kept[0].State != liwanag.DeliveryUnmatched {
 		t.Errorf("an authentic body of an unknown token: %+v", kept)

@@ -20,6 +20,8 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/access"
+	"github.com/liwanag/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/internal/datastore/datastoretest"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/intake"
@@ -58,47 +60,24 @@ func (c *clock) advance(by time.Duration) { c.ahead.Add(int64(by)) }
 
 // breakable is a store that can be told to fail.
 type breakable struct {
-	liwanag.Store
-	err atomic.Pointer[liwanag.Error]
+	*datastore.Store
+	rows *datastore.Store // the same, whole
+	err  atomic.Pointer[liwanag.Error]
+}
+
+func newBreakable(store *datastore.Store) *breakable {
+	b := &breakable{rows: store}
+	b.Store = datastoretest.Watch(store, b.broken, func(string, []any) error { return b.broken() })
+	return b
 }
 
 func (b *breakable) breakWith(err *liwanag.Error) { b.err.Store(err) }
 
-func (b *breakable) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
+func (b *breakable) broken() error {
 	if err := b.err.Load(); err != nil {
 		return err
 	}
-	return b.Store.Write(ctx, fn)
-}
-
-func (b *breakable) Subscribers() liwanag.Subscribers {
-	return brokenSubscribers{b.Store.Subscribers(), b}
-}
-
-func (b *breakable) Batches() liwanag.Batches { return brokenBatches{b.Store.Batches(), b} }
-
-type brokenSubscribers struct {
-	liwanag.Subscribers
-	b *breakable
-}
-
-func (s brokenSubscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
-	if err := s.b.err.Load(); err != nil {
-		return nil, "", err
-	}
-	return s.Subscribers.List(ctx, f, p)
-}
-
-type brokenBatches struct {
-	liwanag.Batches
-	b *breakable
-}
-
-func (s brokenBatches) Unstarted(ctx context.Context, n int) ([]liwanag.Batch, error) {
-	if err := s.b.err.Load(); err != nil {
-		return nil, err
-	}
-	return s.Batches.Unstarted(ctx, n)
+	return nil
 }
 
 type lockedBuffer struct {
@@ -135,7 +114,7 @@ func newWorldOf(t testing.TB, keys []fullenrich.Secret, change ...func(*Config))
 	t.Cleanup(func() { w.must(db.Close()) })
 	rows, err := sqlite.New(ctx, db)
 	w.must(err)
-	w.store = &breakable{Store: rows}
+	w.store = newBreakable(rows)
 	hooks := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.server.ServeHTTP(rw, r) })
 	w.sim, err = simulator.New(simulator.Config{HTTPClient: &http.Client{Transport: simulator.InMemory(hooks)}, FoundShare: 1})
 	w.must(err)
@@ -143,22 +122,22 @@ func newWorldOf(t testing.TB, keys []fullenrich.Secret, change ...func(*Config))
 	cfg := enrichment.Config{PublicURL: publicURL, BaseURL: partnerURL + "/api/v2", Keys: keys,
 		Probe: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler)}
 	client, err := fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: simulator.DefaultKey, Transport: simulator.InMemory(w.sim),
-		Budget: enrichment.CallBudget(w.store, cfg)})
+		Budget: enrichment.CallBudget(w.store.Store, cfg)})
 	w.must(err)
-	work, err := enrichment.NewEnricher(w.store, client, cfg)
+	work, err := enrichment.NewEnricher(w.store.Store, client, cfg)
 	w.must(err)
 	definition := enrichment.New(work, cfg)
 	w.engine, err = engine.New(engine.Config{Store: memory.New(), Definitions: []workflow.Definition{definition}, StopTimeout: time.Second})
 	w.must(err)
 	w.service = enrichment.NewService(work, definition, w.engine)
 	quiet := intake.Config{Logger: slog.New(slog.DiscardHandler)}
-	signUps, err := intake.NewSignUps(w.store, w.service, quiet)
+	signUps, err := intake.NewSignUps(w.store.Store, w.service, quiet)
 	w.must(err)
-	w.uploads, err = intake.NewUploads(w.store, w.service, quiet)
+	w.uploads, err = intake.NewUploads(w.store.Store, w.service, quiet)
 	w.must(err)
-	endpoints := sources.New(w.store, signUps, w.service, sources.Config{PublicURL: publicURL, Now: w.clock.now})
-	c := Config{Sources: endpoints, Store: w.store, Runner: w.engine, Workflows: []workflow.Definition{definition}, Enrichment: w.service, SignUps: signUps,
-		Uploads: w.uploads, Access: access.New(w.store, apiKey, w.clock.now), PublicURL: publicURL, SubscriberSecrets: []fullenrich.Secret{hookSecret}, Now: w.clock.now,
+	endpoints := sources.New(w.store.Store, signUps, w.service, sources.Config{PublicURL: publicURL, Now: w.clock.now})
+	c := Config{Sources: endpoints, Store: w.store.Store, Runner: w.engine, Workflows: []workflow.Definition{definition}, Enrichment: w.service, SignUps: signUps,
+		Uploads: w.uploads, Access: access.New(datastore.Alone{Store: w.store.Store}, apiKey, w.clock.now), PublicURL: publicURL, SubscriberSecrets: []fullenrich.Secret{hookSecret}, Now: w.clock.now,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(&c)
@@ -247,13 +226,13 @@ func (w *world) wantProblem(rec *httptest.ResponseRecorder, status int, code str
 func (w *world) rows() string {
 	w.t.Helper()
 	ctx := context.Background()
-	people, err := w.store.Store.Subscribers().Count(ctx)
+	people, err := w.store.rows.Subscribers.Count(ctx)
 	w.must(err)
-	jobs, err := w.store.Jobs().Count(ctx)
+	jobs, err := w.store.Jobs.Count(ctx)
 	w.must(err)
-	deliveries, _, err := w.store.Deliveries().List(ctx, liwanag.DeliveryFilter{}, liwanag.Page{})
+	deliveries, _, err := w.store.Deliveries.List(ctx, liwanag.DeliveryFilter{}, liwanag.Page{})
 	w.must(err)
-	uploads, _, err := w.store.Uploads().List(ctx, liwanag.Page{})
+	uploads, _, err := w.store.Uploads.List(ctx, liwanag.Page{})
 	w.must(err)
 	runs, err := w.engine.List(ctx, workflow.Query{})
 	w.must(err)

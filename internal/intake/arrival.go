@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -42,7 +43,7 @@ func (s *SignUps) Check(signUp SignUp) (liwanag.SignUp, error) {
 // subscribed and is new, was never looked up, or whose lookup ended when they
 // unsubscribed; not who came back so soon that its result is still expected, which
 // is applied to them.
-func (s *SignUps) Arrive(tx liwanag.Tx, people []Arrival, upTo time.Time) ([]Result, error) {
+func (s *SignUps) Arrive(tx *datastore.Tx, people []Arrival, upTo time.Time) ([]Result, error) {
 	if len(people) == 0 {
 		return nil, nil
 	}
@@ -82,7 +83,7 @@ func (s *SignUps) Arrive(tx liwanag.Tx, people []Arrival, upTo time.Time) ([]Res
 		}
 	}
 	if len(back) > 0 {
-		if _, err := tx.Subscribers().Suppress(back, time.Time{}); err != nil {
+		if _, err := tx.Subscribers.Suppress(back, time.Time{}); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +94,7 @@ func (s *SignUps) Arrive(tx liwanag.Tx, people []Arrival, upTo time.Time) ([]Res
 }
 
 // knownOf are the people who subscribed and were there before.
-func knownOf(tx liwanag.Tx, stored []liwanag.SignedUp, people []Arrival) (map[liwanag.ID]liwanag.Subscriber, error) {
+func knownOf(tx *datastore.Tx, stored []liwanag.SignedUp, people []Arrival) (map[liwanag.ID]liwanag.Subscriber, error) {
 	var ids []liwanag.ID
 	for i, row := range stored {
 		if people[i].Subscribed && !row.Created {
@@ -103,7 +104,7 @@ func knownOf(tx liwanag.Tx, stored []liwanag.SignedUp, people []Arrival) (map[li
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := tx.Subscribers().Get(ids)
+	rows, err := tx.Subscribers.Get(ids)
 	known := make(map[liwanag.ID]liwanag.Subscriber, len(rows))
 	for _, row := range rows {
 		known[row.ID] = row
@@ -113,7 +114,7 @@ func knownOf(tx liwanag.Tx, stored []liwanag.SignedUp, people []Arrival) (map[li
 
 // expectedOf tells who of those who had unsubscribed has a lookup that is paid for
 // and not over.
-func expectedOf(tx liwanag.Tx, known map[liwanag.ID]liwanag.Subscriber) (map[liwanag.ID]bool, error) {
+func expectedOf(tx *datastore.Tx, known map[liwanag.ID]liwanag.Subscriber) (map[liwanag.ID]bool, error) {
 	var away []liwanag.ID
 	for id, person := range known {
 		if !person.SuppressedAt.IsZero() {
@@ -123,7 +124,7 @@ func expectedOf(tx liwanag.Tx, known map[liwanag.ID]liwanag.Subscriber) (map[liw
 	if len(away) == 0 {
 		return nil, nil
 	}
-	flying, err := tx.Jobs().InFlight(away)
+	flying, err := tx.Jobs.InFlight(away)
 	expected := map[liwanag.ID]bool{}
 	for _, id := range flying {
 		expected[id] = true

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -30,13 +31,13 @@ func TestWhatWasExportedCanBeImported(t *testing.T) {
 			t.Fatal(r.Error)
 		}
 	}
-	export := func(store liwanag.Store) (string, map[string]liwanag.Subscriber) {
+	export := func(store *datastore.Store) (string, map[string]liwanag.Subscriber) {
 		var out bytes.Buffer
-		if err := Export(t.Context(), &out, store.Subscribers().Each(t.Context(), liwanag.SubscriberFilter{})); err != nil {
+		if err := Export(t.Context(), &out, store.Subscribers.Each(t.Context(), liwanag.SubscriberFilter{})); err != nil {
 			t.Fatal(err)
 		}
 		people := map[string]liwanag.Subscriber{}
-		for p, err := range store.Subscribers().Each(t.Context(), liwanag.SubscriberFilter{}) {
+		for p, err := range store.Subscribers.Each(t.Context(), liwanag.SubscriberFilter{}) {
 			if err != nil {
 				t.Fatal(err)
 			}

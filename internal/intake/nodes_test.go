@@ -3,56 +3,45 @@ package intake
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/internal/datastore/datastoretest"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 // node is one of several Uploads on one store, which can be disturbed.
 type node struct {
-	liwanag.Store
+	*datastore.Store
 	*Uploads
 	writes  atomic.Int64
 	disturb func(write int64) error // before each Write, from 1; an error fails it
 	files   atomic.Int64            // how often a file was read from its beginning
 }
 
-type countedUploads struct {
-	liwanag.Uploads
-	files *atomic.Int64
-}
-
-func (u countedUploads) Chunk(ctx context.Context, id liwanag.ID, n int) ([]byte, error) {
-	if n == 0 {
-		u.files.Add(1)
-	}
-	return u.Uploads.Chunk(ctx, id, n)
-}
-
-// observed is the node's view of the store.
-type observed struct{ *node }
-
-func (o observed) Uploads() liwanag.Uploads {
-	return countedUploads{o.Store.Uploads(), &o.files}
-}
-
-func (o observed) Write(ctx context.Context, fn func(tx liwanag.Tx) error) error {
-	if n := o.writes.Add(1); o.disturb != nil {
-		if err := o.disturb(n); err != nil {
-			return err
-		}
-	}
-	return o.Store.Write(ctx, fn)
-}
-
-func newNode(t *testing.T, store liwanag.Store, e *enroller, name string) *node {
+func newNode(t *testing.T, store *datastore.Store, e *enroller, name string) *node {
 	n := &node{Store: store}
-	n.Uploads = newUploads(t, observed{n}, e, Config{Node: name})
+	n.Uploads = newUploads(t, datastoretest.Watch(store, n.writing, n.reading), e, Config{Node: name})
 	return n
+}
+
+func (n *node) writing() error {
+	if write := n.writes.Add(1); n.disturb != nil {
+		return n.disturb(write)
+	}
+	return nil
+}
+
+func (n *node) reading(query string, args []any) error {
+	if strings.Contains(query, "FROM upload_chunk") && args[1] == 0 {
+		n.files.Add(1)
+	}
+	return nil
 }
 
 // runs starts a node; stop ends it in good order.
@@ -63,9 +52,9 @@ func (n *node) runs() (stop func()) {
 	return func() { cancel(); ended.Wait() }
 }
 
-func upload(t *testing.T, store liwanag.Store, id liwanag.ID) liwanag.Upload {
+func upload(t *testing.T, store *datastore.Store, id liwanag.ID) liwanag.Upload {
 	t.Helper()
-	up, err := store.Uploads().Get(t.Context(), id)
+	up, err := store.Uploads.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +62,9 @@ func upload(t *testing.T, store liwanag.Store, id liwanag.ID) liwanag.Upload {
 }
 
 // wantOnce checks that all people of a file were imported, each once.
-func wantOnce(t *testing.T, store liwanag.Store, e *enroller, id liwanag.ID, people int64) {
+func wantOnce(t *testing.T, store *datastore.Store, e *enroller, id liwanag.ID, people int64) {
 	t.Helper()
-	progress, err := store.Uploads().Progress(t.Context(), id)
+	progress, err := store.Uploads.Progress(t.Context(), id)
 	if up := upload(t, store, id); err != nil || up.Status != liwanag.UploadEnriching || up.Counts.New != people || progress.Imported != people {
 		t.Errorf("%+v, %+v, %v", up, progress, err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -23,7 +24,7 @@ import (
 // Enroller asks for lookups; *enrichment.Service is the real one.
 type Enroller interface {
 	// Enroll makes jobs in the caller's transaction and answers in order.
-	Enroll(tx liwanag.Tx, people []enrichment.Enrollment) ([]liwanag.Opened, error)
+	Enroll(tx *datastore.Tx, people []enrichment.Enrollment) ([]liwanag.Opened, error)
 	// Start makes the runs exist, after the commit. It is idempotent, and a run
 	// that it could not start is started later.
 	Start(ctx context.Context, runIDs ...liwanag.ID) error
@@ -102,7 +103,7 @@ func (c Config) wanted(t liwanag.EmailType) bool {
 
 // SignUps takes sign-ups in. It is safe for concurrent use.
 type SignUps struct {
-	store      liwanag.Store
+	store      *datastore.Store
 	starter    *starter
 	cfg        Config
 	forgotten  atomic.Int64 // when old webhook ids were last forgotten, Unix seconds
@@ -110,7 +111,7 @@ type SignUps struct {
 }
 
 // NewSignUps returns the sign-up service, or the faults of cfg.
-func NewSignUps(store liwanag.Store, enroller Enroller, cfg Config) (*SignUps, error) {
+func NewSignUps(store *datastore.Store, enroller Enroller, cfg Config) (*SignUps, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
@@ -183,7 +184,7 @@ func (s *SignUps) Add(ctx context.Context, items []Item) ([]Result, error) {
 // Receive is Add for a webhook whose signature was verified: the same id of the
 // same endpoint again is answered as the first time and changes nothing.
 func (s *SignUps) Receive(ctx context.Context, endpoint string, proof Proof, items []Item) ([]Result, error) {
-	results, err := s.add(ctx, items, func(tx liwanag.Tx, results []Result) error {
+	results, err := s.add(ctx, items, func(tx *datastore.Tx, results []Result) error {
 		return s.remember(tx, endpoint, proof.ID, results)
 	})
 	var repeat *repeatError
@@ -198,12 +199,12 @@ type repeatError struct{ earlier []Result }
 
 func (*repeatError) Error() string { return "intake: the webhook was taken in before" }
 
-func (s *SignUps) remember(tx liwanag.Tx, endpoint, id string, results []Result) error {
+func (s *SignUps) remember(tx *datastore.Tx, endpoint, id string, results []Result) error {
 	answer, err := json.Marshal(results)
 	if err != nil {
 		return fmt.Errorf("intake: answer of a webhook: %w", err)
 	}
-	stored, earlier, err := tx.Webhooks().Remember(endpoint, id, answer, s.cfg.now())
+	stored, earlier, err := tx.Webhooks.Remember(endpoint, id, answer, s.cfg.now())
 	if err != nil {
 		return err
 	}
@@ -218,17 +219,17 @@ func (s *SignUps) remember(tx liwanag.Tx, endpoint, id string, results []Result)
 }
 
 // forget drops old webhook ids now and then, a few at a time.
-func (s *SignUps) forget(tx liwanag.Tx) error {
+func (s *SignUps) forget(tx *datastore.Tx) error {
 	now, last := s.cfg.now(), s.forgotten.Load()
 	if now.Unix()-last < int64(forgetEvery/time.Second) || !s.forgotten.CompareAndSwap(last, now.Unix()) {
 		return nil
 	}
-	return tx.Webhooks().Forget(now.Add(-webhookMemory))
+	return tx.Webhooks.Forget(now.Add(-webhookMemory))
 }
 
 // add stores the valid items: in few transactions, or with last in one that last
 // ends, so that either all of it is there afterwards or nothing.
-func (s *SignUps) add(ctx context.Context, items []Item, last func(liwanag.Tx, []Result) error) ([]Result, error) {
+func (s *SignUps) add(ctx context.Context, items []Item, last func(*datastore.Tx, []Result) error) ([]Result, error) {
 	results := make([]Result, len(items))
 	var rows []liwanag.SignUp
 	var places []int // where the answer of a row belongs
@@ -249,7 +250,7 @@ func (s *SignUps) add(ctx context.Context, items []Item, last func(liwanag.Tx, [
 	}
 	for begin := 0; begin == 0 || begin < len(rows); begin += atOnce {
 		end := min(begin+atOnce, len(rows))
-		err := s.store.Write(ctx, func(tx liwanag.Tx) error {
+		err := s.store.Write(ctx, func(tx *datastore.Tx) error {
 			answers, err := s.write(tx, rows[begin:end])
 			if err != nil {
 				return err
@@ -271,7 +272,7 @@ func (s *SignUps) add(ctx context.Context, items []Item, last func(liwanag.Tx, [
 }
 
 // write stores sign-ups in one transaction and asks for the lookups.
-func (s *SignUps) write(tx liwanag.Tx, rows []liwanag.SignUp) ([]Result, error) {
+func (s *SignUps) write(tx *datastore.Tx, rows []liwanag.SignUp) ([]Result, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -283,7 +284,7 @@ func (s *SignUps) write(tx liwanag.Tx, rows []liwanag.SignUp) ([]Result, error) 
 }
 
 // answers says what became of rows that were stored.
-func answers(tx liwanag.Tx, stored []liwanag.SignedUp, enrolled enrollments) ([]Result, error) {
+func answers(tx *datastore.Tx, stored []liwanag.SignedUp, enrolled enrollments) ([]Result, error) {
 	ids := make([]liwanag.ID, len(stored))
 	for i, row := range stored {
 		ids[i] = row.ID
@@ -293,7 +294,7 @@ func answers(tx liwanag.Tx, stored []liwanag.SignedUp, enrolled enrollments) ([]
 		runs[person.SubscriberID] = enrolled.opened[i].RunID
 	}
 	if len(enrolled.people) < len(stored) {
-		open, err := tx.Jobs().OpenOf(ids)
+		open, err := tx.Jobs.OpenOf(ids)
 		if err != nil {
 			return nil, err
 		}
@@ -318,7 +319,7 @@ type enrollments struct {
 }
 
 // store upserts rows and enrolls those that are new and wanted; who left is marked.
-func store(tx liwanag.Tx, enroller Enroller, cfg Config, rows []liwanag.SignUp, upload liwanag.ID) ([]liwanag.SignedUp, enrollments, error) {
+func store(tx *datastore.Tx, enroller Enroller, cfg Config, rows []liwanag.SignUp, upload liwanag.ID) ([]liwanag.SignedUp, enrollments, error) {
 	stored, err := upsert(tx, cfg, rows)
 	if err != nil {
 		return nil, enrollments{}, err
@@ -340,17 +341,17 @@ func store(tx liwanag.Tx, enroller Enroller, cfg Config, rows []liwanag.SignUp, 
 }
 
 // upsert gives rows their IDs and time.
-func upsert(tx liwanag.Tx, cfg Config, rows []liwanag.SignUp) ([]liwanag.SignedUp, error) {
+func upsert(tx *datastore.Tx, cfg Config, rows []liwanag.SignUp) ([]liwanag.SignedUp, error) {
 	rows = slices.Clone(rows)
 	now := cfg.now()
 	for i := range rows {
 		rows[i].ID, rows[i].At = liwanag.NewID(liwanag.SubscriberKind), now
 	}
-	return tx.Subscribers().Upsert(rows)
+	return tx.Subscribers.Upsert(rows)
 }
 
 // open is the one place where a sign-up becomes a job.
-func (e *enrollments) open(tx liwanag.Tx, enroller Enroller) (err error) {
+func (e *enrollments) open(tx *datastore.Tx, enroller Enroller) (err error) {
 	if len(e.people) > 0 {
 		e.opened, err = enroller.Enroll(tx, e.people)
 	}

@@ -11,10 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-func newSignUps(t testing.TB, store liwanag.Store, e *enroller, cfg Config) *SignUps {
+func newSignUps(t testing.TB, store *datastore.Store, e *enroller, cfg Config) *SignUps {
 	t.Helper()
 	cfg.Logger = quiet()
 	s, err := NewSignUps(store, e, cfg)
@@ -47,7 +48,7 @@ func TestANewPersonalAddressTriggersAnEnrichment(t *testing.T) {
 	if len(jobs) != 1 || jobs[0].Status != liwanag.JobPending || jobs[0].RunID != r.RunID || jobs[0].Email != "Ann@gmail.com" {
 		t.Errorf("%+v", jobs)
 	}
-	if batch, err := store.Batches().Get(t.Context(), r.RunID); err != nil || batch.Size != 1 {
+	if batch, err := store.Batches.Get(t.Context(), r.RunID); err != nil || batch.Size != 1 {
 		t.Errorf("%+v, %v", batch, err)
 	}
 }
@@ -60,7 +61,7 @@ func TestACorporateAddressIsStoredAndNotEnriched(t *testing.T) {
 		if r.Status != Created || r.RunID.IsZero() != (jobs == 0) || len(jobsOf(t, store, r.SubscriberID)) != jobs || len(e.started) != jobs {
 			t.Errorf("policy %q: %+v, started %v", policy, r, e.started)
 		}
-		if p, err := store.Subscribers().Get(t.Context(), r.SubscriberID); err != nil || p.EmailType != liwanag.Corporate {
+		if p, err := store.Subscribers.Get(t.Context(), r.SubscriberID); err != nil || p.EmailType != liwanag.Corporate {
 			t.Errorf("policy %q: %+v, %v", policy, p, err)
 		}
 	}
@@ -76,8 +77,8 @@ func TestAnUpdateNeverTriggers(t *testing.T) {
 		t.Errorf("with an open job: %+v, want %+v", second, want)
 	}
 	job := jobsOf(t, store, first.SubscriberID)[0]
-	if err := store.Write(t.Context(), func(tx liwanag.Tx) error {
-		_, err := tx.Jobs().Move(liwanag.JobMove{IDs: []liwanag.ID{job.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobNotFound, At: time.Now()})
+	if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
+		_, err := tx.Jobs.Move(liwanag.JobMove{IDs: []liwanag.ID{job.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobNotFound, At: time.Now()})
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -89,7 +90,7 @@ func TestAnUpdateNeverTriggers(t *testing.T) {
 	if jobs := jobsOf(t, store, first.SubscriberID); len(jobs) != 1 {
 		t.Errorf("%d jobs", len(jobs))
 	}
-	person, err := store.Subscribers().Get(t.Context(), first.SubscriberID)
+	person, err := store.Subscribers.Get(t.Context(), first.SubscriberID)
 	if err != nil || person.Summary.FirstName != "Ann" || person.Summary.LastName != "Lee" || person.Email != "ann@gmail.com" {
 		t.Errorf("%+v, %v", person, err)
 	}
@@ -157,7 +158,7 @@ func TestManySignUpsAreAnsweredInOrder(t *testing.T) {
 				t.Errorf("%d: %+v", i, r)
 			}
 		default:
-			person, err := store.Subscribers().Get(t.Context(), r.SubscriberID)
+			person, err := store.Subscribers.Get(t.Context(), r.SubscriberID)
 			if err != nil || person.Email != all[i].Email || r.Status != Created || !e.has(r.RunID) {
 				t.Errorf("%d: %+v, %+v, %v", i, r, person, err)
 			}
@@ -189,7 +190,7 @@ func TestAStartThatFailsIsNotTheSendersFault(t *testing.T) {
 
 func TestAnErrorOfTheDatabaseIsReturned(t *testing.T) {
 	store, _ := openStore(t)
-	s := newSignUps(t, &faultyStore{Store: store}, &enroller{}, Config{})
+	s := newSignUps(t, newFaulty(store, 0).Store, &enroller{}, Config{})
 	if _, err := s.Add(t.Context(), items(SignUp{Email: "ann@gmail.com"})); !errors.Is(err, liwanag.ErrDatabase) {
 		t.Error(err)
 	}
@@ -204,7 +205,7 @@ func TestFieldsAreStoredClean(t *testing.T) {
 		Tags: []string{"a", " ", "b "}, Metadata: map[string]any{"plan": "pro", "id": "loses"},
 		Timestamp: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600)),
 	})[0]
-	person, err := store.Subscribers().Get(t.Context(), r.SubscriberID)
+	person, err := store.Subscribers.Get(t.Context(), r.SubscriberID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +297,7 @@ func TestARepeatedWebhookIsAnsweredAsTheFirstTime(t *testing.T) {
 	if d := cmp.Diff(first, again, cmp.Comparer(func(a, b liwanag.ID) bool { return a == b })); d != "" {
 		t.Error(d)
 	}
-	person, err := store.Subscribers().Get(t.Context(), first[1].SubscriberID)
+	person, err := store.Subscribers.Get(t.Context(), first[1].SubscriberID)
 	if err != nil || !person.UpdatedAt.Equal(person.CreatedAt) {
 		t.Errorf("the repetition changed the subscriber: %+v, %v", person, err)
 	}
@@ -327,8 +328,8 @@ func TestARepeatedWebhookIsAnsweredAsTheFirstTime(t *testing.T) {
 
 func TestAWebhookThatFailedIsNotRemembered(t *testing.T) {
 	store, _ := openStore(t)
-	faulty := &faultyStore{Store: store, left: 1}
-	s := newSignUps(t, faulty, &enroller{}, Config{})
+	faulty := newFaulty(store, 1)
+	s := newSignUps(t, faulty.Store, &enroller{}, Config{})
 	var many []SignUp
 	for i := range 300 {
 		many = append(many, SignUp{Email: fmt.Sprintf("p%d@gmail.com", i)})
@@ -339,7 +340,7 @@ func TestAWebhookThatFailedIsNotRemembered(t *testing.T) {
 	if _, err := s.Receive(t.Context(), "subscribers", Proof{ID: "msg_1"}, items(many...)); !errors.Is(err, liwanag.ErrDatabase) {
 		t.Fatal(err)
 	}
-	faulty.left = 10
+	faulty.left.Store(10)
 	results, err := s.Receive(t.Context(), "subscribers", Proof{ID: "msg_1"}, items(many...))
 	if err != nil || results[0].Status != Created || results[0].RunID.IsZero() || results[299].Status != Created {
 		t.Errorf("%+v %+v %v", results[0], results[299], err)
@@ -348,8 +349,8 @@ func TestAWebhookThatFailedIsNotRemembered(t *testing.T) {
 
 func TestAWebhookIsTakenInAsAWhole(t *testing.T) {
 	store, _ := openStore(t)
-	faulty := &faultyStore{Store: store, left: 1}
-	s := newSignUps(t, faulty, &enroller{}, Config{})
+	faulty := newFaulty(store, 1)
+	s := newSignUps(t, faulty.Store, &enroller{}, Config{})
 	var many []SignUp
 	for i := range MaxSignUps {
 		many = append(many, SignUp{Email: fmt.Sprintf("p%d@gmail.com", i)})
@@ -359,7 +360,7 @@ func TestAWebhookIsTakenInAsAWhole(t *testing.T) {
 	if err != nil || results[MaxSignUps-1].Status != Created {
 		t.Fatalf("%+v %v", results, err)
 	}
-	faulty.left = 1
+	faulty.left.Store(1)
 	again, err := s.Receive(t.Context(), "subscribers", Proof{ID: "msg_1"}, items(many...))
 	if err != nil || again[0] != results[0] || again[MaxSignUps-1] != results[MaxSignUps-1] {
 		t.Errorf("%+v %v", again, err)

@@ -7,9 +7,12 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/internal/datastore/datastoretest"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -17,7 +20,7 @@ import (
 )
 
 // openStore is a real SQLite file with the application's tables.
-func openStore(t testing.TB) (*sqlite.Store, *sqlitedb.DB) {
+func openStore(t testing.TB) (*datastore.Store, *sqlitedb.DB) {
 	t.Helper()
 	db, err := sqlitedb.Open(t.Context(), sqlitedb.Config{Path: filepath.Join(t.TempDir(), "liwanag.db")})
 	if err != nil {
@@ -44,7 +47,7 @@ type enroller struct {
 	clock   func() time.Time
 }
 
-func (e *enroller) Enroll(tx liwanag.Tx, people []enrichment.Enrollment) ([]liwanag.Opened, error) {
+func (e *enroller) Enroll(tx *datastore.Tx, people []enrichment.Enrollment) ([]liwanag.Opened, error) {
 	clock := e.clock
 	if clock == nil {
 		clock = time.Now
@@ -75,20 +78,20 @@ func (e *enroller) has(id liwanag.ID) bool {
 
 // faultyStore fails every Write behind the first ones.
 type faultyStore struct {
-	liwanag.Store
-	mu   sync.Mutex
-	left int
+	*datastore.Store
+	left atomic.Int64
 }
 
-func (s *faultyStore) Write(ctx context.Context, fn func(tx liwanag.Tx) error) error {
-	s.mu.Lock()
-	s.left--
-	fail := s.left < 0
-	s.mu.Unlock()
-	if fail {
-		return liwanag.ErrDatabase
-	}
-	return s.Store.Write(ctx, fn)
+func newFaulty(store *datastore.Store, left int64) *faultyStore {
+	f := &faultyStore{}
+	f.left.Store(left)
+	f.Store = datastoretest.Watch(store, func() error {
+		if f.left.Add(-1) < 0 {
+			return liwanag.ErrDatabase
+		}
+		return nil
+	}, nil)
+	return f
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -101,9 +104,9 @@ func items(people ...SignUp) []Item {
 	return all
 }
 
-func jobsOf(t testing.TB, store liwanag.Store, id liwanag.ID) []liwanag.Job {
+func jobsOf(t testing.TB, store *datastore.Store, id liwanag.ID) []liwanag.Job {
 	t.Helper()
-	jobs, err := store.Jobs().OfSubscriber(t.Context(), id)
+	jobs, err := store.Jobs.OfSubscriber(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

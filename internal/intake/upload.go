@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/intake/csvsafe"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -18,7 +19,7 @@ import (
 // Uploads takes CSV files in: Create stores and counts, Confirm lets Run import.
 // It is safe for concurrent use; Run is called once.
 type Uploads struct {
-	store      liwanag.Store
+	store      *datastore.Store
 	starter    *starter
 	cfg        Config
 	normalizer normalizer
@@ -26,7 +27,7 @@ type Uploads struct {
 }
 
 // NewUploads returns the upload service, or the faults of cfg.
-func NewUploads(store liwanag.Store, enroller Enroller, cfg Config) (*Uploads, error) {
+func NewUploads(store *datastore.Store, enroller Enroller, cfg Config) (*Uploads, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
@@ -80,16 +81,16 @@ func (u *Uploads) Create(ctx context.Context, r io.Reader, req UploadRequest) (U
 		Status: liwanag.UploadFailed, Failure: liwanag.JobFailure{Code: CodeIncomplete, Message: "the transfer was cut off: upload the file again"},
 		CreatedAt: u.cfg.now()}
 	// Failed until the end, so that whatever happens on the way, the row tells.
-	if err := u.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Uploads().Insert(up) }); err != nil {
+	if err := u.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Uploads.Insert(up) }); err != nil {
 		return UploadView{}, err
 	}
 	err := u.preview(ctx, r, req.Mapping, &up)
 	if err == nil {
-		err = u.store.Write(ctx, func(tx liwanag.Tx) error {
-			if err := tx.Uploads().Preview(up); err != nil {
+		err = u.store.Write(ctx, func(tx *datastore.Tx) error {
+			if err := tx.Uploads.Preview(up); err != nil {
 				return err
 			}
-			return moved(tx.Uploads().Move(liwanag.UploadMove{ID: up.ID, From: []liwanag.UploadStatus{liwanag.UploadFailed},
+			return moved(tx.Uploads.Move(liwanag.UploadMove{ID: up.ID, From: []liwanag.UploadStatus{liwanag.UploadFailed},
 				To: liwanag.UploadPreviewed, At: u.cfg.now()}))
 		})
 	}
@@ -123,8 +124,8 @@ func moved(ok bool, err error) error {
 func (u *Uploads) discard(ctx context.Context, id liwanag.ID, cause error) error {
 	var refused *FileError
 	if errors.As(cause, &refused) {
-		err := u.store.Write(ctx, func(tx liwanag.Tx) error {
-			_, err := tx.Uploads().Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadFailed}, To: liwanag.UploadFailed,
+		err := u.store.Write(ctx, func(tx *datastore.Tx) error {
+			_, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadFailed}, To: liwanag.UploadFailed,
 				Failure: liwanag.JobFailure{Code: refused.Code, Message: refused.Reason}, At: u.cfg.now()})
 			return err
 		})
@@ -138,8 +139,8 @@ func (u *Uploads) discard(ctx context.Context, id liwanag.ID, cause error) error
 // drop forgets a file piece by piece.
 func (u *Uploads) drop(ctx context.Context, id liwanag.ID) error {
 	for left := true; left; {
-		err := u.store.Write(ctx, func(tx liwanag.Tx) (err error) {
-			left, err = tx.Uploads().DropChunks(id, dropChunks)
+		err := u.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+			left, err = tx.Uploads.DropChunks(id, dropChunks)
 			return err
 		})
 		if err != nil {
@@ -245,7 +246,7 @@ func (p *previewer) flushKeys() error {
 	if len(p.keys) == 0 {
 		return nil
 	}
-	known, err := p.uploads.store.Subscribers().Known(p.ctx, p.keys)
+	known, err := p.uploads.store.Subscribers.Known(p.ctx, p.keys)
 	p.counts.Known += int64(len(known))
 	p.counts.New += int64(len(p.keys) - len(known))
 	p.keys = p.keys[:0]
@@ -256,7 +257,7 @@ func (p *previewer) flushErrors() error {
 	if len(p.errors) == 0 {
 		return nil
 	}
-	err := p.uploads.store.Write(p.ctx, func(tx liwanag.Tx) error { return tx.Uploads().AddErrors(p.id, p.errors) })
+	err := p.uploads.store.Write(p.ctx, func(tx *datastore.Tx) error { return tx.Uploads.AddErrors(p.id, p.errors) })
 	p.errors = p.errors[:0]
 	return err
 }
@@ -277,7 +278,7 @@ func (u *Uploads) read(row Row) (liwanag.SignUp, *RowError) {
 // chunkWriter stores what is written to it in pieces.
 type chunkWriter struct {
 	ctx   context.Context
-	store liwanag.Store
+	store *datastore.Store
 	id    liwanag.ID
 	buf   []byte
 	n     int
@@ -302,14 +303,14 @@ func (w *chunkWriter) flush() error {
 	if len(w.buf) == 0 {
 		return nil
 	}
-	err := w.store.Write(w.ctx, func(tx liwanag.Tx) error { return tx.Uploads().PutChunk(w.id, w.n, w.buf) })
+	err := w.store.Write(w.ctx, func(tx *datastore.Tx) error { return tx.Uploads.PutChunk(w.id, w.n, w.buf) })
 	w.n, w.buf = w.n+1, w.buf[:0]
 	return err
 }
 
 // Get shows an upload.
 func (u *Uploads) Get(ctx context.Context, id liwanag.ID) (UploadView, error) {
-	up, err := u.store.Uploads().Get(ctx, id)
+	up, err := u.store.Uploads.Get(ctx, id)
 	if err != nil {
 		return UploadView{}, err
 	}
@@ -317,13 +318,13 @@ func (u *Uploads) Get(ctx context.Context, id liwanag.ID) (UploadView, error) {
 }
 
 func (u *Uploads) view(ctx context.Context, up liwanag.Upload) (UploadView, error) {
-	progress, err := u.store.Uploads().Progress(ctx, up.ID)
+	progress, err := u.store.Uploads.Progress(ctx, up.ID)
 	return UploadView{Upload: up, EstimatedCredits: up.Counts.New, Progress: progress}, err
 }
 
 // List shows a page of uploads, newest first.
 func (u *Uploads) List(ctx context.Context, p liwanag.Page) ([]UploadView, string, error) {
-	ups, next, err := u.store.Uploads().List(ctx, p)
+	ups, next, err := u.store.Uploads.List(ctx, p)
 	if err != nil {
 		return nil, "", err
 	}
@@ -354,12 +355,12 @@ func (u *Uploads) Cancel(ctx context.Context, id liwanag.ID) (UploadView, error)
 }
 
 func (u *Uploads) move(ctx context.Context, id liwanag.ID, act string, to liwanag.UploadStatus, from ...liwanag.UploadStatus) (UploadView, error) {
-	err := u.store.Write(ctx, func(tx liwanag.Tx) error {
-		up, err := tx.Uploads().Get(id)
+	err := u.store.Write(ctx, func(tx *datastore.Tx) error {
+		up, err := tx.Uploads.Get(id)
 		if err != nil {
 			return err
 		}
-		ok, err := tx.Uploads().Move(liwanag.UploadMove{ID: id, From: from, To: to, At: u.cfg.now()})
+		ok, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: from, To: to, At: u.cfg.now()})
 		if err == nil && !ok {
 			return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload is "+string(up.Status)+" and cannot be "+act)
 		}
@@ -382,7 +383,7 @@ func (u *Uploads) ring() {
 // WriteErrors writes the invalid rows as CSV: number, line, reason, without the
 // rows' own data.
 func (u *Uploads) WriteErrors(ctx context.Context, id liwanag.ID, w io.Writer) error {
-	if _, err := u.store.Uploads().Get(ctx, id); err != nil {
+	if _, err := u.store.Uploads.Get(ctx, id); err != nil {
 		return err
 	}
 	out := csvsafe.NewWriter(w)
@@ -390,7 +391,7 @@ func (u *Uploads) WriteErrors(ctx context.Context, id liwanag.ID, w io.Writer) e
 		return err
 	}
 	for after := int64(0); ; {
-		page, err := u.store.Uploads().Errors(ctx, id, after, maxKeysPerRead)
+		page, err := u.store.Uploads.Errors(ctx, id, after, maxKeysPerRead)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -57,7 +58,7 @@ const maxTransfer = time.Hour
 func (u *Uploads) forgetCutOff(ctx context.Context) error {
 	var faults []error
 	for page := (liwanag.Page{Limit: maxKeysPerRead}); ; {
-		ups, next, err := u.store.Uploads().List(ctx, page)
+		ups, next, err := u.store.Uploads.List(ctx, page)
 		if err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ func (u *Uploads) forgetCutOff(ctx context.Context) error {
 func (u *Uploads) Retain(ctx context.Context, before time.Time) error {
 	var faults []error
 	for page := (liwanag.Page{Limit: maxKeysPerRead}); ; {
-		ups, next, err := u.store.Uploads().List(ctx, page)
+		ups, next, err := u.store.Uploads.List(ctx, page)
 		if err != nil {
 			return errors.Join(append(faults, err)...)
 		}
@@ -97,12 +98,12 @@ func (u *Uploads) Retain(ctx context.Context, before time.Time) error {
 // file unless it was confirmed meanwhile.
 func (u *Uploads) expire(ctx context.Context, id liwanag.ID) error {
 	importing := false
-	err := u.store.Write(ctx, func(tx liwanag.Tx) error {
-		if _, err := tx.Uploads().Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadPreviewed},
+	err := u.store.Write(ctx, func(tx *datastore.Tx) error {
+		if _, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadPreviewed},
 			To: liwanag.UploadCanceled, Failure: liwanag.JobFailure{Code: CodeExpired, Message: "it was never confirmed: upload the file again"}, At: u.cfg.now()}); err != nil {
 			return err
 		}
-		up, err := tx.Uploads().Get(id)
+		up, err := tx.Uploads.Get(id)
 		importing = up.Status == liwanag.UploadImporting
 		return err
 	})
@@ -114,7 +115,7 @@ func (u *Uploads) expire(ctx context.Context, id liwanag.ID) error {
 
 // advance brings every upload that is under way as far as it goes now.
 func (u *Uploads) advance(ctx context.Context) (unfinished bool, err error) {
-	active, err := u.store.Uploads().Active(ctx)
+	active, err := u.store.Uploads.Active(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -147,13 +148,13 @@ func (u *Uploads) lookAfter(ctx context.Context, id liwanag.ID) (over bool, err 
 // it up), and reads it. The claim saves work that would be done twice; what keeps
 // it from counting twice is the position. So clocks that differ do no harm.
 func (u *Uploads) claim(ctx context.Context, id liwanag.ID, during time.Duration) (up liwanag.Upload, mine bool, err error) {
-	err = u.store.Write(ctx, func(tx liwanag.Tx) (err error) {
+	err = u.store.Write(ctx, func(tx *datastore.Tx) (err error) {
 		now := u.cfg.now()
-		mine, err = tx.Uploads().Claim(liwanag.UploadClaim{ID: id, Owner: u.cfg.Node, Now: now, Until: now.Add(during)})
+		mine, err = tx.Uploads.Claim(liwanag.UploadClaim{ID: id, Owner: u.cfg.Node, Now: now, Until: now.Add(during)})
 		if err != nil || !mine {
 			return err
 		}
-		up, err = tx.Uploads().Get(id)
+		up, err = tx.Uploads.Get(id)
 		return err
 	})
 	return up, mine && err == nil, err
@@ -161,20 +162,20 @@ func (u *Uploads) claim(ctx context.Context, id liwanag.ID, during time.Duration
 
 // finish notes that an imported upload has no open jobs left.
 func (u *Uploads) finish(ctx context.Context, id liwanag.ID) (over bool, err error) {
-	progress, err := u.store.Uploads().Progress(ctx, id)
+	progress, err := u.store.Uploads.Progress(ctx, id)
 	if err != nil || progress.Open > 0 {
 		return false, err
 	}
-	err = u.store.Write(ctx, func(tx liwanag.Tx) error {
+	err = u.store.Write(ctx, func(tx *datastore.Tx) error {
 		now := u.cfg.now()
-		done, err := tx.Uploads().Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadEnriching}, To: liwanag.UploadDone, At: now})
+		done, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadEnriching}, To: liwanag.UploadDone, At: now})
 		if err == nil && done {
-			_, err = liwanag.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicUploadCompleted, Subject: id, At: now}})
+			_, err = datastore.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicUploadCompleted, Subject: id, At: now}})
 		}
 		if err != nil {
 			return err
 		}
-		up, err := tx.Uploads().Get(id)
+		up, err := tx.Uploads.Get(id)
 		over = up.Status != liwanag.UploadImporting && up.Status != liwanag.UploadEnriching
 		return err
 	})
@@ -283,17 +284,17 @@ func (u *Uploads) writePiece(ctx context.Context, up liwanag.Upload, p piece) (r
 			p.rows[i].Source = up.Source
 		}
 	}
-	err = u.store.Write(ctx, func(tx liwanag.Tx) error {
+	err = u.store.Write(ctx, func(tx *datastore.Tx) error {
 		began := time.Now()
 		runs = nil
-		now, err := tx.Uploads().Get(up.ID)
+		now, err := tx.Uploads.Get(up.ID)
 		if err != nil {
 			return err
 		}
 		if now.Status != liwanag.UploadImporting {
 			return errStopped
 		}
-		ok, err := tx.Uploads().Advance(liwanag.UploadAdvance{ID: up.ID, Owner: u.cfg.Node, OwnedUntil: u.cfg.now().Add(claimFor),
+		ok, err := tx.Uploads.Advance(liwanag.UploadAdvance{ID: up.ID, Owner: u.cfg.Node, OwnedUntil: u.cfg.now().Add(claimFor),
 			From: p.from, To: p.to, Counts: up.Counts})
 		if err != nil {
 			return err
@@ -321,7 +322,7 @@ func (u *Uploads) writePiece(ctx context.Context, up liwanag.Upload, p piece) (r
 // imported ends an import: what the rows became is known for certain now, and
 // the file is not needed any more.
 func (u *Uploads) imported(ctx context.Context, up liwanag.Upload) error {
-	progress, err := u.store.Uploads().Progress(ctx, up.ID)
+	progress, err := u.store.Uploads.Progress(ctx, up.ID)
 	if err != nil {
 		return err
 	}
@@ -331,12 +332,12 @@ func (u *Uploads) imported(ctx context.Context, up liwanag.Upload) error {
 	if counts.Known < 0 { // corporate addresses were counted out by a setting that has changed
 		counts.Corporate, counts.Known = counts.Corporate+counts.Known, 0
 	}
-	err = u.store.Write(ctx, func(tx liwanag.Tx) error {
-		now, err := tx.Uploads().Get(up.ID)
+	err = u.store.Write(ctx, func(tx *datastore.Tx) error {
+		now, err := tx.Uploads.Get(up.ID)
 		if err != nil || now.Status != liwanag.UploadImporting {
 			return err
 		}
-		ok, err := tx.Uploads().Advance(liwanag.UploadAdvance{ID: up.ID, Owner: u.cfg.Node, OwnedUntil: u.cfg.now().Add(claimFor),
+		ok, err := tx.Uploads.Advance(liwanag.UploadAdvance{ID: up.ID, Owner: u.cfg.Node, OwnedUntil: u.cfg.now().Add(claimFor),
 			From: now.Position, To: now.Position, Counts: counts})
 		if err != nil {
 			return err
@@ -344,7 +345,7 @@ func (u *Uploads) imported(ctx context.Context, up liwanag.Upload) error {
 		if !ok {
 			return errStopped
 		}
-		_, err = tx.Uploads().Move(liwanag.UploadMove{ID: up.ID, From: []liwanag.UploadStatus{liwanag.UploadImporting},
+		_, err = tx.Uploads.Move(liwanag.UploadMove{ID: up.ID, From: []liwanag.UploadStatus{liwanag.UploadImporting},
 			To: liwanag.UploadEnriching, At: u.cfg.now()})
 		return err
 	})
@@ -368,8 +369,8 @@ func (u *Uploads) fail(ctx context.Context, id liwanag.ID, cause error) error {
 		return cause
 	}
 	var failed bool
-	err := u.store.Write(ctx, func(tx liwanag.Tx) (err error) {
-		failed, err = tx.Uploads().Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadImporting}, To: liwanag.UploadFailed,
+	err := u.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		failed, err = tx.Uploads.Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadImporting}, To: liwanag.UploadFailed,
 			Failure: liwanag.JobFailure{Code: CodeUnreadable, Message: "the stored file cannot be read any more: upload it again"}, At: u.cfg.now()})
 		return err
 	})
@@ -411,7 +412,7 @@ func (s *pieceSize) learn(rows int, held time.Duration) {
 // chunkReader reads a stored file.
 type chunkReader struct {
 	ctx   context.Context
-	store liwanag.Store
+	store *datastore.Store
 	id    liwanag.ID
 	n     int
 	chunk []byte
@@ -419,7 +420,7 @@ type chunkReader struct {
 
 func (r *chunkReader) Read(p []byte) (int, error) {
 	if len(r.chunk) == 0 {
-		chunk, err := r.store.Uploads().Chunk(r.ctx, r.id, r.n)
+		chunk, err := r.store.Uploads.Chunk(r.ctx, r.id, r.n)
 		if errors.Is(err, liwanag.ErrNotFound) {
 			return 0, io.EOF
 		}

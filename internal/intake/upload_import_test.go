@@ -10,18 +10,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/liwanag/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/internal/datastore/datastoretest"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 // batchSizes are the sizes of all batches whose runs were started.
-func batchSizes(t testing.TB, store liwanag.Store, e *enroller) (sizes []int) {
+func batchSizes(t testing.TB, store *datastore.Store, e *enroller) (sizes []int) {
 	t.Helper()
 	for _, run := range e.started {
-		jobs, err := store.Jobs().OfRun(t.Context(), run)
+		jobs, err := store.Jobs.OfRun(t.Context(), run)
 		if err != nil {
 			t.Fatal(err)
 		}
-		batch, err := store.Batches().Get(t.Context(), run)
+		batch, err := store.Batches.Get(t.Context(), run)
 		if err != nil || batch.Size != len(jobs) || (batch.State == liwanag.BatchClosed) != (batch.Size == 100) {
 			t.Errorf("%d jobs in %+v, %v", len(jobs), batch, err)
 		}
@@ -52,11 +54,11 @@ func TestTenThousandPeopleMakeAHundredFullBatches(t *testing.T) {
 			t.Errorf("a batch of %d", size)
 		}
 	}
-	person, err := store.Subscribers().ByEmail(t.Context(), "p9999@gmail.com")
+	person, err := store.Subscribers.ByEmail(t.Context(), "p9999@gmail.com")
 	if err != nil || person.Source != "import" || person.Summary.FirstName != "Ann" || string(person.Metadata) != `{"city":"Paris"}` {
 		t.Errorf("%+v, %v", person, err)
 	}
-	if _, err := store.Uploads().Chunk(t.Context(), preview.ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
+	if _, err := store.Uploads.Chunk(t.Context(), preview.ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
 		t.Errorf("the file was kept: %v", err)
 	}
 }
@@ -87,8 +89,8 @@ func TestAnImportGoesOnWhereItWas(t *testing.T) {
 		store, _ := openStore(t)
 		e := &enroller{}
 		preview := create(t, newUploads(t, store, e, Config{}), file)
-		faulty := &faultyStore{Store: store, left: 1 + cut}
-		first := newUploads(t, faulty, e, Config{})
+		faulty := newFaulty(store, int64(1+cut))
+		first := newUploads(t, faulty.Store, e, Config{})
 		if _, err := first.Confirm(t.Context(), preview.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -124,14 +126,14 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 			t.Fatal(err)
 		}
 		announced := func() []liwanag.Message {
-			all, _, err := store.Messages().List(t.Context(), liwanag.MessageFilter{}, liwanag.Page{})
+			all, _, err := store.Messages.List(t.Context(), liwanag.MessageFilter{}, liwanag.Page{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return all
 		}
-		if err := store.Write(t.Context(), func(tx liwanag.Tx) error {
-			return tx.Sinks().Insert(liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), CreatedAt: time.Now(), UpdatedAt: time.Now()})
+		if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
+			return tx.Sinks.Insert(liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), CreatedAt: time.Now(), UpdatedAt: time.Now()})
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +144,7 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 		}
 		var ids []liwanag.ID
 		for _, run := range e.started {
-			jobs, err := store.Jobs().OfRun(t.Context(), run)
+			jobs, err := store.Jobs.OfRun(t.Context(), run)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,8 +152,8 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 				ids = append(ids, job.ID)
 			}
 		}
-		if err := store.Write(t.Context(), func(tx liwanag.Tx) error {
-			_, err := tx.Jobs().Move(liwanag.JobMove{IDs: ids, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobNotFound, At: time.Now()})
+		if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
+			_, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobNotFound, At: time.Now()})
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -199,7 +201,7 @@ func TestAnImportFromAStalePositionWritesNothing(t *testing.T) {
 	e := &enroller{}
 	u := newUploads(t, store, e, Config{})
 	stale := create(t, u, people(1_000)).Upload
-	cut := newUploads(t, &faultyStore{Store: store, left: 3}, e, Config{})
+	cut := newUploads(t, newFaulty(store, 3).Store, e, Config{})
 	if _, err := cut.Confirm(t.Context(), stale.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -226,8 +228,8 @@ func TestNothingIsImportedAfterACancelThatCameBetweenTwoPieces(t *testing.T) {
 	if _, err := u.Confirm(t.Context(), preview.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Write(t.Context(), func(tx liwanag.Tx) error { // Cancel before it has dropped the file
-		_, err := tx.Uploads().Move(liwanag.UploadMove{ID: preview.ID, From: []liwanag.UploadStatus{liwanag.UploadImporting},
+	if err := store.Write(t.Context(), func(tx *datastore.Tx) error { // Cancel before it has dropped the file
+		_, err := tx.Uploads.Move(liwanag.UploadMove{ID: preview.ID, From: []liwanag.UploadStatus{liwanag.UploadImporting},
 			To: liwanag.UploadCanceled, At: time.Now()})
 		return err
 	}); err != nil {
@@ -241,31 +243,21 @@ func TestNothingIsImportedAfterACancelThatCameBetweenTwoPieces(t *testing.T) {
 	}
 }
 
-// shortStore has lost all but the first pieces of every file.
-type shortStore struct {
-	liwanag.Store
-	pieces int
-}
-
-type shortUploads struct {
-	liwanag.Uploads
-	pieces int
-}
-
-func (s shortStore) Uploads() liwanag.Uploads { return shortUploads{s.Store.Uploads(), s.pieces} }
-
-func (u shortUploads) Chunk(ctx context.Context, id liwanag.ID, n int) ([]byte, error) {
-	if n >= u.pieces {
-		return nil, liwanag.ErrNotFound
-	}
-	return u.Uploads.Chunk(ctx, id, n)
+// short has lost all but the first pieces of every file.
+func short(store *datastore.Store, pieces int) *datastore.Store {
+	return datastoretest.Watch(store, nil, func(query string, args []any) error {
+		if strings.Contains(query, "FROM upload_chunk") && args[1].(int) >= pieces {
+			return liwanag.ErrNotFound
+		}
+		return nil
+	})
 }
 
 func TestAFileThatLostItsEndIsNotTakenForImported(t *testing.T) {
 	store, _ := openStore(t)
 	e := &enroller{}
 	preview := create(t, newUploads(t, store, e, Config{}), people(12_000)) // a little more than one piece
-	view := importAll(t, newUploads(t, shortStore{store, 1}, e, Config{}), preview.ID)
+	view := importAll(t, newUploads(t, short(store, 1), e, Config{}), preview.ID)
 	if view.Status != liwanag.UploadFailed || view.Failure.Code != CodeUnreadable || view.Size <= chunkBytes {
 		t.Errorf("%+v", view)
 	}
@@ -274,11 +266,11 @@ func TestAFileThatLostItsEndIsNotTakenForImported(t *testing.T) {
 func TestTheFileOfATransferThatDiedWithItsProcessIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, _ := openStore(t)
-		faulty := &faultyStore{Store: store, left: 3}
-		if _, err := newUploads(t, faulty, &enroller{}, Config{}).Create(t.Context(), strings.NewReader(people(50_000)), UploadRequest{}); !errors.Is(err, liwanag.ErrDatabase) {
+		faulty := newFaulty(store, 3)
+		if _, err := newUploads(t, faulty.Store, &enroller{}, Config{}).Create(t.Context(), strings.NewReader(people(50_000)), UploadRequest{}); !errors.Is(err, liwanag.ErrDatabase) {
 			t.Fatal(err)
 		}
-		all, _, err := store.Uploads().List(t.Context(), liwanag.Page{})
+		all, _, err := store.Uploads.List(t.Context(), liwanag.Page{})
 		if err != nil || len(all) != 1 {
 			t.Fatal(all, err)
 		}
@@ -288,7 +280,7 @@ func TestTheFileOfATransferThatDiedWithItsProcessIsForgotten(t *testing.T) {
 			if err := newUploads(t, store, &enroller{}, Config{}).Run(ctx); err != nil {
 				t.Error(err)
 			}
-			_, err := store.Uploads().Chunk(t.Context(), all[0].ID, 0)
+			_, err := store.Uploads.Chunk(t.Context(), all[0].ID, 0)
 			return err
 		}
 		if err := start(); err != nil {
@@ -321,8 +313,8 @@ func TestAStoredFileThatIsDamagedFailsTheUpload(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
 	preview := create(t, u, people(20_000)) // more than one piece
-	if err := store.Write(t.Context(), func(tx liwanag.Tx) error {
-		_, err := tx.Uploads().DropChunks(preview.ID, 1)
+	if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
+		_, err := tx.Uploads.DropChunks(preview.ID, 1)
 		return err
 	}); err != nil {
 		t.Fatal(err)

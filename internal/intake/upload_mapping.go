@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"io"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -23,7 +24,7 @@ const sampleRows = 20
 // Sample gives the first rows of an upload, as its mapping reads them; none once
 // the file is forgotten.
 func (u *Uploads) Sample(ctx context.Context, id liwanag.ID) ([]SampleRow, error) {
-	up, err := u.store.Uploads().Get(ctx, id)
+	up, err := u.store.Uploads.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func (u *Uploads) Sample(ctx context.Context, id liwanag.ID) ([]SampleRow, error
 // it anew: column name to field, over what the headers say. liwanag.ErrState for
 // an upload that is not previewed; a *FileError for a mapping that does not fit.
 func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, mapping map[string]Field) (UploadView, error) {
-	up, err := u.store.Uploads().Get(ctx, id)
+	up, err := u.store.Uploads.Get(ctx, id)
 	if err != nil {
 		return UploadView{}, err
 	}
@@ -87,15 +88,15 @@ func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, mapping map[string]F
 		return UploadView{}, err
 	}
 	up.Size = size
-	err = u.store.Write(ctx, func(tx liwanag.Tx) error {
-		now, err := tx.Uploads().Get(id)
+	err = u.store.Write(ctx, func(tx *datastore.Tx) error {
+		now, err := tx.Uploads.Get(id)
 		if err != nil {
 			return err
 		}
 		if now.Status != liwanag.UploadPreviewed {
 			return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload was confirmed or canceled meanwhile")
 		}
-		return tx.Uploads().Preview(up)
+		return tx.Uploads.Preview(up)
 	})
 	if err != nil {
 		return UploadView{}, err
@@ -106,8 +107,8 @@ func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, mapping map[string]F
 // dropErrors forgets what was wrong with rows, piece by piece.
 func (u *Uploads) dropErrors(ctx context.Context, id liwanag.ID) error {
 	for left := true; left; {
-		err := u.store.Write(ctx, func(tx liwanag.Tx) (err error) {
-			left, err = tx.Uploads().DropErrors(id, maxRowsPerWrite)
+		err := u.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+			left, err = tx.Uploads.DropErrors(id, maxRowsPerWrite)
 			return err
 		})
 		if err != nil {

@@ -53,11 +53,11 @@ func TestAnotherMappingCountsTheFileAnew(t *testing.T) {
 	if want := (liwanag.UploadCounts{Rows: 3, New: 1, Duplicate: 1, Corporate: 1}); remapped.Counts != want || remapped.Size != up.Size {
 		t.Errorf("%+v", remapped.Upload)
 	}
-	if faults, err := store.Uploads().Errors(t.Context(), up.ID, 0, 10); err != nil || len(faults) != 0 {
+	if faults, err := store.Uploads.Errors(t.Context(), up.ID, 0, 10); err != nil || len(faults) != 0 {
 		t.Errorf("faults of the earlier reading are left: %+v, %v", faults, err)
 	}
 	importAll(t, u, up.ID)
-	if _, err := store.Subscribers().ByEmail(t.Context(), "ann@gmail.com"); err != nil {
+	if _, err := store.Subscribers.ByEmail(t.Context(), "ann@gmail.com"); err != nil {
 		t.Error(err)
 	}
 	if _, err := u.Remap(t.Context(), up.ID, nil); !errors.Is(err, liwanag.ErrState) {
@@ -78,7 +78,7 @@ func TestAMappingThatDoesNotFitChangesNothing(t *testing.T) {
 	if again, err := u.Get(t.Context(), up.ID); err != nil || again.Counts != up.Counts {
 		t.Errorf("%+v, %v", again, err)
 	}
-	if faults, err := store.Uploads().Errors(t.Context(), up.ID, 0, 10); err != nil || len(faults) != 1 {
+	if faults, err := store.Uploads.Errors(t.Context(), up.ID, 0, 10); err != nil || len(faults) != 1 {
 		t.Errorf("%+v, %v", faults, err)
 	}
 }

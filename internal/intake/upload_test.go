@@ -12,10 +12,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-func newUploads(t testing.TB, store liwanag.Store, e *enroller, cfg Config) *Uploads {
+func newUploads(t testing.TB, store *datastore.Store, e *enroller, cfg Config) *Uploads {
 	t.Helper()
 	cfg.Logger = quiet()
 	if cfg.Node == "" {
@@ -95,15 +96,15 @@ func TestEachRowCountsOnce(t *testing.T) {
 			t.Errorf("%s: imported %s %+v", policy, d, view)
 		}
 		for email, personal := range map[string]bool{"ann@gmail.com": true, "eve@gmail.com": true, "known@gmail.com": true, "boss@acme.example": policy == EnrichAll} {
-			person, err := store.Subscribers().ByEmail(t.Context(), email)
+			person, err := store.Subscribers.ByEmail(t.Context(), email)
 			if err != nil || len(jobsOf(t, store, person.ID)) != map[bool]int{true: 1}[personal] {
 				t.Errorf("%s: %s: %+v, %v", policy, email, person, err)
 			}
 		}
-		if eve, err := store.Subscribers().ByEmail(t.Context(), "eve@gmail.com"); err != nil || string(eve.Metadata) != `{"companyDomain":"not a domain"}` {
+		if eve, err := store.Subscribers.ByEmail(t.Context(), "eve@gmail.com"); err != nil || string(eve.Metadata) != `{"companyDomain":"not a domain"}` {
 			t.Errorf("%+v, %v", eve, err)
 		}
-		if known, err := store.Subscribers().ByEmail(t.Context(), "known@gmail.com"); err != nil || known.Summary.CompanyDomain != "acme.example" {
+		if known, err := store.Subscribers.ByEmail(t.Context(), "known@gmail.com"); err != nil || known.Summary.CompanyDomain != "acme.example" {
 			t.Errorf("%+v, %v", known, err)
 		}
 	}
@@ -141,8 +142,8 @@ func TestCancelStopsAnImport(t *testing.T) {
 	e := &enroller{}
 	u := newUploads(t, store, e, Config{})
 	preview := create(t, u, people(1_000))
-	faulty := &faultyStore{Store: store, left: 3}
-	cut := newUploads(t, faulty, e, Config{})
+	faulty := newFaulty(store, 3)
+	cut := newUploads(t, faulty.Store, e, Config{})
 	if _, err := cut.Confirm(t.Context(), preview.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestCancelStopsAnImport(t *testing.T) {
 	if after := carryOn(t, u, preview.ID); after.Status != liwanag.UploadCanceled || after.Progress != view.Progress || after.Counts != view.Counts {
 		t.Errorf("it went on: %+v", after)
 	}
-	if _, err := store.Uploads().Chunk(t.Context(), preview.ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
+	if _, err := store.Uploads.Chunk(t.Context(), preview.ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
 		t.Errorf("the file was kept: %v", err)
 	}
 }
@@ -211,7 +212,7 @@ func TestAnUploadThatIsNeverConfirmedLosesItsFileInTheEnd(t *testing.T) {
 		if err != nil || got.Status != want || (got.Failure.Code == CodeExpired) != (want == liwanag.UploadCanceled) {
 			t.Errorf("%s %+v, want %s: %v", got.Status, got.Failure, want, err)
 		}
-		_, err = store.Uploads().Chunk(t.Context(), id, 0)
+		_, err = store.Uploads.Chunk(t.Context(), id, 0)
 		if kept := err == nil; kept == (want == liwanag.UploadCanceled) {
 			t.Errorf("the file of the %s upload: %v", want, err)
 		}
@@ -224,18 +225,18 @@ func TestAnUploadThatIsNeverConfirmedLosesItsFileInTheEnd(t *testing.T) {
 func TestTheFileOfACancelThatDiedHalfWayIsForgotten(t *testing.T) {
 	store, _ := openStore(t)
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	faulty := &faultyStore{Store: store, left: 1000}
-	u := newUploads(t, faulty, &enroller{}, Config{Now: func() time.Time { return now }})
+	faulty := newFaulty(store, 1000)
+	u := newUploads(t, faulty.Store, &enroller{}, Config{Now: func() time.Time { return now }})
 	id := create(t, u, people(3)).ID
-	faulty.left = 1 // the process ends between the two transactions
+	faulty.left.Store(1) // the process ends between the two transactions
 	if _, err := u.Cancel(t.Context(), id); !errors.Is(err, liwanag.ErrDatabase) {
 		t.Fatal(err)
 	}
-	faulty.left = 1000
+	faulty.left.Store(1000)
 	if err := u.Retain(t.Context(), now.Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Uploads().Chunk(t.Context(), id, 0); !errors.Is(err, liwanag.ErrNotFound) {
+	if _, err := store.Uploads.Chunk(t.Context(), id, 0); !errors.Is(err, liwanag.ErrNotFound) {
 		t.Errorf("the file was kept: %v", err)
 	}
 }
@@ -245,11 +246,11 @@ func TestARefusedFileLeavesAFailedUploadAndNoFile(t *testing.T) {
 	u := newUploads(t, store, &enroller{}, Config{})
 	last := func() liwanag.Upload {
 		t.Helper()
-		all, _, err := store.Uploads().List(t.Context(), liwanag.Page{Limit: 1})
+		all, _, err := store.Uploads.List(t.Context(), liwanag.Page{Limit: 1})
 		if err != nil || len(all) != 1 {
 			t.Fatal(all, err)
 		}
-		if _, err := store.Uploads().Chunk(t.Context(), all[0].ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
+		if _, err := store.Uploads.Chunk(t.Context(), all[0].ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
 			t.Errorf("the file was kept: %v", err)
 		}
 		return all[0]
@@ -288,7 +289,7 @@ func TestTheMappingOfThePreviewHoldsForTheImport(t *testing.T) {
 		t.Error(d)
 	}
 	importAll(t, u, preview.ID)
-	person, err := store.Subscribers().ByEmail(t.Context(), "ann@gmail.com")
+	person, err := store.Subscribers.ByEmail(t.Context(), "ann@gmail.com")
 	if err != nil || string(person.Metadata) != `{"note":"1","note_2":"2"}` {
 		t.Errorf("%+v, %v", person, err)
 	}

@@ -112,31 +112,6 @@ type Announcement struct {
 	At      time.Time
 }
 
-// Announce makes messages of announcements, one for each sink that wants it, in
-// the transaction in which it happened.
-func Announce(tx Tx, all []Announcement) (messages int, err error) {
-	if len(all) == 0 {
-		return 0, nil
-	}
-	sinks, err := tx.Sinks().List()
-	if err != nil {
-		return 0, err
-	}
-	var out []Message
-	for _, sink := range sinks {
-		for _, a := range all {
-			if sink.Wants(a.Topic) {
-				out = append(out, Message{ID: NewID(MessageKind), SinkID: sink.ID, Topic: a.Topic, Subject: a.Subject, JobID: a.JobID,
-					Facts: a.Facts, State: MessagePending, CreatedAt: a.At})
-			}
-		}
-	}
-	if len(out) == 0 {
-		return 0, nil
-	}
-	return len(out), tx.Messages().Insert(out)
-}
-
 // Wants says whether messages of a topic are made for the sink.
 func (s Sink) Wants(topic Topic) bool {
 	if s.Disabled {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -32,7 +33,7 @@ func (noMeter) Message(liwanag.Topic, string, time.Duration) {}
 
 // Config is what notifying stands on. Store and Views are needed.
 type Config struct {
-	Store liwanag.Store
+	Store *datastore.Store
 	Views Views
 	// Allow are networks of our own that sinks may be in; none by default: a sink
 	// is then a public address on one of the ports 80, 443, 8080 and 8443.

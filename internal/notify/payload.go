@@ -40,7 +40,7 @@ func (s *Sender) Payload(ctx context.Context, m liwanag.Message) ([]byte, error)
 func (s *Sender) about(ctx context.Context, m liwanag.Message) (map[string]any, error) {
 	switch m.Subject.Kind() {
 	case liwanag.SubscriberKind:
-		person, err := s.cfg.Store.Subscribers().Get(ctx, m.Subject)
+		person, err := s.cfg.Store.Subscribers.Get(ctx, m.Subject)
 		if err != nil {
 			return nil, err
 		}

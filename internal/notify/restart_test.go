@@ -83,7 +83,7 @@ func (s *stage) dieAt(n int, after bool) bool {
 		s.t.Errorf("death at write %d: %d calls, %d of them before", n, len(calls), len(before))
 	}
 	for _, m := range s.messages(liwanag.MessageFilter{}) {
-		log, err := s.act.store.Messages().Attempts(context.Background(), m.ID)
+		log, err := s.act.store.Messages.Attempts(context.Background(), m.ID)
 		s.must(err)
 		if len(log) != m.Attempts || m.Attempts < 1 || !m.Started {
 			s.t.Errorf("death at write %d: %+v with a log of %d", n, m, len(log))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -60,7 +61,7 @@ var underWay = []liwanag.MessageState{liwanag.MessageSending, liwanag.MessageRet
 // Send tries to send a message once. Every attempt is recorded before it returns;
 // what was sent before a crash is sent again, under the same id.
 func (s *Sender) Send(ctx context.Context, messageID liwanag.ID) (Sent, error) {
-	m, err := s.cfg.Store.Messages().Get(ctx, messageID)
+	m, err := s.cfg.Store.Messages.Get(ctx, messageID)
 	switch {
 	case gone(err):
 		return Sent{Because: "gone"}, nil
@@ -69,7 +70,7 @@ func (s *Sender) Send(ctx context.Context, messageID liwanag.ID) (Sent, error) {
 	case m.State != liwanag.MessageSending && m.State != liwanag.MessageRetrying, m.RunID.String() != workflow.InfoFrom(ctx).RunID:
 		return Sent{Because: string(m.State)}, nil // dropped, or sent by another run since
 	}
-	sink, err := s.cfg.Store.Sinks().Get(ctx, m.SinkID)
+	sink, err := s.cfg.Store.Sinks.Get(ctx, m.SinkID)
 	switch {
 	case gone(err):
 		return Sent{Because: "dropped"}, s.end(ctx, m, liwanag.MessageDropped, "its sink was deleted")
@@ -110,15 +111,15 @@ func attempt(m liwanag.Message, at time.Time, took time.Duration, out outcome) l
 // delivered records a success. A sink that failed before takes the others again.
 func (s *Sender) delivered(ctx context.Context, m liwanag.Message, at time.Time, took time.Duration, out outcome) error {
 	now := s.now()
-	err := s.record(ctx, func(tx liwanag.Tx) error {
-		if _, err := tx.Messages().Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: liwanag.MessageDelivered, Attempts: m.Attempts + 1,
+	err := s.record(ctx, func(tx *datastore.Tx) error {
+		if _, err := tx.Messages.Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: liwanag.MessageDelivered, Attempts: m.Attempts + 1,
 			Status: out.status, At: now}); err != nil {
 			return err
 		}
-		if err := tx.Messages().Attempted(attempt(m, at, took, out)); err != nil {
+		if err := tx.Messages.Attempted(attempt(m, at, took, out)); err != nil {
 			return err
 		}
-		sink, err := tx.Sinks().Get(m.SinkID)
+		sink, err := tx.Sinks.Get(m.SinkID)
 		if gone(err) || err == nil && sink.FailingSince.IsZero() && now.Sub(sink.SentAt) < notedEvery {
 			return nil
 		}
@@ -126,7 +127,7 @@ func (s *Sender) delivered(ctx context.Context, m liwanag.Message, at time.Time,
 			return err
 		}
 		sink.FailingSince, sink.SentAt = time.Time{}, now
-		return tx.Sinks().Update(sink)
+		return tx.Sinks.Update(sink)
 	})
 	if err == nil {
 		s.Ring() // its place is free
@@ -140,9 +141,9 @@ func (s *Sender) refused(ctx context.Context, m liwanag.Message, at time.Time, t
 	now := s.now()
 	failure := &refusal{out}
 	disabled := ""
-	err := s.record(ctx, func(tx liwanag.Tx) error {
+	err := s.record(ctx, func(tx *datastore.Tx) error {
 		disabled = ""
-		sink, err := tx.Sinks().Get(m.SinkID)
+		sink, err := tx.Sinks.Get(m.SinkID)
 		if err != nil && !gone(err) {
 			return err
 		}
@@ -163,15 +164,15 @@ func (s *Sender) refused(ctx context.Context, m liwanag.Message, at time.Time, t
 				sink.Disabled, sink.DisabledReason = true, disabled
 			}
 			if changed {
-				if err := tx.Sinks().Update(sink); err != nil {
+				if err := tx.Sinks.Update(sink); err != nil {
 					return err
 				}
 			}
 		}
-		if err := tx.Messages().Attempted(attempt(m, at, took, out)); err != nil {
+		if err := tx.Messages.Attempted(attempt(m, at, took, out)); err != nil {
 			return err
 		}
-		_, err = tx.Messages().Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: liwanag.MessageRetrying, Attempts: m.Attempts + 1,
+		_, err = tx.Messages.Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: liwanag.MessageRetrying, Attempts: m.Attempts + 1,
 			Status: out.status, Error: out.fault, NextAt: s.nextAt(ctx, now, out), At: now})
 		return err
 	})
@@ -200,7 +201,7 @@ func (s *Sender) nextAt(ctx context.Context, now time.Time, out outcome) time.Ti
 
 // record writes what happened, even if the step's time is over: what was sent
 // must be known.
-func (s *Sender) record(ctx context.Context, fn func(liwanag.Tx) error) error {
+func (s *Sender) record(ctx context.Context, fn func(*datastore.Tx) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return s.cfg.Store.Write(ctx, fn)
@@ -211,8 +212,8 @@ var errPutBack = errors.New("notify: the message waits until its sink is enabled
 
 // putBack makes a message wait for its sink without a run.
 func (s *Sender) putBack(ctx context.Context, m liwanag.Message) error {
-	return s.record(ctx, func(tx liwanag.Tx) error {
-		_, err := tx.Messages().Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: liwanag.MessagePending, Attempts: m.Attempts})
+	return s.record(ctx, func(tx *datastore.Tx) error {
+		_, err := tx.Messages.Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: liwanag.MessagePending, Attempts: m.Attempts})
 		return err
 	})
 }
@@ -228,8 +229,8 @@ func (s *Sender) putBackNow(ctx context.Context, m liwanag.Message) error {
 // end ends a message for good; one that ended or was put back stays as it is.
 func (s *Sender) end(ctx context.Context, m liwanag.Message, to liwanag.MessageState, why string) error {
 	moved := false
-	err := s.record(ctx, func(tx liwanag.Tx) (err error) {
-		moved, err = tx.Messages().Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: to, Attempts: m.Attempts, Error: why, At: s.now()})
+	err := s.record(ctx, func(tx *datastore.Tx) (err error) {
+		moved, err = tx.Messages.Move(liwanag.MessageMove{ID: m.ID, From: underWay, To: to, Attempts: m.Attempts, Error: why, At: s.now()})
 		return err
 	})
 	if err == nil && moved {
@@ -250,7 +251,7 @@ func (s *Sender) MarkDropped(ctx context.Context, messageID liwanag.ID) error {
 }
 
 func (s *Sender) ended(ctx context.Context, messageID liwanag.ID, to liwanag.MessageState) error {
-	m, err := s.cfg.Store.Messages().Get(ctx, messageID)
+	m, err := s.cfg.Store.Messages.Get(ctx, messageID)
 	if gone(err) || err == nil && m.RunID.String() != workflow.InfoFrom(ctx).RunID {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -18,8 +19,8 @@ const ana = "ana.canary@gmail.com"
 func (s *stage) subscriber() liwanag.ID {
 	s.t.Helper()
 	id := liwanag.NewID(liwanag.SubscriberKind)
-	s.must(s.act.store.Store.Write(context.Background(), func(tx liwanag.Tx) error {
-		_, err := tx.Subscribers().Upsert([]liwanag.SignUp{{ID: id, EmailKey: ana, Email: ana, EmailType: liwanag.Personal, At: time.Now()}})
+	s.must(s.act.store.rows.Write(context.Background(), func(tx *datastore.Tx) error {
+		_, err := tx.Subscribers.Upsert([]liwanag.SignUp{{ID: id, EmailKey: ana, Email: ana, EmailType: liwanag.Personal, At: time.Now()}})
 		return err
 	}))
 	return id
@@ -50,7 +51,7 @@ func TestAMessageIsSentSignedToEverySinkThatAsksForIt(t *testing.T) {
 			}
 		}
 		for _, m := range s.messages(liwanag.MessageFilter{}) {
-			log, err := s.act.store.Messages().Attempts(context.Background(), m.ID)
+			log, err := s.act.store.Messages.Attempts(context.Background(), m.ID)
 			s.must(err)
 			if run := s.run(m); run.Status != workflow.StatusCompleted || len(log) != 1 || log[0].Status != 200 || m.Attempts != 1 || m.EndedAt.IsZero() {
 				t.Errorf("%+v, run %s, log %+v", m, run.Status, log)
@@ -83,7 +84,7 @@ func TestNoRunRowOrLogHoldsWhatIsTold(t *testing.T) {
 		}
 		run, err := s.act.engine.Describe(context.Background(), runs.Runs[0].ID)
 		s.must(err)
-		log, err := s.act.store.Messages().Attempts(context.Background(), m.ID)
+		log, err := s.act.store.Messages.Attempts(context.Background(), m.ID)
 		s.must(err)
 		everything, err := json.Marshal([]any{run, run.History, m, log, s.sinkNow(sink).DisabledReason, s.log.String()})
 		s.must(err)
@@ -267,7 +268,7 @@ func TestASlowReceiverIsGivenUpAfter15Seconds(t *testing.T) {
 		s.tell(1)
 		s.sleep(16 * time.Second)
 		m := s.messages(liwanag.MessageFilter{})[0]
-		log, err := s.act.store.Messages().Attempts(context.Background(), m.ID)
+		log, err := s.act.store.Messages.Attempts(context.Background(), m.ID)
 		s.must(err)
 		if m.State != liwanag.MessageRetrying || m.Error != "no answer in time" || len(log) != 1 || log[0].Took != 15*time.Second {
 			t.Errorf("%+v, log %+v", m, log)
@@ -283,11 +284,11 @@ func TestMessagesOfPeopleWhoLeftAreDropped(t *testing.T) {
 		person := s.subscriber()
 		s.announce(liwanag.Announcement{Topic: liwanag.TopicEnriched, Subject: person, At: time.Now()})
 		m := s.messages(liwanag.MessageFilter{})[0]
-		s.must(s.act.store.Store.Write(context.Background(), func(tx liwanag.Tx) error {
-			if err := tx.Messages().DropAbout(person, time.Now()); err != nil {
+		s.must(s.act.store.rows.Write(context.Background(), func(tx *datastore.Tx) error {
+			if err := tx.Messages.DropAbout(person, time.Now()); err != nil {
 				return err
 			}
-			return tx.Subscribers().Delete([]liwanag.ID{person})
+			return tx.Subscribers.Delete([]liwanag.ID{person})
 		}))
 		s.answers(http.StatusOK)
 		s.sleep(time.Hour)
@@ -316,7 +317,7 @@ func TestACanceledRunDropsItsMessageAndADeletedSinkEndsItsRuns(t *testing.T) {
 		s.must(s.service().Delete(context.Background(), deleted))
 		s.answers(http.StatusOK)
 		s.sleep(time.Hour)
-		if got, err := s.act.store.Messages().Get(context.Background(), canceled.ID); err != nil || got.State != liwanag.MessageDropped {
+		if got, err := s.act.store.Messages.Get(context.Background(), canceled.ID); err != nil || got.State != liwanag.MessageDropped {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if run := s.run(orphan); run.Status != workflow.StatusCompleted {

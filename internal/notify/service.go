@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -69,7 +70,7 @@ func (s *Service) work(ctx context.Context, sweep bool) error {
 
 // dispatch gives waiting messages runs, as many of each sink as it can take.
 func (s *Service) dispatch(ctx context.Context) error {
-	waiting, err := s.cfg.Store.Messages().Waiting(ctx)
+	waiting, err := s.cfg.Store.Messages.Waiting(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,9 +90,9 @@ func (s *Service) dispatch(ctx context.Context) error {
 func (s *Service) claim(ctx context.Context, sinkID liwanag.ID) (claimed []liwanag.Message, err error) {
 	now := s.now()
 	probe := s.probe(sinkID, now)
-	err = s.cfg.Store.Write(ctx, func(tx liwanag.Tx) error {
+	err = s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error {
 		claimed = nil
-		sink, err := tx.Sinks().Get(sinkID)
+		sink, err := tx.Sinks.Get(sinkID)
 		if gone(err) || err == nil && sink.Disabled {
 			return nil
 		}
@@ -100,7 +101,7 @@ func (s *Service) claim(ctx context.Context, sinkID liwanag.ID) (claimed []liwan
 		}
 		room := 1
 		if sink.FailingSince.IsZero() {
-			busy, err := tx.Messages().Busy(sinkID, liwanag.MessageSending)
+			busy, err := tx.Messages.Busy(sinkID, liwanag.MessageSending)
 			if err != nil {
 				return err
 			}
@@ -111,7 +112,7 @@ func (s *Service) claim(ctx context.Context, sinkID liwanag.ID) (claimed []liwan
 		if room <= 0 {
 			return nil
 		}
-		claimed, err = tx.Messages().Claim(sinkID, room)
+		claimed, err = tx.Messages.Claim(sinkID, room)
 		return err
 	})
 	if err == nil && len(claimed) == 1 && probe {
@@ -145,13 +146,13 @@ func (s *Service) markStarted(ctx context.Context, ids []liwanag.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return s.cfg.Store.Write(context.WithoutCancel(ctx), func(tx liwanag.Tx) error { return tx.Messages().MarkStarted(ids) })
+	return s.cfg.Store.Write(context.WithoutCancel(ctx), func(tx *datastore.Tx) error { return tx.Messages.MarkStarted(ids) })
 }
 
 // startLeft starts runs that were given and not started.
 func (s *Service) startLeft(ctx context.Context) error {
 	for {
-		left, err := s.cfg.Store.Messages().Unstarted(ctx, startGroup)
+		left, err := s.cfg.Store.Messages.Unstarted(ctx, startGroup)
 		if err != nil || len(left) == 0 {
 			return err
 		}
@@ -166,15 +167,15 @@ func (s *Service) startLeft(ctx context.Context) error {
 func (s *Service) findStrays(ctx context.Context) error {
 	now := s.now()
 	mine := false
-	err := s.cfg.Store.Write(ctx, func(tx liwanag.Tx) (err error) {
-		mine, err = tx.Ledger().TakeFiring("stray messages", now.Truncate(strayAfter))
+	err := s.cfg.Store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		mine, err = tx.Ledger.TakeFiring("stray messages", now.Truncate(strayAfter))
 		return err
 	})
 	if err != nil || !mine {
 		return err
 	}
 	for page := (liwanag.Page{Limit: startGroup}); ; {
-		rows, next, err := s.cfg.Store.Messages().List(ctx, liwanag.MessageFilter{States: underWay}, page)
+		rows, next, err := s.cfg.Store.Messages.List(ctx, liwanag.MessageFilter{States: underWay}, page)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -51,23 +52,23 @@ func (s *Sender) Add(ctx context.Context, name, address string, topics []liwanag
 	}
 	secret := newSecret()
 	sink.Secrets = []string{secret}
-	return Made{sink, secret}, s.cfg.Store.Write(ctx, func(tx liwanag.Tx) error {
-		all, err := tx.Sinks().List()
+	return Made{sink, secret}, s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error {
+		all, err := tx.Sinks.List()
 		if err == nil && len(all) >= maxSinks {
 			err = liwanag.NewError(liwanag.Conflict, "too_many_sinks", fmt.Sprintf("there are %d sinks already: delete one first", len(all)))
 		}
 		if err != nil {
 			return err
 		}
-		return tx.Sinks().Insert(sink)
+		return tx.Sinks.Insert(sink)
 	})
 }
 
 // Change changes a sink. Enabling one forgets its failures, and what waits is
 // sent.
 func (s *Sender) Change(ctx context.Context, id liwanag.ID, c Change) (sink liwanag.Sink, err error) {
-	err = s.cfg.Store.Write(ctx, func(tx liwanag.Tx) (err error) {
-		if sink, err = tx.Sinks().Get(id); err != nil {
+	err = s.cfg.Store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		if sink, err = tx.Sinks.Get(id); err != nil {
 			return err
 		}
 		if c.Name != nil {
@@ -89,7 +90,7 @@ func (s *Sender) Change(ctx context.Context, id liwanag.ID, c Change) (sink liwa
 			return err
 		}
 		sink.UpdatedAt = s.now()
-		return tx.Sinks().Update(sink)
+		return tx.Sinks.Update(sink)
 	})
 	if err == nil {
 		s.Ring()
@@ -101,28 +102,28 @@ func (s *Sender) Change(ctx context.Context, id liwanag.ID, c Change) (sink liwa
 // before, too, until the next rotation.
 func (s *Sender) Rotate(ctx context.Context, id liwanag.ID) (made Made, err error) {
 	secret := newSecret()
-	err = s.cfg.Store.Write(ctx, func(tx liwanag.Tx) error {
-		sink, err := tx.Sinks().Get(id)
+	err = s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error {
+		sink, err := tx.Sinks.Get(id)
 		if err != nil {
 			return err
 		}
 		sink.Secrets = append([]string{secret}, sink.Secrets[:min(1, len(sink.Secrets))]...)
 		sink.UpdatedAt = s.now()
 		made = Made{sink, secret}
-		return tx.Sinks().Update(sink)
+		return tx.Sinks.Update(sink)
 	})
 	return made, err
 }
 
 // Delete deletes a sink; what was to be sent to it is dropped.
 func (s *Sender) Delete(ctx context.Context, id liwanag.ID) error {
-	return s.cfg.Store.Write(ctx, func(tx liwanag.Tx) error { return tx.Sinks().Delete(id) })
+	return s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error { return tx.Sinks.Delete(id) })
 }
 
 // Test makes a message of topic test for one sink. A disabled one takes none.
 func (s *Sender) Test(ctx context.Context, id liwanag.ID) (m liwanag.Message, err error) {
-	err = s.cfg.Store.Write(ctx, func(tx liwanag.Tx) error {
-		sink, err := tx.Sinks().Get(id)
+	err = s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error {
+		sink, err := tx.Sinks.Get(id)
 		if err != nil {
 			return err
 		}
@@ -130,7 +131,7 @@ func (s *Sender) Test(ctx context.Context, id liwanag.ID) (m liwanag.Message, er
 			return liwanag.NewError(liwanag.Conflict, "sink_disabled", "the sink is disabled: enable it first")
 		}
 		m = liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: id, Topic: liwanag.TopicTest, State: liwanag.MessagePending, CreatedAt: s.now()}
-		return tx.Messages().Insert([]liwanag.Message{m})
+		return tx.Messages.Insert([]liwanag.Message{m})
 	})
 	if err == nil {
 		s.Ring()
@@ -141,11 +142,11 @@ func (s *Sender) Test(ctx context.Context, id liwanag.ID) (m liwanag.Message, er
 // Resend sends a message that ended once more, under the same id. ErrNotFound;
 // ErrState for one that has not ended.
 func (s *Sender) Resend(ctx context.Context, id liwanag.ID) error {
-	err := s.cfg.Store.Write(ctx, func(tx liwanag.Tx) error {
-		if _, err := tx.Messages().Get(id); err != nil {
+	err := s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error {
+		if _, err := tx.Messages.Get(id); err != nil {
 			return err
 		}
-		again, err := tx.Messages().Again(id)
+		again, err := tx.Messages.Again(id)
 		if err == nil && !again {
 			return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the message is still being sent")
 		}

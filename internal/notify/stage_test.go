@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,6 +19,7 @@ import (
 	"github.com/liwanag/liwanag/engine"
 	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
@@ -99,8 +101,8 @@ func (s *stage) boot(n int, after bool) *act {
 	s.must(err)
 	rows, err := sqlite.New(ctx, db)
 	s.must(err)
-	a := &act{db: db, store: &frail{Store: rows, at: n, after: after, killed: make(chan struct{}), gone: make(chan struct{})}}
-	sender := s.sender(a.store)
+	a := &act{db: db, store: newFrail(rows, n, after)}
+	sender := s.sender(a.store.Store)
 	wf := New(sender)
 	runs, err := enginesqlite.New(ctx, db)
 	s.must(err)
@@ -108,7 +110,7 @@ func (s *stage) boot(n int, after bool) *act {
 	s.must(err)
 	a.services = append(a.services, NewService(sender, wf, a.engine))
 	for range s.nodes - 1 {
-		a.services = append(a.services, NewService(s.sender(a.store), wf, a.engine))
+		a.services = append(a.services, NewService(s.sender(a.store.Store), wf, a.engine))
 	}
 	run, cancel := context.WithCancel(ctx)
 	a.cancel, s.act = cancel, a
@@ -124,7 +126,7 @@ func (s *stage) boot(n int, after bool) *act {
 	return a
 }
 
-func (s *stage) sender(store liwanag.Store) *Sender {
+func (s *stage) sender(store *datastore.Store) *Sender {
 	s.t.Helper()
 	sender, err := NewSender(Config{Store: store, Log: slog.New(slog.NewTextHandler(&s.log, nil)), Views: Views{
 		Subscriber: func(p liwanag.Subscriber) any { return map[string]string{"id": p.ID.String(), "email": p.Email} },
@@ -247,8 +249,8 @@ func (s *stage) tell(n int) {
 // store of the product does.
 func (s *stage) announce(all ...liwanag.Announcement) {
 	s.t.Helper()
-	s.must(s.act.store.Store.Write(context.Background(), func(tx liwanag.Tx) error {
-		_, err := liwanag.Announce(tx, all)
+	s.must(s.act.store.rows.Write(context.Background(), func(tx *datastore.Tx) error {
+		_, err := datastore.Announce(tx, all)
 		return err
 	}))
 	for _, svc := range s.act.services {
@@ -261,7 +263,7 @@ func (s *stage) messages(f liwanag.MessageFilter) []liwanag.Message {
 	s.t.Helper()
 	var all []liwanag.Message
 	for page := (liwanag.Page{Limit: 500}); ; {
-		rows, next, err := s.act.store.Messages().List(context.Background(), f, page)
+		rows, next, err := s.act.store.Messages.List(context.Background(), f, page)
 		s.must(err)
 		if all = append(all, rows...); next == "" {
 			return all
@@ -296,7 +298,7 @@ func (s *stage) wantStates(want map[liwanag.MessageState]int) {
 
 func (s *stage) sinkNow(id liwanag.ID) liwanag.Sink {
 	s.t.Helper()
-	sink, err := s.act.store.Sinks().Get(context.Background(), id)
+	sink, err := s.act.store.Sinks.Get(context.Background(), id)
 	s.must(err)
 	return sink
 }
@@ -325,7 +327,8 @@ var errKilled = errors.New("killed")
 // frail is a store whose process dies at one of its writes, before or after the
 // commit; every write from then on stays where it is until the process is gone.
 type frail struct {
-	liwanag.Store
+	*datastore.Store
+	rows         *datastore.Store // the same, undisturbed
 	at           int
 	after        bool
 	mu           sync.Mutex
@@ -335,18 +338,30 @@ type frail struct {
 	killed, gone chan struct{}
 }
 
-func (f *frail) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
+func newFrail(store *datastore.Store, at int, after bool) *frail {
+	f := &frail{rows: store, at: at, after: after, killed: make(chan struct{}), gone: make(chan struct{})}
+	f.Store = store.Through(func(db datastore.Database) datastore.Database { return frailDatabase{db, f} })
+	return f
+}
+
+type frailDatabase struct {
+	datastore.Database
+	f *frail
+}
+
+func (d frailDatabase) Write(ctx context.Context, fn func(datastore.Writer) error) error {
+	f := d.f
 	f.mu.Lock()
 	f.n++
 	dead, hit := f.dead, f.n == f.at
 	f.dead = dead || hit
 	f.mu.Unlock()
 	if !dead && !hit {
-		return f.Store.Write(ctx, fn)
+		return d.Database.Write(ctx, fn)
 	}
 	if hit {
 		if f.after {
-			if err := f.Store.Write(context.WithoutCancel(ctx), fn); err != nil {
+			if err := d.Database.Write(context.WithoutCancel(ctx), fn); err != nil {
 				return err
 			}
 		}
@@ -356,23 +371,18 @@ func (f *frail) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
 	return errKilled
 }
 
+func (d frailDatabase) Query(ctx context.Context, query string, args ...any) (datastore.Rows, error) {
+	if strings.Contains(query, "FROM message m WHERE m.sink_id = sink.id") { // which sinks have something waiting
+		d.f.mu.Lock()
+		d.f.waited++
+		d.f.mu.Unlock()
+	}
+	return d.Database.Query(ctx, query, args...)
+}
+
 // asked is how often it was asked what waits.
 func (f *frail) asked() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.waited
-}
-
-func (f *frail) Messages() liwanag.Messages { return countedMessages{f.Store.Messages(), f} }
-
-type countedMessages struct {
-	liwanag.Messages
-	f *frail
-}
-
-func (m countedMessages) Waiting(ctx context.Context) ([]liwanag.ID, error) {
-	m.f.mu.Lock()
-	m.f.waited++
-	m.f.mu.Unlock()
-	return m.Messages.Waiting(ctx)
 }

@@ -11,15 +11,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
-	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/schedule"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
 // nodes are schedules on one store.
 type nodes struct {
-	store liwanag.Store
+	store *datastore.Store
 	mu    sync.Mutex
 	fired []string // firing times, by which node
 }
@@ -44,7 +44,7 @@ func onNodes(t *testing.T, test func(t *testing.T, n *nodes)) {
 // start runs a node until stop, or for as long as the test says.
 func (n *nodes) start(t *testing.T, name, spec string, work func(at time.Time) error) (stop func()) {
 	t.Helper()
-	s, err := schedule.New(schedule.Config{Store: n.store, Entries: []schedule.Entry{{Name: "test", Spec: spec, Run: func(_ context.Context, at time.Time) error {
+	s, err := schedule.New(schedule.Config{Turns: datastore.Alone{Store: n.store}, Entries: []schedule.Entry{{Name: "test", Spec: spec, Run: func(_ context.Context, at time.Time) error {
 		n.mu.Lock()
 		n.fired = append(n.fired, at.Format("15:04:05"))
 		n.mu.Unlock()

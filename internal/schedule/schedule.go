@@ -45,10 +45,15 @@ func ScheduledBatch(spec string, b Batcher) Entry {
 	}}
 }
 
+// Turns says whether one instant of something that one node does for all is ours.
+type Turns interface {
+	TakeTurn(ctx context.Context, name string, at time.Time) (bool, error)
+}
+
 // Config configures a Schedule. The zero value is an empty schedule.
 type Config struct {
 	Entries []Entry
-	Store   liwanag.Store    // where nodes agree on who fires; nil: this node does
+	Turns   Turns            // where nodes agree on who fires; nil: this node does
 	Now     func() time.Time // wall clock; default time.Now
 	Log     *slog.Logger     // default: discards
 }
@@ -143,12 +148,9 @@ func (s *Schedule) follow(ctx context.Context, e Entry, times cron.Schedule) {
 // before anything is done: a firing may be lost with its node, and is never doubled.
 func (s *Schedule) fire(ctx context.Context, e Entry, at time.Time) error {
 	mine := true
-	if s.cfg.Store != nil {
-		err := s.cfg.Store.Write(ctx, func(tx liwanag.Tx) (err error) {
-			mine, err = tx.Ledger().TakeFiring(e.Name, at)
-			return err
-		})
-		if err != nil {
+	if s.cfg.Turns != nil {
+		var err error
+		if mine, err = s.cfg.Turns.TakeTurn(ctx, e.Name, at); err != nil {
 			return fmt.Errorf("claim of the firing: %w", err)
 		}
 	}

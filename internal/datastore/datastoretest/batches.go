@@ -4,27 +4,28 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-var batchTests = map[string]func(*testing.T, liwanag.Store){
-	"a batch keeps every field": func(t *testing.T, s liwanag.Store) {
+var batchTests = map[string]func(*testing.T, *datastore.Store){
+	"a batch keeps every field": func(t *testing.T, s *datastore.Store) {
 		b := liwanag.Batch{RunID: newID(liwanag.RunKind), ClosesAt: noon, Size: 7, State: liwanag.BatchClosed, Started: true, EndedAt: noon.Add(time.Hour),
 			Waiting: liwanag.WaitingBudget, WaitingUntil: noon.Add(time.Minute), CreatedAt: noon.Add(-time.Minute)}
 		insertBatches(t, s, b)
-		equal(t, get[liwanag.Batch](t)(s.Batches().Get(t.Context(), b.RunID)), b)
-		want(t, s, b, func(tx liwanag.Tx) (liwanag.Batch, error) { return tx.Batches().Get(b.RunID) })
-		_, err := s.Batches().Get(t.Context(), newID(liwanag.RunKind))
+		equal(t, get[liwanag.Batch](t)(s.Batches.Get(t.Context(), b.RunID)), b)
+		want(t, s, b, func(tx *datastore.Tx) (liwanag.Batch, error) { return tx.Batches.Get(b.RunID) })
+		_, err := s.Batches.Get(t.Context(), newID(liwanag.RunKind))
 		notFound(t, err)
-		refused(t, s, liwanag.ErrState, func(tx liwanag.Tx) error { return tx.Batches().Insert([]liwanag.Batch{b}) })
+		refused(t, s, liwanag.ErrState, func(tx *datastore.Tx) error { return tx.Batches.Insert([]liwanag.Batch{b}) })
 	},
 
-	"the open batch is the newest that closes later": func(t *testing.T, s liwanag.Store) {
+	"the open batch is the newest that closes later": func(t *testing.T, s *datastore.Store) {
 		open := func(found bool, expected liwanag.ID) {
 			t.Helper()
 			var ok bool
-			want(t, s, expected, func(tx liwanag.Tx) (liwanag.ID, error) {
-				b, isOpen, err := tx.Batches().Open(noon)
+			want(t, s, expected, func(tx *datastore.Tx) (liwanag.ID, error) {
+				b, isOpen, err := tx.Batches.Open(noon)
 				ok = isOpen
 				return b.RunID, err
 			})
@@ -35,32 +36,32 @@ var batchTests = map[string]func(*testing.T, liwanag.Store){
 		closed.State = liwanag.BatchClosed
 		insertBatches(t, s, first, second, closed, over)
 		open(true, second.RunID)
-		write(t, s, func(tx liwanag.Tx) error { return tx.Batches().Close(second.RunID) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Batches.Close(second.RunID) })
 		open(true, first.RunID)
 	},
 
-	"a batch grows until it is full or closed": func(t *testing.T, s liwanag.Store) {
+	"a batch grows until it is full or closed": func(t *testing.T, s *datastore.Store) {
 		b := openBatch(time.Second)
 		insertBatches(t, s, b)
 		grow := func(expected bool, n int) {
 			t.Helper()
-			want(t, s, expected, func(tx liwanag.Tx) (bool, error) { return tx.Batches().Grow(b.RunID, n, 100) })
+			want(t, s, expected, func(tx *datastore.Tx) (bool, error) { return tx.Batches.Grow(b.RunID, n, 100) })
 		}
 		grow(true, 99)
-		equal(t, get[liwanag.Batch](t)(s.Batches().Get(t.Context(), b.RunID)).State, liwanag.BatchOpen)
+		equal(t, get[liwanag.Batch](t)(s.Batches.Get(t.Context(), b.RunID)).State, liwanag.BatchOpen)
 		grow(true, 1)
 		grow(false, 1)
-		got := get[liwanag.Batch](t)(s.Batches().Get(t.Context(), b.RunID))
+		got := get[liwanag.Batch](t)(s.Batches.Get(t.Context(), b.RunID))
 		equal(t, got.State, liwanag.BatchClosed)
 		equal(t, got.Size, 100)
 	},
 
-	"a batch takes no more than its size under concurrent sign-ups": func(t *testing.T, s liwanag.Store) {
+	"a batch takes no more than its size under concurrent sign-ups": func(t *testing.T, s *datastore.Store) {
 		b := openBatch(time.Second)
 		insertBatches(t, s, b)
 		grown := make([]bool, 300)
-		together(t, s, len(grown), nil, func(i int, tx liwanag.Tx) (err error) {
-			grown[i], err = tx.Batches().Grow(b.RunID, 1, 100)
+		together(t, s, len(grown), nil, func(i int, tx *datastore.Tx) (err error) {
+			grown[i], err = tx.Batches.Grow(b.RunID, 1, 100)
 			return err
 		})
 		n := 0
@@ -70,43 +71,43 @@ var batchTests = map[string]func(*testing.T, liwanag.Store){
 			}
 		}
 		equal(t, n, 100)
-		equal(t, get[liwanag.Batch](t)(s.Batches().Get(t.Context(), b.RunID)).Size, 100)
+		equal(t, get[liwanag.Batch](t)(s.Batches.Get(t.Context(), b.RunID)).Size, 100)
 	},
 
-	"unstarted batches are told until they are marked": func(t *testing.T, s liwanag.Store) {
+	"unstarted batches are told until they are marked": func(t *testing.T, s *datastore.Store) {
 		a, b := openBatch(time.Second), openBatch(time.Second)
 		insertBatches(t, s, a, b)
-		equal(t, get[[]liwanag.Batch](t)(s.Batches().Unstarted(t.Context(), 10)), []liwanag.Batch{a, b})
-		equal(t, get[[]liwanag.Batch](t)(s.Batches().Unstarted(t.Context(), 1)), []liwanag.Batch{a})
-		write(t, s, func(tx liwanag.Tx) error { return tx.Batches().MarkStarted([]liwanag.ID{a.RunID}) })
-		equal(t, get[[]liwanag.Batch](t)(s.Batches().Unstarted(t.Context(), 10)), []liwanag.Batch{b})
+		equal(t, get[[]liwanag.Batch](t)(s.Batches.Unstarted(t.Context(), 10)), []liwanag.Batch{a, b})
+		equal(t, get[[]liwanag.Batch](t)(s.Batches.Unstarted(t.Context(), 1)), []liwanag.Batch{a})
+		write(t, s, func(tx *datastore.Tx) error { return tx.Batches.MarkStarted([]liwanag.ID{a.RunID}) })
+		equal(t, get[[]liwanag.Batch](t)(s.Batches.Unstarted(t.Context(), 10)), []liwanag.Batch{b})
 	},
 
-	"an ending and a wait are noted and taken back": func(t *testing.T, s liwanag.Store) {
+	"an ending and a wait are noted and taken back": func(t *testing.T, s *datastore.Store) {
 		b := openBatch(time.Second)
 		insertBatches(t, s, b)
 		note := func(ended time.Time, w liwanag.Waiting, until time.Time) {
 			t.Helper()
-			write(t, s, func(tx liwanag.Tx) error {
-				if err := tx.Batches().End(b.RunID, ended); err != nil {
+			write(t, s, func(tx *datastore.Tx) error {
+				if err := tx.Batches.End(b.RunID, ended); err != nil {
 					return err
 				}
-				return tx.Batches().Wait(b.RunID, w, until)
+				return tx.Batches.Wait(b.RunID, w, until)
 			})
 			b.EndedAt, b.Waiting, b.WaitingUntil = ended, w, until
-			equal(t, get[liwanag.Batch](t)(s.Batches().Get(t.Context(), b.RunID)), b)
+			equal(t, get[liwanag.Batch](t)(s.Batches.Get(t.Context(), b.RunID)), b)
 		}
 		note(noon, liwanag.WaitingCapacity, noon.Add(time.Minute))
 		note(time.Time{}, liwanag.WaitingNothing, time.Time{})
 	},
 
-	"a batch that is not there is not found": func(t *testing.T, s liwanag.Store) {
+	"a batch that is not there is not found": func(t *testing.T, s *datastore.Store) {
 		none := newID(liwanag.RunKind)
-		for name, fn := range map[string]func(tx liwanag.Tx) error{
-			"get":   func(tx liwanag.Tx) error { _, err := tx.Batches().Get(none); return err },
-			"close": func(tx liwanag.Tx) error { return tx.Batches().Close(none) },
-			"end":   func(tx liwanag.Tx) error { return tx.Batches().End(none, noon) },
-			"wait":  func(tx liwanag.Tx) error { return tx.Batches().Wait(none, liwanag.WaitingKey, noon) },
+		for name, fn := range map[string]func(tx *datastore.Tx) error{
+			"get":   func(tx *datastore.Tx) error { _, err := tx.Batches.Get(none); return err },
+			"close": func(tx *datastore.Tx) error { return tx.Batches.Close(none) },
+			"end":   func(tx *datastore.Tx) error { return tx.Batches.End(none, noon) },
+			"wait":  func(tx *datastore.Tx) error { return tx.Batches.Wait(none, liwanag.WaitingKey, noon) },
 		} {
 			t.Run(name, func(t *testing.T) { refused(t, s, liwanag.ErrNotFound, fn) })
 		}
@@ -117,7 +118,7 @@ func openBatch(window time.Duration) liwanag.Batch {
 	return liwanag.Batch{RunID: newID(liwanag.RunKind), ClosesAt: noon.Add(window), State: liwanag.BatchOpen, CreatedAt: noon}
 }
 
-func insertBatches(t *testing.T, s liwanag.Store, all ...liwanag.Batch) {
+func insertBatches(t *testing.T, s *datastore.Store, all ...liwanag.Batch) {
 	t.Helper()
-	write(t, s, func(tx liwanag.Tx) error { return tx.Batches().Insert(all) })
+	write(t, s, func(tx *datastore.Tx) error { return tx.Batches.Insert(all) })
 }

@@ -1,4 +1,4 @@
-// Package datastoretest is the suite that every [liwanag.Store] passes. A
+// Package datastoretest is the suite that every [*datastore.Store] passes. A
 // named test stands for each guard that must hold whatever a caller does.
 package datastoretest
 
@@ -12,22 +12,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 // Harness makes the stores of a suite.
 type Harness struct {
 	// Open gives an empty store that lives until the test ends.
-	Open func(t *testing.T) liwanag.Store
+	Open func(t *testing.T) *datastore.Store
 	// OpenClosed gives a store whose database was closed under it.
-	OpenClosed func(t *testing.T) liwanag.Store
+	OpenClosed func(t *testing.T) *datastore.Store
 }
 
 // Run runs the whole suite.
 func Run(t *testing.T, h Harness) {
 	for _, part := range []struct {
 		name  string
-		tests map[string]func(t *testing.T, s liwanag.Store)
+		tests map[string]func(t *testing.T, s *datastore.Store)
 	}{
 		{"transaction", transactionTests},
 		{"subscribers", subscriberTests},
@@ -58,7 +59,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 123_456_000, time.UTC)
 
 func newID(kind liwanag.Kind) liwanag.ID { return liwanag.NewID(kind) }
 
-func write(t *testing.T, s liwanag.Store, fn func(tx liwanag.Tx) error) {
+func write(t *testing.T, s *datastore.Store, fn func(tx *datastore.Tx) error) {
 	t.Helper()
 	if err := s.Write(t.Context(), fn); err != nil {
 		t.Fatalf("Write: %v", err)
@@ -78,10 +79,10 @@ func get[T any](t *testing.T) func(T, error) T {
 }
 
 // want is for writes of one operation: it runs op and compares its answer.
-func want[T any](t *testing.T, s liwanag.Store, expected T, op func(tx liwanag.Tx) (T, error)) {
+func want[T any](t *testing.T, s *datastore.Store, expected T, op func(tx *datastore.Tx) (T, error)) {
 	t.Helper()
 	var got T
-	write(t, s, func(tx liwanag.Tx) (err error) {
+	write(t, s, func(tx *datastore.Tx) (err error) {
 		got, err = op(tx)
 		return err
 	})
@@ -89,7 +90,7 @@ func want[T any](t *testing.T, s liwanag.Store, expected T, op func(tx liwanag.T
 }
 
 // refused is for writes that must fail with an error.
-func refused(t *testing.T, s liwanag.Store, expected error, fn func(tx liwanag.Tx) error) {
+func refused(t *testing.T, s *datastore.Store, expected error, fn func(tx *datastore.Tx) error) {
 	t.Helper()
 	if err := s.Write(t.Context(), fn); !errors.Is(err, expected) {
 		t.Fatalf("Write returned %v, want %v", err, expected)
@@ -119,11 +120,11 @@ func sorted(ids []liwanag.ID) []liwanag.ID {
 func digestOf(b byte) liwanag.Digest { return liwanag.Digest{0: b, 31: 1} }
 
 // person stores a subscriber.
-func person(t *testing.T, s liwanag.Store, key string) liwanag.ID {
+func person(t *testing.T, s *datastore.Store, key string) liwanag.ID {
 	t.Helper()
 	var got []liwanag.SignedUp
-	write(t, s, func(tx liwanag.Tx) (err error) {
-		got, err = tx.Subscribers().Upsert([]liwanag.SignUp{signUp(key)})
+	write(t, s, func(tx *datastore.Tx) (err error) {
+		got, err = tx.Subscribers.Upsert([]liwanag.SignUp{signUp(key)})
 		return err
 	})
 	return got[0].ID
@@ -133,7 +134,7 @@ func signUp(key string) liwanag.SignUp {
 	return liwanag.SignUp{ID: newID(liwanag.SubscriberKind), EmailKey: key, Email: key, EmailType: liwanag.Personal, At: noon}
 }
 
-func people(t *testing.T, s liwanag.Store, keys ...string) []liwanag.ID {
+func people(t *testing.T, s *datastore.Store, keys ...string) []liwanag.ID {
 	t.Helper()
 	var ids []liwanag.ID
 	for _, key := range keys {
@@ -147,11 +148,11 @@ func pendingJob(subscriber liwanag.ID) liwanag.Job {
 }
 
 // insertJobs stores jobs that must all be new.
-func insertJobs(t *testing.T, s liwanag.Store, jobs ...liwanag.Job) []liwanag.ID {
+func insertJobs(t *testing.T, s *datastore.Store, jobs ...liwanag.Job) []liwanag.ID {
 	t.Helper()
 	var ids []liwanag.ID
-	write(t, s, func(tx liwanag.Tx) error {
-		opened, err := tx.Jobs().Insert(jobs)
+	write(t, s, func(tx *datastore.Tx) error {
+		opened, err := tx.Jobs.Insert(jobs)
 		for _, o := range opened {
 			if !o.Inserted {
 				return errors.New("the person has an open job")
@@ -166,7 +167,7 @@ func insertJobs(t *testing.T, s liwanag.Store, jobs ...liwanag.Job) []liwanag.ID
 }
 
 // job stores a person with a pending job.
-func job(t *testing.T, s liwanag.Store, key string) liwanag.Job {
+func job(t *testing.T, s *datastore.Store, key string) liwanag.Job {
 	t.Helper()
 	j := pendingJob(person(t, s, key))
 	j.Email, j.EmailKey = key, key
@@ -174,9 +175,9 @@ func job(t *testing.T, s liwanag.Store, key string) liwanag.Job {
 	return j
 }
 
-func jobStatus(t *testing.T, s liwanag.Store, id liwanag.ID) liwanag.JobStatus {
+func jobStatus(t *testing.T, s *datastore.Store, id liwanag.ID) liwanag.JobStatus {
 	t.Helper()
-	return get[liwanag.Job](t)(s.Jobs().Get(t.Context(), id)).Status
+	return get[liwanag.Job](t)(s.Jobs.Get(t.Context(), id)).Status
 }
 
 func preparedSubmission(run liwanag.ID, n int, jobs int) liwanag.Submission {
@@ -185,15 +186,15 @@ func preparedSubmission(run liwanag.ID, n int, jobs int) liwanag.Submission {
 		PreparedAt: noon, CreditDay: liwanag.DayOf(noon), Reserved: int64(jobs)}
 }
 
-func insertSubmission(t *testing.T, s liwanag.Store, b liwanag.Submission, jobs ...liwanag.ID) liwanag.Submission {
+func insertSubmission(t *testing.T, s *datastore.Store, b liwanag.Submission, jobs ...liwanag.ID) liwanag.Submission {
 	t.Helper()
-	write(t, s, func(tx liwanag.Tx) error { return tx.Submissions().Insert(b, jobs) })
+	write(t, s, func(tx *datastore.Tx) error { return tx.Submissions.Insert(b, jobs) })
 	return b
 }
 
 // together calls fn n times at once, each in a write of its own, and counts the
 // nil errors; any other error than the expected one fails the test.
-func together(t *testing.T, s liwanag.Store, n int, expected error, fn func(i int, tx liwanag.Tx) error) (done int) {
+func together(t *testing.T, s *datastore.Store, n int, expected error, fn func(i int, tx *datastore.Tx) error) (done int) {
 	t.Helper()
 	errs := make([]error, n)
 	start := make(chan struct{})
@@ -201,7 +202,7 @@ func together(t *testing.T, s liwanag.Store, n int, expected error, fn func(i in
 	for i := range n {
 		all.Go(func() {
 			<-start
-			errs[i] = s.Write(context.Background(), func(tx liwanag.Tx) error { return fn(i, tx) })
+			errs[i] = s.Write(context.Background(), func(tx *datastore.Tx) error { return fn(i, tx) })
 		})
 	}
 	close(start)

@@ -4,33 +4,34 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-var deliveryTests = map[string]func(*testing.T, liwanag.Store){
-	"a delivery keeps every field": func(t *testing.T, s liwanag.Store) {
+var deliveryTests = map[string]func(*testing.T, *datastore.Store){
+	"a delivery keeps every field": func(t *testing.T, s *datastore.Store) {
 		d := liwanag.Delivery{Digest: digestOf(1), Source: liwanag.FromFetch, TokenHash: digestOf(2), SubmissionID: newID(liwanag.SubmissionKind),
 			EnrichmentID: "enr", Raw: []byte{0, 'x'}, Size: 2, State: liwanag.DeliveryQuarantined, Note: "foreign", ReceivedAt: noon}
 		insertDelivery(t, s, true, d)
-		equal(t, get[liwanag.Delivery](t)(s.Deliveries().Get(t.Context(), d.Digest)), d)
-		want(t, s, d, func(tx liwanag.Tx) (liwanag.Delivery, error) { return tx.Deliveries().Get(d.Digest) })
-		_, err := s.Deliveries().Get(t.Context(), digestOf(9))
+		equal(t, get[liwanag.Delivery](t)(s.Deliveries.Get(t.Context(), d.Digest)), d)
+		want(t, s, d, func(tx *datastore.Tx) (liwanag.Delivery, error) { return tx.Deliveries.Get(d.Digest) })
+		_, err := s.Deliveries.Get(t.Context(), digestOf(9))
 		notFound(t, err)
 	},
 
-	"a repeated delivery is stored once": func(t *testing.T, s liwanag.Store) {
+	"a repeated delivery is stored once": func(t *testing.T, s *datastore.Store) {
 		d := stored(1, noon)
 		insertDelivery(t, s, true, d)
 		repeat := d
 		repeat.ReceivedAt, repeat.Raw = noon.Add(time.Hour), []byte("other")
 		insertDelivery(t, s, false, repeat)
-		equal(t, get[liwanag.Delivery](t)(s.Deliveries().Get(t.Context(), d.Digest)), d)
+		equal(t, get[liwanag.Delivery](t)(s.Deliveries.Get(t.Context(), d.Digest)), d)
 	},
 
-	"a repeated delivery is stored once under concurrent receivers": func(t *testing.T, s liwanag.Store) {
+	"a repeated delivery is stored once under concurrent receivers": func(t *testing.T, s *datastore.Store) {
 		first := make([]bool, 100)
-		together(t, s, len(first), nil, func(i int, tx liwanag.Tx) (err error) {
-			first[i], err = tx.Deliveries().Insert(stored(1, noon))
+		together(t, s, len(first), nil, func(i int, tx *datastore.Tx) (err error) {
+			first[i], err = tx.Deliveries.Insert(stored(1, noon))
 			return err
 		})
 		n := 0
@@ -42,7 +43,7 @@ var deliveryTests = map[string]func(*testing.T, liwanag.Store){
 		equal(t, n, 1)
 	},
 
-	"a move is a compare-and-set, and settling drops the body": func(t *testing.T, s liwanag.Store) {
+	"a move is a compare-and-set, and settling drops the body": func(t *testing.T, s *datastore.Store) {
 		d := stored(1, noon)
 		d.Note = "kept"
 		insertDelivery(t, s, true, d)
@@ -51,13 +52,13 @@ var deliveryTests = map[string]func(*testing.T, liwanag.Store){
 		moveDelivery(t, s, true, m)
 		moveDelivery(t, s, false, m)
 		d.State, d.SubmissionID, d.EnrichmentID = liwanag.DeliverySent, m.SubmissionID, "enr"
-		equal(t, get[liwanag.Delivery](t)(s.Deliveries().Get(t.Context(), d.Digest)), d)
+		equal(t, get[liwanag.Delivery](t)(s.Deliveries.Get(t.Context(), d.Digest)), d)
 		moveDelivery(t, s, true, liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored, liwanag.DeliverySent}, To: liwanag.DeliverySettled, Note: "late"})
 		d.State, d.Raw, d.Note = liwanag.DeliverySettled, nil, "late"
-		equal(t, get[liwanag.Delivery](t)(s.Deliveries().Get(t.Context(), d.Digest)), d)
+		equal(t, get[liwanag.Delivery](t)(s.Deliveries.Get(t.Context(), d.Digest)), d)
 	},
 
-	"what is left to do comes oldest first": func(t *testing.T, s liwanag.Store) {
+	"what is left to do comes oldest first": func(t *testing.T, s *datastore.Store) {
 		second, first, looked, unmatched, sent := stored(1, noon.Add(time.Second)), stored(2, noon), stored(3, noon), stored(4, noon.Add(-time.Second)), stored(5, noon)
 		looked.State, looked.Note = liwanag.DeliveryUnmatched, "unknown_token"
 		unmatched.State = liwanag.DeliveryUnmatched
@@ -65,20 +66,20 @@ var deliveryTests = map[string]func(*testing.T, liwanag.Store){
 		for _, d := range []liwanag.Delivery{second, first, looked, unmatched, sent} {
 			insertDelivery(t, s, true, d)
 		}
-		equal(t, get[[]liwanag.Digest](t)(s.Deliveries().Stored(t.Context(), 10)), []liwanag.Digest{unmatched.Digest, first.Digest, second.Digest})
-		equal(t, get[[]liwanag.Digest](t)(s.Deliveries().Stored(t.Context(), 1)), []liwanag.Digest{unmatched.Digest})
-		equal(t, get[[]liwanag.Digest](t)(s.Deliveries().Unsettled(t.Context(), noon.Add(time.Microsecond), 10)), []liwanag.Digest{sent.Digest})
-		equal(t, get[[]liwanag.Digest](t)(s.Deliveries().Unsettled(t.Context(), noon, 10)), nil)
+		equal(t, get[[]liwanag.Digest](t)(s.Deliveries.Stored(t.Context(), 10)), []liwanag.Digest{unmatched.Digest, first.Digest, second.Digest})
+		equal(t, get[[]liwanag.Digest](t)(s.Deliveries.Stored(t.Context(), 1)), []liwanag.Digest{unmatched.Digest})
+		equal(t, get[[]liwanag.Digest](t)(s.Deliveries.Unsettled(t.Context(), noon.Add(time.Microsecond), 10)), []liwanag.Digest{sent.Digest})
+		equal(t, get[[]liwanag.Digest](t)(s.Deliveries.Unsettled(t.Context(), noon, 10)), nil)
 	},
 
-	"a backlog is pruned over a few calls, none of which holds the writer for long": func(t *testing.T, s liwanag.Store) {
+	"a backlog is pruned over a few calls, none of which holds the writer for long": func(t *testing.T, s *datastore.Store) {
 		const backlog = 2500
-		write(t, s, func(tx liwanag.Tx) error {
+		write(t, s, func(tx *datastore.Tx) error {
 			for i := range backlog {
 				d := stored(0, noon)
 				d.Digest = liwanag.Digest{1, byte(i >> 8), byte(i)}
 				d.State, d.Raw = liwanag.DeliverySettled, nil
-				if _, err := tx.Deliveries().Insert(d); err != nil {
+				if _, err := tx.Deliveries.Insert(d); err != nil {
 					return err
 				}
 			}
@@ -87,7 +88,7 @@ var deliveryTests = map[string]func(*testing.T, liwanag.Store){
 		left := func() (n int) {
 			cursor := ""
 			for {
-				page, next, err := s.Deliveries().List(t.Context(), liwanag.DeliveryFilter{}, liwanag.Page{Limit: 500, Cursor: cursor})
+				page, next, err := s.Deliveries.List(t.Context(), liwanag.DeliveryFilter{}, liwanag.Page{Limit: 500, Cursor: cursor})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -97,7 +98,7 @@ var deliveryTests = map[string]func(*testing.T, liwanag.Store){
 				}
 			}
 		}
-		prune := func(tx liwanag.Tx) error { return tx.Deliveries().Prune(noon, noon.Add(time.Second), 0) }
+		prune := func(tx *datastore.Tx) error { return tx.Deliveries.Prune(noon, noon.Add(time.Second), 0) }
 		write(t, s, prune)
 		if n := left(); n == 0 || n == backlog {
 			t.Fatalf("%d left after the first call", n)
@@ -108,7 +109,7 @@ var deliveryTests = map[string]func(*testing.T, liwanag.Store){
 		equal(t, left(), 0)
 	},
 
-	"pruning keeps what is young, open, or among the newest": func(t *testing.T, s liwanag.Store) {
+	"pruning keeps what is young, open, or among the newest": func(t *testing.T, s *datastore.Store) {
 		var left []liwanag.Digest
 		n := byte(0)
 		put := func(state liwanag.DeliveryState, at time.Time, stays bool) {
@@ -131,10 +132,10 @@ var deliveryTests = map[string]func(*testing.T, liwanag.Store){
 		put(liwanag.DeliveryUnmatched, young, true)
 		put(liwanag.DeliveryUnmatched, young, true)
 		put(liwanag.DeliveryQuarantined, young, true)
-		write(t, s, func(tx liwanag.Tx) error { return tx.Deliveries().Prune(noon, noon.Add(-time.Hour), 2) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Deliveries.Prune(noon, noon.Add(-time.Hour), 2) })
 		for i := range n {
 			d := digestOf(i + 1)
-			_, err := s.Deliveries().Get(t.Context(), d)
+			_, err := s.Deliveries.Get(t.Context(), d)
 			stays := false
 			for _, l := range left {
 				stays = stays || l == d
@@ -151,12 +152,12 @@ func stored(n byte, at time.Time) liwanag.Delivery {
 		State: liwanag.DeliveryStored, ReceivedAt: at}
 }
 
-func insertDelivery(t *testing.T, s liwanag.Store, expected bool, d liwanag.Delivery) {
+func insertDelivery(t *testing.T, s *datastore.Store, expected bool, d liwanag.Delivery) {
 	t.Helper()
-	want(t, s, expected, func(tx liwanag.Tx) (bool, error) { return tx.Deliveries().Insert(d) })
+	want(t, s, expected, func(tx *datastore.Tx) (bool, error) { return tx.Deliveries.Insert(d) })
 }
 
-func moveDelivery(t *testing.T, s liwanag.Store, expected bool, m liwanag.DeliveryMove) {
+func moveDelivery(t *testing.T, s *datastore.Store, expected bool, m liwanag.DeliveryMove) {
 	t.Helper()
-	want(t, s, expected, func(tx liwanag.Tx) (bool, error) { return tx.Deliveries().Move(m) })
+	want(t, s, expected, func(tx *datastore.Tx) (bool, error) { return tx.Deliveries.Move(m) })
 }

@@ -7,25 +7,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-var jobTests = map[string]func(*testing.T, liwanag.Store){
-	"a job keeps every field": func(t *testing.T, s liwanag.Store) {
+var jobTests = map[string]func(*testing.T, *datastore.Store){
+	"a job keeps every field": func(t *testing.T, s *datastore.Store) {
 		j := liwanag.Job{ID: newID(liwanag.JobKind), SubscriberID: person(t, s, "mara@gmail.com"), RunID: newID(liwanag.RunKind),
 			UploadID: newID(liwanag.UploadKind), Status: liwanag.JobFailed, Failure: liwanag.JobFailure{Code: "c", Message: "m"},
 			RetryAt: noon.Add(time.Minute), Retries: 3, Credits: 2, EnrichmentID: "enr", Late: true, CreatedAt: noon, EndedAt: noon.Add(time.Second),
 			Email: "mara@gmail.com", EmailKey: "mara@gmail.com"}
 		insertJobs(t, s, j)
-		equal(t, get[liwanag.Job](t)(s.Jobs().Get(t.Context(), j.ID)), j)
-		want(t, s, []liwanag.Job{j}, func(tx liwanag.Tx) ([]liwanag.Job, error) {
-			return tx.Jobs().Get([]liwanag.ID{newID(liwanag.JobKind), j.ID})
+		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), j.ID)), j)
+		want(t, s, []liwanag.Job{j}, func(tx *datastore.Tx) ([]liwanag.Job, error) {
+			return tx.Jobs.Get([]liwanag.ID{newID(liwanag.JobKind), j.ID})
 		})
-		_, err := s.Jobs().Get(t.Context(), newID(liwanag.JobKind))
+		_, err := s.Jobs.Get(t.Context(), newID(liwanag.JobKind))
 		notFound(t, err)
 	},
 
-	"one open job an address: a person keeps the one there is": func(t *testing.T, s liwanag.Store) {
+	"one open job an address: a person keeps the one there is": func(t *testing.T, s *datastore.Store) {
 		for _, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld} {
 			first := pendingJob(person(t, s, string(status)+"@gmail.com"))
 			first.Status, first.RunID = status, newID(liwanag.RunKind)
@@ -35,39 +36,39 @@ var jobTests = map[string]func(*testing.T, liwanag.Store){
 				{JobID: first.ID, RunID: first.RunID, Inserted: true},
 				{JobID: first.ID, RunID: first.RunID},
 				{JobID: reused.ID, Inserted: true},
-			}, func(tx liwanag.Tx) ([]liwanag.Opened, error) {
-				return tx.Jobs().Insert([]liwanag.Job{first, second, reused})
+			}, func(tx *datastore.Tx) ([]liwanag.Opened, error) {
+				return tx.Jobs.Insert([]liwanag.Job{first, second, reused})
 			})
-			_, err := s.Jobs().Get(t.Context(), second.ID)
+			_, err := s.Jobs.Get(t.Context(), second.ID)
 			notFound(t, err)
 		}
 	},
 
-	"one open job an address under concurrent inserts": func(t *testing.T, s liwanag.Store) {
+	"one open job an address under concurrent inserts": func(t *testing.T, s *datastore.Store) {
 		ids := people(t, s, "a@gmail.com", "b@gmail.com", "c@gmail.com")
 		inserted := make([]bool, 150)
-		together(t, s, len(inserted), nil, func(i int, tx liwanag.Tx) error {
-			opened, err := tx.Jobs().Insert([]liwanag.Job{pendingJob(ids[i%3])})
+		together(t, s, len(inserted), nil, func(i int, tx *datastore.Tx) error {
+			opened, err := tx.Jobs.Insert([]liwanag.Job{pendingJob(ids[i%3])})
 			if err == nil {
 				inserted[i] = opened[0].Inserted
 			}
 			return err
 		})
 		equal(t, len(slices.DeleteFunc(inserted, func(b bool) bool { return !b })), 3)
-		equal(t, get[map[liwanag.JobStatus]int64](t)(s.Jobs().Count(t.Context())), map[liwanag.JobStatus]int64{liwanag.JobPending: 3})
+		equal(t, get[map[liwanag.JobStatus]int64](t)(s.Jobs.Count(t.Context())), map[liwanag.JobStatus]int64{liwanag.JobPending: 3})
 	},
 
-	"one open job an address: no way back from a final state past another": func(t *testing.T, s liwanag.Store) {
+	"one open job an address: no way back from a final state past another": func(t *testing.T, s *datastore.Store) {
 		j := job(t, s, "mara@gmail.com")
 		move(t, s, []liwanag.ID{j.ID}, liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed, At: noon})
 		insertJobs(t, s, pendingJob(j.SubscriberID))
-		refused(t, s, liwanag.ErrState, func(tx liwanag.Tx) error {
-			_, err := tx.Jobs().Move(liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobFailed}, To: liwanag.JobPending})
+		refused(t, s, liwanag.ErrState, func(tx *datastore.Tx) error {
+			_, err := tx.Jobs.Move(liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobFailed}, To: liwanag.JobPending})
 			return err
 		})
 	},
 
-	"hundreds of jobs are inserted in order": func(t *testing.T, s liwanag.Store) {
+	"hundreds of jobs are inserted in order": func(t *testing.T, s *datastore.Store) {
 		run := newID(liwanag.RunKind)
 		var jobs []liwanag.Job
 		var ids []liwanag.ID
@@ -77,14 +78,14 @@ var jobTests = map[string]func(*testing.T, liwanag.Store){
 			jobs, ids = append(jobs, j), append(ids, j.ID)
 		}
 		insertJobs(t, s, jobs...)
-		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs().OfRun(t.Context(), run))), ids)
-		want(t, s, ids, func(tx liwanag.Tx) ([]liwanag.ID, error) {
-			all, err := tx.Jobs().OfRun(run)
+		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs.OfRun(t.Context(), run))), ids)
+		want(t, s, ids, func(tx *datastore.Tx) ([]liwanag.ID, error) {
+			all, err := tx.Jobs.OfRun(run)
 			return jobIDs(all), err
 		})
 	},
 
-	"a move changes those in a From state only": func(t *testing.T, s liwanag.Store) {
+	"a move changes those in a From state only": func(t *testing.T, s *datastore.Store) {
 		a, b, c := job(t, s, "a@gmail.com"), job(t, s, "b@gmail.com"), job(t, s, "c@gmail.com")
 		all := []liwanag.ID{a.ID, b.ID, c.ID}
 		move(t, s, all[:1], liwanag.JobMove{IDs: all[:1], From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobSubmitted})
@@ -93,16 +94,16 @@ var jobTests = map[string]func(*testing.T, liwanag.Store){
 		move(t, s, []liwanag.ID{b.ID}, m)
 		move(t, s, nil, m)
 		b.Status, b.Failure, b.RetryAt, b.EndedAt = liwanag.JobFailed, m.Failure, m.RetryAt, noon
-		equal(t, get[liwanag.Job](t)(s.Jobs().Get(t.Context(), b.ID)), b)
+		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), b.ID)), b)
 		equal(t, jobStatus(t, s, a.ID), liwanag.JobSubmitted)
 		equal(t, jobStatus(t, s, c.ID), liwanag.JobPending)
 		// Back to an open state: the ending and its reason are gone.
 		move(t, s, []liwanag.ID{b.ID}, liwanag.JobMove{IDs: all, From: []liwanag.JobStatus{liwanag.JobFailed}, To: liwanag.JobHeld, At: noon})
 		b.Status, b.Failure, b.RetryAt, b.EndedAt = liwanag.JobHeld, liwanag.JobFailure{}, time.Time{}, time.Time{}
-		equal(t, get[liwanag.Job](t)(s.Jobs().Get(t.Context(), b.ID)), b)
+		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), b.ID)), b)
 	},
 
-	"a retried run takes back its jobs, save those that must stay": func(t *testing.T, s liwanag.Store) {
+	"a retried run takes back its jobs, save those that must stay": func(t *testing.T, s *datastore.Store) {
 		failed, canceled, held := job(t, s, "failed@gmail.com"), job(t, s, "canceled@gmail.com"), job(t, s, "held@gmail.com")
 		enriched, gone, elsewhere := job(t, s, "enriched@gmail.com"), job(t, s, "gone@gmail.com"), job(t, s, "elsewhere@gmail.com")
 		pending := []liwanag.JobStatus{liwanag.JobPending}
@@ -124,49 +125,49 @@ var jobTests = map[string]func(*testing.T, liwanag.Store){
 		insertJobs(t, s, again)
 		end(again, liwanag.JobFailed, "")
 
-		want(t, s, []liwanag.ID{failed.ID, canceled.ID, held.ID, twice.ID}, func(tx liwanag.Tx) ([]liwanag.ID, error) {
-			ids, err := tx.Jobs().Reopen([]liwanag.ID{failed.ID, canceled.ID, held.ID, enriched.ID, gone.ID, elsewhere.ID, twice.ID, again.ID}, liwanag.JobPending)
+		want(t, s, []liwanag.ID{failed.ID, canceled.ID, held.ID, twice.ID}, func(tx *datastore.Tx) ([]liwanag.ID, error) {
+			ids, err := tx.Jobs.Reopen([]liwanag.ID{failed.ID, canceled.ID, held.ID, enriched.ID, gone.ID, elsewhere.ID, twice.ID, again.ID}, liwanag.JobPending)
 			return sorted(ids), err
 		})
-		equal(t, get[liwanag.Job](t)(s.Jobs().Get(t.Context(), failed.ID)), failed)
+		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), failed.ID)), failed)
 		equal(t, jobStatus(t, s, gone.ID), liwanag.JobCanceled)
 	},
 
-	"a result is written whatever the state and ends the retries": func(t *testing.T, s liwanag.Store) {
+	"a result is written whatever the state and ends the retries": func(t *testing.T, s *datastore.Store) {
 		j := job(t, s, "mara@gmail.com")
 		move(t, s, []liwanag.ID{j.ID}, liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed,
 			Failure: liwanag.JobFailure{Code: liwanag.CodeWebhookTimeout}, RetryAt: noon, At: noon})
-		write(t, s, func(tx liwanag.Tx) error {
-			return tx.Jobs().Settle([]liwanag.JobResult{{ID: j.ID, Status: liwanag.JobEnriched, Credits: 2, EnrichmentID: "enr", Late: true, At: noon.Add(time.Hour)}})
+		write(t, s, func(tx *datastore.Tx) error {
+			return tx.Jobs.Settle([]liwanag.JobResult{{ID: j.ID, Status: liwanag.JobEnriched, Credits: 2, EnrichmentID: "enr", Late: true, At: noon.Add(time.Hour)}})
 		})
 		j.Status, j.Credits, j.EnrichmentID, j.Late, j.EndedAt = liwanag.JobEnriched, 2, "enr", true, noon.Add(time.Hour)
-		equal(t, get[liwanag.Job](t)(s.Jobs().Get(t.Context(), j.ID)), j)
-		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs().RetryDue(t.Context(), noon.Add(time.Hour), 10))), nil)
+		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), j.ID)), j)
+		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs.RetryDue(t.Context(), noon.Add(time.Hour), 10))), nil)
 	},
 
-	"assigning takes pending jobs without a batch, and takes them out again": func(t *testing.T, s liwanag.Store) {
+	"assigning takes pending jobs without a batch, and takes them out again": func(t *testing.T, s *datastore.Store) {
 		a, b, c := job(t, s, "a@gmail.com"), job(t, s, "b@gmail.com"), job(t, s, "c@gmail.com")
 		all := []liwanag.ID{a.ID, b.ID, c.ID}
 		move(t, s, all[2:], liwanag.JobMove{IDs: all[2:], From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobSubmitted})
 		run, other := newID(liwanag.RunKind), newID(liwanag.RunKind)
 		assign := func(expected, ids []liwanag.ID, run liwanag.ID) {
 			t.Helper()
-			want(t, s, expected, func(tx liwanag.Tx) ([]liwanag.ID, error) {
-				changed, err := tx.Jobs().Assign(ids, run)
+			want(t, s, expected, func(tx *datastore.Tx) ([]liwanag.ID, error) {
+				changed, err := tx.Jobs.Assign(ids, run)
 				return sorted(changed), err
 			})
 		}
-		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs().Unbatched(t.Context(), 1))), all[:1])
+		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs.Unbatched(t.Context(), 1))), all[:1])
 		assign(all[:1], all[:1], run)
 		assign(all[1:2], all, other)
-		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs().Unbatched(t.Context(), 10))), nil)
-		equal(t, get[[]liwanag.ID](t)(s.Jobs().RunsOfEmail(t.Context(), "b@gmail.com")), []liwanag.ID{other})
+		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs.Unbatched(t.Context(), 10))), nil)
+		equal(t, get[[]liwanag.ID](t)(s.Jobs.RunsOfEmail(t.Context(), "b@gmail.com")), []liwanag.ID{other})
 		assign(all[:2], all, liwanag.ID{})
 		assign(nil, all, liwanag.ID{})
-		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs().Unbatched(t.Context(), 10))), all[:2])
+		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs.Unbatched(t.Context(), 10))), all[:2])
 	},
 
-	"due retries come earliest first and are cleared once": func(t *testing.T, s liwanag.Store) {
+	"due retries come earliest first and are cleared once": func(t *testing.T, s *datastore.Store) {
 		var ids []liwanag.ID
 		for i, key := range []string{"a@gmail.com", "b@gmail.com", "c@gmail.com"} {
 			j := job(t, s, key)
@@ -174,18 +175,18 @@ var jobTests = map[string]func(*testing.T, liwanag.Store){
 			move(t, s, []liwanag.ID{j.ID}, liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed,
 				At: noon, RetryAt: noon.Add(time.Duration(2-i) * time.Minute)})
 		}
-		due := get[[]liwanag.Job](t)(s.Jobs().RetryDue(t.Context(), noon.Add(time.Minute), 10))
+		due := get[[]liwanag.Job](t)(s.Jobs.RetryDue(t.Context(), noon.Add(time.Minute), 10))
 		equal(t, jobIDs(due), []liwanag.ID{ids[2], ids[1]})
-		clear := func(tx liwanag.Tx) ([]liwanag.ID, error) {
-			cleared, err := tx.Jobs().ClearRetry(ids[1:])
+		clear := func(tx *datastore.Tx) ([]liwanag.ID, error) {
+			cleared, err := tx.Jobs.ClearRetry(ids[1:])
 			return sorted(cleared), err
 		}
 		want(t, s, ids[1:], clear)
 		want(t, s, nil, clear)
-		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs().RetryDue(t.Context(), noon.Add(time.Hour), 10))), ids[:1])
+		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs.RetryDue(t.Context(), noon.Add(time.Hour), 10))), ids[:1])
 	},
 
-	"open runs are told once each, in order": func(t *testing.T, s liwanag.Store) {
+	"open runs are told once each, in order": func(t *testing.T, s *datastore.Store) {
 		runs := []liwanag.ID{newID(liwanag.RunKind), newID(liwanag.RunKind), newID(liwanag.RunKind), newID(liwanag.RunKind)}
 		for i, run := range runs {
 			for n := range 2 {
@@ -202,7 +203,7 @@ var jobTests = map[string]func(*testing.T, liwanag.Store){
 		}
 		open := func(before time.Time, after liwanag.ID, limit int) []liwanag.ID {
 			t.Helper()
-			return get[[]liwanag.ID](t)(s.Jobs().OpenRuns(t.Context(), before, after, limit))
+			return get[[]liwanag.ID](t)(s.Jobs.OpenRuns(t.Context(), before, after, limit))
 		}
 		equal(t, open(noon.Add(time.Second), liwanag.ID{}, 10), []liwanag.ID{runs[0], runs[2]})
 		equal(t, open(noon.Add(time.Second), runs[0], 10), []liwanag.ID{runs[2]})
@@ -210,7 +211,7 @@ var jobTests = map[string]func(*testing.T, liwanag.Store){
 		equal(t, open(noon, liwanag.ID{}, 10), nil)
 	},
 
-	"a person's jobs and runs come newest first": func(t *testing.T, s liwanag.Store) {
+	"a person's jobs and runs come newest first": func(t *testing.T, s *datastore.Store) {
 		mara := person(t, s, "mara@gmail.com")
 		var ids, runs []liwanag.ID
 		for range 3 {
@@ -223,15 +224,15 @@ var jobTests = map[string]func(*testing.T, liwanag.Store){
 		insertJobs(t, s, open)
 		slices.Reverse(ids)
 		slices.Reverse(runs)
-		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs().OfSubscriber(t.Context(), mara))), append([]liwanag.ID{open.ID}, ids...))
-		equal(t, get[[]liwanag.ID](t)(s.Jobs().RunsOfEmail(t.Context(), "mara@gmail.com")), runs)
-		want(t, s, []liwanag.ID{open.ID}, func(tx liwanag.Tx) ([]liwanag.ID, error) {
-			all, err := tx.Jobs().OpenOf([]liwanag.ID{mara})
+		equal(t, jobIDs(get[[]liwanag.Job](t)(s.Jobs.OfSubscriber(t.Context(), mara))), append([]liwanag.ID{open.ID}, ids...))
+		equal(t, get[[]liwanag.ID](t)(s.Jobs.RunsOfEmail(t.Context(), "mara@gmail.com")), runs)
+		want(t, s, []liwanag.ID{open.ID}, func(tx *datastore.Tx) ([]liwanag.ID, error) {
+			all, err := tx.Jobs.OpenOf([]liwanag.ID{mara})
 			return jobIDs(all), err
 		})
 	},
 
-	"people in flight are those with a submission that may be paid for": func(t *testing.T, s liwanag.Store) {
+	"people in flight are those with a submission that may be paid for": func(t *testing.T, s *datastore.Store) {
 		expected := map[liwanag.SubmissionState]bool{
 			liwanag.SubmissionPrepared: false, liwanag.SubmissionSending: true, liwanag.SubmissionAccepted: true, liwanag.SubmissionAmbiguous: true,
 			liwanag.SubmissionHeld: true, liwanag.SubmissionRefused: false, liwanag.SubmissionSuperseded: false, liwanag.SubmissionSettled: false,
@@ -249,22 +250,22 @@ var jobTests = map[string]func(*testing.T, liwanag.Store){
 				flying = append(flying, j.SubscriberID)
 			}
 		}
-		want(t, s, sorted(flying), func(tx liwanag.Tx) ([]liwanag.ID, error) {
-			ids, err := tx.Jobs().InFlight(all)
+		want(t, s, sorted(flying), func(tx *datastore.Tx) ([]liwanag.ID, error) {
+			ids, err := tx.Jobs.InFlight(all)
 			return sorted(ids), err
 		})
 	},
 
 	"random writes do what a model does": jobsLikeTheModel,
 
-	"a write with no jobs at all is no error": func(t *testing.T, s liwanag.Store) {
-		write(t, s, func(tx liwanag.Tx) error {
-			_, err1 := tx.Jobs().Insert(nil)
-			_, err2 := tx.Jobs().Get(nil)
-			_, err3 := tx.Jobs().Move(liwanag.JobMove{To: liwanag.JobFailed})
-			_, err4 := tx.Subscribers().Upsert(nil)
-			_, err5 := tx.Jobs().InFlight(nil)
-			return errors.Join(err1, err2, err3, err4, err5, tx.Batches().Insert(nil), tx.Batches().MarkStarted(nil))
+	"a write with no jobs at all is no error": func(t *testing.T, s *datastore.Store) {
+		write(t, s, func(tx *datastore.Tx) error {
+			_, err1 := tx.Jobs.Insert(nil)
+			_, err2 := tx.Jobs.Get(nil)
+			_, err3 := tx.Jobs.Move(liwanag.JobMove{To: liwanag.JobFailed})
+			_, err4 := tx.Subscribers.Upsert(nil)
+			_, err5 := tx.Jobs.InFlight(nil)
+			return errors.Join(err1, err2, err3, err4, err5, tx.Batches.Insert(nil), tx.Batches.MarkStarted(nil))
 		})
 	},
 }
@@ -273,10 +274,10 @@ func jobIDs(jobs []liwanag.Job) []liwanag.ID {
 	return identify(jobs, func(j liwanag.Job) liwanag.ID { return j.ID })
 }
 
-func move(t *testing.T, s liwanag.Store, expected []liwanag.ID, m liwanag.JobMove) {
+func move(t *testing.T, s *datastore.Store, expected []liwanag.ID, m liwanag.JobMove) {
 	t.Helper()
-	want(t, s, expected, func(tx liwanag.Tx) ([]liwanag.ID, error) {
-		ids, err := tx.Jobs().Move(m)
+	want(t, s, expected, func(tx *datastore.Tx) ([]liwanag.ID, error) {
+		ids, err := tx.Jobs.Move(m)
 		return sorted(ids), err
 	})
 }

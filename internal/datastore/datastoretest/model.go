@@ -7,13 +7,14 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 // jobsLikeTheModel plays random writes against a store and a model of a few
 // lines: whatever is tried, a person never has two open jobs, answers tell what
 // happened, and the person shows the status of the newest job.
-func jobsLikeTheModel(t *testing.T, s liwanag.Store) {
+func jobsLikeTheModel(t *testing.T, s *datastore.Store) {
 	round := 0
 	rapid.Check(t, func(r *rapid.T) {
 		round++
@@ -32,12 +33,12 @@ func jobsLikeTheModel(t *testing.T, s liwanag.Store) {
 }
 
 type model struct {
-	store  liwanag.Store
+	store  *datastore.Store
 	people []liwanag.ID
 	jobs   []liwanag.Job // in the order of insertion
 }
 
-func (m *model) write(r *rapid.T, fn func(tx liwanag.Tx) error) {
+func (m *model) write(r *rapid.T, fn func(tx *datastore.Tx) error) {
 	if err := m.store.Write(r.Context(), fn); err != nil {
 		r.Fatal(err)
 	}
@@ -62,8 +63,8 @@ func (m *model) insert(r *rapid.T) {
 	} else {
 		m.jobs = append(m.jobs, j)
 	}
-	m.write(r, func(tx liwanag.Tx) error {
-		got, err := tx.Jobs().Insert([]liwanag.Job{j})
+	m.write(r, func(tx *datastore.Tx) error {
+		got, err := tx.Jobs.Insert([]liwanag.Job{j})
 		if err == nil && got[0] != expected {
 			err = fmt.Errorf("got %v, want %v", got[0], expected)
 		}
@@ -92,7 +93,7 @@ func (m *model) move(r *rapid.T) {
 			expected = append(expected, j.ID)
 		}
 	}
-	m.same(r, expected, func(tx liwanag.Tx) ([]liwanag.ID, error) { return tx.Jobs().Move(move) })
+	m.same(r, expected, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Jobs.Move(move) })
 }
 
 func (m *model) reopen(r *rapid.T) {
@@ -106,7 +107,7 @@ func (m *model) reopen(r *rapid.T) {
 			expected = append(expected, j.ID)
 		}
 	}
-	m.same(r, expected, func(tx liwanag.Tx) ([]liwanag.ID, error) { return tx.Jobs().Reopen(ids, liwanag.JobPending) })
+	m.same(r, expected, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Jobs.Reopen(ids, liwanag.JobPending) })
 }
 
 func (m *model) settle(r *rapid.T) {
@@ -117,11 +118,11 @@ func (m *model) settle(r *rapid.T) {
 			results = append(results, liwanag.JobResult{ID: j.ID, Status: liwanag.JobNotFound, At: noon})
 		}
 	}
-	m.write(r, func(tx liwanag.Tx) error { return tx.Jobs().Settle(results) })
+	m.write(r, func(tx *datastore.Tx) error { return tx.Jobs.Settle(results) })
 }
 
-func (m *model) same(r *rapid.T, expected []liwanag.ID, op func(tx liwanag.Tx) ([]liwanag.ID, error)) {
-	m.write(r, func(tx liwanag.Tx) error {
+func (m *model) same(r *rapid.T, expected []liwanag.ID, op func(tx *datastore.Tx) ([]liwanag.ID, error)) {
+	m.write(r, func(tx *datastore.Tx) error {
 		got, err := op(tx)
 		if err == nil && !slices.Equal(sorted(got), sorted(expected)) {
 			err = fmt.Errorf("changed %v, want %v", got, expected)
@@ -134,13 +135,13 @@ func (m *model) check(r *rapid.T) {
 	latest := map[liwanag.ID]liwanag.JobStatus{}
 	for _, j := range m.jobs {
 		latest[j.SubscriberID] = j.Status
-		got, err := m.store.Jobs().Get(r.Context(), j.ID)
+		got, err := m.store.Jobs.Get(r.Context(), j.ID)
 		if err != nil || got.Status != j.Status {
 			r.Fatalf("job %v: %s, %v; want %s", j.ID, got.Status, err, j.Status)
 		}
 	}
 	for _, id := range m.people {
-		got, err := m.store.Subscribers().Get(r.Context(), id)
+		got, err := m.store.Subscribers.Get(r.Context(), id)
 		if err != nil || got.EnrichmentStatus != latest[id] {
 			r.Fatalf("subscriber %v: %s, %v; want %s", id, got.EnrichmentStatus, err, latest[id])
 		}

@@ -8,28 +8,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
-var submissionTests = map[string]func(*testing.T, liwanag.Store){
-	"a submission keeps every field": func(t *testing.T, s liwanag.Store) {
+var submissionTests = map[string]func(*testing.T, *datastore.Store){
+	"a submission keeps every field": func(t *testing.T, s *datastore.Store) {
 		b := preparedSubmission(newID(liwanag.RunKind), 2, 3)
 		b.State, b.Sender, b.TokenHash, b.RequestDigest = liwanag.SubmissionAccepted, "node-1/7", digestOf(1), digestOf(2)
 		b.EnrichmentID, b.Supersedes, b.Cause = "enr", newID(liwanag.SubmissionKind), "timeout"
 		b.SendingAt, b.OutcomeAt, b.GraceUntil, b.FollowAt = noon.Add(1e9), noon.Add(2e9), noon.Add(3e9), noon.Add(4e9)
 		b.Detached, b.Late, b.Credits, b.Duplicates = true, true, 4, 5
 		insertSubmission(t, s, b)
-		equal(t, get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), b.ID)), b)
-		equal(t, get[liwanag.Submission](t)(s.Submissions().ByToken(t.Context(), b.TokenHash)), b)
-		equal(t, get[liwanag.Submission](t)(s.Submissions().ByEnrichment(t.Context(), "enr")), b)
-		want(t, s, b, func(tx liwanag.Tx) (liwanag.Submission, error) { return tx.Submissions().Get(b.ID) })
-		_, err := s.Submissions().ByToken(t.Context(), digestOf(9))
+		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
+		equal(t, get[liwanag.Submission](t)(s.Submissions.ByToken(t.Context(), b.TokenHash)), b)
+		equal(t, get[liwanag.Submission](t)(s.Submissions.ByEnrichment(t.Context(), "enr")), b)
+		want(t, s, b, func(tx *datastore.Tx) (liwanag.Submission, error) { return tx.Submissions.Get(b.ID) })
+		_, err := s.Submissions.ByToken(t.Context(), digestOf(9))
 		notFound(t, err)
-		_, err = s.Submissions().ByEnrichment(t.Context(), "other")
+		_, err = s.Submissions.ByEnrichment(t.Context(), "other")
 		notFound(t, err)
 	},
 
-	"one open submission a job: a second is refused and leaves nothing": func(t *testing.T, s liwanag.Store) {
+	"one open submission a job: a second is refused and leaves nothing": func(t *testing.T, s *datastore.Store) {
 		for _, state := range []liwanag.SubmissionState{liwanag.SubmissionPrepared, liwanag.SubmissionSending, liwanag.SubmissionAccepted,
 			liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld} {
 			j, free := job(t, s, string(state)+"@gmail.com"), job(t, s, "free."+string(state)+"@gmail.com")
@@ -38,73 +39,73 @@ var submissionTests = map[string]func(*testing.T, liwanag.Store){
 			insertSubmission(t, s, first, j.ID)
 			second := preparedSubmission(newID(liwanag.RunKind), 1, 2)
 			// The caller goes on after the error: nothing of the insert may stay.
-			write(t, s, func(tx liwanag.Tx) error {
-				if err := tx.Submissions().Insert(second, []liwanag.ID{free.ID, j.ID}); !errors.Is(err, liwanag.ErrState) {
+			write(t, s, func(tx *datastore.Tx) error {
+				if err := tx.Submissions.Insert(second, []liwanag.ID{free.ID, j.ID}); !errors.Is(err, liwanag.ErrState) {
 					return fmt.Errorf("%s: got %w, want ErrState", state, err)
 				}
 				return nil
 			})
-			_, err := s.Submissions().Get(t.Context(), second.ID)
+			_, err := s.Submissions.Get(t.Context(), second.ID)
 			notFound(t, err)
 			insertSubmission(t, s, second, free.ID)
-			want(t, s, first.ID, func(tx liwanag.Tx) (liwanag.ID, error) {
-				b, err := tx.Submissions().OfJob(j.ID)
+			want(t, s, first.ID, func(tx *datastore.Tx) (liwanag.ID, error) {
+				b, err := tx.Submissions.OfJob(j.ID)
 				return b.ID, err
 			})
 		}
 	},
 
-	"one open submission a job: a final state frees it": func(t *testing.T, s liwanag.Store) {
+	"one open submission a job: a final state frees it": func(t *testing.T, s *datastore.Store) {
 		for _, state := range []liwanag.SubmissionState{liwanag.SubmissionRefused, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled} {
 			j := job(t, s, string(state)+"@gmail.com")
 			first := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 1), j.ID)
 			moveSubmission(t, s, true, liwanag.SubmissionMove{ID: first.ID, From: []liwanag.SubmissionState{liwanag.SubmissionPrepared}, To: state, At: noon})
 			second := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 1), j.ID)
-			want(t, s, second.ID, func(tx liwanag.Tx) (liwanag.ID, error) {
-				b, err := tx.Submissions().OfJob(j.ID)
+			want(t, s, second.ID, func(tx *datastore.Tx) (liwanag.ID, error) {
+				b, err := tx.Submissions.OfJob(j.ID)
 				return b.ID, err
 			})
 			// No way back while the other is open, and the refusal leaves nothing.
-			write(t, s, func(tx liwanag.Tx) error {
-				_, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: first.ID, From: []liwanag.SubmissionState{state}, To: liwanag.SubmissionAccepted})
+			write(t, s, func(tx *datastore.Tx) error {
+				_, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: first.ID, From: []liwanag.SubmissionState{state}, To: liwanag.SubmissionAccepted})
 				if !errors.Is(err, liwanag.ErrState) {
 					return fmt.Errorf("got %w, want ErrState", err)
 				}
 				return nil
 			})
-			equal(t, get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), first.ID)).State, state)
+			equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), first.ID)).State, state)
 		}
 	},
 
-	"one open submission a job under concurrent prepares": func(t *testing.T, s liwanag.Store) {
+	"one open submission a job under concurrent prepares": func(t *testing.T, s *datastore.Store) {
 		j := job(t, s, "mara@gmail.com")
-		equal(t, together(t, s, 50, liwanag.ErrState, func(i int, tx liwanag.Tx) error {
-			return tx.Submissions().Insert(preparedSubmission(newID(liwanag.RunKind), 1, 1), []liwanag.ID{j.ID})
+		equal(t, together(t, s, 50, liwanag.ErrState, func(i int, tx *datastore.Tx) error {
+			return tx.Submissions.Insert(preparedSubmission(newID(liwanag.RunKind), 1, 1), []liwanag.ID{j.ID})
 		}), 1)
 	},
 
-	"a run's nth submission exists once": func(t *testing.T, s liwanag.Store) {
+	"a run's nth submission exists once": func(t *testing.T, s *datastore.Store) {
 		run := newID(liwanag.RunKind)
 		second := preparedSubmission(run, 2, 0)
 		insertSubmission(t, s, second)
 		first := insertSubmission(t, s, preparedSubmission(run, 1, 0))
-		refused(t, s, liwanag.ErrState, func(tx liwanag.Tx) error { return tx.Submissions().Insert(preparedSubmission(run, 2, 0), nil) })
-		equal(t, get[[]liwanag.Submission](t)(s.Submissions().OfRun(t.Context(), run)), []liwanag.Submission{first, second})
-		want(t, s, []liwanag.Submission{first, second}, func(tx liwanag.Tx) ([]liwanag.Submission, error) { return tx.Submissions().OfRun(run) })
+		refused(t, s, liwanag.ErrState, func(tx *datastore.Tx) error { return tx.Submissions.Insert(preparedSubmission(run, 2, 0), nil) })
+		equal(t, get[[]liwanag.Submission](t)(s.Submissions.OfRun(t.Context(), run)), []liwanag.Submission{first, second})
+		want(t, s, []liwanag.Submission{first, second}, func(tx *datastore.Tx) ([]liwanag.Submission, error) { return tx.Submissions.OfRun(run) })
 	},
 
-	"sending is a fence: one sender, whose name stays": func(t *testing.T, s liwanag.Store) {
+	"sending is a fence: one sender, whose name stays": func(t *testing.T, s *datastore.Store) {
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
 		first := liwanag.Sending{ID: b.ID, Sender: "one", TokenHash: digestOf(1), RequestDigest: digestOf(2), At: noon, GraceUntil: noon.Add(time.Hour), CreditDay: 42}
-		send := func(x liwanag.Sending) func(liwanag.Tx) (bool, error) {
-			return func(tx liwanag.Tx) (bool, error) { return tx.Submissions().Send(x) }
+		send := func(x liwanag.Sending) func(*datastore.Tx) (bool, error) {
+			return func(tx *datastore.Tx) (bool, error) { return tx.Submissions.Send(x) }
 		}
 		want(t, s, true, send(first))
 		want(t, s, false, send(liwanag.Sending{ID: b.ID, Sender: "two", TokenHash: digestOf(3), At: noon}))
 		want(t, s, false, send(liwanag.Sending{ID: newID(liwanag.SubmissionKind), Sender: "three", TokenHash: digestOf(4), At: noon}))
 		b.State, b.Sender, b.TokenHash, b.RequestDigest = liwanag.SubmissionSending, "one", digestOf(1), digestOf(2)
 		b.SendingAt, b.GraceUntil, b.CreditDay = noon, noon.Add(time.Hour), 42
-		equal(t, get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), b.ID)), b)
+		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
 		for _, state := range []liwanag.SubmissionState{liwanag.SubmissionAccepted, liwanag.SubmissionRefused, liwanag.SubmissionAmbiguous,
 			liwanag.SubmissionHeld, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled} {
 			other := preparedSubmission(newID(liwanag.RunKind), 1, 0)
@@ -114,11 +115,11 @@ var submissionTests = map[string]func(*testing.T, liwanag.Store){
 		}
 	},
 
-	"sending is a fence under concurrent senders": func(t *testing.T, s liwanag.Store) {
+	"sending is a fence under concurrent senders": func(t *testing.T, s *datastore.Store) {
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
 		won := make([]bool, 100)
-		together(t, s, len(won), nil, func(i int, tx liwanag.Tx) (err error) {
-			won[i], err = tx.Submissions().Send(liwanag.Sending{ID: b.ID, Sender: fmt.Sprint(i), TokenHash: digestOf(byte(i)), At: noon})
+		together(t, s, len(won), nil, func(i int, tx *datastore.Tx) (err error) {
+			won[i], err = tx.Submissions.Send(liwanag.Sending{ID: b.ID, Sender: fmt.Sprint(i), TokenHash: digestOf(byte(i)), At: noon})
 			return err
 		})
 		var winners []string
@@ -127,46 +128,46 @@ var submissionTests = map[string]func(*testing.T, liwanag.Store){
 				winners = append(winners, fmt.Sprint(i))
 			}
 		}
-		equal(t, winners, []string{get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), b.ID)).Sender})
+		equal(t, winners, []string{get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)).Sender})
 	},
 
-	"a token names one submission": func(t *testing.T, s liwanag.Store) {
+	"a token names one submission": func(t *testing.T, s *datastore.Store) {
 		a := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
-		want(t, s, true, func(tx liwanag.Tx) (bool, error) {
-			return tx.Submissions().Send(liwanag.Sending{ID: a.ID, Sender: "one", TokenHash: digestOf(1), At: noon})
+		want(t, s, true, func(tx *datastore.Tx) (bool, error) {
+			return tx.Submissions.Send(liwanag.Sending{ID: a.ID, Sender: "one", TokenHash: digestOf(1), At: noon})
 		})
-		refused(t, s, liwanag.ErrState, func(tx liwanag.Tx) error {
-			_, err := tx.Submissions().Send(liwanag.Sending{ID: b.ID, Sender: "two", TokenHash: digestOf(1), At: noon})
+		refused(t, s, liwanag.ErrState, func(tx *datastore.Tx) error {
+			_, err := tx.Submissions.Send(liwanag.Sending{ID: b.ID, Sender: "two", TokenHash: digestOf(1), At: noon})
 			return err
 		})
-		equal(t, get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), b.ID)).State, liwanag.SubmissionPrepared)
+		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)).State, liwanag.SubmissionPrepared)
 	},
 
-	"an enrichment belongs to one submission": func(t *testing.T, s liwanag.Store) {
+	"an enrichment belongs to one submission": func(t *testing.T, s *datastore.Store) {
 		a := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
-		learn := func(id liwanag.ID, enrichment string) func(liwanag.Tx) (bool, error) {
-			return func(tx liwanag.Tx) (bool, error) { return tx.Submissions().Learn(id, enrichment) }
+		learn := func(id liwanag.ID, enrichment string) func(*datastore.Tx) (bool, error) {
+			return func(tx *datastore.Tx) (bool, error) { return tx.Submissions.Learn(id, enrichment) }
 		}
 		want(t, s, true, learn(a.ID, "enr"))
 		want(t, s, false, learn(a.ID, "enr"))
 		want(t, s, false, learn(a.ID, "other"))
-		equal(t, get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), a.ID)).EnrichmentID, "enr")
-		refused(t, s, liwanag.ErrState, func(tx liwanag.Tx) error { _, err := learn(b.ID, "enr")(tx); return err })
-		refused(t, s, liwanag.ErrState, func(tx liwanag.Tx) error {
-			_, err := tx.Submissions().Move(liwanag.SubmissionMove{ID: b.ID, From: []liwanag.SubmissionState{liwanag.SubmissionPrepared},
+		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), a.ID)).EnrichmentID, "enr")
+		refused(t, s, liwanag.ErrState, func(tx *datastore.Tx) error { _, err := learn(b.ID, "enr")(tx); return err })
+		refused(t, s, liwanag.ErrState, func(tx *datastore.Tx) error {
+			_, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: b.ID, From: []liwanag.SubmissionState{liwanag.SubmissionPrepared},
 				To: liwanag.SubmissionAccepted, EnrichmentID: "enr"})
 			return err
 		})
-		equal(t, get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), b.ID)), b)
+		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
 	},
 
-	"an enrichment is learnt once under concurrent beacons": func(t *testing.T, s liwanag.Store) {
+	"an enrichment is learnt once under concurrent beacons": func(t *testing.T, s *datastore.Store) {
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
 		learnt := make([]bool, 100)
-		together(t, s, len(learnt), nil, func(i int, tx liwanag.Tx) (err error) {
-			learnt[i], err = tx.Submissions().Learn(b.ID, fmt.Sprint("enr-", i))
+		together(t, s, len(learnt), nil, func(i int, tx *datastore.Tx) (err error) {
+			learnt[i], err = tx.Submissions.Learn(b.ID, fmt.Sprint("enr-", i))
 			return err
 		})
 		n := 0
@@ -178,7 +179,7 @@ var submissionTests = map[string]func(*testing.T, liwanag.Store){
 		equal(t, n, 1)
 	},
 
-	"a move is a compare-and-set and leaves what it does not name": func(t *testing.T, s liwanag.Store) {
+	"a move is a compare-and-set and leaves what it does not name": func(t *testing.T, s *datastore.Store) {
 		b := preparedSubmission(newID(liwanag.RunKind), 1, 0)
 		b.State, b.Cause, b.FollowAt = liwanag.SubmissionSending, "before", noon
 		insertSubmission(t, s, b)
@@ -187,40 +188,40 @@ var submissionTests = map[string]func(*testing.T, liwanag.Store){
 		moveSubmission(t, s, true, m)
 		moveSubmission(t, s, false, m)
 		b.State, b.Cause, b.EnrichmentID, b.OutcomeAt = liwanag.SubmissionAccepted, "", "enr", noon.Add(time.Second)
-		equal(t, get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), b.ID)), b)
+		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
 		moveSubmission(t, s, true, liwanag.SubmissionMove{ID: b.ID, From: []liwanag.SubmissionState{liwanag.SubmissionAccepted},
 			To: liwanag.SubmissionHeld, Cause: "why", FollowAt: noon.Add(time.Hour)})
 		b.State, b.Cause, b.FollowAt = liwanag.SubmissionHeld, "why", noon.Add(time.Hour)
-		equal(t, get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), b.ID)), b)
-		equal(t, get[map[liwanag.SubmissionState]int64](t)(s.Submissions().Count(t.Context())), map[liwanag.SubmissionState]int64{liwanag.SubmissionHeld: 1})
+		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
+		equal(t, get[map[liwanag.SubmissionState]int64](t)(s.Submissions.Count(t.Context())), map[liwanag.SubmissionState]int64{liwanag.SubmissionHeld: 1})
 	},
 
-	"costs and follow-ups are written": func(t *testing.T, s liwanag.Store) {
+	"costs and follow-ups are written": func(t *testing.T, s *datastore.Store) {
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 3))
-		write(t, s, func(tx liwanag.Tx) error {
-			if err := tx.Submissions().Cost(liwanag.SubmissionCost{ID: b.ID, Reserved: 0, Credits: 2, Duplicates: 1, Late: true}); err != nil {
+		write(t, s, func(tx *datastore.Tx) error {
+			if err := tx.Submissions.Cost(liwanag.SubmissionCost{ID: b.ID, Reserved: 0, Credits: 2, Duplicates: 1, Late: true}); err != nil {
 				return err
 			}
-			return tx.Submissions().Follow(b.ID, noon)
+			return tx.Submissions.Follow(b.ID, noon)
 		})
 		b.Reserved, b.Credits, b.Duplicates, b.Late, b.FollowAt = 0, 2, 1, true, noon
-		equal(t, get[liwanag.Submission](t)(s.Submissions().Get(t.Context(), b.ID)), b)
-		equal(t, get[[]liwanag.Submission](t)(s.Submissions().Due(t.Context(), noon, 10)), []liwanag.Submission{b})
-		equal(t, get[[]liwanag.Submission](t)(s.Submissions().Due(t.Context(), noon.Add(-time.Microsecond), 10)), nil)
-		write(t, s, func(tx liwanag.Tx) error { return tx.Submissions().Follow(b.ID, time.Time{}) })
-		equal(t, get[[]liwanag.Submission](t)(s.Submissions().Due(t.Context(), noon, 10)), nil)
-		for _, fn := range []func(tx liwanag.Tx) error{
-			func(tx liwanag.Tx) error { return tx.Submissions().Follow(newID(liwanag.SubmissionKind), noon) },
-			func(tx liwanag.Tx) error {
-				return tx.Submissions().Cost(liwanag.SubmissionCost{ID: newID(liwanag.SubmissionKind)})
+		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
+		equal(t, get[[]liwanag.Submission](t)(s.Submissions.Due(t.Context(), noon, 10)), []liwanag.Submission{b})
+		equal(t, get[[]liwanag.Submission](t)(s.Submissions.Due(t.Context(), noon.Add(-time.Microsecond), 10)), nil)
+		write(t, s, func(tx *datastore.Tx) error { return tx.Submissions.Follow(b.ID, time.Time{}) })
+		equal(t, get[[]liwanag.Submission](t)(s.Submissions.Due(t.Context(), noon, 10)), nil)
+		for _, fn := range []func(tx *datastore.Tx) error{
+			func(tx *datastore.Tx) error { return tx.Submissions.Follow(newID(liwanag.SubmissionKind), noon) },
+			func(tx *datastore.Tx) error {
+				return tx.Submissions.Cost(liwanag.SubmissionCost{ID: newID(liwanag.SubmissionKind)})
 			},
-			func(tx liwanag.Tx) error { _, err := tx.Submissions().OfJob(newID(liwanag.JobKind)); return err },
+			func(tx *datastore.Tx) error { _, err := tx.Submissions.OfJob(newID(liwanag.JobKind)); return err },
 		} {
 			refused(t, s, liwanag.ErrNotFound, fn)
 		}
 	},
 
-	"contacts in flight are counted until the run ends": func(t *testing.T, s liwanag.Store) {
+	"contacts in flight are counted until the run ends": func(t *testing.T, s *datastore.Store) {
 		run := newID(liwanag.RunKind)
 		n := 0
 		for state, jobs := range map[liwanag.SubmissionState]int{liwanag.SubmissionPrepared: 1000, liwanag.SubmissionSending: 1,
@@ -233,12 +234,12 @@ var submissionTests = map[string]func(*testing.T, liwanag.Store){
 		}
 		inFlight := func(expected int) {
 			t.Helper()
-			want(t, s, expected, func(tx liwanag.Tx) (int, error) { return tx.Submissions().InFlight() })
+			want(t, s, expected, func(tx *datastore.Tx) (int, error) { return tx.Submissions.InFlight() })
 		}
 		detach := func(detached bool) {
 			t.Helper()
-			want(t, s, 5, func(tx liwanag.Tx) (int, error) {
-				open, err := tx.Submissions().Detach(run, detached)
+			want(t, s, 5, func(tx *datastore.Tx) (int, error) {
+				open, err := tx.Submissions.Detach(run, detached)
 				for _, b := range open {
 					if b.Detached != detached {
 						t.Errorf("%s: detached %v", b.State, b.Detached)
@@ -247,13 +248,13 @@ var submissionTests = map[string]func(*testing.T, liwanag.Store){
 				return len(open), err
 			})
 		}
-		all, _, err := s.Submissions().List(t.Context(), liwanag.SubmissionFilter{}, liwanag.Page{})
+		all, _, err := s.Submissions.List(t.Context(), liwanag.SubmissionFilter{}, liwanag.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		before := 0
 		for _, b := range slices.Backward(all) { // oldest first
-			want(t, s, before, func(tx liwanag.Tx) (int, error) { return tx.Submissions().PreparedBefore(b.ID) })
+			want(t, s, before, func(tx *datastore.Tx) (int, error) { return tx.Submissions.PreparedBefore(b.ID) })
 			if b.State == liwanag.SubmissionPrepared {
 				before++
 			}
@@ -268,26 +269,26 @@ var submissionTests = map[string]func(*testing.T, liwanag.Store){
 		inFlight(111)
 	},
 
-	"the jobs of a submission come oldest first, without the address of one that is gone": func(t *testing.T, s liwanag.Store) {
+	"the jobs of a submission come oldest first, without the address of one that is gone": func(t *testing.T, s *datastore.Store) {
 		a, b := job(t, s, "a@gmail.com"), job(t, s, "b@gmail.com")
 		gone := pendingJob(newID(liwanag.SubscriberKind)) // nobody's
 		insertJobs(t, s, gone)
 		x := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 3), gone.ID, b.ID, a.ID)
-		want(t, s, []liwanag.Job{a, b, gone}, func(tx liwanag.Tx) ([]liwanag.Job, error) { return tx.Jobs().OfSubmission(x.ID) })
-		equal(t, get[[]liwanag.Job](t)(s.Jobs().OfSubmission(t.Context(), x.ID)), []liwanag.Job{a, b, gone})
+		want(t, s, []liwanag.Job{a, b, gone}, func(tx *datastore.Tx) ([]liwanag.Job, error) { return tx.Jobs.OfSubmission(x.ID) })
+		equal(t, get[[]liwanag.Job](t)(s.Jobs.OfSubmission(t.Context(), x.ID)), []liwanag.Job{a, b, gone})
 	},
 
-	"the paid call's two transactions hold under concurrent executions": func(t *testing.T, s liwanag.Store) {
+	"the paid call's two transactions hold under concurrent executions": func(t *testing.T, s *datastore.Store) {
 		// Fifty executions of one step prepare and send: one POST goes out.
 		j := job(t, s, "mara@gmail.com")
 		run := newID(liwanag.RunKind)
 		sent := make(chan string, 50)
-		together(t, s, 50, liwanag.ErrState, func(i int, tx liwanag.Tx) error {
-			return tx.Submissions().Insert(preparedSubmission(run, 1, 1), []liwanag.ID{j.ID})
+		together(t, s, 50, liwanag.ErrState, func(i int, tx *datastore.Tx) error {
+			return tx.Submissions.Insert(preparedSubmission(run, 1, 1), []liwanag.ID{j.ID})
 		})
-		b := get[[]liwanag.Submission](t)(s.Submissions().OfRun(context.Background(), run))[0]
-		together(t, s, 50, nil, func(i int, tx liwanag.Tx) error {
-			ok, err := tx.Submissions().Send(liwanag.Sending{ID: b.ID, Sender: fmt.Sprint(i), TokenHash: digestOf(byte(i + 1)), At: noon})
+		b := get[[]liwanag.Submission](t)(s.Submissions.OfRun(context.Background(), run))[0]
+		together(t, s, 50, nil, func(i int, tx *datastore.Tx) error {
+			ok, err := tx.Submissions.Send(liwanag.Sending{ID: b.ID, Sender: fmt.Sprint(i), TokenHash: digestOf(byte(i + 1)), At: noon})
 			if ok && err == nil {
 				sent <- fmt.Sprint(i)
 			}
@@ -297,7 +298,7 @@ var submissionTests = map[string]func(*testing.T, liwanag.Store){
 	},
 }
 
-func moveSubmission(t *testing.T, s liwanag.Store, expected bool, m liwanag.SubmissionMove) {
+func moveSubmission(t *testing.T, s *datastore.Store, expected bool, m liwanag.SubmissionMove) {
 	t.Helper()
-	want(t, s, expected, func(tx liwanag.Tx) (bool, error) { return tx.Submissions().Move(m) })
+	want(t, s, expected, func(tx *datastore.Tx) (bool, error) { return tx.Submissions.Move(m) })
 }

@@ -6,27 +6,27 @@ import (
 	"testing"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/datastore"
 )
 
-var webhookTests = map[string]func(*testing.T, liwanag.Store){
-	"a webhook's id is remembered with its answer, by endpoint": func(t *testing.T, s liwanag.Store) {
+var webhookTests = map[string]func(*testing.T, *datastore.Store){
+	"a webhook's id is remembered with its answer, by endpoint": func(t *testing.T, s *datastore.Store) {
 		remember(t, s, "a", "1", "first", noon, true, "")
 		remember(t, s, "a", "1", "second", noon, false, "first")
 		remember(t, s, "b", "1", "other", noon, true, "")
-		write(t, s, func(tx liwanag.Tx) error { return tx.Webhooks().Forget(noon) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Webhooks.Forget(noon) })
 		remember(t, s, "a", "1", "third", noon.Add(time.Hour), false, "first")
-		write(t, s, func(tx liwanag.Tx) error { return tx.Webhooks().Forget(noon.Add(time.Microsecond)) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Webhooks.Forget(noon.Add(time.Microsecond)) })
 		remember(t, s, "a", "1", "fourth", noon, true, "")
 	},
 
-	"a backlog of ids is forgotten over a few calls": func(t *testing.T, s liwanag.Store) {
+	"a backlog of ids is forgotten over a few calls": func(t *testing.T, s *datastore.Store) {
 		const backlog = 2500
 		stored := func() (n int) {
-			write(t, s, func(tx liwanag.Tx) error {
+			write(t, s, func(tx *datastore.Tx) error {
 				n = 0
 				for i := range backlog {
-					ok, _, err := tx.Webhooks().Remember("a", fmt.Sprint(i), nil, noon)
+					ok, _, err := tx.Webhooks.Remember("a", fmt.Sprint(i), nil, noon)
 					if err != nil {
 						return err
 					}
@@ -38,7 +38,7 @@ var webhookTests = map[string]func(*testing.T, liwanag.Store){
 			})
 			return n
 		}
-		forget := func(tx liwanag.Tx) error { return tx.Webhooks().Forget(noon.Add(time.Second)) }
+		forget := func(tx *datastore.Tx) error { return tx.Webhooks.Forget(noon.Add(time.Second)) }
 		equal(t, stored(), backlog)
 		write(t, s, forget)
 		if n := stored(); n == 0 || n == backlog {
@@ -50,10 +50,10 @@ var webhookTests = map[string]func(*testing.T, liwanag.Store){
 		equal(t, stored(), backlog)
 	},
 
-	"a webhook's id is taken once under concurrent repeats": func(t *testing.T, s liwanag.Store) {
+	"a webhook's id is taken once under concurrent repeats": func(t *testing.T, s *datastore.Store) {
 		errSeen := errors.New("seen")
-		equal(t, together(t, s, 100, errSeen, func(i int, tx liwanag.Tx) error {
-			stored, _, err := tx.Webhooks().Remember("a", "1", nil, noon)
+		equal(t, together(t, s, 100, errSeen, func(i int, tx *datastore.Tx) error {
+			stored, _, err := tx.Webhooks.Remember("a", "1", nil, noon)
 			if err == nil && !stored {
 				return errSeen
 			}
@@ -62,11 +62,11 @@ var webhookTests = map[string]func(*testing.T, liwanag.Store){
 	},
 }
 
-func remember(t *testing.T, s liwanag.Store, endpoint, id, answer string, at time.Time, stored bool, earlier string) {
+func remember(t *testing.T, s *datastore.Store, endpoint, id, answer string, at time.Time, stored bool, earlier string) {
 	t.Helper()
 	var was []byte
-	want(t, s, stored, func(tx liwanag.Tx) (ok bool, err error) {
-		ok, was, err = tx.Webhooks().Remember(endpoint, id, []byte(answer), at)
+	want(t, s, stored, func(tx *datastore.Tx) (ok bool, err error) {
+		ok, was, err = tx.Webhooks.Remember(endpoint, id, []byte(answer), at)
 		return ok, err
 	})
 	equal(t, string(was), earlier)

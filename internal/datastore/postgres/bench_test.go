@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/datastore/postgres"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 )
 
 // openDurable is a node on a cluster that syncs what it commits.
-func openDurable(b *testing.B) *postgres.Store {
+func openDurable(b *testing.B) *datastore.Store {
 	b.Helper()
 	server, err := pgtest.Start("shared_buffers=512MB", "max_wal_size=4GB")
 	if err != nil {
@@ -70,7 +70,7 @@ func BenchmarkSignUps(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
-func importRows(b *testing.B, store *postgres.Store, rows, group int) (longest time.Duration) {
+func importRows(b *testing.B, store *datastore.Store, rows, group int) (longest time.Duration) {
 	upload := liwanag.NewID(liwanag.UploadKind)
 	for from := 0; from < rows; from += group {
 		began := time.Now()
@@ -83,7 +83,7 @@ func importRows(b *testing.B, store *postgres.Store, rows, group int) (longest t
 }
 
 // importChunk stores people, their jobs, and a batch for each hundred.
-func importChunk(b *testing.B, store *postgres.Store, upload liwanag.ID, from, to int) error {
+func importChunk(b *testing.B, store *datastore.Store, upload liwanag.ID, from, to int) error {
 	now := time.Now()
 	signUps := make([]liwanag.SignUp, 0, to-from)
 	for i := from; i < to; i++ {
@@ -91,8 +91,8 @@ func importChunk(b *testing.B, store *postgres.Store, upload liwanag.ID, from, t
 		signUps = append(signUps, liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: key, Email: key,
 			EmailType: liwanag.Personal, Source: "csv", Summary: liwanag.Summary{FirstName: "Mara", LastName: "Ilagan"}, At: now})
 	}
-	return store.Write(b.Context(), func(tx liwanag.Tx) error {
-		people, err := tx.Subscribers().Upsert(signUps)
+	return store.Write(b.Context(), func(tx *datastore.Tx) error {
+		people, err := tx.Subscribers.Upsert(signUps)
 		if err != nil {
 			return err
 		}
@@ -110,10 +110,10 @@ func importChunk(b *testing.B, store *postgres.Store, upload liwanag.ID, from, t
 			jobs = append(jobs, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: p.ID, RunID: batch.RunID, UploadID: upload,
 				Status: liwanag.JobPending, CreatedAt: now})
 		}
-		if err := tx.Batches().Insert(batches); err != nil {
+		if err := tx.Batches.Insert(batches); err != nil {
 			return err
 		}
-		_, err = tx.Jobs().Insert(jobs)
+		_, err = tx.Jobs.Insert(jobs)
 		return err
 	})
 }

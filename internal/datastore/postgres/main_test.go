@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/pgdb"
 	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
@@ -14,7 +15,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // open is one node: a pool and a store of its own.
-func open(t testing.TB, url string) (*pgdb.DB, *postgres.Store) {
+func open(t testing.TB, url string) (*pgdb.DB, *datastore.Store) {
 	t.Helper()
 	db, err := pgdb.Open(t.Context(), pgdb.Config{URL: url})
 	if err != nil {
@@ -58,7 +59,7 @@ func nameOf(t testing.TB, location string) string {
 	return strings.Trim(parsed.Path, "/")
 }
 
-func openEmpty(t testing.TB) (*pgdb.DB, *postgres.Store) {
+func openEmpty(t testing.TB) (*pgdb.DB, *datastore.Store) {
 	t.Helper()
 	return open(t, emptied(t))
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/datastore/postgres"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -17,7 +17,7 @@ import (
 var errOver = errors.New("over the ceiling")
 
 // nodes opens two on one empty database.
-func nodes(t *testing.T) (a, b *postgres.Store) {
+func nodes(t *testing.T) (a, b *datastore.Store) {
 	t.Helper()
 	url := emptied(t)
 	_, a = open(t, url)
@@ -27,13 +27,13 @@ func nodes(t *testing.T) (a, b *postgres.Store) {
 
 // onBoth calls fn n times at once, half of them on each node, each in a write of
 // its own, and counts the nil errors; any error but the allowed one fails.
-func onBoth(t *testing.T, n int, allowed error, fn func(i int, tx liwanag.Tx) error) (done int) {
+func onBoth(t *testing.T, n int, allowed error, fn func(i int, tx *datastore.Tx) error) (done int) {
 	t.Helper()
 	a, b := nodes(t)
-	return onStores(t, []*postgres.Store{a, b}, n, allowed, fn)
+	return onStores(t, []*datastore.Store{a, b}, n, allowed, fn)
 }
 
-func onStores(t *testing.T, stores []*postgres.Store, n int, allowed error, fn func(i int, tx liwanag.Tx) error) (done int) {
+func onStores(t *testing.T, stores []*datastore.Store, n int, allowed error, fn func(i int, tx *datastore.Tx) error) (done int) {
 	t.Helper()
 	errs := make([]error, n)
 	start := make(chan struct{})
@@ -41,7 +41,7 @@ func onStores(t *testing.T, stores []*postgres.Store, n int, allowed error, fn f
 	for i := range n {
 		all.Go(func() {
 			<-start
-			errs[i] = stores[i%len(stores)].Write(t.Context(), func(tx liwanag.Tx) error { return fn(i, tx) })
+			errs[i] = stores[i%len(stores)].Write(t.Context(), func(tx *datastore.Tx) error { return fn(i, tx) })
 		})
 	}
 	close(start)
@@ -59,8 +59,8 @@ func onStores(t *testing.T, stores []*postgres.Store, n int, allowed error, fn f
 
 func TestTheCallsOfAMinuteHoldOverTwoNodes(t *testing.T) {
 	const limit = 55
-	done := onBoth(t, 400, errOver, func(_ int, tx liwanag.Tx) error {
-		n, err := tx.Ledger().TakeCall(1)
+	done := onBoth(t, 400, errOver, func(_ int, tx *datastore.Tx) error {
+		n, err := tx.Ledger.TakeCall(1)
 		if err == nil && n > limit {
 			return errOver
 		}
@@ -73,15 +73,15 @@ func TestTheCallsOfAMinuteHoldOverTwoNodes(t *testing.T) {
 
 func TestTheCreditsOfADayHoldOverTwoNodes(t *testing.T) {
 	const budget = 150
-	done := onBoth(t, 400, errOver, func(_ int, tx liwanag.Tx) error {
-		c, err := tx.Ledger().Credits(1)
+	done := onBoth(t, 400, errOver, func(_ int, tx *datastore.Tx) error {
+		c, err := tx.Ledger.Credits(1)
 		if err != nil {
 			return err
 		}
 		if c.Reserved+c.Spent >= budget {
 			return errOver
 		}
-		return tx.Ledger().AddCredits(1, 1, 0)
+		return tx.Ledger.AddCredits(1, 1, 0)
 	})
 	if done != budget {
 		t.Errorf("%d credits were reserved, the budget is %d", done, budget)
@@ -96,38 +96,38 @@ func TestPeopleWhoSignUpOnTwoNodesShareBatchesOfTheirSize(t *testing.T) {
 	for i := range ups {
 		ups[i] = signUp(fmt.Sprintf("person-%d@gmail.com", i))
 	}
-	onStores(t, []*postgres.Store{a, b}, people, nil, func(i int, tx liwanag.Tx) error {
-		_, err := tx.Subscribers().Upsert(ups[i : i+1])
+	onStores(t, []*datastore.Store{a, b}, people, nil, func(i int, tx *datastore.Tx) error {
+		_, err := tx.Subscribers.Upsert(ups[i : i+1])
 		if err != nil {
 			return err
 		}
-		batch, ok, err := tx.Batches().Open(noon)
+		batch, ok, err := tx.Batches.Open(noon)
 		if err != nil {
 			return err
 		}
 		if ok {
-			ok, err = tx.Batches().Grow(batch.RunID, 1, full)
+			ok, err = tx.Batches.Grow(batch.RunID, 1, full)
 		}
 		if err == nil && !ok {
 			batch = liwanag.Batch{RunID: liwanag.NewID(liwanag.RunKind), ClosesAt: noon.Add(time.Hour), Size: 1, State: liwanag.BatchOpen, CreatedAt: noon}
-			err = tx.Batches().Insert([]liwanag.Batch{batch})
+			err = tx.Batches.Insert([]liwanag.Batch{batch})
 		}
 		if err != nil {
 			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		_, err = tx.Jobs().Insert([]liwanag.Job{{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: ups[i].ID, RunID: batch.RunID,
+		_, err = tx.Jobs.Insert([]liwanag.Job{{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: ups[i].ID, RunID: batch.RunID,
 			Status: liwanag.JobPending, CreatedAt: noon}})
 		return err
 	})
-	batches, err := a.Batches().Unstarted(t.Context(), people)
+	batches, err := a.Batches.Unstarted(t.Context(), people)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var sizes []int
 	for _, batch := range batches {
-		jobs, err := b.Jobs().OfRun(t.Context(), batch.RunID)
+		jobs, err := b.Jobs.OfRun(t.Context(), batch.RunID)
 		if err != nil || len(jobs) != batch.Size {
 			t.Errorf("a batch of %d has %d jobs, %v", batch.Size, len(jobs), err)
 		}
@@ -141,12 +141,12 @@ func TestPeopleWhoSignUpOnTwoNodesShareBatchesOfTheirSize(t *testing.T) {
 func TestAPersonWhoSignsUpOnTwoNodesHasOneOpenJob(t *testing.T) {
 	created := make([]bool, 200)
 	inserted := make([]bool, len(created))
-	onBoth(t, len(created), nil, func(i int, tx liwanag.Tx) error {
-		got, err := tx.Subscribers().Upsert([]liwanag.SignUp{signUp("mara@gmail.com")})
+	onBoth(t, len(created), nil, func(i int, tx *datastore.Tx) error {
+		got, err := tx.Subscribers.Upsert([]liwanag.SignUp{signUp("mara@gmail.com")})
 		if err != nil {
 			return err
 		}
-		opened, err := tx.Jobs().Insert([]liwanag.Job{{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: got[0].ID, Status: liwanag.JobPending, CreatedAt: noon}})
+		opened, err := tx.Jobs.Insert([]liwanag.Job{{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: got[0].ID, Status: liwanag.JobPending, CreatedAt: noon}})
 		if err == nil {
 			created[i], inserted[i] = got[0].Created, opened[0].Inserted
 		}
@@ -161,15 +161,15 @@ func TestAPaidCallHasOneSenderOverTwoNodes(t *testing.T) {
 	a, b := nodes(t)
 	s := liwanag.Submission{ID: liwanag.NewID(liwanag.SubmissionKind), RunID: liwanag.NewID(liwanag.RunKind), N: 1,
 		State: liwanag.SubmissionPrepared, Name: "x", PreparedAt: noon}
-	if err := a.Write(t.Context(), func(tx liwanag.Tx) error { return tx.Submissions().Insert(s, nil) }); err != nil {
+	if err := a.Write(t.Context(), func(tx *datastore.Tx) error { return tx.Submissions.Insert(s, nil) }); err != nil {
 		t.Fatal(err)
 	}
 	won := make([]bool, 200)
-	onStores(t, []*postgres.Store{a, b}, len(won), nil, func(i int, tx liwanag.Tx) (err error) {
-		won[i], err = tx.Submissions().Send(liwanag.Sending{ID: s.ID, Sender: fmt.Sprint(i), TokenHash: liwanag.Digest{byte(i), 1}, At: noon})
+	onStores(t, []*datastore.Store{a, b}, len(won), nil, func(i int, tx *datastore.Tx) (err error) {
+		won[i], err = tx.Submissions.Send(liwanag.Sending{ID: s.ID, Sender: fmt.Sprint(i), TokenHash: liwanag.Digest{byte(i), 1}, At: noon})
 		return err
 	})
-	got, err := b.Submissions().Get(t.Context(), s.ID)
+	got, err := b.Submissions.Get(t.Context(), s.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,19 +185,19 @@ func TestAPaidCallHasOneSenderOverTwoNodes(t *testing.T) {
 
 func TestAFiringAndAnUploadAreOneNodes(t *testing.T) {
 	a, b := nodes(t)
-	stores := []*postgres.Store{a, b}
+	stores := []*datastore.Store{a, b}
 	fired := make([]bool, 100)
-	onStores(t, stores, len(fired), nil, func(i int, tx liwanag.Tx) (err error) {
-		fired[i], err = tx.Ledger().TakeFiring("hourly", noon)
+	onStores(t, stores, len(fired), nil, func(i int, tx *datastore.Tx) (err error) {
+		fired[i], err = tx.Ledger.TakeFiring("hourly", noon)
 		return err
 	})
 	u := liwanag.Upload{ID: liwanag.NewID(liwanag.UploadKind), FileName: "a.csv", Status: liwanag.UploadImporting, CreatedAt: noon}
-	if err := a.Write(t.Context(), func(tx liwanag.Tx) error { return tx.Uploads().Insert(u) }); err != nil {
+	if err := a.Write(t.Context(), func(tx *datastore.Tx) error { return tx.Uploads.Insert(u) }); err != nil {
 		t.Fatal(err)
 	}
 	claimed := make([]bool, 100)
-	onStores(t, stores, len(claimed), nil, func(i int, tx liwanag.Tx) (err error) {
-		claimed[i], err = tx.Uploads().Claim(liwanag.UploadClaim{ID: u.ID, Owner: fmt.Sprint("node-", i), Now: noon, Until: noon.Add(time.Minute)})
+	onStores(t, stores, len(claimed), nil, func(i int, tx *datastore.Tx) (err error) {
+		claimed[i], err = tx.Uploads.Claim(liwanag.UploadClaim{ID: u.ID, Owner: fmt.Sprint("node-", i), Now: noon, Until: noon.Add(time.Minute)})
 		return err
 	})
 	if n, m := count(fired), count(claimed); n != 1 || m != 1 {

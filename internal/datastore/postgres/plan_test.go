@@ -41,10 +41,11 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 			}
 		}
 		r := &recorder{plans: map[string]node{}}
-		datastoretest.ReadEverything(t.Context(), &Store{Store: datastore.New(&database{pool: recordingPool{r, db.Pool()}})})
+		store := datastore.New(&recorded{database{pool: recordingPool{r, db.Pool()}, db: db}, r})
+		datastoretest.ReadEverything(t.Context(), store)
 		undone := errors.New("undone")
-		if err := db.Write(t.Context(), func(raw *pgdb.Tx) error {
-			return errors.Join(datastoretest.UseEverything(datastore.DelegateTx{Tx: datastore.NewTx(writer{tx: recordingTx{r, raw}})}), undone)
+		if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
+			return errors.Join(datastoretest.UseEverything(tx), undone)
 		}); !errors.Is(err, undone) || len(r.faults) > 0 {
 			t.Fatal(err, r.faults)
 		}
@@ -184,6 +185,16 @@ func (r *recorder) explain(query func(string, ...any) (pgx.Rows, error), text st
 		return
 	}
 	r.plans[text] = plans[0].Plan
+}
+
+// recorded is a database whose every statement is explained.
+type recorded struct {
+	database
+	recorder *recorder
+}
+
+func (r *recorded) Write(ctx context.Context, fn func(w datastore.Writer) error) error {
+	return r.db.Write(ctx, func(tx *pgdb.Tx) error { return fn(writer{tx: recordingTx{r.recorder, tx}}) })
 }
 
 type recordingPool struct {

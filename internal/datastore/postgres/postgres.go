@@ -17,9 +17,6 @@ import (
 	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
-// Store is a [liwanag.Store].
-type Store = datastore.Delegate
-
 //go:embed migrations/*.sql
 var migrations embed.FS
 
@@ -29,7 +26,7 @@ const versionTable = "app_migrations"
 // is older or newer than this program's is refused with pgdb's sentinels: an
 // older one waits for [Migrate]. The caller closes db, when nothing uses the
 // store any more.
-func New(ctx context.Context, db *pgdb.DB) (*Store, error) {
+func New(ctx context.Context, db *pgdb.DB) (*datastore.Store, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
@@ -37,7 +34,7 @@ func New(ctx context.Context, db *pgdb.DB) (*Store, error) {
 	if err := db.Migrate(ctx, files, versionTable); err != nil {
 		return nil, err
 	}
-	return &Store{Store: datastore.New(&database{db: db, pool: db.Pool()})}, nil
+	return datastore.New(&database{db: db, pool: db.Pool()}), nil
 }
 
 // Migrate brings the application's tables up to date. Nodes of an older release

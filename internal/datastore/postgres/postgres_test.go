@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/datastoretest"
 	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -18,11 +19,11 @@ import (
 
 func TestStore(t *testing.T) {
 	datastoretest.Run(t, datastoretest.Harness{
-		Open: func(t *testing.T) liwanag.Store {
+		Open: func(t *testing.T) *datastore.Store {
 			_, store := openEmpty(t)
 			return store
 		},
-		OpenClosed: func(t *testing.T) liwanag.Store {
+		OpenClosed: func(t *testing.T) *datastore.Store {
 			db, store := openEmpty(t)
 			db.Close()
 			return store
@@ -36,16 +37,16 @@ func signUp(key string) liwanag.SignUp {
 	return liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: key, Email: key, EmailType: liwanag.Personal, At: noon}
 }
 
-func write(t *testing.T, s liwanag.Store, fn func(tx liwanag.Tx) error) {
+func write(t *testing.T, s *datastore.Store, fn func(tx *datastore.Tx) error) {
 	t.Helper()
 	if err := s.Write(t.Context(), fn); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func upsert(ups ...liwanag.SignUp) func(tx liwanag.Tx) error {
-	return func(tx liwanag.Tx) error {
-		_, err := tx.Subscribers().Upsert(ups)
+func upsert(ups ...liwanag.SignUp) func(tx *datastore.Tx) error {
+	return func(tx *datastore.Tx) error {
+		_, err := tx.Subscribers.Upsert(ups)
 		return err
 	}
 }
@@ -56,7 +57,7 @@ func TestRowsOutliveTheProcess(t *testing.T) {
 	write(t, store, upsert(up))
 	db.Close()
 	_, store = open(t, sharedURL)
-	got, err := store.Subscribers().ByEmail(t.Context(), "mara@gmail.com")
+	got, err := store.Subscribers.ByEmail(t.Context(), "mara@gmail.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,8 +94,8 @@ func TestAnUnreachableDatabaseIsToldAndComesBackWithoutARestart(t *testing.T) {
 	write(t, store, upsert(up))
 
 	proxy.Refuse(true)
-	_, reading := store.Subscribers().Get(t.Context(), up.ID)
-	_, missing := store.Jobs().Get(t.Context(), liwanag.NewID(liwanag.JobKind))
+	_, reading := store.Subscribers.Get(t.Context(), up.ID)
+	_, missing := store.Jobs.Get(t.Context(), liwanag.NewID(liwanag.JobKind))
 	writing := store.Write(t.Context(), upsert(signUp("jon@gmail.com")))
 	for what, err := range map[string]error{"read": reading, "read of nothing": missing, "write": writing} {
 		if !errors.Is(err, liwanag.ErrDatabase) || errors.Is(err, liwanag.ErrNotFound) || liwanag.ClassOf(err) != liwanag.Unavailable {
@@ -104,7 +105,7 @@ func TestAnUnreachableDatabaseIsToldAndComesBackWithoutARestart(t *testing.T) {
 
 	proxy.Refuse(false)
 	write(t, store, upsert(signUp("jon@gmail.com")))
-	if _, err := store.Subscribers().Get(t.Context(), up.ID); err != nil {
+	if _, err := store.Subscribers.Get(t.Context(), up.ID); err != nil {
 		t.Error(err)
 	}
 }
@@ -113,7 +114,7 @@ func TestADatabaseThatAnswersTooLateIsNotOneInWhichNothingIs(t *testing.T) {
 	_, store := openEmpty(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := store.Jobs().Get(ctx, liwanag.NewID(liwanag.JobKind))
+	_, err := store.Jobs.Get(ctx, liwanag.NewID(liwanag.JobKind))
 	if !errors.Is(err, liwanag.ErrDatabase) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -138,14 +139,14 @@ func TestAFullDiskIsToldAndGoesAwayWithoutARestart(t *testing.T) {
 		}
 	})
 	d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryStored, ReceivedAt: noon}
-	insert := func(tx liwanag.Tx) error {
-		_, err := tx.Deliveries().Insert(d)
+	insert := func(tx *datastore.Tx) error {
+		_, err := tx.Deliveries.Insert(d)
 		return err
 	}
 	if err := store.Write(t.Context(), insert); !errors.Is(err, liwanag.ErrDiskFull) || liwanag.ClassOf(err) != liwanag.DiskFull {
 		t.Fatalf("got %v, want ErrDiskFull", err)
 	}
-	if _, err := store.Deliveries().Get(t.Context(), d.Digest); !errors.Is(err, liwanag.ErrNotFound) {
+	if _, err := store.Deliveries.Get(t.Context(), d.Digest); !errors.Is(err, liwanag.ErrNotFound) {
 		t.Fatalf("the refused delivery: %v", err)
 	}
 	exec(`DROP TRIGGER full_disk ON delivery`)
@@ -155,20 +156,20 @@ func TestAFullDiskIsToldAndGoesAwayWithoutARestart(t *testing.T) {
 func TestAProfileGoesWithItsSubscriber(t *testing.T) {
 	db, store := openEmpty(t)
 	up := signUp("mara@gmail.com")
-	write(t, store, func(tx liwanag.Tx) error {
+	write(t, store, func(tx *datastore.Tx) error {
 		if err := upsert(up)(tx); err != nil {
 			return err
 		}
-		_, err := tx.Subscribers().Enrich([]liwanag.Enriched{{SubscriberID: up.ID, Profile: []byte(`{}`), ResultAt: up.At, At: up.At}})
+		_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: up.ID, Profile: []byte(`{}`), ResultAt: up.At, At: up.At}})
 		return err
 	})
-	if _, err := store.Subscribers().Profile(t.Context(), up.ID); err != nil {
+	if _, err := store.Subscribers.Profile(t.Context(), up.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.Pool().Exec(t.Context(), `DELETE FROM subscriber`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Subscribers().Profile(t.Context(), up.ID); !errors.Is(err, liwanag.ErrNotFound) {
+	if _, err := store.Subscribers.Profile(t.Context(), up.ID); !errors.Is(err, liwanag.ErrNotFound) {
 		t.Fatalf("the profile of a subscriber that is gone: %v", err)
 	}
 }
@@ -190,15 +191,15 @@ func TestADroppedBodyIsGoneFromItsTableWithTheNextVacuum(t *testing.T) {
 	}
 	raw := []byte(strings.Repeat("mara.ilagan@example.net lives here. ", 1000))
 	d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, Raw: raw, Size: len(raw), State: liwanag.DeliveryStored, ReceivedAt: noon}
-	write(t, store, func(tx liwanag.Tx) error {
-		_, err := tx.Deliveries().Insert(d)
+	write(t, store, func(tx *datastore.Tx) error {
+		_, err := tx.Deliveries.Insert(d)
 		return err
 	})
 	if size := bodies(); size < int64(len(raw)) {
 		t.Fatalf("bodies take %d bytes: they are kept elsewhere", size)
 	}
-	write(t, store, func(tx liwanag.Tx) error {
-		_, err := tx.Deliveries().Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
+	write(t, store, func(tx *datastore.Tx) error {
+		_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
 		return err
 	})
 	if size := bodies(); size != 0 {
@@ -217,7 +218,7 @@ func TestRowsOfOneKeyInOneCallFollowEachOther(t *testing.T) {
 	}
 	write(t, store, upsert(up("A", "a", `{"a":1}`, 0)))
 	write(t, store, upsert(up("B", "b", `{"b":1}`, 1e9), up("C", "", `{"b":2,"c":1}`, 2e9), up("", "d", "", 3e9)))
-	person, err := store.Subscribers().ByEmail(t.Context(), "mara@gmail.com")
+	person, err := store.Subscribers.ByEmail(t.Context(), "mara@gmail.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,25 +233,25 @@ func TestRowsOfOneKeyInOneCallFollowEachOther(t *testing.T) {
 	profile := func(name string, resultAt time.Duration) liwanag.Enriched {
 		return liwanag.Enriched{SubscriberID: person.ID, Summary: liwanag.Summary{FirstName: name}, Profile: []byte(name), ResultAt: noon.Add(resultAt), At: noon}
 	}
-	write(t, store, func(tx liwanag.Tx) error {
-		_, inserting := tx.Jobs().Insert([]liwanag.Job{first, job(liwanag.JobNotFound), job(liwanag.JobEnriched)})
-		settling := tx.Jobs().Settle([]liwanag.JobResult{{ID: first.ID, Status: liwanag.JobFailed, At: noon}, {ID: first.ID, Status: liwanag.JobCanceled, At: noon}})
-		changed, enriching := tx.Subscribers().Enrich([]liwanag.Enriched{profile("D", 2e9), profile("old", 1e9), profile("E", 3e9)})
+	write(t, store, func(tx *datastore.Tx) error {
+		_, inserting := tx.Jobs.Insert([]liwanag.Job{first, job(liwanag.JobNotFound), job(liwanag.JobEnriched)})
+		settling := tx.Jobs.Settle([]liwanag.JobResult{{ID: first.ID, Status: liwanag.JobFailed, At: noon}, {ID: first.ID, Status: liwanag.JobCanceled, At: noon}})
+		changed, enriching := tx.Subscribers.Enrich([]liwanag.Enriched{profile("D", 2e9), profile("old", 1e9), profile("E", 3e9)})
 		if len(changed) != 2 {
 			t.Errorf("profiles changed %v", changed)
 		}
 		return errors.Join(inserting, settling, enriching)
 	})
-	if person, err = store.Subscribers().Get(t.Context(), person.ID); err != nil || person.EnrichmentStatus != liwanag.JobEnriched || person.Summary.FirstName != "E" {
+	if person, err = store.Subscribers.Get(t.Context(), person.ID); err != nil || person.EnrichmentStatus != liwanag.JobEnriched || person.Summary.FirstName != "E" {
 		t.Errorf("the latest job is %q, the latest profile %q, %v", person.EnrichmentStatus, person.Summary.FirstName, err)
 	}
-	if raw, err := store.Subscribers().Profile(t.Context(), person.ID); err != nil || string(raw) != "E" {
+	if raw, err := store.Subscribers.Profile(t.Context(), person.ID); err != nil || string(raw) != "E" {
 		t.Errorf("the profile is %q, %v", raw, err)
 	}
-	if got, err := store.Jobs().Get(t.Context(), first.ID); err != nil || got.Status != liwanag.JobCanceled {
+	if got, err := store.Jobs.Get(t.Context(), first.ID); err != nil || got.Status != liwanag.JobCanceled {
 		t.Errorf("the job settled twice is %s, %v", got.Status, err)
 	}
-	counts, err := store.Subscribers().Count(t.Context())
+	counts, err := store.Subscribers.Count(t.Context())
 	if want := map[liwanag.JobStatus]int64{liwanag.JobEnriched: 1}; err != nil || !cmp.Equal(counts, want) {
 		t.Errorf("counted %v, %v: one job of a person is the latest", counts, err)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/datastore/sqlite"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
@@ -67,7 +67,7 @@ func BenchmarkSignUps(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
-func importRows(b *testing.B, store *sqlite.Store, rows int) {
+func importRows(b *testing.B, store *datastore.Store, rows int) {
 	upload := liwanag.NewID(liwanag.UploadKind)
 	for from := 0; from < rows; from += importGroup {
 		if err := importChunk(b, store, upload, from, min(from+importGroup, rows)); err != nil {
@@ -77,7 +77,7 @@ func importRows(b *testing.B, store *sqlite.Store, rows int) {
 }
 
 // importChunk stores people, their jobs, and a batch for each hundred.
-func importChunk(b *testing.B, store *sqlite.Store, upload liwanag.ID, from, to int) error {
+func importChunk(b *testing.B, store *datastore.Store, upload liwanag.ID, from, to int) error {
 	now := time.Now()
 	signUps := make([]liwanag.SignUp, 0, to-from)
 	for i := from; i < to; i++ {
@@ -85,8 +85,8 @@ func importChunk(b *testing.B, store *sqlite.Store, upload liwanag.ID, from, to 
 		signUps = append(signUps, liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: key, Email: key,
 			EmailType: liwanag.Personal, Source: "csv", Summary: liwanag.Summary{FirstName: "Mara", LastName: "Ilagan"}, At: now})
 	}
-	return store.Write(b.Context(), func(tx liwanag.Tx) error {
-		people, err := tx.Subscribers().Upsert(signUps)
+	return store.Write(b.Context(), func(tx *datastore.Tx) error {
+		people, err := tx.Subscribers.Upsert(signUps)
 		if err != nil {
 			return err
 		}
@@ -104,10 +104,10 @@ func importChunk(b *testing.B, store *sqlite.Store, upload liwanag.ID, from, to 
 			jobs = append(jobs, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: p.ID, RunID: batch.RunID, UploadID: upload,
 				Status: liwanag.JobPending, CreatedAt: now})
 		}
-		if err := tx.Batches().Insert(batches); err != nil {
+		if err := tx.Batches.Insert(batches); err != nil {
 			return err
 		}
-		_, err = tx.Jobs().Insert(jobs)
+		_, err = tx.Jobs.Insert(jobs)
 		return err
 	})
 }
@@ -130,7 +130,7 @@ func BenchmarkList(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if _, _, err := store.Subscribers().List(b.Context(), f, liwanag.Page{}); err != nil {
+				if _, _, err := store.Subscribers.List(b.Context(), f, liwanag.Page{}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -138,7 +138,7 @@ func BenchmarkList(b *testing.B) {
 	}
 	b.Run("count", func(b *testing.B) {
 		for b.Loop() {
-			counts, err := store.Subscribers().Count(b.Context())
+			counts, err := store.Subscribers.Count(b.Context())
 			if err != nil || counts[liwanag.JobPending] != rows {
 				b.Fatal(counts, err)
 			}
@@ -146,7 +146,7 @@ func BenchmarkList(b *testing.B) {
 	})
 	b.Run("open runs", func(b *testing.B) {
 		for b.Loop() {
-			runs, err := store.Jobs().OpenRuns(b.Context(), time.Now(), liwanag.ID{}, 100)
+			runs, err := store.Jobs.OpenRuns(b.Context(), time.Now(), liwanag.ID{}, 100)
 			if err != nil || len(runs) != 100 {
 				b.Fatal(len(runs), err)
 			}
@@ -162,12 +162,12 @@ func BenchmarkActivity(b *testing.B) {
 	importRows(b, store, rows)
 	now := time.Now()
 	for ended := 0; ended < rows; {
-		runs, err := store.Jobs().OpenRuns(b.Context(), now.Add(time.Hour), liwanag.ID{}, 100)
+		runs, err := store.Jobs.OpenRuns(b.Context(), now.Add(time.Hour), liwanag.ID{}, 100)
 		if err != nil {
 			b.Fatal(err)
 		}
 		for _, run := range runs {
-			jobs, err := store.Jobs().OfRun(b.Context(), run)
+			jobs, err := store.Jobs.OfRun(b.Context(), run)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func BenchmarkActivity(b *testing.B) {
 				results[i] = liwanag.JobResult{ID: j.ID, Status: liwanag.JobEnriched, At: now.AddDate(0, 0, -ended%days)}
 				ended++
 			}
-			if err := store.Write(b.Context(), func(tx liwanag.Tx) error { return tx.Jobs().Settle(results) }); err != nil {
+			if err := store.Write(b.Context(), func(tx *datastore.Tx) error { return tx.Jobs.Settle(results) }); err != nil {
 				b.Fatal(err)
 			}
 		}

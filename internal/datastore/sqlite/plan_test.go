@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -25,31 +26,31 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	if _, err := New(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	texts, readers := map[string]bool{}, &database{db: db}
-	datastoretest.ReadEverything(t.Context(), &Store{Store: datastore.New(readers)})
-	readers.statements.Range(func(text, _ any) bool {
+	plans := &recorded{database: database{db: db}, texts: map[string]bool{}}
+	store := datastore.New(plans)
+	datastoretest.ReadEverything(t.Context(), store)
+	if err := store.Write(t.Context(), datastoretest.UseEverything); err != nil {
+		t.Fatal(err)
+	}
+	texts := plans.texts
+	plans.statements.Range(func(text, _ any) bool {
 		texts[text.(string)] = true
 		return true
 	})
-	if err := db.Write(t.Context(), func(raw *sqlitedb.Tx) error {
-		return datastoretest.UseEverything(datastore.DelegateTx{Tx: datastore.NewTx(writer{tx: recorder{raw, texts}})})
-	}); err != nil {
-		t.Fatal(err)
-	}
 	if len(texts) < 90 {
 		t.Fatalf("only %d statements were seen", len(texts))
 	}
-	var plans strings.Builder
+	var used strings.Builder
 	for text := range texts {
 		plan := planOf(t, db, text)
-		plans.WriteString(strings.Join(plan, "\n") + "\n")
+		used.WriteString(strings.Join(plan, "\n") + "\n")
 		for _, fault := range faults(text, plan) {
 			t.Errorf("%s\n\t%s", fault, strings.Join(strings.Fields(text), " "))
 		}
 	}
 	// An index that is not there for its uniqueness must be what some statement
 	// uses: otherwise it only costs, or the planner took another one.
-	found, err := readers.Query(t.Context(), `SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE 'CREATE INDEX%'`)
+	found, err := plans.Query(t.Context(), `SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE 'CREATE INDEX%'`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,13 +59,22 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, index := range indexes {
-		if !regexp.MustCompile(`INDEX ` + index + `\b`).MatchString(plans.String()) {
+		if !regexp.MustCompile(`INDEX ` + index + `\b`).MatchString(used.String()) {
 			t.Errorf("no statement uses the index %s", index)
 		}
 	}
 }
 
-// recorder notes the texts of a transaction.
+// recorded is a database that notes the texts of its transactions.
+type recorded struct {
+	database
+	texts map[string]bool
+}
+
+func (r *recorded) Write(ctx context.Context, fn func(w datastore.Writer) error) error {
+	return r.db.Write(ctx, func(tx *sqlitedb.Tx) error { return fn(writer{tx: recorder{tx, r.texts}}) })
+}
+
 type recorder struct {
 	*sqlitedb.Tx
 	texts map[string]bool

@@ -17,9 +17,6 @@ import (
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
-// Store is a [liwanag.Store].
-type Store = datastore.Delegate
-
 //go:embed migrations/*.sql
 var migrations embed.FS
 
@@ -27,7 +24,7 @@ const versionTable = "app_migrations"
 
 // New brings the application's tables in db up to date. The caller closes db,
 // when nothing uses the store any more.
-func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
+func New(ctx context.Context, db *sqlitedb.DB) (*datastore.Store, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
@@ -35,7 +32,7 @@ func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
 	if err := db.Migrate(ctx, files, versionTable); err != nil {
 		return nil, err
 	}
-	return &Store{Store: datastore.New(&database{db: db})}, nil
+	return datastore.New(&database{db: db}), nil
 }
 
 // Pending is the SQL that New would run on the file at path. Nothing is changed.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/datastoretest"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -19,11 +20,11 @@ import (
 
 func TestStore(t *testing.T) {
 	datastoretest.Run(t, datastoretest.Harness{
-		Open: func(t *testing.T) liwanag.Store {
+		Open: func(t *testing.T) *datastore.Store {
 			_, store := open(t, sqlitedb.Config{Synchronous: sqlitedb.Normal})
 			return store
 		},
-		OpenClosed: func(t *testing.T) liwanag.Store {
+		OpenClosed: func(t *testing.T) *datastore.Store {
 			db, store := open(t, sqlitedb.Config{Synchronous: sqlitedb.Normal})
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
@@ -38,8 +39,8 @@ func TestRowsOutliveTheProcess(t *testing.T) {
 	up := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "mara@gmail.com", EmailType: liwanag.Personal,
 		At: time.Now().UTC().Truncate(time.Microsecond)}
 	db, store := open(t, config)
-	if err := store.Write(t.Context(), func(tx liwanag.Tx) error {
-		_, err := tx.Subscribers().Upsert([]liwanag.SignUp{up})
+	if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
+		_, err := tx.Subscribers.Upsert([]liwanag.SignUp{up})
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -48,7 +49,7 @@ func TestRowsOutliveTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, store = open(t, config)
-	got, err := store.Subscribers().ByEmail(t.Context(), "mara@gmail.com")
+	got, err := store.Subscribers.ByEmail(t.Context(), "mara@gmail.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,12 +86,12 @@ func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, store := open(t, sqlitedb.Config{Path: path})
-	got, err := store.Uploads().Get(t.Context(), up.ID)
+	got, err := store.Uploads.Get(t.Context(), up.ID)
 	if diff := cmp.Diff(up, got, cmp.Comparer(func(a, b liwanag.ID) bool { return a == b })); err != nil || diff != "" {
 		t.Fatal(err, diff)
 	}
-	if err := store.Write(t.Context(), func(tx liwanag.Tx) error {
-		ok, err := tx.Uploads().Claim(liwanag.UploadClaim{ID: up.ID, Owner: "a", Now: up.CreatedAt, Until: up.CreatedAt})
+	if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
+		ok, err := tx.Uploads.Claim(liwanag.UploadClaim{ID: up.ID, Owner: "a", Now: up.CreatedAt, Until: up.CreatedAt})
 		if err == nil && !ok {
 			return errors.New("it cannot be claimed")
 		}
@@ -103,8 +104,8 @@ func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
 func TestAFullDiskIsToldAndGoesAwayWithoutARestart(t *testing.T) {
 	db, store := open(t, sqlitedb.Config{})
 	insert := func(n byte) error {
-		return store.Write(t.Context(), func(tx liwanag.Tx) error {
-			_, err := tx.Deliveries().Insert(liwanag.Delivery{Digest: liwanag.Digest{n}, Source: liwanag.FromWebhook, Raw: make([]byte, 1<<20),
+		return store.Write(t.Context(), func(tx *datastore.Tx) error {
+			_, err := tx.Deliveries.Insert(liwanag.Delivery{Digest: liwanag.Digest{n}, Source: liwanag.FromWebhook, Raw: make([]byte, 1<<20),
 				Size: 1 << 20, State: liwanag.DeliveryStored, ReceivedAt: time.Now()})
 			return err
 		})
@@ -128,7 +129,7 @@ func TestAFullDiskIsToldAndGoesAwayWithoutARestart(t *testing.T) {
 	if !errors.Is(err, liwanag.ErrDiskFull) || liwanag.ClassOf(err) != liwanag.DiskFull {
 		t.Fatalf("got %v, want ErrDiskFull", err)
 	}
-	if _, err := store.Deliveries().Get(t.Context(), liwanag.Digest{stored + 1}); !errors.Is(err, liwanag.ErrNotFound) {
+	if _, err := store.Deliveries.Get(t.Context(), liwanag.Digest{stored + 1}); !errors.Is(err, liwanag.ErrNotFound) {
 		t.Fatalf("the refused delivery: %v", err)
 	}
 	limit("100000")
@@ -143,10 +144,10 @@ func TestADroppedBodyLeavesNoTrace(t *testing.T) {
 	db, store := open(t, sqlitedb.Config{Path: path})
 	secret := []byte("mara.ilagan@example.net lives here")
 	d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, Raw: secret, Size: len(secret), State: liwanag.DeliveryStored, ReceivedAt: time.Now()}
-	for _, fn := range []func(tx liwanag.Tx) error{
-		func(tx liwanag.Tx) error { _, err := tx.Deliveries().Insert(d); return err },
-		func(tx liwanag.Tx) error {
-			_, err := tx.Deliveries().Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
+	for _, fn := range []func(tx *datastore.Tx) error{
+		func(tx *datastore.Tx) error { _, err := tx.Deliveries.Insert(d); return err },
+		func(tx *datastore.Tx) error {
+			_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
 			return err
 		},
 	} {
@@ -169,16 +170,16 @@ func TestADroppedBodyLeavesNoTrace(t *testing.T) {
 func TestAProfileGoesWithItsSubscriber(t *testing.T) {
 	db, store := open(t, sqlitedb.Config{})
 	up := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "mara@gmail.com", EmailType: liwanag.Personal, At: time.Now()}
-	if err := store.Write(t.Context(), func(tx liwanag.Tx) error {
-		if _, err := tx.Subscribers().Upsert([]liwanag.SignUp{up}); err != nil {
+	if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
+		if _, err := tx.Subscribers.Upsert([]liwanag.SignUp{up}); err != nil {
 			return err
 		}
-		_, err := tx.Subscribers().Enrich([]liwanag.Enriched{{SubscriberID: up.ID, Profile: []byte(`{}`), ResultAt: up.At, At: up.At}})
+		_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: up.ID, Profile: []byte(`{}`), ResultAt: up.At, At: up.At}})
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Subscribers().Profile(t.Context(), up.ID); err != nil {
+	if _, err := store.Subscribers.Profile(t.Context(), up.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Write(t.Context(), func(tx *sqlitedb.Tx) error {
@@ -187,13 +188,13 @@ func TestAProfileGoesWithItsSubscriber(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Subscribers().Profile(t.Context(), up.ID); !errors.Is(err, liwanag.ErrNotFound) {
+	if _, err := store.Subscribers.Profile(t.Context(), up.ID); !errors.Is(err, liwanag.ErrNotFound) {
 		t.Fatalf("the profile of a subscriber that is gone: %v", err)
 	}
 }
 
 // open makes a store in a new file, or in that of c.
-func open(t testing.TB, c sqlitedb.Config) (*sqlitedb.DB, *sqlite.Store) {
+func open(t testing.TB, c sqlitedb.Config) (*sqlitedb.DB, *datastore.Store) {
 	t.Helper()
 	if c.Path == "" {
 		c.Path = filepath.Join(t.TempDir(), "liwanag.db")

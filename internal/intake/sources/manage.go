@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -62,7 +63,7 @@ func (s *Service) Create(ctx context.Context, d Draft) (Made, error) {
 	if err := m.set(k, settings, d.Secret); err != nil {
 		return Made{}, err
 	}
-	return m, s.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Sources().Insert(m.Source) })
+	return m, s.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Sources.Insert(m.Source) })
 }
 
 // set gives a source settings, and a first secret: the sender's, or one of ours
@@ -110,12 +111,12 @@ func cleanName(name string) (string, error) {
 
 // Get reads a source. ErrNotFound.
 func (s *Service) Get(ctx context.Context, id liwanag.ID) (liwanag.Source, error) {
-	return s.store.Sources().Get(ctx, id)
+	return s.store.Sources.Get(ctx, id)
 }
 
 // List lists all sources, oldest first.
 func (s *Service) List(ctx context.Context) ([]liwanag.Source, error) {
-	return s.store.Sources().List(ctx)
+	return s.store.Sources.List(ctx)
 }
 
 // Change says what to change of a source; nil leaves what is there.
@@ -194,8 +195,8 @@ func (s *Service) Rotate(ctx context.Context, id liwanag.ID, r Rotation) (Made, 
 
 // update changes a source in one transaction.
 func (s *Service) update(ctx context.Context, id liwanag.ID, change func(*Made, setUp) error) (m Made, err error) {
-	err = s.store.Write(ctx, func(tx liwanag.Tx) error {
-		source, err := tx.Sources().Get(id)
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		source, err := tx.Sources.Get(id)
 		if err != nil {
 			return err
 		}
@@ -208,7 +209,7 @@ func (s *Service) update(ctx context.Context, id liwanag.ID, change func(*Made, 
 			return err
 		}
 		m.UpdatedAt = s.now()
-		return tx.Sources().Update(m.Source)
+		return tx.Sources.Update(m.Source)
 	})
 	return m, err
 }
@@ -216,8 +217,8 @@ func (s *Service) update(ctx context.Context, id liwanag.ID, change func(*Made, 
 // Delete deletes a source and what is kept of its deliveries; the people stay.
 // ErrNotFound.
 func (s *Service) Delete(ctx context.Context, id liwanag.ID) error {
-	return s.store.Write(ctx, func(tx liwanag.Tx) error {
-		if err := tx.Sources().Delete(id); err != nil {
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+		if err := tx.Sources.Delete(id); err != nil {
 			return err
 		}
 		return s.drop(tx)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -45,7 +46,7 @@ func (s *Service) Admit(ctx context.Context, name liwanag.SourceKind, token stri
 
 // find is the source of an address.
 func (s *Service) find(ctx context.Context, name liwanag.SourceKind, token string) (liwanag.Source, error) {
-	source, err := s.store.Sources().ByToken(ctx, hashOf(token))
+	source, err := s.store.Sources.ByToken(ctx, hashOf(token))
 	if errors.Is(err, liwanag.ErrNotFound) || err == nil && (source.Kind != name || source.Disabled) {
 		return liwanag.Source{}, ErrUnknown
 	}
@@ -143,7 +144,7 @@ func (s *Service) take(ctx context.Context, by setUp, all said, key string, rece
 	}
 	var answer Answer
 	var results []intake.Result
-	err = s.store.Write(ctx, func(tx liwanag.Tx) error {
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
 		fresh, err := all.unseen(tx, by.ID, receipt.ReceivedAt)
 		if err != nil {
 			return err
@@ -153,7 +154,7 @@ func (s *Service) take(ctx context.Context, by setUp, all said, key string, rece
 			return err
 		}
 		all.conclude(&row, len(fresh))
-		if err := tx.Receipts().Insert(row); err != nil {
+		if err := tx.Receipts.Insert(row); err != nil {
 			return err
 		}
 		answer = Answer{row.ID, row.State, row.Created, row.Updated, row.Unsubscribed, row.Failed}
@@ -178,12 +179,12 @@ type repeatError struct{ earlier Answer }
 func (*repeatError) Error() string { return "sources: the delivery was taken in before" }
 
 // remember makes the same delivery again a repeat.
-func remember(tx liwanag.Tx, source liwanag.ID, key string, answer Answer, at time.Time) error {
+func remember(tx *datastore.Tx, source liwanag.ID, key string, answer Answer, at time.Time) error {
 	raw, err := json.Marshal(answer)
 	if err != nil {
 		return fmt.Errorf("sources: answer of a webhook: %w", err)
 	}
-	stored, earlier, err := tx.Webhooks().Remember(source.String(), nameOf("delivery", key), raw, at)
+	stored, earlier, err := tx.Webhooks.Remember(source.String(), nameOf("delivery", key), raw, at)
 	if err != nil || stored {
 		return err
 	}
@@ -198,9 +199,9 @@ func remember(tx liwanag.Tx, source liwanag.ID, key string, answer Answer, at ti
 // The same body again is not kept twice, unless the source was changed meanwhile.
 func (s *Service) reject(ctx context.Context, by setUp, key string, receipt liwanag.Receipt, fault error) error {
 	receipt.State, receipt.Code, receipt.Reason = liwanag.ReceiptRejected, liwanag.CodeOf(fault), fault.Error()
-	err := s.store.Write(ctx, func(tx liwanag.Tx) error {
+	err := s.store.Write(ctx, func(tx *datastore.Tx) error {
 		once := nameOf(fmt.Sprintf("rejected %d", by.UpdatedAt.UnixMicro()), key)
-		fresh, _, err := tx.Webhooks().Remember(by.ID.String(), once, nil, receipt.ReceivedAt)
+		fresh, _, err := tx.Webhooks.Remember(by.ID.String(), once, nil, receipt.ReceivedAt)
 		if err != nil || !fresh {
 			return err
 		}
@@ -240,12 +241,12 @@ func (s *Service) refuse(ctx context.Context, by setUp, why error, size int) err
 	}
 	receipt := liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind), SourceID: by.ID, State: liwanag.ReceiptRefused,
 		Code: liwanag.CodeOf(why), Reason: why.Error(), Size: size, ReceivedAt: now}
-	return s.store.Write(ctx, func(tx liwanag.Tx) error { return s.note(tx, receipt) })
+	return s.store.Write(ctx, func(tx *datastore.Tx) error { return s.note(tx, receipt) })
 }
 
 // note stores a receipt alone.
-func (s *Service) note(tx liwanag.Tx, receipt liwanag.Receipt) error {
-	if err := tx.Receipts().Insert(receipt); err != nil {
+func (s *Service) note(tx *datastore.Tx, receipt liwanag.Receipt) error {
+	if err := tx.Receipts.Insert(receipt); err != nil {
 		return err
 	}
 	return s.tidy(tx)

@@ -3,6 +3,7 @@ package sources
 import (
 	"context"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -16,14 +17,14 @@ var errNoBody = liwanag.NewError(liwanag.Conflict, "not_replayable", "the body o
 // unsubscribed after it came stays so. ErrNotFound, or of class Conflict when its
 // body is gone.
 func (s *Service) Replay(ctx context.Context, id liwanag.ID) (liwanag.Receipt, error) {
-	receipt, err := s.store.Receipts().Get(ctx, id)
+	receipt, err := s.store.Receipts.Get(ctx, id)
 	if err != nil {
 		return liwanag.Receipt{}, err
 	}
 	if receipt.Body == nil {
 		return liwanag.Receipt{}, errNoBody
 	}
-	source, err := s.store.Sources().Get(ctx, receipt.SourceID)
+	source, err := s.store.Sources.Get(ctx, receipt.SourceID)
 	if err != nil {
 		return liwanag.Receipt{}, err
 	}
@@ -36,7 +37,7 @@ func (s *Service) Replay(ctx context.Context, id liwanag.ID) (liwanag.Receipt, e
 	all, _, fault := s.understand(by, webhook{body: receipt.Body})
 	if fault != nil {
 		receipt.State, receipt.Code, receipt.Reason, receipt.Failed = liwanag.ReceiptRejected, liwanag.CodeOf(fault), fault.Error(), len(all)
-		return receipt, s.store.Write(ctx, func(tx liwanag.Tx) error { return tx.Receipts().Update(receipt) })
+		return receipt, s.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Receipts.Update(receipt) })
 	}
 	return s.again(ctx, all, receipt)
 }
@@ -49,13 +50,13 @@ func (s *Service) again(ctx context.Context, all said, receipt liwanag.Receipt) 
 	}
 	taken := all.takeable()
 	var results []intake.Result
-	err = s.store.Write(ctx, func(tx liwanag.Tx) (err error) {
+	err = s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
 		row = receipt
 		if results, err = s.write(tx, taken, leaving, &row); err != nil {
 			return err
 		}
 		all.conclude(&row, len(taken))
-		return tx.Receipts().Update(row)
+		return tx.Receipts.Update(row)
 	})
 	if err != nil {
 		return liwanag.Receipt{}, err

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/datastore"
 )
 
 const (
@@ -38,16 +38,16 @@ func (s *Service) Retain(ctx context.Context) error {
 	return nil
 }
 
-func (s *Service) drop(tx liwanag.Tx) error {
+func (s *Service) drop(tx *datastore.Tx) error {
 	now := s.now()
-	if err := tx.Webhooks().Forget(now.Add(-keepIDs)); err != nil {
+	if err := tx.Webhooks.Forget(now.Add(-keepIDs)); err != nil {
 		return err
 	}
-	return tx.Receipts().Prune(now.Add(-min(keepTaken, s.cfg.Retention)), now.Add(-s.cfg.Retention), refusedKept)
+	return tx.Receipts.Prune(now.Add(-min(keepTaken, s.cfg.Retention)), now.Add(-s.cfg.Retention), refusedKept)
 }
 
 // tidy drops old rows now and then, a few at a time.
-func (s *Service) tidy(tx liwanag.Tx) error {
+func (s *Service) tidy(tx *datastore.Tx) error {
 	now, last := s.now().Unix(), s.tidied.Load()
 	if now-last < int64(tidyEvery/time.Second) || !s.tidied.CompareAndSwap(last, now) {
 		return nil

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -28,7 +29,7 @@ import (
 // one.
 type SignUps interface {
 	Check(signUp intake.SignUp) (liwanag.SignUp, error)
-	Arrive(tx liwanag.Tx, people []intake.Arrival, upTo time.Time) ([]intake.Result, error)
+	Arrive(tx *datastore.Tx, people []intake.Arrival, upTo time.Time) ([]intake.Result, error)
 	Start(ctx context.Context, results []intake.Result)
 }
 
@@ -37,7 +38,7 @@ type SignUps interface {
 type Suppressor interface {
 	// Suppress notes in the caller's transaction that people unsubscribed, and takes
 	// their jobs out of what is not sent yet.
-	Suppress(tx liwanag.Tx, ids []liwanag.ID, at time.Time) error
+	Suppress(tx *datastore.Tx, ids []liwanag.ID, at time.Time) error
 }
 
 // Meter counts webhooks; telemetry implements it. Labels are kinds and codes,
@@ -65,7 +66,7 @@ type Config struct {
 // Service looks after sources and takes their webhooks in. It is safe for
 // concurrent use.
 type Service struct {
-	store    liwanag.Store
+	store    *datastore.Store
 	people   SignUps
 	suppress Suppressor
 	cfg      Config
@@ -74,7 +75,7 @@ type Service struct {
 }
 
 // New returns the service.
-func New(store liwanag.Store, people SignUps, suppress Suppressor, cfg Config) *Service {
+func New(store *datastore.Store, people SignUps, suppress Suppressor, cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

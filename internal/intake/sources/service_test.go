@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
@@ -29,7 +30,7 @@ import (
 // world is a service over a real database, with a clock that tests move.
 type world struct {
 	t       testing.TB
-	store   liwanag.Store
+	store   *datastore.Store
 	service *Service
 	meter   meter
 	mu      sync.Mutex
@@ -57,7 +58,7 @@ func (m *meter) WebhookRefused(kind, code string) {
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-func onSQLite(t testing.TB) liwanag.Store {
+func onSQLite(t testing.TB) *datastore.Store {
 	t.Helper()
 	db, err := sqlitedb.Open(t.Context(), sqlitedb.Config{Path: filepath.Join(t.TempDir(), "liwanag.db"), Synchronous: sqlitedb.Normal})
 	if err != nil {
@@ -75,7 +76,7 @@ func onSQLite(t testing.TB) liwanag.Store {
 	return store
 }
 
-func onPostgres(t testing.TB) liwanag.Store {
+func onPostgres(t testing.TB) *datastore.Store {
 	t.Helper()
 	db, err := pgdb.Open(t.Context(), pgdb.Config{URL: pgtest.Database(t)})
 	if err != nil {
@@ -91,14 +92,14 @@ func onPostgres(t testing.TB) liwanag.Store {
 
 // onBoth runs a test on each database.
 func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
-	for name, open := range map[string]func(testing.TB) liwanag.Store{"sqlite": onSQLite, "postgres": onPostgres} {
+	for name, open := range map[string]func(testing.TB) *datastore.Store{"sqlite": onSQLite, "postgres": onPostgres} {
 		t.Run(name, func(t *testing.T) { test(t, newWorldOn(t, open(t))) })
 	}
 }
 
 func newWorld(t testing.TB) *world { return newWorldOn(t, onSQLite(t)) }
 
-func newWorldOn(t testing.TB, store liwanag.Store) *world {
+func newWorldOn(t testing.TB, store *datastore.Store) *world {
 	t.Helper()
 	w := &world{t: t, store: store}
 	people, err := intake.NewSignUps(store, w, intake.Config{Logger: slog.New(slog.DiscardHandler), Now: w.now})
@@ -122,7 +123,7 @@ func (w *world) advance(by time.Duration) {
 }
 
 // Enroll makes real jobs.
-func (w *world) Enroll(tx liwanag.Tx, people []enrichment.Enrollment) ([]liwanag.Opened, error) {
+func (w *world) Enroll(tx *datastore.Tx, people []enrichment.Enrollment) ([]liwanag.Opened, error) {
 	return enrichment.Enroll(tx, people, enrichment.Config{}, w.now())
 }
 
@@ -135,8 +136,8 @@ func (w *world) Start(_ context.Context, runIDs ...liwanag.ID) error {
 }
 
 // Suppress notes who left, and leaves jobs to package enrichment's own tests.
-func (w *world) Suppress(tx liwanag.Tx, ids []liwanag.ID, at time.Time) error {
-	_, err := tx.Subscribers().Suppress(ids, at)
+func (w *world) Suppress(tx *datastore.Tx, ids []liwanag.ID, at time.Time) error {
+	_, err := tx.Subscribers.Suppress(ids, at)
 	return err
 }
 
@@ -164,7 +165,7 @@ func (w *world) send(token, body string) Answer {
 
 func (w *world) person(email string) liwanag.Subscriber {
 	w.t.Helper()
-	p, err := w.store.Subscribers().ByEmail(w.t.Context(), email)
+	p, err := w.store.Subscribers.ByEmail(w.t.Context(), email)
 	if errors.Is(err, liwanag.ErrNotFound) {
 		return liwanag.Subscriber{}
 	}
@@ -174,7 +175,7 @@ func (w *world) person(email string) liwanag.Subscriber {
 
 func (w *world) receipts(states ...liwanag.ReceiptState) []liwanag.Receipt {
 	w.t.Helper()
-	rows, _, err := w.store.Receipts().List(w.t.Context(), liwanag.ReceiptFilter{States: states}, liwanag.Page{Limit: 500})
+	rows, _, err := w.store.Receipts.List(w.t.Context(), liwanag.ReceiptFilter{States: states}, liwanag.Page{Limit: 500})
 	w.must(err)
 	return rows
 }
@@ -255,17 +256,17 @@ func TestTheSameDeliveryAtOnceIsTakenInOnce(t *testing.T) {
 }
 
 // failing fails a Write after its work was done.
-type failing struct{ liwanag.Store }
+type failing struct{ datastore.Database }
 
-func (f failing) Write(ctx context.Context, fn func(liwanag.Tx) error) error {
-	return f.Store.Write(ctx, func(tx liwanag.Tx) error { return errors.Join(fn(tx), liwanag.ErrDatabase) })
+func (f failing) Write(ctx context.Context, fn func(datastore.Writer) error) error {
+	return f.Database.Write(ctx, func(w datastore.Writer) error { return errors.Join(fn(w), liwanag.ErrDatabase) })
 }
 
 func TestPeopleAndReceiptAreWrittenTogetherOrNotAtAll(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		_, token := w.create(liwanag.SourceGeneric, `{"proof":"path"}`)
 		whole := w.service.store
-		w.service.store = failing{whole}
+		w.service.store = whole.Through(func(db datastore.Database) datastore.Database { return failing{db} })
 		_, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, http.Header{}, []byte(`{"email":"ann@gmail.com"}`))
 		if !errors.Is(err, liwanag.ErrDatabase) || w.person("ann@gmail.com").Email != "" || len(w.receipts()) != 0 || len(w.started) != 0 {
 			t.Errorf("%v, %+v, started %v", err, w.receipts(), w.started)
@@ -387,7 +388,7 @@ func TestTheTokenAndTheAddressesOfPeopleAreNotAmongWhatIsRemembered(t *testing.T
 	}
 	w := newWorld(t)
 	made, token := w.create(liwanag.SourceMailchimp, "")
-	stored, err := w.store.Sources().Get(t.Context(), made.ID)
+	stored, err := w.store.Sources.Get(t.Context(), made.ID)
 	w.must(err)
 	if raw, err := json.Marshal(stored); err != nil || strings.Contains(string(raw), token) || len(token) != 43 {
 		t.Errorf("%s, %v", raw, err)
@@ -403,7 +404,7 @@ func TestOldSecretsAreForgottenAfterTwoMore(t *testing.T) {
 			t.Errorf("%+v, %v", rotated, err)
 		}
 	}
-	stored, err := w.store.Sources().Get(t.Context(), made.ID)
+	stored, err := w.store.Sources.Get(t.Context(), made.ID)
 	if err != nil || len(stored.Secrets) != maxSecrets || slices.Contains(stored.Secrets, made.Secret) {
 		t.Errorf("%+v, %v", stored, err)
 	}

@@ -32,7 +32,7 @@ type TriedItem struct {
 // Try says what a body would do at a source, as if its proof were right; nothing
 // is stored. ErrNotFound, or of class Invalid when the settings cannot be taken.
 func (s *Service) Try(ctx context.Context, id liwanag.ID, t Trial) (Tried, error) {
-	source, err := s.store.Sources().Get(ctx, id)
+	source, err := s.store.Sources.Get(ctx, id)
 	if err != nil {
 		return Tried{}, err
 	}

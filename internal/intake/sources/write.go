@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -76,14 +77,14 @@ func (all said) failed() (n int) {
 
 // unseen are those that can be taken and whose event did not come in another
 // delivery before.
-func (all said) unseen(tx liwanag.Tx, source liwanag.ID, at time.Time) (said, error) {
+func (all said) unseen(tx *datastore.Tx, source liwanag.ID, at time.Time) (said, error) {
 	var fresh said
 	for _, i := range all {
 		if i.err != nil || i.what == Ignored {
 			continue
 		}
 		if i.id != "" {
-			stored, _, err := tx.Webhooks().Remember(source.String(), nameOf("event", i.id), nil, at)
+			stored, _, err := tx.Webhooks.Remember(source.String(), nameOf("event", i.id), nil, at)
 			if err != nil {
 				return nil, err
 			}
@@ -114,7 +115,7 @@ func (s *Service) leaving(ctx context.Context, all said) (map[string]liwanag.ID,
 		if i.err != nil || i.what != Unsubscribed {
 			continue
 		}
-		person, err := s.store.Subscribers().ByEmail(ctx, i.row.EmailKey)
+		person, err := s.store.Subscribers.ByEmail(ctx, i.row.EmailKey)
 		switch {
 		case errors.Is(err, liwanag.ErrNotFound):
 		case err != nil:
@@ -128,7 +129,7 @@ func (s *Service) leaving(ctx context.Context, all said) (map[string]liwanag.ID,
 
 // write does to people what a delivery says, and counts it in the receipt. Of
 // several events of one person the last one says whether they are in or out.
-func (s *Service) write(tx liwanag.Tx, all said, leaving map[string]liwanag.ID, receipt *liwanag.Receipt) ([]intake.Result, error) {
+func (s *Service) write(tx *datastore.Tx, all said, leaving map[string]liwanag.ID, receipt *liwanag.Receipt) ([]intake.Result, error) {
 	last, left := map[string]What{}, map[string]time.Time{}
 	for _, i := range all {
 		last[i.row.EmailKey] = i.what
