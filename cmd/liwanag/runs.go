@@ -16,6 +16,7 @@ type runsCommand struct {
 	History runsHistory `cmd:"" help:"Show everything that happened to a run."`
 	Cancel  runsCancel  `cmd:"" help:"Cancel a run, or all that match."`
 	Retry   runsRetry   `cmd:"" help:"Go on with a failed, timed-out or canceled run, or all that match."`
+	Wake    runsWake    `cmd:"" help:"End a run's snooze or back-off now, or let its wait look for its answer now."`
 	Event   runsEvent   `cmd:"" help:"Send an event to a run."`
 }
 
@@ -273,6 +274,25 @@ func (c *runsRetry) Run(p *program) error {
 		return err
 	}
 	_, err = fmt.Fprintf(p.out, "%s goes on\n", run.ID)
+	return err
+}
+
+type runsWake struct {
+	clientFlags
+	runArgument
+}
+
+// Run wakes a run.
+func (c *runsWake) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	run, err := runapi.WakeRun.Call(p.ctx, client, runapi.ID(c.ID))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "%s is woken\n", run.ID)
 	return err
 }
 

@@ -113,6 +113,8 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 		{"POST /api/v1/runs/" + run.String() + "/cancel", `{"force":true}`, 404, "not_found"},
 		{"POST /api/v1/runs/" + run.String() + "/cancel", `{"reason":7}`, 422, "invalid_field"},
 		{"POST /api/v1/runs/" + run.String() + "/retry", `{}`, 404, "not_found"},
+		{"POST /api/v1/runs/" + run.String() + "/wake", "", 404, "not_found"},
+		{"POST /api/v1/runs/nobody/wake", "", 404, "not_found"},
 		{"GET /api/v1/workflows/nothing", ``, 404, "not_found"},
 		{"GET /api/v1/workflows/subscriber-enrichment?version=9", ``, 404, "not_found"},
 		{"GET /api/v1/enrichments/unknown", ``, 404, "not_found"},

@@ -22,6 +22,7 @@ func (s *Server) registerRuns() {
 	serve(s, runapi.SendEvent, s.sendEvent)
 	serve(s, runapi.CancelRun, s.cancelRun)
 	serve(s, runapi.RetryRun, s.retryRun)
+	serve(s, runapi.WakeRun, s.wakeRun)
 }
 
 func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List[runapi.Run], error) {
@@ -199,6 +200,16 @@ func (s *Server) cancelRun(ctx context.Context, in *runapi.Addressed[*runapi.Can
 		cancel = s.cfg.Runner.Terminate
 	}
 	if err := cancel(ctx, in.ID, reason); err != nil {
+		return runapi.Run{}, ofRunner(err)
+	}
+	return s.runNow(ctx, in.ID)
+}
+
+func (s *Server) wakeRun(ctx context.Context, in *runapi.IDPath) (runapi.Run, error) {
+	if _, err := idOf(liwanag.RunKind, in.ID, "run"); err != nil {
+		return runapi.Run{}, err
+	}
+	if err := s.cfg.Runner.Wake(ctx, in.ID); err != nil {
 		return runapi.Run{}, ofRunner(err)
 	}
 	return s.runNow(ctx, in.ID)

@@ -20,6 +20,8 @@ var (
 		"cancel-run", "Cancel a run", http.StatusAccepted)
 	RetryRun = Post[Addressed[*RetryRunRequest], Run]("/runs/{id}/retry",
 		"retry-run", "Reopen a run that failed, timed out or was canceled", http.StatusAccepted)
+	WakeRun = Post[IDPath, Run]("/runs/{id}/wake",
+		"wake-run", "End a run's snooze or back-off now, or let its wait look now", http.StatusAccepted)
 	CancelRuns = slow(Post[BulkAct, BulkResult]("/runs/cancel",
 		"cancel-runs", "Cancel all open runs that match", http.StatusOK))
 	RetryRuns = slow(Post[BulkAct, BulkResult]("/runs/retry",
