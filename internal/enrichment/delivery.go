@@ -59,21 +59,21 @@ func (s *Service) deliver(ctx context.Context, digest liwanag.Digest) error {
 		if errors.Is(parseErr, fullenrich.ErrUnsupportedShape) {
 			note = noteUnsupported
 		}
-		return s.quarantine(ctx, d, res, note)
+		return s.quarantine(ctx, d, note)
 	}
 	sub, err := s.store.Submissions.Get(ctx, d.SubmissionID)
 	if err != nil {
 		return fmt.Errorf("enrichment: delivery %s: %w", hexOf(digest), err)
 	}
 	if !isOf(sub, res) {
-		return s.quarantine(ctx, d, res, noteForeignEnrichment)
+		return s.quarantine(ctx, d, noteForeignEnrichment)
 	}
 	if fullenrich.ValidEnrichmentID(res.ID) {
 		switch err := s.learn(ctx, sub, res.ID, string(d.Source)); {
 		case errors.Is(err, errOtherEnrichment):
-			return s.quarantine(ctx, d, res, noteOtherEnrichment)
+			return s.quarantine(ctx, d, noteOtherEnrichment)
 		case errors.Is(err, liwanag.ErrState):
-			return s.quarantine(ctx, d, res, noteForeignEnrichment)
+			return s.quarantine(ctx, d, noteForeignEnrichment)
 		case err != nil:
 			return err
 		}
@@ -121,23 +121,14 @@ func (s *Service) mark(ctx context.Context, d liwanag.Delivery, to liwanag.Deliv
 }
 
 // quarantine keeps a delivery for review.
-func (s *Service) quarantine(ctx context.Context, d liwanag.Delivery, res fullenrich.Result, note string) error {
-	named := jobIDsOf(res)
+func (s *Service) quarantine(ctx context.Context, d liwanag.Delivery, note string) error {
 	return s.store.Write(ctx, func(tx *datastore.Tx) error {
 		moved, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{d.State},
 			To: liwanag.DeliveryQuarantined, Note: note})
 		if err != nil || !moved {
 			return err
 		}
-		jobs, err := tx.Jobs.OfSubmission(d.SubmissionID)
-		if err != nil {
-			return err
-		}
-		others, err := tx.Jobs.Get(named)
-		if err != nil {
-			return err
-		}
-		return forReview(tx, d, append(jobs, others...))
+		return forReview(tx, d)
 	})
 }
 
@@ -158,7 +149,7 @@ func (s *Service) place(ctx context.Context, d liwanag.Delivery, res fullenrich.
 		if err != nil {
 			return err
 		}
-		if err := forReview(tx, d, jobs); err != nil {
+		if err := forReview(tx, d); err != nil {
 			return err
 		}
 		jobs = with(jobs, liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld)

@@ -265,7 +265,7 @@ func (e *Enricher) fetch(ctx context.Context, sub liwanag.Submission) (Arrival, 
 	d := liwanag.Delivery{Digest: fetchDigest(sub.EnrichmentID, got.Raw), Source: liwanag.FromFetch, SubmissionID: sub.ID,
 		EnrichmentID: sub.EnrichmentID, Raw: got.Raw, Size: len(got.Raw), State: liwanag.DeliverySent, ReceivedAt: e.now()}
 	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
-		_, err := tx.Deliveries.Insert(d)
+		_, err := insertDelivery(tx, d)
 		return err
 	})
 	return Arrival{DeliveryID: hexOf(d.Digest), SubmissionID: sub.ID, EnrichmentID: sub.EnrichmentID}, err == nil, err

@@ -2,13 +2,7 @@ package enrichment
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"net/url"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/internal/datastore"
@@ -55,7 +49,7 @@ func (s *Service) Erase(ctx context.Context, id liwanag.ID) error {
 	}
 	// The person goes between two looks at the bodies: what the first one finds is
 	// gone whatever happens later, the second finds what came in between, and of
-	// what comes afterwards nothing is kept.
+	// what comes afterwards nothing is stored (insertDelivery).
 	if err := s.forgetBodies(ctx, person); err != nil {
 		return err
 	}
@@ -93,136 +87,6 @@ func left(j liwanag.Job) (why liwanag.JobFailure, yes bool) {
 		return unsubscribed, true
 	}
 	return liwanag.JobFailure{}, false
-}
-
-// formsOf are the texts by which a body may name a person.
-func formsOf(email, key string) []string {
-	var forms []string
-	for _, address := range []string{email, key} {
-		inJSON, _ := json.Marshal(address) // a text: it can be encoded
-		forms = append(forms, address, strings.Trim(string(inJSON), `"`), strings.Trim(strconv.QuoteToASCII(address), `"`),
-			url.QueryEscape(address), strings.ReplaceAll(address, "@", "%40"))
-	}
-	slices.Sort(forms)
-	return slices.Compact(forms)
-}
-
-// forgetBodies drops what sources received and takes out of raw results what
-// names a person.
-func (s *Service) forgetBodies(ctx context.Context, p liwanag.Subscriber) error {
-	receipts, err := s.store.Receipts.Naming(ctx, formsOf(p.Email, p.EmailKey))
-	if err != nil {
-		return err
-	}
-	rewritten, err := s.bodiesWithout(ctx, p)
-	if err != nil || len(receipts)+len(rewritten) == 0 {
-		return err
-	}
-	return s.store.Write(ctx, func(tx *datastore.Tx) error {
-		for digest, raw := range rewritten {
-			if _, err := tx.Deliveries.Rewrite(digest, raw); err != nil {
-				return err
-			}
-		}
-		return tx.Receipts.DropBodies(receipts)
-	})
-}
-
-// bodiesWithout are the raw results that say something of a person and are not
-// settled, each without it.
-func (s *Service) bodiesWithout(ctx context.Context, p liwanag.Subscriber) (map[liwanag.Digest][]byte, error) {
-	forms := formsOf(p.Email, p.EmailKey)
-	jobs, err := s.store.Jobs.OfSubscriber(ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	for _, job := range jobs {
-		forms = append(forms, job.ID.String())
-	}
-	person, rewritten := naming(forms), map[liwanag.Digest][]byte{}
-	unsettled := []liwanag.DeliveryState{liwanag.DeliveryStored, liwanag.DeliverySent, liwanag.DeliveryQuarantined, liwanag.DeliveryUnmatched}
-	for page := (liwanag.Page{Limit: 200}); ; {
-		rows, next, err := s.store.Deliveries.List(ctx, liwanag.DeliveryFilter{States: unsettled}, page)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			d, err := s.store.Deliveries.Get(ctx, row.Digest)
-			if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
-				return nil, err
-			}
-			if !person.Match(d.Raw) {
-				continue
-			}
-			kept := only(d.Raw, func(record []byte) bool { return !person.Match(record) })
-			if person.Match(kept) {
-				kept = nothing
-			}
-			rewritten[d.Digest] = kept
-		}
-		if next == "" {
-			return rewritten, nil
-		}
-		page.Cursor = next
-	}
-}
-
-// naming finds the forms in a text, whatever their case, each as a word of its
-// own: ana@example.net is not in joana@example.net.
-func naming(forms []string) *regexp.Regexp {
-	const before, after = `(?:^|[^\pL\pN._+-]|\\[bfnrt]|\\u[[:xdigit:]]{4}|%[[:xdigit:]]{2})`, `(?:$|[^\pL\pN._-]|\.(?:$|[^\pL\pN]))`
-	quoted := make([]string, len(forms))
-	for i, f := range forms {
-		quoted[i] = regexp.QuoteMeta(f)
-	}
-	return regexp.MustCompile(`(?i)` + before + `(?:` + strings.Join(quoted, "|") + `)` + after)
-}
-
-// nothing is what is left of a body that names a person where no record is.
-var nothing = []byte("{}")
-
-// only is a result with the records that are to be kept. What cannot be read as a
-// result is emptied.
-func only(raw []byte, keep func(record []byte) bool) []byte {
-	var result map[string]json.RawMessage
-	var records []json.RawMessage
-	if json.Unmarshal(raw, &result) != nil || json.Unmarshal(result["data"], &records) != nil {
-		return nothing
-	}
-	data, err := json.Marshal(slices.DeleteFunc(records, func(r json.RawMessage) bool { return !keep(r) }))
-	result["data"] = data
-	kept, encodeErr := json.Marshal(result)
-	if err != nil || encodeErr != nil {
-		return nothing
-	}
-	return kept
-}
-
-// forReview takes out of a body that is kept for review what it says of people who
-// left. A record that names none of the others may be theirs, and goes too.
-func forReview(tx *datastore.Tx, d liwanag.Delivery, jobs []liwanag.Job) error {
-	staying := map[string]bool{}
-	complete := true
-	for _, j := range jobs {
-		if _, gone := left(j); gone {
-			complete = false
-		} else {
-			staying[j.ID.String()], staying[j.EmailKey] = true, true
-		}
-	}
-	if complete {
-		return nil
-	}
-	_, err := tx.Deliveries.Rewrite(d.Digest, only(d.Raw, func(record []byte) bool {
-		var of struct {
-			Input  struct{ Email string }
-			Custom map[string]any
-		}
-		_ = json.Unmarshal(record, &of) // what cannot be read names nobody
-		job, _ := of.Custom[customJob].(string)
-		return staying[job] || staying[emailKey(of.Input.Email)]
-	}))
-	return err
 }
 
 // Redeliver looks once more at a delivery that could not be applied whole, when

@@ -84,7 +84,7 @@ func (s *Service) Receive(ctx context.Context, token string, contact bool, signa
 // maxUnmatched is how many unmatched deliveries are kept, the newest ones.
 const maxUnmatched = 1000
 
-// keep stores a raw body before anything is looked up in it. A repeat has the
+// keep stores a raw body before anything is applied of it. A repeat has the
 // same digest and is not stored again; without a submission it is the body's alone,
 // since whoever has one signed body can draw any number of tokens.
 func (s *Service) keep(ctx context.Context, d liwanag.Delivery) error {
@@ -99,7 +99,7 @@ func (s *Service) keep(ctx context.Context, d liwanag.Delivery) error {
 				return err
 			}
 		}
-		fresh, err := tx.Deliveries.Insert(d)
+		fresh, err := insertDelivery(tx, d)
 		if err != nil || matched || !fresh {
 			return err
 		}

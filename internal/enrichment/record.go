@@ -98,7 +98,7 @@ func (e *Enricher) storeGiven(ctx context.Context, runID liwanag.ID, key string,
 	d := liwanag.Delivery{Digest: sha256.Sum256([]byte("given\x00" + sub.ID.String() + "\x00" + key)), Source: liwanag.FromOperator,
 		SubmissionID: sub.ID, EnrichmentID: sub.EnrichmentID, Raw: raw, Size: len(raw), State: liwanag.DeliverySent, ReceivedAt: e.now()}
 	return hexOf(d.Digest), e.store.Write(ctx, func(tx *datastore.Tx) error {
-		_, err := tx.Deliveries.Insert(d)
+		_, err := insertDelivery(tx, d)
 		return err
 	})
 }
@@ -141,7 +141,7 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 			return err // another execution has settled it
 		}
 		if done.note != "" {
-			if err := forReview(tx, d, jobs); err != nil {
+			if err := forReview(tx, d); err != nil {
 				return err
 			}
 		}

@@ -158,32 +158,42 @@ func (s *settlement) price(sub liwanag.Submission, jobs []liwanag.Job, records m
 	return shares
 }
 
-// match finds the record of each job: by the ids that FullEnrich echoes, else by
-// address, never by position. A record whose ids or address are not of this
-// submission is foreign and belongs to no job.
-func match(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result) (map[liwanag.ID]fullenrich.Record, string) {
-	byText, byEmail := map[string]liwanag.Job{}, map[string]liwanag.Job{}
+// roster finds the job that a record is of: by the ids that FullEnrich echoes, else
+// by address, never by position.
+type roster struct{ byText, byEmail map[string]liwanag.Job }
+
+func rosterOf(jobs []liwanag.Job) roster {
+	r := roster{map[string]liwanag.Job{}, map[string]liwanag.Job{}}
 	for _, job := range jobs {
-		byText[job.ID.String()] = job
+		r.byText[job.ID.String()] = job
 		if job.EmailKey != "" {
-			byEmail[job.EmailKey] = job
+			r.byEmail[job.EmailKey] = job
 		}
 	}
-	records, note := map[liwanag.ID]fullenrich.Record{}, ""
+	return r
+}
+
+// owner is false for a record of a job that is not listed, or whose address is
+// another one than its job's.
+func (r roster) owner(record fullenrich.Record) (liwanag.Job, bool) {
+	job, ok := r.byText[record.Custom[customJob]]
+	if record.Custom[customJob] == "" {
+		job, ok = r.byEmail[emailKey(record.Input.Email)]
+	}
+	return job, ok && (record.Input.Email == "" || job.EmailKey == "" || emailKey(record.Input.Email) == job.EmailKey)
+}
+
+// match finds the record of each job. A record whose ids or address are not of
+// this submission is foreign and belongs to no job.
+func match(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result) (map[liwanag.ID]fullenrich.Record, string) {
+	listed, records, note := rosterOf(jobs), map[liwanag.ID]fullenrich.Record{}, ""
 	for _, r := range res.Data {
-		job, ok := byText[r.Custom[customJob]]
-		if r.Custom[customJob] == "" {
-			job, ok = byEmail[emailKey(r.Input.Email)]
+		job, ok := listed.owner(r)
+		if owner := r.Custom[customSubmission]; !ok || owner != "" && !sub.ID.IsZero() && owner != sub.ID.String() {
+			note = noteForeignRecord
+			continue
 		}
-		owner := r.Custom[customSubmission]
-		switch {
-		case !ok, owner != "" && !sub.ID.IsZero() && owner != sub.ID.String():
-			note = noteForeignRecord
-			continue
-		case r.Input.Email != "" && job.EmailKey != "" && emailKey(r.Input.Email) != job.EmailKey:
-			note = noteForeignRecord
-			continue
-		case r.Err != nil:
+		if r.Err != nil {
 			note = cmp.Or(note, noteBadRecord)
 		}
 		if _, again := records[job.ID]; !again {

@@ -49,7 +49,8 @@ type world struct {
 	reachable bool  // the public URL
 	meter     *counters
 	statuses  []int // answers given to webhooks
-	deaths    int   // processes that were killed while the world was calm
+	bodies    [][]byte
+	deaths    int // processes that were killed while the world was calm
 }
 
 // life is one process: from start to stop or kill. Where there are more nodes, it
@@ -224,6 +225,7 @@ func (w *world) receive(rw http.ResponseWriter, r *http.Request) {
 	token, contact := strings.CutSuffix(token, "/contact")
 	w.mu.Lock()
 	svc := l.all[len(w.statuses)%len(l.all)] // as a load balancer would
+	w.bodies = append(w.bodies, raw)
 	w.mu.Unlock()
 	status := http.StatusOK
 	switch err := svc.Receive(r.Context(), token, contact, r.Header.Get(fullenrich.SignatureHeader), raw); liwanag.ClassOf(err) {
