@@ -167,7 +167,8 @@ func formSchema(t reflect.Type) *huma.Schema {
 		name := f.Tag.Get("form")
 		property := &huma.Schema{Type: huma.TypeString, Description: f.Tag.Get("doc")}
 		if f.Type.Kind() == reflect.Slice {
-			property.Format = "binary"
+			// Beside a Format of this name huma writes a kind of content, which ogen refuses.
+			property.Extensions = map[string]any{"format": "binary"}
 		}
 		if f.Tag.Get("required") == "true" {
 			schema.Required = append(schema.Required, name)

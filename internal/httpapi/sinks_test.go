@@ -29,11 +29,7 @@ func newWorldWithSinks(t testing.TB) (w *world) {
 	t.Helper()
 	w = newWorld(t, func(c *Config) {
 		sender, err := notify.NewSender(notify.Config{Store: c.Store, Now: c.Now, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-			Views: notify.Views{
-				Subscriber: func(p liwanag.Subscriber) any { return ViewSubscriber(p) },
-				Upload:     func(ctx context.Context, id liwanag.ID) (any, error) { return w.server.ViewUpload(ctx, id) },
-				Submission: func(ctx context.Context, id liwanag.ID) (any, error) { return w.server.ViewSubmission(ctx, id) },
-			}})
+			Views: Views(c.Store)})
 		if err != nil {
 			t.Fatal(err)
 		}

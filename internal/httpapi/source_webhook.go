@@ -13,7 +13,7 @@ func (s *Server) registerSourceWebhook() {
 	op := hook(s, api.SourceWebhook, s.admitSource, s.receiveSource)
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json":                  {Schema: &huma.Schema{}},
-		"application/x-www-form-urlencoded": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+		"application/x-www-form-urlencoded": {Schema: &huma.Schema{Type: huma.TypeObject}},
 	}}
 }
 

@@ -3,24 +3,23 @@ package httpapi
 import (
 	"context"
 
-	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/notify"
 )
 
-// The rows that webhooks out tell of are shown as the API shows them.
-
-// ViewSubscriber is a subscriber as GET /api/v1/subscribers lists it.
-func ViewSubscriber(p liwanag.Subscriber) api.Subscriber { return viewSubscriber(p) }
-
-// ViewUpload is an upload as GET /api/v1/uploads/{id} answers it. ErrNotFound.
-func (s *Server) ViewUpload(ctx context.Context, id liwanag.ID) (any, error) {
-	view, err := s.cfg.Uploads.Get(ctx, id)
-	return viewUpload(view), err
-}
-
-// ViewSubmission is a submission as GET /api/v1/submissions/{id} answers it.
-// ErrNotFound.
-func (s *Server) ViewSubmission(ctx context.Context, id liwanag.ID) (any, error) {
-	row, err := s.cfg.Store.Submissions.Get(ctx, id)
-	return viewSubmission(row), err
+// Views show the rows that webhooks out tell of as the API does.
+func Views(store *datastore.Store) notify.Views {
+	return notify.Views{
+		Subscriber: func(p liwanag.Subscriber) any { return viewSubscriber(p) },
+		Upload: func(ctx context.Context, id liwanag.ID) (any, error) {
+			up, err := intake.ReadUpload(ctx, store, id)
+			return viewUpload(up), err
+		},
+		Submission: func(ctx context.Context, id liwanag.ID) (any, error) {
+			row, err := store.Submissions.Get(ctx, id)
+			return viewSubmission(row), err
+		},
+	}
 }

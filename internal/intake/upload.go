@@ -310,15 +310,24 @@ func (w *chunkWriter) flush() error {
 
 // Get shows an upload.
 func (u *Uploads) Get(ctx context.Context, id liwanag.ID) (UploadView, error) {
-	up, err := u.store.Uploads.Get(ctx, id)
+	return ReadUpload(ctx, u.store, id)
+}
+
+// ReadUpload reads an upload and how far it is. ErrNotFound.
+func ReadUpload(ctx context.Context, store *datastore.Store, id liwanag.ID) (UploadView, error) {
+	up, err := store.Uploads.Get(ctx, id)
 	if err != nil {
 		return UploadView{}, err
 	}
-	return u.view(ctx, up)
+	return viewOf(ctx, store, up)
 }
 
 func (u *Uploads) view(ctx context.Context, up liwanag.Upload) (UploadView, error) {
-	progress, err := u.store.Uploads.Progress(ctx, up.ID)
+	return viewOf(ctx, u.store, up)
+}
+
+func viewOf(ctx context.Context, store *datastore.Store, up liwanag.Upload) (UploadView, error) {
+	progress, err := store.Uploads.Progress(ctx, up.ID)
 	return UploadView{Upload: up, EstimatedCredits: up.Counts.New, Progress: progress}, err
 }
 

@@ -109,22 +109,13 @@ func serve(t *testing.T) (url string) {
 
 func TestTheDescriptionPassesALinterAndItsGeneratedClientTalksToAServer(t *testing.T) {
 	installed, server := tools(t), serve(t)
-	res, err := http.Get(server + "/openapi.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	document, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp(installed, "work-") // below the installed modules, where node finds them
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	copyTo(t, dir, "package.json", "redocly.yaml", "tsconfig.json", "client.ts")
-	write(t, filepath.Join(dir, "openapi.json"), document)
+	write(t, filepath.Join(dir, "openapi.json"), described(t, server))
 	bin := filepath.Join(installed, "node_modules", ".bin")
 
 	if said := command(t, dir, filepath.Join(bin, "redocly"), "lint", "openapi.json"); !strings.Contains(said, "openapi.json: validated") {
@@ -149,6 +140,61 @@ func TestTheDescriptionPassesALinterAndItsGeneratedClientTalksToAServer(t *testi
 	}
 	if emails := fmt.Sprint(got["emails"]); emails != "[maria.santos+found@gmail.com]" || got["title"] == nil || len(fmt.Sprint(got["steps"])) < 10 {
 		t.Errorf("%v", got)
+	}
+}
+
+// described is the description that a server has of itself.
+func described(t *testing.T, server string) []byte {
+	t.Helper()
+	res, err := http.Get(server + "/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	document, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+// TestAGeneratedGoClientTalksToAServer lets oapi-codegen make a client, whose types
+// main.go is compiled against.
+func TestAGeneratedGoClientTalksToAServer(t *testing.T) {
+	server, dir := serve(t), t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
+		write(t, filepath.Join(dir, name), read(t, filepath.Join("goclient", name)))
+	}
+	write(t, filepath.Join(dir, "openapi.json"), described(t, server))
+	t.Setenv("GOWORK", "off")
+	command(t, dir, "go", "tool", "oapi-codegen", "-generate", "types,client", "-package", "main", "-o", "client.gen.go", "openapi.json")
+
+	t.Setenv("SERVER", server)
+	t.Setenv("KEY", apiKey)
+	var got map[string]any
+	if said := command(t, dir, "go", "run", "."); json.Unmarshal([]byte(said), &got) != nil {
+		t.Fatalf("the client says %s", said)
+	}
+	for name, want := range map[string]any{
+		"status": "created", "run": "completed", "steps": true, "job": "enriched", "title": true, "sources": 0.0, "workflows": true,
+		"matched": 0.0, "invalid": "invalid_email", "stranger": "unauthorized", "health": 200.0, "erased": 204.0,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+}
+
+// ogen is a stricter generator of Go: what it does not know it refuses.
+const ogen = "github.com/ogen-go/ogen/cmd/ogen@v1.16.0"
+
+func TestOgenTakesTheDescription(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "openapi.json"), read(t, filepath.Join("..", "..", "internal", "httpapi", "testdata", "openapi.json")))
+	t.Setenv("GOWORK", "off")
+	command(t, dir, "go", "run", ogen, "--target", "client", "--package", "client", "--clean", "openapi.json")
+	if made := string(read(t, filepath.Join(dir, "client", "oas_client_gen.go"))); !strings.Contains(made, "EnrichSubscribers(ctx") {
+		t.Error("the client lacks an operation")
 	}
 }
 
