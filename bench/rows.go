@@ -50,7 +50,7 @@ func (r *rows) claim(ctx context.Context) {
 			return
 		case <-r.due:
 		}
-		claimed, _, err := r.store.Claim(ctx, r.node, []store.Definition{{Workflow: shape.Workflow, Version: 1}}, 1024, now())
+		claimed, _, err := r.store.Claim(ctx, r.node, store.Want(1024, store.Definition{Workflow: shape.Workflow, Version: 1}), now())
 		if err != nil && ctx.Err() == nil {
 			r.abandon(fmt.Errorf("claim: %w", err))
 			return

@@ -42,6 +42,9 @@ func (x *execution) attempted(n *workflow.Node, attempt int, run func(context.Co
 		x.e.tell.RunnerFault("overdue", fmt.Errorf("run %s, step %s: attempt %d runs longer than its timeout of %s and ignores its context", x.run.ID, n.Name, attempt, n.Timeout))
 	})
 	defer late.Stop()
+	if x.vacate != nil { // others do not wait for longer than that
+		defer time.AfterFunc(n.Timeout, x.vacate).Stop()
+	}
 	begun := x.e.now()
 	err := run(ctx, workflow.Call{RunID: x.run.ID, Attempt: attempt, Input: x.run.Input, History: x.facts})
 	if err != nil && x.e.working().Err() != nil {

@@ -94,7 +94,7 @@ func TestAHistoryThatGrowsWithoutEndEndsItsRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		claimed, _, err := st.Claim(t.Context(), node, []store.Definition{{Workflow: "w", Version: 1}}, 1, time.Now())
+		claimed, _, err := st.Claim(t.Context(), node, store.Want(1, store.Definition{Workflow: "w", Version: 1}), time.Now())
 		if err != nil || len(claimed) != 1 {
 			t.Fatal(claimed, err)
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
@@ -15,27 +16,29 @@ const maxSleep = 10 * time.Second
 // claimLoop claims what is due and launches it until ctx ends. It asks the store
 // only when something was announced or the earliest known time has come.
 func (e *Engine) claimLoop(ctx context.Context) {
-	due := true // at start: what an earlier process left
+	e.slots.asked() // at start: what an earlier process left
 	var next time.Time
 	failures := 0
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		if !due {
-			next = earliest(next, e.takeNoted())
-			due = !next.IsZero() && !next.After(e.now())
+		if next = earliest(next, e.takeNoted()); !next.IsZero() && !next.After(e.now()) {
+			next = time.Time{}
+			e.slots.asked()
 		}
-		room := e.room()
-		if !due || room <= 0 {
+		w, stamp := e.slots.wanted()
+		if w.Runs+w.Suspects == 0 {
 			wait := maxSleep
-			if !due && !next.IsZero() {
+			if !next.IsZero() {
 				wait = min(wait, next.Sub(e.now()))
 			}
-			due = e.sleep(ctx, timer, wait) || due
+			if e.sleep(ctx, timer, wait) {
+				e.slots.asked()
+			}
 			continue
 		}
-		e.takeNoted()
-		claimed, later, err := e.store.Claim(ctx, e.self(), e.defs, room, e.now())
+		w.Definitions = e.defs
+		claimed, later, err := e.store.Claim(ctx, e.self(), w, e.now())
 		if err != nil {
 			if ctx.Err() == nil {
 				e.tell.RunnerFault("claim", err)
@@ -44,8 +47,9 @@ func (e *Engine) claimLoop(ctx context.Context) {
 			pause(ctx, backoff(failures))
 			continue
 		}
-		failures, next, due = 0, later, len(claimed) == room
-		for _, c := range claimed {
+		failures, next = 0, earliest(next, later)
+		e.work.Add(len(claimed))
+		for _, c := range e.slots.claimed(w, claimed, stamp) {
 			e.launch(c)
 		}
 	}
@@ -116,13 +120,11 @@ func (e *Engine) renew(ctx context.Context) error {
 	e.mu.Lock()
 	same := node.Epoch == e.node.Epoch
 	e.node, e.renewed = node, asked
-	var lost []store.Claimed
-	if !same {
-		lost, e.queue = e.queue, nil
-	}
 	e.mu.Unlock()
-	for range lost {
-		e.drop()
+	if !same {
+		for range e.slots.drain() {
+			e.work.Done()
+		}
 	}
 	if !same {
 		e.announce()
@@ -170,96 +172,101 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// limit is how many runs an engine owns at most: those that execute, and as many
-// again that are ready to follow, so that no slot waits for the store.
-func (e *Engine) limit() int { return 2 * e.cfg.Concurrency }
-
-func (e *Engine) room() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.limit() - e.held
-}
-
-// reserve takes room for a run that is about to be created; false when this
-// engine does not execute or is full. The epoch is the owner to be.
-func (e *Engine) reserve() (epoch int64, ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stop || e.held >= e.limit() {
-		return 0, false
-	}
-	e.hold()
-	return e.node.Epoch, true
-}
-
-// hold counts a run that this engine owns; Run does not return before it is
-// dropped. The caller holds mu.
-func (e *Engine) hold() {
-	e.held++
-	e.work.Add(1)
-}
-
-// drop undoes hold, and lets the claim loop go on that had no room.
-func (e *Engine) drop() {
-	e.mu.Lock()
-	full := e.held == e.limit()
-	e.held--
-	e.mu.Unlock()
-	e.work.Done()
-	if full {
-		e.announce()
-	}
-}
-
-// launch executes a claimed run, now or when a slot is free.
+// launch executes a run that has its place.
 func (e *Engine) launch(c store.Claimed) {
-	e.mu.Lock()
-	e.hold()
-	e.mu.Unlock()
-	e.launchHeld(c)
+	switch {
+	case e.stopping():
+		go e.release(c)
+	case c.Run.Takeovers >= store.SuspectAfter:
+		go e.isolated(c)
+	default:
+		go e.slot(c)
+	}
 }
 
-func (e *Engine) launchHeld(c store.Claimed) {
+// stopping says that no new step begins.
+func (e *Engine) stopping() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.stop
+}
+
+// reserve takes a slot, or a place in the queue, for a run that is about to be
+// created; none when this engine does not execute or has no room. The epoch is the
+// owner to be.
+func (e *Engine) reserve() (epoch int64, p place) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stop {
+		return 0, noPlace
+	}
+	if p = e.slots.reserve(); p != noPlace {
+		e.work.Add(1)
+	}
+	return e.node.Epoch, p
+}
+
+// unreserve gives the place of a run back that was not created.
+func (e *Engine) unreserve(p place) {
+	if c, ok := e.slots.uncreated(p); ok {
+		e.launch(c)
+	}
+	e.work.Done()
+	e.announceIf(e.slots.waiting())
+}
+
+// launchHeld executes a run that was created in its place.
+func (e *Engine) launchHeld(c store.Claimed, p place) {
+	c.New = true
+	e.mu.Lock()
+	stop := e.stop
+	start := !stop && e.slots.created(c, p)
+	e.mu.Unlock()
 	switch {
-	case e.stop:
+	case stop:
 		go e.release(c)
-	case e.busy < e.cfg.Concurrency:
-		e.busy++
+	case start:
 		go e.slot(c)
-	default:
-		e.queue = append(e.queue, c)
 	}
 }
 
 // slot executes a run, and then what is queued.
 func (e *Engine) slot(c store.Claimed) {
-	for ok := true; ok; c, ok = e.following() {
-		e.execute(c)
-		e.drop()
+	for ok := true; ok; {
+		e.execute(c, nil)
+		e.work.Done()
+		c, ok = e.slots.following(c.New)
 	}
+	e.announceIf(e.slots.waiting())
 }
 
-// following takes a run out of the queue; when there is none the slot is free.
-func (e *Engine) following() (c store.Claimed, ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.queue) == 0 {
-		e.busy--
-		return c, false
+// isolated executes a suspect, beside the slots and after all other suspects. It has
+// its place until its attempt ends, or should have ended.
+func (e *Engine) isolated(c store.Claimed) {
+	leave := sync.OnceFunc(func() {
+		e.slots.leave()
+		e.announce()
+	})
+	e.execute(c, leave)
+	leave()
+	e.work.Done()
+}
+
+func (e *Engine) announceIf(is bool) {
+	if is {
+		e.announce()
 	}
-	c, e.queue[0] = e.queue[0], c
-	e.queue = e.queue[1:]
-	return c, true
 }
 
 // release gives an owned run back, parked as it was, so that its next owner does
 // not count a lost worker.
 func (e *Engine) release(c store.Claimed) {
-	defer e.drop()
-	e.guarded(c, func(x *execution) {
-		for x.after(x.commit(&x.park, nil)) {
+	defer e.work.Done()
+	x := &execution{e: e, lease: c.Lease, run: c.Run, attempt: c.Run.Attempt, begun: c.Run.Begun, takeovers: c.Run.Takeovers}
+	for news := (store.News{InboxSeq: c.Run.InboxSeq, Canceled: c.Run.Canceled}); ; news = x.news {
+		x.inboxSeq, x.canceled = news.InboxSeq, news.Canceled
+		if got := x.commit(&c.Run.Park, nil); got == finished || got == lost {
+			return
 		}
-	})
+	}
 }

@@ -79,16 +79,16 @@ type Engine struct {
 	sooner chan struct{} // something is due sooner than was known: look at the clock
 
 	mu      sync.Mutex
-	node    store.Node      // of the running engine; zero before Run and after it
-	stop    bool            // no new step begins
-	renewed time.Time       // when the node's lease was last known to hold
-	held    int             // runs this engine owns: reserved, queued or executing
-	busy    int             // executing
-	queue   []store.Claimed // owned, waiting for a slot
+	node    store.Node // of the running engine; zero before Run and after it
+	stop    bool       // no new step begins
+	renewed time.Time  // when the node's lease was last known to hold
 	misfits map[string]Misfit
 	noted   time.Time       // earliest park since the last claim; zero: none
 	base    context.Context // of steps and commits; ends when StopTimeout is over
-	work    sync.WaitGroup  // what is held
+	work    sync.WaitGroup  // runs this engine owns: reserved, queued or executing
+
+	slots  *slots
+	memory *memory
 }
 
 var (
@@ -104,6 +104,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: c.withDefaults(), store: c.Store, plans: map[store.Definition]*workflow.Plan{},
 		latest: map[string]*workflow.Plan{}, misfits: map[string]Misfit{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
+	e.slots, e.memory = newSlots(e.cfg.Concurrency), newMemory(e.cfg.Concurrency)
 	for _, d := range c.Definitions {
 		p := d.Plan()
 		p.Seal()
@@ -150,10 +151,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer timeout.Stop()
 	e.mu.Lock()
 	e.stop = true
-	queued := e.queue
-	e.queue = nil
 	e.mu.Unlock()
-	for _, c := range queued {
+	for _, c := range e.slots.drain() {
 		go e.release(c)
 	}
 	ended := make(chan struct{})

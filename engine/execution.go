@@ -39,6 +39,9 @@ type execution struct {
 	refused   *workflow.Failure // of a look, after which none can succeed
 	woken     bool              // the pause at hand is over before its time
 	opened    time.Time         // creation or latest reopening
+
+	news   store.News // of the latest commit
+	vacate func()     // of a suspect: its attempt is over, others may begin theirs
 }
 
 // open reads a claimed run; false when its definition is not held, which a claim
@@ -58,11 +61,36 @@ func (x *execution) open(c store.Claimed) bool {
 	if x.park.Step != "" && (d.Node == nil || d.Node.Name != x.park.Step) && !x.settled(x.park.Step) {
 		x.forget() // a cancel has turned the run from the step that the counters belong to
 	}
-	if c.TakenOver && (d.Move == workflow.MoveAct || d.Move == workflow.MoveHandle) {
-		x.attempt++ // lost with its worker
-	}
+	x.lose(c, d)
 	return true
 }
+
+// lose counts the attempt that was lost with a worker: one of which is known that it
+// had begun, or, of a run that no worker was lost with before, one that may have. Of
+// a step that runs at most once it is always known.
+func (x *execution) lose(c store.Claimed, d workflow.Decision) {
+	known := x.begun
+	if d.Node == nil || !d.Node.AtMostOnce || d.Move != workflow.MoveAct {
+		x.begun = false // what it counts for is counted; it is written anew
+	} else if c.TakenOver && !known {
+		x.takeovers = 0
+		return
+	}
+	if (known || c.TakenOver) && (d.Move == workflow.MoveAct || d.Move == workflow.MoveHandle) {
+		x.attempt++
+	}
+}
+
+// mustSay says whether it must be durable that an attempt begins, since a lost worker
+// would leave doubt: of a step that runs at most once, and of a run that workers were
+// lost with.
+func (x *execution) mustSay(n *workflow.Node) bool {
+	return !x.begun && (n.AtMostOnce || x.takeovers > 0)
+}
+
+// cleared says of a suspect that its attempt came to an end: it goes on as any other
+// run does, in a slot.
+func (x *execution) cleared() bool { return x.vacate != nil && x.takeovers == 0 }
 
 // forget drops the counters of a step that the run does not go on with. The park
 // stays: it tells of a wait that was begun.
@@ -224,6 +252,7 @@ func (x *execution) commit(park *store.Park, end *store.Ending) committed {
 // heard takes over what came from outside. A run that something came to is not
 // parked: it goes on here.
 func (x *execution) heard(news store.News, park *store.Park, end *store.Ending) committed {
+	x.news = news
 	if park != nil && (park.Kind == store.ParkRetry || park.Kind == store.ParkSnooze) {
 		x.park = *park // what came must not cut the back-off short
 	}

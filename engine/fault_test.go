@@ -65,8 +65,8 @@ func (f *faulty) Create(ctx context.Context, r store.Run) error {
 }
 
 // Claim never fails after it took effect: see the contract.
-func (f *faulty) Claim(ctx context.Context, n store.Node, d []store.Definition, k int, now time.Time) (c []store.Claimed, next time.Time, err error) {
-	err = f.call(false, func() error { c, next, err = f.Store.Claim(ctx, n, d, k, now); return err })
+func (f *faulty) Claim(ctx context.Context, n store.Node, w store.Wanted, now time.Time) (c []store.Claimed, next time.Time, err error) {
+	err = f.call(false, func() error { c, next, err = f.Store.Claim(ctx, n, w, now); return err })
 	return c, next, err
 }
 

@@ -31,22 +31,26 @@ func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
 	}
 	now := e.now()
 	run := store.Run{ID: r.RunID, Workflow: plan.Name, Version: plan.Version, Input: r.Input, CreatedAt: now, Status: store.Open, Seq: 1}
-	epoch, mine := e.reserve()
-	if mine {
-		run.Owner, run.StartedAt = epoch, now
+	run.Park.Until = now // due since then, whoever takes it
+	epoch, p := e.reserve()
+	if p != noPlace {
+		run.Owner = epoch
+	}
+	if p == inSlot {
+		run.StartedAt = now
 	}
 	err := e.store.Create(ctx, run)
-	if mine && errors.Is(err, store.ErrLeaseLost) { // the run is for a node that lives
-		e.drop()
-		mine, run.Owner, run.StartedAt = false, 0, time.Time{}
+	if p != noPlace && errors.Is(err, store.ErrLeaseLost) { // the run is for a node that lives
+		e.unreserve(p)
+		p, run.Owner, run.StartedAt = noPlace, 0, time.Time{}
 		err = e.store.Create(ctx, run)
 	}
 	if err != nil {
 		exists := errors.Is(err, store.ErrExists)
 		switch {
-		case mine && exists:
-			e.drop()
-		case mine && e.createdAfterAll(run):
+		case p != noPlace && exists:
+			e.unreserve(p)
+		case p != noPlace && e.createdAfterAll(run, p):
 			return nil
 		}
 		if exists {
@@ -54,9 +58,10 @@ func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
 		}
 		return e.fromStore(r.RunID, err)
 	}
-	if mine {
-		e.launchHeld(store.Claimed{Lease: store.Lease{RunID: run.ID, Epoch: epoch, Token: 1}, Run: run})
+	if p != noPlace {
+		e.launchHeld(store.Claimed{Lease: store.Lease{RunID: run.ID, Epoch: epoch, Token: 1}, Run: run}, p)
 	} else {
+		e.slots.left()
 		e.announce()
 	}
 	return nil
@@ -65,26 +70,26 @@ func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
 // createdAfterAll reads a run back whose creation failed, since the answer alone
 // may have been lost: then it is there, owned by this node, and nobody else would
 // ever execute it. While the store does not answer it goes on in the background.
-func (e *Engine) createdAfterAll(run store.Run) bool {
+func (e *Engine) createdAfterAll(run store.Run, p place) bool {
 	c, err := e.store.Get(e.working(), run.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		go func() {
 			c, err := e.read(run.ID)
-			e.adopt(run, c, err)
+			e.adopt(run, c, err, p)
 		}()
 		return false
 	}
-	return e.adopt(run, c, err)
+	return e.adopt(run, c, err, p)
 }
 
 // adopt launches the run if it is the one that was to be created.
-func (e *Engine) adopt(run store.Run, c store.Claimed, err error) bool {
+func (e *Engine) adopt(run store.Run, c store.Claimed, err error, p place) bool {
 	if err != nil || c.Run.Owner != run.Owner || !c.Run.CreatedAt.Equal(run.CreatedAt) {
-		e.drop()
+		e.unreserve(p)
 		return false
 	}
 	c.Lease = store.Lease{RunID: run.ID, Epoch: run.Owner, Token: 1}
-	e.launchHeld(c)
+	e.launchHeld(c, p)
 	return true
 }
 
@@ -278,6 +283,8 @@ func (e *Engine) fromStore(runID string, err error) error {
 		return fmt.Errorf("%w: %s", workflow.ErrNotFound, runID)
 	case errors.Is(err, store.ErrEnded):
 		return fmt.Errorf("%w: %s", workflow.ErrEnded, runID)
+	case errors.Is(err, store.ErrInboxFull):
+		return fmt.Errorf("%w: %s", workflow.ErrInboxFull, runID)
 	case errors.Is(err, store.ErrNotEnded):
 		return fmt.Errorf("%w: %s", workflow.ErrNotEnded, runID)
 	}

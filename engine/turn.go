@@ -13,9 +13,10 @@ import (
 // step at which it happens is given up.
 const maxTakeovers = 10
 
-// execute moves a run on until it is parked, ended or lost.
-func (e *Engine) execute(c store.Claimed) {
-	e.guarded(c, func(x *execution) {
+// execute moves a run on until it is parked, ended or lost. A suspect leaves its
+// place when its attempt is over.
+func (e *Engine) execute(c store.Claimed, leave func()) {
+	e.guarded(c, leave, func(x *execution) {
 		if why := x.fits(); why != nil {
 			x.leave(c, why)
 			return
@@ -28,8 +29,13 @@ func (e *Engine) execute(c store.Claimed) {
 
 // guarded does something with a claimed run. A panic of the engine, or of a method
 // of a step's error, ends that run alone and leaves the node standing.
-func (e *Engine) guarded(c store.Claimed, do func(x *execution)) {
-	x := &execution{e: e, lease: c.Lease, run: c.Run,
+func (e *Engine) guarded(c store.Claimed, leave func(), do func(x *execution)) {
+	c, hold, ok := e.whole(c)
+	if !ok {
+		return
+	}
+	defer hold.release()
+	x := &execution{e: e, lease: c.Lease, run: c.Run, vacate: leave,
 		ref: workflow.RunRef{ID: c.Run.ID, Workflow: c.Run.Workflow, Version: c.Run.Version}}
 	defer func() {
 		if r := recover(); r != nil {
@@ -194,7 +200,7 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 		if !here {
 			x.e.tell.WaitStarted(x.ref, n.Name)
 		}
-		park.Until = at
+		park.Until, x.begun = at, false
 		return x.pause(park, false)
 	case n.Reconciles && !x.looked:
 		return x.look(n, park, outcome, now)
@@ -234,13 +240,17 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 		x.settle(outcome)
 		return true
 	}
+	if x.mustSay(n) {
+		x.begun = true
+		return x.after(x.commit(nil, nil)) // and the inbox is looked at first, once more
+	}
 	attempt := x.attempt + 1
 	x.woken = false
 	output, found, err, gone := x.check(n, attempt)
 	if gone {
 		return false
 	}
-	x.takeovers = 0
+	x.takeovers, x.begun = 0, false
 	last := !now.Before(park.Until)
 	looked := store.Entry{Kind: store.EntryChecked, Step: n.Name, Attempt: attempt, StartedAt: now, At: x.e.now()}
 	var next workflow.After
@@ -330,6 +340,9 @@ func (x *execution) sleep(n *workflow.Node, now time.Time) bool {
 func (x *execution) act(d workflow.Decision, now time.Time) bool {
 	n := d.Node
 	handling := d.Move == workflow.MoveHandle
+	if x.cleared() {
+		return x.pause(store.Park{Until: now}, handling)
+	}
 	if x.dirty {
 		// The outcome of the step before must be durable first; what came meanwhile
 		// is decided upon first, too.
@@ -355,7 +368,7 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 	if x.since.IsZero() {
 		x.since = now
 	}
-	if n.AtMostOnce && !x.begun {
+	if x.mustSay(n) {
 		x.begun = true
 		if !x.after(x.commit(nil, nil)) {
 			return false
@@ -437,7 +450,7 @@ func (x *execution) parkedFor(n *workflow.Node) bool {
 // it was parked for not forgotten.
 func (x *execution) resting(n *workflow.Node) store.Park {
 	if x.park.Step != n.Name {
-		return store.Park{}
+		return store.Park{Until: x.e.now()}
 	}
 	park := x.park
 	if x.woken {
@@ -469,8 +482,4 @@ func (x *execution) end(d workflow.Decision) bool {
 	return x.after(c)
 }
 
-func (x *execution) stopping() bool {
-	x.e.mu.Lock()
-	defer x.e.mu.Unlock()
-	return x.e.stop
-}
+func (x *execution) stopping() bool { return x.e.stopping() }

@@ -33,7 +33,8 @@ type interpreter struct {
 	ref     workflow.RunRef
 	facts   workflow.History
 	news    sdk.ReceiveChannel
-	stays   bool // too large to be carried to another execution
+	refused string // the token of the latest event that found no room
+	stays   bool   // too large to be carried to another execution
 }
 
 // execute is the Temporal workflow of a definition. Its result, or the details of

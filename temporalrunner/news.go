@@ -2,6 +2,7 @@ package temporalrunner
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -66,11 +67,23 @@ func (x *interpreter) receive(m message) {
 	if _, came := x.tokenOf(m.ID); came || s.Validate() != nil {
 		return
 	}
+	size := 0
+	for _, e := range x.Run.Events {
+		size += len(e.Data)
+	}
+	if !workflow.InboxHolds(len(x.Run.Events), size, m.Payload) {
+		x.refused = m.Token // its sender asks next
+		return
+	}
 	now := x.now()
 	x.Run.Events = append(x.Run.Events, workflow.EventState{ID: m.ID, Type: m.Event, Data: m.Payload, ReceivedAt: now})
 	x.Tokens = append(x.Tokens, m.Token)
 	x.note(now, workflow.HistoryEventReceived, "", 0, map[string]any{"id": m.ID, "type": m.Event})
 }
+
+// errRefused answers who asks for the receipt of an event that found no room; what is
+// left of it with the caller is its text.
+var errRefused = errors.New("the inbox is full")
 
 // tokenOf is the token of the delivery that brought an event; false when none did.
 func (r *record) tokenOf(id string) (string, bool) {
@@ -93,6 +106,9 @@ func (x *interpreter) answer() error {
 	}
 	return sdk.SetQueryHandler(x.ctx, receiptName, func(id, token string) (workflow.Receipt, error) {
 		first, came := x.tokenOf(id)
+		if !came && token == x.refused {
+			return workflow.Receipt{}, errRefused
+		}
 		if !came {
 			return workflow.Receipt{}, fmt.Errorf("no event %s came", id)
 		}

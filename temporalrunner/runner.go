@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -114,6 +115,9 @@ func (r *Runner) Signal(ctx context.Context, runID string, s workflow.Signal) (w
 	defer cancel()
 	var receipt workflow.Receipt
 	answer, err := r.ask(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID, QueryType: receiptName, Args: []any{m.ID, m.Token}})
+	if err != nil && strings.Contains(err.Error(), errRefused.Error()) {
+		return receipt, fmt.Errorf("%w: %s", workflow.ErrInboxFull, runID)
+	}
 	if err == nil {
 		_ = answer.QueryResult.Get(&receipt) // else it stays the receipt of an event that nobody has seen yet
 	}

@@ -19,6 +19,19 @@ const MaxPayload = 64 << 10
 // MaxOutputs is the most that all outputs of a run may take together.
 const MaxOutputs = 1 << 20
 
+// MaxInbox is how many events a run may receive, consumed and late ones included, and
+// MaxInboxBytes what their payloads may take together. More are refused with
+// [ErrInboxFull].
+const (
+	MaxInbox      = 1000
+	MaxInboxBytes = 1 << 20
+)
+
+// InboxHolds says whether an inbox of so many events and bytes takes a payload.
+func InboxHolds(events, bytes int, payload json.RawMessage) bool {
+	return events < MaxInbox && bytes+len(payload) <= MaxInboxBytes
+}
+
 // Event is a kind of message that resumes runs, shared by the definition that
 // waits for it and by its senders. Declare it once, as a package variable.
 type Event[T any] struct{ Name string }

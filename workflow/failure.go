@@ -28,6 +28,8 @@ var (
 	ErrPayload = errors.New("workflow: the payload does not fit")
 	// ErrTooLarge: an input, an output or a payload is over its limit.
 	ErrTooLarge = errors.New("workflow: too large")
+	// ErrInboxFull: the run has received as many events as it may, see [MaxInbox].
+	ErrInboxFull = fmt.Errorf("workflow: the run's inbox is full: %d events or %d bytes", MaxInbox, MaxInboxBytes)
 	// ErrInvalidCursor: a page cursor that no listing returned.
 	ErrInvalidCursor = errors.New("workflow: invalid cursor")
 )

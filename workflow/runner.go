@@ -26,9 +26,10 @@ type Runner interface {
 	// taken with another input or workflow, [ErrUnknownWorkflow] when the runner
 	// holds no such definition, [ErrPayload] when the input is not of its type.
 	Start(ctx context.Context, r StartRequest) error
-	// Signal delivers an event, idempotently by signal ID. [ErrNotFound]; where the
-	// run's definition is held also [ErrUnknownEvent] and [ErrPayload]. Elsewhere it is
-	// stored, and passed over by every wait that it does not fit.
+	// Signal delivers an event, idempotently by signal ID. [ErrNotFound], and
+	// [ErrInboxFull] of a run that has received too many; where the run's definition is
+	// held also [ErrUnknownEvent] and [ErrPayload]. Elsewhere it is stored, and passed
+	// over by every wait that it does not fit.
 	Signal(ctx context.Context, runID string, s Signal) (Receipt, error)
 	// Cancel asks a run to end: honored between steps and in every pause, a
 	// running step is never interrupted. Repeating it changes nothing.

@@ -29,6 +29,8 @@ var (
 	// ErrCanceled: the commit ends a run that was canceled after it was decided on.
 	// Nothing was written; read the run again and decide anew.
 	ErrCanceled = errors.New("store: the run was canceled meanwhile")
+	// ErrInboxFull: the run has received as many signals as it may.
+	ErrInboxFull = errors.New("store: the inbox is full")
 	// ErrClosed: the store is closed.
 	ErrClosed = errors.New("store: closed")
 	// ErrCursor: a page cursor that no listing returned.
@@ -41,16 +43,17 @@ var (
 type Store interface {
 	// Create inserts a run. ErrExists. A run with an Owner belongs to that node
 	// from the first write on (its lease has token 1), ErrLeaseLost when that node is
-	// dead; one without is due at once. After any other error the run may have been
+	// dead; one without is due from its Park's Until on, which is when it was created. After any other error the run may have been
 	// created.
 	Create(ctx context.Context, r Run) error
 
-	// Claim leases up to n runs that are due at now, earliest first, whose workflow
-	// and version are among defs, and that no live node owns; runs of a dead node
-	// are due. It reads them whole. next is the earliest time after now at which a
-	// run of any definition is due, zero when there is none. ErrLeaseLost when the
-	// node itself is dead. After an error nothing is claimed.
-	Claim(ctx context.Context, node Node, defs []Definition, n int, now time.Time) (claimed []Claimed, next time.Time, err error)
+	// Claim leases runs that are due at now, as many as are wanted, of each class the
+	// earliest first, ties by creation. It reads their rows alone; Get reads the rest.
+	// A newcomer that is claimed has begun: its StartedAt is now. Runs of dead nodes
+	// are dealt with first, see Claimed. next is no later than the earliest time after
+	// now at which a run of these definitions is due, zero when there is none.
+	// ErrLeaseLost when the node itself is dead. After an error nothing is claimed.
+	Claim(ctx context.Context, node Node, w Wanted, now time.Time) (claimed []Claimed, next time.Time, err error)
 
 	// Commit writes what a move changed, fenced by the lease: ErrLeaseLost. A
 	// commit that parks the run or ends it gives the lease back. Each one that lands
@@ -61,7 +64,8 @@ type Store interface {
 
 	// Deliver puts a signal into the run's inbox, numbers it, and makes the run due
 	// when it is parked at a wait for that event. ErrNotFound. To an ended run the
-	// signal is kept as late. A repeat of its ID changes nothing.
+	// signal is kept as late. A repeat of its ID changes nothing. ErrInboxFull when
+	// workflow.InboxHolds says so.
 	Deliver(ctx context.Context, runID string, s workflow.Signal, now time.Time) (workflow.Receipt, error)
 
 	// Cancel records the request as an entry of kind EntryCancel, once, and makes
@@ -140,6 +144,28 @@ type Definition struct {
 	Version  int
 }
 
+// Wanted is what a node has room for.
+type Wanted struct {
+	Definitions []Definition
+	Runs        int // in all, suspects aside
+	New         int // of them, newcomers: runs that have not begun
+	Old         int // of them, runs that go on: by a time, an event, a lost node
+	Suspects    int // beside them
+}
+
+// Want is room for n runs of these definitions, of either class.
+func Want(n int, defs ...Definition) Wanted {
+	return Wanted{Definitions: defs, Runs: n, New: n, Old: n}
+}
+
+// A run whose attempts lost this many workers in a row is a suspect, and claimed as
+// such alone. It is due Quarantine after its worker's death was found, so that what
+// else there is begins before it.
+const (
+	SuspectAfter = 2
+	Quarantine   = time.Second
+)
+
 // Lease is a node's claim on a run. Epoch and Token fence a node that lost it.
 type Lease struct {
 	RunID string
@@ -149,15 +175,23 @@ type Lease struct {
 	Token int64
 }
 
-// Claimed is a run whole, and the lease on it (zero when it was only read).
+// Claimed is a run, and the lease on it (zero when it was only read).
+//
+// Of what a dead node owned, a run that had not begun goes back to the newcomers. One
+// that had is taken over by a claim, and Takeovers is 1: nobody knows whether an
+// attempt had begun. From then on its owner says so by Begun before each attempt: a
+// run that dies with its node and Begun set has Takeovers raised and is nobody's from
+// Quarantine later on; without Begun it is nobody's at once, and nothing is counted.
 type Claimed struct {
 	Lease   Lease
 	Run     Run
-	History []Entry  // in order of Seq
-	Signals []Signal // in order of Seq, consumed and late ones included
+	History []Entry  // in order of Seq; Get reads it
+	Signals []Signal // in order of Seq, consumed and late ones included; Get reads it
 	// TakenOver: this claim took the run from a dead node; the attempt that node
 	// may have begun is lost.
 	TakenOver bool
+	// New: the run was a newcomer until this claim.
+	New bool
 }
 
 // Status is what a store knows of a run by itself.
@@ -188,10 +222,11 @@ type Run struct {
 	// Attempt is how many attempts at the present step ended in an error or were
 	// lost with their worker.
 	Attempt int
-	// Begun: an attempt of an AtMostOnce step was begun, and its end is not known.
+	// Begun: an attempt was begun, and its end is not known. It is written before each
+	// attempt of an AtMostOnce step, and of a run with Takeovers.
 	Begun bool
-	// Takeovers counts how often in a row a node died with this run, without
-	// progress between. Claim raises it when it takes a run from a dead node.
+	// Takeovers counts how often in a row a node died with this run begun, without
+	// progress between; see Claimed.
 	Takeovers int
 
 	// Seq is the number of the latest history item. Everything that happens to a
@@ -228,6 +263,12 @@ func (k ParkKind) Wakes() bool { return k == ParkRetry || k == ParkSnooze || k =
 // all that is delivered, so that the node tells it from an event, and a row needs no
 // column for it.
 const WakeUnit int64 = 1 << 32
+
+// Crowded says of a run's InboxSeq that so many signals may have come that the size
+// of the inbox must be looked at: fewer cannot fill it.
+func Crowded(inboxSeq int64) bool {
+	return inboxSeq%WakeUnit >= workflow.MaxInboxBytes/workflow.MaxPayload
+}
 
 // Woken says whether a wake came between two values of a run's InboxSeq.
 func Woken(before, after int64) bool { return before/WakeUnit != after/WakeUnit }

@@ -100,6 +100,7 @@ func problemOfRun(err error) *problem {
 		{workflow.ErrUnknownStep, http.StatusUnprocessableEntity, "unknown_step", "the workflow has no step of this name"},
 		{workflow.ErrUnknownWorkflow, http.StatusConflict, "unknown_workflow", "this server does not hold the run's workflow"},
 		{workflow.ErrInvalidCursor, http.StatusBadRequest, liwanag.ErrInvalidCursor.Code, liwanag.ErrInvalidCursor.Message},
+		{workflow.ErrInboxFull, http.StatusConflict, "inbox_full", fmt.Sprintf("the run has received %d events or %d bytes, no more are taken", workflow.MaxInbox, workflow.MaxInboxBytes)},
 		{workflow.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("event data of more than %d bytes is not taken", workflow.MaxPayload)},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable, "timeout", "the request took too long, try again later"},
 		{context.Canceled, http.StatusServiceUnavailable, "canceled", "the request was given up"},

@@ -3,6 +3,7 @@ package runnertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -52,6 +53,27 @@ func boundScenarios() []scenario {
 			w.begin(wf)
 			if _, err := w.harness.Runner.Signal(w.Context(), id, workflow.Signal{ID: "s", Event: huge, Payload: []byte("1")}); err == nil {
 				w.Error("the event was taken")
+			}
+		}},
+		{"refuse an event for which the inbox has no room", func(w *world) {
+			wf := workflow.New[input]("flooded")
+			workflow.WaitFor(wf, "a", alpha, w.s(60))
+			workflow.WaitFor(wf, "b", beta, w.s(60))
+			w.begin(wf)
+			payload := strings.Repeat("x", workflow.MaxPayload-10)
+			room := workflow.MaxInboxBytes / workflow.MaxPayload
+			for n := range room {
+				w.send(beta, fmt.Sprint("s", n), payload)
+			}
+			_, err := beta.Send(w.Context(), w.harness.Runner, id, "more", payload)
+			w.errorIs("an event too many", err, workflow.ErrInboxFull)
+			if got := w.send(beta, "s0", payload); !got.Duplicate {
+				w.Errorf("a repeat is told %+v", got)
+			}
+			w.send(alpha, "last", "hello") // there is room for a small one
+			run := w.ended()
+			if run.Status != workflow.StatusCompleted || len(run.Events) != room+1 {
+				w.Errorf("the run is %s, %d events were taken, want %d", run.Status, len(run.Events), room+1)
 			}
 		}},
 		{"fold snoozes in a row", func(w *world) {

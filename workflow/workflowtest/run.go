@@ -193,11 +193,18 @@ func (n *run) end(s workflow.Status, f *workflow.Failure, because string) {
 	n.record(types[s], "", 0, note{Failure: f, Finished: because})
 }
 
-func (n *run) receive(s workflow.Signal) workflow.Receipt {
+func (n *run) receive(s workflow.Signal) (workflow.Receipt, error) {
 	for _, old := range n.signals {
 		if old.ID == s.ID {
-			return workflow.Receipt{Duplicate: true}
+			return workflow.Receipt{Duplicate: true}, nil
 		}
+	}
+	size := 0
+	for _, have := range n.signals {
+		size += len(have.Payload)
+	}
+	if !workflow.InboxHolds(len(n.signals), size, s.Payload) {
+		return workflow.Receipt{}, workflow.ErrInboxFull
 	}
 	late, t := n.state.Status.Ended(), workflow.HistoryEventReceived
 	if late {
@@ -207,7 +214,7 @@ func (n *run) receive(s workflow.Signal) workflow.Receipt {
 	n.state.Events = append(n.state.Events, workflow.EventState{ID: s.ID, Type: s.Event, Data: s.Payload, ReceivedAt: now(), Late: late})
 	n.record(t, "", 0, note{Type: s.Event, ID: s.ID})
 	n.nudge()
-	return workflow.Receipt{Late: late}
+	return workflow.Receipt{Late: late}, nil
 }
 
 func (n *run) inbox() (open []workflow.Signal) {

@@ -101,7 +101,7 @@ func (r *Runner) Signal(_ context.Context, runID string, s workflow.Signal) (wor
 		if err := n.plan.CheckEvent(s); err != nil {
 			return workflow.Receipt{}, err
 		}
-		return n.receive(s), nil
+		return n.receive(s)
 	})
 }
 

@@ -21,7 +21,9 @@ import (
 type Store struct {
 	mu     sync.Mutex
 	runs   map[string]*row
+	open   map[store.Definition]map[*row]bool
 	epoch  int64
+	buried int64 // the epoch that has dealt with the runs of those before it
 	closed bool
 }
 
@@ -35,7 +37,9 @@ type row struct {
 var _ store.Store = (*Store)(nil)
 
 // New returns an empty store.
-func New() *Store { return &Store{runs: map[string]*row{}} }
+func New() *Store {
+	return &Store{runs: map[string]*row{}, open: map[store.Definition]map[*row]bool{}}
+}
 
 // Close makes every later call fail with store.ErrClosed.
 func (s *Store) Close() error {
@@ -93,23 +97,28 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		return store.ErrExists
 	}
 	r.Input = bytes.Clone(r.Input)
-	s.runs[r.ID] = &row{Run: r, token: 1}
+	created := &row{Run: r, token: 1}
+	s.runs[r.ID] = created
+	s.index(created)
 	return nil
 }
 
-// due is when a run may be claimed; false when it may not.
-func (s *Store) due(r *row) (time.Time, bool) {
-	switch {
-	case r.Status != store.Open, r.Owner == s.epoch && r.Owner != 0:
-		return time.Time{}, false
-	case r.Owner != 0: // of a dead node
-		return time.Time{}, true
+// index keeps the open runs by definition: those of definitions that a claim does not
+// ask for cost it nothing, nor do those that have ended.
+func (s *Store) index(r *row) {
+	def := store.Definition{Workflow: r.Workflow, Version: r.Version}
+	if r.Status != store.Open {
+		delete(s.open[def], r)
+		return
 	}
-	return r.Park.Until, true
+	if s.open[def] == nil {
+		s.open[def] = map[*row]bool{}
+	}
+	s.open[def][r] = true
 }
 
 // Claim leases due runs.
-func (s *Store) Claim(ctx context.Context, node store.Node, defs []store.Definition, n int, now time.Time) ([]store.Claimed, time.Time, error) {
+func (s *Store) Claim(ctx context.Context, node store.Node, w store.Wanted, now time.Time) ([]store.Claimed, time.Time, error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, time.Time{}, err
 	}
@@ -117,37 +126,78 @@ func (s *Store) Claim(ctx context.Context, node store.Node, defs []store.Definit
 	if node.Epoch != s.epoch {
 		return nil, time.Time{}, store.ErrLeaseLost
 	}
-	var ready []*row
+	s.bury(now)
+	var old, fresh, suspects []*row
 	var next time.Time
-	for _, r := range s.runs {
-		at, ok := s.due(r)
-		switch {
-		case !ok:
-		case at.After(now):
-			if next.IsZero() || at.Before(next) {
-				next = at
+	for _, def := range w.Definitions {
+		for r := range s.open[def] {
+			switch at := r.Park.Until; {
+			case r.Owner == s.epoch:
+			case r.Owner != 0: // it had begun
+				old = append(old, r)
+			case at.After(now):
+				if next.IsZero() || at.Before(next) {
+					next = at
+				}
+			case r.Takeovers >= store.SuspectAfter:
+				suspects = append(suspects, r)
+			case r.StartedAt.IsZero():
+				fresh = append(fresh, r)
+			default:
+				old = append(old, r)
 			}
-		case slices.Contains(defs, store.Definition{Workflow: r.Workflow, Version: r.Version}):
-			ready = append(ready, r)
 		}
 	}
-	slices.SortFunc(ready, func(a, b *row) int {
-		return cmp.Or(a.Park.Until.Compare(b.Park.Until), a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
-	})
+	ready := append(first(old, w.Old), first(fresh, w.New)...)
 	var claimed []store.Claimed
-	for _, r := range ready[:min(n, len(ready))] {
-		takenOver := r.Owner != 0
-		if takenOver {
-			r.Takeovers++
-		}
-		r.Owner = node.Epoch
-		r.token += 2
-		c := r.whole()
-		c.Lease = store.Lease{RunID: r.ID, Epoch: node.Epoch, Token: r.token}
-		c.TakenOver = takenOver
-		claimed = append(claimed, c)
+	for _, r := range append(first(ready, w.Runs), first(suspects, w.Suspects)...) {
+		claimed = append(claimed, r.take(node, now))
 	}
 	return claimed, next, nil
+}
+
+// bury deals with the runs of dead nodes that are not taken over as they are.
+func (s *Store) bury(now time.Time) {
+	if s.buried == s.epoch {
+		return
+	}
+	s.buried = s.epoch
+	for _, rows := range s.open {
+		for r := range rows {
+			begun := !r.StartedAt.IsZero()
+			if r.Owner == 0 || r.Owner == s.epoch || begun && r.Takeovers == 0 {
+				continue
+			}
+			r.Owner = 0
+			r.token += 2
+			if begun && r.Begun {
+				r.Takeovers++
+				r.Park.Until = now.Add(store.Quarantine)
+			}
+		}
+	}
+}
+
+// first are the n earliest, ties by creation.
+func first(rows []*row, n int) []*row {
+	slices.SortFunc(rows, func(a, b *row) int {
+		return cmp.Or(a.Park.Until.Compare(b.Park.Until), a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	return rows[:min(max(n, 0), len(rows))]
+}
+
+func (r *row) take(node store.Node, now time.Time) store.Claimed {
+	c := store.Claimed{TakenOver: r.Owner != 0, New: r.StartedAt.IsZero()}
+	if c.TakenOver {
+		r.Takeovers++
+	}
+	if c.New {
+		r.StartedAt = now
+	}
+	r.Owner = node.Epoch
+	r.token += 2
+	c.Run, c.Lease = r.Run, store.Lease{RunID: r.ID, Epoch: node.Epoch, Token: r.token}
+	return c
 }
 
 func (r *row) whole() store.Claimed {
@@ -189,6 +239,7 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (st
 		r.park(p)
 	case p.End != nil:
 		r.end(*p.End, p.Now)
+		s.index(r)
 	}
 	return r.news(p), nil
 }
@@ -249,6 +300,13 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 		if have.ID == sig.ID {
 			return workflow.Receipt{Duplicate: true, Late: have.Late}, nil
 		}
+	}
+	size := 0
+	for _, have := range r.signals {
+		size += len(have.Payload)
+	}
+	if !workflow.InboxHolds(len(r.signals), size, sig.Payload) {
+		return workflow.Receipt{}, store.ErrInboxFull
 	}
 	r.Seq++
 	r.InboxSeq++
@@ -318,6 +376,7 @@ func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure,
 		return store.ErrEnded
 	}
 	r.end(store.Ending{Status: store.Canceled, Failure: &f}, now)
+	s.index(r)
 	return nil
 }
 
@@ -340,6 +399,7 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 	r.Park, r.Attempt, r.Begun, r.Takeovers, r.Canceled = store.Park{Until: now}, 0, false, 0, false
 	r.append(store.Entry{Kind: store.EntryReopened, Step: o.From, At: now})
 	r.InboxSeq++
+	s.index(r)
 	for i := range r.signals {
 		if slices.Contains(o.Return, r.signals[i].ID) {
 			r.signals[i].ConsumedBy = ""
@@ -452,7 +512,7 @@ func (s *Store) Overdue(ctx context.Context, before time.Time) (int64, error) {
 	defer s.mu.Unlock()
 	var n int64
 	for _, r := range s.runs {
-		if at, ok := s.due(r); ok && r.Owner == 0 && at.Before(before) && r.CreatedAt.Before(before) {
+		if r.Status == store.Open && r.Owner == 0 && r.Park.Until.Before(before) && r.CreatedAt.Before(before) {
 			n++
 		}
 	}

@@ -33,7 +33,7 @@ const maxGroup = 512
 func (s *Store) apply(ctx context.Context, operation, runID string, c *change) error {
 	c.id = store.PackID(runID)
 	err := s.queues[shard(c.id, len(s.queues))].Do(ctx, c)
-	for _, verdict := range []error{nil, store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded, store.ErrLeaseLost, store.ErrCanceled} {
+	for _, verdict := range []error{nil, store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded, store.ErrLeaseLost, store.ErrCanceled, store.ErrInboxFull} {
 		if err == verdict { //nolint:errorlint // a verdict is returned as it is
 			return err
 		}
@@ -98,21 +98,27 @@ func (s *Store) transact(changes []*change) error {
 		return nil
 	}
 	var g *group
-	repeats := false
+	repeats, weigh := false, false
 	ask := func(b *pgx.Batch) {
-		g = newGroup(changes, repeats)
+		g = newGroup(changes, repeats || weigh)
+		if weigh {
+			g.inboxes = map[string]*inbox{}
+		}
 		g.lock(batch{b, s.schema})
 	}
 	answer := func(b *pgx.Batch) error {
 		for _, c := range changes {
-			c.verdict = c.decide(g, g.rows[string(c.id)])
+			if c.verdict = c.decide(g, g.rows[string(c.id)]); c.verdict == errUnweighed { //nolint:errorlint // returned as it is
+				return errUnweighed
+			}
 		}
 		g.write(batch{b, s.schema})
 		return nil
 	}
 	err := s.db.Exchange(context.Background(), ask, answer)
-	for try := 1; try <= len(changes)+1 && pgdb.IsUnique(err); try++ {
-		repeats = true // or a run was created elsewhere meanwhile, which is seen by now
+	for try := 1; try <= len(changes)+1 && (pgdb.IsUnique(err) || errors.Is(err, errUnweighed)); try++ {
+		weigh = weigh || errors.Is(err, errUnweighed)
+		repeats = repeats || !weigh // or a run was created elsewhere meanwhile, which is seen by now
 		err = s.db.Exchange(context.Background(), ask, answer)
 	}
 	if errors.Is(err, pgdb.ErrAnswerLost) { // all is written, but what came is not known
@@ -121,8 +127,11 @@ func (s *Store) transact(changes []*change) error {
 		}
 		err = nil
 	}
+	if g != nil {
+		s.passed.Due(g.dueAt) // or it may be, if nobody knows what became of it
+	}
 	if err == nil && g.due {
-		s.announce.mark()
+		s.announce.mark(g.dueAt)
 	}
 	return err
 }

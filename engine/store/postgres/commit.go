@@ -18,7 +18,9 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		}
 		g.created[string(c.id)] = true
 		g.creates = append(g.creates, creation{c.id, r})
-		g.due = g.due || r.Owner == 0
+		if r.Owner == 0 {
+			g.willBe(micros(r.Park.Until), micros(r.CreatedAt))
+		}
 		return nil
 	}
 	return s.apply(ctx, "create", r.ID, c)

@@ -26,6 +26,14 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 			receipt = workflow.Receipt{Duplicate: true, Late: late}
 			return nil
 		}
+		if store.Crowded(r.inboxSeq) {
+			if g.inboxes == nil {
+				return errUnweighed
+			}
+			if err := g.fits(string(r.id), sig.Payload); err != nil {
+				return err
+			}
+		}
 		receipt = workflow.Receipt{Late: r.status != string(store.Open)}
 		g.late[key] = receipt.Late
 		r.seq++
@@ -41,4 +49,19 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 		return workflow.Receipt{}, err
 	}
 	return receipt, nil
+}
+
+// fits counts a signal that a run receives, unless there is no room for it.
+func (g *group) fits(run string, payload []byte) error {
+	in := g.inboxes[run]
+	if in == nil {
+		in = &inbox{}
+		g.inboxes[run] = in
+	}
+	if !workflow.InboxHolds(in.events, in.bytes, payload) {
+		return store.ErrInboxFull
+	}
+	in.events++
+	in.bytes += len(payload)
+	return nil
 }

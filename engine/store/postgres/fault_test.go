@@ -87,8 +87,8 @@ func TestACommitWhoseAnswerIsLostIsKnownByReading(t *testing.T) {
 		return err
 	})
 	lost("Claim", func() error {
-		claimed, _, err := s.Claim(ctx, node, defs, 10, began)
-		if len(claimed) != 1 || claimed[0].Lease.Token != 4 || len(claimed[0].Signals) != 1 {
+		claimed, _, err := s.Claim(ctx, node, store.Want(10, defs...), began)
+		if len(claimed) != 1 || claimed[0].Lease.Token != 4 {
 			t.Errorf("claimed %+v", claimed)
 		}
 		return err
@@ -149,13 +149,13 @@ func TestAClaimWhoseOutcomeNobodyKnewIsFoundByTheNext(t *testing.T) {
 		}
 	}
 	unknown(t, p, func() error {
-		claimed, _, err := s.Claim(t.Context(), node, defs, 10, began)
+		claimed, _, err := s.Claim(t.Context(), node, store.Want(10, defs...), began)
 		if len(claimed) != 0 {
 			t.Errorf("claimed %d and failed", len(claimed))
 		}
 		return err
 	})
-	claimed, _, err := s.Claim(t.Context(), node, defs, 10, began)
+	claimed, _, err := s.Claim(t.Context(), node, store.Want(10, defs...), began)
 	if err != nil || len(claimed) != 2 {
 		t.Fatalf("claimed %d, %v", len(claimed), err)
 	}
@@ -164,7 +164,7 @@ func TestAClaimWhoseOutcomeNobodyKnewIsFoundByTheNext(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if again, _, err := s.Claim(t.Context(), node, defs, 10, began); err != nil || len(again) != 0 {
+	if again, _, err := s.Claim(t.Context(), node, store.Want(10, defs...), began); err != nil || len(again) != 0 {
 		t.Errorf("claimed again %d, %v", len(again), err)
 	}
 }
@@ -187,7 +187,7 @@ func TestAnUnreachableDatabaseIsNoAnswerAboutARun(t *testing.T) {
 			},
 			"Deliver":   func() error { _, err := s.Deliver(ctx, "r", workflow.Signal{ID: "s", Event: "e"}, began); return err },
 			"Cancel":    func() error { return s.Cancel(ctx, "r", "", began) },
-			"Claim":     func() error { _, _, err := s.Claim(ctx, node, defs, 1, began); return err },
+			"Claim":     func() error { _, _, err := s.Claim(ctx, node, store.Want(1, defs...), began); return err },
 			"Get":       func() error { _, err := s.Get(ctx, "r"); return err },
 			"List":      func() error { _, _, err := s.List(ctx, store.Query{Limit: 1}); return err },
 			"Counts":    func() error { _, err := s.Counts(ctx); return err },
@@ -346,7 +346,7 @@ func lives(t *testing.T, s *Store, do func()) {
 	claims.Go(func() {
 		for range due {
 			for {
-				all, _, err := s.Claim(ctx, node, defs, 100, began)
+				all, _, err := s.Claim(ctx, node, store.Want(100, defs...), began)
 				for _, c := range all {
 					claimed <- c
 				}

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"bytes"
+	"errors"
+	"math"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -13,11 +15,12 @@ import (
 // write.
 type group struct {
 	changes []*change
-	repeats bool            // a signal of the group is there already
-	rows    map[string]*row // the runs, locked, by packed id
-	alive   map[int64]bool  // the nodes whose lease holds
-	late    map[sigKey]bool // the signals that are there already, and whether they came late
-	created map[string]bool // the runs that are to be inserted
+	repeats bool              // a signal of the group is there already
+	rows    map[string]*row   // the runs, locked, by packed id
+	alive   map[int64]bool    // the nodes whose lease holds
+	late    map[sigKey]bool   // the signals that are there already, and whether they came late
+	created map[string]bool   // the runs that are to be inserted
+	inboxes map[string]*inbox // how full they are; nil: they were not looked at
 
 	creates []creation
 	entries []entryOf
@@ -25,8 +28,18 @@ type group struct {
 	folds   []entryOf // whose Folds the entry of that number gives way to
 	returns [][]byte  // runs whose late signals wait in the inbox again
 	news    []*newsOf
-	due     bool // a run that nobody owns is due
+	due     bool  // a run that nobody owns is due
+	dueAt   int64 // when the first of those is, or will be
 }
+
+// inbox is what a run has received.
+type inbox struct{ events, bytes int }
+
+// errUnweighed says that a run may have received too much, and how much it has must
+// be read: nearly none has.
+var errUnweighed = errors.New("the inbox was not looked at")
+
+const inboxQuery = "SELECT run_id, count(*), coalesce(sum(octet_length(payload)), 0) FROM wf_signal WHERE run_id = ANY($1) GROUP BY run_id"
 
 type sigKey struct{ run, id string }
 
@@ -38,7 +51,7 @@ type newsOf struct {
 }
 
 func newGroup(changes []*change, repeats bool) *group {
-	return &group{changes: changes, repeats: repeats, rows: map[string]*row{}, alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]bool{}}
+	return &group{dueAt: math.MaxInt64, changes: changes, repeats: repeats, rows: map[string]*row{}, alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]bool{}}
 }
 
 // Rows are locked in the order of their ids, so that groups never wait in a circle.
@@ -80,6 +93,18 @@ func (g *group) lock(b batch) {
 		b.Queue(aliveQuery, epochs).Query(func(found pgx.Rows) error {
 			var epoch int64
 			_, err := pgx.ForEachRow(found, []any{&epoch}, func() error { g.alive[epoch] = true; return nil })
+			return err
+		})
+	}
+	if g.inboxes != nil && len(sigs) > 0 {
+		b.Queue(inboxQuery, runs).Query(func(found pgx.Rows) error {
+			var run []byte
+			var in inbox
+			_, err := pgx.ForEachRow(found, []any{&run, &in.events, &in.bytes}, func() error {
+				one := in
+				g.inboxes[string(run)] = &one
+				return nil
+			})
 			return err
 		})
 	}
@@ -190,7 +215,13 @@ func (g *group) note(r *row, e store.Entry, signals []string) error {
 // changed notes that a row is to be written; now tells whether it is due.
 func (g *group) changed(r *row, now int64) {
 	r.dirty = true
-	if r.status == string(store.Open) && r.owner == 0 && r.dueAt <= now {
-		g.due = true
+	if r.status == string(store.Open) && r.owner == 0 {
+		g.willBe(r.dueAt, now)
 	}
+}
+
+// willBe notes that a run which nobody owns is due at the given time.
+func (g *group) willBe(dueAt, now int64) {
+	g.due = g.due || dueAt <= now
+	g.dueAt = min(g.dueAt, dueAt)
 }

@@ -152,7 +152,8 @@ func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
 	return counts, nil
 }
 
-const overdueQuery = "SELECT count(*) FROM wf_run WHERE status = 'open' AND owner = 0 AND due_at < $1 AND created_at < $1"
+const overdueQuery = "SELECT (SELECT count(*) FROM wf_run WHERE " + goesOn + " AND owner = 0 AND due_at < $1 AND created_at < $1) + " +
+	"(SELECT count(*) FROM wf_run WHERE " + newcomer + " AND owner = 0 AND due_at < $1 AND created_at < $1)"
 
 // Overdue counts open runs that were due before the given time.
 func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err error) {

@@ -68,7 +68,7 @@ func (s *Store) Resign(ctx context.Context, node store.Node) error {
 	if _, err := s.db.Pool().Exec(ctx, s.schema.in("DELETE FROM wf_node WHERE epoch = $1"), node.Epoch); err != nil {
 		return s.fault(fmt.Sprintf("give up the lease of node %s", node.Name), err)
 	}
-	s.announce.mark()
+	s.announce.mark(0)
 	return nil
 }
 

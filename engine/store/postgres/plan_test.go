@@ -75,7 +75,7 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 	all, none := page(store.Query{})
 	next, nextArgs := page(store.Query{Cursor: formatCursor(store.Run{ID: "x", CreatedAt: time.Now()})})
 	waiting, waitingArgs := page(store.Query{Status: store.Waiting, Now: time.Now()})
-	claim := []any{[]string{"w"}, []int64{1}, 10, int64(1)}
+	keys := []string{"w/1"}
 	for _, c := range []struct {
 		name, query string
 		args        []any
@@ -88,11 +88,15 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 		{"update of many", many.SQL, many.Arguments, true, "wf_run_pkey", false},
 		{"signals that are there", repeatedQuery, []any{ids, []string{"a", "b"}}, true, "wf_signal_pkey", false},
 		{"news", newsQuery, []any{[]int32{1, 2}, ids, []int64{1, 1}, []int64{2, 2}}, true, "wf_signal_pkey", true},
-		{"claim of what is due", claimQuery(dueByNow), append(claim, int64(5)), true, "wf_run_due", false},
-		{"claim of dead nodes' runs", claimQuery(ofTheDead), append(claim, []int64{3, 4}), true, "wf_run_due", true},
-		{"what is next", nextQuery, []any{int64(1), int64(5)}, true, "wf_run_due", false},
+		{"claim of what goes on", dueQuery, []any{keys, int64(5), int64(1), 10, int64(1), int64(1), 10, 10}, true, "wf_run_due", true},
+		{"claim of newcomers", dueQuery, []any{keys, int64(5), int64(1), 10, int64(1), int64(1), 10, 10}, true, "wf_run_new", true},
+		{"claim of dead nodes' runs", deadQuery, []any{keys, []int64{3, 4}, int64(1), 10}, true, "wf_run_due", true},
+		{"claim of a suspect", suspectQuery, []any{keys, int64(5), int64(1), 1}, true, "wf_run_suspect", true},
+		{"what a dead node had not begun", buryQueries[0], []any{[]int64{3, 4}, int64(5)}, true, "wf_run_new", true},
+		{"what a dead node had begun", buryQueries[1], []any{[]int64{3, 4}, int64(5)}, true, "wf_run_due", true},
+		{"what is next", nextQuery, []any{int64(1), int64(5), int64(1), int64(1)}, true, "wf_run_new", false},
 		{"what is overdue", overdueQuery, []any{int64(5)}, false, "wf_run_due", false},
-		{"a look", lookQuery, []any{int64(1), int64(5)}, false, "wf_run_due", false},
+		{"a look", lookQuery, []any{int64(1), int64(5), int64(1), int64(1)}, false, "wf_run_new", false},
 		{"histories", historyQuery, []any{ids}, true, "wf_history_pkey", false},
 		{"signals", signalsQuery, []any{ids}, true, "wf_signal_pkey", false},
 		{"what is to be pruned", pruneQuery, []any{int64(5), 10}, true, "wf_run_ended", false},

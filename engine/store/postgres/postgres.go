@@ -35,6 +35,8 @@ type Store struct {
 	wake     chan struct{}
 	listen   sync.Once
 
+	passed store.Passed
+
 	mu     sync.Mutex
 	node   store.Node // as last registered
 	looked time.Time  // when no run of a dead node was left

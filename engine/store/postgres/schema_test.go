@@ -50,6 +50,9 @@ func TestAMigratedDatabaseIsLikeANewOne(t *testing.T) {
 	if err := db.In("old").MigrateUp(t.Context(), files("migrations"), namelessTable); err != nil {
 		t.Fatal(err)
 	}
+	if err := (Config{URL: url, Schema: "old"}).Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	openIn(t, url, "old")
 	openIn(t, url, "new")
 	migrated, made := shape(t, db, "old"), shape(t, db, "new")
@@ -76,7 +79,7 @@ func TestTwoSchemasOfOneDatabaseAreTwoStores(t *testing.T) {
 			t.Errorf("in %q: %v", schema, err)
 		}
 		node := register(t, s)
-		if claimed, _, err := s.Claim(t.Context(), node, defs, 10, began); err != nil || len(claimed) != 1 {
+		if claimed, _, err := s.Claim(t.Context(), node, store.Want(10, defs...), began); err != nil || len(claimed) != 1 {
 			t.Errorf("in %q: claimed %d, %v", schema, len(claimed), err)
 		}
 	}

@@ -88,7 +88,7 @@ func TestANodeTellsOthersOnlyOfWhatItDoesNotTakeItself(t *testing.T) {
 	ctx := t.Context()
 	claim := func(n, want int) {
 		t.Helper()
-		if claimed, _, err := s.Claim(ctx, node, defs, n, began); err != nil || len(claimed) != want {
+		if claimed, _, err := s.Claim(ctx, node, store.Want(n, defs...), began); err != nil || len(claimed) != want {
 			t.Errorf("claimed %d, %v", len(claimed), err)
 		}
 	}
@@ -144,11 +144,11 @@ func TestANodeIsWokenByOthersAndNotByItself(t *testing.T) {
 			return false
 		}
 	}
-	s.notify(t.Context())
+	s.notify(t.Context(), 0)
 	if woken(10 * headStart) {
 		t.Error("a node wakes itself")
 	}
-	other.notify(t.Context())
+	other.notify(t.Context(), 0)
 	if !woken(sweepEvery / 2) {
 		t.Error("another node does not wake it")
 	}
@@ -173,15 +173,15 @@ func TestEveryClaimAsksWhetherTheLeaseHolds(t *testing.T) {
 	s := open(t, pgtest.Database(t))
 	node := register(t, s)
 	expire(t, s)
-	if _, _, err := s.Claim(t.Context(), node, defs, 10, began); !errors.Is(err, store.ErrLeaseLost) {
+	if _, _, err := s.Claim(t.Context(), node, store.Want(10, defs...), began); !errors.Is(err, store.ErrLeaseLost) {
 		t.Errorf("one that only looks, since nothing is due: %v", err)
 	}
 	if err := s.Create(t.Context(), newRun("r", 0)); err != nil {
 		t.Fatal(err)
 	}
 	s.looked = time.Now()
-	s.announce.mark()
-	if _, _, err := s.Claim(t.Context(), node, defs, 10, began); !errors.Is(err, store.ErrLeaseLost) {
+	s.announce.mark(0)
+	if _, _, err := s.Claim(t.Context(), node, store.Want(10, defs...), began); !errors.Is(err, store.ErrLeaseLost) {
 		t.Errorf("one that does not look: %v", err)
 	}
 	if c, err := s.Get(t.Context(), "r"); err != nil || c.Run.Owner != 0 {

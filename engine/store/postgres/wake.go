@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,11 +23,16 @@ const (
 func (s *Store) Wake() <-chan struct{} {
 	s.listen.Do(func() {
 		s.db.Listen(channel, func(from string, missed bool) {
-			if missed || from != s.sender() && strings.HasPrefix(from, s.schema.prefix) {
+			sender, at := cut(from)
+			if missed || sender != s.sender() && strings.HasPrefix(sender, s.schema.prefix) {
+				s.passed.Due(at)
 				s.rouse()
 			}
 		})
-		go s.announce.every(sweepEvery, s.rouse)
+		go s.announce.every(sweepEvery, func() {
+			s.passed.Due(0)
+			s.rouse()
+		})
 	})
 	return s.wake
 }
@@ -41,8 +47,22 @@ func (s *Store) rouse() {
 // notify tells the other nodes. It is no part of the transaction that made
 // something due, which would queue all commits behind one lock of the server; what
 // is lost in between, a sweep finds.
-func (s *Store) notify(ctx context.Context) {
-	_, _ = s.db.Pool().Exec(ctx, "SELECT pg_notify($1, $2)", channel, s.sender())
+func (s *Store) notify(ctx context.Context, at int64) {
+	_, _ = s.db.Pool().Exec(ctx, "SELECT pg_notify($1, $2)", channel, s.sender()+" "+strconv.FormatInt(at, 10))
+}
+
+// cut is who sent a notification, and since when something is due; of a node that
+// does not say, since ever.
+func cut(payload string) (sender string, at int64) {
+	i := strings.LastIndexByte(payload, ' ')
+	if i < 0 {
+		return payload, 0
+	}
+	at, err := strconv.ParseInt(payload[i+1:], 10, 64)
+	if err != nil {
+		return payload, 0
+	}
+	return payload[:i], at
 }
 
 // sender is this store among those that notify each other, behind its schema: what
@@ -52,7 +72,7 @@ func (s *Store) sender() string { return s.schema.prefix + s.id }
 // announcer tells others, a moment later and once for all that happened meanwhile,
 // that something is due which this node did not take.
 type announcer struct {
-	tell func(ctx context.Context)
+	tell func(ctx context.Context, at int64)
 	wait time.Duration
 	ctx  context.Context
 	end  context.CancelFunc
@@ -60,20 +80,24 @@ type announcer struct {
 
 	mu     sync.Mutex
 	marked bool
+	at     int64 // since when something is due, at the earliest
 	waits  bool
 }
 
-func announceTo(tell func(ctx context.Context)) *announcer {
+func announceTo(tell func(ctx context.Context, at int64)) *announcer {
 	a := &announcer{tell: tell, wait: headStart}
 	a.ctx, a.end = context.WithCancel(context.Background())
 	return a
 }
 
-// mark notes that something is due.
-func (a *announcer) mark() {
+// mark notes that something is due, since the given time.
+func (a *announcer) mark(at int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.marked = true
+	if a.marked {
+		at = min(at, a.at)
+	}
+	a.marked, a.at = true, at
 	if !a.waits && a.ctx.Err() == nil {
 		a.waits = true
 		a.done.Go(a.later)
@@ -86,23 +110,23 @@ func (a *announcer) later() {
 	case <-time.After(a.wait):
 	}
 	a.mu.Lock()
-	tell := a.marked
+	tell, at := a.marked, a.at
 	a.marked, a.waits = false, false
 	a.mu.Unlock()
 	if tell {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), time.Second)
 		defer cancel()
-		a.tell(ctx)
+		a.tell(ctx, at)
 	}
 }
 
 // take takes the mark back when a claim begins.
-func (a *announcer) take() (marked bool) {
+func (a *announcer) take() (marked bool, at int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	marked = a.marked
+	marked, at = a.marked, a.at
 	a.marked = false
-	return marked
+	return marked, at
 }
 
 func (a *announcer) every(d time.Duration, do func()) {

@@ -137,7 +137,7 @@ func deleteFolded(b batch, folds []entryOf) {
 		of("run_id", "bytea", folds, func(e entryOf) []byte { return e.run }),
 		of("seq", "bigint", folds, func(e entryOf) int64 { return e.Folds }),
 	}.from(len(folds))
-	b.Queue("DELETE FROM wf_history USING "+table+" WHERE wf_history.run_id = r.run_id AND wf_history.seq = r.seq", args...)
+	b.Queue("DELETE FROM wf_history AS h USING "+table+" WHERE h.run_id = r.run_id AND h.seq = r.seq", args...)
 }
 
 // signalOf is a signal on its way to a run.

@@ -86,7 +86,7 @@ func (d *dispatcher) stop() {
 func (d *dispatcher) loop() {
 	defer close(d.done)
 	for range d.due {
-		claimed, _, err := d.s.Claim(context.Background(), d.node, []store.Definition{{Workflow: "subscriber-enrichment", Version: 1}}, 1024, time.Now())
+		claimed, _, err := d.s.Claim(context.Background(), d.node, store.Want(1024, store.Definition{Workflow: "subscriber-enrichment", Version: 1}), time.Now())
 		if err != nil {
 			panic(err)
 		}

@@ -1,95 +1,205 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
+// What may be claimed, by class. Each has an index of its own, so that none is looked
+// for among the others.
+const (
+	goesOn   = "status = 'open' AND started_at > 0"
+	newcomer = "status = 'open' AND started_at = 0"
+	suspect  = "status = 'open' AND takeovers > 1"
+
+	ofDefs = " AND workflow || '/' || version IN (SELECT value FROM json_each(?))"
+)
+
+func dueQuery(class string) string {
+	return "SELECT " + runColumns + " FROM wf_run WHERE " + class + " AND owner = 0 AND due_at BETWEEN ? AND ? AND takeovers < 2" +
+		ofDefs + " ORDER BY due_at, created_at LIMIT ?"
+}
+
+const (
+	suspectQuery = "SELECT " + runColumns + " FROM wf_run WHERE " + suspect + " AND owner = 0 AND due_at <= ?" + ofDefs + " ORDER BY due_at, created_at LIMIT ?"
+	deadQuery    = "SELECT " + runColumns + " FROM wf_run WHERE " + goesOn + " AND owner > 0 AND owner < ?" + ofDefs + " ORDER BY due_at, created_at LIMIT ?"
+	takeQuery    = "UPDATE wf_run SET owner = ?, token = ?, takeovers = ?, started_at = ? WHERE id = ?"
+)
+
+func nextQuery(class string) string {
+	return "SELECT due_at FROM wf_run WHERE " + class + " AND owner = 0 AND due_at > ? ORDER BY due_at LIMIT 1"
+}
+
+// What a dead node owned and had not begun goes back as it is; of what it had begun
+// with a worker lost before, its Begun says whether to count another.
+var buryQueries = []string{
+	"UPDATE wf_run SET owner = 0, token = token + 2 WHERE " + newcomer + " AND owner > 0 AND owner < ?1 AND ?2 > 0",
+	"UPDATE wf_run SET owner = 0, token = token + 2, takeovers = takeovers + begun, due_at = CASE WHEN begun THEN ?2 ELSE due_at END WHERE " +
+		goesOn + " AND owner > 0 AND owner < ?1 AND takeovers > 0",
+}
+
+// claiming is one call of Claim.
+type claiming struct {
+	tx      *sqlitedb.Tx
+	node    store.Node
+	w       store.Wanted
+	now     time.Time
+	defs    string // as a JSON array
+	old     int64  // how far it came, by class
+	fresh   int64
+	buried  bool
+	claimed []store.Claimed
+}
+
 // Claim leases due runs.
-func (s *Store) Claim(ctx context.Context, node store.Node, defs []store.Definition, n int, now time.Time) (claimed []store.Claimed, next time.Time, err error) {
+func (s *Store) Claim(ctx context.Context, node store.Node, w store.Wanted, now time.Time) (claimed []store.Claimed, next time.Time, err error) {
+	from := s.passed.Begin(w.Definitions)
+	defs, err := json.Marshal(from.Keys)
+	if err != nil {
+		s.passed.Failed(from)
+		return nil, time.Time{}, s.fault("claim runs", err)
+	}
+	var c *claiming
 	err = s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
 		if node.Epoch != s.epoch.Load() {
 			return store.ErrLeaseLost
 		}
-		if claimed, err = due(tx, node, defs, n, now); err != nil {
-			return err
-		}
-		for i := range claimed {
-			if err := take(tx, &claimed[i], node); err != nil {
+		c = &claiming{tx: tx, node: node, w: w, now: now, defs: string(defs), old: from.Old, fresh: from.New}
+		if s.buried.Load() != node.Epoch {
+			if err := c.dead(); err != nil {
 				return err
 			}
 		}
-		next, err = nextDue(tx, now)
+		if err := errors.Join(c.due(), c.suspects()); err != nil {
+			return err
+		}
+		for i := range c.claimed {
+			if err := c.take(&c.claimed[i]); err != nil {
+				return err
+			}
+		}
+		next, err = c.next()
 		return err
 	})
+	if err != nil {
+		s.passed.Failed(from)
+	}
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
 		return nil, time.Time{}, err
 	case err != nil:
 		return nil, time.Time{}, s.fault("claim runs", err)
 	}
-	return claimed, next, nil
+	from.Old, from.New = c.old, c.fresh
+	s.passed.Came(from)
+	if c.buried {
+		s.buried.Store(node.Epoch)
+	}
+	return c.claimed, next, nil
 }
 
-// What may be claimed: the runs of dead nodes, and nobody's that are due.
-const (
-	ofTheDead = "owner > 0 AND owner < ?"
-	dueByNow  = "owner = 0 AND due_at <= ?"
-)
-
-func claimQuery(which string, defs int) string {
-	return "SELECT " + runColumns + " FROM wf_run WHERE status = 'open' AND " + which + " AND (" +
-		strings.Repeat("(workflow = ? AND version = ?) OR ", defs) + "false) ORDER BY due_at LIMIT ?"
-}
-
-const nextQuery = "SELECT due_at FROM wf_run WHERE status = 'open' AND owner = 0 AND due_at > ? ORDER BY due_at LIMIT 1"
-
-// due reads the rows that may be claimed, earliest first. Those of dead nodes,
-// which were due before, come before the others.
-func due(tx *sqlitedb.Tx, node store.Node, defs []store.Definition, n int, now time.Time) (claimed []store.Claimed, err error) {
-	for _, part := range []struct {
-		which string
-		bound int64
-	}{{ofTheDead, node.Epoch}, {dueByNow, micros(now)}} {
-		args := []any{part.bound}
-		for _, d := range defs {
-			args = append(args, d.Workflow, d.Version)
+// dead deals with the runs of dead nodes, once a node's life.
+func (c *claiming) dead() error {
+	for _, query := range buryQueries {
+		if _, err := c.tx.Exec(query, c.node.Epoch, micros(c.now.Add(store.Quarantine))); err != nil {
+			return err
 		}
-		found, err := tx.Query(claimQuery(part.which, len(defs)), append(args, max(n-len(claimed), 0))...)
+	}
+	c.old, c.fresh = 0, 0 // what goes back may have been due for long
+	found, err := c.read(deadQuery, c.node.Epoch, c.defs, min(c.w.Runs, c.w.Old)+1)
+	if len(found) > min(c.w.Runs, c.w.Old) { // it comes back
+		found = found[:max(len(found)-1, 0)]
+	} else {
+		c.buried = true
+	}
+	c.claimed = found
+	return err
+}
+
+// due reads the rows that are due, the earliest of both classes.
+func (c *claiming) due() error {
+	runs, now := c.w.Runs-len(c.claimed), micros(c.now)
+	old, err := c.read(dueQuery(goesOn), c.old, now, c.defs, min(runs, c.w.Old))
+	if err != nil {
+		return err
+	}
+	fresh, err := c.read(dueQuery(newcomer), c.fresh, now, c.defs, min(runs, c.w.New))
+	if err != nil {
+		return err
+	}
+	both := slices.SortedStableFunc(slices.Values(append(old[:len(old):len(old)], fresh...)), func(a, b store.Claimed) int {
+		return cmp.Or(a.Run.Park.Until.Compare(b.Run.Park.Until), a.Run.CreatedAt.Compare(b.Run.CreatedAt))
+	})
+	both = both[:min(max(runs, 0), len(both))]
+	c.claimed = append(c.claimed, both...)
+	all := len(both) < runs
+	c.old = store.To(c.old, dueOf(old), len(old), c.w.Old, all, now)
+	c.fresh = store.To(c.fresh, dueOf(fresh), len(fresh), c.w.New, all, now)
+	return nil
+}
+
+// dueOf is when the first of them was due.
+func dueOf(found []store.Claimed) int64 {
+	if len(found) == 0 {
+		return 0
+	}
+	return micros(found[0].Run.Park.Until)
+}
+
+func (c *claiming) suspects() error {
+	if c.w.Suspects == 0 {
+		return nil
+	}
+	found, err := c.read(suspectQuery, micros(c.now), c.defs, c.w.Suspects)
+	c.claimed = append(c.claimed, found...)
+	return err
+}
+
+func (c *claiming) read(query string, args ...any) (runs []store.Claimed, err error) {
+	found, err := c.tx.Query(query, args...)
+	err = each(found, err, func(r rows) error {
+		run, token, err := scanRun(r)
+		runs = append(runs, store.Claimed{Run: run, TakenOver: run.Owner != 0, New: run.StartedAt.IsZero(),
+			Lease: store.Lease{RunID: run.ID, Epoch: c.node.Epoch, Token: token + 2}})
+		return err
+	})
+	return runs, err
+}
+
+// take makes a run the node's.
+func (c *claiming) take(one *store.Claimed) error {
+	if one.TakenOver {
+		one.Run.Takeovers++
+	}
+	if one.New {
+		one.Run.StartedAt = c.now
+	}
+	one.Run.Owner = c.node.Epoch
+	_, err := c.tx.Exec(takeQuery, c.node.Epoch, one.Lease.Token, one.Run.Takeovers, micros(one.Run.StartedAt), store.PackID(one.Run.ID))
+	return err
+}
+
+func (c *claiming) next() (at time.Time, err error) {
+	for _, class := range []string{goesOn, newcomer} {
+		found, err := c.tx.Query(nextQuery(class), micros(c.now))
 		err = each(found, err, func(r rows) error {
-			run, token, err := scanRun(r)
-			claimed = append(claimed, store.Claimed{Run: run, Lease: store.Lease{RunID: run.ID, Epoch: node.Epoch, Token: token + 2}})
+			var one time.Time
+			err := r.Scan(instant{&one})
+			if at.IsZero() || one.Before(at) {
+				at = one
+			}
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return at, err
 		}
 	}
-	return claimed, nil
-}
-
-// take makes a run the node's and reads the rest of it.
-func take(tx *sqlitedb.Tx, c *store.Claimed, node store.Node) error {
-	c.TakenOver = c.Run.Owner != 0
-	if c.TakenOver {
-		c.Run.Takeovers++
-	}
-	c.Run.Owner = node.Epoch
-	id := store.PackID(c.Run.ID)
-	if _, err := tx.Exec("UPDATE wf_run SET owner = ?, token = ?, takeovers = ? WHERE id = ?",
-		node.Epoch, c.Lease.Token, c.Run.Takeovers, id); err != nil {
-		return err
-	}
-	return readRest(inWriter(tx), id, c)
-}
-
-func nextDue(tx *sqlitedb.Tx, now time.Time) (at time.Time, err error) {
-	found, err := tx.Query(nextQuery, micros(now))
-	err = each(found, err, func(r rows) error { return r.Scan(instant{&at}) })
-	return at, err
+	return at, nil
 }

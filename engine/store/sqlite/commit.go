@@ -58,7 +58,7 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (ne
 				return err
 			}
 		}
-		return updateRun(tx, id, r, p, park, seq)
+		return s.updateRun(tx, id, r, p, park, seq)
 	})
 	switch {
 	case errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrCanceled):
@@ -90,11 +90,11 @@ func held(tx *sqlitedb.Tx, id []byte) (r heldRun, err error) {
 }
 
 // updateRun writes the row; seq is the last number that was taken so far.
-func updateRun(tx *sqlitedb.Tx, id []byte, r heldRun, p store.Progress, park *store.Park, seq int64) error {
+func (s *Store) updateRun(tx *sqlitedb.Tx, id []byte, r heldRun, p store.Progress, park *store.Park, seq int64) error {
 	startedAt := cmp.Or(r.startedAt, micros(p.StartedAt))
 	switch {
 	case park != nil:
-		return parkRun(tx, id, p, *park, seq, startedAt)
+		return s.parkRun(tx, id, p, *park, seq, startedAt)
 	case p.End != nil:
 		failure, err := failureText(p.End.Failure)
 		if err != nil {
@@ -112,7 +112,7 @@ func updateRun(tx *sqlitedb.Tx, id []byte, r heldRun, p store.Progress, park *st
 	return err
 }
 
-func parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq, startedAt int64) error {
+func (s *Store) parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq, startedAt int64) error {
 	if park.Seq == 0 && (park.Kind == store.ParkWait || park.Kind == store.ParkSleep) {
 		seq++
 		park.Seq = seq
@@ -121,6 +121,7 @@ func parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq,
 	if err != nil {
 		return err
 	}
+	s.passed.Due(micros(park.Until))
 	_, err = tx.Exec(`
 		UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ?, owner = 0, due_at = ?,
 			park_kind = ?, park_step = ?, park_events = ?, park_since = ?, park_seq = ?

@@ -20,6 +20,7 @@ func (s *Store) Cancel(ctx context.Context, runID, reason string, now time.Time)
 		if r.Canceled {
 			return nil
 		}
+		s.passed.Due(micros(now))
 		if _, err := tx.Exec(`
 			UPDATE wf_run SET canceled = 1, seq = seq + 1, inbox_seq = inbox_seq + 1,
 				due_at = min(due_at, ?1)
@@ -39,6 +40,7 @@ func (s *Store) Hurry(ctx context.Context, runID string) error {
 		case r.Owner != 0:
 			_, err = tx.Exec("UPDATE wf_run SET inbox_seq = inbox_seq + ? WHERE id = ?", store.WakeUnit, id)
 		case r.Park.Kind.Wakes():
+			s.passed.Due(0)
 			_, err = tx.Exec("UPDATE wf_run SET due_at = 0 WHERE id = ?", id)
 		}
 		return err
@@ -69,6 +71,7 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 		if r.Status == store.Open || r.Status == store.Completed || r.Seq != o.Seq {
 			return store.ErrNotEnded
 		}
+		s.passed.Due(micros(now))
 		if _, err := tx.Exec(`
 			UPDATE wf_run SET status = 'open', due_at = ?, seq = seq + 1, inbox_seq = inbox_seq + 1, attempt = 0, begun = 0,
 				takeovers = 0, canceled = 0, ended_at = 0, ended_seq = 0, failure = NULL, because = '', park_kind = '',

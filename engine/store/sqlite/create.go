@@ -15,6 +15,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		if r.Owner != 0 && r.Owner != s.epoch.Load() {
 			return store.ErrLeaseLost
 		}
+		s.passed.Due(micros(r.Park.Until))
 		n, err := tx.Exec(`
 			INSERT INTO wf_run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
 			VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,

@@ -21,12 +21,22 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 	id := store.PackID(runID)
 	err = s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
 		receipt = workflow.Receipt{}
-		var seq int64
-		row := tx.QueryRow("SELECT seq, status <> 'open' FROM wf_run WHERE id = ?", id)
-		if err := row.Scan(&seq, &receipt.Late); errors.Is(err, sql.ErrNoRows) {
+		var seq, inboxSeq int64
+		row := tx.QueryRow("SELECT seq, inbox_seq, status <> 'open' FROM wf_run WHERE id = ?", id)
+		if err := row.Scan(&seq, &inboxSeq, &receipt.Late); errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNotFound
 		} else if err != nil {
 			return err
+		}
+		if store.Crowded(inboxSeq) {
+			var events, bytes, repeats int
+			row := tx.QueryRow("SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(sum(id = ?), 0) FROM wf_signal WHERE run_id = ?", sig.ID, id)
+			if err := row.Scan(&events, &bytes, &repeats); err != nil {
+				return err
+			}
+			if repeats == 0 && !workflow.InboxHolds(events, bytes, sig.Payload) {
+				return store.ErrInboxFull
+			}
 		}
 		n, err := tx.Exec(`
 			INSERT INTO wf_signal (run_id, id, seq, event, at, late, payload) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -38,6 +48,7 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 			receipt.Duplicate = true
 			return tx.QueryRow("SELECT late FROM wf_signal WHERE run_id = ? AND id = ?", id, sig.ID).Scan(&receipt.Late)
 		}
+		s.passed.Due(micros(now))
 		// An event name in the list of the awaited ones stands between quotes.
 		_, err = tx.Exec(`
 			UPDATE wf_run SET seq = seq + 1, inbox_seq = inbox_seq + 1, due_at = CASE
@@ -46,7 +57,7 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 		return err
 	})
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrInboxFull):
 		return workflow.Receipt{}, err
 	case err != nil:
 		return workflow.Receipt{}, s.fault("deliver to run "+runID, err)

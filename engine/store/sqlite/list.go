@@ -108,9 +108,12 @@ func parseCursor(cursor string) (at int64, id []byte, err error) {
 	return int64(binary.BigEndian.Uint64(b)), b[8:], nil
 }
 
+const overdueQuery = "SELECT (SELECT count(*) FROM wf_run WHERE " + goesOn + " AND owner = 0 AND due_at < ?1 AND created_at < ?1) + " +
+	"(SELECT count(*) FROM wf_run WHERE " + newcomer + " AND owner = 0 AND due_at < ?1 AND created_at < ?1)"
+
 // Overdue counts open runs that were due before the given time.
 func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err error) {
-	row := s.db.Reader().QueryRowContext(ctx, "SELECT count(*) FROM wf_run WHERE status = 'open' AND owner = 0 AND due_at < ?1 AND created_at < ?1", micros(before))
+	row := s.db.Reader().QueryRowContext(ctx, overdueQuery, micros(before))
 	if err := row.Scan(&n); err != nil {
 		return 0, s.fault("count overdue runs", err)
 	}

@@ -15,9 +15,11 @@ import (
 
 // Store keeps runs in a SQLite file.
 type Store struct {
-	db    *sqlitedb.DB
-	owned bool // Open opened the database: Close closes it
-	epoch atomic.Int64
+	db     *sqlitedb.DB
+	owned  bool // Open opened the database: Close closes it
+	epoch  atomic.Int64
+	passed store.Passed
+	buried atomic.Int64 // the epoch that has dealt with the runs of dead nodes
 }
 
 var (

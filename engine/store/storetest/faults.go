@@ -167,7 +167,7 @@ func closed(t *testing.T, h Harness) {
 	errs := b.calls(ctx, "run-1")
 	errs["Create"] = b.s.Create(ctx, b.fresh("run-2"))
 	_, errs["Commit"] = b.s.Commit(ctx, lease, store.Progress{})
-	_, _, errs["Claim"] = b.s.Claim(ctx, b.node, []store.Definition{enrich}, 1, b.now)
+	_, _, errs["Claim"] = b.s.Claim(ctx, b.node, store.Want(1, enrich), b.now)
 	_, _, errs["List"] = b.s.List(ctx, store.Query{Limit: 1})
 	_, errs["Counts"] = b.s.Counts(ctx)
 	_, errs["Heartbeat"] = b.s.Heartbeat(ctx, "node", 0)

@@ -100,7 +100,7 @@ func claimedByOne(t *testing.T, h Harness) {
 		n := []*bench{a, b}[i%2]
 		wg.Go(func() {
 			for {
-				claimed, _, err := n.s.Claim(t.Context(), n.node, []store.Definition{enrich}, 3, n.now)
+				claimed, _, err := n.s.Claim(t.Context(), n.node, store.Want(3, enrich), n.now)
 				if err != nil {
 					t.Error(err)
 				}
@@ -138,7 +138,7 @@ func leaseOver(t *testing.T, h Harness) {
 	a.refusedCommits(lease, "after the takeover")
 	a.refusedCommits(store.Lease{RunID: "other", Epoch: a.node.Epoch, Token: 1}, "before any takeover")
 	b.create("run-2")
-	_, _, err := a.s.Claim(t.Context(), a.node, []store.Definition{enrich}, 10, a.now)
+	_, _, err := a.s.Claim(t.Context(), a.node, store.Want(10, enrich), a.now)
 	a.is("Claim", err, store.ErrLeaseLost)
 	r := a.fresh("run-3")
 	r.Owner = a.node.Epoch

@@ -59,13 +59,13 @@ func cameBack(t *testing.T, h Harness) {
 		{Kind: store.EntryCompleted, Step: "wait", At: began, StartedAt: began, Begins: true, Consumed: []string{"s1"}, Reconciled: true},
 	}
 	park := store.Park{Kind: store.ParkWait, Step: "wait-more", Events: []string{"answer", `od"d`}, Until: b.now.Add(time.Hour), Since: b.now}
-	news := b.commit(lease, store.Progress{Decided: 1, Append: entries, Park: &park, Attempt: 2, Begun: true, Takeovers: 3, StartedAt: b.now.Add(time.Hour)})
+	news := b.commit(lease, store.Progress{Decided: 1, Append: entries, Park: &park, Attempt: 2, Begun: true, Takeovers: 1, StartedAt: b.now.Add(time.Hour)})
 	same(t, "news", news, store.News{InboxSeq: 1})
 
 	got := b.get("run-1")
 	park.Seq = 10
 	same(t, "run", got.Run, store.Run{ID: "run-1", Workflow: "enrich", Version: 1, Input: json.RawMessage(`{"n":1}`), CreatedAt: began,
-		StartedAt: began, Status: store.Open, Park: park, Attempt: 2, Begun: true, Takeovers: 3, Seq: 10, InboxSeq: 1})
+		StartedAt: began, Status: store.Open, Park: park, Attempt: 2, Begun: true, Takeovers: 1, Seq: 10, InboxSeq: 1})
 	entries[0].Seq, entries[1].Seq, entries[2].Seq, entries[3].Seq, entries[3].StartedSeq = 3, 4, 5, 9, 6
 	same(t, "history", got.History, entries)
 	same(t, "signals", got.Signals, []store.Signal{{Signal: signal("s1", "answer"), Seq: 2, At: began, ConsumedBy: "wait"}})
@@ -105,7 +105,7 @@ func claimOrder(t *testing.T, h Harness) {
 	b.ok(b.s.Create(t.Context(), orphan))
 
 	claim := func(n int) ([]string, time.Time) {
-		claimed, next, err := b.s.Claim(t.Context(), b.node, []store.Definition{{Workflow: "other", Version: 1}, enrich}, n, b.now)
+		claimed, next, err := b.s.Claim(t.Context(), b.node, store.Want(n, store.Definition{Workflow: "other", Version: 1}, enrich), b.now)
 		b.ok(err)
 		return idsOf(claimed), next
 	}
@@ -201,7 +201,7 @@ func fencedByEpoch(t *testing.T, h Harness) {
 		t.Fatalf("epoch %d after %d", b.node.Epoch, dead.Epoch)
 	}
 	b.refusedCommits(lease, "a dead node before the takeover")
-	_, _, err := b.s.Claim(t.Context(), dead, []store.Definition{enrich}, 10, b.now)
+	_, _, err := b.s.Claim(t.Context(), dead, store.Want(10, enrich), b.now)
 	b.is("a claim by a dead node", err, store.ErrLeaseLost)
 	r := b.fresh("run-3")
 	r.Owner = dead.Epoch
@@ -221,21 +221,17 @@ func takeover(t *testing.T, h Harness) {
 	b.startWaiting("run-1", "answer")
 	b.deliver("run-1", "s1", "answer")
 	first := b.claimOne("run-1")
-	for n := 1; n <= 3; n++ {
-		b.node = b.heartbeat(fmt.Sprintf("node-%d", n))
-		c := b.claimOne("run-1")
-		if !c.TakenOver || c.Run.Takeovers != n || c.Lease.Token != first.Lease.Token+2*int64(n) || c.Lease.Epoch != b.node.Epoch {
-			t.Errorf("takeover %d: %v %d %+v", n, c.TakenOver, c.Run.Takeovers, c.Lease)
-		}
-		same(t, "park", c.Run.Park, first.Run.Park)
-		same(t, "signals", len(c.Signals), 1)
-		b.notDue("a run that was taken over")
-		if n == 3 {
-			b.commit(c.Lease, store.Progress{Decided: 1, Takeovers: 0, Park: b.wait("more")})
-		}
+	b.node = b.heartbeat("node-1")
+	c := b.claimOne("run-1")
+	if !c.TakenOver || c.Run.Takeovers != 1 || c.Lease.Token != first.Lease.Token+2 || c.Lease.Epoch != b.node.Epoch {
+		t.Errorf("takeover: %v %d %+v", c.TakenOver, c.Run.Takeovers, c.Lease)
 	}
+	same(t, "park", c.Run.Park, first.Run.Park)
+	same(t, "signals", len(c.Signals), 1)
+	b.notDue("a run that was taken over")
+	b.commit(c.Lease, store.Progress{Decided: 1, Takeovers: 0, Park: b.wait("more")})
 	same(t, "takeovers after progress", b.get("run-1").Run.Takeovers, 0)
-	b.node = b.heartbeat("node-4")
+	b.node = b.heartbeat("node-2")
 	b.notDue("a waiting run of a dead node")
 }
 
@@ -250,7 +246,7 @@ func claimedOnce(t *testing.T, h Harness) {
 	for range 8 {
 		wg.Go(func() {
 			for {
-				claimed, _, err := b.s.Claim(t.Context(), b.node, []store.Definition{enrich}, 3, b.now)
+				claimed, _, err := b.s.Claim(t.Context(), b.node, store.Want(3, enrich), b.now)
 				if err != nil {
 					t.Error(err)
 				}

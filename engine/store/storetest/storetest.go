@@ -38,7 +38,7 @@ type Harness struct {
 
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
-	groups := []map[string]func(t *testing.T, h Harness){runs, inbox, control, lists, faults, bounds}
+	groups := []map[string]func(t *testing.T, h Harness){runs, inbox, control, lists, faults, bounds, classes}
 	if h.Another != nil {
 		groups = append(groups, nodes)
 	}
@@ -133,8 +133,14 @@ func (b *bench) wait(events ...string) *store.Park {
 
 func (b *bench) claim(n int) []store.Claimed {
 	b.t.Helper()
-	claimed, _, err := b.s.Claim(b.t.Context(), b.node, []store.Definition{enrich}, n, b.now)
+	claimed, _, err := b.s.Claim(b.t.Context(), b.node, store.Want(n, enrich), b.now)
 	b.ok(err)
+	for i := range claimed { // a claim reads rows alone
+		c := &claimed[i]
+		whole := b.get(c.Run.ID)
+		same(b.t, "the claimed row", c.Run, whole.Run)
+		c.History, c.Signals = whole.History, whole.Signals
+	}
 	return claimed
 }
 

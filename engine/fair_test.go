@@ -1,0 +1,236 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/liwanag/liwanag/engine"
+	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/engine/store/memory"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// order is what ran, in order.
+type order struct {
+	mu  sync.Mutex
+	ran []string
+}
+
+func (o *order) add(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ran = append(o.ran, id)
+}
+
+func (o *order) at(id string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, r := range o.ran {
+		if r == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// TestAFloodOfNewcomersHoldsUpNothingThatGoesOn floods engines with few slots.
+func TestAFloodOfNewcomersHoldsUpNothingThatGoesOn(t *testing.T) {
+	for _, slots := range []int{1, 2, 5} {
+		t.Run(fmt.Sprint(slots), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var o order
+				flood, wait, sleep := workflow.New[string]("flood"), workflow.New[string]("wait"), workflow.New[string]("sleep")
+				work := func(ctx context.Context, _ string) (int, error) {
+					o.add(workflow.InfoFrom(ctx).RunID)
+					time.Sleep(time.Second)
+					return 0, nil
+				}
+				workflow.Step(flood, "a", work)
+				workflow.WaitFor(wait, "w", done, time.Hour)
+				workflow.Step(wait, "a", work)
+				workflow.Sleep(sleep, "s", 100*time.Millisecond)
+				workflow.Step(sleep, "a", work)
+				e, err := engine.New(engine.Config{Store: memory.New(), Definitions: []workflow.Definition{flood, wait, sleep}, Concurrency: slots})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- e.Run(ctx) }()
+				defer func() { stop(); <-ended }()
+				start := func(wf *workflow.Workflow[string], id string) {
+					if err := wf.Start(t.Context(), e, id, ""); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Microsecond)
+				}
+				start(wait, "waits")
+				start(sleep, "sleeps")
+				time.Sleep(time.Millisecond)
+				for i := range 300 { // ids the other way round
+					start(flood, fmt.Sprintf("flood-%03d", 999-i))
+				}
+				time.Sleep(10500 * time.Millisecond)
+				before := len(o.ran)
+				if _, err := done.Send(t.Context(), e, "waits", "s", "x"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(5 * time.Second)
+				if at := o.at("sleeps"); at < 0 || at > slots+1 {
+					t.Errorf("the sleep went on as number %d", at)
+				}
+				if at := o.at("waits"); at < 0 || at > before+slots+1 {
+					t.Errorf("the event was served as number %d, it came after %d", at, before)
+				}
+				last := "flood-999x"
+				for _, id := range o.ran {
+					if strings.HasPrefix(id, "flood") {
+						if id >= last && last != "flood-999x" {
+							t.Errorf("%s ran after %s, which came later", id, last)
+						}
+						last = id
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestARunThatKillsItsWorkersHarmsNoInnocent lets the node die a moment after a
+// poisonous step begins, as often as that happens.
+func TestARunThatKillsItsWorkersHarmsNoInnocent(t *testing.T) {
+	for _, slots := range []int{1, 2, 8, 256} {
+		t.Run(fmt.Sprint(slots), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { poisoned(t, slots) })
+		})
+	}
+}
+
+func poisoned(t *testing.T, slots int) {
+	durable := memory.New()
+	begins := make(chan struct{}, 10)
+	fn := func(ctx context.Context, in string) (int, error) {
+		if in == "poison" {
+			begins <- struct{}{}
+			time.Sleep(24 * time.Hour)
+		}
+		time.Sleep(20 * time.Second)
+		return workflow.InfoFrom(ctx).Attempt, nil
+	}
+	plain := workflow.New[string]("plain")
+	workflow.Step(plain, "a", fn, workflow.Timeout(time.Hour))
+	starter := mustNew(t, durable, plain)
+	start := func(id, in string) {
+		if err := plain.Start(t.Context(), starter, id, in); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	start("poison-1", "poison")
+	start("poison-2", "poison")
+	innocents := min(2*slots, 50)
+	for i := range innocents {
+		start(fmt.Sprint("plain-", i), "")
+	}
+	deaths := 0
+	for ; deaths < 30; deaths++ {
+		f := &faulty{Store: durable}
+		e, err := engine.New(engine.Config{Store: f, Definitions: []workflow.Definition{plain}, Concurrency: slots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx) }()
+		died := false
+		select {
+		case <-begins:
+			died = true
+			time.Sleep(100 * time.Millisecond)
+			f.mu.Lock()
+			f.cut = true
+			f.mu.Unlock()
+		case <-time.After(2 * time.Hour):
+		}
+		stop()
+		<-ended
+		for len(begins) > 0 {
+			<-begins
+		}
+		if !died {
+			break
+		}
+	}
+	for _, id := range []string{"poison-1", "poison-2"} {
+		if r := describe(t, starter, id); r.Status != workflow.StatusFailed || r.Failure.Code != workflow.CodeCrashLoop {
+			t.Errorf("after %d deaths the poison is %s, %+v", deaths, r.Status, r.Failure)
+		}
+	}
+	for i := range innocents {
+		if r := describe(t, starter, fmt.Sprint("plain-", i)); r.Status != workflow.StatusCompleted {
+			t.Errorf("an innocent is %s, %+v", r.Status, r.Failure)
+		}
+	}
+	time.Sleep(24 * time.Hour) // the abandoned steps end
+}
+
+// TestSuspectsAreExecutedOneAtATimeAndHoldUpNobody gives suspects long timeouts.
+func TestSuspectsAreExecutedOneAtATimeAndHoldUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		var mu sync.Mutex
+		var at []time.Duration
+		begun := time.Now()
+		wf := workflow.New[string]("w")
+		workflow.Step(wf, "a", func(ctx context.Context, in string) (int, error) {
+			if in == "suspect" {
+				mu.Lock()
+				at = append(at, time.Since(begun).Round(time.Second))
+				mu.Unlock()
+				time.Sleep(48 * time.Hour) // whatever its timeout is
+			}
+			return 1, nil
+		}, workflow.Timeout(time.Hour))
+		node, err := st.Heartbeat(t.Context(), "dead", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"s1", "s2", "s3"} {
+			r := store.Run{ID: id, Workflow: "w", Version: 1, Owner: node.Epoch, Input: []byte(`"suspect"`), CreatedAt: begun, StartedAt: begun, Status: store.Open, Seq: 1}
+			if err := st.Create(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			p := store.Progress{Begun: true, Takeovers: 1, Now: begun}
+			if _, err := st.Commit(t.Context(), store.Lease{RunID: id, Epoch: node.Epoch, Token: 1}, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{wf}, Concurrency: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx) }()
+		time.Sleep(10 * time.Minute)
+		if err := wf.Start(t.Context(), e, "innocent", ""); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		checkCompleted(t, e, "innocent")
+		time.Sleep(3 * time.Hour)
+		mu.Lock()
+		if got := fmt.Sprint(at); got != "[1s 1h0m1s 2h0m1s]" {
+			t.Errorf("suspects began at %s", got)
+		}
+		mu.Unlock()
+		stop()
+		<-ended
+		time.Sleep(72 * time.Hour)
+	})
+}
