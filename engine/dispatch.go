@@ -38,7 +38,7 @@ func (e *Engine) claimLoop(ctx context.Context) {
 			continue
 		}
 		w.Definitions = e.defs
-		claimed, later, err := e.store.Claim(ctx, e.self(), w, e.now())
+		claimed, later, err := e.claim(ctx, w)
 		if err != nil {
 			if ctx.Err() == nil {
 				e.tell.RunnerFault("claim", err)
@@ -53,6 +53,24 @@ func (e *Engine) claimLoop(ctx context.Context) {
 			e.launch(c)
 		}
 	}
+}
+
+// claim asks the store for runs. Where a lease runs, a claim that takes a third of it
+// is given up; when the engine stops, none is waited for.
+func (e *Engine) claim(ctx context.Context, w store.Wanted) (claimed []store.Claimed, later time.Time, err error) {
+	asking, node := ctx, e.self()
+	if node.Renew > 0 {
+		var cancel context.CancelFunc
+		asking, cancel = context.WithTimeout(ctx, e.cfg.Lease/3)
+		defer cancel()
+	}
+	var got []store.Claimed
+	var next time.Time
+	var fault error
+	if !bounded(ctx, func() { got, next, fault = e.store.Claim(asking, node, w, e.now()) }) {
+		return nil, time.Time{}, errSilent
+	}
+	return got, next, fault
 }
 
 // sleep waits for the time, or for an announcement, which it reports.
@@ -112,8 +130,7 @@ func (e *Engine) keepLease(ctx context.Context) {
 // this node still executes can write nothing any more, and what is queued belongs
 // to others.
 func (e *Engine) renew(ctx context.Context) error {
-	asked := e.now() // the lease runs from when the store heard it, at the earliest
-	node, err := e.store.Heartbeat(ctx, e.cfg.Name, e.cfg.Lease)
+	node, asked, err := e.beat(ctx, e.cfg.Lease/3)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
@@ -32,7 +33,9 @@ type Config struct {
 	StopTimeout time.Duration
 	// Observers are told of what happens; see workflow.Observer.
 	Observers []workflow.Observer
-	// Now is the wall clock; default time.Now.
+	// Now is the wall clock; default time.Now. One that differs from the clock of a
+	// store that several nodes share is told to the observers; one that does so by
+	// more than a Lease is not believed: the store's is followed.
 	Now func() time.Time
 }
 
@@ -78,10 +81,14 @@ type Engine struct {
 	wake   chan struct{} // something may be due: ask the store
 	sooner chan struct{} // something is due sooner than was known: look at the clock
 
+	running atomic.Bool   // Run runs
+	skew    atomic.Int64  // what is added to the wall clock, which is too far from the store's
+	told    time.Duration // the difference between the clocks that was told last
+
 	mu      sync.Mutex
 	node    store.Node // of the running engine; zero before Run and after it
 	stop    bool       // no new step begins
-	renewed time.Time  // when the node's lease was last known to hold
+	renewed moment     // when the node's lease was last known to hold
 	misfits map[string]Misfit
 	noted   time.Time       // earliest park since the last claim; zero: none
 	base    context.Context // of steps and commits; ends when StopTimeout is over
@@ -120,18 +127,25 @@ func New(c Config) (*Engine, error) {
 
 // now is the wall clock in the resolution that stores keep, so that what is
 // decided and what is read back are equal.
-func (e *Engine) now() time.Time { return e.cfg.Now().UTC().Truncate(time.Microsecond) }
+func (e *Engine) now() time.Time {
+	return e.cfg.Now().Add(time.Duration(e.skew.Load())).UTC().Truncate(time.Microsecond)
+}
 
 // Run executes runs until ctx ends, then lets running steps end, for at most
 // StopTimeout, and returns nil. It returns an error when the store refuses this
-// node. One Run at a time.
+// node. One Run at a time, and one engine on a store: another is an error.
 func (e *Engine) Run(ctx context.Context) error {
+	leave, err := e.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	base, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	var lease sync.WaitGroup
 	defer e.resign(ctx)
 	defer lease.Wait()
 	defer abandon()
-	node, err := e.store.Heartbeat(ctx, e.cfg.Name, e.cfg.Lease)
+	node, asked, err := e.beat(ctx, e.cfg.Lease)
 	switch {
 	case ctx.Err() != nil:
 		return nil
@@ -139,16 +153,15 @@ func (e *Engine) Run(ctx context.Context) error {
 		return fmt.Errorf("engine: this node cannot register: %w", err)
 	}
 	e.mu.Lock()
-	e.node, e.renewed, e.base, e.stop = node, e.now(), base, false
+	e.node, e.renewed, e.base, e.stop = node, asked, base, false
 	e.mu.Unlock()
+	defer context.AfterFunc(ctx, func() { pause(base, e.cfg.StopTimeout); abandon() })()
 
 	if node.Renew > 0 {
 		lease.Go(func() { e.keepLease(base) })
 	}
 	e.claimLoop(ctx)
 
-	timeout := time.AfterFunc(e.cfg.StopTimeout, abandon)
-	defer timeout.Stop()
 	e.mu.Lock()
 	e.stop = true
 	e.mu.Unlock()
@@ -178,7 +191,11 @@ func (e *Engine) resign(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignTimeout)
 	defer cancel()
-	if err := r.Resign(ctx, node); err != nil {
+	var err error
+	if !bounded(ctx, func() { err = r.Resign(ctx, node) }) {
+		err = errSilent
+	}
+	if err != nil {
 		e.tell.RunnerFault("resign", err)
 	}
 }

@@ -38,6 +38,7 @@ type execution struct {
 	looked    bool              // the wait has looked for its answer at its deadline
 	refused   *workflow.Failure // of a look, after which none can succeed
 	woken     bool              // the pause at hand is over before its time
+	refusal   bool              // the store has refused a commit for what is in it
 	opened    time.Time         // creation or latest reopening
 
 	news   store.News // of the latest commit
@@ -47,12 +48,13 @@ type execution struct {
 // open reads a claimed run; false when its definition is not held, which a claim
 // excludes.
 func (x *execution) open(c store.Claimed) bool {
+	x.attempt, x.begun, x.takeovers, x.park = c.Run.Attempt, c.Run.Begun, c.Run.Takeovers, c.Run.Park
+	x.inboxSeq, x.canceled = c.Run.InboxSeq, c.Run.Canceled
 	x.plan = x.e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
 	if x.plan == nil {
 		return false
 	}
 	x.read(c)
-	x.attempt, x.begun, x.takeovers, x.park = c.Run.Attempt, c.Run.Begun, c.Run.Takeovers, c.Run.Park
 	x.woken = x.park.Kind.Wakes() && x.park.Until.IsZero()
 	if x.park.Kind == store.ParkRetry || x.park.Kind == store.ParkSnooze {
 		x.since = x.park.Since
@@ -243,10 +245,36 @@ func (x *execution) commit(park *store.Park, end *store.Ending) committed {
 			return lost
 		}
 		x.e.tell.RunnerFault("commit", err)
+		if errors.Is(err, store.ErrRefused) && !x.refusal {
+			return x.giveUp(err)
+		}
 		if pause(x.e.working(), backoff(failures)); x.e.working().Err() != nil {
 			return lost
 		}
 	}
+}
+
+// giveUp ends a run whose outcome no repetition would write. What was pending is part
+// of what is refused, and dropped.
+func (x *execution) giveUp(cause error) committed {
+	x.refusal = true
+	step := x.park.Step
+	if x.plan != nil {
+		if d := x.plan.Next(x.facts); d.Node != nil {
+			step = d.Node.Name
+		}
+	}
+	if n := len(x.pending); n > 0 {
+		step = x.pending[n-1].Step
+	}
+	x.pending, x.dirty, x.canceled = nil, false, true // whether it was canceled is no matter any more
+	x.attempt, x.begun, x.takeovers = 0, false, 0
+	f := workflow.Failure{Step: step, Reason: workflow.ReasonError, Code: workflow.CodeStore,
+		Message: workflow.Clip("what is to be stored of it is refused: " + cause.Error())}
+	if x.end(workflow.Decision{Status: workflow.StatusFailed, Failure: &f}) {
+		return changed
+	}
+	return lost
 }
 
 // heard takes over what came from outside. A run that something came to is not

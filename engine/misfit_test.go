@@ -188,11 +188,12 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 func TestARunThatFitsGoesOnUnderAChangedDefinition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.New()
-		var h = harness(t, func() store.Store { return s }, func(store.Store) {}, []workflow.Definition{story(func(string) {}, original)})
-		if err := h.Runner.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
+		first, stop := run(t.Context(), t, s, story(func(string) {}, original))
+		if err := first.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
+		stop()
 		e, err := engine.New(engine.Config{Store: s, Definitions: []workflow.Definition{story(func(string) {}, func(wf *workflow.Workflow[int], step stepOf) {
 			a := workflow.Step(wf, "a", step("a"), workflow.Retry{MaxAttempts: 9})
 			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", func(n int) bool { return n == 2 }))

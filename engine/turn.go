@@ -47,7 +47,11 @@ func (e *Engine) guarded(c store.Claimed, leave func(), do func(x *execution)) {
 	}()
 	if x.open(c) {
 		do(x)
+		return
 	}
+	e.tell.RunnerFault("claim", fmt.Errorf("run %s is of version %d of workflow %s, which this engine does not hold; it is given back", c.Run.ID, c.Run.Version, c.Run.Workflow))
+	pause(e.working(), time.Second) // a store that mixes versions up once does so again
+	x.commit(&x.park, nil)
 }
 
 // turn makes one move: decide, act, note the outcome. It returns false when this
@@ -399,7 +403,7 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 // whole, or cut off from the store, for longer than its lease begins nothing before
 // it knows.
 func (x *execution) owned() bool {
-	for x.e.Ready(x.e.working()) != nil {
+	for x.e.leased(x.e.cfg.Lease) != nil {
 		if pause(x.e.working(), backoff(1)); x.e.working().Err() != nil {
 			return false
 		}

@@ -55,6 +55,7 @@ const (
 	CodeTooLarge   = "too_large"   // an output over its limit, or a history
 	CodeCrashLoop  = "crash_loop"  // ten workers were lost in a row at this step
 	CodeWorkerLost = "worker_lost" // a worker was lost inside an AtMostOnce step
+	CodeStore      = "store"       // the database does not take what is to be stored of the run
 )
 
 // Failure is why a run, or a step of it, failed. It is plain data, so that it

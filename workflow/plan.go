@@ -98,7 +98,30 @@ func (p *Plan) Validate() error {
 	if len(p.Nodes) == 0 {
 		faults = append(faults, fmt.Errorf("workflow %q has no steps", p.Name))
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, p.nameless()...)...)
+}
+
+// nameless returns the faults of names and labels that not every database keeps, or
+// shows, as they are.
+func (p *Plan) nameless() (faults []error) {
+	check := func(what, name string) {
+		if name != "" && !validID(name, MaxLabel) {
+			faults = append(faults, fmt.Errorf("workflow %q: the %s %.40q: up to %d bytes of UTF-8 without control characters are allowed", p.Name, what, name, MaxLabel))
+		}
+	}
+	check("name", p.Name)
+	for _, n := range p.Nodes {
+		check("step", n.Name)
+		for _, e := range n.Events {
+			if e != nil {
+				check("event", e.EventName())
+			}
+		}
+		if n.Condition != nil {
+			check("label", n.Condition.Label)
+		}
+	}
+	return faults
 }
 
 // PlansOf are the plans of definitions, for a runner to take; the error joins every

@@ -31,6 +31,9 @@ var (
 	ErrCanceled = errors.New("store: the run was canceled meanwhile")
 	// ErrInboxFull: the run has received as many signals as it may.
 	ErrInboxFull = errors.New("store: the inbox is full")
+	// ErrRefused: the database does not take what is to be written, and never will: a
+	// value that it has no room for, a limit. Nothing was written.
+	ErrRefused = errors.New("store: the database refuses what is to be written")
 	// ErrClosed: the store is closed.
 	ErrClosed = errors.New("store: closed")
 	// ErrCursor: a page cursor that no listing returned.
@@ -136,6 +139,9 @@ type Node struct {
 	// Renew is how soon Heartbeat must be called again to keep the lease; 0: never,
 	// as on a store with one process.
 	Renew time.Duration
+	// Clock is the store's own clock when it answered; zero: it has none that
+	// matters, since all nodes are on this machine.
+	Clock time.Time
 }
 
 // Definition names what a node can execute.

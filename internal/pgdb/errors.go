@@ -17,6 +17,8 @@ var (
 	ErrSchemaOlder = errors.New("pgdb: the schema is older than this program")
 	// ErrSchemaNewer: a newer release has migrated the database. Use that release.
 	ErrSchemaNewer = errors.New("pgdb: the schema is newer than this program")
+	// ErrEncoding: the database's texts are not UTF-8.
+	ErrEncoding = errors.New("pgdb: the database must be encoded in UTF8")
 	// ErrOutcomeUnknown: the answer to a commit was lost, and the server could not be
 	// asked for its outcome within [Config.Patience]. Read before you repeat.
 	ErrOutcomeUnknown = errors.New("pgdb: it is not known whether the transaction was committed")
@@ -48,6 +50,15 @@ func IsUnique(err error) bool { return codeOf(err) == pgerrcode.UniqueViolation 
 // IsFull reports whether err means that the server's disk is full. Nothing was
 // written; the same change succeeds once there is space.
 func IsFull(err error) bool { return codeOf(err) == pgerrcode.DiskFull }
+
+// IsRefused reports whether the server refused what was to be written for what it
+// is: a value that it does not take, a limit, a constraint. The same will be refused
+// again.
+func IsRefused(err error) bool {
+	code := codeOf(err)
+	return pgerrcode.IsDataException(code) || pgerrcode.IsProgramLimitExceeded(code) ||
+		pgerrcode.IsIntegrityConstraintViolation(code) && code != pgerrcode.UniqueViolation
+}
 
 // IsTransient reports whether the same transaction may succeed when it is
 // repeated: its connection was lost, the server restarts or is busy, or it was

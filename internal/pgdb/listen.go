@@ -27,7 +27,7 @@ func (db *DB) Listen(channel string, heard func(payload string, missed bool)) {
 			}
 			select {
 			case <-db.background.Done():
-			case <-time.After(min(pauseAfter(min(failures, 10)), reconnectAtMost)):
+			case <-time.After(min(pauseAfter(failures), reconnectAtMost)):
 			}
 		}
 	})
@@ -44,7 +44,10 @@ func (db *DB) listen(ctx context.Context, channel string, heard func(payload str
 		defer cancel()
 		_ = conn.Close(last) // it is given up in any case
 	}()
-	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
+	begin, cancel := context.WithTimeout(ctx, db.cfg.ConnectTimeout)
+	_, err = conn.Exec(begin, "LISTEN "+pgx.Identifier{channel}.Sanitize())
+	cancel()
+	if err != nil {
 		return false
 	}
 	heard("", true)

@@ -35,7 +35,8 @@ type Config struct {
 	// as the server keeps in memory.
 	GroupSize int
 	// Patience bounds one transaction, and how long the outcome of a commit whose
-	// answer was lost is looked for; default 30 s.
+	// answer was lost is looked for; default 30 s. A round trip of [DB.Exchange], and
+	// a commit, is given up after a third of it, and its connection closed.
 	Patience time.Duration
 }
 
@@ -114,11 +115,13 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if pc.ConnConfig.RuntimeParams["application_name"] == "" {
 		pc.ConnConfig.RuntimeParams["application_name"] = "liwanag"
 	}
+	db := &DB{cfg: c, where: where(pc.ConnConfig)}
+	pc.ShouldPing = db.isSuspect
 	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), pc)
 	if err != nil {
 		return nil, fmt.Errorf("pgdb: %w", err)
 	}
-	db := &DB{cfg: c, pool: pool, where: where(pc.ConnConfig)}
+	db.pool = pool
 	if err := db.inspect(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -131,19 +134,47 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		db.closed.Store(true)
 		stop()
 		db.listeners.Wait()
-		pool.Close()
+		closed := make(chan struct{})
+		go func() { defer close(closed); pool.Close() }()
+		select {
+		case <-closed:
+		case <-time.After(closeWithin): // connections that are silent end with the process
+		}
 	})
 	return db, nil
 }
 
+// idleTooLong is after how long a connection is asked whether it still is one.
+const idleTooLong = time.Second
+
+// closeWithin bounds how long Close waits for connections.
+const closeWithin = 5 * time.Second
+
+// isSuspect says whether a connection is to be closed. One that has fallen silent is
+// seldom alone, so all that are idle go with it.
+func (db *DB) isSuspect(ctx context.Context, p pgxpool.ShouldPingParams) bool {
+	if p.IdleDuration < idleTooLong {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.Patience/3)
+	defer cancel()
+	if p.Conn.Ping(ctx) == nil {
+		return false
+	}
+	db.pool.Reset()
+	return true // which asks again, and finds it closed
+}
+
 // inspect asks the server what promises rest on.
 func (db *DB) inspect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.Patience)
+	defer cancel()
 	var version int
 	var standby bool
-	var synchronous, fsync string
+	var synchronous, fsync, encoding string
 	row := db.pool.QueryRow(ctx, `
-		SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync')`)
-	if err := row.Scan(&version, &standby, &synchronous, &fsync); err != nil {
+		SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding')`)
+	if err := row.Scan(&version, &standby, &synchronous, &fsync, &encoding); err != nil {
 		return db.unreachable(err)
 	}
 	switch {
@@ -151,6 +182,8 @@ func (db *DB) inspect(ctx context.Context) error {
 		return fmt.Errorf("pgdb: %s is PostgreSQL %d, 13 or newer is needed", db.where, version/10000)
 	case standby:
 		return fmt.Errorf("pgdb: %s is a standby, which cannot be written to\n  Try: the primary in DATABASE_URL, or target_session_attrs=read-write with both hosts", db.where)
+	case encoding != "UTF8":
+		return fmt.Errorf("%w: %s has %s\n  Try: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and restore a dump into it", ErrEncoding, db.where, encoding)
 	}
 	db.fsync = fsync == "on"
 	// A process that was stopped in the middle of a transaction must not keep its
@@ -165,9 +198,12 @@ func (db *DB) inspect(ctx context.Context) error {
 	if synchronous == "off" {
 		db.settings += ", set_config('synchronous_commit', 'on', true)"
 	}
-	db.begin = "BEGIN; " + db.settings
+	db.begin = begin + "; " + db.settings
 	return nil
 }
+
+// begin names its isolation level: a database or a role may have another default.
+const begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 // idleInTransaction is how long a process may leave a transaction alone.
 const idleInTransaction = 5 * time.Second
@@ -208,6 +244,62 @@ func (db *DB) Durable() bool { return db.fsync }
 // Pool is for reads outside of transactions. They see every change whose caller
 // has returned, and end with their context.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// QueryRow runs one statement that answers with one row, pgx.ErrNoRows when there is
+// none, and again when it did certainly nothing for a passing cause.
+func (db *DB) QueryRow(ctx context.Context, sql string, args []any, into ...any) error {
+	for try := 1; ; try++ {
+		err := db.queryRow(ctx, sql, args, into)
+		passing := codeOf(err) != "" && IsTransient(err) || pgconn.SafeToRetry(err)
+		if !passing || try == 3 || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (db *DB) queryRow(ctx context.Context, sql string, args, into []any) error {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	err = conn.QueryRow(ctx, sql, args...).Scan(into...)
+	if conn.Conn().IsClosed() {
+		db.pool.Reset()
+	}
+	return err
+}
+
+// Read reads as of one moment, and again when the connection that it was given is a
+// dead one. An attempt is given up after a third of [Config.Patience].
+func (db *DB) Read(ctx context.Context, read func(ctx context.Context, tx pgx.Tx) error) error {
+	for try := 1; ; try++ {
+		lost, err := db.readOnce(ctx, read)
+		if err == nil || !lost || try == 3 || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (db *DB) readOnce(ctx context.Context, read func(ctx context.Context, tx pgx.Tx) error) (lost bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.Patience/3)
+	defer cancel()
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return IsTransient(err), err
+	}
+	defer conn.Release()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err == nil {
+		err = read(ctx, tx)
+		_ = tx.Rollback(ctx) // it wrote nothing
+	}
+	if conn.Conn().IsClosed() {
+		db.pool.Reset()
+		return err != nil, err
+	}
+	return err != nil && IsTransient(err), err
+}
 
 // Close commits what was queued, refuses everything after it with [ErrClosed],
 // and closes all connections, once they are given back.

@@ -15,9 +15,10 @@ import (
 // Tx is a transaction while its function runs. Every statement runs under the
 // transaction's own context.
 type Tx struct {
-	ctx   context.Context
-	conn  *pgx.Conn
-	ended bool
+	ctx    context.Context
+	caller context.Context
+	conn   *pgx.Conn
+	ended  bool
 }
 
 // Exec runs a statement and tells how many rows it changed.
@@ -101,10 +102,10 @@ func (db *DB) Exchange(ctx context.Context, ask func(b *pgx.Batch), answer func(
 	return db.repeat(ctx, func(tx *Tx) error {
 		var id identity
 		first, last := &pgx.Batch{}, &pgx.Batch{}
-		first.Queue("BEGIN")
+		first.Queue(begin)
 		first.Queue(db.settings).Query(func(rows pgx.Rows) error { return firstOf(rows, &id) })
 		ask(first)
-		err := tx.SendBatch(first).Close()
+		err := tx.within(db.cfg.Patience/3, first)
 		if err == nil {
 			err = answer(last)
 		}
@@ -139,9 +140,6 @@ func (db *DB) repeat(ctx context.Context, transaction func(tx *Tx) error) error 
 		if err == nil || try == tries || !IsTransient(err) || db.closed.Load() {
 			return err
 		}
-		if try > 1 && isConnection(err) {
-			db.pool.Reset() // after a restart of the server all of them are dead
-		}
 		select {
 		case <-ctx.Done():
 			return err
@@ -150,10 +148,10 @@ func (db *DB) repeat(ctx context.Context, transaction func(tx *Tx) error) error 
 	}
 }
 
-// pauseAfter is 10 ms, doubled each time, and up to half as much again so that
-// nodes do not repeat in step.
+// pauseAfter is 10 ms, doubled each time up to 10 s, and up to half as much again so
+// that nodes do not repeat in step.
 func pauseAfter(try int) time.Duration {
-	d := 10 * time.Millisecond << try
+	d := 10 * time.Millisecond << min(max(try, 0), 10)
 	return d + rand.N(d/2) // #nosec G404 -- spreads load, keeps no secret
 }
 
@@ -161,6 +159,7 @@ func (db *DB) once(ctx context.Context, transaction func(tx *Tx) error) error {
 	if db.closed.Load() {
 		return ErrClosed
 	}
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, db.cfg.Patience)
 	defer cancel()
 	pooled, err := db.pool.Acquire(ctx)
@@ -170,8 +169,21 @@ func (db *DB) once(ctx context.Context, transaction func(tx *Tx) error) error {
 		}
 		return &lostError{err}
 	}
-	defer pooled.Release() // closes a connection that is left inside of a transaction
-	return transaction(&Tx{ctx: ctx, conn: pooled.Conn()})
+	defer func() {
+		if pooled.Conn().IsClosed() {
+			db.pool.Reset() // after a restart of the server, or in a silence, none of them is better
+		}
+		pooled.Release() // closes a connection that is left inside of a transaction
+	}()
+	return transaction(&Tx{ctx: ctx, caller: caller, conn: pooled.Conn()})
+}
+
+// within sends statements in one round trip. When it takes too long the connection
+// is closed, and counts as lost.
+func (t *Tx) within(d time.Duration, b *pgx.Batch) error {
+	ctx, cancel := context.WithTimeout(t.ctx, d)
+	defer cancel()
+	return t.conn.SendBatch(ctx, b).Close()
 }
 
 // start begins, and reads the transaction's id, by which its outcome is found if
@@ -196,11 +208,24 @@ func (t *Tx) rollback() {
 	_ = t.conn.PgConn().Exec(ctx, "ROLLBACK").Close()
 }
 
-// commit goes through with what was begun, whatever becomes of the caller.
-func (db *DB) commit(t *Tx, id identity) error {
+// committing is the context of a commit, which goes through with what was begun when
+// its caller gives up, for a moment longer.
+func (db *DB) committing(t *Tx) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), db.cfg.Patience)
+	unwatch := context.AfterFunc(t.caller, func() { time.AfterFunc(db.grace(), cancel) })
+	return ctx, func() { unwatch(); cancel() }
+}
+
+// grace is how much longer a commit is waited for than its caller waits.
+func (db *DB) grace() time.Duration { return min(time.Second, db.cfg.Patience) }
+
+// commit goes through with what was begun.
+func (db *DB) commit(t *Tx, id identity) error {
+	ctx, cancel := db.committing(t)
 	defer cancel()
-	results, err := t.conn.PgConn().Exec(ctx, "COMMIT").ReadAll()
+	answer, cancelAnswer := context.WithTimeout(ctx, db.cfg.Patience/3)
+	defer cancelAnswer()
+	results, err := t.conn.PgConn().Exec(answer, "COMMIT").ReadAll()
 	switch {
 	case err == nil && results[0].CommandTag.String() == "COMMIT":
 		return nil
@@ -222,10 +247,12 @@ func refused(err error) bool {
 // commitWith commits behind the last statements, in one round trip. When one of
 // them is refused the server skips the rest of the trip, the commit included.
 func (db *DB) commitWith(t *Tx, id identity, last *pgx.Batch) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), db.cfg.Patience)
+	ctx, cancel := db.committing(t)
 	defer cancel()
 	last.Queue("COMMIT")
-	err := t.conn.SendBatch(ctx, last).Close()
+	answer, cancelAnswer := context.WithTimeout(ctx, db.cfg.Patience/3)
+	defer cancelAnswer()
+	err := t.conn.SendBatch(answer, last).Close()
 	switch {
 	case err == nil:
 		return nil
@@ -245,7 +272,9 @@ func (db *DB) outcome(ctx context.Context, id identity, cause error) error {
 	for try := 0; ; try++ {
 		var status *string
 		var incarnation string
-		err := db.pool.QueryRow(ctx, "SELECT pg_xact_status($1::text::xid8), "+db.incarnation, id.number).Scan(&status, &incarnation)
+		answer, cancel := context.WithTimeout(ctx, db.cfg.Patience/3)
+		err := db.pool.QueryRow(answer, "SELECT pg_xact_status($1::text::xid8), "+db.incarnation, id.number).Scan(&status, &incarnation)
+		cancel()
 		crashed := err == nil && incarnation != id.incarnation
 		switch {
 		case err == nil && status != nil && *status == "committed" && !crashed:

@@ -119,7 +119,10 @@ func ParseSpec(spec string) (cron.Schedule, error) {
 	if every, ok := parsed.(cron.ConstantDelaySchedule); ok {
 		return intervals{every}, nil
 	}
-	return onceAHour{parsed}, nil
+	if spec, ok := parsed.(*cron.SpecSchedule); ok {
+		return onTheWall(spec), nil
+	}
+	return parsed, nil
 }
 
 // Run fires until ctx ends, and returns when no call is under way.
@@ -133,14 +136,22 @@ func (s *Schedule) Run(ctx context.Context) error {
 }
 
 // follow derives every firing time from the one before, never from how long a
-// call took, so that all nodes agree on them.
+// call took, so that all nodes agree on them. After the clock was set back it
+// begins anew: what was fired already is known by its time.
 func (s *Schedule) follow(ctx context.Context, e Entry, times cron.Schedule) {
-	at := times.Next(s.now())
-	for s.sleepUntil(ctx, at) {
-		if err := s.fire(ctx, e, at); err != nil && ctx.Err() == nil {
-			s.cfg.Log.ErrorContext(ctx, "a scheduled run failed; the next firing repeats it", "schedule", e.Name, "at", at, "error", err)
+	at, since := times.Next(s.now()), s.reading()
+	for ctx.Err() == nil {
+		if s.sleepUntil(ctx, at, since) {
+			at = latest(times, at, s.now())
+			if err := s.fire(ctx, e, at); err != nil && ctx.Err() == nil {
+				s.cfg.Log.ErrorContext(ctx, "a scheduled run failed; the next firing repeats it", "schedule", e.Name, "at", at, "error", err)
+			}
+			at = times.Next(at)
 		}
-		at = latest(times, times.Next(at), s.now())
+		if s.wasSetBack(since) {
+			at = times.Next(s.now())
+		}
+		since = s.reading()
 	}
 }
 
@@ -160,8 +171,8 @@ func (s *Schedule) fire(ctx context.Context, e Entry, at time.Time) error {
 	return e.Run(ctx, at)
 }
 
-// latest is the last firing time up to now, which stands for those that were
-// missed, or next when that is still to come.
+// latest is the last firing time up to now, which stands for those from next on that
+// were missed.
 func latest(times cron.Schedule, next, now time.Time) time.Time {
 	for {
 		after := times.Next(next)
@@ -172,16 +183,28 @@ func latest(times cron.Schedule, next, now time.Time) time.Time {
 	}
 }
 
-func (s *Schedule) now() time.Time { return s.cfg.Now().UTC() }
+// now is the wall clock alone, which may be set.
+func (s *Schedule) now() time.Time { return s.cfg.Now().UTC().Round(0) }
 
 // longestSleep bounds a sleep, so that a wall clock that was set is noticed.
 const longestSleep = 10 * time.Second
 
-// sleepUntil returns false when ctx ended before.
-func (s *Schedule) sleepUntil(ctx context.Context, at time.Time) bool {
+// reading is what both clocks said at one moment: that of the wall, and that of the
+// process, which cannot be set.
+type reading struct{ wall, process time.Time }
+
+func (s *Schedule) reading() reading { return reading{s.now(), time.Now()} }
+
+// wasSetBack says whether the wall clock is behind by more than a minute.
+func (s *Schedule) wasSetBack(since reading) bool {
+	return s.now().Before(since.wall.Add(time.Since(since.process) - time.Minute))
+}
+
+// sleepUntil returns false when ctx ended before, or the clock was set back.
+func (s *Schedule) sleepUntil(ctx context.Context, at time.Time, since reading) bool {
 	for {
 		left := at.Sub(s.now())
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || s.wasSetBack(since) {
 			return false
 		}
 		if left <= 0 {
@@ -201,34 +224,3 @@ func (s *Schedule) sleepUntil(ctx context.Context, at time.Time) bool {
 type intervals struct{ cron.ConstantDelaySchedule }
 
 func (i intervals) Next(after time.Time) time.Time { return after.Truncate(i.Delay).Add(i.Delay) }
-
-// onceAHour keeps an expression that names hours from firing twice at one time
-// of the wall clock, when clocks are set back.
-type onceAHour struct{ cron.Schedule }
-
-func (o onceAHour) Next(after time.Time) time.Time {
-	spec, ok := o.Schedule.(*cron.SpecSchedule)
-	if !ok {
-		return o.Schedule.Next(after)
-	}
-	const everyHour = 1<<24 - 1
-	next := o.Schedule.Next(after)
-	for spec.Hour&everyHour != everyHour && !next.IsZero() && repeated(next, spec.Location) {
-		next = o.Schedule.Next(next)
-	}
-	return next
-}
-
-// repeated says whether the wall clock of a zone showed this time before.
-func repeated(t time.Time, zone *time.Location) bool {
-	if zone == time.Local {
-		return false // the parser's word for "the zone of the time it is given": UTC
-	}
-	start, _ := t.In(zone).ZoneBounds()
-	if start.IsZero() {
-		return false
-	}
-	_, before := start.Add(-time.Second).Zone()
-	_, since := start.Zone()
-	return t.Sub(start) < time.Duration(before-since)*time.Second
-}

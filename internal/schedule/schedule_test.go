@@ -3,6 +3,7 @@ package schedule_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -165,5 +166,86 @@ func TestTheScheduledBatchStartsNoEmptyRuns(t *testing.T) {
 	}
 	if diff := cmp.Diff([]bool{false}, b.calls); diff != "" {
 		t.Errorf("always (-want +got):\n%s", diff)
+	}
+}
+
+// In some zones clocks are set forward at midnight, or over it.
+func TestADailyTimeFiresOnceOnADayWhoseClockIsSet(t *testing.T) {
+	for _, c := range []struct{ zone, day string }{
+		{"Africa/Cairo", "2026-04-24"}, {"Asia/Beirut", "2026-03-29"}, {"America/Santiago", "2026-09-06"}, {"America/Havana", "2026-03-08"},
+		{"America/Asuncion", "2023-10-01"}, {"Atlantic/Azores", "2026-03-29"}, {"America/Scoresbysund", "2026-03-28"},
+		{"America/Scoresbysund", "2026-03-29"}, {"Australia/Lord_Howe", "2026-10-04"}, {"Australia/Lord_Howe", "2026-04-05"},
+		{"Europe/Berlin", "2026-03-29"}, {"Europe/Berlin", "2026-10-25"}, {"America/Havana", "2026-11-01"}, {"Asia/Beirut", "2026-10-24"},
+		{"Africa/Cairo", "2026-10-29"}, {"Atlantic/Azores", "2026-10-25"}, {"America/Santiago", "2026-04-04"}, {"Pacific/Apia", "2011-12-29"},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		noon, err := time.ParseInLocation("2006-01-02T15", c.day+"T12", zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for minute := 0; minute < 24*60; minute += 7 {
+			times, err := schedule.ParseSpec(fmt.Sprintf("CRON_TZ=%s %d %d * * *", c.zone, minute%60, minute/60))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fired := 0
+			for at := times.Next(noon.Add(-40 * time.Hour)); at.Before(noon.Add(40 * time.Hour)); at = times.Next(at) {
+				if at.In(zone).Format("2006-01-02") == c.day {
+					fired++
+				}
+			}
+			if fired != 1 {
+				t.Errorf("%s, %s: %02d:%02d fires %d times", c.zone, c.day, minute/60, minute%60, fired)
+			}
+		}
+	}
+}
+
+func TestEveryFiveMinutesIsEveryFiveMinutesWhateverTheClockShows(t *testing.T) {
+	for _, zone := range []string{"Africa/Cairo", "Australia/Lord_Howe", "Europe/Berlin", "America/Havana", "Asia/Kathmandu"} {
+		times, err := schedule.ParseSpec("CRON_TZ=" + zone + " */5 * * * *")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		for at.Year() == 2026 {
+			next := times.Next(at)
+			if next.Sub(at) != 5*time.Minute {
+				t.Fatalf("%s: %s after %s", zone, next, at)
+			}
+			at = next
+		}
+	}
+}
+
+func TestAScheduleGoesOnWhenItsClockWasSet(t *testing.T) {
+	for _, set := range []time.Duration{-26 * time.Hour, -2 * time.Hour, 26 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			var off atomic.Int64
+			var fired atomic.Int64
+			ctx, cancel := context.WithCancel(t.Context())
+			s, err := schedule.New(schedule.Config{
+				Now:     func() time.Time { return time.Now().Add(time.Duration(off.Load())) },
+				Entries: []schedule.Entry{{Name: "test", Spec: "0 * * * *", Run: func(context.Context, time.Time) error { fired.Add(1); return nil }}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error)
+			go func() { ended <- s.Run(ctx) }()
+			time.Sleep(90 * time.Minute)
+			off.Store(int64(set))
+			time.Sleep(3 * time.Hour)
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if n := fired.Load(); n < 4 || n > 5 {
+				t.Errorf("set by %s: fired %d times in four and a half hours", set, n)
+			}
+		})
 	}
 }

@@ -70,6 +70,16 @@ func IsUnique(err error) bool {
 // IsConstraint reports whether err is a violated constraint of any kind.
 func IsConstraint(err error) bool { return primaryCode(err) == lib.SQLITE_CONSTRAINT }
 
+// IsRefused reports whether SQLite refused what was to be written for what it is: its
+// type, its size, a constraint other than a unique one. The same will be refused again.
+func IsRefused(err error) bool {
+	switch primaryCode(err) {
+	case lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH, lib.SQLITE_RANGE:
+		return true
+	}
+	return IsConstraint(err) && !IsUnique(err)
+}
+
 // IsDamaged reports whether err means that the file is no intact database.
 func IsDamaged(err error) bool {
 	code := primaryCode(err)

@@ -61,8 +61,7 @@ func (s *Store) Claim(ctx context.Context, node store.Node, w store.Wanted, now 
 func (s *Store) claim(ctx context.Context, c *claiming, look bool) error {
 	if look {
 		began := time.Now()
-		row := s.db.Pool().QueryRow(ctx, s.schema.in(lookQuery), c.bounds()...)
-		if err := row.Scan(&c.alive, &c.next, &c.left, &c.suspects, &c.dead); err != nil {
+		if err := s.db.QueryRow(ctx, s.schema.in(lookQuery), c.bounds(), &c.alive, &c.next, &c.left, &c.suspects, &c.dead); err != nil {
 			return err
 		}
 		switch {

@@ -438,3 +438,24 @@ func TestAServerThatRestartsLosesNothing(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 	})
 }
+
+func TestWhatTheServerWillNeverTakeIsRefused(t *testing.T) {
+	s := open(t, pgtest.Database(t))
+	node := register(t, s)
+	for _, constraint := range []string{"CHECK (step <> 'odd')", "CHECK (step <> 'odd' OR length(step) / 0 = 1)"} {
+		exec(t, s, "ALTER TABLE wf_history DROP CONSTRAINT IF EXISTS picky")
+		exec(t, s, "ALTER TABLE wf_history ADD CONSTRAINT picky "+constraint)
+		if err := s.Create(t.Context(), newRun(constraint, node.Epoch)); err != nil {
+			t.Fatal(err)
+		}
+		lease := store.Lease{RunID: constraint, Epoch: node.Epoch, Token: 1}
+		_, err := s.Commit(t.Context(), lease, store.Progress{Append: []store.Entry{outcome("odd")}, Now: began})
+		if !errors.Is(err, store.ErrRefused) {
+			t.Errorf("%s: %v", constraint, err)
+		}
+		end := store.Progress{End: &store.Ending{Status: store.Failed}, Now: began}
+		if _, err := s.Commit(t.Context(), lease, end); err != nil {
+			t.Errorf("%s: its ending: %v", constraint, err)
+		}
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/liwanag/liwanag/engine/store"
-	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
 // Get reads a run whole, as it was at one moment.
@@ -17,7 +16,7 @@ func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
 		return store.Claimed{}, err
 	}
 	c := make([]store.Claimed, 1)
-	err := s.reading(ctx, func(tx pgx.Tx) (err error) {
+	err := s.db.Read(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 		row := tx.QueryRow(ctx, s.schema.in("SELECT "+runColumns+" FROM wf_run WHERE id = $1"), store.PackID(runID))
 		if c[0].Run, _, err = scanRun(row); err != nil {
 			return err
@@ -40,31 +39,6 @@ const (
 	historyQuery = "SELECT run_id, " + entryColumns + " FROM wf_history WHERE run_id = ANY($1)"
 	signalsQuery = "SELECT " + signalColumns + " FROM wf_signal WHERE run_id = ANY($1)"
 )
-
-// reading reads as of one moment, and again when the connection it was given is a
-// dead one.
-func (s *Store) reading(ctx context.Context, read func(tx pgx.Tx) error) error {
-	for try := 1; ; try++ {
-		lost, err := s.readOnce(ctx, read)
-		if err == nil || !lost || try == 3 || ctx.Err() != nil {
-			return err
-		}
-	}
-}
-
-func (s *Store) readOnce(ctx context.Context, read func(tx pgx.Tx) error) (lost bool, err error) {
-	conn, err := s.db.Pool().Acquire(ctx)
-	if err != nil {
-		return pgdb.IsTransient(err), err
-	}
-	defer conn.Release()
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err == nil {
-		err = read(tx)
-		_ = tx.Rollback(ctx) // it wrote nothing
-	}
-	return err != nil && (pgdb.IsTransient(err) || conn.Conn().IsClosed()), err
-}
 
 // readRest queues the reading of the histories and signals of runs. They are put in
 // order here: the server would sort every payload.

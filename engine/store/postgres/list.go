@@ -22,7 +22,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next
 	if err != nil {
 		return nil, "", err
 	}
-	err = s.reading(ctx, func(tx pgx.Tx) error {
+	err = s.db.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		runs = nil
 		found, err := tx.Query(ctx, s.schema.qualify(w.query(q.Limit)), w.args...)
 		if err != nil {
@@ -136,7 +136,7 @@ func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
 	if err := s.open("count runs"); err != nil {
 		return nil, err
 	}
-	err = s.reading(ctx, func(tx pgx.Tx) error {
+	err = s.db.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		found, err := tx.Query(ctx, s.schema.in(countsQuery))
 		if err != nil {
 			return err
@@ -160,7 +160,9 @@ func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err err
 	if err := s.open("count overdue runs"); err != nil {
 		return 0, err
 	}
-	err = s.reading(ctx, func(tx pgx.Tx) error { return tx.QueryRow(ctx, s.schema.in(overdueQuery), micros(before)).Scan(&n) })
+	err = s.db.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, s.schema.in(overdueQuery), micros(before)).Scan(&n)
+	})
 	if err != nil {
 		return 0, s.fault("count overdue runs", err)
 	}

@@ -16,10 +16,10 @@ import (
 const forgotten = "interval '1 day'"
 
 const (
-	renewQuery    = "UPDATE wf_node SET expires = clock_timestamp() + $2 WHERE epoch = $1 AND expires > clock_timestamp() RETURNING epoch"
+	renewQuery    = "UPDATE wf_node SET expires = clock_timestamp() + $2 WHERE epoch = $1 AND expires > clock_timestamp() RETURNING epoch, clock_timestamp()"
 	registerQuery = `
 		WITH gone AS (DELETE FROM wf_node WHERE epoch = $1 OR expires < clock_timestamp() - ` + forgotten + `)
-		INSERT INTO wf_node (name, expires) VALUES ($2, clock_timestamp() + $3) RETURNING epoch`
+		INSERT INTO wf_node (name, expires) VALUES ($2, clock_timestamp() + $3) RETURNING epoch, clock_timestamp()`
 )
 
 // Heartbeat renews this node's lease on the server's clock, or registers the node
@@ -34,17 +34,18 @@ func (s *Store) Heartbeat(ctx context.Context, name string, lease time.Duration)
 	node := s.node
 	s.mu.Unlock()
 	var epoch int64
+	var clock time.Time
 	err := error(pgx.ErrNoRows)
 	if node.Epoch != 0 && node.Name == name {
-		err = s.db.Pool().QueryRow(ctx, s.schema.in(renewQuery), node.Epoch, lease).Scan(&epoch)
+		err = s.db.QueryRow(ctx, s.schema.in(renewQuery), []any{node.Epoch, lease}, &epoch, &clock)
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = s.db.Pool().QueryRow(ctx, s.schema.in(registerQuery), node.Epoch, name, lease).Scan(&epoch)
+		err = s.db.QueryRow(ctx, s.schema.in(registerQuery), []any{node.Epoch, name, lease}, &epoch, &clock)
 	}
 	if err != nil {
 		return store.Node{}, s.fault(operation, err)
 	}
-	node = store.Node{Name: name, Epoch: epoch, Renew: lease / 3}
+	node = store.Node{Name: name, Epoch: epoch, Renew: lease / 3, Clock: clock}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.node.Epoch != epoch {
@@ -74,12 +75,16 @@ func (s *Store) Resign(ctx context.Context, node store.Node) error {
 
 // Nodes are the nodes that registered lately, dead ones included.
 func (s *Store) Nodes(ctx context.Context) (nodes []store.Node, err error) {
-	found, err := s.db.Pool().Query(ctx, s.schema.in("SELECT epoch, name FROM wf_node ORDER BY epoch"))
-	if err == nil {
+	err = s.db.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		found, err := tx.Query(ctx, s.schema.in("SELECT epoch, name FROM wf_node ORDER BY epoch"))
+		if err != nil {
+			return err
+		}
 		nodes, err = pgx.CollectRows(found, func(row pgx.CollectableRow) (n store.Node, err error) {
 			return n, row.Scan(&n.Epoch, &n.Name)
 		})
-	}
+		return err
+	})
 	if err != nil {
 		return nil, s.fault("list nodes", err)
 	}

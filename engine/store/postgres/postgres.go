@@ -161,6 +161,9 @@ func (s *Store) fault(operation string, err error) error {
 	if errors.Is(err, groupcommit.ErrClosed) || errors.Is(err, pgdb.ErrClosed) || s.closed() {
 		return fmt.Errorf("%w: %s: %w", store.ErrClosed, operation, err)
 	}
+	if pgdb.IsRefused(err) {
+		return fmt.Errorf("%w: %s: %w", store.ErrRefused, operation, err)
+	}
 	return fmt.Errorf("postgres: %s: %w", operation, err)
 }
 

@@ -91,5 +91,8 @@ func (s *Store) fault(operation string, err error) error {
 	if errors.Is(err, sqlitedb.ErrClosed) || s.db.Closed() {
 		return fmt.Errorf("%w: %s: %w", store.ErrClosed, operation, err)
 	}
+	if sqlitedb.IsRefused(err) {
+		return fmt.Errorf("%w: %s: %w", store.ErrRefused, operation, err)
+	}
 	return fmt.Errorf("sqlite: %s: %w", operation, err)
 }

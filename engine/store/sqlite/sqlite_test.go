@@ -256,3 +256,24 @@ func TestAWaitingRunIsSmall(t *testing.T) {
 		t.Logf("a waiting run takes %d bytes", size)
 	}
 }
+
+func TestWhatTheFileWillNeverTakeIsRefused(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "test.db"))
+	node, err := s.Heartbeat(t.Context(), "a", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Write(t.Context(), func(tx *sqlitedb.Tx) error {
+		_, err := tx.Exec("CREATE TRIGGER picky BEFORE INSERT ON wf_history WHEN new.step = 'odd' BEGIN SELECT RAISE(ABORT, 'odd'); END")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), store.Run{ID: "r", Workflow: "w", Version: 1, Owner: node.Epoch, CreatedAt: time.Now(), Seq: 1}); err != nil {
+		t.Fatal(err)
+	}
+	odd := store.Progress{Append: []store.Entry{{Kind: store.EntryCompleted, Step: "odd", At: time.Now()}}, Now: time.Now()}
+	if _, err := s.Commit(t.Context(), store.Lease{RunID: "r", Epoch: node.Epoch, Token: 1}, odd); !errors.Is(err, store.ErrRefused) {
+		t.Errorf("Commit: %v", err)
+	}
+}

@@ -23,6 +23,8 @@ type Proxy struct {
 	done   sync.WaitGroup
 
 	refuse  atomic.Bool
+	mute    atomic.Bool  // new connections are taken, and never answered
+	silence atomic.Int64 // counts the calls of Silence
 	cutOff  atomic.Bool  // the next lost answer is the last thing that passes
 	swallow atomic.Int64 // commits whose answers are still to be lost
 	lost    atomic.Int64
@@ -67,6 +69,17 @@ func (p *Proxy) Refuse(on bool) {
 	}
 }
 
+// Silence lets the connections that there are carry nothing any more, in either
+// direction, and tells nobody, as a firewall does that forgot them. With andNew that
+// goes for new ones too, until Speak is called.
+func (p *Proxy) Silence(andNew bool) {
+	p.mute.Store(andNew)
+	p.silence.Add(1)
+}
+
+// Speak lets new connections through again.
+func (p *Proxy) Speak() { p.mute.Store(false) }
+
 // LoseCommits lets the next n commits reach the server and breaks each connection
 // before the answer.
 func (p *Proxy) LoseCommits(n int64) { p.swallow.Store(n) }
@@ -89,6 +102,10 @@ func (p *Proxy) accept() {
 		}
 		if p.refuse.Load() {
 			_ = client.Close()
+			continue
+		}
+		if p.mute.Load() {
+			p.keep(client)
 			continue
 		}
 		server, err := net.Dial("unix", p.socket)
@@ -115,8 +132,10 @@ func (p *Proxy) keep(conns ...net.Conn) {
 func (p *Proxy) serve(client, server net.Conn) {
 	var silent atomic.Bool // the next answer is not passed on
 	var both sync.WaitGroup
-	both.Go(func() { p.answers(client, server, &silent) })
-	_ = p.questions(client, server, &silent)
+	silences := p.silence.Load()
+	dead := func() bool { return p.silence.Load() != silences }
+	both.Go(func() { p.answers(client, server, &silent, dead) })
+	_ = p.questions(client, server, &silent, dead)
 	_ = server.Close()
 	_ = client.Close()
 	both.Wait()
@@ -128,10 +147,16 @@ func (p *Proxy) serve(client, server net.Conn) {
 
 // answers passes on what the server says; once silence was asked for the answers
 // are swallowed, and the connection is broken when the server waits again.
-func (p *Proxy) answers(client, server net.Conn, silent *atomic.Bool) {
+func (p *Proxy) answers(client, server net.Conn, silent *atomic.Bool, dead func() bool) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buffer)
+		if dead() {
+			if err != nil {
+				return // the client hears nothing of it
+			}
+			continue
+		}
 		if silent.Load() && n > 0 {
 			if !isReady(buffer[:n]) {
 				continue // not yet that of the commit
@@ -152,15 +177,17 @@ func (p *Proxy) answers(client, server net.Conn, silent *atomic.Bool) {
 
 // questions passes on what the client says, a message at a time, and looks for a
 // commit.
-func (p *Proxy) questions(client, server net.Conn, silent *atomic.Bool) error {
+func (p *Proxy) questions(client, server net.Conn, silent *atomic.Bool, dead func() bool) error {
 	first, err := message(client, 0)
 	if err != nil {
 		return err
 	}
 	parsed := false // what was parsed last is a commit, which is about to be executed
 	for {
-		if _, err := server.Write(first); err != nil {
-			return err
+		if !dead() {
+			if _, err := server.Write(first); err != nil {
+				return err
+			}
 		}
 		if first, err = message(client, 1); err != nil {
 			return err

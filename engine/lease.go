@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+)
+
+// inUse are the stores on which an engine runs. Two on one store would be one node
+// to it: each would end the other's lease.
+var inUse sync.Map
+
+// enter refuses a second Run of this engine, and one on a store that is in use.
+func (e *Engine) enter() (leave func(), err error) {
+	if e.running.Swap(true) {
+		return nil, errors.New("engine: Run is under way already: one Run at a time")
+	}
+	if !reflect.ValueOf(e.store).Comparable() {
+		return func() { e.running.Store(false) }, nil
+	}
+	if _, used := inUse.LoadOrStore(e.store, e); used {
+		e.running.Store(false)
+		return nil, errors.New("engine: another engine runs on this store value. Try: all definitions in one engine, or on PostgreSQL a store of its own for each")
+	}
+	return func() { inUse.Delete(e.store); e.running.Store(false) }, nil
+}
+
+// moment is a time on the clock of the wall, which may be set, and on the one of the
+// process, which may stand still while the machine sleeps.
+type moment struct{ wall, process time.Time }
+
+func (e *Engine) moment() moment { return moment{e.now(), time.Now()} }
+
+// since is how long ago a moment was, by the clock that says more.
+func (e *Engine) since(m moment) time.Duration {
+	return max(e.now().Sub(m.wall), time.Since(m.process))
+}
+
+// grace is how long a call of the store is waited for whose context has ended.
+const grace = 1500 * time.Millisecond
+
+var errSilent = errors.New("the store does not answer, and is not waited for")
+
+// bounded asks the store. false: ctx has ended, and the store still has not answered.
+func bounded(ctx context.Context, ask func()) (answered bool) {
+	done := make(chan struct{})
+	go func() { defer close(done); ask() }()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return true
+	case <-time.After(grace):
+		return false
+	}
+}
+
+// beat registers this node, or renews its lease, and compares the clocks. A store
+// that has not answered within the given time has not heard it.
+func (e *Engine) beat(ctx context.Context, within time.Duration) (node store.Node, asked moment, err error) {
+	asked = e.moment() // the lease runs from when the store heard it, at the earliest
+	began := e.cfg.Now()
+	asking, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	var heard store.Node
+	var fault error
+	if !bounded(asking, func() { heard, fault = e.store.Heartbeat(asking, e.cfg.Name, e.cfg.Lease) }) {
+		return store.Node{}, asked, errSilent
+	}
+	if fault == nil && !heard.Clock.IsZero() {
+		took := time.Since(asked.process)
+		e.compare(began.Add(took/2).Sub(heard.Clock), took)
+	}
+	return heard, asked, fault
+}
+
+// compare tells how far this node's clock is ahead of the store's, once for each
+// difference. One of more than a lease would end the waits of other nodes' runs, or
+// keep its own from going on: the store's clock is followed.
+func (e *Engine) compare(ahead, doubt time.Duration) {
+	tolerance := max(e.cfg.Lease/10, doubt)
+	followed := ""
+	e.skew.Store(0)
+	if ahead.Abs() > max(e.cfg.Lease, doubt) {
+		e.skew.Store(int64(-ahead))
+		followed = ", which is followed"
+	}
+	if ahead.Abs() <= tolerance {
+		e.told = 0
+		return
+	}
+	if (ahead - e.told).Abs() > tolerance {
+		e.told = ahead
+		where := "ahead of"
+		if ahead < 0 {
+			where = "behind"
+		}
+		e.tell.RunnerFault("clock", fmt.Errorf("the clock of node %s is %s %s the store's%s. Try: synchronize the clocks of both machines (NTP)",
+			e.cfg.Name, ahead.Abs().Round(time.Millisecond), where, followed))
+	}
+}
