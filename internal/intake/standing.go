@@ -11,20 +11,24 @@ import (
 var (
 	// standingFlags are true or false: whether the person gets e-mail.
 	standingFlags = []string{"subscribed", "subscribedtoemails", "issubscribed", "emailsubscribed", "subscribedtonewsletter", "optin", "optedin",
-		"emailoptin", "acceptsmarketing", "acceptsemailmarketing", "newslettersubscribed"}
-	// leftFlags are true or false the other way round.
+		"emailoptin", "acceptsmarketing", "acceptsemailmarketing", "newslettersubscribed", "newsletter", "marketingconsent", "emailconsent",
+		"marketingoptin", "emailsenabled", "emailenabled"}
+	// leftFlags are true or false the other way round, or the time since when.
 	leftFlags = []string{"unsubscribed", "isunsubscribed", "optedout", "optout", "emailoptout", "hasoptedoutofemail", "unsubscribedfromallemail",
-		"cleaned", "bounced", "suppressed"}
+		"cleaned", "bounced", "hardbounced", "complained", "suppressed", "emailunsubscribed", "unsubscribedfromemail", "unsubscribedfromemails",
+		"emailoptedout", "emaildisabled", "emailsdisabled", "donotemail", "donotmail", "donotcontact"}
 	// leftTimes say when: any value counts.
-	leftTimes = []string{"unsubscribedat", "unsubtime", "unsubscribetime", "unsubscribedate", "unsubscribedon", "optouttime", "optoutdate", "cleantime"}
+	leftTimes = []string{"unsubscribedat", "unsubtime", "unsubscribetime", "unsubscribedate", "unsubscribedon", "unsubscribeddate", "unsubscribedtime",
+		"dateunsubscribed", "optouttime", "optoutdate", "optedoutat", "cleantime", "cleanedat", "bouncedat", "complainedat"}
 	// standingWords hold one of several words.
 	standingWords = []string{"status", "state", "memberstatus", "subscriberstatus", "subscriptionstatus", "emailstatus", "emailmarketingstatus",
-		"emailmarketingconsent", "marketingstatus", "contactstatus", "liststatus", "subscription"}
+		"emailmarketingconsent", "marketingstatus", "contactstatus", "liststatus", "subscription", "subscriptionstate", "emailsubscriptionstatus",
+		"newsletterstatus", "optinstatus"}
 
 	noes      = []string{"false", "no", "n", "0", "off", "f"}
 	yeses     = []string{"true", "yes", "y", "1", "on", "t"}
 	leftWords = []string{"unsubscribed", "unsubscribe", "cleaned", "bounced", "hardbounced", "complained", "complaint", "spam", "optedout",
-		"optout", "suppressed", "blocked", "blacklisted", "blocklisted", "deleted", "removed", "neversubscribed", "notsubscribed", "nonsubscribed"}
+		"optout", "suppressed", "blocked", "blacklisted", "blocklisted", "deleted", "removed", "disabled", "junk", "unsub", "neversubscribed", "notsubscribed", "nonsubscribed"}
 	// canceledWords are Kit's: elsewhere a plan is canceled, and the person stays.
 	canceledWords = []string{"cancelled", "canceled"}
 )
@@ -39,13 +43,18 @@ func leaves(name, value string) bool {
 	case slices.Contains(standingFlags, key):
 		return slices.Contains(noes, word) || slices.Contains(leftWords, word)
 	case slices.Contains(leftFlags, key):
-		return slices.Contains(yeses, word)
+		return slices.Contains(yeses, word) || slices.Contains(leftWords, word) || len(word) >= 8 && isTime(word)
 	case slices.Contains(leftTimes, key):
-		return !slices.Contains(noes, word)
+		return !slices.Contains(noes, word) && word != "never" && strings.Trim(word, "0") != ""
 	case slices.Contains(standingWords, key):
 		return slices.Contains(leftWords, word) || key == "state" && slices.Contains(canceledWords, word)
 	}
 	return false
+}
+
+// isTime takes what begins with a digit for a time; one of zeros is none.
+func isTime(word string) bool {
+	return strings.Trim(word, "0") != "" && word[0] >= '0' && word[0] <= '9'
 }
 
 // Leaves says whether the members of an object say that the person left.

@@ -16,6 +16,10 @@ func TestASenderSaysThatSomebodyLeft(t *testing.T) {
 		{"unsubscribed_at", "NULL", false}, {"Status", "Unsubscribed", true}, {"Status", "cleaned", true}, {"MEMBER_STATUS", "Opted-Out", true},
 		{"status", "subscribed", false}, {"status", "free", false}, {"status", "canceled", false}, {"state", "cancelled", true}, {"state", "CA", false},
 		{"note", "unsubscribed", false},
+		{"Email disabled", "true", true}, {"Newsletter", "no", true}, {"Newsletter", "Weekly", false}, {"do_not_email", "1", true},
+		{"Unsubscribed", "2026-01-02 03:04:05", true}, {"Unsubscribed", "02/01/2026", true}, {"Unsubscribed", "0000-00-00 00:00:00", false},
+		{"Unsubscribed", "unsubscribed", true}, {"Unsubscribed", "not yet", false}, {"Date Unsubscribed", "Jan 2 2026", true},
+		{"unsubscribed_at", "never", false}, {"unsubscribed_at", "0000-00-00", false}, {"subscriber_status", "disabled", true}, {"status", "junk", true},
 	} {
 		if got := leaves(c.name, c.value); got != c.left {
 			t.Errorf("%s: %s says left: %t", c.name, c.value, got)
