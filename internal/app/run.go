@@ -108,6 +108,9 @@ func (a *App) checkKey(ctx context.Context) error {
 		switch {
 		case err == nil:
 			a.log.InfoContext(ctx, "FullEnrich confirms the key", "workspace", workspace)
+			if err := a.service.KeyConfirmed(ctx); err != nil {
+				a.log.ErrorContext(ctx, "what waits for the key goes on later", "error", err)
+			}
 		case ctx.Err() != nil:
 		case liwanag.CodeOf(err) == callBudget:
 			select {

@@ -223,6 +223,20 @@ func TestAPublicURLNeedsAKey(t *testing.T) {
 	}
 }
 
+func TestASchemeInCapitalsIsTheSameAddress(t *testing.T) {
+	t.Setenv("LIWANAG_API_KEY", "k")
+	g, err := parseArgs(t, "serve", "--public-url", "HTTPS://Liwanag.example.com/In/", "--fullenrich-base-url", "Https://app.fullenrich.com/api/v2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := g.Serve
+	for got, want := range map[string]string{s.PublicURL: "https://Liwanag.example.com/In", s.FullEnrichBaseURL: "https://app.fullenrich.com/api/v2"} {
+		if got != want {
+			t.Errorf("the address is %q, want %q", got, want)
+		}
+	}
+}
+
 func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 	valid, err := parseArgs(t, "serve")
 	if err != nil {

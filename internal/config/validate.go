@@ -79,6 +79,11 @@ func (s *Settings) validateAddresses(f *faults) {
 		f.add("a key of letters and digits", "api-key holds a character that cannot be sent in a header")
 	}
 	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
+	for _, address := range []*string{&s.PublicURL, &s.Server, &s.FullEnrichBaseURL} {
+		if scheme, rest, found := strings.Cut(*address, "://"); found { // compared and sent as it stands here
+			*address = strings.ToLower(scheme) + "://" + rest
+		}
+	}
 	if s.PublicURL != "" {
 		checkURL(f, "public-url", s.PublicURL, "https://liwanag.example.com")
 		if u, err := url.Parse(s.PublicURL); err == nil && !s.APIKey.IsSet() && s.APIKeyFile == "" && u.Host != "" && !loopbackHost(u.Hostname()) {

@@ -30,6 +30,15 @@ func (s Batches) Unstarted(ctx context.Context, limit int) ([]liwanag.Batch, err
 	return list(s.in(ctx), scanBatch, selectBatches+`WHERE started = false ORDER BY run_id LIMIT $1`, limit)
 }
 
+// Waiting lists batches that are noted to wait for w, by run ID from after on.
+func (s Batches) Waiting(ctx context.Context, w liwanag.Waiting, after liwanag.ID, limit int) ([]liwanag.Batch, error) {
+	from := make([]byte, 16)
+	if !after.IsZero() {
+		from = after.Bytes()
+	}
+	return list(s.in(ctx), scanBatch, selectBatches+`WHERE waiting = $1 AND run_id > $2 ORDER BY run_id LIMIT $3`, string(w), from, limit)
+}
+
 // BatchTx writes batches.
 type BatchTx struct{ writing }
 

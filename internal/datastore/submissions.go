@@ -185,6 +185,13 @@ func (t SubmissionTx) Follow(id liwanag.ID, at time.Time) error {
 	return t.must(`UPDATE submission SET follow_at = $2 WHERE id = $1`, id.Bytes(), micros(at))
 }
 
+// FollowUnsent lets the sweep look at everything now that it would look at later
+// and that is prepared or refused.
+func (t SubmissionTx) FollowUnsent(at time.Time) error {
+	_, err := t.exec(`UPDATE submission SET follow_at = $1 WHERE follow_at > $1 AND state IN ('prepared', 'refused')`, micros(at))
+	return err
+}
+
 // Detach notes that a run has ended (or, false, that it is open again) on all
 // of its submissions, and returns those that are open.
 func (t SubmissionTx) Detach(runID liwanag.ID, detached bool) ([]liwanag.Submission, error) {

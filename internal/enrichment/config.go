@@ -119,6 +119,9 @@ func (c Config) withDefaults() Config {
 	c.ProbeEvery = cmp.Or(c.ProbeEvery, 20*time.Second)
 	c.SweepEvery = cmp.Or(c.SweepEvery, time.Minute)
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	if scheme, rest, found := strings.Cut(c.PublicURL, "://"); found { // FullEnrich is not trusted to know HTTPS://
+		c.PublicURL = strings.ToLower(scheme) + "://" + rest
+	}
 	c.BaseURL = cmp.Or(c.BaseURL, fullenrich.DefaultBaseURL)
 	if len(c.FetchSchedule) == 0 {
 		c.FetchSchedule = []time.Duration{10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour}

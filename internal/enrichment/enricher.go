@@ -47,11 +47,12 @@ func NewEnricher(store *datastore.Store, partner Partner, cfg Config) (*Enricher
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("enrichment: %w", err)
 	}
+	bells := newBells()
 	return &Enricher{
-		store: store, partner: partner, cfg: cfg.withDefaults(), bells: newBells(),
+		store: store, partner: partner, cfg: cfg.withDefaults(), bells: bells,
 		trial: make(chan struct{}, 1),
 		breaker: circuitbreaker.NewBuilder[any]().WithFailureThreshold(breakerFailures).WithSuccessThreshold(1).
-			WithDelay(breakerDelay).Build(),
+			WithDelay(breakerDelay).OnClose(func(circuitbreaker.StateChangedEvent) { ring(bells.wakes) }).Build(),
 	}, nil
 }
 
@@ -70,11 +71,12 @@ func runOf(ctx context.Context) (liwanag.ID, error) {
 // bells wake the background loops of this process: a bell that rings while
 // nobody listens is heard afterwards, once.
 type bells struct {
-	deliveries, starts, sweep chan struct{}
+	deliveries, starts, sweep, wakes chan struct{}
 }
 
 func newBells() bells {
-	return bells{deliveries: make(chan struct{}, 1), starts: make(chan struct{}, 1), sweep: make(chan struct{}, 1)}
+	return bells{deliveries: make(chan struct{}, 1), starts: make(chan struct{}, 1), sweep: make(chan struct{}, 1),
+		wakes: make(chan struct{}, 1)}
 }
 
 func ring(bell chan struct{}) {

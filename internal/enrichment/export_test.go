@@ -26,6 +26,9 @@ func (e *Enricher) TakeOver(ctx context.Context, runID liwanag.ID) (liwanag.Subm
 	return e.prepare(ctx, runID)
 }
 
+// WakeWaiting wakes the runs that wait for what is over.
+func (s *Service) WakeWaiting(ctx context.Context) error { return s.wakeWaiting(ctx) }
+
 // Transmit sends a prepared submission, as any execution that holds it would.
 func (e *Enricher) Transmit(ctx context.Context, sub liwanag.Submission) error {
 	_, _, err := e.transmit(ctx, sub)

@@ -33,6 +33,7 @@ type mortal struct {
 	when   moment
 	dead   bool
 	pause  func(ops string) time.Duration
+	still  bool           // it stands at a pause
 	fails  map[string]int // operations that fail, and how often
 	killed chan struct{}  // closed at death
 	gone   chan struct{}  // closed when the process is cleared away
@@ -82,8 +83,16 @@ func (m *mortal) stand(ops string) {
 	if m.pause != nil {
 		d = m.pause(ops)
 	}
+	m.still = d > 0
 	m.mu.Unlock()
 	time.Sleep(d)
+}
+
+// stands says whether the process stands still at a pause.
+func (m *mortal) stands() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.still
 }
 
 func (m *mortal) failure(ops string) error {
@@ -193,6 +202,10 @@ func (s watching) note(query string, args []any) {
 		s.ops.add("delivery.insert")
 	case strings.HasPrefix(query, "UPDATE delivery SET state = $2"):
 		s.ops.add("delivery." + args[1].(string))
+	case strings.Contains(query, "FROM spending"):
+		s.ops.add("spending")
+	case strings.HasPrefix(query, "UPDATE spending SET paused = $1") && args[0] == false:
+		s.ops.add("resume")
 	case strings.HasPrefix(query, "INSERT INTO public_url"):
 		s.ops.add("prove")
 	}

@@ -190,7 +190,7 @@ func (e *Enricher) transmit(ctx context.Context, sub liwanag.Submission) (Arriva
 	var wait *notNow
 	switch {
 	case errors.As(err, &wait):
-		return Arrival{}, false, e.followAt(ctx, id, wait.until)
+		return Arrival{}, false, e.park(ctx, id, wait)
 	case errors.Is(err, errTakenOver):
 		return Arrival{}, false, nil
 	case err != nil:
@@ -214,7 +214,10 @@ func (e *Enricher) transmit(ctx context.Context, sub liwanag.Submission) (Arriva
 // halves. An answer that concerns all requests pauses spending. All else is
 // tried again later.
 func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, answer *fullenrich.Error) (Arrival, bool, error) {
-	if sub.Cause == causeNothingLeft || answer == nil {
+	switch {
+	case sub.Cause == causeOverBudget: // the next one is smaller
+		return Arrival{}, false, e.followAt(ctx, sub.ID, e.now())
+	case sub.Cause == causeNothingLeft || answer == nil:
 		return Arrival{}, false, nil
 	}
 	at := e.now().Add(retransmitAfter)
@@ -234,11 +237,26 @@ func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, ans
 		if err != nil {
 			return Arrival{}, false, err
 		}
-		at = wait.until
+		return Arrival{}, false, e.park(ctx, sub.ID, wait)
 	case meansTooMany:
 		at = later(at, answer.RetryAfter, e.now())
 	}
 	return Arrival{}, false, e.followAt(ctx, sub.ID, at)
+}
+
+// park leaves a resubmission to the sweep until its wait is over.
+func (e *Enricher) park(ctx context.Context, id liwanag.ID, wait *notNow) error {
+	now, at := e.now(), wait.until
+	err := e.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		if at, err = e.waitFrom(tx, wait, now); err != nil {
+			return err
+		}
+		return tx.Submissions.Follow(id, at)
+	})
+	if err == nil && !at.After(now) {
+		ring(e.bells.sweep)
+	}
+	return err
 }
 
 func (e *Enricher) followAt(ctx context.Context, id liwanag.ID, at time.Time) error {

@@ -127,10 +127,17 @@ func (s *Service) Pause(ctx context.Context, note string) error {
 	})
 }
 
-// Resume lets spending go on, whatever stopped it.
+// Resume lets spending go on, whatever stopped it, and wakes at once what waits
+// for that.
 func (s *Service) Resume(ctx context.Context) error {
-	now := s.now()
-	return s.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Ledger.SetSpending(liwanag.Spending{At: now}) })
+	return s.resumeWhen(ctx, func(liwanag.Spending) bool { return true })
+}
+
+// KeyConfirmed lets spending go on if FullEnrich's refusal of the key stopped it.
+func (s *Service) KeyConfirmed(ctx context.Context) error {
+	return s.resumeWhen(ctx, func(spending liwanag.Spending) bool {
+		return spending.Paused && spending.Reason == liwanag.WaitingKey
+	})
 }
 
 // CancelRun asks a run to end. Errors are the runner's.

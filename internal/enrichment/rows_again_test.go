@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -73,9 +74,9 @@ func TestRow05a_WhatConcernsEveryBatchPausesSpendingAfterAResubmissionToo(t *tes
 		"gone":        {refuse(410, ""), liwanag.WaitingPaused},
 		"key":         {refuse(401, "error.api.key"), liwanag.WaitingKey},
 		"credits":     {refuse(402, ""), liwanag.WaitingCredits},
-		"invalid request": {func(w *world) { // our client does not send a webhook URL in capitals
+		"invalid request": {func(w *world) { // our client does not send it
 			w.stop()
-			w.cfg.PublicURL = "HTTP://127.0.0.1:8484"
+			w.partner = func(c *fullenrich.Client) enrichment.Partner { return careless{c} }
 			w.boot()
 		}, liwanag.WaitingPaused},
 	} {

@@ -19,6 +19,7 @@ type Service struct {
 	*Enricher
 	wf     *workflow.Workflow[Input]
 	runner workflow.Runner
+	seen   seen
 }
 
 // NewService returns the service around the steps' work and the runner that
@@ -102,6 +103,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { s.loop(ctx, "deliveries", s.cfg.SweepEvery, s.bells.deliveries, s.deliverStored) })
 	loops.Go(func() { s.loop(ctx, "start batches", s.cfg.SweepEvery, s.bells.starts, s.startLeft) })
+	loops.Go(func() { s.loop(ctx, "wake runs", s.cfg.SweepEvery, s.bells.wakes, s.wakeWaiting) })
 	loops.Go(func() { s.loop(ctx, "sweep", s.cfg.SweepEvery, s.bells.sweep, s.sweep) })
 	if s.cfg.PublicURL != "" {
 		loops.Go(func() { s.loop(ctx, "probe", s.cfg.ProbeEvery, nil, s.probe) })

@@ -165,11 +165,15 @@ func (e *Enricher) reserve(tx *datastore.Tx, runID liwanag.ID, earlier []liwanag
 
 // room is how many credits the day's budget still allows.
 func (e *Enricher) room(tx *datastore.Tx, day liwanag.Day) (int64, error) {
-	if e.cfg.CreditBudget == 0 {
-		return math.MaxInt64, nil
-	}
 	used, err := tx.Ledger.Credits(day)
-	return e.cfg.CreditBudget - used.Reserved - used.Spent, err
+	return e.roomBeside(used), err
+}
+
+func (e *Enricher) roomBeside(used liwanag.Credits) int64 {
+	if e.cfg.CreditBudget == 0 {
+		return math.MaxInt64
+	}
+	return e.cfg.CreditBudget - used.Reserved - used.Spent
 }
 
 // rebook moves the reservation of a submission that was prepared on another day
@@ -211,18 +215,21 @@ func (e *Enricher) postponed(ctx context.Context, runID liwanag.ID, err error) e
 	case !errors.As(err, &wait):
 		return err
 	}
-	now := e.now()
-	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
+	now, until := e.now(), wait.until
+	err = e.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		if until, err = e.waitFrom(tx, wait, now); err != nil || !until.After(now) {
+			return err
+		}
 		batch, err := tx.Batches.Get(runID)
 		if err != nil || batch.Waiting == wait.waiting && !batch.WaitingUntil.Before(now) {
 			return err
 		}
-		return tx.Batches.Wait(runID, wait.waiting, wait.until)
+		return tx.Batches.Wait(runID, wait.waiting, until)
 	})
 	if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
 		return err
 	}
-	return workflow.Snooze(max(wait.until.Sub(now), time.Millisecond))
+	return workflow.Snooze(max(until.Sub(now), time.Millisecond))
 }
 
 // refusal decides what a refused submission means for the step: a later try, a

@@ -307,7 +307,15 @@ func (s *Service) checkBalance(ctx context.Context) error {
 	}
 	now := s.now()
 	known, err := s.store.Ledger.Balance(ctx)
-	if err != nil || now.Sub(known.At) < balanceEvery {
+	if err != nil {
+		return err
+	}
+	spending, err := s.store.Ledger.Spending(ctx)
+	every := balanceEvery
+	if known.Credits <= 0 && spending.Paused && spending.Reason == liwanag.WaitingCredits {
+		every = time.Minute // somebody may be buying some
+	}
+	if err != nil || now.Sub(known.At) < every {
 		return err
 	}
 	if work, err := s.hasWork(ctx); err != nil || !work {
@@ -320,7 +328,9 @@ func (s *Service) checkBalance(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("enrichment: balance: %w", err)
 	}
-	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+	resumed := false
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		resumed = false
 		if err := tx.Ledger.SetBalance(liwanag.Balance{Credits: balance, At: now}); err != nil {
 			return err
 		}
@@ -331,11 +341,15 @@ func (s *Service) checkBalance(ctx context.Context) error {
 			return pauseForCredits(tx, now)
 		}
 		spending, err := tx.Ledger.Spending()
-		if err != nil || !spending.Paused || spending.Reason != liwanag.WaitingCredits {
+		if resumed = err == nil && spending.Paused && spending.Reason == liwanag.WaitingCredits; !resumed {
 			return err
 		}
-		return tx.Ledger.SetSpending(liwanag.Spending{At: now})
+		return resume(tx, now)
 	})
+	if err == nil && resumed {
+		s.ringResumed()
+	}
+	return err
 }
 
 func (s *Service) hasWork(ctx context.Context) (bool, error) {

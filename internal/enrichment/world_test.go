@@ -43,7 +43,8 @@ type world struct {
 	key  fullenrich.Secret
 	out  http.RoundTripper // to the simulator
 
-	nodes     int // processes that share the store
+	partner   func(*fullenrich.Client) enrichment.Partner // what stands before a node's client; nil: nothing
+	nodes     int                                         // processes that share the store
 	mu        sync.Mutex
 	life      *life // nil: the process is down
 	reachable bool  // the public URL
@@ -62,6 +63,7 @@ type life struct {
 	svc    *enrichment.Service
 	work   *enrichment.Enricher
 	all    []*enrichment.Service
+	woken  *waker
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
 }
@@ -123,8 +125,9 @@ func (w *world) boot() {
 	w.must(err)
 	l.engine, err = engine.New(engine.Config{Store: runs, Definitions: []workflow.Definition{wf}, StopTimeout: time.Second})
 	w.must(err)
+	l.woken = &waker{Runner: l.engine}
 	for _, work := range works.nodes {
-		l.all = append(l.all, enrichment.NewService(work, wf, l.engine))
+		l.all = append(l.all, enrichment.NewService(work, wf, l.woken))
 	}
 	l.work, l.svc = works.nodes[0], l.all[0]
 	run, cancel := context.WithCancel(ctx)
@@ -158,7 +161,11 @@ func (w *world) node(store *datastore.Store) *enrichment.Enricher {
 	client, err := fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: w.key,
 		Transport: transport(func() http.RoundTripper { return w.out }), Budget: enrichment.CallBudget(store, cfg)})
 	w.must(err)
-	work, err := enrichment.NewEnricher(store, client, cfg)
+	var before enrichment.Partner = client
+	if w.partner != nil {
+		before = w.partner(client)
+	}
+	work, err := enrichment.NewEnricher(store, before, cfg)
 	w.must(err)
 	return work
 }
@@ -203,6 +210,22 @@ func (w *world) killedThenRebooted() {
 	}
 	w.stop()
 	w.boot()
+}
+
+// waker counts the runs that are woken.
+type waker struct {
+	workflow.Runner
+	runs sync.Map
+}
+
+func (k *waker) Wake(ctx context.Context, runID string) error {
+	k.runs.Store(runID, true)
+	return k.Runner.Wake(ctx, runID)
+}
+
+func (k *waker) count() (n int) {
+	k.runs.Range(func(any, any) bool { n++; return true })
+	return n
 }
 
 type transport func() http.RoundTripper

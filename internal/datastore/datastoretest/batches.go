@@ -101,6 +101,23 @@ var batchTests = map[string]func(*testing.T, *datastore.Store){
 		note(time.Time{}, liwanag.WaitingNothing, time.Time{})
 	},
 
+	"batches that wait are listed by what they wait for": func(t *testing.T, s *datastore.Store) {
+		a, b, c, none := openBatch(time.Second), openBatch(time.Second), openBatch(time.Second), openBatch(time.Second)
+		a.Waiting, b.Waiting, c.Waiting = liwanag.WaitingPaused, liwanag.WaitingCredits, liwanag.WaitingPaused
+		insertBatches(t, s, a, b, c, none)
+		listed := func(w liwanag.Waiting, after liwanag.ID, limit int, want ...liwanag.Batch) {
+			t.Helper()
+			equal(t, get[[]liwanag.Batch](t)(s.Batches.Waiting(t.Context(), w, after, limit)), want)
+		}
+		listed(liwanag.WaitingPaused, liwanag.ID{}, 10, a, c)
+		listed(liwanag.WaitingPaused, liwanag.ID{}, 1, a)
+		listed(liwanag.WaitingPaused, a.RunID, 10, c)
+		listed(liwanag.WaitingCredits, liwanag.ID{}, 10, b)
+		listed(liwanag.WaitingKey, liwanag.ID{}, 10)
+		write(t, s, func(tx *datastore.Tx) error { return tx.Batches.Wait(a.RunID, liwanag.WaitingNothing, time.Time{}) })
+		listed(liwanag.WaitingPaused, liwanag.ID{}, 10, c)
+	},
+
 	"a batch that is not there is not found": func(t *testing.T, s *datastore.Store) {
 		none := newID(liwanag.RunKind)
 		for name, fn := range map[string]func(tx *datastore.Tx) error{

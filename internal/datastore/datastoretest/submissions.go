@@ -221,6 +221,26 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 		}
 	},
 
+	"what is not sent yet can be looked at sooner": func(t *testing.T, s *datastore.Store) {
+		run, n := newID(liwanag.RunKind), 0
+		for state, at := range map[liwanag.SubmissionState]time.Time{liwanag.SubmissionPrepared: noon, liwanag.SubmissionRefused: noon,
+			liwanag.SubmissionAccepted: noon.Add(time.Hour), liwanag.SubmissionAmbiguous: noon.Add(time.Hour)} {
+			n++
+			b := preparedSubmission(run, n, 1)
+			b.State, b.FollowAt = state, noon.Add(time.Hour)
+			insertSubmission(t, s, b)
+			n++
+			never := preparedSubmission(run, n, 1)
+			never.State = state
+			insertSubmission(t, s, never)
+			write(t, s, func(tx *datastore.Tx) error { return tx.Submissions.FollowUnsent(noon) })
+			equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)).FollowAt, at)
+			equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), never.ID)).FollowAt, time.Time{})
+		}
+		write(t, s, func(tx *datastore.Tx) error { return tx.Submissions.FollowUnsent(noon.Add(time.Minute)) })
+		equal(t, len(get[[]liwanag.Submission](t)(s.Submissions.Due(t.Context(), noon, 10))), 2)
+	},
+
 	"contacts in flight are counted until the run ends": func(t *testing.T, s *datastore.Store) {
 		run := newID(liwanag.RunKind)
 		n := 0
