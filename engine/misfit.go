@@ -41,10 +41,14 @@ func (x *execution) fits() error {
 	if len(x.history) == 0 && x.run.Park.Kind == store.ParkNone {
 		return nil
 	}
+	way := effective(x.plan, x.history)
+	if slices.ContainsFunc(way, illegible) { // it fails under any definition
+		return nil
+	}
 	if err := x.plan.Fits(x.facts); err != nil {
 		return err
 	}
-	for _, en := range effective(x.plan, x.history) {
+	for _, en := range way {
 		n, ok := x.plan.Node(en.Step)
 		if !ok || en.Kind != store.EntryCompleted {
 			continue
@@ -54,6 +58,11 @@ func (x *execution) fits() error {
 		}
 	}
 	return x.stands()
+}
+
+// illegible says whether an entry stands for one that a store could not read.
+func illegible(en store.Entry) bool {
+	return en.Kind == store.EntryFailed && (en.Failure == nil || en.Failure.Code == workflow.CodeDefinition)
 }
 
 // kindOfEntry is what kind of node completed: a wait by an event or a look, a sleep by

@@ -319,7 +319,11 @@ func TestRunsAreListedByWhatTheyDoAndPruned(t *testing.T) {
 
 func TestAStartIsRepeatedWithTheSameInputOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := mustNew(t, memory.New(), nap(time.Second), shown())
+		nap, shown := workflow.New[map[string]int]("nap"), workflow.New[map[string]int]("shown")
+		for _, wf := range []*workflow.Workflow[map[string]int]{nap, shown} {
+			workflow.Sleep[map[string]int](wf, "nap", time.Second)
+		}
+		e := mustNew(t, memory.New(), nap, shown)
 		start := func(name, input string) error {
 			return e.Start(t.Context(), workflow.StartRequest{Workflow: name, RunID: "r", Input: json.RawMessage(input)})
 		}

@@ -1,6 +1,9 @@
 package workflow
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Fits says why this plan cannot have led to a history: nil when at every point of it
 // the plan asks for what happened next. A runner leaves a run alone whose history does
@@ -48,7 +51,7 @@ func (p *Plan) leadsTo(path History, f Fact) error {
 		return fmt.Errorf("step %q was %s, which the condition of version %d says otherwise", f.Step, f.Kind, p.Version)
 	case skipped && f.Reason != "" && f.Reason != d.Because:
 		return fmt.Errorf("step %q was skipped because of %q, and version %d has the condition %q", f.Step, f.Reason, p.Version, d.Because)
-	case f.Kind == FactCompleted && n.decode != nil && f.Output != nil:
+	case f.Kind == FactCompleted && n.decode != nil && json.Valid(f.Output): // what is no JSON fits nothing
 		if err := n.decode(f.Output); err != nil {
 			return fmt.Errorf("the output of step %q is of another type than that of version %d: %w", f.Step, p.Version, err)
 		}
