@@ -71,6 +71,22 @@ func TestSubscriberWebhookTakesOneOrMany(t *testing.T) {
 	w.wantProblem(w.do(r), 415, "unsupported_media_type")
 }
 
+func TestOnlyTheAddressCostsASignUpByWebhook(t *testing.T) {
+	w := newWorld(t)
+	tags := `["t"` + strings.Repeat(`,"t"`, 100) + `]`
+	for i, fields := range []string{`"firstName":{"x":1}`, `"tags":` + tags, `"tags":["` + strings.Repeat("x", 501) + `"]`, `"metadata":{"note":"a\u0000b"}`,
+		`"metadata":{"note":"` + strings.Repeat("x", 70_000) + `"}`, `"timestamp":""`, `"timestamp":7`, `"metadata":[1]`, `"firstName":"` + strings.Repeat("x", 600) + `"`,
+		`"companyDomain":"n/a"`} {
+		body := fmt.Sprintf(`{"email":"p%d@gmail.com",%s}`, i, fields)
+		rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, "\xef\xbb\xbf"+body), fmt.Sprint("msg_", i)))
+		if one := answerOf[api.SignedUp](w, rec, 202); one.Status != "created" {
+			t.Errorf("%.60s: %+v", fields, one)
+		}
+		w.wantProblem(w.call("POST", "/api/v1/subscribers", body), 422, "invalid_field")
+	}
+	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":7}`), "msg_x")), 422, "invalid_email")
+}
+
 func TestSubscriberWebhookIsTakenInOnce(t *testing.T) {
 	w := newWorld(t)
 	first := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"ada@gmail.com"}`), "msg_1"))

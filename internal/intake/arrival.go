@@ -32,9 +32,7 @@ func (a Arrival) lifts(left, upTo time.Time) bool {
 // for its field moves to the metadata: other people's forms are no reason to lose
 // a subscriber. The error is a *ValidationError.
 func (s *SignUps) Check(signUp SignUp) (liwanag.SignUp, error) {
-	lenient := s.normalizer
-	lenient.lenient = true
-	return lenient.normalize(signUp)
+	return s.lenient().normalize(signUp)
 }
 
 // Arrive stores people in the caller's transaction, in order, and answers in that

@@ -80,8 +80,9 @@ func (e *ValidationError) Unwrap() error {
 // normalizer makes sign-ups into what is stored.
 type normalizer struct {
 	domains *liwanag.Domains
-	// lenient moves a value that is no use for its field to the metadata instead
-	// of refusing the sign-up: a spreadsheet cell that says "n/a" costs no row.
+	// lenient moves a value that is no use for its field to the metadata, and cuts
+	// what is too large, instead of refusing the sign-up: a spreadsheet cell that
+	// says "n/a" costs no row.
 	lenient bool
 }
 
@@ -121,6 +122,9 @@ func (n normalizer) normalize(s SignUp) (liwanag.SignUp, error) {
 	if id := keep(FieldID, s.ID, shortText); id != "" {
 		metadata = with(metadata, string(FieldID), id)
 	}
+	if n.lenient {
+		s.Tags = cutTags(s.Tags)
+	}
 	if tags, err := cleanTags(s.Tags); err != nil {
 		faults = append(faults, FieldError{string(FieldTags), err.Error()})
 	} else if len(tags) > 0 {
@@ -128,6 +132,9 @@ func (n normalizer) normalize(s SignUp) (liwanag.SignUp, error) {
 	}
 	if !s.Timestamp.IsZero() {
 		metadata = with(metadata, string(FieldTimestamp), s.Timestamp.UTC().Format(time.RFC3339Nano))
+	}
+	if n.lenient {
+		metadata = fitMetadata(metadata)
 	}
 	if out.Metadata, err = encodeMetadata(metadata); err != nil {
 		faults = append(faults, FieldError{string(FieldMetadata), err.Error()})

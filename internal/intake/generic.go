@@ -34,9 +34,13 @@ type Item struct {
 }
 
 // DecodeSignUps reads a body of JSON: one object, or an array of up to
-// MaxSignUps. Unknown fields become metadata or, when strict, faults of their
-// element. The error is ErrMalformed or ErrTooMany.
+// MaxSignUps. When strict, unknown fields and wrong types are faults of their
+// element; otherwise they become metadata, and only the address can be at fault.
+// The error is ErrMalformed or ErrTooMany.
 func DecodeSignUps(body []byte, strict bool) (items []Item, array bool, err error) {
+	if !strict {
+		body = ReadableJSON(body)
+	}
 	if !utf8.Valid(body) || depthOf(body) > maxJSONDepth {
 		return nil, false, ErrMalformed
 	}
@@ -73,7 +77,13 @@ func decodeSignUp(fields map[string]json.RawMessage, strict bool) (SignUp, error
 	read := func(name Field, into any, kind string) {
 		raw, ok := fields[string(name)]
 		delete(fields, string(name))
-		if ok && json.Unmarshal(raw, into) != nil {
+		switch {
+		case !ok:
+		case !strict && name != FieldEmail:
+			if !readLoosely(raw, into) {
+				s.keep(string(name), raw)
+			}
+		case json.Unmarshal(raw, into) != nil:
 			faults = append(faults, FieldError{string(name), "it is not " + kind})
 		}
 	}

@@ -119,6 +119,11 @@ func NewSignUps(store *datastore.Store, enroller Enroller, cfg Config) (*SignUps
 	return &SignUps{store: store, starter: newStarter(enroller, cfg.Logger), cfg: cfg, normalizer: normalizer{domains: cfg.Domains}}, nil
 }
 
+// lenient takes what somebody else's program sends.
+func (s *SignUps) lenient() normalizer {
+	return normalizer{domains: s.normalizer.domains, lenient: true}
+}
+
 // Status says what a sign-up did.
 type Status string
 
@@ -178,13 +183,14 @@ const (
 // Add returns; a known one is updated and triggers nothing. Elements that are
 // not valid are answered with a Refusal; the error is the database's.
 func (s *SignUps) Add(ctx context.Context, items []Item) ([]Result, error) {
-	return s.add(ctx, items, nil)
+	return s.add(ctx, s.normalizer, items, nil)
 }
 
 // Receive is Add for a webhook whose signature was verified: the same id of the
-// same endpoint again is answered as the first time and changes nothing.
+// same endpoint again is answered as the first time and changes nothing. Only the
+// address can be at fault, as with Check.
 func (s *SignUps) Receive(ctx context.Context, endpoint string, proof Proof, items []Item) ([]Result, error) {
-	results, err := s.add(ctx, items, func(tx *datastore.Tx, results []Result) error {
+	results, err := s.add(ctx, s.lenient(), items, func(tx *datastore.Tx, results []Result) error {
 		return s.remember(tx, endpoint, proof.ID, results)
 	})
 	var repeat *repeatError
@@ -229,12 +235,12 @@ func (s *SignUps) forget(tx *datastore.Tx) error {
 
 // add stores the valid items: in few transactions, or with last in one that last
 // ends, so that either all of it is there afterwards or nothing.
-func (s *SignUps) add(ctx context.Context, items []Item, last func(*datastore.Tx, []Result) error) ([]Result, error) {
+func (s *SignUps) add(ctx context.Context, by normalizer, items []Item, last func(*datastore.Tx, []Result) error) ([]Result, error) {
 	results := make([]Result, len(items))
 	var rows []liwanag.SignUp
 	var places []int // where the answer of a row belongs
 	for i, item := range items {
-		row, err := s.normalizer.normalize(item.SignUp)
+		row, err := by.normalize(item.SignUp)
 		if item.Err != nil {
 			err = item.Err
 		}

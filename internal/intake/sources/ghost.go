@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/liwanag/liwanag/internal/intake"
 )
 
 // readGhost reads a webhook of Ghost. Neither body nor headers name the event:
@@ -44,9 +46,9 @@ func readGhost(s Settings, w webhook) (reading, error) {
 }
 
 func (s Settings) ghostEvent(what What, current, previous map[string]any) event {
-	at, _ := time.Parse(time.RFC3339, text(current["updated_at"]))
+	at, _ := time.Parse(time.RFC3339, intake.Text(current["updated_at"]))
 	return event{what: ghostStanding(what, current, previous), at: at, signUp: s.signUp(place{element: current}),
-		list: text(find(current, "/newsletters/0/name"))}
+		list: intake.Text(find(current, "/newsletters/0/name"))}
 }
 
 // ghostStanding says what an event means for somebody who does or does not get
@@ -74,6 +76,6 @@ func ghostGets(member map[string]any) (gets, known bool) {
 	if !there || known && !gets {
 		return gets, known
 	}
-	active := slices.ContainsFunc(lists, func(list any) bool { return text(find(list, "/status")) != "archived" })
+	active := slices.ContainsFunc(lists, func(list any) bool { return intake.Text(find(list, "/status")) != "archived" })
 	return active, true
 }

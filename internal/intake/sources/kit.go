@@ -28,7 +28,7 @@ func readKit(s Settings, w webhook) (reading, error) {
 		return reading{}, errTooManyEvents
 	}
 	var r reading
-	if id := text(find(body, "/delivery_id")); id != "" {
+	if id := intake.Text(find(body, "/delivery_id")); id != "" {
 		r.key = "delivery " + id
 	}
 	for _, element := range events {
@@ -38,17 +38,17 @@ func readKit(s Settings, w webhook) (reading, error) {
 }
 
 func (s Settings) kitEvent(element any) event {
-	name, aboutPeople := strings.CutPrefix(text(find(element, "/type")), "subscriber.")
+	name, aboutPeople := strings.CutPrefix(intake.Text(find(element, "/type")), "subscriber.")
 	if !aboutPeople {
 		return event{what: Ignored}
 	}
-	e := event{id: text(find(element, "/id"))}
+	e := event{id: intake.Text(find(element, "/id"))}
 	person, ok := find(element, "/data/subscriber").(map[string]any)
 	if !ok {
 		e.err = errShape
 		return e
 	}
-	e.what, e.signUp = kitWhat(name, text(person["state"])), s.signUp(place{element: person})
+	e.what, e.signUp = kitWhat(name, intake.Text(person["state"])), s.signUp(place{element: person})
 	return e
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/liwanag/liwanag/internal/intake"
 )
 
 // maxFormFields is more than a Mailchimp audience has merge fields.
@@ -39,8 +41,8 @@ func readMailchimp(s Settings, w webhook) (reading, error) {
 		r.events = []event{{what: Unsubscribed, signUp: s.signUp(at)}}
 	case "upemail":
 		gone, come := s.signUp(at), s.signUp(at)
-		gone.Email, come.Email = text(data["old_email"]), text(data["new_email"])
-		if id := text(data["new_id"]); id != "" {
+		gone.Email, come.Email = intake.Text(data["old_email"]), intake.Text(data["new_email"])
+		if id := intake.Text(data["new_id"]); id != "" {
 			come.ID = id
 		}
 		r.events = []event{{what: Unsubscribed, signUp: gone}, {what: Updated, signUp: come}}

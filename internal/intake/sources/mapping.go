@@ -18,7 +18,7 @@ func (s Settings) signUp(at place) intake.SignUp {
 		Email: field(intake.FieldEmail), Source: field(intake.FieldSource), ID: field(intake.FieldID),
 		FirstName: field(intake.FieldFirstName), LastName: field(intake.FieldLastName), FullName: field(intake.FieldFullName),
 		CompanyName: field(intake.FieldCompanyName), CompanyDomain: field(intake.FieldCompanyDomain), LinkedInURL: field(intake.FieldLinkedInURL),
-		Tags: texts(at.first(s.Fields[intake.FieldTags])), Metadata: map[string]any{},
+		Tags: intake.Texts(at.first(s.Fields[intake.FieldTags])), Metadata: map[string]any{},
 	}
 	if when := field(intake.FieldTimestamp); when != "" {
 		if t, err := time.Parse(time.RFC3339, when); err == nil {

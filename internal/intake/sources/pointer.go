@@ -8,52 +8,27 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-)
 
-// maxDepth is how deep JSON may be nested.
-const maxDepth = 64
+	"github.com/liwanag/liwanag/internal/intake"
+)
 
 // readJSON reads one JSON value. Numbers stay as they are written, so that a long
 // id is not rounded.
 func readJSON(body []byte) (any, error) {
+	body = intake.ReadableJSON(body)
 	if !utf8.Valid(body) {
 		return nil, errUnreadable
 	}
 	in := json.NewDecoder(bytes.NewReader(body))
 	in.UseNumber()
 	var value any
-	if in.Decode(&value) != nil || deeper(value, maxDepth) {
+	if in.Decode(&value) != nil {
 		return nil, errUnreadable
 	}
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
 		return nil, errUnreadable
 	}
 	return value, nil
-}
-
-func deeper(value any, levels int) bool {
-	inside := func(v any) bool { return deeper(v, levels-1) }
-	switch v := value.(type) {
-	case map[string]any:
-		if levels == 0 {
-			return true
-		}
-		for _, member := range v {
-			if inside(member) {
-				return true
-			}
-		}
-	case []any:
-		if levels == 0 {
-			return true
-		}
-		for _, element := range v {
-			if inside(element) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // pointers are JSON pointers (RFC 6901); the first that leads to something counts.
@@ -134,36 +109,4 @@ func (p place) first(at pointers) any {
 	return nil
 }
 
-func (p place) text(at pointers) string { return text(p.first(at)) }
-
-// text writes a scalar; anything else is none.
-func text(value any) string {
-	switch v := value.(type) {
-	case string:
-		return strings.TrimSpace(v)
-	case json.Number:
-		return v.String()
-	case bool:
-		return strconv.FormatBool(v)
-	}
-	return ""
-}
-
-// texts reads tags: a list of texts or of objects with a name, or a text with
-// commas.
-func texts(value any) (out []string) {
-	switch v := value.(type) {
-	case string:
-		return strings.Split(v, ",")
-	case []any:
-		for _, element := range v {
-			if object, ok := element.(map[string]any); ok {
-				element = object["name"]
-			}
-			if t := text(element); t != "" {
-				out = append(out, t)
-			}
-		}
-	}
-	return out
-}
+func (p place) text(at pointers) string { return intake.Text(p.first(at)) }

@@ -101,7 +101,7 @@ func TestWhatEachSenderSendsIsRead(t *testing.T) {
 
 func TestBodiesOfAnotherShapeAreFaults(t *testing.T) {
 	s := reader(t)
-	deep := strings.Repeat(`[`, 70) + strings.Repeat(`]`, 70)
+	open := strings.Repeat(`[`, 100_000)
 	for _, c := range []struct {
 		kind       liwanag.SourceKind
 		body, code string
@@ -112,13 +112,28 @@ func TestBodiesOfAnotherShapeAreFaults(t *testing.T) {
 		{liwanag.SourceMailchimp, `{"email":"ann@gmail.com"}`, "unreadable_body"}, {liwanag.SourceMailchimp, "type=subscribe&data[email]=a%zz", "unreadable_body"},
 		{liwanag.SourceMailchimp, "type=subscribe", "unexpected_shape"}, {liwanag.SourceMailchimp, "type=subscribe&data=7&data[email]=ann@gmail.com", "unexpected_shape"},
 		{liwanag.SourceMailchimp, "type=subscribe&data[email]=\xff", "unreadable_body"},
-		{liwanag.SourceGeneric, `"ann@gmail.com"`, "no_items"}, {liwanag.SourceGeneric, "{\"email\":\"\xff\"}", "unreadable_body"}, {liwanag.SourceGeneric, deep, "unreadable_body"},
+		{liwanag.SourceGeneric, `"ann@gmail.com"`, "no_items"}, {liwanag.SourceGeneric, "{\"email\":\"\xff\"}", "unreadable_body"}, {liwanag.SourceGeneric, open, "unreadable_body"},
 		{liwanag.SourceGeneric, `[` + strings.Repeat(`{},`, 500) + `{}]`, "too_many_items"}, {liwanag.SourceGeneric, ``, "unreadable_body"},
 	} {
 		by := setUpOf(t, s, c.kind, "")
 		_, err := by.kind.read(by.settings, webhook{body: []byte(c.body)})
 		if liwanag.CodeOf(err) != c.code || liwanag.ClassOf(err) != liwanag.Invalid {
 			t.Errorf("%s %.40q: %v, want %s", c.kind, c.body, err, c.code)
+		}
+	}
+}
+
+func TestNoValueOfAGenericBodyCostsThePerson(t *testing.T) {
+	s := reader(t)
+	deep := strings.Repeat(`[`, 20_000) + strings.Repeat(`]`, 20_000)
+	for _, settings := range []string{`{"proof":"path"}`, `{"proof":"path","fields":{"email":"/email","tags":"/tags","firstName":"/firstName","timestamp":"/timestamp"},"keep":["/*"]}`} {
+		by := setUpOf(t, s, liwanag.SourceGeneric, settings)
+		for _, fields := range []string{`"tags":["x"` + strings.Repeat(`,"x"`, 100) + `]`, `"tags":["` + strings.Repeat("x", 501) + `"]`, `"note":"a\u0000b"`,
+			`"note":"` + strings.Repeat("x", 70_000) + `"`, `"deep":` + deep, `"firstName":["x"]`, `"timestamp":""`, `"tags":7`, `"metadata":7`} {
+			all, _, fault := s.understand(by, webhook{body: []byte("\xef\xbb\xbf" + `[{"email":"ann@gmail.com",` + fields + `}]`)})
+			if fault != nil || len(all) != 1 || all[0].row.Email != "ann@gmail.com" {
+				t.Errorf("%.60s: %+v, %v", fields, all, fault)
+			}
 		}
 	}
 }
@@ -130,7 +145,7 @@ func TestAPointerLeadsWhereRFC6901Says(t *testing.T) {
 	}
 	for pointer, want := range map[string]string{"/foo/0": "bar", "/foo/1": "baz", "/": "0", "/a~1b": "1", "/c%d": "2", "/m~0n": "8", "/deep/list/0/x": "y",
 		"/foo": "", "/foo/2": "", "/foo/-": "", "/foo/00": "", "/foo/-1": "", "/foo/0/x": "", "/null": "", "/null/x": "", "/nothing": ""} {
-		if got := text(find(doc, pointer)); got != want {
+		if got := intake.Text(find(doc, pointer)); got != want {
 			t.Errorf("%q: %q, want %q", pointer, got, want)
 		}
 		if fault := pointerFault(pointer); fault != "" {
