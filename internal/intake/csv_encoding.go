@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"strings"
 
 	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -28,7 +30,7 @@ func (e *FileError) Error() string { return e.Reason }
 func (e *FileError) Unwrap() error { return liwanag.NewError(liwanag.Invalid, e.Code, e.Reason) }
 
 // toUTF8 returns the file as UTF-8 or, where single records may still turn out
-// to be Windows-1252, as its own bytes, without a byte order mark.
+// to be Windows-1252, as its own bytes, without byte order marks.
 func toUTF8(r io.Reader) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(r, sampleBytes)
 	sample, err := in.Peek(sampleBytes)
@@ -36,18 +38,59 @@ func toUTF8(r io.Reader) (*bufio.Reader, error) {
 		return nil, err
 	}
 	switch {
-	case bytes.HasPrefix(sample, []byte("\xef\xbb\xbf")):
-		_, _ = in.Discard(3) // it is in the buffer
 	case looksUTF16(sample, unicode.LittleEndian):
 		in = bufio.NewReaderSize(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Reader(in), sampleBytes)
 	case looksUTF16(sample, unicode.BigEndian):
 		in = bufio.NewReaderSize(unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewDecoder().Reader(in), sampleBytes)
 	}
+	in = bufio.NewReaderSize(transform.NewReader(in, dropMarks{}), sampleBytes)
 	sample, _ = in.Peek(sampleBytes)
 	if fault := refuseBinary(sample); fault != nil {
 		return nil, fault
 	}
 	return in, nil
+}
+
+// marks are U+FEFF in UTF-8, and what a program makes of it that takes it for Windows-1252.
+var marks = []string{"\xef\xbb\xbf", "\u00ef\u00bb\u00bf"}
+
+// dropMarks leaves out byte order marks wherever they are: each program a list
+// went through may have put one in front of its part, or inside the first quotes.
+type dropMarks struct{ transform.NopResetter }
+
+func (dropMarks) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
+	for nSrc < len(src) {
+		plain := 0
+		for plain < len(src)-nSrc && src[nSrc+plain] != marks[0][0] && src[nSrc+plain] != marks[1][0] {
+			plain++
+		}
+		n := copy(dst[nDst:], src[nSrc:nSrc+plain])
+		nDst, nSrc = nDst+n, nSrc+n
+		switch {
+		case n < plain:
+			return nDst, nSrc, transform.ErrShortDst
+		case nSrc == len(src):
+			return nDst, nSrc, nil
+		}
+		skip := 0
+		for _, mark := range marks {
+			ahead := src[nSrc:min(nSrc+len(mark), len(src))]
+			if string(ahead) == mark {
+				skip = len(mark)
+			} else if !atEOF && strings.HasPrefix(mark, string(ahead)) {
+				return nDst, nSrc, transform.ErrShortSrc
+			}
+		}
+		if nSrc += skip; skip > 0 {
+			continue
+		}
+		if nDst == len(dst) {
+			return nDst, nSrc, transform.ErrShortDst
+		}
+		dst[nDst] = src[nSrc]
+		nDst, nSrc = nDst+1, nSrc+1
+	}
+	return nDst, nSrc, nil
 }
 
 // looksUTF16 finds the byte order mark, or a file in Latin letters without one:
