@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,8 +127,7 @@ func (c *CSVReader) record() (Row, []string, error) {
 			return Row{}, nil, err
 		case blank(fields):
 			continue
-		case len(fields) > len(c.columns) && !blank(fields[len(c.columns):]):
-			c.split.retry(line)
+		case len(fields) > len(c.columns) && !blank(fields[len(c.columns):]) && c.split.retry(line):
 			row.Err = &RowError{Code: errTooManyColumns.code, Reason: errTooManyColumns.reason}
 		}
 		if c.rows++; c.rows > c.maxRows {
@@ -140,13 +140,26 @@ func (c *CSVReader) record() (Row, []string, error) {
 // signUp maps the cells. Missing cells at the end are empty.
 func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	var s SignUp
-	for i, cell := range fields[:min(len(fields), len(c.columns))] {
-		if cell = strings.TrimSpace(csvsafe.Unprotect(cell)); cell != "" {
-			s.set(c.mapping[i], c.columns[i], cell)
-			s.Left = s.Left || c.mapping[i] != FieldIgnore && leaves(c.columns[i], cell)
+	size := 0
+	for i, cell := range fields {
+		if cell = strings.TrimSpace(csvsafe.Unprotect(cell)); cell == "" {
+			continue
 		}
+		field, column := FieldMetadata, "column_"+strconv.Itoa(i+1) // a cell too many
+		if i < len(c.columns) {
+			field, column = c.mapping[i], c.columns[i]
+			s.Left = s.Left || field != FieldIgnore && leaves(column, cell)
+		}
+		size += len(column) + len(cell)
+		s.set(field, column, cell)
+	}
+	if size > maxMetadataBytes/8 { // JSON makes six bytes of one at most
+		s.fit()
 	}
 	if _, err := liwanag.ParseEmail(s.Email); err != nil {
+		if len(fields) > len(c.columns) && !blank(fields[len(c.columns):]) { // an unquoted delimiter moved it
+			return SignUp{}, &RowError{Code: errTooManyColumns.code, Reason: errTooManyColumns.reason}
+		}
 		return SignUp{}, &RowError{liwanag.CodeInvalidEmail, string(FieldEmail), err.Error()}
 	}
 	s.Found = c.found >= 0 && c.found < len(fields) && fields[c.found] != ""
@@ -175,6 +188,12 @@ func (s *SignUp) set(field Field, column, cell string) {
 		s.LinkedInURL = cell
 	case FieldTags:
 		s.Tags = strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' })
+		s.Tags = s.Tags[:min(len(s.Tags), maxTags)]
+		for i, tag := range s.Tags {
+			if len(tag) > maxTextBytes {
+				s.Tags[i] = cutText(tag)
+			}
+		}
 	case FieldTimestamp:
 		if t, err := time.Parse(time.RFC3339, cell); err == nil {
 			s.Timestamp = t
@@ -199,4 +218,26 @@ func (s *SignUp) keep(key string, value any) {
 		s.Metadata = map[string]any{}
 	}
 	s.Metadata[key] = value
+}
+
+// fit cuts what is too much to be kept: a value, never the person.
+func (s *SignUp) fit() {
+	for jsonSize(s.Tags) > maxMetadataBytes/2 {
+		s.Tags = s.Tags[:len(s.Tags)/2]
+	}
+	room := maxMetadataBytes - 8<<10 - jsonSize(s.Tags) // the rest is for fields that turn out to be no use
+	for most := maxTextBytes * 8; most > 0 && jsonSize(s.Metadata) > room; most /= 2 {
+		for key, value := range s.Metadata {
+			if text, ok := value.(string); ok && len(text) > most {
+				s.Metadata[key] = strings.ToValidUTF8(text[:most], "")
+			} else if !ok && jsonSize(value) > most {
+				delete(s.Metadata, key)
+			}
+		}
+	}
+}
+
+func jsonSize(value any) int {
+	raw, _ := json.Marshal(value) // text and what came from JSON
+	return len(raw)
 }

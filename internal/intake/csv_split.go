@@ -88,11 +88,16 @@ func (s *splitter) next() (fields []string, line int, err error) {
 }
 
 // retry makes the next call begin on the physical line behind the one on which
-// the record just read began. It does nothing for a record of one line.
-func (s *splitter) retry(line int) {
-	if i := bytes.IndexAny(s.buf[s.start:s.pos], lineEnds); i >= 0 {
-		s.back(line, i+1)
+// the record just read began, and says so. It does nothing for a record of one
+// line.
+func (s *splitter) retry(line int) bool {
+	record := s.buf[s.start:s.pos]
+	i := bytes.IndexAny(record, lineEnds)
+	if i < 0 || len(bytes.Trim(record[i:], lineEnds)) == 0 {
+		return false
 	}
+	s.back(line, i+1)
+	return true
 }
 
 const lineEnds = "\r\n"
