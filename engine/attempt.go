@@ -46,7 +46,8 @@ func (x *execution) attempted(n *workflow.Node, attempt int, run func(context.Co
 		defer time.AfterFunc(n.Timeout, x.vacate).Stop()
 	}
 	begun := x.e.now()
-	err := run(ctx, workflow.Call{RunID: x.run.ID, Attempt: attempt, Input: x.run.Input, History: x.facts})
+	err := run(ctx, workflow.Call{RunID: x.run.ID, Attempt: attempt, Input: x.run.Input, History: x.facts,
+		Namespace: x.e.cfg.Namespace, OldKey: !x.run.CreatedAt.After(x.e.store.OldKeys())})
 	if err != nil && x.e.working().Err() != nil {
 		return true
 	}

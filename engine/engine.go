@@ -31,6 +31,11 @@ type Config struct {
 	// StopTimeout is how long Run lets running steps go on after its context ends;
 	// default 35 s.
 	StopTimeout time.Duration
+	// Namespace begins the idempotency keys of steps, so that two databases whose runs
+	// have the same ids can use one service. Default: none. All nodes of a database
+	// have the same, from before its first run on: another one is another key for
+	// every step that has not succeeded, also of runs that exist.
+	Namespace string
 	// Observers are told of what happens; see workflow.Observer.
 	Observers []workflow.Observer
 	// Now is the wall clock; default time.Now. One that differs from the clock of a
@@ -48,6 +53,9 @@ func (c Config) Validate() error {
 	}
 	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 {
 		faults = append(faults, fmt.Errorf("engine: concurrency %d, lease %s and stop timeout %s must not be negative", c.Concurrency, c.Lease, c.StopTimeout))
+	}
+	if err := workflow.CheckNamespace(c.Namespace); err != nil {
+		faults = append(faults, fmt.Errorf("engine: %w", err))
 	}
 	_, err := workflow.PlansOf(c.Definitions)
 	faults = append(faults, err)

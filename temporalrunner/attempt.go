@@ -35,6 +35,7 @@ type call struct {
 	Outputs map[string]json.RawMessage `json:"outputs,omitempty"`
 	Failure *workflow.Failure          `json:"failure,omitempty"` // what a handler handles
 	Elapsed time.Duration              `json:"elapsed,omitempty"` // since the step's first attempt began
+	Keys    *keys                      `json:"keys,omitempty"`
 }
 
 // outcome is what it answers with: as its result, or, so that Temporal's own views
@@ -134,7 +135,7 @@ func (x *interpreter) givenUp(n *workflow.Node) (workflow.Failure, bool) {
 // meanwhile what comes. lost says that the worker fell silent.
 func (x *interpreter) attempt(n *workflow.Node, attempt int, f *workflow.Failure) (got outcome, lost bool) {
 	x.At.Woken = false
-	c := call{Input: x.Run.Input, Attempt: attempt, Failure: f}
+	c := call{Input: x.Run.Input, Attempt: attempt, Failure: f, Keys: x.Keys}
 	for _, fact := range x.facts {
 		if fact.Kind == workflow.FactCompleted && fact.Output != nil {
 			if c.Outputs == nil {
@@ -219,7 +220,10 @@ func run(ctx context.Context, n *workflow.Node, runID string, c call, got *outco
 	for step, output := range c.Outputs {
 		history = append(history, workflow.Fact{Kind: workflow.FactCompleted, Step: step, Output: output})
 	}
-	full := workflow.Call{RunID: runID, Attempt: c.Attempt, Input: c.Input, History: history}
+	full := workflow.Call{RunID: runID, Attempt: c.Attempt, Input: c.Input, History: history, OldKey: c.Keys == nil}
+	if c.Keys != nil {
+		full.Namespace = c.Keys.Namespace
+	}
 	switch n.Kind {
 	case workflow.KindHandler:
 		var f workflow.Failure

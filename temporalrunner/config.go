@@ -33,6 +33,10 @@ type Config struct {
 	// StopTimeout is how long Run lets running steps go on after its context ends;
 	// default 35 s.
 	StopTimeout time.Duration
+	// Namespace begins the idempotency keys of the steps of runs that are started
+	// here: see engine.Config. It is not the server's namespace. Default: none. A run
+	// keeps the one that it was started with.
+	Namespace string
 	// Observers are told of what happens; see workflow.Observer. A workflow task that
 	// the server has repeated may tell of an ending or a wait twice.
 	Observers []workflow.Observer
@@ -47,6 +51,9 @@ func (c Config) Validate() error {
 	}
 	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 {
 		faults = append(faults, fmt.Errorf("temporalrunner: concurrency %d, lease %s and stop timeout %s must not be negative", c.Concurrency, c.Lease, c.StopTimeout))
+	}
+	if err := workflow.CheckNamespace(c.Namespace); err != nil {
+		faults = append(faults, fmt.Errorf("temporalrunner: %w", err))
 	}
 	_, err := workflow.PlansOf(c.Definitions)
 	faults = append(faults, err)

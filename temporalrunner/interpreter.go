@@ -16,6 +16,7 @@ import (
 // earlier execution handed on.
 type start struct {
 	Input   json.RawMessage `json:"input,omitempty"`
+	Keys    *keys           `json:"keys,omitempty"` // of a new run
 	Carried *record         `json:"carried,omitempty"`
 	// From reopens a carried run, which has ended, from this step.
 	From string `json:"from,omitempty"`
@@ -72,7 +73,7 @@ func (x *interpreter) begin(s start) error {
 		x.record, x.facts = full, full.history()
 	} else {
 		created := x.began()
-		x.record = &record{Opened: created, Run: workflow.Run{ID: info.WorkflowExecution.ID, Workflow: x.plan.Name, Version: x.plan.Version,
+		x.record = &record{Opened: created, Keys: s.Keys, Run: workflow.Run{ID: info.WorkflowExecution.ID, Workflow: x.plan.Name, Version: x.plan.Version,
 			Input: s.Input, CreatedAt: created, StartedAt: x.now()}}
 		x.note(created, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": x.plan.Name, "version": x.plan.Version})
 		for _, n := range x.plan.Nodes {

@@ -13,6 +13,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
@@ -231,6 +232,33 @@ func TestARunIsReopenedFromTheRecordThatItLeft(t *testing.T) {
 		"1 step.failed fail-once #1", "1 run.failed")
 	if again.Run.Events[0].ConsumedBy != "wait" || len(again.Run.Steps) != 2 {
 		t.Errorf("the run is %+v", again.Run)
+	}
+}
+
+func TestARunKeepsTheKeysThatItWasStartedWith(t *testing.T) {
+	for want, begun := range map[string]*keys{
+		"a/b%/charge/card":           nil, // by an earlier release
+		"a%2Fb%25/charge%2Fcard":     {},
+		"/eu/a%2Fb%25/charge%2Fcard": {Namespace: "eu"},
+	} {
+		var seen []string
+		wf := workflow.New[order]("charging")
+		workflow.Step(wf, "charge/card", func(ctx context.Context, _ order) (string, error) {
+			seen = append(seen, workflow.InfoFrom(ctx).IdempotencyKey)
+			return "", errAgain
+		}, workflow.Retry{MaxAttempts: 2, InitialDelay: time.Second})
+		v := execution(t, wf)
+		v.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "a/b%"})
+		carried, err := v.run(start{Keys: begun}).packed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v = execution(t, wf)
+		v.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "a/b%"})
+		v.run(start{Carried: carried, From: "charge/card"})
+		if !slices.Equal(seen, []string{want, want, want, want}) {
+			t.Errorf("the keys are %q, want %q", seen, want)
+		}
 	}
 }
 

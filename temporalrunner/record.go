@@ -27,9 +27,16 @@ type record struct {
 	// Tokens are those of the deliveries that brought Run.Events, in their order.
 	Tokens []string  `json:"tokens,omitempty"`
 	Opened time.Time `json:"opened,omitzero"` // created, or reopened the last time
+	Keys   *keys     `json:"keys,omitempty"`
 	At     position  `json:"at,omitzero"`
 	// Packed is all of it, compressed; then nothing else is set.
 	Packed []byte `json:"packed,omitempty"`
+}
+
+// keys is what a run knows of its idempotency keys from its start on. A run of a
+// release that gave it none keeps the keys of that release.
+type keys struct {
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // position is where a run stands inside of a step, wait or sleep.

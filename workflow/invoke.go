@@ -16,8 +16,12 @@ type Info struct {
 	RunID    string
 	Step     string
 	Attempt  int // from 1
-	// IdempotencyKey is the same for every attempt of this step in this run: hand
-	// it to services that recognise repeats.
+	// IdempotencyKey is the same for every attempt of this step in this run, and no
+	// other's: hand it to services that recognise repeats. It is run/step, or
+	// /namespace/run/step where the runner has a namespace, with "%" and "/" inside of
+	// a part as "%25" and "%2F". [Runner].Retry does not change it: a service that
+	// remembers what it answered answers the repeated step with that, be it a failure.
+	// For an effect that is to happen anew, start another run.
 	IdempotencyKey string
 }
 
@@ -28,7 +32,7 @@ func InfoFrom(ctx context.Context) Info {
 		return Info{}
 	}
 	return Info{Workflow: c.plan.Name, Version: c.plan.Version, RunID: c.RunID, Step: c.node.Name, Attempt: c.Attempt,
-		IdempotencyKey: c.RunID + "/" + c.node.Name}
+		IdempotencyKey: c.idempotencyKey()}
 }
 
 // Call is one attempt, as a runner hands it over.
@@ -37,6 +41,11 @@ type Call struct {
 	Attempt int // from 1
 	Input   json.RawMessage
 	History History
+	// Namespace begins the idempotency key, unless it is empty.
+	Namespace string
+	// OldKey: the run is of a release whose keys were the run's id, a slash and the
+	// step's name, whatever these contained, and it keeps them.
+	OldKey bool
 
 	plan    *Plan
 	node    *Node

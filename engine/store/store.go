@@ -106,6 +106,11 @@ type Store interface {
 	// Prune deletes up to n runs that ended before the given time, with their
 	// histories and signals, and returns how many it deleted.
 	Prune(ctx context.Context, endedBefore time.Time, n int) (int, error)
+
+	// OldKeys is the latest creation among the runs that are of a release with other
+	// idempotency keys: see workflow.Call.OldKey. It is known since the store was
+	// opened; zero: there were none.
+	OldKeys() time.Time
 }
 
 // Waker is implemented by stores that learn of due runs from other processes. The

@@ -114,8 +114,9 @@ func knowing(w *world) {
 		}
 		return in.N, nil
 	}, workflow.Retry{MaxAttempts: 2})
+	workflow.Step(wf, "b/c%", func(ctx context.Context, _ input) (string, error) { return workflow.InfoFrom(ctx).IdempotencyKey, nil })
 	w.begin(wf)
-	w.output(w.ended(), "1")
+	w.output(w.ended(), `"`+id+`/b%2Fc%25"`)
 	want := workflow.Info{Workflow: "informed", Version: 3, RunID: id, Step: "a", Attempt: 1, IdempotencyKey: id + "/a"}
 	again := want
 	again.Attempt = 2

@@ -18,6 +18,10 @@ import (
 // a run, and the clock of the process, which is virtual inside of a
 // testing/synctest bubble. It is the rules of running in their shortest form.
 type Runner struct {
+	// Namespace begins the idempotency keys of steps; set it before the first Start.
+	// Default: none.
+	Namespace string
+
 	mu    sync.Mutex
 	plans []*workflow.Plan
 	runs  map[string]*run

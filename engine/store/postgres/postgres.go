@@ -36,6 +36,7 @@ type Store struct {
 	listen   sync.Once
 
 	passed store.Passed
+	old    time.Time // see OldKeys
 
 	mu     sync.Mutex
 	node   store.Node // as last registered
@@ -93,7 +94,11 @@ func newStore(ctx context.Context, db *pgdb.DB, in string) (*Store, error) {
 	if err := where.migrate(ctx, db, false); err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, schema: where, id: rand.Text(), wake: make(chan struct{}, 1)}
+	var old int64
+	if err := db.Pool().QueryRow(ctx, where.in("SELECT old_keys FROM wf_upgrade")).Scan(&old); err != nil {
+		return nil, fmt.Errorf("postgres: read which runs are of an earlier release: %w", err)
+	}
+	s := &Store{db: db, schema: where, old: instant(old), id: rand.Text(), wake: make(chan struct{}, 1)}
 	s.announce = announceTo(s.notify)
 	for range writers {
 		q := groupcommit.New[*change]()
@@ -136,6 +141,9 @@ func (c Config) visit(ctx context.Context, do func(s *schema, db *pgdb.DB) error
 	}
 	return do(s, db)
 }
+
+// OldKeys is as [store.Store] says.
+func (s *Store) OldKeys() time.Time { return s.old }
 
 // Close commits what was asked for and refuses everything after it. It closes a
 // database that Open opened, and leaves one given to New alone.

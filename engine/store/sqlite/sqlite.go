@@ -20,6 +20,7 @@ type Store struct {
 	epoch  atomic.Int64
 	passed store.Passed
 	buried atomic.Int64 // the epoch that has dealt with the runs of dead nodes
+	old    time.Time    // see OldKeys
 }
 
 var (
@@ -54,8 +55,14 @@ func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: read the last node: %w", err)
 	}
+	if err := db.Reader().QueryRowContext(ctx, "SELECT old_keys FROM wf_upgrade").Scan(instant{&s.old}); err != nil {
+		return nil, fmt.Errorf("sqlite: read which runs are of an earlier release: %w", err)
+	}
 	return s, nil
 }
+
+// OldKeys is as [store.Store] says.
+func (s *Store) OldKeys() time.Time { return s.old }
 
 // Close closes a database that Open opened; it leaves one given to New alone.
 func (s *Store) Close() error {
