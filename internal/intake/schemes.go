@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"crypto/sha1" // #nosec G505 -- HMAC with SHA-1 is what some senders sign with, and HMAC is sound with it
 	"crypto/sha256"
 	"crypto/sha512"
@@ -17,17 +18,17 @@ import (
 // StandardWebhooks is the scheme of https://www.standardwebhooks.com.
 func StandardWebhooks() Scheme {
 	return Scheme{
-		Name:             "standard-webhooks",
-		SignatureHeader:  "webhook-signature",
-		ElementSeparator: " ",
-		SignaturePrefix:  "v1,",
-		Hash:             sha256.New,
-		Decode:           strictBase64,
-		TimestampHeader:  "webhook-timestamp",
-		TimeUnit:         time.Second,
-		IDHeader:         "webhook-id",
-		Signed:           "{id}.{timestamp}.{body}",
-		Key:              standardKey,
+		Name:              "standard-webhooks",
+		SignatureHeader:   "webhook-signature",
+		ElementSeparators: " ",
+		SignaturePrefix:   "v1,",
+		Hash:              sha256.New,
+		Decode:            strictBase64,
+		TimestampHeader:   "webhook-timestamp",
+		ParseTime:         sinceEpoch(time.Second),
+		IDHeader:          "webhook-id",
+		Signed:            "{id}.{timestamp}.{body}",
+		Key:               standardKey,
 	}
 }
 
@@ -42,16 +43,16 @@ func Svix() Scheme {
 // body and time. Releases that sign the body alone leave the time unproven.
 func Ghost(bodyAlone bool) Scheme {
 	s := Scheme{
-		Name:             "ghost",
-		SignatureHeader:  "X-Ghost-Signature",
-		ElementSeparator: ",",
-		SignaturePrefix:  "sha256=",
-		Hash:             sha256.New,
-		Decode:           hex.DecodeString,
-		TimestampPrefix:  "t=",
-		TimeUnit:         time.Millisecond,
-		Signed:           "{body}{timestamp}",
-		Key:              plainKey,
+		Name:              "ghost",
+		SignatureHeader:   "X-Ghost-Signature",
+		ElementSeparators: ",",
+		SignaturePrefix:   "sha256=",
+		Hash:              sha256.New,
+		Decode:            hex.DecodeString,
+		TimestampPrefix:   "t=",
+		ParseTime:         sinceEpoch(time.Millisecond),
+		Signed:            "{body}{timestamp}",
+		Key:               plainKey,
 	}
 	if bodyAlone {
 		s.Signed = "{body}"
@@ -63,16 +64,16 @@ func Ghost(bodyAlone bool) Scheme {
 // secret is rotated.
 func Kit() Scheme {
 	return Scheme{
-		Name:             "kit",
-		SignatureHeader:  "X-Kit-Signature",
-		ElementSeparator: ",",
-		SignaturePrefix:  "v1=",
-		Hash:             sha256.New,
-		Decode:           hex.DecodeString,
-		TimestampPrefix:  "t=",
-		TimeUnit:         time.Second,
-		Signed:           "{timestamp}.{body}",
-		Key:              plainKey,
+		Name:              "kit",
+		SignatureHeader:   "X-Kit-Signature",
+		ElementSeparators: ",",
+		SignaturePrefix:   "v1=",
+		Hash:              sha256.New,
+		Decode:            hex.DecodeString,
+		TimestampPrefix:   "t=",
+		ParseTime:         sinceEpoch(time.Second),
+		Signed:            "{timestamp}.{body}",
+		Key:               plainKey,
 	}
 }
 
@@ -93,14 +94,18 @@ func PathOnly() Scheme { return Scheme{Name: "path"} }
 
 // HMACProfile describes the scheme of a sender that has no name here.
 type HMACProfile struct {
-	Header   string `json:"header"`             // carries the signature
-	Prefix   string `json:"prefix,omitempty"`   // before the signature, such as sha256=
+	Header   string `json:"header"`             // carries one signature, or several parted by commas, semicolons or spaces
+	Prefix   string `json:"prefix,omitempty"`   // before each signature, such as sha256=
 	Hash     string `json:"hash,omitempty"`     // sha1, sha256 or sha512; default sha256
-	Encoding string `json:"encoding,omitempty"` // hex or base64; default hex
+	Encoding string `json:"encoding,omitempty"` // hex, or base64 in either alphabet, padded or not; default hex
 	// Signed is what is signed: text with {body}, {timestamp} and {id}; default
 	// {body}.
-	Signed          string `json:"signed,omitempty"`
-	TimestampHeader string `json:"timestampHeader,omitempty"` // Unix seconds; empty: none
+	Signed string `json:"signed,omitempty"`
+	// TimestampHeader carries the time of sending: Unix seconds, or a smaller unit,
+	// RFC 3339, or a date of HTTP. The same as Header: there it stands among the
+	// signatures, behind TimestampPrefix. Empty: none.
+	TimestampHeader string `json:"timestampHeader,omitempty"`
+	TimestampPrefix string `json:"timestampPrefix,omitempty"` // default t=
 	// ToleranceSeconds is how far the time may lie from ours, 1 to 3600; 0: 300.
 	ToleranceSeconds int    `json:"toleranceSeconds,omitempty"`
 	IDHeader         string `json:"idHeader,omitempty"` // the webhook's id; empty: none
@@ -108,7 +113,7 @@ type HMACProfile struct {
 
 var (
 	hashes    = map[string]func() hash.Hash{"": sha256.New, "sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New}
-	encodings = map[string]func(string) ([]byte, error){"": hex.DecodeString, "hex": hex.DecodeString, "base64": strictBase64}
+	encodings = map[string]func(string) ([]byte, error){"": hex.DecodeString, "hex": hex.DecodeString, "base64": anyBase64}
 	// headerName is a token of RFC 9110.
 	headerName = regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z-]{1,100}$`)
 	// placeholder is what a template may hold besides text.
@@ -126,8 +131,18 @@ func (p HMACProfile) Scheme() (Scheme, error) {
 		s.Signed = "{body}"
 	}
 	if s.TimestampHeader != "" {
-		s.TimeUnit = time.Second
+		s.ParseTime = anyTime
 	}
+	inSignature := s.TimestampHeader != "" && strings.EqualFold(s.TimestampHeader, s.SignatureHeader)
+	if inSignature {
+		s.TimestampHeader, s.TimestampPrefix = "", cmp.Or(p.TimestampPrefix, "t=")
+	}
+	s.ElementSeparators = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(p.Prefix+s.TimestampPrefix, r) {
+			return -1
+		}
+		return r
+	}, ",; ")
 	var faults []error
 	fault := func(bad bool, format string, args ...any) {
 		if bad {
@@ -138,6 +153,10 @@ func (p HMACProfile) Scheme() (Scheme, error) {
 	fault(p.TimestampHeader != "" && !headerName.MatchString(p.TimestampHeader), "timestampHeader is not the name of a header")
 	fault(p.IDHeader != "" && !headerName.MatchString(p.IDHeader), "idHeader is not the name of a header")
 	fault(len(p.Prefix) > 100 || strings.TrimLeft(p.Prefix, " ") != p.Prefix, "prefix is longer than 100 bytes or begins with a space")
+	fault(p.TimestampPrefix != "" && !inSignature, "timestampPrefix needs a timestampHeader that is the same as header")
+	fault(len(p.TimestampPrefix) > 100 || strings.TrimLeft(p.TimestampPrefix, " ") != p.TimestampPrefix,
+		"timestampPrefix is longer than 100 bytes or begins with a space")
+	fault(inSignature && strings.HasPrefix(p.Prefix, s.TimestampPrefix), "prefix begins as the time does: set timestampPrefix")
 	fault(s.Hash == nil, "hash is none of sha1, sha256, sha512")
 	fault(s.Decode == nil, "encoding is neither hex nor base64")
 	fault(len(s.Signed) > 500 || !strings.Contains(s.Signed, "{body}"), "signed is longer than 500 bytes or lacks {body}")
@@ -155,6 +174,11 @@ func (p HMACProfile) Scheme() (Scheme, error) {
 	fault(p.TimestampHeader != "" && !strings.Contains(s.Signed, "{timestamp}"), "timestampHeader is not signed: add {timestamp} to signed, or leave it out")
 	fault(p.ToleranceSeconds < 0 || p.ToleranceSeconds > 3600, "toleranceSeconds is not between 1 and 3600")
 	return s, errors.Join(faults...)
+}
+
+// anyBase64 reads either alphabet, with or without padding.
+func anyBase64(s string) ([]byte, error) {
+	return base64.RawStdEncoding.Strict().DecodeString(strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "=")))
 }
 
 func strictBase64(s string) ([]byte, error) { return base64.StdEncoding.Strict().DecodeString(s) }

@@ -3,6 +3,7 @@ package intake
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -133,7 +134,7 @@ func TestAReplayOutsideOfItsWindowIsRefused(t *testing.T) {
 	timed := 0
 	for name, v := range vectors(t) {
 		s := v.scheme(t)
-		if s.TimeUnit == 0 {
+		if s.ParseTime == nil {
 			if _, err := v.verifier(t, 1000*time.Hour, v.Secret).Verify(v.header(), []byte(v.Body)); err != nil {
 				t.Errorf("%s has no time: %v", name, err)
 			}
@@ -215,6 +216,41 @@ func TestTheNameOfTheBearerSchemeIgnoresCase(t *testing.T) {
 	}
 }
 
+func TestATimeIsReadHoweverItIsWritten(t *testing.T) {
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	profile := HMACProfile{Header: "X-S", Signed: "{timestamp}.{body}", TimestampHeader: "X-T"}
+	scheme, err := profile.Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := func(text string) http.Header {
+		mac := hmac.New(sha256.New, []byte(another))
+		mac.Write([]byte(text + ".{}"))
+		return http.Header{"X-S": {hex.EncodeToString(mac.Sum(nil))}, "X-T": {text}}
+	}
+	for _, text := range []string{"1795348800", "1795348800000", "1795348800000000", "1795348800000000000", "2026-11-22T12:00:00Z", "2026-11-22T12:00:00.000Z",
+		"2026-11-22T13:00:00+01:00", "Sun, 22 Nov 2026 12:00:00 GMT", "Sun, 22 Nov 2026 12:00:00 +0000", "Sunday, 22-Nov-26 12:00:00 GMT", "Sun Nov 22 12:00:00 2026"} {
+		for age, want := range map[time.Duration]error{0: nil, 5 * time.Minute: nil, -5 * time.Minute: nil, 5*time.Minute + time.Second: ErrStale, -5*time.Minute - time.Second: ErrStale} {
+			v, err := NewVerifier(scheme, []string{another}, func() time.Time { return at.Add(age) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if proof, err := v.Verify(sent(text), []byte("{}")); !errors.Is(err, want) || err == nil && !proof.At.Equal(at) {
+				t.Errorf("%q at an age of %s: %v, %v, want %v", text, age, proof.At, err, want)
+			}
+		}
+	}
+	v, err := NewVerifier(scheme, []string{another}, func() time.Time { return at })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"now", "+1795348800", "-1", "01795348800", "1795348800.0", "2026-11-22", "2026-11-22 12:00:00", "99999999999999999999", " 1795348800"} {
+		if _, err := v.Verify(sent(text), []byte("{}")); !errors.Is(err, ErrUnsigned) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestAProfileThatVerifiesNothingIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		profile HMACProfile
@@ -232,6 +268,8 @@ func TestAProfileThatVerifiesNothingIsRefused(t *testing.T) {
 		"a placeholder without its end":   {HMACProfile{Header: "X-S", Signed: "{body}{"}, "holds a brace"},
 		"a window of a day":               {HMACProfile{Header: "X-S", ToleranceSeconds: 86400}, "toleranceSeconds"},
 		"the name of a header in the way": {HMACProfile{Header: "X-S", IDHeader: "a:b"}, "idHeader is not"},
+		"a prefix of no time":             {HMACProfile{Header: "X-S", TimestampPrefix: "t="}, "timestampPrefix needs"},
+		"one prefix for two things":       {HMACProfile{Header: "X-S", Prefix: "t=", TimestampHeader: "x-s", Signed: "{timestamp}{body}"}, "prefix begins as"},
 		"a prefix that never comes":       {HMACProfile{Header: "X-S", Prefix: " sha256="}, "prefix is"},
 	} {
 		if _, err := c.profile.Scheme(); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -277,13 +315,17 @@ func FuzzSignatureHeadersOfEveryScheme(f *testing.F) {
 		want := verifier.keys[0]
 		if s.Hash != nil {
 			if s.TimestampPrefix != "" {
-				timestamp = strconv.FormatInt(proof.At.UnixNano()/int64(s.TimeUnit), 10)
+				for _, element := range verifier.elements(signature) {
+					if text, found := strings.CutPrefix(strings.TrimSpace(element), s.TimestampPrefix); found {
+						timestamp = text
+					}
+				}
 			}
 			mac := hmac.New(s.Hash, verifier.keys[0])
 			mac.Write([]byte(strings.NewReplacer("{id}", proof.ID, "{timestamp}", timestamp, "{body}", body).Replace(s.Signed)))
 			want = mac.Sum(nil)
 		}
-		for _, written := range []string{hex.EncodeToString(want), base64.StdEncoding.EncodeToString(want), string(want)} {
+		for _, written := range []string{hex.EncodeToString(want), base64.RawStdEncoding.EncodeToString(want), base64.RawURLEncoding.EncodeToString(want), string(want)} {
 			if strings.Contains(strings.ToLower(signature), strings.ToLower(written)) {
 				return
 			}

@@ -19,25 +19,25 @@ import (
 // any.
 type Scheme struct {
 	Name string
-	// SignatureHeader carries elements parted by ElementSeparator (empty: a single
-	// one). Those that begin with SignaturePrefix are signatures, and any one that
+	// SignatureHeader carries elements parted by any of ElementSeparators (empty: a
+	// single one). Those that begin with SignaturePrefix are signatures, and any one that
 	// fits is enough; the others are ignored. Empty: the sender proves nothing, the
 	// address it knows must do.
-	SignatureHeader  string
-	ElementSeparator string
-	SignaturePrefix  string
+	SignatureHeader   string
+	ElementSeparators string
+	SignaturePrefix   string
 	// Hash and Decode say what a signature is: a MAC with this hash, written in
 	// this encoding. Hash nil: the secret itself, behind an authentication scheme's
 	// name in SignaturePrefix.
 	Hash   func() hash.Hash
 	Decode func(string) ([]byte, error)
 	// TimestampHeader, or the element of the signature header that begins with
-	// TimestampPrefix, carries the time of sending in TimeUnits since 1970, which
-	// may lie Tolerance from ours, either way (0: SignatureTolerance). TimeUnit 0:
-	// there is no time.
+	// TimestampPrefix, carries the time of sending, which ParseTime reads. It may lie
+	// Tolerance from ours, either way (0: SignatureTolerance). ParseTime nil: there is
+	// no time.
 	TimestampHeader string
 	TimestampPrefix string
-	TimeUnit        time.Duration
+	ParseTime       func(string) (time.Time, bool)
 	Tolerance       time.Duration
 	// IDHeader carries the webhook's id; empty: none.
 	IDHeader string
@@ -119,7 +119,7 @@ func (v *Verifier) Verify(header http.Header, body []byte) (Proof, error) {
 	if !v.anyFits(signatures, proof.ID, timestamp, body) {
 		return Proof{}, ErrBadSignature
 	}
-	if age := v.now().Sub(proof.At); v.scheme.TimeUnit > 0 && (age > v.scheme.Tolerance || age < -v.scheme.Tolerance) {
+	if age := v.now().Sub(proof.At); v.scheme.ParseTime != nil && (age > v.scheme.Tolerance || age < -v.scheme.Tolerance) {
 		return Proof{}, ErrStale
 	}
 	return proof, nil
@@ -194,8 +194,8 @@ func (v *Verifier) read(header http.Header) (proof Proof, timestamp string, sign
 			return Proof{}, "", nil, false
 		}
 	}
-	if v.scheme.TimeUnit > 0 {
-		if proof.At, ok = parseTimestamp(timestamp, v.scheme.TimeUnit); !ok {
+	if v.scheme.ParseTime != nil {
+		if proof.At, ok = v.scheme.ParseTime(timestamp); !ok {
 			return Proof{}, "", nil, false
 		}
 	}
@@ -203,10 +203,7 @@ func (v *Verifier) read(header http.Header) (proof Proof, timestamp string, sign
 }
 
 func (v *Verifier) elements(header string) []string {
-	if v.scheme.ElementSeparator == "" {
-		return []string{header}
-	}
-	return strings.Split(header, v.scheme.ElementSeparator)
+	return strings.FieldsFunc(header, func(r rune) bool { return strings.ContainsRune(v.scheme.ElementSeparators, r) })
 }
 
 // cutSignaturePrefix ignores case where HTTP does, in the name of an
@@ -219,15 +216,36 @@ func (v *Verifier) cutSignaturePrefix(element string) (value string, found bool)
 	return strings.CutPrefix(element, prefix)
 }
 
-// parseTimestamp accepts only the one way to write a number, within the years
-// that time.Duration arithmetic can tell apart.
-func parseTimestamp(text string, unit time.Duration) (time.Time, bool) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	perSecond := int64(time.Second / unit)
-	if err != nil || strconv.FormatInt(n, 10) != text || n < 0 || n/perSecond > 1<<40 {
-		return time.Time{}, false
+// sinceEpoch reads units since 1970. It accepts only the one way to write a number,
+// within the years that time.Duration arithmetic can tell apart.
+func sinceEpoch(unit time.Duration) func(string) (time.Time, bool) {
+	return func(text string) (time.Time, bool) {
+		n, err := strconv.ParseInt(text, 10, 64)
+		perSecond := int64(time.Second / unit)
+		if err != nil || strconv.FormatInt(n, 10) != text || n < 0 || n/perSecond > 1<<40 {
+			return time.Time{}, false
+		}
+		return time.Unix(n/perSecond, n%perSecond*int64(unit)).UTC(), true
 	}
-	return time.Unix(n/perSecond, n%perSecond*int64(unit)).UTC(), true
+}
+
+// maxUnixSeconds is in the year 5138; as milliseconds it is in 1973.
+const maxUnixSeconds = 100_000_000_000
+
+// anyTime reads seconds or smaller units since 1970, RFC 3339, and HTTP's dates.
+func anyTime(text string) (time.Time, bool) {
+	for _, unit := range []time.Duration{time.Second, time.Millisecond, time.Microsecond, time.Nanosecond} {
+		if at, ok := sinceEpoch(unit)(text); ok && at.Unix() < maxUnixSeconds {
+			return at, true
+		}
+	}
+	for _, layout := range []string{time.RFC3339, time.RFC1123Z} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), true
+		}
+	}
+	at, err := http.ParseTime(text)
+	return at.UTC(), err == nil
 }
 
 // single is a header's value if it is there exactly once and not empty.

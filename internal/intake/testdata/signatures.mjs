@@ -55,6 +55,28 @@ const vectors = {
   "version, time and body": profile(
     { header: "X-Example-Signature", timestampHeader: "X-Example-Timestamp", signed: "v0:{timestamp}:{body}" },
     { "X-Example-Signature": mac("sha256", `v0:${seconds}:${body}`, "hex"), "X-Example-Timestamp": seconds }, seconds + "000"),
+  "time and signature in one header": profile(
+    { header: "X-Sig", prefix: "v1=", timestampHeader: "x-sig", signed: "{timestamp}.{body}" },
+    { "X-Sig": `t=${seconds},v1=${mac("sha256", `${seconds}.${body}`, "hex")}` }, seconds + "000"),
+  "time and signature in one header, other words": profile(
+    { header: "X-Sig", prefix: "h1=", timestampHeader: "X-Sig", timestampPrefix: "ts=", signed: "{timestamp}:{body}" },
+    { "X-Sig": `ts=${seconds};h1=${mac("sha256", `${seconds}:${body}`, "hex")}` }, seconds + "000"),
+  "time in milliseconds": profile(
+    { header: "X-Sig", timestampHeader: "X-Time", signed: "{timestamp}:{body}" },
+    { "X-Sig": mac("sha256", `${millis}:${body}`, "hex"), "X-Time": millis }, millis),
+  "time in RFC 3339": profile(
+    { header: "X-Sig", timestampHeader: "X-Time", signed: "{timestamp}{body}" },
+    { "X-Sig": mac("sha256", at.toISOString() + body, "hex"), "X-Time": at.toISOString() }, millis),
+  "time as a date of HTTP": profile(
+    { header: "X-Sig", timestampHeader: "X-Time", signed: "{body}{timestamp}" },
+    { "X-Sig": mac("sha256", body + at.toUTCString(), "hex"), "X-Time": at.toUTCString() }, seconds + "000"),
+  "base64 without padding": profile(
+    { header: "X-Sig", encoding: "base64" }, { "X-Sig": mac("sha256", body, "base64").replace(/=+$/, "") }),
+  "base64url": profile({ header: "X-Sig", encoding: "base64" }, { "X-Sig": mac("sha256", body, "base64url") }),
+  "two signatures while a secret is rotated": profile(
+    { header: "X-Sig", prefix: "sha256=" }, { "X-Sig": `sha256=${"00".repeat(32)}, sha256=${mac("sha256", body, "hex")}` }),
+  "two without a prefix while a secret is rotated": profile(
+    { header: "X-Sig" }, { "X-Sig": `${"00".repeat(32)},${mac("sha256", body, "hex")}` }),
   "id, time and body": {
     ...profile(
       { header: "X-Sig", prefix: "v1 ", encoding: "base64", timestampHeader: "X-Time", idHeader: "X-Id", toleranceSeconds: 60, signed: "{id}\n{timestamp}\n{body}" },
