@@ -103,7 +103,7 @@ func pause(ctx context.Context, d time.Duration) {
 // backoff is the pause after the n-th failure of the store in a row: 50 ms,
 // doubled up to 5 s.
 func backoff(n int) time.Duration {
-	return min(50*time.Millisecond<<min(n-1, 10), 5*time.Second)
+	return min(50*time.Millisecond<<min(max(n-1, 0), 10), 5*time.Second)
 }
 
 // keepLease renews this node's lease until ctx ends. It has a goroutine of its own,

@@ -168,6 +168,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if node.Renew > 0 {
 		lease.Go(func() { e.keepLease(base) })
 	}
+	if c, ok := e.store.(store.Checker); ok {
+		lease.Go(func() { e.watch(base, c) })
+	}
 	e.claimLoop(ctx)
 
 	e.mu.Lock()

@@ -5,12 +5,40 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
 )
 
+// checkEvery is how often an engine asks its store whether it is still there.
+const checkEvery = 5 * time.Second
+
 // Ready says why this engine cannot execute runs now: nil once Run has registered
-// this node, and for as long as its lease is renewed in time: once half of it has
-// passed the store does not answer. It asks nobody.
-func (e *Engine) Ready(context.Context) error { return e.leased(e.cfg.Lease / 2) }
+// this node, and for as long as its lease is renewed in time (once half of it has
+// passed the store does not answer) and the store is where it was. It makes no query.
+func (e *Engine) Ready(context.Context) error {
+	err := e.leased(e.cfg.Lease / 2)
+	if c, ok := e.store.(store.Checker); ok && err == nil {
+		err = c.Check()
+	}
+	return err
+}
+
+// watch tells when the store is not where it was, once for each fault.
+func (e *Engine) watch(ctx context.Context, c store.Checker) {
+	told := ""
+	for pause(ctx, checkEvery); ctx.Err() == nil; pause(ctx, checkEvery) {
+		var err error
+		switch {
+		case !bounded(ctx, func() { err = c.Check() }):
+			return
+		case err == nil:
+			told = ""
+		case err.Error() != told:
+			told = err.Error()
+			e.tell.RunnerFault("store", err)
+		}
+	}
+}
 
 // leased says why this engine may not begin a step: it is not registered, or its
 // lease was not renewed for so long.

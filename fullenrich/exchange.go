@@ -179,7 +179,7 @@ func repeatable(e *Error) bool {
 
 // pause is how long to wait after the failed try with this number.
 func (c *Client) pause(try int, e *Error) time.Duration {
-	pause := c.limits.pause << (try - 1)
+	pause := c.limits.pause << min(max(try-1, 0), 10)
 	jittered := pause/2 + rand.N(pause) // #nosec G404 -- spreads load, keeps no secret
 	if e.Status == http.StatusTooManyRequests && e.RetryAfter == 0 {
 		now := time.Now()

@@ -124,6 +124,10 @@ type Resigner interface {
 	Resign(ctx context.Context, node Node) error
 }
 
+// Checker is implemented by stores that can lose what they are kept in and still
+// answer: Check says so, without a query.
+type Checker interface{ Check() error }
+
 // Backlog is implemented by stores that tell what nobody takes on.
 type Backlog interface {
 	// Overdue counts open runs that nobody owns although they were due before the

@@ -198,11 +198,16 @@ func (a *App) buildAPI(context.Context) (err error) {
 	return err
 }
 
-// ready says why the server cannot serve: its database does not answer, or its
-// node may not run workflows.
+// ready says why the server cannot serve: its database does not answer or is not where
+// it was, or its node may not run workflows.
 func (a *App) ready(ctx context.Context) error {
 	if _, err := a.store.Batches.Unstarted(ctx, 1); err != nil {
 		return err
+	}
+	if a.storage.check != nil {
+		if err := a.storage.check(); err != nil {
+			return err
+		}
 	}
 	return a.runner.ready(ctx)
 }

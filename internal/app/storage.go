@@ -28,6 +28,7 @@ type storage struct {
 	// database; nil where there are none.
 	tell    func(ctx context.Context, channel, payload string) error
 	hear    func(channel string, heard func(payload string, missed bool))
+	check   func() error // says that the database is not where it was; nil: it cannot be lost so
 	size    func(ctx context.Context) (bytes int64, err error)
 	commits map[string]func() groupcommit.Stats // by writer
 	close   func() error
@@ -58,7 +59,7 @@ func openSQLite(ctx context.Context, path string) (*storage, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &storage{
-		rows: rows, where: db.Path(), full: sqlitedb.IsFull, close: db.Close, size: db.Size,
+		rows: rows, where: db.Path(), full: sqlitedb.IsFull, close: db.Close, check: db.Check, size: db.Size,
 		commits: map[string]func() groupcommit.Stats{"all": db.Stats},
 		runs:    func(ctx context.Context) (runStore, error) { return enginesqlite.New(ctx, db) },
 	}, nil

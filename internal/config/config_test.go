@@ -342,6 +342,7 @@ func TestPublicBaseAndWarnings(t *testing.T) {
 func TestADatabaseURLIsTakenAndNeverRepeated(t *testing.T) {
 	for value, valid := range map[string]bool{
 		"sqlite:a.db": true, "sqlite:/x/a.db": true, "sqlite:": false, "sqlite://a.db": false, "sqlite:a.db?mode=ro": false,
+		"sqlite::memory:": false, "sqlite:file:a.db": false, "sqlite:FILE:/x/a.db": false, "sqlite:file::memory:?cache=shared": false,
 		"postgres://u:passw0rd@h:5432/d?sslmode=require": true, "postgresql:///d?host=/run/postgresql": true,
 		"postgres:d": false, "postgres://u:passw0rd@h:port/d": false, "mysql://u:passw0rd@h/d": false, "": false, "liwanag.db": false,
 	} {

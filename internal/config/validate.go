@@ -147,7 +147,10 @@ func (d *Database) validateDatabase(f *faults) {
 			f.add(try, "database-url is not a URL")
 		}
 	case "sqlite":
-		if rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?\x00") {
+		switch {
+		case strings.HasPrefix(rest, ":memory:"):
+			f.add(try, "database-url names a database in memory, which would keep nothing")
+		case rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?\x00") || strings.HasPrefix(strings.ToLower(rest), "file:"):
 			f.add(try, "database-url is not sqlite:PATH")
 		}
 	default:

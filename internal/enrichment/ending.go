@@ -17,7 +17,7 @@ const maxRetries = 8
 // retryAfterFailure is when the sweep makes a new job after the n-th failed one
 // (0 for the first): 5, 10, 20, 40 … minutes later, at most 6 h.
 func retryAfterFailure(n int) time.Duration {
-	return min(5*time.Minute<<min(n, 10), 6*time.Hour)
+	return min(5*time.Minute<<min(max(n, 0), 10), 6*time.Hour)
 }
 
 // permanentCodes are failures that another try would only repeat. Everything else

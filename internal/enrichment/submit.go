@@ -256,7 +256,7 @@ func (e *Enricher) refusal(ctx context.Context, sub liwanag.Submission, answer *
 			until := liwanag.MinuteOf(e.now()).End()
 			return e.postponed(ctx, sub.RunID, &notNow{liwanag.WaitingCalls, later(until, answer.RetryAfter, e.now())})
 		}
-		if answer.RetryAfter > time.Second<<(max(attempt, 1)-1) {
+		if answer.RetryAfter > time.Second<<min(max(attempt-1, 0), 10) {
 			return workflow.RetryAfter(refused, answer.RetryAfter)
 		}
 	}

@@ -17,6 +17,12 @@ var (
 	// ErrPublicFile: the database file can be read or written by everyone.
 	ErrPublicFile = errors.New("sqlitedb: the database file is open to every user of this machine")
 
+	// ErrLinkedFile: the database file has several names. Opened by another one, it
+	// would have another log: what the first log holds would be missing.
+	ErrLinkedFile = errors.New("sqlitedb: the database file has several names (hard links)")
+	// ErrReplaced: the file that is open is not the one at its path any more.
+	ErrReplaced = errors.New("sqlitedb: the database file was replaced, moved or removed while it is open")
+
 	errBusyLog = errors.New("readers kept the log from being truncated for too long")
 	errTxEnded = errors.New("sqlitedb: the transaction was used after its function returned")
 )

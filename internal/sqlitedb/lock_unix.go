@@ -21,3 +21,11 @@ func tryLock(f *os.File) (held bool, err error) {
 		}
 	}
 }
+
+// nameCount is how many names (hard links) a file has.
+func nameCount(_ *os.File, info os.FileInfo) (uint64, error) {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(stat.Nlink), nil
+	}
+	return 1, nil
+}

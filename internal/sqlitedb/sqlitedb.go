@@ -10,11 +10,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +37,9 @@ const (
 // Config says how to open a database. Only Path has no default.
 type Config struct {
 	// Path is the database file. A missing file is created with mode 0600, a
-	// missing directory with 0700. A file that everyone may read is refused.
+	// missing directory with 0700. A file that everyone may read is refused, and so
+	// are one with several names (hard links), since each name would have a log of
+	// its own, ":memory:" and URLs. A symbolic link means the file it leads to.
 	Path string
 	// Readers is the size of the read pool, default 4.
 	Readers int
@@ -77,8 +77,13 @@ func (c Config) withDefaults() Config {
 func (c Config) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("sqlitedb: "+format, args...)) }
-	if c.Path == "" {
+	switch {
+	case c.Path == "":
 		fault("Path is empty")
+	case strings.HasPrefix(c.Path, ":memory:"):
+		fault("Path %q would keep nothing beyond this process. Try: the path of a file, or the store in memory", c.Path)
+	case len(c.Path) >= 5 && strings.EqualFold(c.Path[:5], "file:"):
+		fault("Path %q is a URL. Try: the path alone, without file: and what follows the question mark", c.Path)
 	}
 	if c.Readers < 0 || c.GroupSize < 0 || c.CheckpointPages < 0 {
 		fault("Readers %d, GroupSize %d and CheckpointPages %d must not be negative", c.Readers, c.GroupSize, c.CheckpointPages)
@@ -99,21 +104,24 @@ func (c Config) Validate() error {
 // but never from inside a function given to [DB.Write] or [DB.Apply].
 type DB struct {
 	path    string
+	named   string // what Config called it; differs from path when it is a symbolic link
 	dsn     string
 	lock    *fileLock
+	file    *os.File               // the database, held open: its identity cannot be given to another
+	beside  map[string]os.FileInfo // what was open under each name after Open
 	readers *sql.DB
 	writer  *writer
 	close   func() error
 }
 
-// Open locks and opens the database of c. A second process is refused with a
-// [LockedError] that names the holder.
+// Open locks and opens the database of c. Whoever opens the file a second time,
+// under whatever name, is refused with a [LockedError] that names the holder.
 func Open(ctx context.Context, c Config) (*DB, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	c = c.withDefaults()
-	path, err := prepareFile(c.Path)
+	named, path, err := prepareFile(c.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -121,27 +129,27 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{path: path, dsn: dsn(path, c), lock: lock}
+	db := &DB{path: path, named: named, dsn: dsn(path, c), lock: lock}
+	if err := db.own(); err != nil {
+		return nil, errors.Join(err, lock.unlock())
+	}
 	if err := db.open(ctx, c); err != nil {
-		return nil, errors.Join(fmt.Errorf("sqlitedb: open %s: %w", path, err), lock.unlock())
+		return nil, errors.Join(fmt.Errorf("sqlitedb: open %s: %w", path, err), db.disown(), lock.unlock())
 	}
 	db.close = sync.OnceValue(db.shut)
 	return db, nil
 }
 
 func (db *DB) open(ctx context.Context, c Config) error {
-	if err := createFile(db.path); err != nil {
-		return err
-	}
 	raw, err := connect(ctx, db.dsn)
 	if err != nil {
 		return err
 	}
 	conn := newConn(raw)
 	if err := conn.run("PRAGMA cache_size=-65536"); err != nil {
-		return err
+		return errors.Join(err, conn.close())
 	}
-	if err := verify(conn, c); err != nil {
+	if err := cmp.Or(verify(conn, c), db.remember()); err != nil {
 		return errors.Join(err, conn.close())
 	}
 	connector, err := sqlite.NewConnector(db.dsn + "&_query_only=1")
@@ -163,7 +171,7 @@ func (db *DB) Close() error { return db.close() }
 
 func (db *DB) shut() error {
 	db.writer.stop()
-	err := errors.Join(db.readers.Close(), db.writer.conn.close(), db.lock.unlock())
+	err := errors.Join(db.readers.Close(), db.writer.conn.close(), db.disown(), db.lock.unlock())
 	if err != nil {
 		return fmt.Errorf("sqlitedb: close %s: %w", db.path, err)
 	}
@@ -201,60 +209,6 @@ func (db *DB) Path() string { return db.path }
 // Reader is the pool of reading connections. They see every change whose
 // caller has returned, and refuse to write.
 func (db *DB) Reader() *sql.DB { return db.readers }
-
-// prepareFile returns the canonical path of the database, whose directory it
-// creates, and refuses a file that others may read.
-func prepareFile(path string) (string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("sqlitedb: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", fmt.Errorf("sqlitedb: %w", err)
-	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-	if err != nil {
-		return "", fmt.Errorf("sqlitedb: %w", err)
-	}
-	path = filepath.Join(dir, filepath.Base(path))
-	switch target, err := filepath.EvalSymlinks(path); {
-	case err == nil:
-		path = target
-	case !errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("sqlitedb: %w", err)
-	}
-	for _, file := range []string{path, path + "-wal"} {
-		if err := refusePublic(file); err != nil {
-			return "", err
-		}
-	}
-	return path, nil
-}
-
-func refusePublic(file string) error {
-	info, err := os.Stat(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("sqlitedb: %w", err)
-	case info.IsDir():
-		return fmt.Errorf("sqlitedb: %s is a directory, not a database file", file)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0:
-		return fmt.Errorf("%w: %s has mode %04o. Try: chmod 600 %s", ErrPublicFile, file, info.Mode().Perm(), file)
-	}
-	return nil
-}
-
-// createFile makes the empty file before SQLite does: SQLite would make it
-// readable for everyone, and its log takes the mode of the database.
-func createFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
 
 // dsn carries every setting, so that each connection of a pool has them. The
 // driver runs _pragma before _journal_mode, which fixes the page size.

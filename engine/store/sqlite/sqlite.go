@@ -26,10 +26,13 @@ type Store struct {
 var (
 	_ store.Store   = (*Store)(nil)
 	_ store.Backlog = (*Store)(nil)
+	_ store.Checker = (*Store)(nil)
 )
 
 // Open opens, or creates, the database file at path for this store alone, fully
-// durable. A second process is refused with the process id of the first.
+// durable. A second process is refused with the process id of the first; so are a
+// file with several names (hard links), ":memory:" and URLs. A symbolic link means the
+// file it leads to.
 func Open(ctx context.Context, path string) (*Store, error) {
 	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: path})
 	if err != nil {
@@ -71,6 +74,9 @@ func (s *Store) Close() error {
 	}
 	return s.db.Close()
 }
+
+// Check says whether the file at the path is still the one that is open, and its log.
+func (s *Store) Check() error { return s.db.Check() }
 
 // Heartbeat registers a node. The lock on the file is the lease, which nothing
 // renews: every call is a registration, and the nodes before it are dead.
