@@ -118,6 +118,9 @@ func (c *CSVReader) Skip(rows int64) error {
 func (c *CSVReader) record() (Row, []string, error) {
 	for {
 		fields, line, err := c.split.next()
+		if err == nil && len(fields) == 1 && len(c.columns) > 1 && strings.IndexByte(fields[0], c.split.delim) >= 0 {
+			fields = splitText(fields[0], c.split.delim)
+		}
 		row := Row{Number: c.rows + 1, Line: int64(line)}
 		var fault *rowFault
 		switch {
@@ -142,7 +145,7 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	var s SignUp
 	size := 0
 	for i, cell := range fields {
-		if cell = strings.TrimSpace(csvsafe.Unprotect(cell)); cell == "" {
+		if cell = strings.TrimSpace(c.plain(cell)); cell == "" {
 			continue
 		}
 		field, column := FieldMetadata, "column_"+strconv.Itoa(i+1) // a cell too many
@@ -165,6 +168,20 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	s.Found = c.found >= 0 && c.found < len(fields) && fields[c.found] != ""
 	return s, nil
 }
+
+// plain is a cell without what tells a spreadsheet that it is text, and without
+// single quotes in a file that has them around its headers.
+func (c *CSVReader) plain(cell string) string {
+	if text, ok := strings.CutPrefix(cell, "=\""); ok && strings.HasSuffix(text, "\"") {
+		return strings.ReplaceAll(strings.TrimSuffix(text, "\""), "\"\"", "\"")
+	}
+	if singleQuoted(c.columns[0]) && singleQuoted(cell) {
+		return cell[1 : len(cell)-1]
+	}
+	return csvsafe.Unprotect(cell)
+}
+
+func singleQuoted(s string) bool { return len(s) > 2 && s[0] == '\'' && s[len(s)-1] == '\'' }
 
 func (s *SignUp) set(field Field, column, cell string) {
 	switch field {

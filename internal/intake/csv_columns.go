@@ -221,6 +221,9 @@ func tryHead(sample []byte, delim byte, skip int, given map[string]Field) (head,
 			break
 		}
 	}
+	if len(fields) == 1 && strings.IndexByte(fields[0], delim) >= 0 {
+		fields = splitText(fields[0], delim)
+	}
 	for len(fields) > 1 && strings.TrimSpace(fields[len(fields)-1]) == "" {
 		fields = fields[:len(fields)-1] // spreadsheets write empty columns behind the last
 	}

@@ -3,6 +3,7 @@ package intake
 import (
 	"bytes"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
@@ -22,7 +23,8 @@ type splitter struct {
 	start, pos, end int // buf[start:pos] is read of the present record, buf[pos:end] is ahead
 	line            int // the physical line at pos, from 1
 	srcErr          error
-	rescanned       int // bytes read twice because of faults
+	rescanned       int  // bytes read twice because of faults
+	escapes         bool // the file writes \" for a quote
 
 	raw    []byte // the fields of the record, unquoted, one behind the other
 	ends   []int  // where each ends in raw
@@ -141,10 +143,16 @@ func (s *splitter) resync(line, firstBreak int) {
 	}
 }
 
-// field reads one field into raw. last says that the record ends with it.
+// field reads one field into raw. last says that the record ends with it. Its
+// quotes may stand behind spaces, and behind the = by which a spreadsheet is told
+// that a cell is text.
 func (s *splitter) field(firstBreak *int) (last bool, fault error) {
-	if s.more() && s.buf[s.pos] == '"' {
-		s.pos++
+	quote := s.spaces(0)
+	if s.at(quote) == '=' && s.at(quote+1) == '"' {
+		quote++
+	}
+	if s.at(quote) == '"' {
+		s.pos += quote + 1
 		if err := s.quoted(firstBreak); err != nil {
 			return false, err
 		}
@@ -152,10 +160,10 @@ func (s *splitter) field(firstBreak *int) (last bool, fault error) {
 	return s.plain()
 }
 
-// quoted reads up to the closing quote, which must be followed by a delimiter
-// or a line break.
+// quoted reads up to the closing quote, which is followed by a delimiter or a
+// line break, spaces aside.
 func (s *splitter) quoted(firstBreak *int) error {
-	begin := len(s.raw)
+	begin, line, inner := len(s.raw), s.line, 0
 	for {
 		if !s.more() {
 			return errBrokenQuotes
@@ -173,18 +181,88 @@ func (s *splitter) quoted(firstBreak *int) error {
 			continue
 		}
 		s.pos++ // the quote
-		if !s.more() {
+		escaped := len(s.raw) > begin && s.raw[len(s.raw)-1] == '\\'
+		switch n := s.spaces(0); {
+		case escaped && s.escapes:
+			s.raw[len(s.raw)-1] = '"'
+		case s.endsField(n):
+			s.pos += n
 			return nil
-		}
-		if c := s.buf[s.pos]; c == s.delim || c == '\r' || c == '\n' {
-			return nil
-		} else if c != '"' {
+		case s.at(0) == '"': // "" is one quote
+			if err := s.take(s.buf[s.pos:s.pos+1], begin, firstBreak); err != nil {
+				return err
+			}
+		case escaped: // who doubles quotes never writes this
+			s.escapes = true
+			s.raw[len(s.raw)-1] = '"'
+		case s.line != line:
 			return errBrokenQuotes
-		}
-		if err := s.take(s.buf[s.pos:s.pos+1], begin, firstBreak); err != nil { // "" is one quote
-			return err
+		default:
+			if s.pos-s.start > inner {
+				inner = s.pos - s.start + s.closing()
+			}
+			s.raw = append(s.raw, '"')
+			if s.pos-s.start == inner { // "Roe, Bea" <bea@x.com> is kept as it is written
+				s.raw = slices.Insert(s.raw, begin, '"')
+				return nil
+			}
 		}
 	}
+}
+
+// closing is how far ahead on this line the quote is that closes the field whose
+// inner quotes are not doubled, 0 if there is none.
+func (s *splitter) closing() int {
+	opens := false // a quote here would open a field
+	for n := 0; s.at(n) != 0; n++ {
+		switch c := s.at(n); {
+		case c == '\r' || c == '\n' || n >= maxLookAhead || c == '"' && opens:
+			return 0
+		case c == '"' && s.endsField(s.spaces(n+1)):
+			return n + 1
+		case c == s.delim:
+			opens = true
+		case c != ' ':
+			opens = false
+		}
+	}
+	return 0
+}
+
+const maxLookAhead = 4 << 10
+
+// at is the byte n ahead, 0 behind the end.
+func (s *splitter) at(n int) byte {
+	for s.pos+n >= s.end {
+		if !s.fill() {
+			return 0
+		}
+	}
+	return s.buf[s.pos+n]
+}
+
+// spaces gives where, from n ahead, the spaces end.
+func (s *splitter) spaces(n int) int {
+	for from := n; n-from < maxLookAhead && (s.at(n) == ' ' || s.at(n) == '\t' && s.delim != '\t'); {
+		n++
+	}
+	return n
+}
+
+// endsField says whether a delimiter, a line end or the end is n ahead.
+func (s *splitter) endsField(n int) bool {
+	c := s.at(n)
+	return s.pos+n >= s.end || c == s.delim || c == '\r' || c == '\n'
+}
+
+// splitText cuts a cell that is a whole line.
+func splitText(text string, delim byte) []string {
+	inner := splitter{buf: []byte(text), end: len(text), srcErr: io.EOF, delim: delim, line: 1}
+	fields, _, err := inner.next()
+	if err != nil {
+		return []string{text}
+	}
+	return fields
 }
 
 // take moves a piece of a quoted field into raw, counting its lines.
