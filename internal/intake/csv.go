@@ -159,6 +159,10 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	if size > maxMetadataBytes/8 { // JSON makes six bytes of one at most
 		s.fit()
 	}
+	address, name := addressCell(s.Email)
+	if s.Email = address; s.FullName == "" && s.FirstName == "" && s.LastName == "" {
+		s.FullName = name
+	}
 	if _, err := liwanag.ParseEmail(s.Email); err != nil {
 		if len(fields) > len(c.columns) && !blank(fields[len(c.columns):]) { // an unquoted delimiter moved it
 			return SignUp{}, &RowError{Code: errTooManyColumns.code, Reason: errTooManyColumns.reason}

@@ -252,7 +252,8 @@ func headless(fields []string, delim byte, dataFrom int) head {
 	found := false
 	for i, f := range fields {
 		field := FieldMetadata
-		if _, err := liwanag.ParseEmail(f); err == nil && !found {
+		address, _ := addressCell(f)
+		if _, err := liwanag.ParseEmail(address); err == nil && !found {
 			found, field = true, FieldEmail
 		}
 		h.columns = append(h.columns, "column_"+strconv.Itoa(i+1))

@@ -1,0 +1,51 @@
+package intake
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAnAddressIsFoundInWhatSurroundsIt(t *testing.T) {
+	for _, c := range []struct{ cell, address, name string }{
+		{"ann@x.com", "ann@x.com", ""},
+		{"'ann'@x.com", "'ann'@x.com", ""},
+		{"\u200bann@x.com", "ann@x.com", ""},
+		{"an\u00adn@x.com\u200e", "ann@x.com", ""},
+		{"\u202aann@x.com\u202c", "ann@x.com", ""},
+		{"ann@x.com\u00a0", "ann@x.com", ""},
+		{"mailto:ann@x.com", "ann@x.com", ""},
+		{"MAILTO: ann@x.com?subject=hi", "ann@x.com", ""},
+		{"<ann@x.com>", "ann@x.com", ""},
+		{"<mailto:ann@x.com>", "ann@x.com", ""},
+		{"Ann Lee <ann@x.com>", "ann@x.com", "Ann Lee"},
+		{"\"Lee, Ann\" <ann@x.com>;", "ann@x.com", "Lee, Ann"},
+		{"ann@x.com (Ann)", "ann@x.com", "Ann"},
+		{"'ann@x.com'", "ann@x.com", ""},
+		{"“ann@x.com”", "ann@x.com", ""},
+		{"[ann@x.com]", "ann@x.com", ""},
+		{"ann@x.com.", "ann@x.com", ""},
+		{"ann@x.com,", "ann@x.com", ""},
+		{"ann@x.com ; ", "ann@x.com", ""},
+		{"ann＠x.com", "ann@x.com", ""},
+		{"ａｎｎ＠ｘ．ｃｏｍ", "ann@x.com", ""},
+		{"Exported by ann@x.com", "Exported by ann@x.com", ""},
+		{"ann@x.com; bea@x.com", "ann@x.com; bea@x.com", ""},
+		{"Ann <ann@x.com> <bea@x.com>", "Ann <ann@x.com> <bea@x.com>", ""},
+		{"no address", "no address", ""},
+		{"", "", ""},
+	} {
+		if address, name := addressCell(c.cell); address != c.address || name != c.name {
+			t.Errorf("%q: %q, %q", c.cell, address, name)
+		}
+	}
+}
+
+func TestAFileOfNamesAndAddressesNeedsNoHeader(t *testing.T) {
+	good, bad, _ := readAll(t, strings.NewReader("Ann Lee <ann@x.com>\n\"Roe, Bea\" <bea@x.com>\n\ncia@x.com;\n"), nil)
+	if emails(good) != "ann bea cia" || bad != nil {
+		t.Fatalf("%+v, bad rows %v", good, bad)
+	}
+	if good[0].FullName != "Ann Lee" || good[1].FullName != "Roe, Bea" {
+		t.Errorf("%+v", good)
+	}
+}
