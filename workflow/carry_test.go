@@ -1,3 +1,5 @@
+//lint:file-ignore U1000 fields that nobody reads are what these tests are about
+
 package workflow_test
 
 import (

@@ -221,21 +221,6 @@ func choices(all string, names ...string) []choice {
 	return options
 }
 
-// timeParam reads a time of the address: RFC 3339, a day, or a duration before
-// now. A text that is none of them is an error: acts on what a filter selects must
-// not select more than was meant.
-func (v *visit) timeParam(name string) (time.Time, error) {
-	text := v.URL.Query().Get(name)
-	if text == "" {
-		return time.Time{}, nil
-	}
-	t, err := v.timeOf(text)
-	if err != nil {
-		return t, noTime(name)
-	}
-	return t, nil
-}
-
 func noTime(name string) error {
 	return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed",
 		Detail: name + " is no time\n  Try: 24h, 2026-01-31, or 2026-01-31T12:00:00Z"}}

@@ -6,7 +6,6 @@ package datastore
 
 import (
 	"context"
-	"errors"
 
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -176,14 +175,6 @@ func one[T any](q querier, scan func(Row) (T, error), query string, args ...any)
 		return zero, liwanag.ErrNotFound
 	}
 	return all[0], nil
-}
-
-// zeroIfNone takes a row that is not there for the zero value.
-func zeroIfNone(err error) error {
-	if errors.Is(err, liwanag.ErrNotFound) {
-		return nil
-	}
-	return err
 }
 
 // idsOf are the argument of = ANY($n).

@@ -112,8 +112,7 @@ func TestWhoFoundThePauseBeforeItEndedDoesNotWaitForItAfterwards(t *testing.T) {
 	for kind, meet := range answered {
 		t.Run(kind, func(t *testing.T) {
 			inWorld(t, enrichment.Config{SweepEvery: time.Hour, ProbeEvery: 20 * time.Second}, simulator.Config{}, func(w *world) {
-				var run liwanag.ID
-				run = meet(w, func() {
+				run := meet(w, func() {
 					w.must(w.life.svc.Pause(context.Background(), ""))
 					w.life.store.pauseAfter("spending", 2*time.Second)
 				})
