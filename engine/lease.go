@@ -87,12 +87,11 @@ func (e *Engine) beat(ctx context.Context, within time.Duration) (node store.Nod
 // keep its own from going on: the store's clock is followed.
 func (e *Engine) compare(ahead, doubt time.Duration) {
 	tolerance := max(e.cfg.Lease/10, doubt)
-	followed := ""
-	e.skew.Store(0)
+	followed, skew := "", time.Duration(0)
 	if ahead.Abs() > max(e.cfg.Lease, doubt) {
-		e.skew.Store(int64(-ahead))
-		followed = ", which is followed"
+		followed, skew = ", which is followed", -ahead
 	}
+	e.skew.Store(int64(skew)) // once: whoever asks for the time meanwhile gets no other clock
 	if ahead.Abs() <= tolerance {
 		e.told = 0
 		return
