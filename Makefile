@@ -39,11 +39,11 @@ assets: ## Fetch the console's vendored scripts from the npm registry again, by 
 
 .PHONY: test
 test: deps ## Run every test (what it needs is installed first)
-	$(GO) test -timeout 15m ./...
+	$(GO) test -timeout 30m ./...
 
 .PHONY: race
 race: deps ## Run the tests of the concurrent packages under the race detector
-	$(GO) test -race -timeout 15m $(RACE_PKGS)
+	$(GO) test -race -timeout 30m $(RACE_PKGS)
 
 .PHONY: lint
 lint: deps generated ## gofmt, go vet, staticcheck, gosec, generated files
@@ -68,7 +68,7 @@ temporal: ## Build a Temporal server for tests and the demo, once (about five mi
 
 .PHONY: test-temporal
 test-temporal: deps temporal ## Run the tests that need a Temporal server
-	LIWANAG_TEMPORAL=$(TEMPORAL) $(GO) test -tags temporal -timeout 15m ./temporalrunner/... ./internal/app/...
+	LIWANAG_TEMPORAL=$(TEMPORAL) $(GO) test -tags temporal -timeout 30m ./temporalrunner/... ./internal/app/...
 
 .PHONY: verify
 verify: ## Check the modules against go.sum
