@@ -2,7 +2,6 @@ package datastoretest
 
 import (
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -29,7 +28,7 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	now := time.UnixMicro(15_000)
 	keys := make([]string, 100)
 	for i := range keys {
-		keys[i] = fmt.Sprintf("%x@gmail.com", md5.Sum([]byte(fmt.Sprint(i))))
+		keys[i] = fmt.Sprintf("%x@gmail.com", sha256.Sum256([]byte(fmt.Sprint(i))))
 	}
 	_, _ = s.Subscribers.Get(ctx, person)
 	_, _ = s.Subscribers.ByEmail(ctx, "a")
