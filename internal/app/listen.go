@@ -37,21 +37,3 @@ func listen(ctx context.Context, what, addr, try string) (net.Listener, error) {
 func newHTTPServer(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 }
-
-// serve serves until ctx ends, then waits for the requests under way, for grace
-// at most.
-func serve(ctx context.Context, server *http.Server, l net.Listener, grace time.Duration) error {
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if err := server.Shutdown(last); err != nil {
-		return errors.Join(server.Close(), fmt.Errorf("requests were still under way after %s and were cut off: %w", grace, err))
-	}
-	return nil
-}

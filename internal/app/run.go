@@ -13,6 +13,7 @@ import (
 
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/internal/graceful"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/notify"
 )
@@ -76,7 +77,7 @@ func (a *App) serveAdmin(ctx context.Context) error {
 	if config.LoopbackAddr(a.admin.Addr().String()) {
 		mux.Handle("GET /debug/pprof/", profiles())
 	}
-	return serve(ctx, newHTTPServer(mux), a.admin, time.Second)
+	return graceful.Serve(ctx, newHTTPServer(mux), a.admin, time.Second)
 }
 
 // profiles refuses requests that a web page sent here under a name of its own.

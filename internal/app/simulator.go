@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/graceful"
 )
 
 // SimulatorConfig configures a Simulator. Only Addr has no default.
@@ -54,7 +55,7 @@ func (s *Simulator) BaseURL() string { return "http://" + s.listener.Addr().Stri
 func (s *Simulator) Run(ctx context.Context) error {
 	closed := make(chan error, 1)
 	context.AfterFunc(ctx, func() { closed <- s.server.Close() }) // ends hanging answers too
-	if err := serve(ctx, newHTTPServer(s.server), s.listener, time.Second); ctx.Err() == nil {
+	if err := graceful.Serve(ctx, newHTTPServer(s.server), s.listener, time.Second); ctx.Err() == nil {
 		return errors.Join(err, s.server.Close())
 	}
 	return <-closed

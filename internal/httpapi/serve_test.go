@@ -323,6 +323,20 @@ func TestIdleServerStopsAtOnceAndTooLongRequestsAreCutOff(t *testing.T) {
 	})
 }
 
+func TestAConnectionThatNobodyUsesDoesNotHoldUpAStop(t *testing.T) {
+	serving(t, nil, func(t *testing.T, w *world, p *pipes, stop func() error) {
+		silent, _ := p.dial()
+		defer silent.Close()
+		began := time.Now()
+		if err := stop(); err != nil || time.Since(began) > time.Second {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		if strings.Contains(w.log.String(), "cut off") {
+			t.Error("a request is said to have been cut off, and there was none")
+		}
+	})
+}
+
 func TestConnectionsAreCapped(t *testing.T) {
 	serving(t, func(c *Config) { c.MaxConnections = 2 }, func(t *testing.T, w *world, p *pipes, _ func() error) {
 		first, _ := p.dial()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/graceful"
 	"github.com/liwanag/liwanag/internal/intake"
 )
 
@@ -99,22 +100,14 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, grace time.Duration
 		// Faults of connections name addresses of clients, and are theirs.
 		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
-	served := make(chan error, 1)
-	go func() { served <- hs.Serve(netutil.LimitListener(ln, s.cfg.MaxConnections)) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("httpapi: serve %s: %w", ln.Addr(), err)
-	case <-ctx.Done():
+	hs.RegisterOnShutdown(func() { close(s.stopping) })
+	err := graceful.Serve(ctx, hs, netutil.LimitListener(ln, s.cfg.MaxConnections), grace)
+	if errors.Is(err, graceful.ErrCutOff) {
+		s.cfg.Log.WarnContext(ctx, graceful.ErrCutOff.Error(), "grace", grace)
+		return nil
 	}
-	close(s.stopping)
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if err := hs.Shutdown(last); err != nil {
-		s.cfg.Log.WarnContext(ctx, "requests were cut off: they took longer than the graceful stop may", "grace", grace)
-		_ = hs.Close()
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("httpapi: serve %s: %w", ln.Addr(), err)
+	if err != nil {
+		return fmt.Errorf("httpapi: %w", err)
 	}
 	return nil
 }
