@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
@@ -38,29 +38,29 @@ func (f *bulkFlags) check(verb string) error {
 
 // bulk counts the runs, asks, and acts on no more than were counted. Done says
 // what became of them, such as "canceled".
-func (p *program) bulk(f bulkFlags, verb, done, reason string, client *apiclient.Client,
-	act runapi.Route[runapi.BulkAct, runapi.BulkResult]) error {
+func (p *program) bulk(f bulkFlags, verb, done, reason string, act func(runapi.BulkAct) (api.RetriedRuns, error)) error {
 	selected := runapi.BulkAct{Workflow: f.Workflow, Status: f.Status, Q: f.Query, Reason: reason}
 	if f.Since > 0 {
 		selected.Since = time.Now().Add(-f.Since)
 	}
 	count := selected
 	count.DryRun = true
-	counted, err := act.Call(p.ctx, client, count)
+	counted, err := act(count)
 	if err != nil {
 		return err
 	}
 	if f.DryRun || counted.Matched == 0 {
-		_, err = fmt.Fprintf(p.out, "%s to %s\n", plural(counted.Matched, "run"), verb)
+		_, err = fmt.Fprintf(p.out, "%s to %s\n%s", plural(counted.Matched, "run"), verb, retryCost(counted))
 		return err
 	}
+	fmt.Fprint(p.err, retryCost(counted))
 	if !f.Yes {
 		if agreed, err := p.agrees(fmt.Sprintf("%s %s? [y/N] ", capital(verb), plural(counted.Matched, "run"))); err != nil || !agreed {
 			return errors.Join(err, errors.New("nothing was done"))
 		}
 	}
 	selected.Expect = counted.Matched
-	result, err := act.Call(p.ctx, client, selected)
+	result, err := act(selected)
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,14 @@ func (p *program) bulk(f bulkFlags, verb, done, reason string, client *apiclient
 		return fmt.Errorf("%s could not be done\n  Try: the same once more", plural(failed, "run"))
 	}
 	return nil
+}
+
+// retryCost says in words what a retry orders; nothing for a cancel.
+func retryCost(r api.RetriedRuns) string {
+	if r.Lookups == nil || r.Credits == nil {
+		return ""
+	}
+	return cost(api.EnrichedMany{Count: *r.Lookups, Credits: *r.Credits, Balance: r.Balance, BalanceAt: r.BalanceAt, BudgetLeft: r.BudgetLeft}) + "\n"
 }
 
 func capital(word string) string { return string(word[0]-'a'+'A') + word[1:] }

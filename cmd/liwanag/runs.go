@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -234,7 +235,11 @@ func (c *runsCancel) Run(p *program) error {
 		if c.Force {
 			return usage("liwanag runs cancel RUN --force", "only a single run is canceled by force")
 		}
-		return p.bulk(c.bulkFlags, "cancel", "canceled, or about to be: a step that runs ends first", c.Reason, client, runapi.CancelRuns)
+		return p.bulk(c.bulkFlags, "cancel", "canceled, or about to be: a step that runs ends first", c.Reason,
+			func(b runapi.BulkAct) (api.RetriedRuns, error) {
+				result, err := runapi.CancelRuns.Call(p.ctx, client, b)
+				return api.RetriedRuns{BulkResult: result}, err
+			})
 	}
 	run, err := runapi.CancelRun.Call(p.ctx, client, runapi.To(c.ID, &runapi.CancelRunRequest{Reason: c.Reason, Force: c.Force}))
 	if err != nil {
@@ -267,7 +272,8 @@ func (c *runsRetry) Run(p *program) error {
 		if c.From != "" {
 			return usage("liwanag runs retry RUN --from "+c.From, "many runs go on where each failed")
 		}
-		return p.bulk(c.bulkFlags, "retry", "go on", "", client, runapi.RetryRuns)
+		return p.bulk(c.bulkFlags, "retry", "go on", "",
+			func(b runapi.BulkAct) (api.RetriedRuns, error) { return api.RetryRuns.Call(p.ctx, client, b) })
 	}
 	run, err := runapi.RetryRun.Call(p.ctx, client, runapi.To(c.ID, &runapi.RetryRunRequest{From: c.From}))
 	if err != nil {

@@ -209,6 +209,9 @@ func TestABulkActIsCountedFirstAndThenDoneToNoMore(t *testing.T) {
 	if w := visitPage(t, site, "GET", "/runs/cancel?since=soon", ""); w.Code != http.StatusBadRequest {
 		t.Errorf("with a time that is none: %d", w.Code)
 	}
+	if page := visitPage(t, site, "GET", "/runs/retry", "").Body.String(); !strings.Contains(page, "600 lookups: 600 credits at most; 600 of today’s budget are left.") {
+		t.Error("the page does not say what a retry costs")
+	}
 	w = visitPage(t, site, "POST", "/runs/retry", "expect=7")
 	if !strings.Contains(w.Body.String(), "it runs again") {
 		t.Error("the runs that could not be retried are not shown")

@@ -84,22 +84,23 @@ type bulkAct struct {
 	About                      string
 	Done                       string // past participle
 	Reasoned                   bool
-	do                         func(*visit, runapi.BulkAct) (runapi.BulkResult, error)
+	do                         func(*visit, runapi.BulkAct) (api.RetriedRuns, error)
 }
 
 var (
 	bulkCancel = bulkAct{
 		Path: "/runs/cancel", Title: "Cancel runs", Button: "Cancel", Class: "danger", Done: "canceled", Reasoned: true,
 		About: "Only runs that have not ended can be canceled. What was paid for stays paid; results that come later are still stored.",
-		do: func(v *visit, b runapi.BulkAct) (runapi.BulkResult, error) {
-			return runapi.CancelRuns.Call(v.Context(), v.api, b)
+		do: func(v *visit, b runapi.BulkAct) (api.RetriedRuns, error) {
+			result, err := runapi.CancelRuns.Call(v.Context(), v.api, b)
+			return api.RetriedRuns{BulkResult: result}, err
 		},
 	}
 	bulkRetry = bulkAct{
 		Path: "/runs/retry", Title: "Retry runs", Button: "Retry", Class: "primary", Done: "retried",
 		About: "Only runs that failed, timed out or were canceled can be retried. Each goes on from the step where it stopped; a paid call that was accepted is not made again.",
-		do: func(v *visit, b runapi.BulkAct) (runapi.BulkResult, error) {
-			return runapi.RetryRuns.Call(v.Context(), v.api, b)
+		do: func(v *visit, b runapi.BulkAct) (api.RetriedRuns, error) {
+			return api.RetryRuns.Call(v.Context(), v.api, b)
 		},
 	}
 )
@@ -107,11 +108,27 @@ var (
 // bulkView is what is asked before a bulk act.
 type bulkView struct {
 	*visit
-	Act    bulkAct
-	Filter runapi.RunFilter
-	Count  int64
-	Result *runapi.BulkResult // of an act that is done
-	Reason string
+	Act     bulkAct
+	Filter  runapi.RunFilter
+	Counted api.RetriedRuns    // what a dry run said
+	Result  *runapi.BulkResult // of an act that is done
+	Reason  string
+}
+
+// cost is what the act orders; empty for a cancel.
+func (v bulkView) cost() string {
+	c := v.Counted
+	if c.Lookups == nil || c.Credits == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s: %s at most", plural(*c.Lookups, "lookup", "lookups"), plural(*c.Credits, "credit", "credits"))
+	if c.Balance != nil {
+		text += fmt.Sprintf("; FullEnrich had %s at %s", number(int64(*c.Balance)), full(c.BalanceAt))
+	}
+	if c.BudgetLeft != nil {
+		text += fmt.Sprintf("; %s of today’s budget are left", number(*c.BudgetLeft))
+	}
+	return text + "."
 }
 
 // confirmBulk counts, and asks. The filter's times are fixed here, so that what is
@@ -125,7 +142,7 @@ func (c *Console) confirmBulk(v *visit, act bulkAct, fault error) error {
 	if err != nil {
 		return err
 	}
-	view := bulkView{visit: v, Act: act, Filter: filter, Count: counted.Matched, Reason: v.PostFormValue("reason")}
+	view := bulkView{visit: v, Act: act, Filter: filter, Counted: counted, Reason: v.PostFormValue("reason")}
 	f := frame{Title: act.Title, Nav: "/runs", Crumbs: []crumb{{"Runs", "/runs?" + v.URL.RawQuery}}}
 	status := http.StatusOK
 	if fault != nil {
@@ -169,7 +186,7 @@ func (c *Console) bulk(v *visit, act bulkAct) error {
 	if len(result.Failed) == 0 {
 		return v.goTo(address("/runs", q), fmt.Sprintf("%s %s.", plural(result.Done, "run", "runs"), act.Done))
 	}
-	view := bulkView{visit: v, Act: act, Filter: filter, Result: &result}
+	view := bulkView{visit: v, Act: act, Filter: filter, Result: &result.BulkResult}
 	return v.show(http.StatusOK, frame{Title: act.Title, Nav: "/runs", Crumbs: []crumb{{"Runs", address("/runs", q)}}}, bulkPage(view))
 }
 

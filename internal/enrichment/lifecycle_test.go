@@ -31,6 +31,15 @@ func (w *world) enrich(email string, again bool, want enrichment.EnrichResult) l
 	return out[0].RunID
 }
 
+func (w *world) wantWouldOrder(run liwanag.ID, want int64) {
+	w.t.Helper()
+	n, err := w.life.svc.WouldOrder(context.Background(), run.String())
+	w.must(err)
+	if n != want {
+		w.t.Errorf("a retry would order %d lookups, want %d", n, want)
+	}
+}
+
 func TestCancelBeforeSending(t *testing.T) {
 	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		run := w.signUp(ana)[0]
@@ -97,6 +106,8 @@ func TestARetriedRunTakesItsJobsBack(t *testing.T) {
 		w.sleep(90 * time.Second)
 		w.wantRun(run, workflow.StatusFailed)
 		failed := w.wantJob(ana, liwanag.JobFailed, liwanag.CodeProviderUnavailable)
+		w.wantWouldOrder(run, 1)
+		w.wantJob(ana, liwanag.JobFailed, liwanag.CodeProviderUnavailable)
 		w.must(w.life.svc.RetryRun(context.Background(), run.String(), ""))
 		w.sleep(time.Hour)
 		if j := w.wantJob(ana, liwanag.JobEnriched, ""); j.ID != failed.ID {
@@ -116,6 +127,7 @@ func TestARetriedRunLeavesAPersonWithAnOpenJobAlone(t *testing.T) {
 		run := w.signUp(ana, ben)[0]
 		w.sleep(90 * time.Second)
 		other := w.enrich(ana, false, enrichment.EnrichStarted)
+		w.wantWouldOrder(run, 1)
 		w.must(w.life.svc.RetryRun(context.Background(), run.String(), "batch-pending-jobs"))
 		w.sleep(time.Hour)
 		if j := w.wantJob(ana, liwanag.JobEnriched, ""); j.RunID != other {
@@ -136,6 +148,7 @@ func TestARetriedRunNeverPaysForWhatWasAccepted(t *testing.T) {
 				w.sleep(24*time.Hour + 10*time.Minute)
 				w.wantRun(run, workflow.StatusTimedOut)
 				w.wantJob(ana, liwanag.JobFailed, liwanag.CodeWebhookTimeout)
+				w.wantWouldOrder(run, 0)
 				w.must(w.life.svc.RetryRun(context.Background(), run.String(), from))
 				w.sleep(time.Minute)
 				w.wantJob(ana, liwanag.JobSubmitted, "")

@@ -159,6 +159,38 @@ func (s *Service) RetryRun(ctx context.Context, runID, from string) error {
 	return s.store.Write(ctx, func(tx *datastore.Tx) error { return takeBack(tx, id) })
 }
 
+// errOnlyCounted takes back what was done to see what it would do.
+var errOnlyCounted = errors.New("enrichment: only counted")
+
+// WouldOrder says how many lookups a run would order if it were retried now. It
+// makes the change of RetryRun and takes it back.
+func (s *Service) WouldOrder(ctx context.Context, runID string) (lookups int64, err error) {
+	id, err := liwanag.ParseID(liwanag.RunKind, runID)
+	if err != nil {
+		return 0, err
+	}
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		lookups = 0
+		if err := takeBack(tx, id); err != nil {
+			return err
+		}
+		jobs, err := tx.Jobs.OfRun(id)
+		if err != nil {
+			return err
+		}
+		for _, j := range with(jobs, liwanag.JobPending) {
+			if _, gone := left(j); !gone {
+				lookups++
+			}
+		}
+		return errOnlyCounted
+	})
+	if !errors.Is(err, errOnlyCounted) {
+		return 0, err
+	}
+	return lookups, nil
+}
+
 // Emit ends a run's wait by hand: with results, as FullEnrich would have given
 // them, or without, which fetches now. The results are kept as a delivery, so
 // that the event holds no personal data. Of several with one event ID the first

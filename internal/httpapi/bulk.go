@@ -6,28 +6,59 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerBulk() {
 	serve(s, runapi.CancelRuns, s.cancelRuns)
-	serve(s, runapi.RetryRuns, s.retryRuns)
+	serve(s, api.RetryRuns, s.retryRuns)
 }
 
 func (s *Server) cancelRuns(ctx context.Context, in *runapi.BulkAct) (runapi.BulkResult, error) {
+	ids, err := s.counted(ctx, *in, func(r workflow.Run) bool { return !r.Status.Ended() && !r.CancelRequested })
+	if err != nil || in.DryRun {
+		return onlyCounted(ids), err
+	}
 	reason := cmp.Or(in.Reason, defaultReason)
-	return s.bulk(ctx, *in, func(r workflow.Run) bool { return !r.Status.Ended() && !r.CancelRequested },
-		func(ctx context.Context, id string) error { return s.cfg.Enrichment.CancelRun(ctx, id, reason) })
+	return s.toEach(ctx, ids, func(ctx context.Context, id string) error { return s.cfg.Enrichment.CancelRun(ctx, id, reason) })
 }
 
-func (s *Server) retryRuns(ctx context.Context, in *runapi.BulkAct) (runapi.BulkResult, error) {
+func (s *Server) retryRuns(ctx context.Context, in *runapi.BulkAct) (api.RetriedRuns, error) {
 	if in.Expect == 0 && !in.DryRun {
-		return runapi.BulkResult{}, countNeeded("runs")
+		return api.RetriedRuns{}, countNeeded("runs")
 	}
-	return s.bulk(ctx, *in, func(r workflow.Run) bool { return r.Status.Ended() && r.Status != workflow.StatusCompleted },
-		func(ctx context.Context, id string) error { return s.cfg.Enrichment.RetryRun(ctx, id, "") })
+	ids, err := s.counted(ctx, *in, func(r workflow.Run) bool { return r.Status.Ended() && r.Status != workflow.StatusCompleted })
+	if err != nil {
+		return api.RetriedRuns{}, err
+	}
+	if in.DryRun {
+		return s.pricedRetry(ctx, ids)
+	}
+	result, err := s.toEach(ctx, ids, func(ctx context.Context, id string) error { return s.cfg.Enrichment.RetryRun(ctx, id, "") })
+	return api.RetriedRuns{BulkResult: result}, err
+}
+
+// pricedRetry says what the retry of runs would order.
+func (s *Server) pricedRetry(ctx context.Context, ids []string) (api.RetriedRuns, error) {
+	var lookups atomic.Int64
+	looked, err := s.toEach(ctx, ids, func(ctx context.Context, id string) error {
+		n, err := s.cfg.Enrichment.WouldOrder(ctx, id)
+		lookups.Add(n)
+		return err
+	})
+	if err != nil {
+		return api.RetriedRuns{}, err
+	}
+	answer := api.RetriedRuns{BulkResult: onlyCounted(ids)}
+	answer.Failed = looked.Failed
+	n := lookups.Load()
+	answer.Lookups, answer.Credits = &n, &n
+	answer.Balance, answer.BalanceAt, answer.BudgetLeft, err = s.means(ctx)
+	return answer, err
 }
 
 const (
@@ -36,22 +67,23 @@ const (
 	bulkPage   = 500
 )
 
-// bulk does something to all runs that a filter selects and that it can be done
-// to. Who hangs up ends it where it is: what is done stays done, and doing it
-// again goes on with the rest.
-func (s *Server) bulk(ctx context.Context, in runapi.BulkAct, fits func(workflow.Run) bool, do func(context.Context, string) error) (runapi.BulkResult, error) {
-	result := runapi.BulkResult{Failed: []runapi.BulkFault{}, DryRun: in.DryRun}
+func onlyCounted(ids []string) runapi.BulkResult {
+	return runapi.BulkResult{Matched: int64(len(ids)), Failed: []runapi.BulkFault{}, DryRun: true}
+}
+
+// counted lists the runs of a bulk act, unless more match than its caller knows of.
+func (s *Server) counted(ctx context.Context, in runapi.BulkAct, fits func(workflow.Run) bool) ([]string, error) {
 	ids, err := s.matching(ctx, in, fits)
-	if err != nil {
-		return runapi.BulkResult{}, err
+	if err == nil && in.Expect > 0 && int64(len(ids)) > in.Expect {
+		err = newProblem(http.StatusConflict, "count_differs", "more runs match than were counted before: count them again")
 	}
-	result.Matched = int64(len(ids))
-	if in.Expect > 0 && result.Matched > in.Expect {
-		return runapi.BulkResult{}, newProblem(http.StatusConflict, "count_differs", "more runs match than were counted before: count them again")
-	}
-	if in.DryRun {
-		return result, nil
-	}
+	return ids, err
+}
+
+// toEach does something to runs. Who hangs up ends it where it is: what is done
+// stays done, and doing it again goes on with the rest.
+func (s *Server) toEach(ctx context.Context, ids []string, do func(context.Context, string) error) (runapi.BulkResult, error) {
+	result := runapi.BulkResult{Matched: int64(len(ids)), Failed: []runapi.BulkFault{}}
 	work, ended, mu := make(chan string), sync.WaitGroup{}, sync.Mutex{}
 	for range bulkAtOnce {
 		ended.Go(func() {

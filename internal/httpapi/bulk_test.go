@@ -118,7 +118,7 @@ func TestABulkActTakesAsLongAsItNeeds(t *testing.T) {
 
 func TestBulkActsFollowTheFilter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorld(t, func(c *Config) { c.CreditBudget = 50 })
 		stop := w.run()
 		defer stop()
 		ctx, c := t.Context(), w.client()
@@ -131,7 +131,7 @@ func TestBulkActsFollowTheFilter(t *testing.T) {
 		}
 		_, err = runapi.CancelRuns.Call(ctx, c, runapi.BulkAct{Workflow: "nonsense"})
 		wantCode(t, err, 400, "bad_parameter")
-		_, err = runapi.RetryRuns.Call(ctx, c, runapi.BulkAct{Status: "nonsense"})
+		_, err = api.RetryRuns.Call(ctx, c, runapi.BulkAct{Status: "nonsense"})
 		wantCode(t, err, 422, "invalid_field")
 		done, err := runapi.CancelRuns.Call(ctx, c, runapi.BulkAct{Q: "ada@gmail.com", Workflow: "subscriber-enrichment"})
 		w.must(err)
@@ -146,7 +146,13 @@ func TestBulkActsFollowTheFilter(t *testing.T) {
 		if again.Matched != 0 {
 			t.Errorf("cancel of what is over: %+v", again)
 		}
-		retried, err := runapi.RetryRuns.Call(ctx, c, runapi.BulkAct{Status: "canceled", Expect: 100})
+		priced, err := api.RetryRuns.Call(ctx, c, runapi.BulkAct{Status: "canceled", DryRun: true})
+		w.must(err)
+		if priced.Matched != 1 || !priced.DryRun || priced.Lookups == nil || *priced.Lookups != 1 || *priced.Credits != 1 ||
+			priced.BudgetLeft == nil || *priced.BudgetLeft != 50 {
+			t.Errorf("dry run of a retry: %+v", priced)
+		}
+		retried, err := api.RetryRuns.Call(ctx, c, runapi.BulkAct{Status: "canceled", Expect: 100})
 		w.must(err)
 		if retried.Done != 1 {
 			t.Errorf("retry: %+v", retried)
@@ -171,8 +177,7 @@ func TestABulkActEndsWhereItsCallerHangsUp(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := w.server.bulk(ctx, runapi.BulkAct{}, func(workflow.Run) bool { return true },
-			func(ctx context.Context, id string) error { return runs.CancelRun(ctx, id, "x") })
+		_, err := w.server.cancelRuns(ctx, &runapi.BulkAct{})
 		ended <- err
 	}()
 	<-runs.canceled

@@ -58,18 +58,23 @@ func (s *Server) enrichAll(ctx context.Context, ids []liwanag.ID, again bool, do
 }
 
 // priced makes what was counted the answer of a dry run.
-func (s *Server) priced(ctx context.Context, answer api.EnrichedMany) (api.EnrichedMany, error) {
+func (s *Server) priced(ctx context.Context, answer api.EnrichedMany) (_ api.EnrichedMany, err error) {
+	answer.Items, answer.DryRun = []api.Enriched{}, true
+	answer.Balance, answer.BalanceAt, answer.BudgetLeft, err = s.means(ctx)
+	return answer, err
+}
+
+// means are what lookups are paid from.
+func (s *Server) means(ctx context.Context) (balance *float64, at time.Time, budgetLeft *int64, err error) {
 	money, err := s.creditsNow(ctx)
 	if err != nil {
-		return api.EnrichedMany{}, err
+		return nil, time.Time{}, nil, err
 	}
-	answer.Items, answer.DryRun = []api.Enriched{}, true
-	answer.Balance, answer.BalanceAt = money.Balance, money.BalanceAt
 	if money.Budget != nil {
 		left := max(*money.Budget-money.Reserved-money.Spent, 0)
-		answer.BudgetLeft = &left
+		budgetLeft = &left
 	}
-	return answer, nil
+	return money.Balance, money.BalanceAt, budgetLeft, nil
 }
 
 func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID, error) {

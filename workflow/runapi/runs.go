@@ -22,13 +22,12 @@ var (
 		"retry-run", "Reopen a run that failed, timed out or was canceled", http.StatusAccepted)
 	WakeRun = Post[IDPath, Run]("/runs/{id}/wake",
 		"wake-run", "End a run's snooze or back-off now, or let its wait look now", http.StatusAccepted)
-	CancelRuns = slow(Post[BulkAct, BulkResult]("/runs/cancel",
+	CancelRuns = Slow(Post[BulkAct, BulkResult]("/runs/cancel",
 		"cancel-runs", "Cancel all open runs that match", http.StatusOK))
-	RetryRuns = slow(Post[BulkAct, BulkResult]("/runs/retry",
-		"retry-runs", "Retry all failed, timed-out and canceled runs that match", http.StatusOK))
 )
 
-func slow[In, Out any](r Route[In, Out]) Route[In, Out] {
+// Slow is a route whose answer may take minutes to begin.
+func Slow[In, Out any](r Route[In, Out]) Route[In, Out] {
 	r.Slow = true
 	return r
 }
