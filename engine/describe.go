@@ -77,6 +77,9 @@ func (e *Engine) describe(c store.Claimed, owners map[int64]string) workflow.Run
 		run.Events = append(run.Events, workflow.EventState{ID: s.ID, Type: s.Event, Data: s.Payload, ReceivedAt: s.At,
 			ConsumedBy: s.ConsumedBy, Late: s.Late || run.Status.Ended() && s.ConsumedBy == ""})
 	}
+	if plan != nil {
+		plan.Sift(run.Events)
+	}
 	run.History = items(c)
 	return run
 }

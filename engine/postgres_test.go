@@ -20,7 +20,12 @@ func TestTheEngineKeepsTheRulesOfEveryRunnerOnPostgreSQL(t *testing.T) {
 		url := pgtest.Database(t)
 		n := startNode(t, url, "", defs...)
 		t.Cleanup(func() { n.stop() })
-		return runnertest.Harness{Runner: n, Restart: func() workflow.Runner {
+		st, err := postgres.Open(context.Background(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = st.Close() })
+		return runnertest.Harness{Runner: n, Elsewhere: onlySends(t, st), Restart: func() workflow.Runner {
 			n.stop()
 			n = startNode(t, url, "", defs...)
 			return n

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -39,15 +40,37 @@ func TestTheEngineKeepsTheRulesOfEveryRunnerOnSQLite(t *testing.T) {
 	}})
 }
 
+// sender is an engine that holds no definition, and one that is woken when it sends,
+// since in one process nothing else tells of it.
+type sender struct {
+	workflow.Runner
+	executes workflow.Runner
+}
+
+func (s *sender) Signal(ctx context.Context, runID string, signal workflow.Signal) (workflow.Receipt, error) {
+	receipt, err := s.Runner.Signal(ctx, runID, signal)
+	return receipt, errors.Join(err, s.executes.Wake(ctx, runID))
+}
+
+func onlySends(t *testing.T, st store.Store) workflow.Runner {
+	e, err := engine.New(engine.Config{Store: st})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 // harness runs an engine over a store that is opened anew for every restart.
 func harness(t *testing.T, open func() store.Store, shut func(store.Store), defs []workflow.Definition) runnertest.Harness {
 	var stop func()
+	elsewhere := &sender{}
 	start := func() workflow.Runner {
 		st := open()
 		e, err := engine.New(engine.Config{Store: st, Definitions: defs})
 		if err != nil {
 			t.Fatal(err)
 		}
+		elsewhere.Runner, elsewhere.executes = onlySends(t, st), e
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- e.Run(ctx) }()
@@ -61,7 +84,7 @@ func harness(t *testing.T, open func() store.Store, shut func(store.Store), defs
 		}
 		return e
 	}
-	h := runnertest.Harness{Runner: start(), Restart: func() workflow.Runner {
+	h := runnertest.Harness{Runner: start(), Elsewhere: elsewhere, Restart: func() workflow.Runner {
 		stop()
 		return start()
 	}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -80,6 +81,7 @@ type Runner struct {
 	order     []*workflow.Plan
 	tell      workflow.Observers
 	reopening sync.Mutex // see Retry
+	running   atomic.Bool
 }
 
 var (

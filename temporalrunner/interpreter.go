@@ -300,6 +300,7 @@ func (x *interpreter) result() (*record, error) {
 	if x.Facts = nil; x.Run.Status != workflow.StatusCompleted {
 		x.Facts = factsOf(x.facts)
 	}
+	x.plan.Sift(x.Run.Events)
 	last, err := x.packed()
 	if err == nil && last.tooLarge() {
 		for i := range x.Run.Events { // what came in vain goes first

@@ -99,6 +99,7 @@ func (r *record) tokenOf(id string) (string, bool) {
 func (x *interpreter) answer() error {
 	err := sdk.SetQueryHandler(x.ctx, describeName, func() (*record, error) {
 		x.Facts = factsOf(x.facts) // a run that Temporal terminates is reopened with them
+		x.plan.Sift(x.Run.Events)
 		return x.packed()
 	})
 	if err != nil {

@@ -239,7 +239,11 @@ func TestTemporalKeepsTheRulesOfEveryRunner(t *testing.T) {
 		cfg := Config{Client: shared.namespace(t), Definitions: defs}
 		r, stop := running(t, cfg)
 		t.Cleanup(func() { tellHistory(t, cfg.Client, "run-1") })
-		return runnertest.Harness{Runner: r, Restart: func() workflow.Runner {
+		elsewhere, err := New(Config{Client: cfg.Client})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runnertest.Harness{Runner: r, Elsewhere: elsewhere, Restart: func() workflow.Runner {
 			stop()
 			r, stop = running(t, cfg)
 			return r

@@ -167,6 +167,22 @@ type EventState struct {
 	ReceivedAt time.Time       `json:"receivedAt"`
 	ConsumedBy string          `json:"consumedBy,omitempty"` // the wait
 	Late       bool            `json:"late,omitempty"`       // nothing will consume it
+	// SetAside says why no wait consumes it: the run's definition takes no such event,
+	// or its payload is of another type. The right one can follow.
+	SetAside string `json:"setAside,omitempty"`
+}
+
+// Sift notes of each event that nothing consumed whether the plan sets it aside.
+func (p *Plan) Sift(events []EventState) {
+	for i := range events {
+		e := &events[i]
+		if e.SetAside = ""; e.ConsumedBy != "" {
+			continue
+		}
+		if err := p.CheckEvent(Signal{ID: e.ID, Event: e.Type, Payload: e.Data}); err != nil {
+			e.SetAside = err.Error()
+		}
+	}
 }
 
 // HistoryType is the type of a history item.

@@ -147,6 +147,8 @@ func events(r runapi.RunDetail) []string {
 			what = "late"
 		case e.ConsumedBy != "":
 			what = "resumed " + e.ConsumedBy
+		case e.SetAside != "":
+			what = "set aside: " + e.SetAside
 		}
 		lines = append(lines, fmt.Sprintf("  %s  %s after %s: %s", e.Type, e.ID, span(e.ReceivedAt.Sub(r.CreatedAt)), what))
 	}

@@ -86,6 +86,8 @@ func eventFate(e runapi.RunEvent) string {
 		return "late: the run had ended"
 	case e.ConsumedBy != "":
 		return "resumed " + e.ConsumedBy
+	case e.SetAside != "":
+		return "set aside: " + e.SetAside
 	}
 	return "not consumed yet"
 }

@@ -41,7 +41,7 @@ func (s *Server) viewRunDetail(ctx context.Context, r workflow.Run) (runapi.RunD
 			Output: st.Output, SkippedBecause: st.SkippedBecause, Attempts: st.Attempts}
 	}
 	for i, e := range r.Events {
-		detail.Events[i] = runapi.RunEvent{ID: e.ID, Type: e.Type, ReceivedAt: e.ReceivedAt.UTC(), ConsumedBy: e.ConsumedBy, Late: e.Late}
+		detail.Events[i] = runapi.RunEvent{ID: e.ID, Type: e.Type, ReceivedAt: e.ReceivedAt.UTC(), ConsumedBy: e.ConsumedBy, Late: e.Late, SetAside: e.SetAside}
 	}
 	return detail, nil
 }

@@ -107,6 +107,7 @@ type RunEvent struct {
 	ReceivedAt time.Time `json:"receivedAt"`
 	ConsumedBy string    `json:"consumedBy,omitempty"`
 	Late       bool      `json:"late,omitempty"`
+	SetAside   string    `json:"setAside,omitempty" doc:"Why no wait consumes it: the workflow takes no such event, or its data is of another type."`
 }
 
 // SendEventRequest is an event to send.

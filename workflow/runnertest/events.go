@@ -102,6 +102,7 @@ func eventScenarios() []scenario {
 			_, err = w.harness.Runner.Describe(w.Context(), "run-2")
 			w.errorIs("the run that was refused", err, workflow.ErrNotFound)
 		}},
+		{"that do not fit are set aside, and the right one follows", settingAside},
 		{"of one id are one event", func(w *world) {
 			wf := workflow.New[input]("repeated")
 			a := workflow.WaitFor(wf, "a", alpha, w.s(9))
@@ -224,6 +225,38 @@ func eventScenarios() []scenario {
 func (w *world) mayTake(wf *workflow.Workflow[input], last *workflow.Result[string], event workflow.Event[string]) {
 	workflow.FinishIf(wf, last, "done", func(string) bool { return true })
 	workflow.WaitFor(wf, "never", event, w.s(9))
+}
+
+// settingAside sends what does not fit from where nobody can tell.
+func settingAside(w *world) {
+	wf := workflow.New[input]("lenient")
+	a := workflow.WaitFor(wf, "a", workflow.Event[int](alpha), w.s(9))
+	workflow.Step(wf, "b", func(ctx context.Context, _ input) (int, error) { return a.Output(ctx), nil })
+	w.begin(wf)
+	w.parked("a", workflow.WaitEvent)
+	wrong := []workflow.Signal{{ID: "s1", Event: "alpha", Payload: raw(`"a string"`)}, {ID: "s2", Event: "gamma", Payload: raw("1")}}
+	for _, s := range wrong {
+		if w.harness.Elsewhere == nil { // whoever sends knows the definition
+			if _, err := w.harness.Runner.Signal(w.Context(), id, s); err == nil {
+				w.Errorf("event %s is taken", s.ID)
+			}
+		} else if got, err := w.harness.Elsewhere.Signal(w.Context(), id, s); err != nil || got != (workflow.Receipt{}) {
+			w.Errorf("event %s: %+v, %v", s.ID, got, err)
+		}
+	}
+	if w.harness.Elsewhere != nil {
+		run := w.parked("a", workflow.WaitEvent)
+		w.setAside(run, map[string]string{"s1": "cannot unmarshal string", "s2": `"gamma" in lenient version 1`})
+	}
+	if _, err := w.harness.Runner.Signal(w.Context(), id, workflow.Signal{ID: "s3", Event: "alpha", Payload: raw("7")}); err != nil {
+		w.Fatal(err)
+	}
+	run := w.ended()
+	w.output(run, "7")
+	if w.harness.Elsewhere != nil {
+		w.consumedBy(run, map[string]string{"s1": "late", "s2": "late", "s3": "a"})
+		w.setAside(run, map[string]string{"s1": "cannot unmarshal string", "s2": `"gamma" in lenient version 1`, "s3": ""})
+	}
 }
 
 func waitingForAny(w *world) {

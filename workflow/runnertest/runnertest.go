@@ -43,6 +43,9 @@ type Harness struct {
 	// Restart stops the runner as a deployment does and returns another one with the
 	// same definitions and memory. nil: the runner forgets its runs.
 	Restart func() workflow.Runner
+	// Elsewhere is another runner with the same memory that holds no definition and
+	// executes nothing: a program that only sends. nil: there can be none.
+	Elsewhere workflow.Runner
 }
 
 // Run runs the suite.

@@ -356,6 +356,20 @@ func (w *world) consumedBy(run workflow.Run, want map[string]string) {
 	}
 }
 
+// setAside compares why events are set aside, by a part of the reason; "" is one that
+// is not.
+func (w *world) setAside(run workflow.Run, want map[string]string) {
+	w.Helper()
+	if len(run.Events) != len(want) {
+		w.Errorf("the run shows %d events, want %d: %+v", len(run.Events), len(want), run.Events)
+	}
+	for _, e := range run.Events {
+		if part := want[e.ID]; !strings.Contains(e.SetAside, part) || part == "" && e.SetAside != "" {
+			w.Errorf("event %s is set aside because of %q, want %q in it", e.ID, e.SetAside, part)
+		}
+	}
+}
+
 func (w *world) stepIs(run workflow.Run, step string, want workflow.Status) {
 	w.Helper()
 	for _, s := range run.Steps {
