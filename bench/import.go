@@ -19,6 +19,7 @@ import (
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/opened"
 	"github.com/liwanag/liwanag/internal/pgdb"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 	"github.com/liwanag/liwanag/workflow"
@@ -90,7 +91,7 @@ func (p place) openTables(ctx context.Context) (t tables, err error) {
 			return t, err
 		}
 		app, err1 := sqlite.New(ctx, t.sqlite)
-		runs, err2 := enginesqlite.New(ctx, t.sqlite)
+		runs, err2 := enginesqlite.Open(opened.With(ctx, t.sqlite), p.at)
 		t.app, t.runs, t.close = app, runs, t.sqlite.Close
 		return t, errors.Join(err1, err2)
 	case onPostgres:
@@ -99,7 +100,7 @@ func (p place) openTables(ctx context.Context) (t tables, err error) {
 			return t, err
 		}
 		app, err1 := postgres.New(ctx, db)
-		runs, err2 := enginepostgres.New(ctx, db)
+		runs, err2 := enginepostgres.Open(opened.With(ctx, db), p.at)
 		t.app, t.runs, t.close = app, runs, func() error { defer db.Close(); return runs.Close() }
 		return t, errors.Join(err1, err2)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/engine/store/memory"
 	"github.com/liwanag/liwanag/engine/store/sqlite"
+	"github.com/liwanag/liwanag/internal/opened"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -282,7 +283,7 @@ func TestARunThatCannotBeReadFailsAndNoOther(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer db.Close()
-				st, err := sqlite.New(t.Context(), db)
+				st, err := sqlite.Open(opened.With(t.Context(), db), path)
 				if err != nil {
 					t.Fatal(err)
 				}

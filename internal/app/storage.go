@@ -12,6 +12,7 @@ import (
 	"github.com/liwanag/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/groupcommit"
+	"github.com/liwanag/liwanag/internal/opened"
 	"github.com/liwanag/liwanag/internal/pgdb"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
@@ -61,7 +62,7 @@ func openSQLite(ctx context.Context, path string) (*storage, error) {
 	return &storage{
 		rows: rows, where: db.Path(), full: sqlitedb.IsFull, close: db.Close, check: db.Check, size: db.Size,
 		commits: map[string]func() groupcommit.Stats{"all": db.Stats},
-		runs:    func(ctx context.Context) (runStore, error) { return enginesqlite.New(ctx, db) },
+		runs:    func(ctx context.Context) (runStore, error) { return enginesqlite.Open(opened.With(ctx, db), path) },
 	}, nil
 }
 
@@ -77,14 +78,8 @@ func openPostgreSQL(ctx context.Context, url string) (*storage, error) {
 	}
 	s := &storage{
 		rows: rows, where: db.Where(), full: pgdb.IsFull, close: func() error { db.Close(); return nil }, size: db.Size,
-		commits: map[string]func() groupcommit.Stats{"application": db.Stats},
-	}
-	s.runs = func(ctx context.Context) (runStore, error) {
-		runs, err := enginepostgres.New(ctx, db)
-		if err == nil {
-			s.commits["engine"] = runs.Stats
-		}
-		return runs, err
+		commits: map[string]func() groupcommit.Stats{"application": db.Stats, "engine": db.Runs.Stats},
+		runs:    func(ctx context.Context) (runStore, error) { return enginepostgres.Open(opened.With(ctx, db), url) },
 	}
 	s.hear = db.Listen
 	s.tell = func(ctx context.Context, channel, payload string) error {

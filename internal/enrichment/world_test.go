@@ -23,6 +23,7 @@ import (
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/opened"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -121,7 +122,7 @@ func (w *world) boot() {
 		works.nodes = append(works.nodes, w.node(l.store.Store))
 	}
 	wf := enrichment.New(works, w.cfg)
-	runs, err := enginesqlite.New(ctx, db)
+	runs, err := enginesqlite.Open(opened.With(ctx, db), db.Path())
 	w.must(err)
 	l.engine, err = engine.New(engine.Config{Store: runs, Definitions: []workflow.Definition{wf}, StopTimeout: time.Second})
 	w.must(err)

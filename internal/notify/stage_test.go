@@ -22,6 +22,7 @@ import (
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/opened"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -104,7 +105,7 @@ func (s *stage) boot(n int, after bool) *act {
 	a := &act{db: db, store: newFrail(rows, n, after)}
 	sender := s.sender(a.store.Store)
 	wf := New(sender)
-	runs, err := enginesqlite.New(ctx, db)
+	runs, err := enginesqlite.Open(opened.With(ctx, db), s.path)
 	s.must(err)
 	a.engine, err = engine.New(engine.Config{Store: runs, Definitions: append(s.also, wf), StopTimeout: time.Second})
 	s.must(err)

@@ -17,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/liwanag/liwanag/internal/groupcommit"
 )
 
 // Config says how to open a database. Only URL has no default.
@@ -87,8 +89,10 @@ type DB struct {
 	incarnation string
 	fsync       bool
 	writer      *writer
-	close       func()
-	closed      atomic.Bool
+	// Runs counts the groups of the engine's store in this database; see Stats.
+	Runs   groupcommit.Recorder
+	close  func()
+	closed atomic.Bool
 
 	background context.Context // ends with Close
 	listeners  sync.WaitGroup

@@ -60,21 +60,11 @@ func (e *PanicError) Unwrap() error {
 // full. Nothing was written; the same change succeeds once there is space.
 func IsFull(err error) bool { return primaryCode(err) == lib.SQLITE_FULL }
 
-// IsBusy reports whether err means that another program held a lock on the
-// file for longer than [Config.BusyTimeout].
-func IsBusy(err error) bool {
-	code := primaryCode(err)
-	return code == lib.SQLITE_BUSY || code == lib.SQLITE_LOCKED
-}
-
 // IsUnique reports whether err is a violated unique index or primary key.
 func IsUnique(err error) bool {
 	code := extendedCode(err)
 	return code == lib.SQLITE_CONSTRAINT_UNIQUE || code == lib.SQLITE_CONSTRAINT_PRIMARYKEY || code == lib.SQLITE_CONSTRAINT_ROWID
 }
-
-// IsConstraint reports whether err is a violated constraint of any kind.
-func IsConstraint(err error) bool { return primaryCode(err) == lib.SQLITE_CONSTRAINT }
 
 // IsRefused reports whether SQLite refused what was to be written for what it is: its
 // type, its size, a constraint other than a unique one. The same will be refused again.
@@ -83,13 +73,7 @@ func IsRefused(err error) bool {
 	case lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH, lib.SQLITE_RANGE:
 		return true
 	}
-	return IsConstraint(err) && !IsUnique(err)
-}
-
-// IsDamaged reports whether err means that the file is no intact database.
-func IsDamaged(err error) bool {
-	code := primaryCode(err)
-	return code == lib.SQLITE_CORRUPT || code == lib.SQLITE_NOTADB
+	return primaryCode(err) == lib.SQLITE_CONSTRAINT && !IsUnique(err)
 }
 
 // dropsTransaction reports whether SQLite may have rolled the whole

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	lib "modernc.org/sqlite/lib"
 )
 
 func TestEveryConnectionHasThePragmas(t *testing.T) {
@@ -166,7 +167,7 @@ func TestADamagedFileIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = Open(t.Context(), Config{Path: db.Path()})
-			if !IsDamaged(err) {
+			if code := primaryCode(err); code != lib.SQLITE_CORRUPT && code != lib.SQLITE_NOTADB {
 				t.Fatalf("Open: %v", err)
 			}
 			contains(t, err.Error(), db.Path())

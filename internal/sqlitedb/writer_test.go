@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	lib "modernc.org/sqlite/lib"
+
 	"github.com/liwanag/liwanag/internal/groupcommit"
 )
 
@@ -279,7 +281,7 @@ func TestABusyFileIsReportedAfterTheTimeout(t *testing.T) {
 	if err := other.run("BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Write(t.Context(), insert(1)); !IsBusy(err) {
+	if err := db.Write(t.Context(), insert(1)); primaryCode(err) != lib.SQLITE_BUSY {
 		t.Errorf("Write: %v", err)
 	}
 	if err := other.run("ROLLBACK"); err != nil {
@@ -302,7 +304,7 @@ func TestAChangeThatReadsFirstHoldsTheWriteLock(t *testing.T) {
 		if err := tx.QueryRow("SELECT count(*) FROM t").Scan(new(int)); err != nil {
 			return err
 		}
-		if err := other.run("INSERT INTO t (id) VALUES (1)"); !IsBusy(err) {
+		if err := other.run("INSERT INTO t (id) VALUES (1)"); primaryCode(err) != lib.SQLITE_BUSY {
 			t.Errorf("another writer came between: %v", err)
 		}
 		return insert(2)(tx)

@@ -32,8 +32,8 @@ var law = []struct {
 	{"engine/store", []string{"workflow"}, nil},
 	{"engine/store/storetest", []string{"workflow", "engine/store"}, nil},
 	{"engine/store/memory", []string{"workflow", "engine/store"}, nil},
-	{"engine/store/sqlite", []string{"workflow", "engine/store", "internal/sqlitedb", "internal/migrate"}, []string{"modernc.org/sqlite"}},
-	{"engine/store/postgres", []string{"workflow", "engine/store", "internal/pgdb", "internal/groupcommit", "internal/migrate"}, []string{"github.com/jackc/pgx/v5"}},
+	{"engine/store/sqlite", []string{"workflow", "engine/store", "internal/opened", "internal/sqlitedb", "internal/migrate"}, []string{"modernc.org/sqlite"}},
+	{"engine/store/postgres", []string{"workflow", "engine/store", "internal/opened", "internal/pgdb", "internal/groupcommit", "internal/migrate"}, []string{"github.com/jackc/pgx/v5"}},
 	{"engine", []string{"workflow", "engine/store"}, nil},
 	{"temporalrunner", []string{"workflow"}, []string{"go.temporal.io/sdk", "go.temporal.io/api", "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sync"}},
 	{"fullenrich", nil, nil},
@@ -44,6 +44,7 @@ var law = []struct {
 	{"internal/schedule", []string{"workflow", "internal/liwanag", "internal/enrichment"}, []string{"github.com/netresearch/go-cron"}},
 	{"internal/graceful", nil, nil},
 	{"internal/groupcommit", nil, nil},
+	{"internal/opened", nil, nil},
 	{"internal/migrate", nil, []string{"github.com/pressly/goose/v3"}},
 	{"internal/pgdb", []string{"internal/groupcommit", "internal/migrate"}, []string{"github.com/jackc/pgx/v5", "github.com/jackc/pgerrcode"}},
 	{"internal/pgdb/pgtest", nil, []string{"github.com/jackc/pgx/v5"}},
@@ -74,13 +75,14 @@ var testHelpers = []string{"workflow/workflowtest", "workflow/runnertest", "engi
 
 type pkg struct {
 	ImportPath string
+	Dir        string
 	Imports    []string
 	GoFiles    []string
 }
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,GoFiles", module+"...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,Imports,GoFiles", module+"...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}

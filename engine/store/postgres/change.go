@@ -78,7 +78,7 @@ func (s *Store) commitGroup(picked []*groupcommit.Change[*change]) {
 	}
 	began := time.Now()
 	err := s.transact(changes)
-	s.stats.Group(len(changes), time.Since(began), err != nil)
+	s.db.Runs.Group(len(changes), time.Since(began), err != nil)
 	alone := err != nil && len(picked) > 1 && !pgdb.IsCommon(err)
 	for i, c := range picked {
 		one := err

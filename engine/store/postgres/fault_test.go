@@ -32,7 +32,7 @@ func proxied(t *testing.T, c pgdb.Config) (*Store, store.Node, *pgtest.Proxy) {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	s, err := New(t.Context(), db)
+	s, err := newStore(t.Context(), db, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestAChangeWaitsForAConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s, err := New(t.Context(), db)
+	s, err := newStore(t.Context(), db, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/internal/groupcommit"
+	"github.com/liwanag/liwanag/internal/opened"
 	"github.com/liwanag/liwanag/internal/pgdb"
 )
 
@@ -29,7 +30,6 @@ type Store struct {
 
 	queues  []*groupcommit.Queue[*change]
 	working sync.WaitGroup
-	stats   groupcommit.Recorder
 
 	announce *announcer
 	wake     chan struct{}
@@ -69,6 +69,9 @@ func Open(ctx context.Context, url string) (*Store, error) { return Config{URL: 
 // tables; those of an older release are refused with advice, since other nodes may
 // still use them: see [Config.Migrate].
 func (c Config) Open(ctx context.Context) (*Store, error) {
+	if db := opened.In[pgdb.DB](ctx); db != nil {
+		return newStore(ctx, db, c.Schema)
+	}
 	db, err := pgdb.Open(ctx, pgdb.Config{URL: c.URL})
 	if err != nil {
 		return nil, err
@@ -81,10 +84,6 @@ func (c Config) Open(ctx context.Context) (*Store, error) {
 	s.owned = true
 	return s, nil
 }
-
-// New is a store in a database that its caller has opened, shares with other
-// tables, and closes after the store.
-func New(ctx context.Context, db *pgdb.DB) (*Store, error) { return newStore(ctx, db, "") }
 
 func newStore(ctx context.Context, db *pgdb.DB, in string) (*Store, error) {
 	where, err := find(ctx, db, in)
@@ -145,8 +144,8 @@ func (c Config) visit(ctx context.Context, do func(s *schema, db *pgdb.DB) error
 // OldKeys is as [store.Store] says.
 func (s *Store) OldKeys() time.Time { return s.old }
 
-// Close commits what was asked for and refuses everything after it. It closes a
-// database that Open opened, and leaves one given to New alone.
+// Close commits what was asked for and refuses everything after it. It closes the
+// connections, unless they were open before.
 func (s *Store) Close() error {
 	for _, q := range s.queues {
 		q.Close()
@@ -158,9 +157,6 @@ func (s *Store) Close() error {
 	}
 	return nil
 }
-
-// Stats returns the counters of changes to runs, since New.
-func (s *Store) Stats() groupcommit.Stats { return s.stats.Stats() }
 
 func (s *Store) closed() bool { return s.queues[0].Closed() || s.db.Closed() }
 

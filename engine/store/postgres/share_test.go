@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/opened"
 	"github.com/liwanag/liwanag/internal/pgdb"
 	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 	"github.com/liwanag/liwanag/workflow"
@@ -21,17 +22,17 @@ func TestAStoreSharesTheDatabaseOfItsCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s, err := New(t.Context(), db)
+	s, err := Open(opened.With(t.Context(), db), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil || db.Closed() {
-		t.Errorf("Close closed what New was given: %v", err)
+		t.Errorf("Close closed what was open before: %v", err)
 	}
 	if _, err := s.Get(t.Context(), "r"); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Get of a closed store in an open database: %v", err)
 	}
-	if _, err := New(t.Context(), db); err != nil {
+	if _, err := Open(opened.With(t.Context(), db), ""); err != nil {
 		t.Errorf("another store in it: %v", err)
 	}
 }

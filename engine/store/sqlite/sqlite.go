@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/internal/opened"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
@@ -34,11 +35,14 @@ var (
 // file with several names (hard links), ":memory:" and URLs. A symbolic link means the
 // file it leads to.
 func Open(ctx context.Context, path string) (*Store, error) {
+	if db := opened.In[sqlitedb.DB](ctx); db != nil {
+		return newStore(ctx, db)
+	}
 	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: path})
 	if err != nil {
 		return nil, err
 	}
-	s, err := New(ctx, db)
+	s, err := newStore(ctx, db)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -46,10 +50,9 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// New is the one store in a database that its caller has opened, shares with
-// other tables, and closes. It creates or migrates the tables of the store, whose
-// versions the table wf_migrations keeps.
-func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
+// newStore is the one store in a database. It creates or migrates the tables of the
+// store, whose versions the table wf_migrations keeps.
+func newStore(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
 	if err := upgrade(ctx, db); err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func New(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
 // OldKeys is as [store.Store] says.
 func (s *Store) OldKeys() time.Time { return s.old }
 
-// Close closes a database that Open opened; it leaves one given to New alone.
+// Close closes the file, unless it was open before.
 func (s *Store) Close() error {
 	if !s.owned {
 		return nil

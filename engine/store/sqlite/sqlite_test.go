@@ -15,6 +15,7 @@ import (
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/engine/store/storetest"
+	"github.com/liwanag/liwanag/internal/opened"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
@@ -114,7 +115,7 @@ func TestAStoreSharesTheFileOfItsCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s, err := New(t.Context(), db)
+	s, err := Open(opened.With(t.Context(), db), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,14 +123,14 @@ func TestAStoreSharesTheFileOfItsCaller(t *testing.T) {
 		t.Errorf("Open of a file in use: %v", err)
 	}
 	if err := s.Close(); err != nil || db.Closed() {
-		t.Errorf("Close closed what New was given: %v", err)
+		t.Errorf("Close closed what was open before: %v", err)
 	}
 	// The next store of the same process goes on with the epochs.
 	first, err := s.Heartbeat(t.Context(), "a", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := New(t.Context(), db)
+	again, err := Open(opened.With(t.Context(), db), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func TestAWaitingRunIsSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s, err := New(t.Context(), db)
+	s, err := Open(opened.With(t.Context(), db), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,14 +71,11 @@ func (p *Proxy) Refuse(on bool) {
 
 // Silence lets the connections that there are carry nothing any more, in either
 // direction, and tells nobody, as a firewall does that forgot them. With andNew that
-// goes for new ones too, until Speak is called.
+// goes for new ones too.
 func (p *Proxy) Silence(andNew bool) {
 	p.mute.Store(andNew)
 	p.silence.Add(1)
 }
-
-// Speak lets new connections through again.
-func (p *Proxy) Speak() { p.mute.Store(false) }
 
 // LoseCommits lets the next n commits reach the server and breaks each connection
 // before the answer.
