@@ -138,15 +138,6 @@ func (t SubmissionTx) Insert(s liwanag.Submission, jobIDs []liwanag.ID) error {
 	return err
 }
 
-// Send is the fence of the paid call: the compare-and-set from prepared to
-// sending. False: somebody else did it, nothing was written.
-func (t SubmissionTx) Send(s liwanag.Sending) (bool, error) {
-	return t.changed(`
-		UPDATE submission SET state = 'sending', sender = $2, token_hash = $3, request_digest = $4, sending_at = $5, grace_until = $6, credit_day = $7
-		WHERE id = $1 AND state = 'prepared'`,
-		s.ID.Bytes(), s.Sender, digest(s.TokenHash), digest(s.RequestDigest), micros(s.At), micros(s.GraceUntil), int64(s.CreditDay))
-}
-
 // PreparedBefore counts the prepared submissions that are older than this one.
 func (t SubmissionTx) PreparedBefore(id liwanag.ID) (int, error) {
 	n, err := one(t, scanInt, `SELECT count(*) FROM submission WHERE state = 'prepared' AND id < $1`, id.Bytes())
@@ -154,15 +145,21 @@ func (t SubmissionTx) PreparedBefore(id liwanag.ID) (int, error) {
 }
 
 // Move is a compare-and-set of the state. Moving to refused, superseded or
-// settled frees the jobs for another submission; enrichment ids are unique,
-// one that another submission holds is ErrState. False: the state was not in
-// From, nothing was written.
+// settled frees the jobs for another submission; enrichment ids and tokens are
+// unique, one that another submission holds is ErrState. False: the state was not
+// in From, nothing was written.
 func (t SubmissionTx) Move(m liwanag.SubmissionMove) (bool, error) {
+	s, day := liwanag.Sending{}, any(nil)
+	if m.Sending != nil {
+		s, day = *m.Sending, int64(m.Sending.CreditDay)
+	}
 	return t.guarded(say(`
-		UPDATE submission SET state = $2, cause = $3, enrichment_id = coalesce($4, enrichment_id),
-			outcome_at = coalesce($5, outcome_at), follow_at = coalesce($6, follow_at)
-		WHERE id = $1 AND state = ANY($7::text[])`,
-		m.ID.Bytes(), string(m.To), text(m.Cause), text(m.EnrichmentID), micros(m.At), micros(m.FollowAt), wordsOf(t, m.From)),
+		UPDATE submission SET state = $2, cause = $3, enrichment_id = coalesce($4, enrichment_id), outcome_at = coalesce($5, outcome_at),
+			follow_at = NULL, sender = coalesce($6, sender), token_hash = coalesce($7, token_hash), request_digest = coalesce($8, request_digest),
+			sending_at = coalesce($9, sending_at), grace_until = coalesce($10, grace_until), credit_day = coalesce($11, credit_day)
+		WHERE id = $1 AND state = ANY($12::text[])`,
+		m.ID.Bytes(), string(m.To), text(m.Cause), text(m.EnrichmentID), micros(m.At), text(s.Sender), digest(s.TokenHash),
+		digest(s.RequestDigest), micros(s.At), micros(s.GraceUntil), day, wordsOf(t, m.From)),
 		say(`UPDATE submission_job SET open = $2 WHERE submission_id = $1 AND open <> $2
 			AND EXISTS (SELECT 1 FROM submission b WHERE b.id = $1 AND b.state = $3)`, m.ID.Bytes(), m.To.Open(), string(m.To)))
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 	"github.com/liwanag/liwanag/workflow"
 )
 
@@ -149,7 +150,7 @@ func takeBack(tx *datastore.Tx, runID liwanag.ID) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Jobs.Reopen(ids(jobs), jobStatusOf(s.State)); err != nil {
+		if _, err := tx.Jobs.Reopen(ids(jobs), paid.JobStatus(s.State)); err != nil {
 			return err
 		}
 		if err := tx.Submissions.Follow(s.ID, time.Time{}); err != nil {
@@ -173,17 +174,6 @@ func takeBack(tx *datastore.Tx, runID liwanag.ID) error {
 	}
 	_, err = tx.Jobs.ClearRetry(ids(jobs))
 	return err
-}
-
-// jobStatusOf is the state of the jobs of an open submission.
-func jobStatusOf(s liwanag.SubmissionState) liwanag.JobStatus {
-	switch s {
-	case liwanag.SubmissionPrepared:
-		return liwanag.JobPending
-	case liwanag.SubmissionHeld:
-		return liwanag.JobHeld
-	}
-	return liwanag.JobSubmitted
 }
 
 // splitOff moves pending jobs of a run into a closed batch of their own; the

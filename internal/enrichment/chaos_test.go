@@ -41,7 +41,7 @@ func (w *world) strike(action simulator.Action, r *rand.Rand) {
 }
 
 // kills are transactions at which a process may end.
-var kills = []string{"submission.insert", "submission.send", "submission.accepted", "submission.ambiguous", "submission.refused",
+var kills = []string{"submission.insert", "submission.sending", "submission.accepted", "submission.ambiguous", "submission.refused",
 	"submission.superseded", "delivery.insert", "delivery.sent", "delivery.settled", "submission.settled"}
 
 // Whatever FullEnrich does and whenever we are killed: nobody is lost, what was

@@ -1,8 +1,6 @@
 package enrichment
 
 import (
-	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,79 +10,25 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 )
 
-func TestClassifyTellsRefusedFromUnknown(t *testing.T) {
-	answer := func(outcome fullenrich.Outcome, status int, envelope bool, err error) *fullenrich.Error {
-		return &fullenrich.Error{Op: "submit", Outcome: outcome, Status: status, Envelope: envelope, Err: err}
-	}
-	refused, ambiguous := fullenrich.OutcomeRefused, fullenrich.OutcomeAmbiguous
-	for name, tc := range map[string]struct {
-		id               string
-		answer           *fullenrich.Error
-		standard, strict liwanag.SubmissionState
-	}{
-		"accepted":              {enrichmentA, nil, "accepted", "accepted"},
-		"never connected":       {"", answer(fullenrich.OutcomeNotSent, 0, false, errors.New("dial")), "refused", "refused"},
-		"400":                   {"", answer(refused, 400, true, nil), "refused", "refused"},
-		"429":                   {"", answer(refused, 429, true, nil), "refused", "refused"},
-		"5xx with envelope":     {"", answer(refused, 503, true, nil), "refused", "refused"},
-		"5xx without":           {"", answer(refused, 502, false, nil), "refused", "ambiguous"},
-		"timeout":               {"", answer(ambiguous, 0, false, context.DeadlineExceeded), "ambiguous", "ambiguous"},
-		"2xx without id":        {"", answer(ambiguous, 200, false, fullenrich.ErrNoEnrichmentID), "ambiguous", "ambiguous"},
-		"an id that is taken":   {"", answer(ambiguous, 0, false, errIDTaken), "ambiguous", "ambiguous"},
-		"too late after commit": {"", answer(ambiguous, 0, false, fullenrich.ErrStale), "ambiguous", "ambiguous"},
-		"nothing at all":        {"", nil, "ambiguous", "ambiguous"},
-	} {
-		if got, _ := classify(tc.id, tc.answer, Standard); got != tc.standard {
-			t.Errorf("%s, standard: %s, want %s", name, got, tc.standard)
-		}
-		if got, _ := classify(tc.id, tc.answer, Strict); got != tc.strict {
-			t.Errorf("%s, strict: %s, want %s", name, got, tc.strict)
-		}
-	}
-}
-
 func TestOnlyWithEvidenceIsASubmissionInDoubtSentAgain(t *testing.T) {
-	sub := liwanag.Submission{State: liwanag.SubmissionAmbiguous, Cause: causeNoAnswer, SendingAt: noon, GraceUntil: noon.Add(time.Hour)}
-	proven := noon.Add(-24 * time.Hour)
-	all := []liwanag.Reach{{Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}}
-	public := Config{PublicURL: "https://liwanag.example", BaseURL: fullenrich.DefaultBaseURL, OnAmbiguous: Resubmit}
-	both := Config{PublicURL: "http://127.0.0.1:8484", BaseURL: "http://localhost:9000/api/v2", OnAmbiguous: Resubmit}
-	half := Config{PublicURL: "http://127.0.0.1:8484", BaseURL: fullenrich.DefaultBaseURL, OnAmbiguous: Resubmit}
-	hold := public
-	hold.OnAmbiguous = Hold
+	sub := liwanag.Submission{State: liwanag.SubmissionAmbiguous, Cause: paid.CauseNoAnswer, SendingAt: noon, GraceUntil: noon.Add(time.Hour)}
+	reached := liwanag.Evidence{Reaches: []liwanag.Reach{{Since: noon, Until: noon.Add(time.Hour)}}}
 	for name, tc := range map[string]struct {
-		cfg      Config
-		evidence liwanag.Evidence
-		cause    string
-		second   bool
-		want     verdict
+		cfg  Config
+		want string
 	}{
-		"all evidence":           {public, liwanag.Evidence{ProvenAt: proven, Reaches: all}, causeNoAnswer, false, verdict{resubmit: true}},
-		"never proven":           {public, liwanag.Evidence{Reaches: all}, causeNoAnswer, false, verdict{cause: causeUnproven}},
-		"both loopback":          {both, liwanag.Evidence{Reaches: all}, causeNoAnswer, false, verdict{resubmit: true}},
-		"only ours is loopback":  {half, liwanag.Evidence{Reaches: all}, causeNoAnswer, false, verdict{cause: causeUnproven}},
-		"no probe":               {public, liwanag.Evidence{ProvenAt: proven}, causeNoAnswer, false, verdict{cause: causeUnreachable}},
-		"2xx with a taken id":    {public, liwanag.Evidence{ProvenAt: proven, Reaches: all}, causeIDTaken, false, verdict{cause: causeIDTaken}},
-		"2xx without id":         {public, liwanag.Evidence{ProvenAt: proven, Reaches: all}, causeNoID, false, verdict{cause: causeNoID}},
-		"policy":                 {hold, liwanag.Evidence{ProvenAt: proven, Reaches: all}, causeNoAnswer, false, verdict{cause: causePolicy}},
-		"it is the resubmission": {public, liwanag.Evidence{ProvenAt: proven, Reaches: all}, causeNoAnswer, true, verdict{cause: causeTwice}},
-		"a gap of a minute": {public, liwanag.Evidence{ProvenAt: proven, Reaches: []liwanag.Reach{
-			{Since: noon.Add(time.Minute), Until: noon.Add(59 * time.Minute)}}}, causeNoAnswer, false, verdict{resubmit: true}},
-		"a longer gap in the middle": {public, liwanag.Evidence{ProvenAt: proven, Reaches: []liwanag.Reach{
-			{Since: noon, Until: noon.Add(30 * time.Minute)}, {Since: noon.Add(32 * time.Minute), Until: noon.Add(time.Hour)}}},
-			causeNoAnswer, false, verdict{cause: causeUnreachable}},
-		"a longer gap at the end": {public, liwanag.Evidence{ProvenAt: proven, Reaches: []liwanag.Reach{
-			{Since: noon, Until: noon.Add(58 * time.Minute)}}}, causeNoAnswer, false, verdict{cause: causeUnreachable}},
-		"a longer gap at the start": {public, liwanag.Evidence{ProvenAt: proven, Reaches: []liwanag.Reach{
-			{Since: noon.Add(2 * time.Minute), Until: noon.Add(time.Hour)}}}, causeNoAnswer, false, verdict{cause: causeUnreachable}},
+		"both loopback":         {Config{PublicURL: "http://127.0.0.1:8484", BaseURL: "http://localhost:9000/api/v2"}, ""},
+		"only ours is loopback": {Config{PublicURL: "http://127.0.0.1:8484"}, paid.CauseUnproven},
+		"public":                {Config{PublicURL: "https://liwanag.example"}, paid.CauseUnproven},
+		"policy":                {Config{PublicURL: "http://127.0.0.1:8484", BaseURL: "http://localhost:9000/api/v2", OnAmbiguous: Hold}, paid.CausePolicy},
 	} {
-		sub.Cause = tc.cause
-		if got := judge(sub, tc.second, tc.evidence, tc.cfg); got != tc.want {
-			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
+		e := &Enricher{cfg: tc.cfg.withDefaults()}
+		if got := e.judge(sub, false, reached); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 	"github.com/liwanag/liwanag/workflow"
 )
 
@@ -56,53 +57,40 @@ func (e *Enricher) MarkFailed(ctx context.Context, f workflow.Failure) error {
 
 // failSubmission decides what becomes of an open submission when its run failed.
 func failSubmission(tx *datastore.Tx, s liwanag.Submission, failure liwanag.JobFailure, now time.Time) error {
+	switch s.State {
+	case liwanag.SubmissionPrepared:
+		return release(tx, s, paid.CauseRunEnded, now)
+	case liwanag.SubmissionAccepted:
+	default:
+		return hold(tx, s, paid.CauseRunEnded, now)
+	}
 	jobs, err := tx.Jobs.OfSubmission(s.ID)
 	if err != nil {
 		return err
 	}
-	sent := []liwanag.JobStatus{liwanag.JobSubmitted}
-	switch s.State {
-	case liwanag.SubmissionPrepared:
-		return release(tx, s, causeRunEnded, now)
-	case liwanag.SubmissionAccepted:
-		failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: sent, To: liwanag.JobFailed, Failure: failure, At: now})
-		if err == nil {
-			err = announceFailed(tx, jobs, failed, failure, now)
-		}
-		if err != nil {
-			return err
-		}
-		return tx.Submissions.Follow(s.ID, now.Add(sweepFetchEvery))
+	failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted}, To: liwanag.JobFailed, Failure: failure, At: now})
+	if err == nil {
+		err = announceFailed(tx, jobs, failed, failure, now)
 	}
-	return hold(tx, s, causeRunEnded, now)
+	if err != nil {
+		return err
+	}
+	return tx.Submissions.Follow(s.ID, now.Add(sweepFetchEvery))
 }
 
 // hold leaves a submission in doubt, and its jobs, to an operator.
 func hold(tx *datastore.Tx, s liwanag.Submission, cause string, now time.Time) error {
-	if s.Cause != "" && cause == causeRunEnded {
+	if s.Cause != "" && cause == paid.CauseRunEnded {
 		cause = s.Cause
 	}
-	if s.State != liwanag.SubmissionHeld {
-		moved, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: s.ID, To: liwanag.SubmissionHeld, Cause: cause, At: now,
-			From: []liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAmbiguous}})
-		if err != nil || !moved {
-			return err
-		}
-		if _, err := datastore.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicSubmissionHeld, Subject: s.ID, At: now,
-			Facts: facts(map[string]any{"cause": cause})}}); err != nil {
-			return err
-		}
-	}
-	jobs, err := tx.Jobs.OfSubmission(s.ID)
-	if err != nil {
+	done, err := paid.Hold.Apply(tx, s, paid.Change{At: now, Cause: cause,
+		Failure: liwanag.JobFailure{Code: cause, Message: "nobody knows whether FullEnrich took it: adopt, resubmit or fail the submission"}})
+	if err != nil || !done.Moved {
 		return err
 	}
-	_, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted}, To: liwanag.JobHeld,
-		Failure: liwanag.JobFailure{Code: cause, Message: "nobody knows whether FullEnrich took it: adopt, resubmit or fail the submission"}, At: now})
-	if err != nil {
-		return err
-	}
-	return tx.Submissions.Follow(s.ID, time.Time{})
+	_, err = datastore.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicSubmissionHeld, Subject: s.ID, At: now,
+		Facts: facts(map[string]any{"cause": cause})}})
+	return err
 }
 
 // failPending fails the jobs of a run that were not sent.
@@ -143,7 +131,7 @@ func (e *Enricher) MarkCanceled(ctx context.Context, reason string) error {
 		for _, s := range open {
 			switch s.State {
 			case liwanag.SubmissionPrepared:
-				if err := release(tx, s, causeRunEnded, now); err != nil {
+				if err := release(tx, s, paid.CauseRunEnded, now); err != nil {
 					return err
 				}
 			case liwanag.SubmissionAccepted:

@@ -5,53 +5,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 )
 
-// deliveryGap is the time after which FullEnrich repeats a delivery: an address
-// that was reachable without a longer gap has received it.
-const deliveryGap = time.Minute
-
-// verdict is what becomes of a submission in doubt whose grace is over: sent once
-// more, or held for the given cause.
-type verdict struct {
-	resubmit bool
-	cause    string
-}
-
-// judge decides on a submission in doubt whose grace is over. A webhook would
-// have told us if it had been accepted; that none came proves something only
-// when FullEnrich is known to reach the public URL, and could reach it all the
-// time.
-func judge(s liwanag.Submission, secondDoubt bool, evidence liwanag.Evidence, cfg Config) verdict {
-	proven := !evidence.ProvenAt.IsZero() || loopback(cfg.PublicURL) && loopback(cfg.BaseURL)
-	switch {
-	case s.Cause == causeNoID || s.Cause == causeIDTaken:
-		return verdict{cause: s.Cause} // it answered 2xx, so it took it
-	case cfg.OnAmbiguous == Hold:
-		return verdict{cause: causePolicy}
-	case secondDoubt:
-		return verdict{cause: causeTwice}
-	case !proven:
-		return verdict{cause: causeUnproven}
-	case !reachable(evidence.Reaches, s.SendingAt, s.GraceUntil):
-		return verdict{cause: causeUnreachable}
-	}
-	return verdict{resubmit: true}
-}
-
-// reachable says whether one unbroken reach covers the time, up to a gap at both
-// ends.
-func reachable(reaches []liwanag.Reach, from, to time.Time) bool {
-	for _, r := range reaches {
-		if !r.Since.After(from.Add(deliveryGap)) && !r.Until.Before(to.Add(-deliveryGap)) {
-			return true
-		}
-	}
-	return false
+// judge says why a submission in doubt whose grace is over is held; empty: it is
+// sent once more.
+func (e *Enricher) judge(sub liwanag.Submission, again bool, evidence liwanag.Evidence) (cause string) {
+	return paid.Judge(paid.Doubtful{Submission: sub, Again: again, Evidence: evidence, Hold: e.cfg.OnAmbiguous == Hold,
+		Local: loopback(e.cfg.PublicURL) && loopback(e.cfg.BaseURL)})
 }
 
 // probeOver asks the public URL for its health.
@@ -90,6 +54,6 @@ func (e *Enricher) probe(ctx context.Context) error {
 		return nil // a gap is what the evidence shows; nothing else to do
 	}
 	return e.store.Write(ctx, func(tx *datastore.Tx) error {
-		return tx.Ledger.Reached(e.cfg.PublicURL, at, deliveryGap)
+		return tx.Ledger.Reached(e.cfg.PublicURL, at, paid.DeliveryGap)
 	})
 }

@@ -194,8 +194,6 @@ func (s watching) note(query string, args []any) {
 		s.ops.add("submission.get")
 	case strings.HasPrefix(query, "INSERT INTO submission ("):
 		s.ops.add("submission.insert")
-	case strings.HasPrefix(query, "UPDATE submission SET state = 'sending'"):
-		s.ops.add("submission.send")
 	case strings.HasPrefix(query, "UPDATE submission SET state = $2"):
 		s.ops.add("submission." + args[1].(string))
 	case strings.HasPrefix(query, "INSERT INTO delivery ("):

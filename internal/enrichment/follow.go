@@ -11,6 +11,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 )
 
 // retention is how long FullEnrich surely keeps results; it promises three
@@ -81,9 +82,9 @@ func (e *Enricher) resolve(ctx context.Context, sub liwanag.Submission) (Arrival
 	if err != nil {
 		return Arrival{}, false, err
 	}
-	if v := judge(sub, second, evidence, e.cfg); !v.resubmit {
-		e.cfg.Log.WarnContext(ctx, "a submission is held: nobody knows whether FullEnrich took it", "submission", sub.ID, "cause", v.cause)
-		return Arrival{}, false, e.store.Write(ctx, func(tx *datastore.Tx) error { return hold(tx, sub, v.cause, e.now()) })
+	if cause := e.judge(sub, second, evidence); cause != "" {
+		e.cfg.Log.WarnContext(ctx, "a submission is held: nobody knows whether FullEnrich took it", "submission", sub.ID, "cause", cause)
+		return Arrival{}, false, e.store.Write(ctx, func(tx *datastore.Tx) error { return hold(tx, sub, cause, e.now()) })
 	}
 	next, err := e.again(ctx, sub.RunID, sub.ID, liwanag.SubmissionAmbiguous, sub.Cause)
 	if err != nil || next.ID.IsZero() {
@@ -127,8 +128,8 @@ func (e *Enricher) again(ctx context.Context, runID, id liwanag.ID, from liwanag
 			return nil // somebody was faster
 		}
 		if from != liwanag.SubmissionRefused {
-			if err := supersede(tx, sub, cause, now); err != nil {
-				return err
+			if done, err := paid.Supersede.Apply(tx, sub, paid.Change{At: now, Cause: cause}); err != nil || !done.Moved {
+				return errors.Join(err, errChanged)
 			}
 			sub.State = liwanag.SubmissionSuperseded
 		}
@@ -165,28 +166,10 @@ var errNothingLeft = errors.New("enrichment: no job is left to submit")
 // retransmitAfter is when the sweep looks at a prepared or refused resubmission.
 const retransmitAfter = 5 * time.Minute
 
-// supersede closes a submission in doubt: its jobs may be sent again.
-func supersede(tx *datastore.Tx, sub liwanag.Submission, cause string, now time.Time) error {
-	moved, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: sub.ID, From: []liwanag.SubmissionState{sub.State},
-		To: liwanag.SubmissionSuperseded, Cause: cause, At: now})
-	if err != nil || !moved {
-		return errors.Join(err, errChanged)
-	}
-	jobs, err := tx.Jobs.OfSubmission(sub.ID)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobPending, At: now,
-		From: []liwanag.JobStatus{liwanag.JobSubmitted, liwanag.JobHeld}}); err != nil {
-		return err
-	}
-	return unreserve(tx, sub)
-}
-
 // transmit sends a resubmission. What only has to wait is left to the sweep.
 func (e *Enricher) transmit(ctx context.Context, sub liwanag.Submission) (Arrival, bool, error) {
 	id := sub.ID
-	sub, answer, err := e.send(ctx, sub)
+	sub, answer, err := e.post(ctx, sub)
 	var wait *notNow
 	switch {
 	case errors.As(err, &wait):
@@ -213,16 +196,15 @@ func (e *Enricher) transmit(ctx context.Context, sub liwanag.Submission) (Arriva
 // one of its addresses ends it: the jobs go on in a run of their own, which
 // halves. An answer that concerns all requests pauses spending. All else is
 // tried again later.
-func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, answer *fullenrich.Error) (Arrival, bool, error) {
-	switch {
-	case sub.Cause == causeOverBudget: // the next one is smaller
-		return Arrival{}, false, e.followAt(ctx, sub.ID, e.now())
-	case sub.Cause == causeNothingLeft || answer == nil:
-		return Arrival{}, false, nil
-	}
+func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, answer paid.Reading) (Arrival, bool, error) {
 	at := e.now().Add(retransmitAfter)
-	switch meaningOf(sub.Cause, answer) {
-	case meansAddress:
+	switch answer.Meaning {
+	case "": // it was not asked
+		if sub.Cause != paid.CauseOverBudget {
+			return Arrival{}, false, nil
+		}
+		at = e.now() // the next one is smaller
+	case paid.Address:
 		err := e.store.Write(ctx, func(tx *datastore.Tx) error {
 			jobs, err := tx.Jobs.OfSubmission(sub.ID)
 			if err != nil {
@@ -232,14 +214,14 @@ func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, ans
 		})
 		ring(e.bells.starts)
 		return Arrival{SubmissionID: sub.ID, Failed: "moved"}, err == nil, err
-	case meansEveryBatch:
+	case paid.Key, paid.Credits, paid.Fault:
 		wait, err := e.pauseFor(ctx, answer)
 		if err != nil {
 			return Arrival{}, false, err
 		}
 		return Arrival{}, false, e.park(ctx, sub.ID, wait)
-	case meansTooMany:
-		at = later(at, answer.RetryAfter, e.now())
+	case paid.Busy:
+		at = later(at, answer.After, e.now())
 	}
 	return Arrival{}, false, e.followAt(ctx, sub.ID, at)
 }
@@ -299,40 +281,24 @@ func fetchDigest(enrichmentID string, raw []byte) liwanag.Digest {
 // expire ends an accepted submission whose result FullEnrich no longer has. It is
 // never sent again by itself.
 func (e *Enricher) expire(ctx context.Context, sub liwanag.Submission) error {
-	_, err := e.conclude(ctx, sub.ID, liwanag.CodeExpired, "FullEnrich keeps results for three months; this one is gone", liwanag.SubmissionAccepted)
+	_, err := e.conclude(ctx, sub.ID, liwanag.CodeExpired, "FullEnrich keeps results for three months; this one is gone", paid.Expire)
 	return err
 }
 
 // conclude settles a submission that will have no result: its open jobs fail.
-// False: it is in none of the given states, and nothing was written.
-func (e *Enricher) conclude(ctx context.Context, id liwanag.ID, code, message string, from ...liwanag.SubmissionState) (moved bool, err error) {
-	now := e.now()
+// False: the move cannot be made from its state, and nothing was written.
+func (e *Enricher) conclude(ctx context.Context, id liwanag.ID, code, message string, move *paid.Move) (moved bool, err error) {
+	now, failure := e.now(), liwanag.JobFailure{Code: code, Message: message}
 	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
 		sub, err := tx.Submissions.Get(id)
 		if err != nil {
 			return err
 		}
-		moved, err = tx.Submissions.Move(liwanag.SubmissionMove{ID: id, To: liwanag.SubmissionSettled, Cause: code, At: now, From: from})
-		if err != nil || !moved {
+		done, err := move.Apply(tx, sub, paid.Change{At: now, Cause: code, Failure: failure})
+		if moved = done.Moved; err != nil || !moved {
 			return err
 		}
-		jobs, err := tx.Jobs.OfSubmission(id)
-		if err != nil {
-			return err
-		}
-		failure, news := liwanag.JobFailure{Code: code, Message: message}, with(jobs, liwanag.JobSubmitted, liwanag.JobHeld)
-		failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobFailed, At: now, Failure: failure,
-			From: []liwanag.JobStatus{liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobFailed}})
-		if err == nil {
-			err = announceFailed(tx, news, failed, failure, now)
-		}
-		if err != nil {
-			return err
-		}
-		if err := tx.Submissions.Follow(id, time.Time{}); err != nil {
-			return err
-		}
-		return unreserve(tx, sub)
+		return announceFailed(tx, with(done.Jobs, liwanag.JobSubmitted, liwanag.JobHeld), done.Changed, failure, now)
 	})
 	return moved && err == nil, err
 }

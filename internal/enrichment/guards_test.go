@@ -395,7 +395,7 @@ func TestAResubmissionWhoseSenderIsLostIsHeld(t *testing.T) {
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})
 		run := w.signUp(ana)[0]
 		w.sleep(10 * time.Minute)
-		w.life.store.killAt(afterCommit, "submission.send")
+		w.life.store.killAt(afterCommit, "submission.sending")
 		w.killedThenRebooted()
 		w.wantSubmissions(run, liwanag.SubmissionSuperseded, liwanag.SubmissionSending)
 		w.sleep(6 * time.Hour)

@@ -244,7 +244,7 @@ func TestAnUnmatchedResultIsAppliedOnceOverAllNodes(t *testing.T) {
 // taken over since.
 func TestASenderThatStoodStillInItsCommitNeverPosts(t *testing.T) {
 	underBoth(t, enrichment.Config{}, func(w *world) {
-		w.life.store.pauseAfter("submission.send", 11*time.Second)
+		w.life.store.pauseAfter("submission.sending", 11*time.Second)
 		run := w.signUp(ana)[0]
 		w.sleep(time.Minute)
 		if sub := w.wantSubmissions(run, liwanag.SubmissionAmbiguous)[0]; sub.Cause != "stale" {

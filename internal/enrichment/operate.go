@@ -10,6 +10,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 	"github.com/liwanag/liwanag/workflow"
 )
 
@@ -76,7 +77,7 @@ func (s *Service) Resubmit(ctx context.Context, id liwanag.ID, reason string) er
 	if !inDoubt(sub.State) {
 		return stateError(sub, "resubmitted")
 	}
-	next, err := s.again(ctx, sub.RunID, id, sub.State, "resubmitted_by_operator")
+	next, err := s.again(ctx, sub.RunID, id, sub.State, paid.CauseResubmitted)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (s *Service) Fail(ctx context.Context, id liwanag.ID, reason string) error 
 	if !inDoubt(sub.State) {
 		return stateError(sub, "failed")
 	}
-	failed, err := s.conclude(ctx, id, liwanag.CodeOperatorFailed, reason, liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld)
+	failed, err := s.conclude(ctx, id, liwanag.CodeOperatorFailed, reason, paid.GiveUp)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 	"github.com/liwanag/liwanag/workflow"
 )
 
@@ -183,12 +184,7 @@ func (e *Enricher) apply(tx *datastore.Tx, sub liwanag.Submission, s settlement,
 }
 
 func closeSubmission(tx *datastore.Tx, sub liwanag.Submission, s settlement, late bool, now time.Time) error {
-	if _, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: sub.ID, To: liwanag.SubmissionSettled, Cause: sub.Cause, At: sub.OutcomeAt,
-		From: []liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAccepted, liwanag.SubmissionAmbiguous,
-			liwanag.SubmissionHeld, liwanag.SubmissionRefused, liwanag.SubmissionSuperseded}}); err != nil {
-		return err
-	}
-	if err := tx.Submissions.Follow(sub.ID, time.Time{}); err != nil {
+	if _, err := paid.Settle.Apply(tx, sub, paid.Change{Cause: sub.Cause}); err != nil {
 		return err
 	}
 	if err := tx.Submissions.Cost(liwanag.SubmissionCost{ID: sub.ID, Credits: s.credits,
@@ -251,7 +247,7 @@ func (e *Enricher) leave(ctx context.Context, runID liwanag.ID) error {
 		}
 		for _, s := range open {
 			if s.State == liwanag.SubmissionPrepared {
-				err = release(tx, s, causeNothingLeft, now)
+				err = release(tx, s, paid.CauseNothingLeft, now)
 			} else {
 				err = tx.Submissions.Follow(s.ID, now.Add(e.cfg.FetchSchedule[0]))
 			}

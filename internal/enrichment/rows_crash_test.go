@@ -47,7 +47,7 @@ func TestRow02_CrashBetweenPrepareAndSending(t *testing.T) {
 
 func TestRow03_CrashAfterSendingBeforeConnecting(t *testing.T) {
 	underBoth(t, enrichment.Config{}, func(w *world) {
-		w.life.store.killAt(afterCommit, "submission.send")
+		w.life.store.killAt(afterCommit, "submission.sending")
 		run := w.signUp(ana)[0]
 		w.killedThenRebooted()
 		w.sleep(59 * time.Minute)
@@ -197,7 +197,7 @@ func TestRow17_CrashDuringSettle(t *testing.T) {
 }
 
 func TestAKillAtAnyTransactionLosesNobodyAndPaysOnce(t *testing.T) {
-	for _, op := range []string{"submission.insert", "submission.send", "submission.accepted", "delivery.insert", "delivery.sent",
+	for _, op := range []string{"submission.insert", "submission.sending", "submission.accepted", "delivery.insert", "delivery.sent",
 		"submission.settled", "delivery.settled"} {
 		for _, when := range []moment{beforeCommit, afterCommit} {
 			t.Run(op+" "+string(when), func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 )
 
 // Keys of the custom fields every record carries and brings back.
@@ -26,36 +27,36 @@ const (
 // webhookPath is where results come in; the token follows.
 const webhookPath = "/webhooks/fullenrich/"
 
-// send takes a prepared submission over the wire: the sending commit, one POST,
-// the outcome. It returns the row as it is afterwards and, unless it was
-// accepted, FullEnrich's answer. A *notNow leaves the submission prepared.
-func (e *Enricher) send(ctx context.Context, sub liwanag.Submission) (liwanag.Submission, *fullenrich.Error, error) {
+// post takes a prepared submission over the wire: the sending commit, one POST,
+// the outcome. It returns the row as it is afterwards, and what FullEnrich's answer
+// means, if it was asked. A *notNow leaves the submission prepared.
+func (e *Enricher) post(ctx context.Context, sub liwanag.Submission) (_ liwanag.Submission, answer paid.Reading, err error) {
 	if e.partner == nil {
-		return sub, nil, &notNow{liwanag.WaitingKey, e.now().Add(pauseKey)}
+		return sub, answer, &notNow{liwanag.WaitingKey, e.now().Add(pauseKey)}
 	}
 	if !e.breaker.IsClosed() {
 		select {
 		case e.trial <- struct{}{}:
 			defer func() { <-e.trial }()
 		default:
-			return sub, nil, &notNow{liwanag.WaitingUnavailable, e.now().Add(e.breakerWait(sub.ID))}
+			return sub, answer, &notNow{liwanag.WaitingUnavailable, e.now().Add(e.breakerWait(sub.ID))}
 		}
 		if e.breaker.RemainingDelay() > 0 {
-			return sub, nil, &notNow{liwanag.WaitingUnavailable, e.now().Add(e.breakerWait(sub.ID))}
+			return sub, answer, &notNow{liwanag.WaitingUnavailable, e.now().Add(e.breakerWait(sub.ID))}
 		}
 	}
 	token := newToken()
 	jobs, committed, err := e.commitSending(ctx, sub.ID, token)
 	if err != nil {
-		return sub, nil, err
+		return sub, answer, err
 	}
 	if len(jobs) == 0 {
-		sub, err := e.store.Submissions.Get(ctx, sub.ID)
-		return sub, nil, err
+		sub, err = e.store.Submissions.Get(ctx, sub.ID)
+		return sub, answer, err
 	}
-	enrichmentID, answer := e.post(ctx, sub, jobs, token, committed)
-	sub, err = e.recordAtLast(ctx, sub.ID, enrichmentID, answer)
-	return sub, answer, err
+	said := e.request(ctx, sub, jobs, token, committed)
+	sub, err = e.recordAtLast(ctx, sub.ID, said)
+	return sub, paid.Read(said), err
 }
 
 // recordEvery is how often an outcome is recorded anew that the database did not
@@ -65,9 +66,9 @@ const recordEvery = time.Second
 // recordAtLast is record that goes on, for as long as the step may, while the
 // database is away: nobody else knows what FullEnrich answered, and without it
 // the call would be in doubt.
-func (e *Enricher) recordAtLast(ctx context.Context, id liwanag.ID, enrichmentID string, answer *fullenrich.Error) (liwanag.Submission, error) {
+func (e *Enricher) recordAtLast(ctx context.Context, id liwanag.ID, said paid.Answer) (liwanag.Submission, error) {
 	for {
-		sub, err := e.record(context.WithoutCancel(ctx), id, enrichmentID, answer)
+		sub, err := e.record(context.WithoutCancel(ctx), id, said)
 		if class := liwanag.ClassOf(err); err == nil || class != liwanag.Unavailable && class != liwanag.DiskFull {
 			return sub, err
 		}
@@ -92,7 +93,7 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 		if err != nil {
 			return err
 		}
-		if sub.State != liwanag.SubmissionPrepared {
+		if !paid.Send.May(sub.State) {
 			return fmt.Errorf("enrichment: submission %s: %w", id, errTakenOver)
 		}
 		all, err := tx.Jobs.OfSubmission(sub.ID)
@@ -103,12 +104,12 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 			return err
 		}
 		if jobs = sendable(all); len(jobs) == 0 {
-			return release(tx, sub, causeNothingLeft, now)
+			return release(tx, sub, paid.CauseNothingLeft, now)
 		}
 		today := liwanag.DayOf(now)
 		if budget := e.cfg.CreditBudget; budget > 0 && sub.Reserved > budget && sub.CreditDay != today {
 			jobs = nil // prepared under a larger budget it would wait for ever: the next one is smaller
-			return release(tx, sub, causeOverBudget, now)
+			return release(tx, sub, paid.CauseOverBudget, now)
 		}
 		if err := e.gate(tx, sub, len(jobs), now); err != nil {
 			return err
@@ -116,20 +117,13 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 		if err := e.rebook(tx, sub, today); err != nil {
 			return err
 		}
-		sent, err := tx.Submissions.Send(liwanag.Sending{ID: sub.ID, Sender: sender, TokenHash: sha256.Sum256([]byte(token)),
-			RequestDigest: digestOf(jobs), At: now, GraceUntil: now.Add(e.cfg.AmbiguityGrace), CreditDay: today})
+		sent, err := paid.Send.Apply(tx, sub, paid.Change{Sending: &liwanag.Sending{Sender: sender, TokenHash: sha256.Sum256([]byte(token)),
+			RequestDigest: digestOf(jobs), At: now, GraceUntil: now.Add(e.cfg.AmbiguityGrace), CreditDay: today}})
 		if err != nil {
 			return err
 		}
-		if !sent {
+		if !sent.Moved {
 			return fmt.Errorf("enrichment: submission %s: %w", sub.ID, errTakenOver)
-		}
-		if _, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending},
-			To: liwanag.JobSubmitted, At: now}); err != nil {
-			return err
-		}
-		if err := tx.Submissions.Follow(sub.ID, time.Time{}); err != nil {
-			return err
 		}
 		return clearWait(tx, sub.RunID)
 	})
@@ -264,10 +258,12 @@ func (e *Enricher) takeCall(tx *datastore.Tx, id liwanag.ID, now time.Time, pace
 	return nil
 }
 
-// post makes the one POST.
-func (e *Enricher) post(ctx context.Context, sub liwanag.Submission, jobs []liwanag.Job, token string, committed time.Time) (string, *fullenrich.Error) {
+// request makes the one POST.
+func (e *Enricher) request(ctx context.Context, sub liwanag.Submission, jobs []liwanag.Job, token string, committed time.Time) paid.Answer {
+	said := paid.Answer{Standard: e.cfg.PaidRetry == Standard}
 	if !e.breaker.TryAcquirePermit() {
-		return "", &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeNotSent, Err: errBreakerOpen}
+		said.Err = &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeNotSent, Err: paid.ErrBreakerOpen}
+		return said
 	}
 	request := fullenrich.SubmitRequest{Name: sub.Name, CommittedAt: committed, Contacts: make([]fullenrich.Contact, len(jobs))}
 	if e.cfg.PublicURL != "" {
@@ -279,76 +275,35 @@ func (e *Enricher) post(ctx context.Context, sub liwanag.Submission, jobs []liwa
 			Custom: map[string]string{customJob: j.ID.String(), customSubmission: sub.ID.String()}}
 	}
 	enrichmentID, err := e.partner.Submit(ctx, request)
-	if err == nil {
-		e.breaker.RecordSuccess()
-		return enrichmentID, nil
+	switch {
+	case err == nil:
+		said.EnrichmentID = enrichmentID
+	case !errors.As(err, &said.Err):
+		said.Err = &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeAmbiguous, Err: err}
 	}
-	var answer *fullenrich.Error
-	if !errors.As(err, &answer) {
-		answer = &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeAmbiguous, Err: err}
-	}
-	if answer.Status >= 400 && answer.Status < 500 {
+	if err == nil || said.Err.Status >= 400 && said.Err.Status < 500 {
 		e.breaker.RecordSuccess() // it answers
 	} else {
 		e.breaker.RecordFailure()
 	}
-	return "", answer
+	return said
 }
-
-var errBreakerOpen = errors.New("the circuit breaker is open")
 
 // breakerWait is when to ask the breaker again, not all at the same time.
 func (e *Enricher) breakerWait(id liwanag.ID) time.Duration {
 	return max(e.breaker.RemainingDelay(), time.Second) + time.Duration(5*float64(time.Second)*spread(id))
 }
 
-// classify says what an answer makes of a submission, and why.
-func classify(enrichmentID string, answer *fullenrich.Error, policy PaidRetry) (liwanag.SubmissionState, string) {
-	switch {
-	case answer == nil && enrichmentID != "":
-		return liwanag.SubmissionAccepted, ""
-	case answer == nil || errors.Is(answer, fullenrich.ErrNoEnrichmentID) || answer.Status >= 200 && answer.Status < 300:
-		return liwanag.SubmissionAmbiguous, causeNoID
-	case errors.Is(answer, errIDTaken):
-		return liwanag.SubmissionAmbiguous, causeIDTaken
-	case errors.Is(answer, errBreakerOpen):
-		return liwanag.SubmissionRefused, causeBreaker
-	case errors.Is(answer, fullenrich.ErrInvalidRequest):
-		return liwanag.SubmissionRefused, causeInvalid
-	case answer.Outcome == fullenrich.OutcomeNotSent:
-		return liwanag.SubmissionRefused, causeConnect
-	case errors.Is(answer, fullenrich.ErrStale):
-		return liwanag.SubmissionAmbiguous, causeStale
-	case answer.Outcome != fullenrich.OutcomeRefused:
-		return liwanag.SubmissionAmbiguous, causeNoAnswer
-	}
-	cause := fmt.Sprintf("http_%d", answer.Status)
-	switch {
-	case answer.Status < 500 || answer.Envelope:
-		return liwanag.SubmissionRefused, cause
-	case policy == Standard:
-		return liwanag.SubmissionRefused, cause + causeNotConfirmed
-	}
-	return liwanag.SubmissionAmbiguous, cause
-}
-
 // record writes the outcome, a compare-and-set: a webhook or another execution
 // may have been faster. It returns the row as it is then.
-func (e *Enricher) record(ctx context.Context, id liwanag.ID, enrichmentID string, answer *fullenrich.Error) (liwanag.Submission, error) {
-	state, cause := classify(enrichmentID, answer, e.cfg.PaidRetry)
-	now := e.now()
+func (e *Enricher) record(ctx context.Context, id liwanag.ID, said paid.Answer) (liwanag.Submission, error) {
+	answer, now := paid.Read(said), e.now()
 	var sub liwanag.Submission
 	err := e.store.Write(ctx, func(tx *datastore.Tx) (err error) {
-		switch state {
-		case liwanag.SubmissionAccepted:
-			err = accept(tx, id, enrichmentID, now)
-		case liwanag.SubmissionRefused:
-			if sub, err = tx.Submissions.Get(id); err == nil {
-				err = release(tx, sub, cause, now)
-			}
-		default:
-			_, err = tx.Submissions.Move(liwanag.SubmissionMove{ID: id, From: []liwanag.SubmissionState{liwanag.SubmissionSending},
-				To: liwanag.SubmissionAmbiguous, Cause: cause, At: now})
+		if answer.Meaning == paid.Taken {
+			err = accept(tx, id, said.EnrichmentID, now)
+		} else if sub, err = tx.Submissions.Get(id); err == nil {
+			_, err = answer.Meaning.Move().Apply(tx, sub, paid.Change{At: now, Cause: answer.Cause})
 		}
 		if err != nil {
 			return err
@@ -356,74 +311,35 @@ func (e *Enricher) record(ctx context.Context, id liwanag.ID, enrichmentID strin
 		sub, err = tx.Submissions.Get(id)
 		return err
 	})
-	if errors.Is(err, liwanag.ErrState) && state == liwanag.SubmissionAccepted {
+	if errors.Is(err, liwanag.ErrState) && answer.Meaning == paid.Taken {
 		// The id belongs to another submission, which FullEnrich should never
 		// answer: nobody knows what this one became.
-		return e.record(ctx, id, "", &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeAmbiguous, Err: errIDTaken})
+		return e.record(ctx, id, paid.Answer{Err: &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeAmbiguous, Err: paid.ErrIDTaken}})
 	}
 	if err == nil {
-		e.cfg.Meter.Submission(string(state))
-		if enrichmentID != "" && sub.EnrichmentID != enrichmentID {
+		e.cfg.Meter.Submission(string(answer.State()))
+		if said.EnrichmentID != "" && sub.EnrichmentID != said.EnrichmentID {
 			e.cfg.Log.ErrorContext(ctx, "the paid call was answered with another enrichment id than its webhook",
-				"submission", sub.ID, "answered", enrichmentID, "webhook", sub.EnrichmentID)
+				"submission", sub.ID, "answered", said.EnrichmentID, "webhook", sub.EnrichmentID)
 		}
 	}
 	return sub, err
 }
 
-var errIDTaken = errors.New("the answer names an enrichment of another submission")
-
 // accept notes the id. One that is in doubt is adopted, its jobs go on; one that
 // ended otherwise only learns its id.
 func accept(tx *datastore.Tx, id liwanag.ID, enrichmentID string, now time.Time) error {
-	moved, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: id, EnrichmentID: enrichmentID, At: now,
-		From: []liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld},
-		To:   liwanag.SubmissionAccepted})
-	if err != nil {
-		return err
+	done, err := paid.Accept.Apply(tx, liwanag.Submission{ID: id}, paid.Change{At: now, EnrichmentID: enrichmentID})
+	if err == nil && !done.Moved {
+		_, err = tx.Submissions.Learn(id, enrichmentID)
 	}
-	if !moved {
-		_, err := tx.Submissions.Learn(id, enrichmentID)
-		return err
-	}
-	jobs, err := tx.Jobs.OfSubmission(id)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobHeld}, To: liwanag.JobSubmitted, At: now})
 	return err
 }
 
-// release ends a submission that ordered nothing: its jobs are pending again, its
-// credits are given back.
+// release ends a submission that ordered nothing.
 func release(tx *datastore.Tx, sub liwanag.Submission, cause string, now time.Time) error {
-	moved, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: sub.ID, Cause: cause, At: now, To: liwanag.SubmissionRefused,
-		From: []liwanag.SubmissionState{liwanag.SubmissionPrepared, liwanag.SubmissionSending, liwanag.SubmissionAmbiguous}})
-	if err != nil || !moved {
-		return err
-	}
-	jobs, err := tx.Jobs.OfSubmission(sub.ID)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted}, To: liwanag.JobPending, At: now}); err != nil {
-		return err
-	}
-	if err := tx.Submissions.Follow(sub.ID, time.Time{}); err != nil {
-		return err
-	}
-	return unreserve(tx, sub)
-}
-
-// unreserve gives the credits of a submission back, keeping what it cost.
-func unreserve(tx *datastore.Tx, sub liwanag.Submission) error {
-	if sub.Reserved == 0 {
-		return nil
-	}
-	if err := tx.Ledger.AddCredits(sub.CreditDay, -sub.Reserved, 0); err != nil {
-		return err
-	}
-	return tx.Submissions.Cost(liwanag.SubmissionCost{ID: sub.ID, Credits: sub.Credits, Duplicates: sub.Duplicates, Late: sub.Late})
+	_, err := paid.Refuse.Apply(tx, sub, paid.Change{At: now, Cause: cause})
+	return err
 }
 
 // newToken draws the capability that the webhook's path carries: 256 bits, kept

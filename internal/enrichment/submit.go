@@ -7,33 +7,12 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 	"github.com/liwanag/liwanag/workflow"
-)
-
-// Causes of submissions that are refused, ambiguous or held.
-const (
-	causeLostWorker   = "lost_worker"     // found sending by another execution
-	causeNoID         = "no_id"           // 2xx without a readable id
-	causeNoAnswer     = "no_answer"       // timeout, reset
-	causeStale        = "stale"           // the sender was paused after its commit
-	causeIDTaken      = "id_taken"        // the answer names another submission's enrichment
-	causeConnect      = "connect"         // nothing was written
-	causeInvalid      = "invalid_request" // our client refused to send it
-	causeBreaker      = "breaker_open"    // nothing was written
-	causeNothingLeft  = "nothing_left"    // its jobs ended before it was sent
-	causeOverBudget   = "over_budget"     // never sent: the budget of a day has become smaller
-	causeRunEnded     = "run_ended"       // never sent
-	causeUnproven     = "unproven"        // held: no webhook was ever seen under the public URL
-	causeUnreachable  = "unreachable"     // held: the public URL was not reachable all the time
-	causeTwice        = "doubt_twice"     // held: it is the resubmission itself
-	causePolicy       = "policy"          // held: LIWANAG_ON_AMBIGUOUS=hold
-	causeNotConfirmed = "_not_confirmed"  // suffix of a 5xx status that may have been accepted
 )
 
 // notNow says that spending has to wait: it uses no attempt.
@@ -58,14 +37,14 @@ func (e *Enricher) Submit(ctx context.Context) (Submission, error) {
 	if err != nil {
 		return Submission{}, e.postponed(ctx, runID, err)
 	}
-	var answer *fullenrich.Error
+	var answer paid.Reading
 	if sub.State == liwanag.SubmissionPrepared {
-		if sub, answer, err = e.send(ctx, sub); err != nil {
+		if sub, answer, err = e.post(ctx, sub); err != nil {
 			return Submission{}, e.postponed(ctx, runID, err)
 		}
 	}
 	switch {
-	case sub.ID.IsZero() || sub.Cause == causeNothingLeft:
+	case sub.ID.IsZero() || sub.Cause == paid.CauseNothingLeft:
 		return Submission{}, nil
 	case sub.State == liwanag.SubmissionRefused:
 		return Submission{}, e.refusal(ctx, sub, answer)
@@ -125,9 +104,7 @@ func goOn(tx *datastore.Tx, latest liwanag.Submission, now time.Time) (liwanag.S
 	if latest.State != liwanag.SubmissionSending {
 		return latest, nil
 	}
-	_, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: latest.ID, From: []liwanag.SubmissionState{liwanag.SubmissionSending},
-		To: liwanag.SubmissionAmbiguous, Cause: causeLostWorker, At: now})
-	if err != nil {
+	if _, err := paid.Doubt.Apply(tx, latest, paid.Change{At: now, Cause: paid.CauseLostWorker}); err != nil {
 		return liwanag.Submission{}, err
 	}
 	return tx.Submissions.Get(latest.ID)
@@ -155,7 +132,10 @@ func (e *Enricher) reserve(tx *datastore.Tx, runID liwanag.ID, earlier []liwanag
 		Jobs: len(jobs), PreparedAt: now, Reserved: int64(len(jobs)), CreditDay: day}
 	if n := len(earlier); n > 0 {
 		sub.N = earlier[n-1].N + 1
-		sub.Supersedes = superseded(earlier[n-1])
+		sub.Supersedes = earlier[n-1].Supersedes
+		if paid.MayHaveBeenTaken(earlier[n-1]) {
+			sub.Supersedes = earlier[n-1].ID
+		}
 	}
 	if err := tx.Submissions.Insert(sub, ids(jobs)); err != nil {
 		return liwanag.Submission{}, err
@@ -196,15 +176,6 @@ func (e *Enricher) rebook(tx *datastore.Tx, sub liwanag.Submission, today liwana
 	return tx.Ledger.AddCredits(today, sub.Reserved, 0)
 }
 
-// superseded is what a submission after this one supersedes: the earlier one that
-// FullEnrich may have accepted although nobody said so.
-func superseded(earlier liwanag.Submission) liwanag.ID {
-	if earlier.State == liwanag.SubmissionSuperseded || strings.HasSuffix(earlier.Cause, causeNotConfirmed) {
-		return earlier.ID
-	}
-	return earlier.Supersedes
-}
-
 // postponed turns a notNow into a snooze, and notes what the batch waits for. What
 // another execution sends is looked at again when that knows how it ended.
 func (e *Enricher) postponed(ctx context.Context, runID liwanag.ID, err error) error {
@@ -233,60 +204,32 @@ func (e *Enricher) postponed(ctx context.Context, runID liwanag.ID, err error) e
 }
 
 // refusal decides what a refused submission means for the step: a later try, a
-// smaller batch, or the policy's next attempt.
-func (e *Enricher) refusal(ctx context.Context, sub liwanag.Submission, answer *fullenrich.Error) error {
-	if answer == nil { // another execution recorded it
-		return &refusedError{cause: sub.Cause}
-	}
+// smaller batch, or the policy's next attempt. refusedAgain is its counterpart for
+// a resubmission.
+func (e *Enricher) refusal(ctx context.Context, sub liwanag.Submission, answer paid.Reading) error {
 	refused := &refusedError{cause: sub.Cause, status: answer.Status}
 	attempt := workflow.InfoFrom(ctx).Attempt
-	switch meaningOf(sub.Cause, answer) {
-	case meansUntried:
+	switch answer.Meaning {
+	case paid.Unsent:
 		return e.postponed(ctx, sub.RunID, &notNow{liwanag.WaitingUnavailable, e.now().Add(e.breakerWait(sub.ID))})
-	case meansAddress:
+	case paid.Address:
 		return e.halve(ctx, sub)
-	case meansEveryBatch:
+	case paid.Key, paid.Credits, paid.Fault:
 		wait, err := e.pauseFor(ctx, answer)
 		if err != nil {
 			return err
 		}
 		return e.postponed(ctx, sub.RunID, wait)
-	case meansTooMany:
+	case paid.Busy:
 		if attempt >= submitAttempts {
 			until := liwanag.MinuteOf(e.now()).End()
-			return e.postponed(ctx, sub.RunID, &notNow{liwanag.WaitingCalls, later(until, answer.RetryAfter, e.now())})
+			return e.postponed(ctx, sub.RunID, &notNow{liwanag.WaitingCalls, later(until, answer.After, e.now())})
 		}
-		if answer.RetryAfter > time.Second<<min(max(attempt-1, 0), 10) {
-			return workflow.RetryAfter(refused, answer.RetryAfter)
+		if answer.After > time.Second<<min(max(attempt-1, 0), 10) {
+			return workflow.RetryAfter(refused, answer.After)
 		}
 	}
-	return refused
-}
-
-// meaning is what a refusal says. It says the same to a first submission
-// (refusal) and to a resubmission (refusedAgain); only what follows differs.
-type meaning int
-
-const (
-	meansLater      meaning = iota // not reached, or it cannot now
-	meansUntried                   // the breaker is open
-	meansTooMany                   // too many calls
-	meansAddress                   // it refuses one of the addresses
-	meansEveryBatch                // our key, our credits or our request: it would refuse every batch
-)
-
-func meaningOf(cause string, answer *fullenrich.Error) meaning {
-	switch status := answer.Status; {
-	case cause == causeBreaker:
-		return meansUntried
-	case cause == causeConnect || status >= 500:
-		return meansLater
-	case status == http.StatusTooManyRequests:
-		return meansTooMany
-	case status == http.StatusBadRequest && strings.HasPrefix(answer.Code, fullenrich.CodeEmailPrefix):
-		return meansAddress
-	}
-	return meansEveryBatch
+	return refused // unreached, down; or another execution has the answer
 }
 
 func later(until time.Time, wanted time.Duration, now time.Time) time.Time {
@@ -338,14 +281,14 @@ const (
 
 // pauseFor stops all spending for a while: the answer would be the same for every
 // batch.
-func (e *Enricher) pauseFor(ctx context.Context, answer *fullenrich.Error) (*notNow, error) {
+func (e *Enricher) pauseFor(ctx context.Context, answer paid.Reading) (*notNow, error) {
 	now := e.now()
 	s := liwanag.Spending{Paused: true, Reason: liwanag.WaitingPaused, Until: now.Add(pauseOurFault), At: now,
-		Note: "FullEnrich refuses our requests: " + answer.Error()}
-	switch answer.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+		Note: "FullEnrich refuses our requests: " + answer.Text}
+	switch answer.Meaning {
+	case paid.Key:
 		s.Reason, s.Until, s.Note = liwanag.WaitingKey, now.Add(pauseKey), "FullEnrich refuses the API key: check FULLENRICH_API_KEY"
-	case http.StatusPaymentRequired:
+	case paid.Credits:
 		s.Reason, s.Until, s.Note = liwanag.WaitingCredits, now.Add(pauseCredits), "FullEnrich has no credits left"
 	}
 	if err := e.pause(ctx, s); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/paid"
 )
 
 // How often and how much the sweep does.
@@ -120,8 +121,7 @@ func (s *Service) followOne(ctx context.Context, sub liwanag.Submission) error {
 		return err
 	}
 	if expired {
-		_, err := s.conclude(ctx, sub.ID, liwanag.CodeExpired, "no result came in three months",
-			liwanag.SubmissionAccepted, liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld)
+		_, err := s.conclude(ctx, sub.ID, liwanag.CodeExpired, "no result came in three months", paid.Expire)
 		return errors.Join(err, s.followAt(ctx, sub.ID, time.Time{}))
 	}
 	if sub.EnrichmentID != "" {

@@ -60,9 +60,8 @@ type Submission struct {
 	CreditDay  Day
 }
 
-// Sending is the compare-and-set from prepared to sending.
+// Sending is what is known of a submission from the moment on which it is sent.
 type Sending struct {
-	ID            ID
 	Sender        string
 	TokenHash     Digest
 	RequestDigest Digest
@@ -72,7 +71,8 @@ type Sending struct {
 }
 
 // SubmissionMove is a compare-and-set of a submission's state. Zero fields leave
-// what is there, save for Cause, which is always written.
+// what is there, save for Cause, which is always written. FollowAt is zero
+// afterwards.
 type SubmissionMove struct {
 	ID           ID
 	From         []SubmissionState
@@ -80,7 +80,7 @@ type SubmissionMove struct {
 	EnrichmentID string
 	Cause        string
 	At           time.Time // becomes OutcomeAt
-	FollowAt     time.Time
+	Sending      *Sending  // nil: it is not being sent
 }
 
 // SubmissionCost is what a settle changes besides the state.

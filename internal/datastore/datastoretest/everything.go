@@ -135,7 +135,7 @@ func UseEverything(t *datastore.Tx) error {
 	_, _ = t.Submissions.PreparedBefore(b.ID)
 	_, _ = t.Submissions.OfRun(run)
 	_, _ = t.Submissions.OfJob(jobs[0])
-	_, _ = t.Submissions.Send(liwanag.Sending{ID: b.ID, TokenHash: liwanag.Digest{1}, At: now})
+	_, _ = sending(b.ID, liwanag.Sending{TokenHash: liwanag.Digest{1}, At: now})(t)
 	_, _ = t.Submissions.Learn(b.ID, "a")
 	_, _ = t.Submissions.Move(liwanag.SubmissionMove{ID: b.ID, From: []liwanag.SubmissionState{"sending"}, To: "accepted"})
 	_ = t.Submissions.Cost(liwanag.SubmissionCost{ID: b.ID})

@@ -96,13 +96,10 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 
 	"sending is a fence: one sender, whose name stays": func(t *testing.T, s *datastore.Store) {
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
-		first := liwanag.Sending{ID: b.ID, Sender: "one", TokenHash: digestOf(1), RequestDigest: digestOf(2), At: noon, GraceUntil: noon.Add(time.Hour), CreditDay: 42}
-		send := func(x liwanag.Sending) func(*datastore.Tx) (bool, error) {
-			return func(tx *datastore.Tx) (bool, error) { return tx.Submissions.Send(x) }
-		}
-		want(t, s, true, send(first))
-		want(t, s, false, send(liwanag.Sending{ID: b.ID, Sender: "two", TokenHash: digestOf(3), At: noon}))
-		want(t, s, false, send(liwanag.Sending{ID: newID(liwanag.SubmissionKind), Sender: "three", TokenHash: digestOf(4), At: noon}))
+		first := liwanag.Sending{Sender: "one", TokenHash: digestOf(1), RequestDigest: digestOf(2), At: noon, GraceUntil: noon.Add(time.Hour), CreditDay: 42}
+		want(t, s, true, sending(b.ID, first))
+		want(t, s, false, sending(b.ID, liwanag.Sending{Sender: "two", TokenHash: digestOf(3), At: noon}))
+		want(t, s, false, sending(newID(liwanag.SubmissionKind), liwanag.Sending{Sender: "three", TokenHash: digestOf(4), At: noon}))
 		b.State, b.Sender, b.TokenHash, b.RequestDigest = liwanag.SubmissionSending, "one", digestOf(1), digestOf(2)
 		b.SendingAt, b.GraceUntil, b.CreditDay = noon, noon.Add(time.Hour), 42
 		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
@@ -111,7 +108,7 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 			other := preparedSubmission(newID(liwanag.RunKind), 1, 0)
 			other.State = state
 			insertSubmission(t, s, other)
-			want(t, s, false, send(liwanag.Sending{ID: other.ID, Sender: "two", TokenHash: digestOf(5), At: noon}))
+			want(t, s, false, sending(other.ID, liwanag.Sending{Sender: "two", TokenHash: digestOf(5), At: noon}))
 		}
 	},
 
@@ -119,7 +116,7 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
 		won := make([]bool, 100)
 		together(t, s, len(won), nil, func(i int, tx *datastore.Tx) (err error) {
-			won[i], err = tx.Submissions.Send(liwanag.Sending{ID: b.ID, Sender: fmt.Sprint(i), TokenHash: digestOf(byte(i)), At: noon})
+			won[i], err = sending(b.ID, liwanag.Sending{Sender: fmt.Sprint(i), TokenHash: digestOf(byte(i)), At: noon})(tx)
 			return err
 		})
 		var winners []string
@@ -134,11 +131,9 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 	"a token names one submission": func(t *testing.T, s *datastore.Store) {
 		a := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
-		want(t, s, true, func(tx *datastore.Tx) (bool, error) {
-			return tx.Submissions.Send(liwanag.Sending{ID: a.ID, Sender: "one", TokenHash: digestOf(1), At: noon})
-		})
+		want(t, s, true, sending(a.ID, liwanag.Sending{Sender: "one", TokenHash: digestOf(1), At: noon}))
 		refused(t, s, liwanag.ErrState, func(tx *datastore.Tx) error {
-			_, err := tx.Submissions.Send(liwanag.Sending{ID: b.ID, Sender: "two", TokenHash: digestOf(1), At: noon})
+			_, err := sending(b.ID, liwanag.Sending{Sender: "two", TokenHash: digestOf(1), At: noon})(tx)
 			return err
 		})
 		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)).State, liwanag.SubmissionPrepared)
@@ -187,11 +182,11 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 			To: liwanag.SubmissionAccepted, EnrichmentID: "enr", At: noon.Add(time.Second)}
 		moveSubmission(t, s, true, m)
 		moveSubmission(t, s, false, m)
-		b.State, b.Cause, b.EnrichmentID, b.OutcomeAt = liwanag.SubmissionAccepted, "", "enr", noon.Add(time.Second)
+		b.State, b.Cause, b.EnrichmentID, b.OutcomeAt, b.FollowAt = liwanag.SubmissionAccepted, "", "enr", noon.Add(time.Second), time.Time{}
 		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
 		moveSubmission(t, s, true, liwanag.SubmissionMove{ID: b.ID, From: []liwanag.SubmissionState{liwanag.SubmissionAccepted},
-			To: liwanag.SubmissionHeld, Cause: "why", FollowAt: noon.Add(time.Hour)})
-		b.State, b.Cause, b.FollowAt = liwanag.SubmissionHeld, "why", noon.Add(time.Hour)
+			To: liwanag.SubmissionHeld, Cause: "why"})
+		b.State, b.Cause = liwanag.SubmissionHeld, "why"
 		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
 		equal(t, get[map[liwanag.SubmissionState]int64](t)(s.Submissions.Count(t.Context())), map[liwanag.SubmissionState]int64{liwanag.SubmissionHeld: 1})
 	},
@@ -308,7 +303,7 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 		})
 		b := get[[]liwanag.Submission](t)(s.Submissions.OfRun(context.Background(), run))[0]
 		together(t, s, 50, nil, func(i int, tx *datastore.Tx) error {
-			ok, err := tx.Submissions.Send(liwanag.Sending{ID: b.ID, Sender: fmt.Sprint(i), TokenHash: digestOf(byte(i + 1)), At: noon})
+			ok, err := sending(b.ID, liwanag.Sending{Sender: fmt.Sprint(i), TokenHash: digestOf(byte(i + 1)), At: noon})(tx)
 			if ok && err == nil {
 				sent <- fmt.Sprint(i)
 			}
@@ -321,4 +316,12 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 func moveSubmission(t *testing.T, s *datastore.Store, expected bool, m liwanag.SubmissionMove) {
 	t.Helper()
 	want(t, s, expected, func(tx *datastore.Tx) (bool, error) { return tx.Submissions.Move(m) })
+}
+
+// sending is the fence of the paid call.
+func sending(id liwanag.ID, s liwanag.Sending) func(*datastore.Tx) (bool, error) {
+	return func(tx *datastore.Tx) (bool, error) {
+		return tx.Submissions.Move(liwanag.SubmissionMove{ID: id, From: []liwanag.SubmissionState{liwanag.SubmissionPrepared},
+			To: liwanag.SubmissionSending, Sending: &s})
+	}
 }

@@ -166,7 +166,8 @@ func TestAPaidCallHasOneSenderOverTwoNodes(t *testing.T) {
 	}
 	won := make([]bool, 200)
 	onStores(t, []*datastore.Store{a, b}, len(won), nil, func(i int, tx *datastore.Tx) (err error) {
-		won[i], err = tx.Submissions.Send(liwanag.Sending{ID: s.ID, Sender: fmt.Sprint(i), TokenHash: liwanag.Digest{byte(i), 1}, At: noon})
+		won[i], err = tx.Submissions.Move(liwanag.SubmissionMove{ID: s.ID, From: []liwanag.SubmissionState{liwanag.SubmissionPrepared}, To: liwanag.SubmissionSending,
+			Sending: &liwanag.Sending{Sender: fmt.Sprint(i), TokenHash: liwanag.Digest{byte(i), 1}, At: noon}})
 		return err
 	})
 	got, err := b.Submissions.Get(t.Context(), s.ID)
