@@ -174,7 +174,7 @@ func (s *Service) learn(ctx context.Context, sub liwanag.Submission, enrichmentI
 				return err
 			}
 		}
-		return accept(tx, sub.ID, enrichmentID, now)
+		return accept(tx, current, enrichmentID, now)
 	})
 	if err != nil {
 		return err

@@ -73,6 +73,7 @@ func TestRow07_ResetAfterWritingNotAccepted(t *testing.T) {
 		run := w.signUp(ana)[0]
 		w.sleep(59 * time.Minute)
 		w.wantSubmissions(run, liwanag.SubmissionAmbiguous)
+		w.wantReserved(1)
 		w.sleep(10 * time.Minute)
 		w.wantSubmissions(run, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled)
 		w.wantJob(ana, liwanag.JobEnriched, "")

@@ -26,6 +26,7 @@ func TestRow13_WebhookLostIDKnown(t *testing.T) {
 		run := w.signUp(ana)[0]
 		w.sleep(9 * time.Minute)
 		w.wantSubmissions(run, liwanag.SubmissionAccepted)
+		w.wantReserved(1)
 		w.sleep(3 * time.Minute)
 		w.wantSubmissions(run, liwanag.SubmissionSettled)
 		w.wantJob(ana, liwanag.JobEnriched, "")
@@ -135,6 +136,8 @@ func TestRow15_WithoutEvidenceTheOperatorDecides(t *testing.T) {
 		underBoth(t, enrichment.Config{}, func(w *world) {
 			run, sub := held(w)
 			w.must(w.life.svc.Fail(ctx, sub, "gave up"))
+			w.wantReserved(0)
+			w.wantSubmissions(run, liwanag.SubmissionSettled)
 			w.sleep(time.Second)
 			w.wantJob(ana, liwanag.JobFailed, liwanag.CodeOperatorFailed)
 			w.wantRun(run, workflow.StatusFailed)
@@ -153,6 +156,7 @@ func TestRow15_APublicAddressThatNeverWasProvenHolds(t *testing.T) {
 		run := w.signUp(ana)[0]
 		w.sleep(2 * time.Hour)
 		w.wantSubmissions(run, liwanag.SubmissionHeld)
+		w.wantReserved(1)
 		w.wantAccepted(0, ana)
 	})
 }
@@ -398,18 +402,37 @@ func TestRow23_KeyRotatedWhileWaiting(t *testing.T) {
 }
 
 func TestRow25_FetchAfterThreeMonths(t *testing.T) {
-	slow := enrichment.Config{SweepEvery: time.Hour, ProbeEvery: 24 * time.Hour}
-	underBoth(t, slow, func(w *world) {
+	underBoth(t, enrichment.Config{WebhookTimeout: time.Hour}, func(w *world) {
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 91 * 24 * time.Hour})
 		run := w.signUp(ana)[0]
-		w.sleep(93 * 24 * time.Hour)
+		w.sleep(2 * time.Hour)
+		w.wantJob(ana, liwanag.JobFailed, liwanag.CodeWebhookTimeout)
+		w.stopFor(91 * 24 * time.Hour)
+		w.sleep(time.Hour)
 		j := w.wantJob(ana, liwanag.JobFailed, liwanag.CodeExpired)
 		if !j.RetryAt.IsZero() {
 			t.Error("it would be submitted again by itself")
 		}
 		w.wantSubmissions(run, liwanag.SubmissionSettled)
+		w.wantReserved(0)
 		w.wantAccepted(1, ana)
+	})
+}
+
+func TestRow25_ItExpiresWhileItsRunStillWaits(t *testing.T) {
+	inWorld(t, enrichment.Config{WebhookTimeout: 100 * 24 * time.Hour}, simulator.Config{}, func(w *world) {
+		w.silence()
+		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 91 * 24 * time.Hour})
+		run := w.signUp(ana)[0]
+		w.sleep(time.Minute)
+		w.wantJob(ana, liwanag.JobSubmitted, "")
+		w.stopFor(91 * 24 * time.Hour)
+		w.sleep(2 * time.Hour)
+		w.wantSubmissions(run, liwanag.SubmissionSettled)
+		w.wantRun(run, workflow.StatusFailed)
+		w.wantJob(ana, liwanag.JobFailed, liwanag.CodeExpired)
+		w.wantReserved(0)
 	})
 }
 

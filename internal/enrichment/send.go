@@ -300,9 +300,12 @@ func (e *Enricher) record(ctx context.Context, id liwanag.ID, said paid.Answer) 
 	answer, now := paid.Read(said), e.now()
 	var sub liwanag.Submission
 	err := e.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		if sub, err = tx.Submissions.Get(id); err != nil {
+			return err
+		}
 		if answer.Meaning == paid.Taken {
-			err = accept(tx, id, said.EnrichmentID, now)
-		} else if sub, err = tx.Submissions.Get(id); err == nil {
+			err = accept(tx, sub, said.EnrichmentID, now)
+		} else {
 			_, err = answer.Meaning.Move().Apply(tx, sub, paid.Change{At: now, Cause: answer.Cause})
 		}
 		if err != nil {
@@ -328,10 +331,10 @@ func (e *Enricher) record(ctx context.Context, id liwanag.ID, said paid.Answer) 
 
 // accept notes the id. One that is in doubt is adopted, its jobs go on; one that
 // ended otherwise only learns its id.
-func accept(tx *datastore.Tx, id liwanag.ID, enrichmentID string, now time.Time) error {
-	done, err := paid.Accept.Apply(tx, liwanag.Submission{ID: id}, paid.Change{At: now, EnrichmentID: enrichmentID})
+func accept(tx *datastore.Tx, sub liwanag.Submission, enrichmentID string, now time.Time) error {
+	done, err := paid.Accept.Apply(tx, sub, paid.Change{At: now, EnrichmentID: enrichmentID})
 	if err == nil && !done.Moved {
-		_, err = tx.Submissions.Learn(id, enrichmentID)
+		_, err = tx.Submissions.Learn(sub.ID, enrichmentID)
 	}
 	return err
 }

@@ -39,6 +39,7 @@ const (
 type world struct {
 	t    *testing.T
 	path string
+	born time.Time
 	cfg  enrichment.Config
 	sim  *simulator.Server
 	key  fullenrich.Secret
@@ -81,7 +82,7 @@ func onNodes(t *testing.T, nodes int, cfg enrichment.Config, sim simulator.Confi
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "liwanag.db")
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, path: path, nodes: nodes, cfg: cfg, key: simulator.DefaultKey, reachable: true, meter: &counters{}}
+		w := &world{t: t, path: path, born: time.Now(), nodes: nodes, cfg: cfg, key: simulator.DefaultKey, reachable: true, meter: &counters{}}
 		sim.HTTPClient = &http.Client{Transport: simulator.InMemory(http.HandlerFunc(w.receive)), Timeout: 10 * time.Second}
 		server, err := simulator.New(sim)
 		if err != nil {
@@ -190,6 +191,14 @@ func (w *world) stop() {
 		l.ended.Wait()
 		w.must(l.db.Close())
 	}
+}
+
+// stopFor is a process that is down for so long.
+func (w *world) stopFor(d time.Duration) {
+	w.t.Helper()
+	w.stop()
+	w.sleep(d)
+	w.boot()
 }
 
 func (w *world) down() *life {
@@ -453,6 +462,22 @@ func (w *world) wantBooks() {
 	}
 	if reserved != 0 {
 		w.t.Errorf("%d credits are still reserved", reserved)
+	}
+	w.wantReserved(0)
+}
+
+// wantReserved asks the ledger of all days how many credits are set aside for
+// lookups that are on their way.
+func (w *world) wantReserved(want int64) {
+	w.t.Helper()
+	reserved := int64(0)
+	for day := liwanag.DayOf(w.born); day <= liwanag.DayOf(time.Now()); day++ {
+		used, err := w.life.store.Ledger.Credits(context.Background(), day)
+		w.must(err)
+		reserved += used.Reserved
+	}
+	if reserved != want {
+		w.t.Errorf("%d credits are reserved in the ledger, want %d", reserved, want)
 	}
 }
 
