@@ -50,7 +50,7 @@ func (i *importing) describe(u api.Upload) {
 	}
 	w := i.p.err
 	fmt.Fprintf(w, "%s: %s\n", printable(u.FileName, ""), plural(u.Counts.Rows, "row"))
-	fmt.Fprintf(w, "  columns    %s\n", printable(strings.Join(mapped, ", "), ""))
+	fmt.Fprintf(w, "  columns       %s\n", printable(strings.Join(mapped, ", "), ""))
 	for _, c := range []struct {
 		name string
 		n    int64
@@ -60,13 +60,14 @@ func (i *importing) describe(u api.Upload) {
 		{"known", u.Counts.Known, "subscribers already: updated, not looked up"},
 		{"duplicate", u.Counts.Duplicate, "come twice in the file"},
 		{"corporate", u.Counts.Corporate, "stored, not looked up"},
+		{"unsubscribed", u.Counts.Unsubscribed, "left, as the file says: stored, not looked up"},
 		{"invalid", u.Counts.Invalid, "left out"},
 	} {
 		if c.n > 0 {
-			fmt.Fprintf(w, "  %-9s %5d  %s\n", c.name, c.n, c.note)
+			fmt.Fprintf(w, "  %-12s %5d  %s\n", c.name, c.n, c.note)
 		}
 	}
-	fmt.Fprintf(w, "  %-9s %5d  credits at most\n", "costs", u.EstimatedCredits)
+	fmt.Fprintf(w, "  %-12s %5d  credits at most\n", "costs", u.EstimatedCredits)
 }
 
 // follow shows an upload's progress until its rows are imported, or, with

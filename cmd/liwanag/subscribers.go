@@ -223,8 +223,12 @@ func (c *subscribersImport) Run(p *program) error {
 	if c.Output == "json" {
 		return printJSON(p.out, upload)
 	}
-	fmt.Fprintf(p.out, "%s imported: %d new, %d known, %d corporate\n", plural(upload.Counts.Rows-upload.Counts.Invalid, "row"),
+	fmt.Fprintf(p.out, "%s imported: %d new, %d known, %d corporate", plural(upload.Counts.Rows-upload.Counts.Invalid, "row"),
 		upload.Counts.New, upload.Counts.Known, upload.Counts.Corporate)
+	if n := upload.Counts.Unsubscribed; n > 0 {
+		fmt.Fprintf(p.out, ", %d unsubscribed", n)
+	}
+	fmt.Fprintln(p.out)
 	if c.Wait {
 		fmt.Fprintf(p.out, "looked up: %d found, %d not found, %d failed\n", upload.Progress.Enriched, upload.Progress.NotFound, upload.Progress.Failed)
 	}

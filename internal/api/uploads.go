@@ -64,12 +64,13 @@ func (u Upload) Ended() bool {
 
 // UploadCounts count each row once.
 type UploadCounts struct {
-	Rows      int64 `json:"rows"`
-	New       int64 `json:"new"`
-	Known     int64 `json:"known"`
-	Duplicate int64 `json:"duplicate"`
-	Corporate int64 `json:"corporate"`
-	Invalid   int64 `json:"invalid"`
+	Rows         int64 `json:"rows"`
+	New          int64 `json:"new"`
+	Known        int64 `json:"known"`
+	Duplicate    int64 `json:"duplicate"`
+	Corporate    int64 `json:"corporate"`
+	Unsubscribed int64 `json:"unsubscribed" doc:"Rows that say that the person left: stored, not looked up."`
+	Invalid      int64 `json:"invalid"`
 }
 
 // UploadProgress counts what became of an upload's rows.

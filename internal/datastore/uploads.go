@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	selectUploads = `SELECT id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, invalid,
-	size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at FROM upload `
+	selectUploads = `SELECT id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, unsubscribed, invalid,
+	size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding FROM upload `
 
 	uploadByID = selectUploads + `WHERE id = $1`
 
@@ -22,8 +22,9 @@ func scanUpload(r Row) (u liwanag.Upload, err error) {
 	var columns []byte
 	c := &u.Counts
 	err = r.Scan(idTo(liwanag.UploadKind, &u.ID), &u.FileName, textTo(&u.Source), textTo(&u.Status), jsonTo(&columns), jsonTo(&u.Mapping),
-		&c.Rows, &c.New, &c.Known, &c.Duplicate, &c.Corporate, &c.Invalid, &u.Size, &u.Position,
-		textTo(&u.Owner), timeColumn{&u.OwnedUntil}, textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt}, timeColumn{&u.EndedAt})
+		&c.Rows, &c.New, &c.Known, &c.Duplicate, &c.Corporate, &c.Unsubscribed, &c.Invalid, &u.Size, &u.Position,
+		textTo(&u.Owner), timeColumn{&u.OwnedUntil}, textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt}, timeColumn{&u.EndedAt},
+		textTo(&u.Encoding))
 	if err == nil && columns != nil {
 		err = json.Unmarshal(columns, &u.Columns)
 	}
@@ -36,6 +37,14 @@ func columnsText(columns []string) (any, error) {
 	}
 	b, err := json.Marshal(columns)
 	return jsonText(b), err
+}
+
+func cellsText(cells []string) string {
+	if cells == nil {
+		return ""
+	}
+	b, _ := json.Marshal(cells) // texts
+	return string(b)
 }
 
 // Uploads reads uploads.
@@ -73,9 +82,13 @@ func (s Uploads) Chunk(ctx context.Context, id liwanag.ID, n int) ([]byte, error
 // Errors lists row errors after the given row, in order.
 func (s Uploads) Errors(ctx context.Context, id liwanag.ID, afterRow int64, limit int) ([]liwanag.UploadRowError, error) {
 	return list(s.in(ctx), func(r Row) (e liwanag.UploadRowError, err error) {
-		err = r.Scan(&e.Row, &e.Line, textTo(&e.Field), textTo(&e.Code), &e.Reason)
+		var cells []byte
+		err = r.Scan(&e.Row, &e.Line, textTo(&e.Field), textTo(&e.Code), &e.Reason, jsonTo(&cells))
+		if err == nil && cells != nil {
+			err = json.Unmarshal(cells, &e.Cells)
+		}
 		return e, err
-	}, `SELECT row, line, field, code, reason FROM upload_error WHERE upload_id = $1 AND row > $2 ORDER BY row LIMIT $3`, id.Bytes(), afterRow, limit)
+	}, `SELECT row, line, field, code, reason, cells FROM upload_error WHERE upload_id = $1 AND row > $2 ORDER BY row LIMIT $3`, id.Bytes(), afterRow, limit)
 }
 
 // Active lists uploads that are importing or enriching, oldest first.
@@ -117,12 +130,12 @@ func (t UploadTx) Insert(u liwanag.Upload) error {
 	}
 	c := u.Counts
 	return t.must(`
-		INSERT INTO upload (id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, invalid,
-			size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		INSERT INTO upload (id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, unsubscribed, invalid,
+			size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
 		u.ID.Bytes(), u.FileName, text(u.Source), string(u.Status), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known,
-		c.Duplicate, c.Corporate, c.Invalid, u.Size, u.Position, text(u.Owner), micros(u.OwnedUntil), text(u.Failure.Code), text(u.Failure.Message),
-		micros(u.CreatedAt), micros(u.EndedAt))
+		c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, u.Size, u.Position, text(u.Owner), micros(u.OwnedUntil),
+		text(u.Failure.Code), text(u.Failure.Message), micros(u.CreatedAt), micros(u.EndedAt), text(u.Encoding))
 }
 
 func (t UploadTx) Get(id liwanag.ID) (liwanag.Upload, error) {
@@ -155,7 +168,7 @@ func (t UploadTx) DropErrors(id liwanag.ID, n int) (left bool, err error) {
 	return dropped == int64(n), err
 }
 
-// Preview writes what the reading found: columns, mapping, counts, size.
+// Preview writes what the reading found: columns, mapping, encoding, counts, size.
 func (t UploadTx) Preview(u liwanag.Upload) error {
 	columns, err := columnsText(u.Columns)
 	if err != nil {
@@ -163,9 +176,11 @@ func (t UploadTx) Preview(u liwanag.Upload) error {
 	}
 	c := u.Counts
 	return t.must(`
-		UPDATE upload SET columns = $2, mapping = $3, rows = $4, new = $5, known = $6, duplicate = $7, corporate = $8, invalid = $9, size = $10
+		UPDATE upload SET columns = $2, mapping = $3, rows = $4, new = $5, known = $6, duplicate = $7, corporate = $8, unsubscribed = $9,
+			invalid = $10, size = $11, encoding = $12
 		WHERE id = $1`,
-		u.ID.Bytes(), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, u.Size)
+		u.ID.Bytes(), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, u.Size,
+		text(u.Encoding))
 }
 
 // Move is a compare-and-set of the state. False: nothing was written.
@@ -197,9 +212,10 @@ func (t UploadTx) Claim(c liwanag.UploadClaim) (bool, error) {
 func (t UploadTx) Advance(a liwanag.UploadAdvance) (bool, error) {
 	c := a.Counts
 	return t.changed(`
-		UPDATE upload SET position = $2, owned_until = $3, rows = $4, new = $5, known = $6, duplicate = $7, corporate = $8, invalid = $9
-		WHERE id = $1 AND position = $10 AND owner = $11`,
-		a.ID.Bytes(), a.To, micros(a.OwnedUntil), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Invalid, a.From, a.Owner)
+		UPDATE upload SET position = $2, owned_until = $3, rows = $4, new = $5, known = $6, duplicate = $7, corporate = $8,
+			unsubscribed = $9, invalid = $10
+		WHERE id = $1 AND position = $11 AND owner = $12`,
+		a.ID.Bytes(), a.To, micros(a.OwnedUntil), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, a.From, a.Owner)
 }
 
 // AddErrors stores row errors; a row that has one keeps it.
@@ -210,6 +226,7 @@ func (t UploadTx) AddErrors(id liwanag.ID, errs []liwanag.UploadRowError) error 
 		number("line", func(e liwanag.UploadRowError) int64 { return e.Line }).
 		text("field", func(e liwanag.UploadRowError) string { return e.Field }).
 		text("code", func(e liwanag.UploadRowError) string { return e.Code }).
-		word("reason", func(e liwanag.UploadRowError) string { return e.Reason })
+		word("reason", func(e liwanag.UploadRowError) string { return e.Reason }).
+		text("cells", func(e liwanag.UploadRowError) string { return cellsText(e.Cells) })
 	return t.insertAll("upload_error", r.Records, "DO NOTHING")
 }

@@ -55,7 +55,7 @@ type Config struct {
 // Meter counts; telemetry implements it.
 type Meter interface {
 	// ImportedRows counts the rows of an upload, once all of it is imported: new,
-	// known, duplicate, corporate or invalid.
+	// known, duplicate, corporate, unsubscribed or invalid.
 	ImportedRows(result string, rows int64)
 }
 

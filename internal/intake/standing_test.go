@@ -4,6 +4,10 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 func TestASenderSaysThatSomebodyLeft(t *testing.T) {
@@ -45,5 +49,19 @@ func TestASenderSaysThatSomebodyLeft(t *testing.T) {
 		if object["subscribed"] != float64(0) && Leaves(object) != left {
 			t.Errorf("%s says left: %t", body, !left)
 		}
+	}
+}
+
+func TestRowsThatSayThatSomebodyLeftCountByThemselves(t *testing.T) {
+	store, _ := openStore(t)
+	u := newUploads(t, store, &enroller{}, Config{})
+	up := create(t, u, "email,status\nann@gmail.com,subscribed\nbob@gmail.com,unsubscribed\nBOB@gmail.com,cleaned\n"+
+		"boss@acme.example,cleaned\nit@acme.example,\nnobody,unsubscribed\n")
+	want := liwanag.UploadCounts{Rows: 6, New: 1, Duplicate: 1, Corporate: 1, Unsubscribed: 2, Invalid: 1}
+	if d := cmp.Diff(want, up.Counts); d != "" {
+		t.Error("preview", d)
+	}
+	if d := cmp.Diff(want, importAll(t, u, up.ID).Counts); d != "" {
+		t.Error("imported", d)
 	}
 }

@@ -176,7 +176,7 @@ func mappingOf(up liwanag.Upload) (mapping map[string]Field, err error) {
 	return mapping, err
 }
 
-// previewer counts rows, each once: invalid, duplicate, corporate, known or new.
+// previewer counts rows, each once: invalid, duplicate, unsubscribed, corporate, known or new.
 type previewer struct {
 	uploads *Uploads
 	ctx     context.Context
@@ -232,7 +232,11 @@ func (p *previewer) count(row Row) error {
 		return nil
 	}
 	p.seen[hash] = struct{}{}
-	if !p.uploads.cfg.wanted(signUp.EmailType) || signUp.Left {
+	switch {
+	case signUp.Left:
+		p.counts.Unsubscribed++
+		return nil
+	case !p.uploads.cfg.wanted(signUp.EmailType):
 		p.counts.Corporate++
 		return nil
 	}

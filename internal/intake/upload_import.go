@@ -328,7 +328,7 @@ func (u *Uploads) imported(ctx context.Context, up liwanag.Upload) error {
 	}
 	counts := up.Counts
 	counts.New = progress.Imported
-	counts.Known = counts.Rows - counts.New - counts.Duplicate - counts.Corporate - counts.Invalid
+	counts.Known = counts.Rows - counts.New - counts.Duplicate - counts.Corporate - counts.Unsubscribed - counts.Invalid
 	if counts.Known < 0 { // corporate addresses were counted out by a setting that has changed
 		counts.Corporate, counts.Known = counts.Corporate+counts.Known, 0
 	}
@@ -356,7 +356,7 @@ func (u *Uploads) imported(ctx context.Context, up liwanag.Upload) error {
 		return err
 	}
 	for result, rows := range map[string]int64{"new": counts.New, "known": counts.Known, "duplicate": counts.Duplicate,
-		"corporate": counts.Corporate, "invalid": counts.Invalid} {
+		"corporate": counts.Corporate, "unsubscribed": counts.Unsubscribed, "invalid": counts.Invalid} {
 		u.cfg.Meter.ImportedRows(result, rows)
 	}
 	return u.drop(ctx, up.ID)

@@ -26,6 +26,7 @@ type Upload struct {
 	Status   UploadStatus
 	Columns  []string        // as the file's head names them
 	Mapping  json.RawMessage // column -> field, a JSON object
+	Encoding string          // of the file, by its name in the preview
 	Counts   UploadCounts
 	Size     int64 // bytes
 	// Position is how many data rows are imported: an import that was
@@ -43,7 +44,9 @@ type Upload struct {
 
 // UploadCounts: each row counts once, Rows is the sum of the others.
 type UploadCounts struct {
-	Rows, New, Known, Duplicate, Corporate, Invalid int64
+	Rows, New, Known, Duplicate, Corporate int64
+	Unsubscribed                           int64 // the row says that the person left
+	Invalid                                int64
 }
 
 // UploadProgress is counted from the jobs an upload made.
@@ -58,6 +61,7 @@ type UploadRowError struct {
 	Field  string
 	Code   string // stable: invalid_email, broken_quotes, …
 	Reason string // a short text without the row's data
+	Cells  []string
 }
 
 // UploadMove is a compare-and-set of an upload.

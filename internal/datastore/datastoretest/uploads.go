@@ -44,7 +44,8 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 		u := fullUpload()
 		write(t, s, func(tx *datastore.Tx) error { return tx.Uploads.Insert(u) })
 		u.Columns, u.Mapping, u.Size = []string{"e-mail", `"q"`}, json.RawMessage(`{"e-mail":"email"}`), 99
-		u.Counts = liwanag.UploadCounts{Rows: 15, New: 5, Known: 4, Duplicate: 3, Corporate: 2, Invalid: 1}
+		u.Counts = liwanag.UploadCounts{Rows: 15, New: 5, Known: 4, Duplicate: 3, Corporate: 2, Unsubscribed: 7, Invalid: 1}
+		u.Encoding = "UTF-16"
 		other := u
 		other.FileName, other.Status, other.Position = "other.csv", liwanag.UploadDone, 77
 		write(t, s, func(tx *datastore.Tx) error { return tx.Uploads.Preview(other) })
@@ -153,7 +154,7 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 	"row errors come in order, the first of a row stays": func(t *testing.T, s *datastore.Store) {
 		id := newID(liwanag.UploadKind)
 		a := liwanag.UploadRowError{Row: 1, Line: 2, Field: "email", Code: "invalid_email", Reason: "no @"}
-		b := liwanag.UploadRowError{Row: 7, Line: 9, Code: "broken_quotes", Reason: "quotes"}
+		b := liwanag.UploadRowError{Row: 7, Line: 9, Code: "broken_quotes", Reason: "quotes", Cells: []string{"a", "", "\x00ü"}}
 		write(t, s, func(tx *datastore.Tx) error {
 			return tx.Uploads.AddErrors(id, []liwanag.UploadRowError{b, a, {Row: 7, Line: 9, Reason: "again"}})
 		})
@@ -181,6 +182,7 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 
 func fullUpload() liwanag.Upload {
 	return liwanag.Upload{ID: newID(liwanag.UploadKind), FileName: "a.csv", Source: "fair", Status: liwanag.UploadCanceled, Columns: []string{"email", "ü"},
-		Mapping: json.RawMessage(`{"email":"email"}`), Counts: liwanag.UploadCounts{Rows: 1, New: 2, Known: 3, Duplicate: 4, Corporate: 5, Invalid: 6},
-		Size: 7, Position: 8, Owner: "node-1", OwnedUntil: noon.Add(time.Minute), Failure: liwanag.JobFailure{Code: "c", Message: "m"}, CreatedAt: noon, EndedAt: noon.Add(time.Second)}
+		Mapping: json.RawMessage(`{"email":"email"}`), Counts: liwanag.UploadCounts{Rows: 1, New: 2, Known: 3, Duplicate: 4, Corporate: 5, Unsubscribed: 9, Invalid: 6},
+		Encoding: "Shift_JIS",
+		Size:     7, Position: 8, Owner: "node-1", OwnedUntil: noon.Add(time.Minute), Failure: liwanag.JobFailure{Code: "c", Message: "m"}, CreatedAt: noon, EndedAt: noon.Add(time.Second)}
 }
