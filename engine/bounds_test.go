@@ -80,6 +80,9 @@ func TestASnoozeOfNothingIsFloored(t *testing.T) {
 
 // TestAHistoryThatGrowsWithoutEndEndsItsRun lets what cannot be folded grow.
 func TestAHistoryThatGrowsWithoutEndEndsItsRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		wf := workflow.New[string]("w")
 		endless := workflow.Retry{MaxAttempts: 1 << 30, Backoff: workflow.Constant, InitialDelay: time.Second}

@@ -16,6 +16,9 @@ import (
 // TestBigRunsAreInMemoryAFewAtATime makes runs due at once that are as big as runs may
 // be, and a small one behind them.
 func TestBigRunsAreInMemoryAFewAtATime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		big, small := workflow.New[string]("big"), workflow.New[string]("small")
 		for i := range 15 {

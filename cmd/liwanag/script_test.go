@@ -40,6 +40,9 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"liwanag": ma
 //	sql DATABASE STATEMENTS
 //	                      runs statements there as the superuser postgres
 func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short starts no servers")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:           "../../test/script",
 		UpdateScripts: *update,

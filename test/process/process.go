@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -28,7 +29,13 @@ var program string
 // exit code:
 //
 //	func TestMain(m *testing.M) { os.Exit(process.Main(m.Run)) }
+//
+// With -short the package is left out: programs take real time.
 func Main(run func() int) int {
+	if flag.Parse(); testing.Short() {
+		fmt.Println("left out: -short starts no programs")
+		return 0
+	}
 	dir, err := os.MkdirTemp("", "liwanag-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

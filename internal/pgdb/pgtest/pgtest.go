@@ -39,9 +39,18 @@ var (
 	databases  atomic.Int64
 )
 
+// leftOut leaves out with -short what needs a server: it takes real time.
+func leftOut(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short leaves PostgreSQL out")
+	}
+}
+
 // Shared is the cluster of this process, started by the first call.
 func Shared(t testing.TB) *Server {
 	t.Helper()
+	leftOut(t)
 	sharedOnce.Do(func() { shared, sharedErr = Start() })
 	if sharedErr != nil {
 		t.Fatal(sharedErr)
@@ -78,6 +87,7 @@ func Name(databaseURL string) string {
 // NewServer starts a cluster for one test, which may stop and restart it.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
+	leftOut(t)
 	s, err := Start()
 	if err != nil {
 		t.Fatal(err)
