@@ -41,6 +41,10 @@ assets: ## Fetch the console's vendored scripts from the npm registry again, by 
 test: deps ## Run every test (what it needs is installed first)
 	$(GO) test -timeout 30m ./...
 
+.PHONY: short
+short: ## Run the tests that take no real time: no servers, no programs, no PostgreSQL
+	$(GO) test -short ./...
+
 .PHONY: race
 race: deps ## Run the tests of the concurrent packages under the race detector
 	$(GO) test -race -timeout 30m $(RACE_PKGS)

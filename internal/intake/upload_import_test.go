@@ -33,6 +33,9 @@ func batchSizes(t testing.TB, store *datastore.Store, e *enroller) (sizes []int)
 }
 
 func TestTenThousandPeopleMakeAHundredFullBatches(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
 	store, _ := openStore(t)
 	e := &enroller{}
 	u := newUploads(t, store, e, Config{})

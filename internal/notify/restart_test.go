@@ -33,6 +33,9 @@ func TestThePlanOfVersion1(t *testing.T) {
 // A process may die before or after any of its writes: every message is delivered
 // by the next one, under its id, and none is sent once more that was recorded.
 func TestNothingIsLostWhenAProcessDiesAtAnyWrite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
 	for _, after := range []bool{false, true} {
 		t.Run(fmt.Sprintf("after=%t", after), func(t *testing.T) {
 			deaths := 0
@@ -159,6 +162,9 @@ func paid() *workflow.Workflow[struct{}] {
 // Slow sinks keep at most 64 of the runner's 256 places, so runs of others never
 // wait for one: each is over in the instant it is started in.
 func TestABurstToSlowSinksLeavesTheRunnersPlacesToOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
 	onStage(t, func(s *stage) {
 		other := paid()
 		s.also = []workflow.Definition{other}

@@ -100,6 +100,9 @@ func TestNoRunRowOrLogHoldsWhatIsTold(t *testing.T) {
 }
 
 func TestAReceiverThatWasDownGetsEverythingUnderTheSameIds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
 	onStage(t, func(s *stage) {
 		s.boot(0, false)
 		sink := s.sink("crm.example.com")
@@ -151,6 +154,9 @@ func TestRetriesComeWhenTheDocumentsSay(t *testing.T) {
 }
 
 func TestASinkThatTookNothingForThreeDaysIsDisabledAndLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
 	onStage(t, func(s *stage) {
 		s.boot(0, false)
 		sink := s.sink("crm.example.com")
