@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -23,8 +22,6 @@ import (
 	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
 	"github.com/liwanag/liwanag/workflow"
 )
-
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func TestARetriedRunOrdersNothingForWhoLeftAfterItFailed(t *testing.T) {
 	inWorld(t, enrichment.Config{}, simulator.Config{FoundShare: 1}, func(w *world) {

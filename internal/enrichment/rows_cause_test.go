@@ -89,7 +89,9 @@ func TestABreakerThatOpensAfterTheCommitUsesNoAttempt(t *testing.T) {
 			others = append(others, fmt.Sprintf("p%02d+found@example.net", i))
 		}
 		w.signUp(others...)
-		w.sleep(8 * time.Second)
+		for i := 0; i < 100 && w.submissions(run)[0].State == liwanag.SubmissionSending; i++ {
+			w.sleep(100 * time.Millisecond)
+		}
 		if sub := w.wantSubmissions(run, liwanag.SubmissionRefused)[0]; sub.Cause != "breaker_open" {
 			t.Errorf("cause %q", sub.Cause)
 		}

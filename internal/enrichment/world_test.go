@@ -408,6 +408,9 @@ func (w *world) wantSubmissions(run liwanag.ID, states ...liwanag.SubmissionStat
 	if fmt.Sprint(got) != fmt.Sprint(states) {
 		w.t.Errorf("submissions are %v, want %v", got, states)
 	}
+	if len(got) < len(states) {
+		w.t.FailNow() // the caller looks at one that is not there
+	}
 	return subs
 }
 
