@@ -16,7 +16,7 @@ var (
 	GetUploadSample = runapi.Get[runapi.IDPath, UploadSample]("/uploads/{id}/sample",
 		"get-upload-sample", "The first rows of an upload")
 	MapUpload = runapi.Post[runapi.Addressed[MapUploadRequest], Upload]("/uploads/{id}/mapping",
-		"map-upload", "Read a previewed upload as another mapping says, and count it anew", http.StatusOK)
+		"map-upload", "Read an unconfirmed upload as another mapping says, and count it anew", http.StatusOK)
 	ConfirmUpload = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/confirm",
 		"confirm-upload", "Import a previewed upload", http.StatusAccepted)
 	CancelUpload = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/cancel",
@@ -27,7 +27,7 @@ var (
 
 // AddUploadRequest carries a CSV file; the fields of Body before its file.
 type AddUploadRequest struct {
-	Confirm bool       `query:"confirm" doc:"true: do not wait."`
+	Confirm bool       `query:"confirm" doc:"true: do not wait, unless it needs_mapping."`
 	Body    UploadForm `contentType:"multipart/form-data"`
 }
 
@@ -46,7 +46,7 @@ type Upload struct {
 	ID               string            `json:"id"`
 	FileName         string            `json:"fileName,omitempty"`
 	Source           string            `json:"source,omitempty"`
-	Status           string            `json:"status" enum:"previewed,importing,enriching,done,failed,canceled"`
+	Status           string            `json:"status" enum:"previewed,needs_mapping,importing,enriching,done,failed,canceled"`
 	Columns          []string          `json:"columns,omitempty"`
 	Mapping          map[string]string `json:"mapping,omitempty" doc:"Column name to field."`
 	Counts           UploadCounts      `json:"counts"`

@@ -218,6 +218,18 @@ func TestABulkActIsCountedFirstAndThenDoneToNoMore(t *testing.T) {
 	}
 }
 
+func TestAnUploadThatNeedsAMappingAsksForItFirst(t *testing.T) {
+	all := answers()
+	up := uploadAnswer("needs_mapping")
+	up.Failure = &api.JobFailure{Code: "no_valid_rows", Message: "no row can be imported"}
+	all["GET /api/v1/uploads/{id}"] = up
+	page := visitPage(t, served(t, newAPI(t, all)), "GET", "/uploads/"+up.ID, "").Body.String()
+	form, state := strings.Index(page, "Read it like this"), strings.Index(page, `id="upload"`)
+	if !strings.Contains(page, "No row can be imported") || strings.Contains(page, "Import this file?") || form < 0 || form > state {
+		t.Errorf("the mapping is at %d, the state at %d", form, state)
+	}
+}
+
 func TestActsOnARunSayWhatBecameOfThem(t *testing.T) {
 	a := newAPI(t, answers())
 	site := served(t, a)

@@ -80,6 +80,9 @@ func (c *Console) upload(v *visit) error {
 		if err != nil {
 			return c.uploads(v, err)
 		}
+		if up.Status == "needs_mapping" {
+			return v.goTo(under("/uploads", up.ID), "")
+		}
 		return v.goTo(under("/uploads", up.ID), "The file was read. Nothing is imported before you confirm.")
 	}
 }
@@ -98,7 +101,7 @@ func (c *Console) oneUpload(v *visit, fault error) error {
 	if view.Upload, err = api.GetUpload.Call(v.Context(), v.api, runapi.ID(id)); err != nil {
 		return err
 	}
-	if view.Upload.Status == "previewed" {
+	if view.unread() {
 		if view.Sample, err = api.GetUploadSample.Call(v.Context(), v.api, runapi.ID(id)); err != nil {
 			return err
 		}
@@ -129,6 +132,11 @@ func (c *Console) mapUpload(v *visit) error {
 		return c.oneUpload(v, err)
 	}
 	return v.goTo(under("/uploads", id), "The file was read as you said.")
+}
+
+// unread says whether the file can still be read in another way.
+func (v uploadView) unread() bool {
+	return v.Upload.Status == "previewed" || v.Upload.Status == "needs_mapping"
 }
 
 // moving says whether the upload is on its way.

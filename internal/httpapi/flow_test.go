@@ -305,6 +305,18 @@ func TestTwoCallsAtOnceMakeOneSubscriberAndOneJob(t *testing.T) {
 	}
 }
 
+func TestAFileOfInvalidRowsAloneIsNotConfirmed(t *testing.T) {
+	w := newWorld(t)
+	c := w.client()
+	up, err := c.Upload(t.Context(), apiclient.UploadFile{Name: "a.csv", Confirm: true}, strings.NewReader("email\nnobody\nno-one\n"))
+	w.must(err)
+	if up.Status != "needs_mapping" || up.Failure == nil || up.Failure.Code != "no_valid_rows" || up.Counts.Invalid != 2 {
+		t.Errorf("%+v", up)
+	}
+	_, err = api.ConfirmUpload.Call(t.Context(), c, runapi.ID(up.ID))
+	wantCode(t, err, 409, "state")
+}
+
 func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

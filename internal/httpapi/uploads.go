@@ -83,7 +83,7 @@ func (s *Server) createUpload(w http.ResponseWriter, r *http.Request, in *api.Ad
 		}
 		return err
 	}
-	if in.Confirm {
+	if in.Confirm && view.Status == liwanag.UploadPreviewed {
 		if view, err = s.cfg.Uploads.Confirm(r.Context(), view.ID); err != nil {
 			return err
 		}

@@ -60,6 +60,8 @@ const (
 	CodeUnreadable = "unreadable"
 	// CodeExpired: the upload was not confirmed for as long as things are kept.
 	CodeExpired = "expired"
+	// CodeNoValidRows: all rows are invalid. The upload needs a mapping.
+	CodeNoValidRows = "no_valid_rows"
 )
 
 const (
@@ -74,7 +76,8 @@ const (
 )
 
 // Create reads a file to its end, stores it and counts its rows: the upload is
-// then previewed and waits for Confirm. A file refused as a whole is a
+// then previewed and waits for Confirm, or needs a mapping because no row of it
+// could be imported. A file refused as a whole is a
 // *FileError; the upload stays as failed and names the reason.
 func (u *Uploads) Create(ctx context.Context, r io.Reader, req UploadRequest) (UploadView, error) {
 	up := liwanag.Upload{ID: liwanag.NewID(liwanag.UploadKind), FileName: fileName(req.FileName), Source: cutText(req.Source),
@@ -90,14 +93,27 @@ func (u *Uploads) Create(ctx context.Context, r io.Reader, req UploadRequest) (U
 			if err := tx.Uploads.Preview(up); err != nil {
 				return err
 			}
-			return moved(tx.Uploads.Move(liwanag.UploadMove{ID: up.ID, From: []liwanag.UploadStatus{liwanag.UploadFailed},
-				To: liwanag.UploadPreviewed, At: u.cfg.now()}))
+			return moved(tx.Uploads.Move(u.readAs(up, liwanag.UploadFailed)))
 		})
 	}
 	if err != nil {
 		return UploadView{}, errors.Join(err, u.discard(context.WithoutCancel(ctx), up.ID, err))
 	}
 	return u.Get(ctx, up.ID)
+}
+
+// unread are the states of an upload that can still be read in another way.
+var unread = []liwanag.UploadStatus{liwanag.UploadPreviewed, liwanag.UploadNeedsMapping}
+
+// readAs is what becomes of an upload that was read: one of which nobody would
+// come in is not for confirmation.
+func (u *Uploads) readAs(up liwanag.Upload, from ...liwanag.UploadStatus) liwanag.UploadMove {
+	m := liwanag.UploadMove{ID: up.ID, From: from, To: liwanag.UploadPreviewed, At: u.cfg.now()}
+	if up.Counts.Invalid == up.Counts.Rows {
+		m.To, m.Failure = liwanag.UploadNeedsMapping, liwanag.JobFailure{Code: CodeNoValidRows,
+			Message: "no row can be imported, all are invalid: say which column holds the addresses, or upload another file"}
+	}
+	return m
 }
 
 // fileName is the last element of a name as any system writes it.
@@ -360,7 +376,7 @@ func (u *Uploads) Confirm(ctx context.Context, id liwanag.ID) (UploadView, error
 // canceled by themselves.
 func (u *Uploads) Cancel(ctx context.Context, id liwanag.ID) (UploadView, error) {
 	view, err := u.move(ctx, id, "canceled", liwanag.UploadCanceled,
-		liwanag.UploadPreviewed, liwanag.UploadImporting, liwanag.UploadEnriching)
+		append(unread, liwanag.UploadImporting, liwanag.UploadEnriching)...)
 	if err != nil {
 		return UploadView{}, err
 	}
@@ -375,7 +391,7 @@ func (u *Uploads) move(ctx context.Context, id liwanag.ID, act string, to liwana
 		}
 		ok, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: from, To: to, At: u.cfg.now()})
 		if err == nil && !ok {
-			return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload is "+string(up.Status)+" and cannot be "+act)
+			return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload "+stateWords(up)+" and cannot be "+act)
 		}
 		return err
 	})
@@ -384,6 +400,14 @@ func (u *Uploads) move(ctx context.Context, id liwanag.ID, act string, to liwana
 	}
 	u.ring()
 	return u.Get(ctx, id)
+}
+
+// stateWords says what an upload is, for a sentence about it.
+func stateWords(up liwanag.Upload) string {
+	if up.Status == liwanag.UploadNeedsMapping {
+		return "needs a mapping (" + up.Failure.Message + ")"
+	}
+	return "is " + string(up.Status)
 }
 
 func (u *Uploads) ring() {

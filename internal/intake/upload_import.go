@@ -73,8 +73,12 @@ func (u *Uploads) forgetCutOff(ctx context.Context) error {
 	}
 }
 
+// maxUnmapped is how long an upload waits for a mapping.
+const maxUnmapped = 24 * time.Hour
+
 // Retain forgets the files of uploads that began before the given time and are
-// not being imported. One that was previewed and never confirmed is canceled.
+// not being imported. One that was previewed and never confirmed is canceled, one
+// that needs a mapping after a day.
 func (u *Uploads) Retain(ctx context.Context, before time.Time) error {
 	var faults []error
 	for page := (liwanag.Page{Limit: maxKeysPerRead}); ; {
@@ -83,7 +87,8 @@ func (u *Uploads) Retain(ctx context.Context, before time.Time) error {
 			return errors.Join(append(faults, err)...)
 		}
 		for _, up := range ups {
-			if !up.CreatedAt.Before(before) || up.Status == liwanag.UploadImporting {
+			waits := up.Status == liwanag.UploadNeedsMapping && u.cfg.now().Sub(up.CreatedAt) > maxUnmapped
+			if !waits && !up.CreatedAt.Before(before) || up.Status == liwanag.UploadImporting {
 				continue
 			}
 			faults = append(faults, u.expire(ctx, up.ID))
@@ -99,7 +104,7 @@ func (u *Uploads) Retain(ctx context.Context, before time.Time) error {
 func (u *Uploads) expire(ctx context.Context, id liwanag.ID) error {
 	importing := false
 	err := u.store.Write(ctx, func(tx *datastore.Tx) error {
-		if _, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadPreviewed},
+		if _, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: unread,
 			To: liwanag.UploadCanceled, Failure: liwanag.JobFailure{Code: CodeExpired, Message: "it was never confirmed: upload the file again"}, At: u.cfg.now()}); err != nil {
 			return err
 		}

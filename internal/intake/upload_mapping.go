@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"slices"
 
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -61,15 +62,15 @@ func (u *Uploads) Sample(ctx context.Context, id liwanag.ID) ([]SampleRow, error
 	return rows, nil
 }
 
-// Remap reads a previewed upload once more, as another mapping says, and counts
+// Remap reads an upload that is not confirmed yet once more, as another mapping says, and counts
 // it anew: column name to field, over what the headers say. liwanag.ErrState for
-// an upload that is not previewed; a *FileError for a mapping that does not fit.
+// any other upload; a *FileError for a mapping that does not fit.
 func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, mapping map[string]Field) (UploadView, error) {
 	up, err := u.store.Uploads.Get(ctx, id)
 	if err != nil {
 		return UploadView{}, err
 	}
-	if up.Status != liwanag.UploadPreviewed {
+	if !slices.Contains(unread, up.Status) {
 		return UploadView{}, liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload is "+string(up.Status)+": only a previewed one can be read in another way")
 	}
 	file, err := NewCSVReader(&chunkReader{ctx: ctx, store: u.store, id: id}, mapping)
@@ -93,10 +94,13 @@ func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, mapping map[string]F
 		if err != nil {
 			return err
 		}
-		if now.Status != liwanag.UploadPreviewed {
+		if !slices.Contains(unread, now.Status) {
 			return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload was confirmed or canceled meanwhile")
 		}
-		return tx.Uploads.Preview(up)
+		if err := tx.Uploads.Preview(up); err != nil {
+			return err
+		}
+		return moved(tx.Uploads.Move(u.readAs(up, now.Status)))
 	})
 	if err != nil {
 		return UploadView{}, err

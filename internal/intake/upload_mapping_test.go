@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -62,6 +63,42 @@ func TestAnotherMappingCountsTheFileAnew(t *testing.T) {
 	}
 	if _, err := u.Remap(t.Context(), up.ID, nil); !errors.Is(err, liwanag.ErrState) {
 		t.Errorf("an imported upload was read in another way: %v", err)
+	}
+}
+
+func TestAFileOfInvalidRowsAloneNeedsAMapping(t *testing.T) {
+	store, _ := openStore(t)
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	u := newUploads(t, store, &enroller{}, Config{Now: func() time.Time { return now }})
+	up := create(t, u, "email,Contact\nAnn,ann@gmail.com\nBen,ben@gmail.com\n")
+	if up.Status != liwanag.UploadNeedsMapping || up.Failure.Code != CodeNoValidRows || up.Counts.Invalid != 2 || !up.EndedAt.IsZero() {
+		t.Fatalf("%+v", up.Upload)
+	}
+	if _, err := u.Confirm(t.Context(), up.ID); !errors.Is(err, liwanag.ErrState) || !strings.Contains(err.Error(), "which column holds the addresses") {
+		t.Errorf("confirmed: %v", err)
+	}
+	if rows, err := u.Sample(t.Context(), up.ID); err != nil || len(rows) != 2 {
+		t.Errorf("%d rows of its sample, %v", len(rows), err)
+	}
+	mapped, err := u.Remap(t.Context(), up.ID, map[string]Field{"Contact": FieldEmail})
+	if err != nil || mapped.Status != liwanag.UploadPreviewed || mapped.Failure.Code != "" || mapped.Counts.New != 2 {
+		t.Fatalf("%+v, %v", mapped.Upload, err)
+	}
+	worse, err := u.Remap(t.Context(), up.ID, map[string]Field{"email": FieldEmail})
+	if err != nil || worse.Status != liwanag.UploadNeedsMapping {
+		t.Errorf("%+v, %v", worse.Upload, err)
+	}
+	for _, after := range []struct {
+		time.Duration
+		want liwanag.UploadStatus
+	}{{23 * time.Hour, liwanag.UploadNeedsMapping}, {2 * time.Hour, liwanag.UploadCanceled}} {
+		now = now.Add(after.Duration)
+		if err := u.Retain(t.Context(), now.Add(-720*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := u.Get(t.Context(), up.ID); err != nil || again.Status != after.want {
+			t.Errorf("%+v, %v", again.Upload, err)
+		}
 	}
 }
 

@@ -11,11 +11,14 @@ type UploadStatus string
 // The states of an upload.
 const (
 	UploadPreviewed UploadStatus = "previewed" // read and counted, waits for confirmation
-	UploadImporting UploadStatus = "importing"
-	UploadEnriching UploadStatus = "enriching" // imported, jobs open
-	UploadDone      UploadStatus = "done"
-	UploadFailed    UploadStatus = "failed"
-	UploadCanceled  UploadStatus = "canceled"
+	// UploadNeedsMapping is read, but nobody would come in: its columns have to be
+	// said, or its encoding. Failure says why.
+	UploadNeedsMapping UploadStatus = "needs_mapping"
+	UploadImporting    UploadStatus = "importing"
+	UploadEnriching    UploadStatus = "enriching" // imported, jobs open
+	UploadDone         UploadStatus = "done"
+	UploadFailed       UploadStatus = "failed"
+	UploadCanceled     UploadStatus = "canceled"
 )
 
 // Upload is a CSV file on its way in.

@@ -119,7 +119,7 @@ func (f *figures) Collect(to chan<- prometheus.Metric) {
 		liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled} {
 		gauge(f.submissions, float64(v.Submissions[state]), string(state))
 	}
-	for _, status := range []liwanag.UploadStatus{liwanag.UploadPreviewed, liwanag.UploadImporting, liwanag.UploadEnriching, liwanag.UploadDone, liwanag.UploadFailed, liwanag.UploadCanceled} {
+	for _, status := range []liwanag.UploadStatus{liwanag.UploadPreviewed, liwanag.UploadNeedsMapping, liwanag.UploadImporting, liwanag.UploadEnriching, liwanag.UploadDone, liwanag.UploadFailed, liwanag.UploadCanceled} {
 		gauge(f.uploads, float64(v.Uploads[status]), string(status))
 	}
 	if !v.Balance.At.IsZero() {
