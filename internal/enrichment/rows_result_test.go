@@ -161,6 +161,21 @@ func TestRow15_APublicAddressThatNeverWasProvenHolds(t *testing.T) {
 	})
 }
 
+func TestWhatCameBackForWantOfCreditsGoesOnWithSpending(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+		w.fault(simulator.Fault{Action: simulator.ActionCreditsInsufficient, Count: 1})
+		emails := []string{ana, cid, dea, "eli+found@example.net"}
+		w.signUp(emails...)
+		w.sleep(5 * time.Minute)
+		w.must(w.life.svc.Resume(context.Background()))
+		w.sleep(3 * time.Minute)
+		for _, e := range emails {
+			w.wantJob(e, liwanag.JobEnriched, "")
+		}
+		w.wantBooks()
+	})
+}
+
 func TestRow18_CreditsRunOutPartWay(t *testing.T) {
 	underBoth(t, enrichment.Config{}, func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionCreditsInsufficient, Count: 1})

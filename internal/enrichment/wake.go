@@ -66,9 +66,14 @@ func (s *Service) wakeWaiting(ctx context.Context) error {
 		ring(s.bells.sweep)
 	}
 	if !spending.Paused && spending.At.After(s.seen.resumed) {
-		if s.seen.resumed = spending.At; s.breaker.IsOpen() {
+		if s.breaker.IsOpen() {
 			s.breaker.HalfOpen() // an operator's or FullEnrich's own word: one tries now
 		}
+		// What came back for want of credits waits in no run.
+		if _, err := s.RunScheduledBatch(ctx, false); err != nil {
+			return err
+		}
+		s.seen.resumed = spending.At
 	}
 	for _, w := range []liwanag.Waiting{liwanag.WaitingPaused, liwanag.WaitingCredits, liwanag.WaitingKey,
 		liwanag.WaitingUnavailable, liwanag.WaitingBudget} {
