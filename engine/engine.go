@@ -213,7 +213,7 @@ func (e *Engine) resign(ctx context.Context) {
 
 // resignTimeout bounds how long a stop tries to give the lease up, which ends by
 // itself.
-const resignTimeout = 2 * time.Second
+const resignTimeout = time.Second
 
 // self is this node, as it last registered.
 func (e *Engine) self() store.Node {

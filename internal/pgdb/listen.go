@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	// probeEvery is how often a silent LISTEN connection is asked whether it lives.
-	probeEvery = 30 * time.Second
+	// probeEvery is how often a silent LISTEN connection is asked whether it lives, and
+	// probeWithin how long it has to say so.
+	probeEvery  = 5 * time.Second
+	probeWithin = 2 * time.Second
 	// reconnectAtMost bounds the pause between two attempts to listen again.
 	reconnectAtMost = 5 * time.Second
 )
@@ -66,7 +68,7 @@ func (db *DB) listen(ctx context.Context, channel string, heard func(payload str
 }
 
 func (db *DB) probe(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, db.cfg.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
 	return conn.Ping(ctx)
 }

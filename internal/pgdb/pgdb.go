@@ -37,8 +37,9 @@ type Config struct {
 	// as the server keeps in memory.
 	GroupSize int
 	// Patience bounds one transaction, and how long the outcome of a commit whose
-	// answer was lost is looked for; default 30 s. A round trip of [DB.Exchange], and
-	// a commit, is given up after a third of it, and its connection closed.
+	// answer was lost is looked for; default 30 s. No new try of a transaction begins
+	// after it. A statement, and a commit, is given up after a third of it, and its
+	// connection closed.
 	Patience time.Duration
 }
 
@@ -94,6 +95,7 @@ type DB struct {
 	close  func()
 	closed atomic.Bool
 
+	life       context.Context // ends when Close waits no longer
 	background context.Context // ends with Close
 	listeners  sync.WaitGroup
 }
@@ -130,19 +132,20 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		pool.Close()
 		return nil, err
 	}
-	var stop context.CancelFunc
-	db.background, stop = context.WithCancel(context.WithoutCancel(ctx))
+	var stop, die context.CancelFunc
+	db.life, die = context.WithCancel(context.WithoutCancel(ctx))
+	db.background, stop = context.WithCancel(db.life)
 	db.writer = startWriter(db)
 	db.close = sync.OnceFunc(func() {
+		defer time.AfterFunc(closeWithin, die).Stop()
 		db.writer.stop()
 		db.closed.Store(true)
 		stop()
-		db.listeners.Wait()
 		closed := make(chan struct{})
-		go func() { defer close(closed); pool.Close() }()
+		go func() { defer close(closed); db.listeners.Wait(); pool.Close() }()
 		select {
 		case <-closed:
-		case <-time.After(closeWithin): // connections that are silent end with the process
+		case <-db.life.Done(): // connections that are silent end with the process
 		}
 	})
 	return db, nil
@@ -151,8 +154,9 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 // idleTooLong is after how long a connection is asked whether it still is one.
 const idleTooLong = time.Second
 
-// closeWithin bounds how long Close waits for connections.
-const closeWithin = 5 * time.Second
+// closeWithin is how long Close waits for what was queued, and for connections. A
+// commit that is under way has a second more.
+const closeWithin = 3 * time.Second
 
 // isSuspect says whether a connection is to be closed. One that has fallen silent is
 // seldom alone, so all that are idle go with it.
@@ -245,12 +249,13 @@ func (db *DB) Where() string { return db.where }
 // power cut may lose what was acknowledged.
 func (db *DB) Durable() bool { return db.fsync }
 
-// Pool is for reads outside of transactions. They see every change whose caller
-// has returned, and end with their context.
+// Pool is for what none of the methods does. Its statements end with their context
+// alone.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 
 // QueryRow runs one statement that answers with one row, pgx.ErrNoRows when there is
-// none, and again when it did certainly nothing for a passing cause.
+// none, and again when it did certainly nothing for a passing cause. A try is given up
+// after a third of [Config.Patience].
 func (db *DB) QueryRow(ctx context.Context, sql string, args []any, into ...any) error {
 	for try := 1; ; try++ {
 		err := db.queryRow(ctx, sql, args, into)
@@ -262,6 +267,8 @@ func (db *DB) QueryRow(ctx context.Context, sql string, args []any, into ...any)
 }
 
 func (db *DB) queryRow(ctx context.Context, sql string, args, into []any) error {
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.Patience/3)
+	defer cancel()
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -272,6 +279,37 @@ func (db *DB) queryRow(ctx context.Context, sql string, args, into []any) error 
 		db.pool.Reset()
 	}
 	return err
+}
+
+// Query reads rows outside of a transaction: they see every change whose caller has
+// returned. Reading them has [Config.Patience].
+func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.Patience)
+	rows, err := db.pool.Query(ctx, sql, args...)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return &boundedRows{rows, cancel}, nil
+}
+
+// boundedRows end their context when they were read.
+type boundedRows struct {
+	pgx.Rows
+	cancel context.CancelFunc
+}
+
+func (r *boundedRows) Next() bool {
+	more := r.Rows.Next()
+	if !more {
+		r.cancel()
+	}
+	return more
+}
+
+func (r *boundedRows) Close() {
+	r.Rows.Close()
+	r.cancel()
 }
 
 // Read reads as of one moment, and again when the connection that it was given is a
@@ -306,7 +344,8 @@ func (db *DB) readOnce(ctx context.Context, read func(ctx context.Context, tx pg
 }
 
 // Close commits what was queued, refuses everything after it with [ErrClosed],
-// and closes all connections, once they are given back.
+// and closes all connections, once they are given back. A database that does not
+// answer is waited for a few seconds.
 func (db *DB) Close() { db.close() }
 
 // Closed reports whether Close was called: an error of [DB.Pool] then means

@@ -13,12 +13,28 @@ import (
 )
 
 // Tx is a transaction while its function runs. Every statement runs under the
-// transaction's own context.
+// transaction's own context, and has a third of [Config.Patience]: a connection that
+// is silent for longer is closed, and counts as lost.
 type Tx struct {
 	ctx    context.Context
 	caller context.Context
 	conn   *pgx.Conn
+	most   time.Duration      // of a statement
+	leave  context.CancelFunc // ends the context of the latest statement
 	ended  bool
+}
+
+// statement is the context of the next statement; that of the one before it ends.
+func (t *Tx) statement() (ctx context.Context) {
+	t.end()
+	ctx, t.leave = context.WithTimeout(t.ctx, t.most)
+	return ctx
+}
+
+func (t *Tx) end() {
+	if t.leave != nil {
+		t.leave()
+	}
 }
 
 // Exec runs a statement and tells how many rows it changed.
@@ -26,7 +42,7 @@ func (t *Tx) Exec(sql string, args ...any) (int64, error) {
 	if t.ended {
 		return 0, errTxEnded
 	}
-	tag, err := t.conn.Exec(t.ctx, sql, args...)
+	tag, err := t.conn.Exec(t.statement(), sql, args...)
 	return tag.RowsAffected(), t.told(err)
 }
 
@@ -36,7 +52,7 @@ func (t *Tx) Query(sql string, args ...any) (pgx.Rows, error) {
 	if t.ended {
 		return nil, errTxEnded
 	}
-	rows, err := t.conn.Query(t.ctx, sql, args...)
+	rows, err := t.conn.Query(t.statement(), sql, args...)
 	return rows, t.told(err)
 }
 
@@ -45,12 +61,12 @@ func (t *Tx) QueryRow(sql string, args ...any) pgx.Row {
 	if t.ended {
 		return failedRow{}
 	}
-	return t.conn.QueryRow(t.ctx, sql, args...)
+	return t.conn.QueryRow(t.statement(), sql, args...)
 }
 
 // SendBatch sends statements in one round trip. The results must be closed
 // before the next statement.
-func (t *Tx) SendBatch(b *pgx.Batch) pgx.BatchResults { return t.conn.SendBatch(t.ctx, b) }
+func (t *Tx) SendBatch(b *pgx.Batch) pgx.BatchResults { return t.conn.SendBatch(t.statement(), b) }
 
 type failedRow struct{}
 
@@ -105,7 +121,7 @@ func (db *DB) Exchange(ctx context.Context, ask func(b *pgx.Batch), answer func(
 		first.Queue(begin)
 		first.Queue(db.settings).Query(func(rows pgx.Rows) error { return firstOf(rows, &id) })
 		ask(first)
-		err := tx.within(db.cfg.Patience/3, first)
+		err := tx.SendBatch(first).Close()
 		if err == nil {
 			err = answer(last)
 		}
@@ -133,11 +149,15 @@ type identity struct{ number, incarnation string }
 
 func identityOf(row [][]byte) identity { return identity{string(row[0]), string(row[1])} }
 
-// repeat makes a transaction as often as it takes.
+// repeat makes a transaction as often as it takes, or until Close waits no longer.
 func (db *DB) repeat(ctx context.Context, transaction func(tx *Tx) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(db.life, cancel)()
+	began := time.Now()
 	for try := 1; ; try++ {
 		err := db.once(ctx, transaction)
-		if err == nil || try == tries || !IsTransient(err) || db.closed.Load() {
+		if err == nil || try == tries || !IsTransient(err) || db.closed.Load() || time.Since(began) >= db.cfg.Patience {
 			return err
 		}
 		select {
@@ -175,21 +195,15 @@ func (db *DB) once(ctx context.Context, transaction func(tx *Tx) error) error {
 		}
 		pooled.Release() // closes a connection that is left inside of a transaction
 	}()
-	return transaction(&Tx{ctx: ctx, caller: caller, conn: pooled.Conn()})
-}
-
-// within sends statements in one round trip. When it takes too long the connection
-// is closed, and counts as lost.
-func (t *Tx) within(d time.Duration, b *pgx.Batch) error {
-	ctx, cancel := context.WithTimeout(t.ctx, d)
-	defer cancel()
-	return t.conn.SendBatch(ctx, b).Close()
+	tx := &Tx{ctx: ctx, caller: caller, conn: pooled.Conn(), most: db.cfg.Patience / 3}
+	defer tx.end()
+	return transaction(tx)
 }
 
 // start begins, and reads the transaction's id, by which its outcome is found if
 // the answer to the commit is lost.
 func (t *Tx) start(begin string) (id identity, err error) {
-	results, err := t.conn.PgConn().Exec(t.ctx, begin).ReadAll()
+	results, err := t.conn.PgConn().Exec(t.statement(), begin).ReadAll()
 	if err != nil {
 		return id, t.told(err)
 	}

@@ -154,9 +154,10 @@ func (w *writer) join(tx *Tx, c *change, first bool) error {
 }
 
 func (w *writer) call(tx *Tx, c *change) (err error) {
-	own := &Tx{ctx: tx.ctx, conn: tx.conn}
+	own := &Tx{ctx: tx.ctx, conn: tx.conn, most: tx.most}
 	defer func() {
 		own.ended = true
+		own.end()
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}

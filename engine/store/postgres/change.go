@@ -115,11 +115,11 @@ func (s *Store) transact(changes []*change) error {
 		g.write(batch{b, s.schema})
 		return nil
 	}
-	err := s.db.Exchange(context.Background(), ask, answer)
+	err := s.db.Exchange(s.life, ask, answer)
 	for try := 1; try <= len(changes)+1 && (pgdb.IsUnique(err) || errors.Is(err, errUnweighed)); try++ {
 		weigh = weigh || errors.Is(err, errUnweighed)
 		repeats = repeats || !weigh // or a run was created elsewhere meanwhile, which is seen by now
-		err = s.db.Exchange(context.Background(), ask, answer)
+		err = s.db.Exchange(s.life, ask, answer)
 	}
 	if errors.Is(err, pgdb.ErrAnswerLost) { // all is written, but what came is not known
 		for _, n := range g.news {

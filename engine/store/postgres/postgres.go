@@ -20,6 +20,9 @@ import (
 // disk, others decide.
 const writers = 2
 
+// closeWithin is how long Close waits for what was queued.
+const closeWithin = 3 * time.Second
+
 // Store keeps runs in a PostgreSQL database, and is one node of those that share
 // it.
 type Store struct {
@@ -30,6 +33,8 @@ type Store struct {
 
 	queues  []*groupcommit.Queue[*change]
 	working sync.WaitGroup
+	life    context.Context // of what is committed: ends when Close waits no longer
+	die     context.CancelFunc
 
 	announce *announcer
 	wake     chan struct{}
@@ -94,10 +99,11 @@ func newStore(ctx context.Context, db *pgdb.DB, in string) (*Store, error) {
 		return nil, err
 	}
 	var old int64
-	if err := db.Pool().QueryRow(ctx, where.in("SELECT old_keys FROM wf_upgrade")).Scan(&old); err != nil {
+	if err := db.QueryRow(ctx, where.in("SELECT old_keys FROM wf_upgrade"), nil, &old); err != nil {
 		return nil, fmt.Errorf("postgres: read which runs are of an earlier release: %w", err)
 	}
 	s := &Store{db: db, schema: where, old: instant(old), id: rand.Text(), wake: make(chan struct{}, 1)}
+	s.life, s.die = context.WithCancel(context.WithoutCancel(ctx))
 	s.announce = announceTo(s.notify)
 	for range writers {
 		q := groupcommit.New[*change]()
@@ -145,11 +151,13 @@ func (c Config) visit(ctx context.Context, do func(s *schema, db *pgdb.DB) error
 func (s *Store) OldKeys() time.Time { return s.old }
 
 // Close commits what was asked for and refuses everything after it. It closes the
-// connections, unless they were open before.
+// connections, unless they were open before. A database that does not answer is
+// waited for a few seconds; whether what was under way is committed is not known then.
 func (s *Store) Close() error {
 	for _, q := range s.queues {
 		q.Close()
 	}
+	defer time.AfterFunc(closeWithin, s.die).Stop()
 	s.working.Wait()
 	s.announce.stop()
 	if s.owned {

@@ -39,11 +39,11 @@ type schema struct {
 // search_path that has the tables, or else the first one there.
 func find(ctx context.Context, db *pgdb.DB, wanted string) (*schema, error) {
 	if wanted == "" {
-		row := db.Pool().QueryRow(ctx, `
+		err := db.QueryRow(ctx, `
 			SELECT coalesce((
 				SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-				WHERE c.oid = coalesce(to_regclass($1), to_regclass($2))), current_schema(), '')`, versionTable, namelessTable)
-		if err := row.Scan(&wanted); err != nil {
+				WHERE c.oid = coalesce(to_regclass($1), to_regclass($2))), current_schema(), '')`, []any{versionTable, namelessTable}, &wanted)
+		if err != nil {
 			return nil, fmt.Errorf("postgres: find the schema of the tables: %w", err)
 		}
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -187,5 +188,34 @@ func TestEveryClaimAsksWhetherTheLeaseHolds(t *testing.T) {
 	}
 	if c, err := s.Get(t.Context(), "r"); err != nil || c.Run.Owner != 0 {
 		t.Errorf("%+v, %v", c.Run, err)
+	}
+}
+
+// What a silent server was asked last may be committed or not; nobody waits for it.
+func TestAStoreIsClosedAlthoughItsServerIsSilent(t *testing.T) {
+	proxy := pgtest.NewProxy(t, pgtest.Shared(t), pgtest.Name(pgtest.Database(t)))
+	s, err := Open(t.Context(), proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Wake()
+	register(t, s)
+	proxy.Silence(true)
+	const runs = 8
+	told := make(chan error, runs)
+	for i := range runs {
+		go func() { told <- s.Create(context.Background(), newRun(fmt.Sprint("r", i), 0)) }()
+	}
+	closed := make(chan struct{})
+	go func() { defer close(closed); _ = s.Close() }()
+	select {
+	case <-closed:
+	case <-time.After(30 * time.Second):
+		t.Fatal("Close does not return")
+	}
+	for range runs {
+		if err := <-told; err == nil {
+			t.Error("a run is told as created of which nothing is known")
+		}
 	}
 }

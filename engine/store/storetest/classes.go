@@ -152,6 +152,7 @@ func orphans(t *testing.T, h Harness) {
 func fullInbox(t *testing.T, h Harness) {
 	b := open(t, h)
 	b.startWaiting("run-1", "answer")
+	b.startWaiting("run-2", "answer")
 	for i := range workflow.MaxInbox {
 		b.deliver("run-1", fmt.Sprint("s", i), "other")
 	}
@@ -162,7 +163,6 @@ func fullInbox(t *testing.T, h Harness) {
 	if again := b.deliver("run-1", "s5", "other"); !again.Duplicate {
 		t.Errorf("a repeat is told %+v", again)
 	}
-	b.startWaiting("run-2", "answer")
 	big := signal("s", "other")
 	big.Payload = []byte(`"` + strings.Repeat("x", workflow.MaxPayload-2) + `"`)
 	for i := range workflow.MaxInboxBytes / workflow.MaxPayload {

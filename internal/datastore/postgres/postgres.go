@@ -34,7 +34,7 @@ func New(ctx context.Context, db *pgdb.DB) (*datastore.Store, error) {
 	if err := db.Migrate(ctx, files, versionTable); err != nil {
 		return nil, err
 	}
-	return datastore.New(&database{db: db, pool: db.Pool()}), nil
+	return datastore.New(&database{db: db, pool: db}), nil
 }
 
 // Migrate brings the application's tables up to date. Nodes of an older release
