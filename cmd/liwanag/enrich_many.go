@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
@@ -34,12 +33,8 @@ func (c *subscribersEnrich) requests() (all []api.EnrichMany) {
 		}
 		return all
 	}
-	f := c.filter()
-	selection := api.SubscriberSelection{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Q: f.Q}
-	if !f.Since.IsZero() {
-		selection.Since = f.Since.UTC().Format(time.RFC3339)
-	}
-	return []api.EnrichMany{{Filter: &selection, Again: c.Again}}
+	filter := c.filter()
+	return []api.EnrichMany{{Filter: &filter, Again: c.Again}}
 }
 
 // Run makes new lookups. One id is its own confirmation; of more it counts, says

@@ -26,14 +26,14 @@ var (
 		"export-subscribers", "All subscribers as CSV, which can be imported again", "text/csv")
 )
 
-// SubscriberFilter selects subscribers.
+// SubscriberFilter selects subscribers, in a query or in a body.
 type SubscriberFilter struct {
-	Status    string    `query:"status" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
-	EmailType string    `query:"emailType" enum:"personal,corporate"`
-	Source    string    `query:"source"`
-	Q         string    `query:"q" doc:"Part of address, name or company."`
-	Since     time.Time `query:"since" doc:"Created at or after."`
-	Until     time.Time `query:"until" doc:"Created before."`
+	Status    string    `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
+	EmailType string    `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate"`
+	Source    string    `query:"source" json:"source,omitempty"`
+	Q         string    `query:"q" json:"q,omitempty" doc:"Part of address, name or company."`
+	Since     time.Time `query:"since" json:"since,omitzero" doc:"Created at or after."`
+	Until     time.Time `query:"until" json:"until,omitzero" doc:"Created before."`
 }
 
 // SubscriberQuery asks for a page of subscribers.
@@ -134,23 +134,13 @@ type Enriched struct {
 // EnrichMany selects subscribers by id or by a filter, and says how sure the caller
 // is of what it costs.
 type EnrichMany struct {
-	IDs    []string             `json:"ids,omitempty" maxItems:"500" doc:"These; or else filter."`
-	Filter *SubscriberSelection `json:"filter,omitempty" doc:"All that match; an empty one is everybody. It needs expect."`
-	Status string               `json:"status,omitempty" enum:"none,failed,not_found,canceled,enriched" doc:"The same as filter.status."`
-	DryRun bool                 `json:"dryRun,omitempty" doc:"Only count, and say what it costs."`
-	Expect *int64               `json:"expect,omitempty" minimum:"0" doc:"The count of a dry run: when it is another by now nothing is ordered, 409 count_differs."`
-	Again  bool                 `json:"again,omitempty" doc:"Order and pay even if there is a result."`
-	Cursor string               `json:"cursor,omitempty" doc:"Leave it out: all that match are dealt with at once."`
-}
-
-// SubscriberSelection is a SubscriberFilter in a body.
-type SubscriberSelection struct {
-	Status    string `json:"status,omitempty" doc:"enrichmentStatus"`
-	EmailType string `json:"emailType,omitempty"`
-	Source    string `json:"source,omitempty"`
-	Q         string `json:"q,omitempty" doc:"Part of address, name or company."`
-	Since     string `json:"since,omitempty" doc:"Created at or after, RFC 3339."`
-	Until     string `json:"until,omitempty" doc:"Created before, RFC 3339."`
+	IDs    []string          `json:"ids,omitempty" maxItems:"500" doc:"These; or else filter."`
+	Filter *SubscriberFilter `json:"filter,omitempty" doc:"All that match; an empty one is everybody. It needs expect."`
+	Status string            `json:"status,omitempty" enum:"none,failed,not_found,canceled,enriched" doc:"The same as filter.status."`
+	DryRun bool              `json:"dryRun,omitempty" doc:"Only count, and say what it costs."`
+	Expect *int64            `json:"expect,omitempty" minimum:"0" doc:"The count of a dry run: when it is another by now nothing is ordered, 409 count_differs."`
+	Again  bool              `json:"again,omitempty" doc:"Order and pay even if there is a result."`
+	Cursor string            `json:"cursor,omitempty" doc:"Leave it out: all that match are dealt with at once."`
 }
 
 // EnrichedMany says what was done for each, or what would be.

@@ -4,12 +4,10 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/liwanag"
-	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // enrichPiece is how many subscribers are enriched in one transaction.
@@ -80,7 +78,7 @@ func (s *Server) means(ctx context.Context) (balance *float64, at time.Time, bud
 func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID, error) {
 	filter := in.Filter
 	if in.Status != "" && filter == nil {
-		filter = &api.SubscriberSelection{Status: in.Status}
+		filter = &api.SubscriberFilter{Status: in.Status}
 	}
 	switch {
 	case (len(in.IDs) > 0) == (filter != nil), in.Status != "" && in.Filter != nil:
@@ -90,15 +88,11 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 	case filter == nil:
 		return subscriberIDs(in.IDs)
 	}
-	f, err := selectionOf(*filter)
-	if err != nil {
-		return nil, err
-	}
 	if in.Expect == nil && !in.DryRun {
 		return nil, countNeeded("subscribers")
 	}
 	var ids []liwanag.ID
-	for person, err := range s.cfg.Store.Subscribers.Each(ctx, f) {
+	for person, err := range s.cfg.Store.Subscribers.Each(ctx, subscriberFilter(*filter)) {
 		if err != nil {
 			return nil, err
 		}
@@ -127,32 +121,4 @@ func subscriberIDs(texts []string) (ids []liwanag.ID, err error) {
 		}
 	}
 	return ids, nil
-}
-
-// selectionOf reads a filter of a body. One that is not understood selects nobody.
-func selectionOf(f api.SubscriberSelection) (liwanag.SubscriberFilter, error) {
-	read := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Q: f.Q}
-	for name, value := range map[string]string{"Status": f.Status, "EmailType": f.EmailType} {
-		if known := runapi.Enum[api.SubscriberFilter](name); value != "" && !slices.Contains(known, value) {
-			return liwanag.SubscriberFilter{}, invalidFilter("filter."+map[string]string{"Status": "status", "EmailType": "emailType"}[name], "there is no such value")
-		}
-	}
-	for name, value := range map[string]string{"source": f.Source, "q": f.Q} {
-		if fault := unclear(value); fault != "" {
-			return liwanag.SubscriberFilter{}, invalidFilter("filter."+name, fault)
-		}
-	}
-	for name, at := range map[string]struct {
-		text string
-		to   *time.Time
-	}{"since": {f.Since, &read.Since}, "until": {f.Until, &read.Until}} {
-		if at.text == "" {
-			continue
-		}
-		var err error
-		if *at.to, err = time.Parse(time.RFC3339, at.text); err != nil {
-			return liwanag.SubscriberFilter{}, invalidFilter("filter."+name, "it is no time of the form 2026-01-31T12:00:00Z")
-		}
-	}
-	return subscriberFilter(read), nil
 }

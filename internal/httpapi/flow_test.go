@@ -223,12 +223,12 @@ func TestManyAreEnrichedByAFilterOnceTheirNumberIsKnown(t *testing.T) {
 		}
 		all = append(all, added.SubscriberID)
 	}
-	selected := &api.SubscriberSelection{Status: "none", Source: ""}
-	for _, ask := range []api.EnrichMany{{Status: "none"}, {Filter: selected}, {Filter: &api.SubscriberSelection{}, Again: true}} {
+	selected := &api.SubscriberFilter{Status: "none", Source: ""}
+	for _, ask := range []api.EnrichMany{{Status: "none"}, {Filter: selected}, {Filter: &api.SubscriberFilter{}, Again: true}} {
 		_, err := api.EnrichSubscribers.Call(ctx, c, ask)
 		wantCode(t, err, 422, "count_needed")
 	}
-	for _, f := range []api.SubscriberSelection{{Q: "\x00"}, {Q: " "}, {Source: "a\nb"}, {Status: "lost"}, {EmailType: "x"}, {Since: "yesterday"}} {
+	for _, f := range []api.SubscriberFilter{{Q: "\x00"}, {Q: " "}, {Source: "a\nb"}, {Status: "lost"}, {EmailType: "x"}} {
 		_, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: &f, DryRun: true})
 		wantCode(t, err, 400, "invalid_filter")
 	}
@@ -254,7 +254,7 @@ func TestManyAreEnrichedByAFilterOnceTheirNumberIsKnown(t *testing.T) {
 	if diff := cmp.Diff(all, got); diff != "" || done.Count != 3 {
 		t.Errorf("%s; %+v", diff, done)
 	}
-	again, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: &api.SubscriberSelection{EmailType: "corporate"}, DryRun: true})
+	again, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: &api.SubscriberFilter{EmailType: "corporate"}, DryRun: true})
 	w.must(err)
 	if again.Count != 0 || again.LeftOut["open"] != 3 {
 		t.Errorf("%+v", again)

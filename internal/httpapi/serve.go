@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"reflect"
 	"strings"
@@ -116,14 +118,21 @@ func (s *Server) decode(body []byte, schema *huma.Schema, into any) error {
 	if err := json.Unmarshal(body, &parsed); err != nil {
 		return newProblem(http.StatusBadRequest, "malformed_json", "the body is no JSON")
 	}
+	body, err := clearFilter(body, parsed)
+	if err != nil {
+		return err
+	}
 	var found huma.ValidateResult
 	huma.Validate(s.spec.Components.Schemas, schema, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, parsed, &found)
 	p := newProblem(http.StatusUnprocessableEntity, "invalid_field", "the request cannot be taken")
 	for _, err := range found.Errors {
 		var detail *huma.ErrorDetail
 		if errors.As(err, &detail) {
-			p.Errors = append(p.Errors, api.FieldFault{
-				Field: clip(strings.TrimPrefix(strings.TrimPrefix(detail.Location, "body"), ".")), Message: detail.Message})
+			field := strings.TrimPrefix(strings.TrimPrefix(detail.Location, "body"), ".")
+			if field == "filter" || strings.HasPrefix(field, "filter.") {
+				return invalidFilter(field, detail.Message)
+			}
+			p.Errors = append(p.Errors, api.FieldFault{Field: clip(field), Message: detail.Message})
 		}
 	}
 	if len(p.Errors) > 0 {
@@ -134,4 +143,30 @@ func (s *Server) decode(body []byte, schema *huma.Schema, into any) error {
 		return p
 	}
 	return nil
+}
+
+// clearFilter reads the filter of a body as one of a query is read: what is empty is
+// not there, and a text without a clear meaning is refused.
+func clearFilter(body []byte, parsed any) ([]byte, error) {
+	object, _ := parsed.(map[string]any)
+	filter, _ := object["filter"].(map[string]any)
+	for name, value := range filter {
+		text, _ := value.(string)
+		if fault := unclear(text); fault != "" {
+			return nil, invalidFilter("filter."+name, fault)
+		}
+	}
+	said := len(filter)
+	maps.DeleteFunc(filter, func(_ string, value any) bool { return value == "" })
+	if len(filter) == said {
+		return body, nil
+	}
+	var members map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if err := decoder.Decode(&members); err != nil {
+		return nil, err
+	}
+	members["filter"] = filter
+	return json.Marshal(members)
 }

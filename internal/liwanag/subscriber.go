@@ -2,6 +2,7 @@ package liwanag
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
@@ -95,8 +96,8 @@ type SubscriberFilter struct {
 // Check is ErrInvalidFilter for texts that a database would read in its own way: one
 // ends at a NUL and then finds everybody, another cannot hold it.
 func (f SubscriberFilter) Check() error {
-	for _, text := range []string{f.Query, f.Source, string(f.Status), string(f.EmailType)} {
-		if strings.ContainsFunc(text, unicode.IsControl) {
+	for _, field := range reflect.ValueOf(f).Fields() {
+		if field.Kind() == reflect.String && strings.ContainsFunc(field.String(), unicode.IsControl) {
 			return ErrInvalidFilter
 		}
 	}
