@@ -62,12 +62,13 @@ type subscriberFilter struct {
 	Status    string        `name:"status" enum:",none,pending,submitted,enriched,not_found,failed,canceled,held" default:"" help:"Of the latest lookup: none, pending, submitted, enriched, not_found, failed, canceled or held."`
 	EmailType string        `name:"email-type" enum:",personal,corporate" default:"" help:"personal or corporate."`
 	Source    string        `name:"source" help:"Where they signed up."`
+	Seniority string        `name:"seniority" help:"As a lookup found it, such as Senior or VP."`
 	Query     string        `name:"query" short:"q" help:"Part of address, name or company."`
 	Since     time.Duration `name:"since" help:"Signed up within this time, such as 24h."`
 }
 
 func (f *subscriberFilter) filter() api.SubscriberFilter {
-	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Q: f.Query}
+	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Seniority: f.Seniority, Q: f.Query}
 	if f.Since > 0 {
 		filter.Since = time.Now().Add(-f.Since)
 	}

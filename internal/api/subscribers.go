@@ -31,6 +31,7 @@ type SubscriberFilter struct {
 	Status    string    `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
 	EmailType string    `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate"`
 	Source    string    `query:"source" json:"source,omitempty"`
+	Seniority string    `query:"seniority" json:"seniority,omitempty" doc:"As a lookup found it, in whatever case."`
 	Q         string    `query:"q" json:"q,omitempty" doc:"Part of address, name or company."`
 	Since     time.Time `query:"since" json:"since,omitzero" doc:"Created at or after."`
 	Until     time.Time `query:"until" json:"until,omitzero" doc:"Created before."`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,26 @@ func TestThePolicyAllowsOurOwnFilesAndNothingInline(t *testing.T) {
 	if want := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"; policy != want {
 		t.Errorf("%s", policy)
+	}
+}
+
+func TestAFilterOfSubscribersReachesTheAPITheFormAndTheFile(t *testing.T) {
+	for _, p := range runapi.Parameters(reflect.TypeFor[api.SubscriberFilter]()) {
+		if p.Type.Kind() != reflect.String {
+			continue
+		}
+		value := strings.Split(firstOf(p.Tag.Get("enum"), "VP"), ",")[0]
+		a := newAPI(t, answers())
+		body := visitPage(t, served(t, a), "GET", "/subscribers?"+p.Name+"="+value, "").Body.String()
+		if asked := strings.Join(a.sent, " "); !strings.Contains(asked, p.Name+"="+value) {
+			t.Errorf("%s: the API was asked %s", p.Name, asked)
+		}
+		if !strings.Contains(body, `name="`+p.Name+`"`) || !strings.Contains(body, `value="`+value+`"`) {
+			t.Errorf("%s: the form does not show it", p.Name)
+		}
+		if !strings.Contains(body, "/subscribers/export?"+p.Name+"="+value) {
+			t.Errorf("%s: the file is not filtered", p.Name)
+		}
 	}
 }
 

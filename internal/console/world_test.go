@@ -354,7 +354,7 @@ func poisoned(answer any, text string) any {
 var everyPage = []string{
 	"/", "/?range=7d", "/sign-in", "/sign-in?failed=1", "/sign-in?link=TOKEN", "/runs", "/runs?status=failed&since=24h", "/runs?until=2026-01-01",
 	"/runs/cancel?status=waiting", "/runs/retry", "/runs/" + runID, "/workflows", "/workflows/subscriber-enrichment?version=2", "/nowhere",
-	"/subscribers", "/subscribers?q=ann&source=blog&status=enriched", "/subscribers/" + subscriberID, "/uploads", "/uploads/upl_1", "/sources", "/sources/src_1",
+	"/subscribers", "/subscribers?q=ann&source=blog&status=enriched&seniority=VP", "/subscribers/" + subscriberID, "/uploads", "/uploads/upl_1", "/sources", "/sources/src_1",
 	"/sources/src_1?state=rejected", "/deliveries", "/deliveries?source=fullenrich", "/deliveries/dlv_1", "/sinks", "/sinks/snk_1", "/messages", "/messages/msg_1",
 	"/submissions", "/submissions?runId=x", "/submissions/sbm_1", "/credits", "/audit", "/audit?act=x",
 }

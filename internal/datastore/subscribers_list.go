@@ -87,18 +87,22 @@ func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, after []byte, limit 
 	if !f.CreatedBefore.IsZero() {
 		w.and(`/*lite +*/s.created_at < $?`, micros(f.CreatedBefore))
 	}
+	if f.Seniority != "" {
+		w.alike("", f.Seniority, "s.seniority")
+	}
 	if f.Query != "" {
-		w.contains(f.Query)
+		w.alike("%", f.Query, "s.email_key", "s.full_name", "s.first_name", "s.last_name", "s.company_name", "s.company_domain")
 	}
 	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + key + ` DESC LIMIT ` + w.bind(limit), w.args
 }
 
-// contains looks for a part of address, name or company.
-func (w *where) contains(part string) {
+// alike looks for a text in columns, in whatever case; around is "%" for a part of
+// what they hold, and empty for all of it.
+func (w *where) alike(around, text string, columns ...string) {
 	var terms []string
-	for _, pattern := range patterns(part) {
-		bound := w.bind(pattern)
-		for _, column := range [...]string{"s.email_key", "s.full_name", "s.first_name", "s.last_name", "s.company_name", "s.company_domain"} {
+	for _, form := range forms(text) {
+		bound := w.bind(around + likeEscape.Replace(form) + around)
+		for _, column := range columns {
 			terms = append(terms, column+` ILIKE `+bound)
 		}
 	}
@@ -107,17 +111,13 @@ func (w *where) contains(part string) {
 
 var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// patterns finds a part of a text. The columns' collation ignores the case of
-// ASCII letters only, so other letters are looked for in each usual form.
-func patterns(part string) []string {
-	forms := []string{part}
-	if strings.ContainsFunc(part, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		lower := strings.ToLower(part)
-		first, size := utf8.DecodeRuneInString(lower)
-		forms = []string{part, lower, strings.ToUpper(part), strings.ToUpper(string(first)) + lower[size:]}
+// forms are those that a text is looked for in. The columns' collation ignores the
+// case of ASCII letters only, so a text with others is looked for in each usual form.
+func forms(text string) []string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return []string{text}
 	}
-	for i, form := range forms {
-		forms[i] = "%" + likeEscape.Replace(form) + "%"
-	}
-	return forms
+	lower := strings.ToLower(text)
+	first, size := utf8.DecodeRuneInString(lower)
+	return []string{text, lower, strings.ToUpper(text), strings.ToUpper(string(first)) + lower[size:]}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -268,6 +269,34 @@ func TestManyAreEnrichedByAFilterOnceTheirNumberIsKnown(t *testing.T) {
 	if done, err = api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Status: "failed", Expect: new(int64)}); err != nil || len(done.Items) != 0 {
 		t.Errorf("%+v %v", done, err)
 	}
+}
+
+func TestSenioritySelectsInListsFilesAndLookups(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := context.Background(), w.client()
+	for address, level := range map[string]string{"ann@acme-corp.com": "VP", "bob@acme-corp.com": "Senior", "cat@acme-corp.com": "vp"} {
+		person := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: address, Email: address, EmailType: liwanag.Corporate,
+			Summary: liwanag.Summary{Seniority: level}, At: time.Now()}
+		w.must(w.store.Write(ctx, func(tx *datastore.Tx) error {
+			_, err := tx.Subscribers.Upsert([]liwanag.SignUp{person})
+			return err
+		}))
+	}
+	filter := api.SubscriberFilter{Seniority: "Vp"}
+	if page, err := api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: filter}); err != nil || len(page.Items) != 2 {
+		t.Errorf("%+v %v", page, err)
+	}
+	var export bytes.Buffer
+	if _, err := api.ExportSubscribers.Copy(ctx, c, filter, &export); err != nil || strings.Count(export.String(), "\n") != 3 || strings.Contains(export.String(), "bob@") {
+		t.Errorf("%s %v", &export, err)
+	}
+	if counted, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: &filter, DryRun: true}); err != nil || counted.Count != 2 {
+		t.Errorf("%+v %v", counted, err)
+	}
+	_, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: &api.SubscriberFilter{Seniority: "vp\x00"}, DryRun: true})
+	wantCode(t, err, 400, "invalid_filter")
+	_, err = api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{Seniority: "vp\n"}})
+	wantCode(t, err, 400, "invalid_filter")
 }
 
 func TestTwoCallsAtOnceMakeOneSubscriberAndOneJob(t *testing.T) {

@@ -74,7 +74,7 @@ func answerOne(w http.ResponseWriter, result intake.Result) error {
 
 func subscriberFilter(q api.SubscriberFilter) liwanag.SubscriberFilter {
 	return liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
-		Query: q.Q, CreatedAfter: q.Since, CreatedBefore: q.Until}
+		Seniority: q.Seniority, Query: q.Q, CreatedAfter: q.Since, CreatedBefore: q.Until}
 }
 
 func viewSubscriber(p liwanag.Subscriber) api.Subscriber {

@@ -87,6 +87,7 @@ type SubscriberFilter struct {
 	Status    JobStatus // of the latest job; NoJob selects those without one
 	EmailType EmailType
 	Source    string
+	Seniority string // case-insensitive
 	Query     string // part of address, name or company, case-insensitive
 	CreatedAfter,
 	CreatedBefore time.Time

@@ -23,7 +23,8 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 
 	"a filter with a control character selects nobody": func(t *testing.T, s *datastore.Store) {
 		person(t, s, "ann@gmail.com")
-		for _, f := range []liwanag.SubscriberFilter{{Query: "\x00"}, {Query: "ann\x00"}, {Query: "\n"}, {Source: "\x00"}, {Query: "\u0085"}} {
+		for _, f := range []liwanag.SubscriberFilter{{Query: "\x00"}, {Query: "ann\x00"}, {Query: "\n"}, {Source: "\x00"}, {Query: "\u0085"},
+			{Seniority: "vp\x00"}} {
 			if got, _, err := s.Subscribers.List(t.Context(), f, liwanag.Page{}); !errors.Is(err, liwanag.ErrInvalidFilter) || len(got) > 0 {
 				t.Errorf("%+v selects %d people, %v", f, len(got), err)
 			}
@@ -114,7 +115,8 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 
 	"every filter of subscribers selects": func(t *testing.T, s *datastore.Store) {
 		mara := signUp("mara@gmail.com")
-		mara.Source, mara.Summary = "blog", liwanag.Summary{FullName: "Mara Ilagan", CompanyName: "100% Élan_Co"}
+		mara.Source, mara.Summary = "blog", liwanag.Summary{
+			FullName: "Mara Ilagan", CompanyName: "100% Élan_Co", Seniority: "C-Suite_É"}
 		jon := signUp("jon@acme.example")
 		jon.EmailType, jon.At = liwanag.Corporate, noon.Add(time.Hour)
 		ana := signUp("ana@gmail.com")
@@ -140,6 +142,9 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 			"no job":           {liwanag.SubscriberFilter{Status: liwanag.NoJob}, ids(ana, jon)},
 			"type":             {liwanag.SubscriberFilter{EmailType: liwanag.Corporate}, ids(jon)},
 			"source":           {liwanag.SubscriberFilter{Source: "blog"}, ids(mara)},
+			"seniority":        {liwanag.SubscriberFilter{Seniority: "c-SUITE_é"}, ids(mara)},
+			"seniority, whole": {liwanag.SubscriberFilter{Seniority: "c-suite"}, nil},
+			"no joker in it":   {liwanag.SubscriberFilter{Seniority: "c_suite_é"}, nil},
 			"query, address":   {liwanag.SubscriberFilter{Query: "ACME"}, ids(jon)},
 			"query, name":      {liwanag.SubscriberFilter{Query: "ilag"}, ids(mara)},
 			"query, company":   {liwanag.SubscriberFilter{Query: "élan"}, ids(mara)},
