@@ -131,7 +131,7 @@ func (c *subscribersShow) Run(p *program) error {
 		{"name", s.FullName}, {"headline", s.Headline}, {"title", s.JobTitle}, {"seniority", s.Seniority},
 		{"location", s.Location}, {"linkedin", s.LinkedinURL}, {"company", s.CompanyName}, {"domain", s.CompanyDomain},
 		{"headcount", headcount}, {"industry", s.Industry}, {"metadata", string(s.Metadata)},
-		{"created", clock(s.CreatedAt)}, {"enriched", clock(s.EnrichedAt)},
+		{"created", clock(s.CreatedAt)}, {"enriched", clock(s.EnrichedAt)}, {"unsubscribed", clock(s.UnsubscribedAt)},
 	})
 	if len(s.Jobs) == 0 {
 		return nil

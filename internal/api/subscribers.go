@@ -90,6 +90,7 @@ type Subscriber struct {
 	CreatedAt          time.Time       `json:"createdAt"`
 	UpdatedAt          time.Time       `json:"updatedAt"`
 	EnrichedAt         time.Time       `json:"enrichedAt,omitzero"`
+	UnsubscribedAt     time.Time       `json:"unsubscribedAt,omitzero" doc:"Since then nothing is looked up for them; absent: they did not unsubscribe, or came back."`
 }
 
 // SubscriberDetail is a subscriber with all that is known.

@@ -299,6 +299,24 @@ func TestSenioritySelectsInListsFilesAndLookups(t *testing.T) {
 	wantCode(t, err, 400, "invalid_filter")
 }
 
+func TestASubscriberSaysSinceWhenTheyAreGone(t *testing.T) {
+	w := newWorld(t)
+	ctx, c, left := context.Background(), w.client(), time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	added, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "ann@acme-corp.com"})
+	w.must(err)
+	id, err := liwanag.ParseID(liwanag.SubscriberKind, added.SubscriberID)
+	w.must(err)
+	for _, at := range []time.Time{{}, left, {}} {
+		w.must(w.store.Write(ctx, func(tx *datastore.Tx) error {
+			_, err := tx.Subscribers.Suppress([]liwanag.ID{id}, at)
+			return err
+		}))
+		if person, err := api.GetSubscriber.Call(ctx, c, runapi.ID(added.SubscriberID)); err != nil || !person.UnsubscribedAt.Equal(at) {
+			t.Errorf("%v: %+v %v", at, person, err)
+		}
+	}
+}
+
 func TestTwoCallsAtOnceMakeOneSubscriberAndOneJob(t *testing.T) {
 	w := newWorld(t)
 	c := w.client()

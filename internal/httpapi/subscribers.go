@@ -88,7 +88,7 @@ func viewSubscriber(p liwanag.Subscriber) api.Subscriber {
 		JobTitle: p.Summary.JobTitle, Seniority: p.Summary.Seniority, LinkedinURL: p.Summary.LinkedinURL, Location: p.Summary.Location,
 		CompanyName: p.Summary.CompanyName, CompanyDomain: p.Summary.CompanyDomain, CompanyLinkedinURL: p.Summary.CompanyLinkedinURL,
 		Headcount: p.Summary.Headcount, Industry: p.Summary.Industry, Metadata: p.Metadata,
-		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(), EnrichedAt: utc(p.EnrichedAt),
+		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(), EnrichedAt: utc(p.EnrichedAt), UnsubscribedAt: utc(p.SuppressedAt),
 	}
 }
 
