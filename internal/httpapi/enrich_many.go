@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/enrichment"
