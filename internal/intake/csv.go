@@ -22,16 +22,18 @@ const (
 
 // CSVReader reads sign-ups from a CSV file of any usual kind: UTF-8, UTF-16 or
 // Windows-1252; lines that end with LF, CRLF or CR; comma, semicolon, tab or bar; with a header in one of many
-// languages, or without one when the first row holds an address. It holds one
+// languages, below titles and notes if there are any, or without one when a column holds addresses. It holds one
 // row at a time. A row it cannot read is reported, and reading goes on at the
 // next line.
 type CSVReader struct {
 	split   *splitter
 	columns []string
 	mapping []Field
-	found   int // the column of an export of ours that is filled when a lookup found somebody; else -1
-	rows    int64
-	maxRows int64
+	// addresses are columns of addresses beside the mapped one.
+	addresses []int
+	found     int // the column of an export of ours that is filled when a lookup found somebody; else -1
+	rows      int64
+	maxRows   int64
 }
 
 // RowError says why a row is not a sign-up, without the row's data.
@@ -77,7 +79,7 @@ func newCSVReader(r io.Reader, mapping map[string]Field, maxBytes, maxRows int64
 	if len(sample) == sampleBytes && !bytes.ContainsAny(sample, lineEnds) {
 		return nil, &FileError{"bad_header", "the file's first row is longer than 64 KiB"}
 	}
-	c := &CSVReader{columns: h.columns, mapping: h.mapping, found: foundColumn(h.columns), maxRows: maxRows,
+	c := &CSVReader{columns: h.columns, mapping: h.mapping, addresses: h.addresses, found: foundColumn(h.columns), maxRows: maxRows,
 		split: &splitter{src: in, delim: h.delim, line: 1}}
 	for range h.dataFrom {
 		if _, _, err := c.split.next(); err != nil {
@@ -159,10 +161,7 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	if size > maxMetadataBytes/8 { // JSON makes six bytes of one at most
 		s.fit()
 	}
-	address, name := addressCell(s.Email)
-	if s.Email = address; s.FullName == "" && s.FirstName == "" && s.LastName == "" {
-		s.FullName = name
-	}
+	c.address(&s, fields)
 	if _, err := liwanag.ParseEmail(s.Email); err != nil {
 		if len(fields) > len(c.columns) && !blank(fields[len(c.columns):]) { // an unquoted delimiter moved it
 			return SignUp{}, &RowError{Code: errTooManyColumns.code, Reason: errTooManyColumns.reason}
@@ -171,6 +170,34 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	}
 	s.Found = c.found >= 0 && c.found < len(fields) && fields[c.found] != ""
 	return s, nil
+}
+
+// address finds the person's address in the cell it should be in, else in the
+// other columns that hold addresses. What is not used is kept.
+func (c *CSVReader) address(s *SignUp, fields []string) {
+	written, column := s.Email, c.columns[columnOf(c.mapping, FieldEmail)]
+	address, name, others := bestAddress(written)
+	if s.Email = address; s.FullName == "" && s.FirstName == "" && s.LastName == "" {
+		s.FullName = name
+	}
+	if len(others) > 0 {
+		s.keep(column+" (others)", strings.Join(others, ", "))
+	}
+	for _, i := range c.addresses {
+		if _, err := liwanag.ParseEmail(s.Email); err == nil || i >= len(fields) {
+			return
+		}
+		if address, _, others := bestAddress(strings.TrimSpace(c.plain(fields[i]))); isAddress(address) {
+			if s.Email = address; len(others) == 0 {
+				if delete(s.Metadata, c.columns[i]); len(s.Metadata) == 0 {
+					s.Metadata = nil
+				}
+			}
+			if written != "" {
+				s.keep(column, written)
+			}
+		}
+	}
 }
 
 // plain is a cell without what tells a spreadsheet that it is text, and without
@@ -208,7 +235,7 @@ func (s *SignUp) set(field Field, column, cell string) {
 	case FieldLinkedInURL:
 		s.LinkedInURL = cell
 	case FieldTags:
-		s.Tags = strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' })
+		s.Tags = tagsOf(cell)
 		s.Tags = s.Tags[:min(len(s.Tags), maxTags)]
 		for i, tag := range s.Tags {
 			if len(tag) > maxTextBytes {
@@ -232,6 +259,29 @@ func (s *SignUp) set(field Field, column, cell string) {
 	case FieldMetadata:
 		s.keep(column, cell)
 	}
+}
+
+// tagsOf reads tags as programs write them: a JSON list, Google's a ::: * b,
+// Mailchimp's "a","b, c", or words between commas, semicolons or bars.
+func tagsOf(cell string) []string {
+	if value, err := parseJSON([]byte(cell)); err == nil && strings.HasPrefix(cell, "[") {
+		return Texts(value)
+	}
+	if strings.Contains(cell, ":::") {
+		tags := strings.Split(cell, ":::")
+		for i, tag := range tags {
+			tags[i] = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(tag), "*"))
+		}
+		return tags
+	}
+	if strings.HasPrefix(cell, "\"") {
+		for _, delim := range []byte{',', ';', '|'} {
+			if tags := splitText(cell, delim); len(tags) > 1 || tags[0] != cell {
+				return tags
+			}
+		}
+	}
+	return strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' || r == '、' })
 }
 
 func (s *SignUp) keep(key string, value any) {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -42,6 +43,33 @@ func addressCell(cell string) (address, name string) {
 		return cell, ""
 	}
 	return bare, strings.Trim(name, around)
+}
+
+// bestAddress gives of a cell with one or several addresses the one to use: the
+// first personal one, else the first. The others come back as they are.
+func bestAddress(cell string) (address, name string, others []string) {
+	address, name = addressCell(cell)
+	if _, err := liwanag.ParseEmail(address); err == nil || strings.Count(cell, "@") < 2 {
+		return address, name, nil
+	}
+	best := -1
+	var found []string
+	for _, part := range strings.FieldsFunc(strings.ReplaceAll(cell, ":::", ","), func(r rune) bool { return strings.ContainsRune(",;|/\n\r\t 、，；", r) }) {
+		part, _ := addressCell(part)
+		email, err := liwanag.ParseEmail(part)
+		if err != nil {
+			continue
+		}
+		if best < 0 && liwanag.BuiltinDomains().Classify(email.Domain) == liwanag.Personal {
+			best = len(found)
+		}
+		found = append(found, part)
+	}
+	if len(found) == 0 {
+		return address, name, nil
+	}
+	best = max(best, 0)
+	return found[best], "", append(slices.Clone(found[:best]), found[best+1:]...)
 }
 
 const (

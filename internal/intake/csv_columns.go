@@ -1,14 +1,15 @@
 package intake
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/liwanag/liwanag/internal/intake/csvsafe"
-	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 // Field is what a column of an uploaded file means.
@@ -41,26 +42,56 @@ const (
 // first is taken, and the others are kept as metadata.
 var aliases = map[Field][]string{
 	FieldEmail: {"email", "emailaddress", "mail", "subscriberemail", "contactemail", "primaryemail", "useremail", "emailaddr",
-		"mailaddress", "personalemail", "email1", "emails", "emailid", "memberemail", "customeremail", "workemail",
-		"correo", "correoelectronico", "correoelectrónico", "email地址", "courriel", "adresseemail", "adressemail",
-		"adresseelectronique", "adresseélectronique", "emailadresse", "mailadresse", "epost", "epostadresse", "epostadress",
-		"emailadres", "eposta", "indirizzoemail", "postaelettronica", "endereçodeemail", "enderecodeemail", "adresemail",
-		"sähköposti", "почта", "электроннаяпочта", "элпочта", "メール", "メールアドレス", "电子邮件", "电子邮箱", "邮箱", "이메일"},
-	FieldFirstName: {"firstname", "givenname", "forename", "first", "fname", "vorname", "prénom", "prenom", "nombre", "nome",
-		"voornaam", "imię", "имя", "名"},
-	FieldLastName: {"lastname", "surname", "familyname", "last", "lname", "nachname", "nomdefamille", "apellido", "apellidos",
-		"cognome", "sobrenome", "achternaam", "nazwisko", "фамилия", "姓"},
-	FieldFullName: {"fullname", "name", "contactname", "displayname", "subscribername", "nomcomplet", "nombrecompleto",
-		"nomecompleto", "vollständigername", "名前", "姓名"},
-	FieldCompanyName: {"companyname", "company", "organization", "organisation", "organizationname", "employer", "account",
-		"accountname", "firma", "unternehmen", "société", "societe", "entreprise", "empresa", "azienda", "bedrijf", "компания"},
-	FieldCompanyDomain: {"companydomain", "domain", "companywebsite", "website", "companyurl", "webseite", "siteweb", "sitioweb"},
-	FieldLinkedInURL:   {"linkedinurl", "linkedin", "linkedinprofile", "linkedinprofileurl", "personlinkedinurl", "linkedinlink"},
-	FieldSource:        {"source", "signupsource", "leadsource", "origin", "channel", "quelle", "fuente", "origen"},
-	FieldTags:          {"tags", "tag", "labels", "etiquetas", "schlagworte"},
+		"mailaddress", "personalemail", "email1", "email1value", "email1address", "emails", "emailid", "memberemail", "customeremail",
+		"homeemail", "privateemail", "emailhome", "otheremail", "workemail", "businessemail", "companyemail", "emailwork", "email2",
+		"email2value", "email2address", "email3", "email3value", "email3address", "secondaryemail", "additionalemail", "alternateemail",
+		"correo", "correoelectronico", "correoelectrónico", "direccióndecorreo", "direccióndecorreoelectrónico",
+		"direccióndeemail", "email地址", "courriel", "adresseemail", "adressemail", "adressecourriel", "adressedecourriel",
+		"adressedemessagerie", "mél", "mel", "adresseelectronique", "adresseélectronique", "emailadresse", "mailadresse", "epost",
+		"epostadresse", "epostadress", "emailadres", "mailadres", "eposta", "epostaadresi", "indirizzoemail", "indirizzodiposta",
+		"postaelettronica", "endereçodeemail", "enderecodeemail", "adresemail", "adresemailowy", "emailcím", "emailováadresa",
+		"sähköposti", "sähköpostiosoite", "почта", "электроннаяпочта", "элпочта", "адресэлектроннойпочты", "メール", "メールアドレス",
+		"eメール", "eメールアドレス", "電子メール", "電子メールアドレス", "电子邮件", "电子邮箱", "电子邮件地址", "邮箱", "邮箱地址", "電子郵件", "電子信箱",
+		"電郵", "이메일", "이메일주소", "메일", "메일주소", "전자우편"},
+	FieldFirstName: {"firstname", "givenname", "forename", "first", "fname", "vorname", "rufname", "prénom", "prenom", "prénoms",
+		"nombre", "nombredepila", "primernombre", "nome", "primeironome", "voornaam", "roepnaam", "förnamn", "fornavn", "etunimi",
+		"imię", "имя", "名", "下の名前", "名前（名）", "名字", "ad", "keresztnév", "jméno"},
+	FieldLastName: {"lastname", "surname", "familyname", "last", "lname", "nachname", "familienname", "zuname", "nomdefamille",
+		"apellido", "apellidos", "primerapellido", "cognome", "sobrenome", "apelido", "achternaam", "efternamn", "etternavn",
+		"efternavn", "sukunimi", "nazwisko", "фамилия", "姓", "苗字", "名字（姓）", "soyad", "soyadı", "vezetéknév", "příjmení"},
+	FieldFullName: {"fullname", "name", "contactname", "displayname", "subscribername", "firstandlastname", "firstlastname",
+		"yourname", "nom", "nomcomplet", "nometprénom", "nometprenom", "nomprénom", "nomprenom", "prénometnom", "prenometnom",
+		"prénomnom", "nomsetprénoms", "nombrecompleto", "nombreyapellido", "nombreyapellidos", "apellidosynombre", "apellidosynombres",
+		"nomecompleto", "nomeecognome", "cognomeenome", "nomeesobrenome", "vollständigername", "vorundnachname", "vornamename",
+		"vornamenachname", "vornameundname", "vornameundnachname", "namevorname", "nachnamevorname", "namn", "navn", "nimi", "naam",
+		"volledigenaam", "imięinazwisko", "фио", "имяифамилия", "фамилияимя", "名前", "お名前", "氏名", "ご氏名", "フルネーム", "姓名",
+		"이름", "성명", "adsoyad"},
+	FieldCompanyName: {"companyname", "company", "organization", "organisation", "organizationname", "organisationname",
+		"organization1name", "organizationsname", "nameofcompany", "currentcompany", "associatedcompany", "primarycompany", "employer",
+		"account", "accountname", "business", "businessname", "firma", "firmenname", "unternehmen", "arbeitgeber", "société", "societe",
+		"raisonsociale", "entreprise", "nomdelentreprise", "nomdelasociété", "organisme", "empresa", "nombredelaempresa",
+		"nombredeempresa", "compañía", "organización", "nomedaempresa", "azienda", "società", "ragionesociale", "bedrijf",
+		"bedrijfsnaam", "företag", "yritys", "компания", "организация", "会社", "会社名", "企業名", "勤務先", "貴社名", "御社名", "法人名",
+		"公司", "公司名称", "公司名稱", "회사", "회사명"},
+	FieldCompanyDomain: {"companydomain", "companydomainname", "domain", "companywebsite", "website", "companyurl", "websiteurl",
+		"webpage", "website1value", "webseite", "internetseite", "homepage", "siteweb", "siteinternet", "sitioweb", "páginaweb",
+		"paginaweb", "sitoweb", "ウェブサイト", "ホームページ", "会社url", "网站"},
+	FieldLinkedInURL: {"linkedinurl", "linkedin", "linkedinprofile", "linkedinprofileurl", "personlinkedinurl", "linkedinlink",
+		"linkedinbio", "linkedinprofil", "profillinkedin", "perfildelinkedin", "linkedincontactprofileurl"},
+	FieldSource: {"source", "signupsource", "leadsource", "origin", "channel", "quelle", "herkunft", "origine", "provenance", "fuente",
+		"origen", "originalsource", "流入元"},
+	FieldTags: {"tags", "tag", "labels", "label", "categories", "category", "groupmembership", "groups", "etiquetas", "etiqueta",
+		"étiquettes", "schlagworte", "schlagwörter", "kategorien", "kategorie", "catégories", "catégorie", "categorías", "タグ", "ラベル",
+		"分類", "标签"},
 	FieldTimestamp: {"timestamp", "subscribedat", "signedupat", "signupdate", "optintime", "confirmtime", "createdat", "created",
-		"joinedat", "datejoined", "subscribedate", "subscriptiondate"},
-	FieldID: {"externalid", "subscriberid", "memberid", "contactid", "userid", "customerid", "id", "uuid"},
+		"createdate", "createddate", "createdtime", "creationdate", "datecreated", "dateadded", "addedat", "joinedat", "datejoined",
+		"joindate", "subscribedate", "subscribeddate", "subscriptiondate", "subscribedon", "dateofsignup", "signuptime",
+		"registrationdate", "registeredat", "optindate", "zeitstempel", "angemeldetam", "anmeldedatum", "registriertam", "erstelltam",
+		"eintragungsdatum", "horodateur", "datedinscription", "datedabonnement", "inscritle", "datedecréation", "crééle",
+		"marcatemporal", "marcadetiempo", "fechadealta", "fechadesuscripción", "fechadesuscripcion", "fechaderegistro",
+		"fechadecreación", "fechadeinscripción", "suscritoel", "informazionicronologiche", "datadiiscrizione", "carimbodedatahora",
+		"datadeinscrição", "タイムスタンプ", "登録日", "登録日時", "作成日", "作成日時", "申込日", "注册时间", "创建时间"},
+	FieldID: {"externalid", "subscriberid", "memberid", "contactid", "recordid", "userid", "customerid", "id", "uuid"},
 }
 
 // headerKey reduces a header to what tells: lower-cased, without spaces and the
@@ -68,11 +99,11 @@ var aliases = map[Field][]string{
 // line is never taken for one column.
 func headerKey(header string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || strings.ContainsRune("_-.:()[]*#'’", r) {
+		if unicode.IsSpace(r) || strings.ContainsRune("_-–.:/()[]*#'’\"?", r) {
 			return -1
 		}
 		return unicode.ToLower(r)
-	}, header)
+	}, norm.NFC.String(header))
 }
 
 // guessMapping finds the meaning of each column by its header. A file that was
@@ -99,6 +130,7 @@ func guessMapping(columns []string) []Field {
 	for field, at := range best {
 		mapping[at.column] = field
 	}
+	halveNames(mapping, columns)
 	return mapping
 }
 
@@ -120,149 +152,57 @@ func override(mapping []Field, columns []string, given map[string]Field) []Field
 	return mapping
 }
 
+// halfNames are headers that mean the whole name where they stand alone, and
+// beside the one the other half.
+var halfNames = []string{"name", "nom", "nombre", "nome", "naam", "namn", "navn", "nimi"}
+
+// halveNames takes a column such as "Name" beside "Vorname" for the family name, and
+// one such as "Nombre" without another for the whole.
+func halveNames(mapping []Field, columns []string) {
+	first, last, full := columnOf(mapping, FieldFirstName), columnOf(mapping, FieldLastName), columnOf(mapping, FieldFullName)
+	half := func(i int) bool { return i >= 0 && slices.Contains(halfNames, headerKey(columns[i])) }
+	switch {
+	case first >= 0 && last < 0 && half(full):
+		mapping[full] = FieldLastName
+	case first < 0 && last >= 0 && half(full):
+		mapping[full] = FieldFirstName
+	case last < 0 && full < 0 && half(first):
+		mapping[first] = FieldFullName
+	}
+}
+
+// lookAlias finds the field of a header, and how well it fits. One that is unknown
+// may be known without what says whose it is: contact.first_name, Contact: Company.
 func lookAlias(column string) (Field, int, bool) {
-	key := headerKey(column)
-	for field, names := range aliases {
-		for rank, name := range names {
-			if key == name {
-				return field, rank, true
+	if field, rank, ok := aliasOf(headerKey(column)); ok {
+		return field, rank, true
+	}
+	if i := strings.LastIndexAny(column, ".:/>›|"); i >= 0 {
+		_, after := utf8.DecodeRuneInString(column[i:])
+		if field, rank, ok := aliasOf(headerKey(column[i+after:])); ok {
+			return field, rank + otherRank, true
+		}
+	}
+	for _, whose := range []string{"contact", "subscriber", "member", "person", "user", "customer", "lead", "profile", "your", "the"} {
+		if rest, ok := strings.CutPrefix(headerKey(column), whose); ok {
+			if field, rank, ok := aliasOf(rest); ok {
+				return field, rank + otherRank, true
 			}
 		}
 	}
 	return "", 0, false
 }
 
-// head is how the file begins.
-type head struct {
-	delim   byte
-	columns []string
-	mapping []Field
-	// dataFrom is the record with the first data: 0 when there is no header, else
-	// 1, one more behind an Excel "sep=" line.
-	dataFrom int
-}
+// otherRank is behind that of every alias.
+const otherRank = 1000
 
-// readHead guesses the delimiter, and whether there is a header, from a sample
-// of the beginning. given says what columns mean, by name, whatever their
-// headers suggest.
-func readHead(sample []byte, given map[string]Field) (head, error) {
-	var best head
-	bestScore := -1
-	var fault error = &FileError{"no_email_column", "no column is named like an e-mail address: name one \"email\", or give a mapping"}
-	sep, skip := excelSeparator(sample)
-	for _, delim := range []byte{',', ';', '\t', '|'} {
-		if sep != 0 && delim != sep {
-			continue
-		}
-		h, score, err := tryHead(sample, delim, skip, given)
-		if err != nil {
-			if _, tooMany := err.(*FileError); tooMany {
-				fault = err
-			}
-			continue
-		}
-		if score > bestScore {
-			best, bestScore = h, score
+func aliasOf(key string) (Field, int, bool) {
+	for field, names := range aliases {
+		if rank := slices.Index(names, key); rank >= 0 {
+			return field, rank, true
 		}
 	}
-	if bestScore < 0 {
-		return head{}, fault
-	}
-	return best, checkMapping(best.columns, given)
-}
-
-// checkMapping finds what is wrong with a mapping by itself.
-func checkMapping(columns []string, given map[string]Field) error {
-	taken := map[Field]bool{}
-	for column, field := range given {
-		_, known := aliases[field]
-		free := field == FieldMetadata || field == FieldMetadataObject || field == FieldIgnore
-		switch {
-		case !slices.Contains(columns, column):
-			return &FileError{"bad_mapping", "the mapping names a column that the file does not have"}
-		case !known && !free:
-			return &FileError{"bad_mapping", "the mapping names a field that does not exist"}
-		case known && taken[field]:
-			return &FileError{"bad_mapping", "the mapping gives one field to two columns"}
-		}
-		taken[field] = true
-	}
-	return nil
-}
-
-// excelSeparator reads the line "sep=;" that Excel understands.
-func excelSeparator(sample []byte) (sep byte, skip int) {
-	line := sample
-	if i := bytes.IndexAny(sample, lineEnds); i >= 0 {
-		line = sample[:i]
-	}
-	if len(line) == 5 && bytes.EqualFold(line[:4], []byte("sep=")) && strings.IndexByte(",;\t|", line[4]) >= 0 {
-		return line[4], 1
-	}
-	return 0, 0
-}
-
-// tryHead reads the first records with one delimiter. The score counts the
-// columns that were understood, and then those that there are.
-func tryHead(sample []byte, delim byte, skip int, given map[string]Field) (head, int, error) {
-	s := &splitter{src: bytes.NewReader(sample), delim: delim, line: 1}
-	for range skip {
-		if _, _, err := s.next(); err != nil {
-			return head{}, 0, err
-		}
-	}
-	fields, records, err := []string(nil), skip, error(nil)
-	for {
-		if fields, _, err = s.next(); err != nil {
-			return head{}, 0, headFault(err)
-		}
-		records++
-		if !blank(fields) {
-			break
-		}
-	}
-	if len(fields) == 1 && strings.IndexByte(fields[0], delim) >= 0 {
-		fields = splitText(fields[0], delim)
-	}
-	for len(fields) > 1 && strings.TrimSpace(fields[len(fields)-1]) == "" {
-		fields = fields[:len(fields)-1] // spreadsheets write empty columns behind the last
-	}
-	h := head{delim: delim, dataFrom: records, columns: columnNames(fields)}
-	h.mapping = override(guessMapping(h.columns), h.columns, given)
-	understood := 0
-	for _, f := range h.mapping {
-		if f != FieldMetadata && f != FieldIgnore {
-			understood++
-		}
-	}
-	if columnOf(h.mapping, FieldEmail) >= 0 {
-		return h, understood*2*maxColumns + min(len(h.columns), maxColumns), nil
-	}
-	if h = headless(fields, delim, records-1); h.columns != nil {
-		h.mapping = override(h.mapping, h.columns, given)
-		return h, len(h.columns), nil
-	}
-	return head{}, -1, nil
-}
-
-// headless takes a first record that holds an address for data: columns have
-// numbers for names, and the first address is the e-mail column.
-func headless(fields []string, delim byte, dataFrom int) head {
-	h := head{delim: delim, dataFrom: dataFrom}
-	found := false
-	for i, f := range fields {
-		field := FieldMetadata
-		address, _ := addressCell(f)
-		if _, err := liwanag.ParseEmail(address); err == nil && !found {
-			found, field = true, FieldEmail
-		}
-		h.columns = append(h.columns, "column_"+strconv.Itoa(i+1))
-		h.mapping = append(h.mapping, field)
-	}
-	if !found {
-		return head{}
-	}
-	return h
+	return "", 0, false
 }
 
 // maxHeaderBytes is how much of a header is kept as a column's name.
@@ -294,25 +234,4 @@ func columnOf(mapping []Field, field Field) int {
 		}
 	}
 	return -1
-}
-
-func headFault(err error) error {
-	switch err {
-	case errTooManyColumns:
-		return &FileError{"too_many_columns", "the file has more than 200 columns: leave out those that are not needed"}
-	case errNUL:
-		return &FileError{"not_text", "the file's first row contains a NUL byte: export the list as CSV"}
-	case errBrokenQuotes, errFieldTooLong, errRowTooLong:
-		return &FileError{"bad_header", "the file's first row cannot be read: " + err.(*rowFault).reason}
-	}
-	return err
-}
-
-func blank(fields []string) bool {
-	for _, f := range fields {
-		if strings.TrimSpace(f) != "" {
-			return false
-		}
-	}
-	return true
 }

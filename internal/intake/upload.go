@@ -292,6 +292,9 @@ func (u *Uploads) read(row Row) (liwanag.SignUp, *RowError) {
 	if errors.As(err, &invalid) {
 		return liwanag.SignUp{}, &RowError{Code: liwanag.CodeOf(err), Field: invalid.Fields[0].Field, Reason: invalid.Fields[0].Message}
 	}
+	if s := &signUp.Summary; s.FullName == "" && s.FirstName != "" && s.LastName != "" {
+		s.FullName = s.FirstName + " " + s.LastName
+	}
 	return signUp, nil
 }
 

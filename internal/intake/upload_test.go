@@ -78,6 +78,16 @@ const mixed = "email,source,website\n" +
 	"bob@gmail.com,\"oops,\n" + // invalid
 	"eve@gmail.com,,not a domain\n" // new, the cell is kept as metadata
 
+func TestFirstAndLastNameOfAFileMakeTheFullName(t *testing.T) {
+	store, _ := openStore(t)
+	u := newUploads(t, store, &enroller{}, Config{})
+	importAll(t, u, create(t, u, "E-Mail;Vorname;Name\nuwe@gmx.de;Jürgen;Groß\n").ID)
+	p, err := store.Subscribers.ByEmail(t.Context(), "uwe@gmx.de")
+	if err != nil || p.Summary.FullName != "Jürgen Groß" || p.Summary.LastName != "Groß" {
+		t.Errorf("%+v, %v", p.Summary, err)
+	}
+}
+
 func TestEachRowCountsOnce(t *testing.T) {
 	for policy, want := range map[Policy]liwanag.UploadCounts{
 		EnrichPersonal: {Rows: 8, New: 2, Known: 1, Duplicate: 1, Corporate: 2, Invalid: 2},
