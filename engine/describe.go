@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -23,8 +24,20 @@ func (e *Engine) summary(r store.Run, owners map[int64]string) workflow.Run {
 	}
 	if r.Status == store.Open {
 		run.Node = owners[r.Owner]
+		run.NoDefinition = e.noDefinition(r)
 	}
 	return run
+}
+
+// noDefinition says why an open run is not executed here, as far as is known without
+// reading it.
+func (e *Engine) noDefinition(r store.Run) string {
+	if e.plans[store.Definition{Workflow: r.Workflow, Version: r.Version}] == nil {
+		return fmt.Sprintf("version %d of %s is not held", r.Version, r.Workflow)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.misfits[r.ID].Why
 }
 
 // owners are the names of the nodes that own runs, as far as they are known.
@@ -69,6 +82,17 @@ func (e *Engine) waitingFor(r store.Run) *workflow.WaitingFor {
 func (e *Engine) describe(c store.Claimed, owners map[int64]string) workflow.Run {
 	run := e.summary(c.Run, owners)
 	plan := e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
+	if plan != nil && c.Run.Status == store.Open && c.Run.Owner == 0 {
+		x := &execution{e: e, plan: plan}
+		x.read(c)
+		run.NoDefinition = ""
+		if why := x.fits(); why != nil {
+			run.NoDefinition = why.Error()
+		}
+	}
+	if run.NoDefinition != "" {
+		plan = nil // another one says what its steps are
+	}
 	if plan != nil {
 		run.Output = plan.Output(factsOf(plan, c.History, c.Signals))
 	}

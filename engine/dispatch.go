@@ -279,6 +279,11 @@ func (e *Engine) announceIf(is bool) {
 // not count a lost worker.
 func (e *Engine) release(c store.Claimed) {
 	defer e.work.Done()
+	e.giveBack(c)
+}
+
+// giveBack gives a claimed run back, parked as it says.
+func (e *Engine) giveBack(c store.Claimed) {
 	x := &execution{e: e, lease: c.Lease, run: c.Run, attempt: c.Run.Attempt, begun: c.Run.Begun, takeovers: c.Run.Takeovers}
 	for news := (store.News{InboxSeq: c.Run.InboxSeq, Canceled: c.Run.Canceled}); ; news = x.news {
 		x.inboxSeq, x.canceled = news.InboxSeq, news.Canceled

@@ -36,6 +36,11 @@ type Config struct {
 	// have the same, from before its first run on: another one is another key for
 	// every step that has not succeeded, also of runs that exist.
 	Namespace string
+	// Strict refuses to Run while there are open runs that were begun by a definition
+	// of the same name and version which differs from the one held here, in what
+	// workflow.Shape says. Default: Run starts and tells, and leaves those runs alone
+	// that do not fit.
+	Strict bool
 	// Observers are told of what happens; see workflow.Observer.
 	Observers []workflow.Observer
 	// Now is the wall clock; default time.Now. One that differs from the clock of a
@@ -98,9 +103,11 @@ type Engine struct {
 	stop    bool       // no new step begins
 	renewed moment     // when the node's lease was last known to hold
 	misfits map[string]Misfit
-	noted   time.Time       // earliest park since the last claim; zero: none
-	base    context.Context // of steps and commits; ends when StopTimeout is over
-	work    sync.WaitGroup  // runs this engine owns: reserved, queued or executing
+	shapes  map[store.Definition][]store.Shape // that open runs were begun with; the last is what is held
+	differ  map[store.Definition]string        // what was told of it at the start
+	noted   time.Time                          // earliest park since the last claim; zero: none
+	base    context.Context                    // of steps and commits; ends when StopTimeout is over
+	work    sync.WaitGroup                     // runs this engine owns: reserved, queued or executing
 
 	slots  *slots
 	memory *memory
@@ -118,7 +125,7 @@ func New(c Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: c.withDefaults(), store: c.Store, plans: map[store.Definition]*workflow.Plan{},
-		latest: map[string]*workflow.Plan{}, misfits: map[string]Misfit{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
+		latest: map[string]*workflow.Plan{}, misfits: map[string]Misfit{}, shapes: map[store.Definition][]store.Shape{}, differ: map[store.Definition]string{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
 	e.slots, e.memory = newSlots(e.cfg.Concurrency), newMemory(e.cfg.Concurrency)
 	for _, d := range c.Definitions {
 		p := d.Plan()
@@ -141,13 +148,21 @@ func (e *Engine) now() time.Time {
 
 // Run executes runs until ctx ends, then lets running steps end, for at most
 // StopTimeout, and returns nil. It returns an error when the store refuses this
-// node. One Run at a time, and one engine on a store: another is an error.
+// node, or Strict its definitions. One Run at a time, and one engine on a store:
+// another is an error.
 func (e *Engine) Run(ctx context.Context) error {
 	leave, err := e.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
+	var undefined error
+	switch defined := bounded(ctx, func() { undefined = e.define(ctx) }); {
+	case ctx.Err() != nil, !defined:
+		return nil
+	case undefined != nil:
+		return fmt.Errorf("engine: the definitions are not taken: %w", undefined)
+	}
 	base, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	var lease sync.WaitGroup
 	defer e.resign(ctx)

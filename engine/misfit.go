@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,7 +23,13 @@ type Misfit struct {
 	Workflow string
 	Version  int
 	Why      string
+
+	seq, inboxSeq int64     // as it was looked at
+	seen          time.Time // when it was due last
 }
+
+// missedFor is after how long a run that this node came upon no more is another's.
+const missedFor = time.Minute
 
 // Misfits are the runs that this engine came upon and left alone, by id.
 func (e *Engine) Misfits() []Misfit {
@@ -30,22 +37,25 @@ func (e *Engine) Misfits() []Misfit {
 	defer e.mu.Unlock()
 	var all []Misfit
 	for _, o := range e.misfits {
-		all = append(all, o)
+		if e.now().Sub(o.seen) < missedFor {
+			all = append(all, o)
+		}
 	}
 	slices.SortFunc(all, func(a, b Misfit) int { return cmp.Compare(a.RunID, b.RunID) })
 	return all
 }
 
-// fits says why a claimed run does not fit its definition.
+// fits says why a run does not fit its definition.
 func (x *execution) fits() error {
-	if len(x.history) == 0 && x.run.Park.Kind == store.ParkNone {
-		return nil
+	kept := workflow.Kept{Begun: x.e.begunAs(x.run), History: x.facts}
+	if x.lease.Token != 1 { // else it was created here, and checked
+		kept.Input = x.run.Input
 	}
 	way := effective(x.plan, x.history)
 	if slices.ContainsFunc(way, illegible) { // it fails under any definition
 		return nil
 	}
-	if err := x.plan.Fits(x.facts); err != nil {
+	if err := x.plan.FitsRun(kept); err != nil {
 		return err
 	}
 	for _, en := range way {
@@ -57,7 +67,10 @@ func (x *execution) fits() error {
 			return fmt.Errorf("%q was a %s, and is a %s in version %d", en.Step, kind, n.Kind, x.plan.Version)
 		}
 	}
-	return x.stands()
+	if err := x.stands(); err != nil {
+		return err
+	}
+	return x.plan.FitsRun(workflow.Kept{Begun: kept.Begun, Inbox: x.inbox()})
 }
 
 // illegible says whether an entry stands for one that a store could not read.
@@ -98,22 +111,30 @@ func (x *execution) stands() error {
 	return nil
 }
 
-// leave gives a run back as it was, and tells once why.
-func (x *execution) leave(c store.Claimed, why error) {
-	e := x.e
+// leave gives a run back as it was, and tells once why: of its definition, when that was
+// told at the start, or of the run.
+func (e *Engine) leave(c store.Claimed, why error) {
+	d := store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}
 	e.mu.Lock()
 	_, known := e.misfits[c.Run.ID]
-	e.misfits[c.Run.ID] = Misfit{c.Run.ID, c.Run.Workflow, c.Run.Version, why.Error()}
+	known = known || e.differ[d] != ""
+	e.misfits[c.Run.ID] = Misfit{c.Run.ID, c.Run.Workflow, c.Run.Version, why.Error(), c.Run.Seq, c.Run.InboxSeq, e.now()}
 	e.mu.Unlock()
 	if !known {
 		e.tell.RunnerFault("definition", fmt.Errorf("run %s is left alone, since it does not fit %s version %d: %w. "+
 			"Hold the definition again that it was begun with, and give the new one a new version; or terminate the run", c.Run.ID, c.Run.Workflow, c.Run.Version, why))
 	}
-	x.attempt, x.begun, x.takeovers = c.Run.Attempt, c.Run.Begun, c.Run.Takeovers
-	park := c.Run.Park
-	park.Until = e.now().Add(misfitPause)
-	for x.after(x.commit(&park, nil)) {
-	}
+	c.Run.Park.Until = e.now().Add(misfitPause)
+	e.giveBack(c)
+}
+
+// leftBefore says whether a claimed run is one that was left alone, and nothing has
+// happened to since: then it need not be read.
+func (e *Engine) leftBefore(r store.Run) (why error, left bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m, known := e.misfits[r.ID]
+	return errors.New(m.Why), known && m.seq == r.Seq && m.inboxSeq == r.InboxSeq
 }
 
 // isMisfit says whether a run was left alone here: then its definition is not held.

@@ -165,8 +165,17 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 		if err != nil || after.Run.Status != store.Open || len(after.History) != len(before.History) {
 			t.Errorf("the run was touched: %v %+v", err, after)
 		}
-		if len(faults.said) != 1 || !strings.Contains(faults.said[0], want) {
-			t.Errorf("the engine says %q, want once %q", faults.said, want)
+		if len(faults.said) != 1 || !strings.Contains(faults.said[0], "story version 1") {
+			t.Errorf("the engine says %q, want it once of the workflow", faults.said)
+		}
+		if run, err := e.Describe(t.Context(), "run"); err != nil || !strings.Contains(run.NoDefinition, want) {
+			t.Errorf("the run has no definition because of %q, want %q (%v)", run.NoDefinition, want, err)
+		}
+		if page, err := e.List(t.Context(), workflow.Query{}); err != nil || !strings.Contains(page.Runs[0].NoDefinition, want) {
+			t.Errorf("listed is %+v, %v", page.Runs, err)
+		}
+		if n := e.Notices(); len(n) != 1 || !strings.Contains(n[0], "1 runs of story version 1") || !strings.Contains(n[0], want) {
+			t.Errorf("the notices are %q", n)
 		}
 		if m := e.Misfits(); len(m) != 1 || m[0].RunID != "run" || !strings.Contains(m[0].Why, want) {
 			t.Errorf("the misfits are %+v", m)
@@ -179,7 +188,7 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 		e, stop = run(original, &faultLog{})
 		defer stop()
 		time.Sleep(time.Minute)
-		if got, err := e.Describe(t.Context(), "run"); err != nil || got.Status != workflow.StatusCompleted || fmt.Sprint(log) != "[a b]" {
+		if got, err := e.Describe(t.Context(), "run"); err != nil || got.NoDefinition != "" || got.Status != workflow.StatusCompleted || fmt.Sprint(log) != "[a b]" {
 			t.Errorf("after the rollback the run is %s (%v), and the steps ran as %v", got.Status, err, log)
 		}
 	})

@@ -172,3 +172,62 @@ func TestTheRunsOfANodeThatIsCutOffGoOnElsewhereAndItWritesNothingMore(t *testin
 		t.Errorf("the node that was cut off wrote:\n%+v\n%+v", run.History, again.History)
 	}
 }
+
+// A run that the new definition does not fit is for the node that holds the old one,
+// whichever of them its event comes to.
+func TestTwoNodesWithTwoDefinitionsEachTakeTheRunsThatFit(t *testing.T) {
+	url := pgtest.Database(t)
+	build := func(step string) *workflow.Workflow[int] {
+		wf := workflow.New[int]("story")
+		workflow.Step(wf, step, func(context.Context, int) (int, error) { return 1, nil })
+		workflow.WaitFor(wf, "wait", ping, time.Hour)
+		workflow.Step(wf, "b", func(context.Context, int) (int, error) { return 1, nil })
+		return wf
+	}
+	old := startNode(t, url, "old", build("a"))
+	defer func() { old.stop() }()
+	start := func(n *node, id string) {
+		t.Helper()
+		if err := n.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: id, Input: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(n *node, id string, want workflow.Status) workflow.Run {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+			run, err := n.Describe(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.Status == want || time.Now().After(deadline) {
+				if run.Status != want {
+					t.Fatalf("run %s is %s (%s), want %s", id, run.Status, run.NoDefinition, want)
+				}
+				return run
+			}
+		}
+	}
+	for i := range 5 {
+		start(old, fmt.Sprint("old-", i))
+		is(old, fmt.Sprint("old-", i), workflow.StatusWaiting)
+	}
+	renamed := startNode(t, url, "new", build("a2"))
+	defer func() { renamed.stop() }()
+	for i := range 5 {
+		id := fmt.Sprint("new-", i)
+		start(renamed, id)
+		is(renamed, id, workflow.StatusWaiting)
+		for _, id := range []string{id, fmt.Sprint("old-", i)} {
+			if _, err := ping.Send(t.Context(), renamed, id, "s", 7); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range 5 {
+		for id, first := range map[string]string{fmt.Sprint("old-", i): "a", fmt.Sprint("new-", i): "a2"} {
+			if run := is(old, id, workflow.StatusCompleted); run.History[1].Step != first {
+				t.Errorf("run %s began with %q", id, run.History[1].Step)
+			}
+		}
+	}
+}

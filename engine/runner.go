@@ -175,7 +175,11 @@ func (e *Engine) Wake(ctx context.Context, runID string) error {
 // Terminate ends a run at once, without handlers; see [workflow.Runner].
 func (e *Engine) Terminate(ctx context.Context, runID, reason string) error {
 	f := workflow.Failure{Reason: workflow.ReasonCanceled, Message: workflow.Clip(reason)}
-	return e.fromStore(runID, e.store.Terminate(ctx, runID, f, e.now()))
+	err := e.store.Terminate(ctx, runID, f, e.now())
+	if err == nil {
+		e.adopted(runID)
+	}
+	return e.fromStore(runID, err)
 }
 
 // Retry reopens a run from a step; see [workflow.Runner].

@@ -16,9 +16,13 @@ const maxTakeovers = 10
 // execute moves a run on until it is parked, ended or lost. A suspect leaves its
 // place when its attempt is over.
 func (e *Engine) execute(c store.Claimed, leave func()) {
+	if why, left := e.leftBefore(c.Run); left {
+		e.leave(c, why)
+		return
+	}
 	e.guarded(c, leave, func(x *execution) {
 		if why := x.fits(); why != nil {
-			x.leave(c, why)
+			e.leave(c, why)
 			return
 		}
 		e.adopted(c.Run.ID)

@@ -73,7 +73,6 @@ type Node struct {
 	handle   func(context.Context, json.RawMessage, Failure) error
 	check    func(context.Context, json.RawMessage) (json.RawMessage, bool, error)
 	schedule func(outputs) Schedule
-	decode   func(json.RawMessage) error
 	yields   reflect.Type // the type of the output
 	given    given
 }

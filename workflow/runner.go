@@ -111,6 +111,9 @@ type Run struct {
 	StartedAt       time.Time       `json:"startedAt,omitzero"`
 	EndedAt         time.Time       `json:"endedAt,omitzero"`
 	Node            string          `json:"node,omitempty"` // that executes it now
+	// NoDefinition says why no definition that the runner holds executes the open run:
+	// its version is not there, or was begun by another definition, which it fits.
+	NoDefinition string `json:"noDefinition,omitempty"`
 
 	Steps   []StepState   `json:"steps,omitempty"`
 	Events  []EventState  `json:"events,omitempty"`

@@ -48,7 +48,6 @@ func Step[In, Out any](wf *Workflow[In], name string, fn func(context.Context, I
 		wf.plan.fault(name, "a step needs a function")
 	}
 	n.yields = reflect.TypeFor[Out]()
-	n.decode = func(output json.RawMessage) error { return json.Unmarshal(output, new(Out)) }
 	wf.plan.keeps(name, "the output", n.yields)
 	return &Result[Out]{node: n}
 }

@@ -103,6 +103,12 @@ type Store interface {
 	// with one process there is no lease: every other epoch is dead.
 	Heartbeat(ctx context.Context, name string, lease time.Duration) (Node, error)
 
+	// Shapes are what Note noted.
+	Shapes(ctx context.Context) (map[Definition][]Shape, error)
+
+	// Note replaces what is noted of a definition.
+	Note(ctx context.Context, d Definition, shapes []Shape) error
+
 	// Prune deletes up to n runs that ended before the given time, with their
 	// histories and signals, and returns how many it deleted.
 	Prune(ctx context.Context, endedBefore time.Time, n int) (int, error)
@@ -157,6 +163,13 @@ type Node struct {
 type Definition struct {
 	Workflow string
 	Version  int
+}
+
+// Shape is what a definition was like, for runs created from a time on until that of
+// the next.
+type Shape struct {
+	Since time.Time      `json:"since,omitzero"`
+	Shape workflow.Shape `json:"shape"`
 }
 
 // Wanted is what a node has room for.

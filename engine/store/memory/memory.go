@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ type Store struct {
 	mu     sync.Mutex
 	runs   map[string]*row
 	open   map[store.Definition]map[*row]bool
+	shapes map[store.Definition][]store.Shape
 	epoch  int64
 	buried int64 // the epoch that has dealt with the runs of those before it
 	closed bool
@@ -38,7 +40,7 @@ var _ store.Store = (*Store)(nil)
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{runs: map[string]*row{}, open: map[store.Definition]map[*row]bool{}}
+	return &Store{runs: map[string]*row{}, open: map[store.Definition]map[*row]bool{}, shapes: map[store.Definition][]store.Shape{}}
 }
 
 // Close makes every later call fail with store.ErrClosed.
@@ -59,6 +61,25 @@ func (s *Store) lock(ctx context.Context) error {
 		s.mu.Unlock()
 		return store.ErrClosed
 	}
+	return nil
+}
+
+// Shapes are what Note noted.
+func (s *Store) Shapes(ctx context.Context) (map[store.Definition][]store.Shape, error) {
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	return maps.Clone(s.shapes), nil
+}
+
+// Note replaces what is noted of a definition.
+func (s *Store) Note(ctx context.Context, d store.Definition, shapes []store.Shape) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	s.shapes[d] = slices.Clone(shapes)
 	return nil
 }
 
