@@ -65,6 +65,8 @@ func took(from, to time.Time) string {
 // state says in few words why a run stands where it stands.
 func state(r runapi.Run) string {
 	switch {
+	case r.NoDefinition != "":
+		return "no definition: " + r.NoDefinition
 	case r.Failure != nil:
 		return strings.TrimPrefix(r.Failure.Step+": "+r.Failure.Message, ": ")
 	case r.FinishedBecause != "":

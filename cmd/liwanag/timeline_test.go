@@ -52,8 +52,12 @@ func TestPicturesOfRuns(t *testing.T) {
 		{Name: "wait-for-webhook", Kind: "wait", Status: "skipped", SkippedBecause: "no-jobs-left", StartedAt: at(10), EndedAt: at(10)},
 	}
 
+	undefined := run("waiting")
+	undefined.NoDefinition = `the run has an outcome of step "a", which version 1 does not have`
+	undefined.Events = []runapi.RunEvent{{ID: "d3", Type: "answer", ReceivedAt: at(3), SetAside: `the run takes no such event: "answer" in story version 1`}}
+
 	var all strings.Builder
-	for _, r := range []runapi.RunDetail{completed, waiting, failed, run("pending")} {
+	for _, r := range []runapi.RunDetail{completed, waiting, failed, run("pending"), undefined} {
 		lines := picture(r, at(50), 90)
 		for _, line := range lines {
 			if w := lipgloss.Width(line); w > 90 && strings.ContainsRune(line, '│') {

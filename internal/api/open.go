@@ -30,6 +30,9 @@ func open[In, Out any](method, path, id, summary string, status int) runapi.Rout
 // Health says that all is well; what is not is a Problem.
 type Health struct {
 	Status string `json:"status" enum:"ok"`
+	// Detail is what a person should know all the same. Whoever asks needs no key, so
+	// it names no run.
+	Detail []string `json:"detail,omitempty" doc:"What a person should know all the same, such as runs without a definition."`
 }
 
 // SubscriberWebhookRequest carries the signature of a body of one SignUp or many.

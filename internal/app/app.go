@@ -189,7 +189,7 @@ func (a *App) buildAPI(context.Context) (err error) {
 		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
 		PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
-		Ready: a.ready,
+		Ready: a.ready, Notices: a.runner.notices,
 	}
 	if s.SubscriberWebhookSecret.IsSet() {
 		cfg.SubscriberSecrets = []fullenrich.Secret{fullenrich.Secret(s.SubscriberWebhookSecret.Reveal())}

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/engine"
@@ -20,6 +22,8 @@ type runner struct {
 	where string // for people
 	run   func(ctx context.Context) error
 	ready func(ctx context.Context) error // why this process cannot run workflows now
+	// notices are what people should know although it can; nil: nothing.
+	notices func() []string
 	// prune deletes up to n runs that ended before the given time; nil: it is done
 	// elsewhere, as by a Temporal namespace's retention.
 	prune   func(ctx context.Context, endedBefore time.Time, n int) (int, error)
@@ -54,7 +58,20 @@ func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition,
 		n, _, err := e.Overdue(ctx)
 		return n, err
 	}
-	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready, prune: e.Prune, counter: &counter{of: e}, overdue: overdue, close: runs.Close}, nil
+	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready, notices: func() []string { return leftAlone(e) }, prune: e.Prune, counter: &counter{of: e}, overdue: overdue, close: runs.Close}, nil
+}
+
+// leftAlone says how many runs have no definition, of each workflow and version; which
+// and why, the log and the runs say.
+func leftAlone(e *engine.Engine) (notices []string) {
+	runs := map[string]int{}
+	for _, m := range e.Misfits() {
+		runs[fmt.Sprintf("%s version %d", m.Workflow, m.Version)]++
+	}
+	for _, of := range slices.Sorted(maps.Keys(runs)) {
+		notices = append(notices, fmt.Sprintf("%d runs of %s have no definition: they were begun by another one of this version, and stay as they are", runs[of], of))
+	}
+	return notices
 }
 
 // countsOf is how the API shows what a runner counts.

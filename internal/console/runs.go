@@ -201,6 +201,8 @@ func asText(t time.Time) string {
 // now says in a few words where a run stands.
 func runNow(r runapi.Run) string {
 	switch w := r.WaitingFor; {
+	case r.NoDefinition != "":
+		return "no definition"
 	case r.CancelRequested && !r.Ended():
 		return "is being canceled"
 	case w != nil:

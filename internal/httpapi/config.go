@@ -91,6 +91,9 @@ type Config struct {
 	CreditBudget int64 // as enrichment has it, to be shown; 0: no limit
 	// Ready says whether the process can serve. Default: the store answers.
 	Ready func(ctx context.Context) error
+	// Notices are what a person should know of a process that can serve; anybody may
+	// read them. Default: nothing.
+	Notices func() []string
 	// DiskFull finds a full disk in errors of the runner's store, which have no
 	// class of their own. Default: none is found.
 	DiskFull func(error) bool
@@ -157,6 +160,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Counts == nil {
 		c.Counts = func(context.Context) ([]runapi.RunCount, error) { return nil, nil }
+	}
+	if c.Notices == nil {
+		c.Notices = func() []string { return nil }
 	}
 	if c.Ready == nil {
 		store := c.Store

@@ -30,5 +30,5 @@ func (s *Server) getReady(ctx context.Context, _ *runapi.NoInput) (api.Health, e
 		p.fault, p.retryAfter = err, 5
 		return api.Health{}, p
 	}
-	return api.Health{Status: "ok"}, err
+	return api.Health{Status: "ok", Detail: s.cfg.Notices()}, err
 }

@@ -363,6 +363,15 @@ func TestNotReadyHidesWhy(t *testing.T) {
 	}
 }
 
+func TestReadyTellsWhatAPersonShouldKnowAllTheSame(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Notices = func() []string { return []string{"2 runs of story version 1 have no definition"} }
+	})
+	if rec := w.call("GET", "/readyz", ""); rec.Code != 200 || strings.TrimSpace(rec.Body.String()) != `{"status":"ok","detail":["2 runs of story version 1 have no definition"]}` {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
+
 func FuzzBodies(f *testing.F) {
 	w := newWorld(f)
 	var posts []string

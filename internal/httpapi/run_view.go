@@ -12,7 +12,7 @@ import (
 func (s *Server) viewRun(ctx context.Context, r workflow.Run) (runapi.Run, error) {
 	view := runapi.Run{ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: string(r.Status), Input: r.Input, Output: r.Output,
 		Failure: r.Failure, FinishedBecause: r.FinishedBecause, CancelRequested: r.CancelRequested,
-		CreatedAt: r.CreatedAt.UTC(), StartedAt: utc(r.StartedAt), EndedAt: utc(r.EndedAt), Node: r.Node}
+		CreatedAt: r.CreatedAt.UTC(), StartedAt: utc(r.StartedAt), EndedAt: utc(r.EndedAt), Node: r.Node, NoDefinition: r.NoDefinition}
 	if w := r.WaitingFor; w != nil {
 		view.WaitingFor = &runapi.WaitingFor{Step: w.Step, Kind: string(w.Kind), Events: w.Events, Until: utc(w.Until), NextFetchAt: utc(w.NextFetchAt)}
 		if id, err := liwanag.ParseID(liwanag.RunKind, r.ID); err == nil && w.Kind == workflow.WaitSnooze {

@@ -63,6 +63,7 @@ type Run struct {
 	StartedAt       time.Time         `json:"startedAt,omitzero"`
 	EndedAt         time.Time         `json:"endedAt,omitzero"`
 	Node            string            `json:"node,omitempty" doc:"Which executes it now."`
+	NoDefinition    string            `json:"noDefinition,omitempty" doc:"Why no definition that this server holds executes the open run: it stays as it is until one is held that it fits."`
 }
 
 // Ended says whether nothing more happens to the run by itself.
