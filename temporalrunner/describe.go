@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/liwanag/liwanag/workflow"
@@ -41,9 +42,9 @@ func (r *Runner) record(ctx context.Context, runID string) (*record, error) {
 	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return r.closed(ctx, info)
 	}
-	held := r.plans[info.GetType().GetName()] != nil
+	undefined := r.undefined(info)
 	asking := ctx
-	if !held { // perhaps a worker elsewhere holds it
+	if undefined != "" { // perhaps a worker elsewhere holds it
 		var cancel context.CancelFunc
 		asking, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -55,10 +56,38 @@ func (r *Runner) record(ctx context.Context, runID string) (*record, error) {
 		return r.record(ctx, runID) // it has ended meanwhile
 	case err == nil:
 		return r.decoded(runID, answer.QueryResult.Get)
-	case held:
+	case undefined == "":
 		return nil, fmt.Errorf("temporalrunner: no worker tells of run %s: %w\n  Try: start a worker that holds %s", runID, err, info.GetType().GetName())
 	}
-	return &record{Run: summary(info)}, nil
+	run := summary(info)
+	run.NoDefinition = undefined
+	return &record{Run: run}, nil
+}
+
+// undefined says why this runner holds no definition of a run: none of its version, or
+// another one than began it, as the memo says.
+func (r *Runner) undefined(info *workflowpb.WorkflowExecutionInfo) string {
+	plan := r.plans[info.GetType().GetName()]
+	if plan == nil {
+		name, version := splitType(info.GetType().GetName())
+		return fmt.Sprintf("version %d of %s is not held", version, name)
+	}
+	var begun workflow.Shape
+	memo, known := info.GetMemo().GetFields()[shapeName]
+	if !known || converter.GetDefaultDataConverter().FromPayload(memo, &begun) != nil {
+		return ""
+	}
+	return anotherBegan(plan, begun)
+}
+
+// anotherBegan says in words what differs in the definition that began a run; empty:
+// nothing.
+func anotherBegan(plan *workflow.Plan, begun workflow.Shape) string {
+	words := plan.Shape().Differs(begun)
+	if words == nil {
+		return ""
+	}
+	return fmt.Sprintf("it was begun by another definition of %s version %d: %s", plan.Name, plan.Version, workflow.Clip(strings.Join(words, "; ")))
 }
 
 // ask has a worker answer about a run, as often as it takes until ctx ends.

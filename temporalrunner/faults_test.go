@@ -252,6 +252,49 @@ func TestARunWhoseVersionNobodyHoldsStaysUntilItIsEnded(t *testing.T) {
 	}
 }
 
+func TestARunThatAnotherDefinitionBeganGoesOnAfterTheRollback(t *testing.T) {
+	t.Parallel()
+	space := shared.namespace(t)
+	build := func(step string) *workflow.Workflow[order] {
+		wf := workflow.New[order]("changed")
+		workflow.Step(wf, step, func(context.Context, order) (string, error) { return step, nil })
+		workflow.WaitFor(wf, "wait", answered, time.Hour)
+		return wf
+	}
+	original := Config{Client: space, Definitions: []workflow.Definition{build("a")}}
+	r, stop := running(t, original)
+	if err := build("a").Start(t.Context(), r, "run", order{1}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, r, "run", "waiting", waiting)
+	stop()
+	faults := &faultLog{}
+	r, stop = running(t, Config{Client: space, Definitions: []workflow.Definition{build("renamed")}, Observers: []workflow.Observer{faults}})
+	if _, err := answered.Send(t.Context(), r, "run", "e1", "at last"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		run, err := r.Describe(t.Context(), "run")
+		if err != nil || run.Status.Ended() || !strings.Contains(run.NoDefinition, `step "a" is gone; step "renamed" is new`) {
+			t.Errorf("the run is %+v, %v", run, err)
+		}
+	}
+	if err := build("renamed").Start(t.Context(), r, "new", order{1}); err != nil {
+		t.Fatal(err)
+	}
+	if run := until(t, r, "new", "waiting", waiting); run.NoDefinition != "" {
+		t.Errorf("a run of its own has no definition: %s", run.NoDefinition)
+	}
+	stop()
+	if len(faults.said) != 1 || !strings.Contains(faults.said[0], "another definition of changed version 1") {
+		t.Errorf("told is %q", faults.said)
+	}
+	r, _ = running(t, original)
+	if run := until(t, r, "run", "ended", ended); run.Status != workflow.StatusCompleted || string(run.Output) != `"at last"` || run.NoDefinition != "" {
+		t.Errorf("the run is %+v", run)
+	}
+}
+
 func TestARunMayHaveAsMuchOutputAsOnEveryRunner(t *testing.T) {
 	t.Parallel()
 	wf := workflow.New[order]("heavy")

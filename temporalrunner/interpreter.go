@@ -15,8 +15,10 @@ import (
 // start is what an execution begins with: a new run's input, or a run that an
 // earlier execution handed on.
 type start struct {
-	Input   json.RawMessage `json:"input,omitempty"`
-	Keys    *keys           `json:"keys,omitempty"` // of a new run
+	Input json.RawMessage `json:"input,omitempty"`
+	Keys  *keys           `json:"keys,omitempty"` // of a new run
+	// Shape is that of the definition that began the run; nil: of a release before.
+	Shape   *workflow.Shape `json:"shape,omitempty"`
 	Carried *record         `json:"carried,omitempty"`
 	// From reopens a carried run, which has ended, from this step.
 	From string `json:"from,omitempty"`
@@ -41,6 +43,7 @@ type interpreter struct {
 // execute is the Temporal workflow of a definition. Its result, or the details of
 // the error it fails with, is the run's record, which outlives the worker.
 func (d *definition) execute(outside sdk.Context, s start) (*record, error) {
+	d.mustHaveBegun(s)
 	ctx, _ := sdk.NewDisconnectedContext(outside)
 	x := &interpreter{ctx: ctx, outside: outside, def: d, plan: d.plan, news: sdk.GetSignalChannel(ctx, signalName)}
 	if err := x.begin(s); err != nil {
@@ -53,7 +56,7 @@ func (d *definition) execute(outside sdk.Context, s start) (*record, error) {
 		x.hear()
 		if x.crowded() {
 			if next, ok := x.carried(); ok {
-				return nil, sdk.NewContinueAsNewError(ctx, typeOf(d.plan.Name, d.plan.Version), start{Carried: next})
+				return nil, sdk.NewContinueAsNewError(ctx, typeOf(d.plan.Name, d.plan.Version), start{Carried: next, Shape: s.Shape})
 			}
 		}
 		if x.turn() {

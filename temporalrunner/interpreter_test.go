@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -233,6 +234,41 @@ func TestARunIsReopenedFromTheRecordThatItLeft(t *testing.T) {
 	if again.Run.Events[0].ConsumedBy != "wait" || len(again.Run.Steps) != 2 {
 		t.Errorf("the run is %+v", again.Run)
 	}
+}
+
+func TestARunThatAnotherDefinitionBeganIsLeftAlone(t *testing.T) {
+	build := func(step string) workflow.Definition {
+		wf := workflow.New[order]("begun")
+		workflow.Step(wf, step, func(context.Context, order) (int, error) { return 1, nil })
+		return wf
+	}
+	mine, other := build("a").Plan().Shape(), build("b").Plan().Shape()
+	if rec := execution(t, build("a")).run(start{Shape: &mine}); rec.Run.Status != workflow.StatusCompleted {
+		t.Errorf("the run of this definition is %s", rec.Run.Status)
+	}
+	faults := &faultLog{}
+	v := execution(t, build("a"), faults)
+	v.ExecuteWorkflow("begun/v1", start{Shape: &other})
+	var panicked *temporal.PanicError
+	if err := v.GetWorkflowError(); !errors.As(err, &panicked) || !strings.Contains(err.Error(), `step "b" is gone; step "a" is new`) {
+		t.Errorf("the workflow task ends with %v", err)
+	}
+	if len(faults.said) != 1 || !strings.Contains(faults.said[0], "another definition of begun version 1") {
+		t.Errorf("told is %q", faults.said)
+	}
+}
+
+// faultLog notes the faults that a runner tells of.
+type faultLog struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (f *faultLog) RunEnded(workflow.RunRef, workflow.Status, *workflow.Failure, time.Duration) {}
+func (f *faultLog) RunnerFault(op string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.said = append(f.said, op+": "+err.Error())
 }
 
 func TestARunKeepsTheKeysThatItWasStartedWith(t *testing.T) {

@@ -67,6 +67,10 @@ Beside the scenarios, on Temporal:
   a task to a worker that is just leaving. The task comes again, after 10 seconds, or
   after the lease of 15 seconds when it was a step's; that attempt counts, except of
   a step that runs at most once and had not begun.
+- A definition that differs in its shape leaves every run alone that another one of the same
+  version began, also one that has not come to the difference yet; the engine lets those go on
+  that fit. The server hands such a run out again and again, at intervals that grow, so that
+  it may be minutes after a rollback until it goes on.
 - A retried run is listed by its latest start.
 - An id is free again, and its run not found, when the namespace's retention has
   passed; there is nothing else to prune.

@@ -32,6 +32,9 @@ func (r *Runner) Retry(ctx context.Context, runID, from string) error {
 	if plan == nil {
 		return fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow, rec.Run.Workflow, rec.Run.Version, runID)
 	}
+	if why := plan.FitsRun(workflow.Kept{Input: rec.Run.Input, History: rec.history()}); why != nil {
+		return fmt.Errorf("%w: the one of run %s, which does not fit %s version %d: %w", workflow.ErrUnknownWorkflow, runID, plan.Name, plan.Version, why)
+	}
 	failed := plan.ReopenFrom(rec.history())
 	if from == "" {
 		from = failed
@@ -43,9 +46,10 @@ func (r *Runner) Retry(ctx context.Context, runID, from string) error {
 	if err != nil {
 		return fmt.Errorf("temporalrunner: the record of run %s cannot be written: %w", runID, err)
 	}
+	shape := plan.Shape()
 	options := r.options(plan, runID, digestOf(plan.Name, rec.Run.Input))
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
-	_, err = r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version), start{Carried: carried, From: from})
+	_, err = r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version), start{Carried: carried, From: from, Shape: &shape})
 	if errors.As(err, new(*serviceerror.WorkflowExecutionAlreadyStarted)) {
 		return fmt.Errorf("%w: %s was reopened meanwhile", workflow.ErrNotEnded, runID)
 	}

@@ -32,6 +32,8 @@ const (
 	patienceOfReceipts = 10 * time.Second
 	// digestName is the memo that an ID taken twice is compared by.
 	digestName = "liwanag-start"
+	// shapeName is the memo that says what the definition was like that began a run.
+	shapeName = "liwanag-shape"
 )
 
 // Start starts a run; see [workflow.Runner]. An ID is free again once the server
@@ -55,7 +57,8 @@ func (r *Runner) Start(ctx context.Context, q workflow.StartRequest) error {
 	digest := digestOf(plan.Name, q.Input)
 	options := r.options(plan, q.RunID, digest)
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
-	_, err := r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version), start{Input: q.Input, Keys: &keys{r.cfg.Namespace}})
+	shape := plan.Shape()
+	_, err := r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version), start{Input: q.Input, Keys: &keys{r.cfg.Namespace}, Shape: &shape})
 	if errors.As(err, new(*serviceerror.WorkflowExecutionAlreadyStarted)) {
 		return r.sameRun(ctx, q.RunID, digest)
 	}
@@ -64,7 +67,7 @@ func (r *Runner) Start(ctx context.Context, q workflow.StartRequest) error {
 
 func (r *Runner) options(plan *workflow.Plan, runID, digest string) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{ID: runID, TaskQueue: r.queueOf(plan), WorkflowExecutionErrorWhenAlreadyStarted: true,
-		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL, EnableEagerStart: true, Memo: map[string]any{digestName: digest}}
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL, EnableEagerStart: true, Memo: map[string]any{digestName: digest, shapeName: plan.Shape()}}
 }
 
 // sameRun says whether the run that exists is the one that was to be started.
@@ -137,7 +140,8 @@ func (r *Runner) takes(ctx context.Context, runID string, s workflow.Signal) err
 		return r.fault("signal", runID, err)
 	}
 	plan := r.plans[d.WorkflowType.Name]
-	if plan == nil {
+	var begun workflow.Shape
+	if plan == nil || d.GetMemoValue(shapeName, &begun) == nil && plan.Shape().Differs(begun) != nil {
 		return nil
 	}
 	if err := plan.CheckEvent(s); err != nil {

@@ -84,11 +84,29 @@ func (d *definition) register(to registry) {
 	}
 }
 
+// mustHaveBegun panics when another definition began the run: the SDK fails the workflow
+// task then, and leaves the run as it is. The server tries again, and the run goes on
+// when a worker holds that definition.
+func (d *definition) mustHaveBegun(s start) {
+	if s.Shape == nil {
+		return
+	}
+	why := anotherBegan(d.plan, *s.Shape)
+	if why == "" {
+		return
+	}
+	if _, before := d.told.LoadOrStore(why, true); !before {
+		d.tell.RunnerFault("definition", fmt.Errorf("runs are left alone, a first one since %s. They go on when it is held again; give a change a new version", why))
+	}
+	panic("temporalrunner: the run is left alone: " + why)
+}
+
 // definition is a plan as a worker executes it.
 type definition struct {
 	plan  *workflow.Plan
 	tell  workflow.Observers
 	lease time.Duration
+	told  sync.Map // differences to definitions that began runs
 	// mark writes with the server that an attempt begins.
 	mark func(ctx context.Context, taskToken []byte) error
 }
