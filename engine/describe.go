@@ -35,9 +35,10 @@ func (e *Engine) noDefinition(r store.Run) string {
 	if e.plans[store.Definition{Workflow: r.Workflow, Version: r.Version}] == nil {
 		return fmt.Sprintf("version %d of %s is not held", r.Version, r.Workflow)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.misfits[r.ID].Why
+	if why, left := e.leftBefore(r); left {
+		return why
+	}
+	return ""
 }
 
 // owners are the names of the nodes that own runs, as far as they are known.

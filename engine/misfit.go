@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -113,28 +112,28 @@ func (x *execution) stands() error {
 
 // leave gives a run back as it was, and tells once why: of its definition, when that was
 // told at the start, or of the run.
-func (e *Engine) leave(c store.Claimed, why error) {
+func (e *Engine) leave(c store.Claimed, why string) {
 	d := store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}
 	e.mu.Lock()
 	_, known := e.misfits[c.Run.ID]
 	known = known || e.differ[d] != ""
-	e.misfits[c.Run.ID] = Misfit{c.Run.ID, c.Run.Workflow, c.Run.Version, why.Error(), c.Run.Seq, c.Run.InboxSeq, e.now()}
+	e.misfits[c.Run.ID] = Misfit{c.Run.ID, c.Run.Workflow, c.Run.Version, why, c.Run.Seq, c.Run.InboxSeq, e.now()}
 	e.mu.Unlock()
 	if !known {
-		e.tell.RunnerFault("definition", fmt.Errorf("run %s is left alone, since it does not fit %s version %d: %w. "+
+		e.tell.RunnerFault("definition", fmt.Errorf("run %s is left alone, since it does not fit %s version %d: %s. "+
 			"Hold the definition again that it was begun with, and give the new one a new version; or terminate the run", c.Run.ID, c.Run.Workflow, c.Run.Version, why))
 	}
 	c.Run.Park.Until = e.now().Add(misfitPause)
 	e.giveBack(c)
 }
 
-// leftBefore says whether a claimed run is one that was left alone, and nothing has
+// leftBefore says whether a run is one that was left alone, and nothing has
 // happened to since: then it need not be read.
-func (e *Engine) leftBefore(r store.Run) (why error, left bool) {
+func (e *Engine) leftBefore(r store.Run) (why string, left bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	m, known := e.misfits[r.ID]
-	return errors.New(m.Why), known && m.seq == r.Seq && m.inboxSeq == r.InboxSeq
+	m := e.misfits[r.ID]
+	return m.Why, m.seq == r.Seq && m.inboxSeq == r.InboxSeq
 }
 
 // isMisfit says whether a run was left alone here: then its definition is not held.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -261,6 +262,57 @@ func TestAnEventThatDoesNotFitIsSetAsideAndTheRightOneFollows(t *testing.T) {
 		run, err := h.Runner.Describe(t.Context(), "run")
 		if err != nil || run.Status != workflow.StatusCompleted || run.Events[2].ConsumedBy != "wait" || run.Events[0].ConsumedBy != "" {
 			t.Errorf("the run is %s, %v: %+v", run.Status, err, run.Events)
+		}
+	})
+}
+
+// reads counts how often a run is read whole.
+type reads struct {
+	store.Store
+	n atomic.Int64
+}
+
+func (r *reads) Get(ctx context.Context, runID string) (store.Claimed, error) {
+	r.n.Add(1)
+	return r.Store.Get(ctx, runID)
+}
+
+func TestARunThatWasLeftAloneIsNotReadAgainUntilSomethingHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &reads{Store: memory.New()}
+		build := func(step string) engine.Config {
+			return engine.Config{Store: s, Definitions: []workflow.Definition{story(func(string) {}, func(wf *workflow.Workflow[int], run stepOf) {
+				workflow.Step(wf, step, run(step))
+				workflow.WaitFor(wf, "wait", ping, time.Hour)
+			})}}
+		}
+		e, _, stop := executing(t, build("a"))
+		if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		_ = stop()
+		e, _, stop = executing(t, build("renamed"))
+		defer func() { _ = stop() }()
+		for _, id := range []string{"s1", "s2"} {
+			before := s.n.Load()
+			if _, err := ping.Send(t.Context(), e, "run", id, 7); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if n := s.n.Load() - before; n != 1 {
+				t.Errorf("after event %s it was read %d times, want once", id, n)
+			}
+		}
+		if len(e.Misfits()) != 1 {
+			t.Errorf("the misfits are %+v", e.Misfits())
+		}
+		if err := s.Terminate(t.Context(), "run", workflow.Failure{}, time.Now()); err != nil { // elsewhere
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if run, err := e.Describe(t.Context(), "run"); err != nil || len(e.Misfits()) != 0 || run.NoDefinition != "" {
+			t.Errorf("what ended elsewhere is a misfit: %+v; %q, %v", e.Misfits(), run.NoDefinition, err)
 		}
 	})
 }

@@ -22,7 +22,7 @@ func (e *Engine) execute(c store.Claimed, leave func()) {
 	}
 	e.guarded(c, leave, func(x *execution) {
 		if why := x.fits(); why != nil {
-			e.leave(c, why)
+			e.leave(c, why.Error())
 			return
 		}
 		e.adopted(c.Run.ID)

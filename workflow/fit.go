@@ -3,6 +3,7 @@ package workflow
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -145,5 +146,9 @@ func fitsType(raw json.RawMessage, t reflect.Type, strict bool) error {
 	if strict {
 		d.DisallowUnknownFields()
 	}
-	return d.Decode(reflect.New(t).Interface())
+	var err error
+	if fault := guard("", func() { err = d.Decode(reflect.New(t).Interface()) }); fault != nil { // a decoder of the type
+		return errors.New(fault.Message)
+	}
+	return err
 }

@@ -27,6 +27,10 @@ type origin struct {
 	Next    *origin `json:"next"`
 }
 
+type bomb struct{ A int }
+
+func (*bomb) UnmarshalJSON([]byte) error { panic("no such order") }
+
 func shaped[In, Out, Payload any](change func(wf *workflow.Workflow[In], a *workflow.Result[Out])) *workflow.Plan {
 	wf := workflow.New[In]("shaped")
 	a := workflow.Step(wf, "a", func(context.Context, In) (out Out, err error) { return out, nil })
@@ -129,6 +133,9 @@ func TestValuesOfAnotherShapeFitWhenNothingOfThemIsLost(t *testing.T) {
 	workflow.Step(gone, "a", func(context.Context, one) (one, error) { return one{}, nil })
 	if err := gone.Plan().FitsRun(waits); err == nil || !strings.Contains(err.Error(), `an event "e", which no wait`) {
 		t.Errorf("an event that is gone: %v", err)
+	}
+	if err := shaped[bomb, one, one](nil).FitsRun(waits); err == nil || !strings.Contains(err.Error(), "no such order") {
+		t.Errorf("a decoder that panics: %v", err)
 	}
 	// An event that did not fit before is no reason: it was set aside then.
 	waits.Inbox = []workflow.Signal{{ID: "s", Event: "e", Payload: json.RawMessage(`"text"`)}}
