@@ -188,5 +188,19 @@ func TestStrictRefusesADefinitionThatOpenRunsWereNotBegunWith(t *testing.T) {
 		_ = e.Terminate(t.Context(), "new", "")
 		_ = stop()
 		refused("nothing is open", config(true))
+		if noted, err := s.Shapes(t.Context()); err != nil || len(noted[store.Definition{Workflow: "typed", Version: 1}]) != 1 {
+			t.Errorf("noted is %+v, %v", noted, err)
+		}
+
+		// What is started at the very instant of a deployment is of the one before.
+		e, _, stop = executing(t, config(true))
+		if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "typed", RunID: "instant", Input: []byte(`{"Name":"Ann"}`)}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		_ = stop()
+		_, _, stop = executing(t, config(false, appended))
+		_ = stop()
+		refused("a run of the instant", config(true, appended), "1 open runs of typed version 1")
 	})
 }
