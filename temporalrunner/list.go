@@ -76,6 +76,7 @@ func (r *Runner) List(ctx context.Context, q workflow.Query) (workflow.Page, err
 
 // filter is a query in the server's words; false when nothing can match it.
 func (r *Runner) filter(q workflow.Query) (string, bool) {
+	q, some := q.Possible()
 	parts := []string{"TaskQueue STARTS_WITH " + quoted(r.cfg.TaskQueue+"/"), "ExecutionStatus != 'ContinuedAsNew'"}
 	if q.Workflow != "" {
 		parts = append(parts, "WorkflowType STARTS_WITH "+quoted(q.Workflow+"/v"))
@@ -84,7 +85,7 @@ func (r *Runner) filter(q workflow.Query) (string, bool) {
 		workflow.StatusCompleted: "'Completed'", workflow.StatusFailed: "'Failed','TimedOut'", workflow.StatusTimedOut: "'Failed','TimedOut'",
 		workflow.StatusCanceled: "'Canceled','Terminated'"}
 	among, known := statuses[q.Status]
-	if !known || q.IDs != nil && len(q.IDs) == 0 {
+	if !some || !known {
 		return "", false
 	}
 	if among != "" {
@@ -110,7 +111,15 @@ func quoted(text string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
 }
 
-func instant(t time.Time) string { return "'" + t.UTC().Format(time.RFC3339Nano) + "'" }
+// instant is a time as the server reads it, which takes only some.
+func instant(t time.Time) string {
+	if t.Before(time.Unix(0, 0)) {
+		t = time.Unix(0, 0)
+	} else if t.Year() > 9999 {
+		t = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	}
+	return "'" + t.UTC().Format(time.RFC3339Nano) + "'"
+}
 
 // newest reads the first n rows behind a cursor, newest first: within a span of
 // time that is narrowed or widened until it holds them.

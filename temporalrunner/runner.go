@@ -202,13 +202,16 @@ func (r *Runner) refused(ctx context.Context, op, runID string, err error) error
 }
 
 // fault names the run and what was tried. Only the server's word that it knows no
-// such run is ErrNotFound.
+// such run is ErrNotFound, and that no run can have the id.
 func (r *Runner) fault(op, runID string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, new(*serviceerror.NotFound)):
 		return fmt.Errorf("%w: %s", workflow.ErrNotFound, runID)
+	}
+	if _, some := (workflow.Query{IDs: []string{runID}}).Possible(); !some {
+		return fmt.Errorf("%w: %q", workflow.ErrNotFound, runID)
 	}
 	return fmt.Errorf("temporalrunner: %s of run %s: the Temporal server cannot do it now: %w", op, runID, err)
 }

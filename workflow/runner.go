@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -54,6 +55,9 @@ type Runner interface {
 	List(ctx context.Context, q Query) (Page, error)
 }
 
+// maxRunID bounds a run's id in bytes.
+const maxRunID = 200
+
 // StartRequest starts a run.
 type StartRequest struct {
 	Workflow string
@@ -65,8 +69,8 @@ type StartRequest struct {
 // Validate refuses what no runner would take.
 func (r StartRequest) Validate() error {
 	switch {
-	case !validID(r.RunID, 200):
-		return fmt.Errorf("workflow %s: a run id of 1 to 200 printable bytes is needed", r.Workflow)
+	case !validID(r.RunID, maxRunID):
+		return fmt.Errorf("workflow %s: a run id of 1 to %d printable bytes is needed", r.Workflow, maxRunID)
 	case len(r.Input) > MaxPayload:
 		return fmt.Errorf("%w: the input of run %s has %d bytes, %d are allowed: store it and pass its id", ErrTooLarge, r.RunID, len(r.Input), MaxPayload)
 	case !json.Valid(r.Input):
@@ -233,6 +237,14 @@ type Query struct {
 	IDs      []string  // only these; a nil slice selects all
 	Cursor   string    // from the page before
 	Limit    int       // default 50, at most 500
+}
+
+// Possible is the query without the ids that no run can have; false: no run matches it.
+func (q Query) Possible() (Query, bool) {
+	if q.IDs != nil {
+		q.IDs = slices.DeleteFunc(slices.Clone(q.IDs), func(id string) bool { return !validID(id, maxRunID) })
+	}
+	return q, (q.IDs == nil || len(q.IDs) > 0) && (q.Workflow == "" || validID(q.Workflow, MaxLabel))
 }
 
 // Page is a page of runs, newest first.

@@ -253,12 +253,16 @@ func callScenarios() []scenario {
 			ctx, r := w.Context(), w.harness.Runner
 			w.errorIs("cancel of an ended run", r.Cancel(ctx, id, "why"), workflow.ErrEnded)
 			w.errorIs("end by force of an ended run", r.Terminate(ctx, id, "why"), workflow.ErrEnded)
-			_, err := r.Describe(ctx, "nobody")
-			w.errorIs("describe", err, workflow.ErrNotFound)
-			_, err = alpha.Send(ctx, r, "nobody", "s1", "hello")
-			w.errorIs("signal", err, workflow.ErrNotFound)
-			w.errorIs("cancel", r.Cancel(ctx, "nobody", "why"), workflow.ErrNotFound)
-			w.errorIs("end by force", r.Terminate(ctx, "nobody", "why"), workflow.ErrNotFound)
+			for _, nobody := range []string{"nobody", "no\x00body", "\xff", ""} {
+				_, err := r.Describe(ctx, nobody)
+				w.errorIs("describe", err, workflow.ErrNotFound)
+				_, err = alpha.Send(ctx, r, nobody, "s1", "hello")
+				w.errorIs("signal", err, workflow.ErrNotFound)
+				w.errorIs("cancel", r.Cancel(ctx, nobody, "why"), workflow.ErrNotFound)
+				w.errorIs("end by force", r.Terminate(ctx, nobody, "why"), workflow.ErrNotFound)
+				w.errorIs("wake", r.Wake(ctx, nobody), workflow.ErrNotFound)
+				w.errorIs("retry", r.Retry(ctx, nobody, ""), workflow.ErrNotFound)
+			}
 		}},
 	}
 }

@@ -147,6 +147,14 @@ func filtering(w *world) {
 		"until":              {workflow.Query{Until: middle}, "waiting"},
 		"ids":                {workflow.Query{IDs: []string{"waiting", "failed", "nobody"}}, "failed waiting"},
 		"no ids":             {workflow.Query{IDs: []string{}}, ""},
+		"an id of nobody":    {workflow.Query{IDs: []string{"two\x00", "\xff", "", "failed"}}, "failed"},
+		"a name of none":     {workflow.Query{Workflow: "two\x00"}, ""},
+		"a name no text":     {workflow.Query{Workflow: "\xff"}, ""},
+		"a status of none":   {workflow.Query{Status: "failed\x00"}, ""},
+		"a status no text":   {workflow.Query{Status: "\xff"}, ""},
+		"since for ever":     {workflow.Query{Since: time.Date(20_000, 1, 1, 0, 0, 0, 0, time.UTC)}, ""},
+		"until for ever":     {workflow.Query{Until: time.Date(20_000, 1, 1, 0, 0, 0, 0, time.UTC)}, "failed running waiting"},
+		"until before all":   {workflow.Query{Until: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)}, ""},
 		"workflow and since": {workflow.Query{Workflow: "two", Since: middle}, ""},
 	}
 	w.listed(func() (faults []string) {

@@ -76,6 +76,9 @@ func conditions(q store.Query) (*where, error) {
 	const waits = "(owner = 0 AND park_kind <> '' AND due_at > ?)"
 	const fresh = "(owner = 0 AND started_at = 0)"
 	now := micros(q.Now)
+	if text := string(q.Status) + q.Workflow; text != printable(text) {
+		w.and("false") // no row has what the server does not take
+	}
 	switch q.Status {
 	case "":
 	case store.Waiting:
@@ -85,10 +88,10 @@ func conditions(q store.Query) (*where, error) {
 	case store.Running:
 		w.and("status = 'open' AND NOT "+fresh+" AND NOT "+waits, now)
 	default:
-		w.and("status = ?", string(q.Status))
+		w.and("status = ?", printable(string(q.Status)))
 	}
 	if q.Workflow != "" {
-		w.and("workflow = ?", q.Workflow)
+		w.and("workflow = ?", printable(q.Workflow))
 	}
 	if !q.Since.IsZero() {
 		w.and("created_at >= ?", micros(q.Since))
