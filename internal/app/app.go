@@ -16,6 +16,7 @@ import (
 	"github.com/liwanag/liwanag/internal/httpapi"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/intake/sources"
+	"github.com/liwanag/liwanag/internal/live"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/notify"
 	"github.com/liwanag/liwanag/internal/schedule"
@@ -59,7 +60,7 @@ type App struct {
 	uploads    *intake.Uploads
 	sources    *sources.Service
 	access     *access.Keeper
-	hints      *httpapi.Hints
+	hints      *live.Hints
 	api        *httpapi.Server
 	times      *schedule.Schedule
 }
@@ -76,7 +77,7 @@ func New(ctx context.Context, c Config) (_ *App, err error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	a := &App{cfg: c, log: c.Log, metrics: telemetry.NewMetrics(Version()), hints: httpapi.NewHints()}
+	a := &App{cfg: c, log: c.Log, metrics: telemetry.NewMetrics(Version()), hints: live.NewHints()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())

@@ -23,6 +23,7 @@ import (
 	"github.com/liwanag/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/intake/sources"
+	"github.com/liwanag/liwanag/internal/live"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -80,7 +81,7 @@ type Config struct {
 	// client is whom X-Forwarded-For names.
 	TrustedProxies []netip.Prefix
 	// Hints are what GET /api/v1/events tells; default: nothing ever happens.
-	Hints *Hints
+	Hints *live.Hints
 	// Counts counts all runs; default: nobody can say.
 	Counts func(ctx context.Context) ([]runapi.RunCount, error)
 	// SubscriberSecrets verify POST /webhooks/subscribers, in the form
@@ -156,7 +157,7 @@ func (c Config) withDefaults() Config {
 		c.Meter = noMeter{}
 	}
 	if c.Hints == nil {
-		c.Hints = NewHints()
+		c.Hints = live.NewHints()
 	}
 	if c.Counts == nil {
 		c.Counts = func(context.Context) ([]runapi.RunCount, error) { return nil, nil }

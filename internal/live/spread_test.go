@@ -1,4 +1,4 @@
-package httpapi
+package live
 
 import (
 	"context"
@@ -20,6 +20,10 @@ func ringOf(h *Hints) (all []string) {
 	}
 	slices.Sort(all)
 	return all
+}
+
+func run(id string) workflow.RunRef {
+	return workflow.RunRef{ID: id, Workflow: "subscriber-enrichment"}
 }
 
 func TestListenersHearOfWhatOtherProcessesDo(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/live"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -35,7 +36,7 @@ func (w *world) listen(p *pipes, lastEventID string) *hearing {
 	h := &hearing{res, bufio.NewReader(res.Body)}
 	if res.StatusCode == 200 {
 		// A listener that hears nothing goes on from here too.
-		if got := h.next(w.t); !strings.HasPrefix(got, "id: "+w.server.cfg.Hints.epoch+"-") || !strings.HasSuffix(got, "|: welcome") {
+		if got := h.next(w.t); !strings.HasPrefix(got, "id: ") || !strings.HasSuffix(got, "|: welcome") {
 			w.t.Errorf("begins with %q", got)
 		}
 	}
@@ -63,14 +64,14 @@ func run(id string) workflow.RunRef {
 }
 
 func TestHintsTellWhatRunsAreDoing(t *testing.T) {
-	serving(t, func(c *Config) { c.Hints = NewHints(); c.MaxRequests = 1 }, func(t *testing.T, w *world, p *pipes, _ func() error) {
+	serving(t, func(c *Config) { c.Hints = live.NewHints(); c.MaxRequests = 1 }, func(t *testing.T, w *world, p *pipes, _ func() error) {
 		hints := w.server.cfg.Hints
 		h := w.listen(p, "")
 		if got := h.res.Header.Get("Content-Type"); got != "text/event-stream" {
 			t.Errorf("content type %q", got)
 		}
 		hints.AttemptStarted(t.Context(), run("A"), "batch", 1)
-		want := "id: " + hints.id(1) + `|event: run|data: {"run":"A","status":"running"}`
+		want := "id: " + hints.ID(1) + `|event: run|data: {"run":"A","status":"running"}`
 		if got := h.next(t); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -79,8 +80,8 @@ func TestHintsTellWhatRunsAreDoing(t *testing.T) {
 		hints.AttemptEnded(t.Context(), run("B"), "submit", 1, workflow.AfterRetry, nil, 0)
 		hints.RunEnded(run("A"), workflow.StatusCompleted, nil, 0)
 		for _, want := range []string{
-			"id: " + hints.id(4) + `|event: run|data: {"run":"B","status":"waiting"}`,
-			"id: " + hints.id(5) + `|event: run|data: {"run":"A","status":"completed"}`,
+			"id: " + hints.ID(4) + `|event: run|data: {"run":"B","status":"waiting"}`,
+			"id: " + hints.ID(5) + `|event: run|data: {"run":"A","status":"completed"}`,
 		} {
 			if got := h.next(t); got != want {
 				t.Errorf("several at once are one each: got %q, want %q", got, want)
@@ -102,37 +103,37 @@ func TestHintsTellWhatRunsAreDoing(t *testing.T) {
 }
 
 func TestAListenerGoesOnWhereItWas(t *testing.T) {
-	serving(t, func(c *Config) { c.Hints = NewHints() }, func(t *testing.T, w *world, p *pipes, _ func() error) {
+	serving(t, func(c *Config) { c.Hints = live.NewHints() }, func(t *testing.T, w *world, p *pipes, _ func() error) {
 		hints := w.server.cfg.Hints
 		for i := range 10 {
 			hints.WaitStarted(run(fmt.Sprint("R", i)), "result")
 		}
-		h := w.listen(p, hints.id(8))
+		h := w.listen(p, hints.ID(8))
 		for i := 8; i < 10; i++ {
 			if got := h.next(t); !strings.Contains(got, fmt.Sprintf(`"run":"R%d"`, i)) {
 				t.Errorf("got %q, want R%d", got, i)
 			}
 		}
-		for name, id := range map[string]string{"of another process": "XXXXXXXX-3", "no id": "x", "of the future": hints.id(11)} {
+		for name, id := range map[string]string{"of another process": "XXXXXXXX-3", "no id": "x", "of the future": hints.ID(11)} {
 			h := w.listen(p, id)
-			if got := h.next(t); got != "id: "+hints.id(10)+"|event: reset|data: {}" {
+			if got := h.next(t); got != "id: "+hints.ID(10)+"|event: reset|data: {}" {
 				t.Errorf("%s: %q", name, got)
 			}
 		}
-		for i := range hintsKept {
+		for i := range live.Kept {
 			hints.WaitStarted(run(fmt.Sprint("S", i)), "result")
 		}
-		if got := w.listen(p, hints.id(9)).next(t); !strings.Contains(got, "event: reset") {
+		if got := w.listen(p, hints.ID(9)).next(t); !strings.Contains(got, "event: reset") {
 			t.Errorf("away for more than is kept: %q", got)
 		}
-		if got := w.listen(p, hints.id(10)).next(t); !strings.Contains(got, `"run":"S0"`) {
+		if got := w.listen(p, hints.ID(10)).next(t); !strings.Contains(got, `"run":"S0"`) {
 			t.Errorf("away for all that is kept: %q", got)
 		}
 	})
 }
 
 func TestAListenerThatDoesNotListenIsDropped(t *testing.T) {
-	serving(t, func(c *Config) { c.Hints = NewHints() }, func(t *testing.T, w *world, p *pipes, _ func() error) {
+	serving(t, func(c *Config) { c.Hints = live.NewHints() }, func(t *testing.T, w *world, p *pipes, _ func() error) {
 		hints := w.server.cfg.Hints
 		w.listen(p, "") // and reads no more
 		synctest.Wait()
@@ -151,14 +152,16 @@ func TestAListenerThatDoesNotListenIsDropped(t *testing.T) {
 func TestListenersAreBounded(t *testing.T) {
 	w := newWorld(t)
 	hints := w.server.cfg.Hints
-	for range maxListeners {
-		if _, ok := hints.listen(); !ok {
+	var last *live.Listener
+	for range live.MaxListeners {
+		var ok bool
+		if last, ok = hints.Listen(""); !ok {
 			t.Fatal("too few may listen")
 		}
 	}
 	w.wantProblem(w.call("GET", runapi.Listen.Path, ""), 503, "busy")
-	hints.leave()
-	if _, ok := hints.listen(); !ok {
+	last.Leave()
+	if _, ok := hints.Listen(""); !ok {
 		t.Error("a place that was left is not taken again")
 	}
 }
