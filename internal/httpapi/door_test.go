@@ -19,6 +19,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/throttle"
 )
 
 // post sends a body of a size from an address, and says how much of it was read.
@@ -207,7 +208,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 		if rec := w.do(r); rec.Code != 200 || time.Since(began) > 0 {
 			t.Errorf("a session: %d after %s", rec.Code, time.Since(began))
 		}
-		time.Sleep(guessForgiven)
+		time.Sleep(throttle.Forgiven)
 		want("10.0.0.1:9", apiKey, 200, 0)
 		want("10.0.0.1:9", "wrong", 401, 0)
 	})

@@ -186,7 +186,7 @@ func loopbackHost(hostport string) bool {
 }
 
 // authenticate lets the key and sessions of the console pass. Failures are
-// counted by address: wrong keys slow it down, see guesses; whoever brings nothing
+// counted by address: wrong keys slow it down, see throttle; whoever brings nothing
 // is told so ten times a minute.
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) error {
 	err := s.identify(r)
@@ -198,7 +198,15 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("Authorization") != "" {
 		return refused // a wrong key has been counted
 	}
-	return s.failures.count(scopeOf(r.Context()).from, refused)
+	return s.failed(r, refused)
+}
+
+// failed counts a failure and returns it, or that there were too many.
+func (s *Server) failed(r *http.Request, failure *problem) error {
+	if err := s.failures.Count(scopeOf(r.Context()).from); err != nil {
+		return err
+	}
+	return failure
 }
 
 // identify finds out who asks: whoever has the key, or else a browser that
@@ -212,7 +220,7 @@ func (s *Server) identify(r *http.Request) error {
 	}
 	if header := r.Header.Get("Authorization"); header != "" {
 		scheme, key, _ := strings.Cut(header, " ")
-		right, err := s.guesses.try(r.Context(), carried.from, func() bool {
+		right, err := s.guesses.Try(r.Context(), carried.from, func() bool {
 			return strings.EqualFold(scheme, "Bearer") && s.cfg.Access.Key(strings.TrimSpace(key))
 		})
 		if err != nil {

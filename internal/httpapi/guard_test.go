@@ -203,19 +203,6 @@ func TestFailedProofsAreLimitedByAddress(t *testing.T) {
 	}
 }
 
-func TestMemoryOfFailuresIsBounded(t *testing.T) {
-	f, g := newFailures(time.Now), newGuesses()
-	for i := range 3 * maxAddresses {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)
-		f.count(addressIn(r.RemoteAddr), internal(nil))
-		g.failed(addressIn(r.RemoteAddr), time.Now())
-	}
-	if len(f.limit) > maxAddresses || len(g.by) > maxAddresses {
-		t.Errorf("%d and %d addresses are remembered", len(f.limit), len(g.by))
-	}
-}
-
 func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	w := newWorld(t)
 	w.mount()

@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/internal/throttle"
 	"github.com/liwanag/liwanag/workflow"
 )
 
@@ -44,11 +46,16 @@ func problemOf(err error) *problem {
 	var invalid *intake.ValidationError
 	var fault *liwanag.Error
 	var tooLarge *http.MaxBytesError
+	var tooMany *throttle.TooMany
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &tooLarge):
 		return newProblem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit))
+	case errors.As(err, &tooMany):
+		p = newProblem(http.StatusTooManyRequests, "too_many_failures", "too many failed attempts from this address, try again later")
+		p.retryAfter = int((tooMany.After + time.Second - 1) / time.Second)
+		return p
 	case errors.As(err, &invalid):
 		p = newProblem(http.StatusUnprocessableEntity, liwanag.CodeOf(err), "the request has fields that cannot be taken")
 		for _, f := range invalid.Fields {

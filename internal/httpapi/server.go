@@ -17,6 +17,7 @@ import (
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/graceful"
 	"github.com/liwanag/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/internal/throttle"
 )
 
 // Server serves the HTTP interface. It is safe for concurrent use.
@@ -32,8 +33,8 @@ type Server struct {
 	routes    []string        // all patterns
 	document  []byte          // openapi.json
 	docs      []byte          // the page made of it
-	failures  *failures
-	guesses   *guesses
+	failures  *throttle.Failures
+	guesses   *throttle.Guesses
 	csrf      *http.CrossOriginProtection
 	apiPool   pool
 	overviews overviews
@@ -61,10 +62,10 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, stopping: make(chan struct{}), pages: map[string]bool{}, overviews: newOverviews(), verifier: verifier, mux: http.NewServeMux(),
-		open: map[string]bool{}, failures: newFailures(cfg.Now), csrf: http.NewCrossOriginProtection(),
+		open: map[string]bool{}, failures: throttle.NewFailures(cfg.Now), csrf: http.NewCrossOriginProtection(),
 		apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
 		apiBodies: newShare(maxBodies, 0), knownBodies: newShare(maxBodies, 0), unproven: newShare(maxUnproven, maxUnproven/4),
-		strangers: strangers{share: newShare(maxStrangers, 0), from: map[netip.Addr]bool{}}, guesses: newGuesses(),
+		strangers: strangers{share: newShare(maxStrangers, 0), from: map[netip.Addr]bool{}}, guesses: throttle.NewGuesses(),
 	}
 	s.register()
 	if err := annotate(s.spec, api.Notes); err != nil {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -69,14 +70,12 @@ func (s *Server) newSession(ctx context.Context, key, link string) (session stri
 	from := scopeOf(ctx).from
 	if link != "" {
 		session, err = s.cfg.Access.Redeem(ctx, link)
-		if refused := newProblem(http.StatusUnauthorized, "unauthorized", "this opens nothing"); errors.Is(err, access.ErrRefused) {
-			if p := s.failures.count(from, refused); p != refused {
-				return "", p
-			}
+		if errors.Is(err, access.ErrRefused) {
+			err = cmp.Or(s.failures.Count(from), err)
 		}
 		return session, err
 	}
-	right, err := s.guesses.try(ctx, from, func() bool { return s.cfg.Access.Key(key) })
+	right, err := s.guesses.Try(ctx, from, func() bool { return s.cfg.Access.Key(key) })
 	if err != nil {
 		return "", err
 	}

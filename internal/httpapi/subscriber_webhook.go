@@ -91,7 +91,7 @@ func (s *Server) hookFault(r *http.Request, err error) error {
 	p := *s.problemOf(err)
 	switch {
 	case p.Status == http.StatusUnauthorized:
-		return s.failures.count(scopeOf(r.Context()).from, &p)
+		return s.failed(r, &p)
 	case p.Status == http.StatusInsufficientStorage:
 		p.Status, p.Title = http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable)
 	}

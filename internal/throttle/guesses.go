@@ -1,24 +1,25 @@
-package httpapi
+package throttle
 
 import (
 	"context"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
 )
 
+// Forgiven is how long an address sends no wrong key before it begins anew.
+const Forgiven = time.Minute
+
 const (
-	guessesFree   = 10          // wrong keys that cost an address nothing
-	guessForgiven = time.Minute // without a wrong key, and an address begins anew
-	longestWait   = 30 * time.Second
+	guessesFree = 10 // wrong keys that cost an address nothing
+	longestWait = 30 * time.Second
 )
 
-// guesses slow whoever guesses the key down: an address that sent ten wrong ones
+// Guesses slow whoever guesses the key down: an address that sent ten wrong ones
 // waits before each further one is looked at, 1 s at first and doubling to 30. A
 // right key waits too, since its answer is what a guesser is after. Sessions do
-// not: nobody guesses 256 bits.
-type guesses struct {
+// not: nobody guesses 256 bits. It is safe for concurrent use.
+type Guesses struct {
 	mu sync.Mutex
 	by map[netip.Addr]*guesser
 }
@@ -30,16 +31,17 @@ type guesser struct {
 	wait  time.Duration // from that one to the one after it
 }
 
-func newGuesses() *guesses { return &guesses{by: map[netip.Addr]*guesser{}} }
+// NewGuesses returns guesses of nobody.
+func NewGuesses() *Guesses { return &Guesses{by: map[netip.Addr]*guesser{}} }
 
-// try looks at a key when it is the address's turn: at once for one that has not
-// guessed. Turns that are farther away than the longest wait are refused. The lock
-// is held while it looks, so that guesses at once are counted one by one.
-func (g *guesses) try(ctx context.Context, from netip.Addr, right func() bool) (bool, error) {
+// Try looks at a key when it is the address's turn: at once for one that has not
+// guessed. Turns that are farther away than the longest wait are refused, *TooMany.
+// The lock is held while it looks, so that guesses at once are counted one by one.
+func (g *Guesses) Try(ctx context.Context, from netip.Addr, right func() bool) (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if turn := g.turn(from, time.Now()); turn > longestWait {
-		return false, tooManyFailures(turn)
+		return false, &TooMany{turn}
 	} else if turn > 0 {
 		g.mu.Unlock()
 		err := sleep(ctx, turn)
@@ -68,7 +70,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // turn is how long the address has to wait; it takes the turn unless that is too
 // long.
-func (g *guesses) turn(from netip.Addr, now time.Time) time.Duration {
+func (g *Guesses) turn(from netip.Addr, now time.Time) time.Duration {
 	one, ok := g.by[from]
 	if !ok || one.wrong < guessesFree || one.over(now) {
 		return 0
@@ -86,11 +88,11 @@ func (g *guesses) turn(from netip.Addr, now time.Time) time.Duration {
 // over says whether the address has not guessed for long enough. One whose turn is
 // still to come has not waited yet.
 func (o *guesser) over(now time.Time) bool {
-	return now.Sub(o.last) >= guessForgiven && !now.Before(o.next)
+	return now.Sub(o.last) >= Forgiven && !now.Before(o.next)
 }
 
 // failed counts a wrong key.
-func (g *guesses) failed(from netip.Addr, now time.Time) {
+func (g *Guesses) failed(from netip.Addr, now time.Time) {
 	one, ok := g.by[from]
 	if !ok || one.over(now) {
 		if len(g.by) >= maxAddresses {
@@ -110,9 +112,8 @@ func (g *guesses) failed(from netip.Addr, now time.Time) {
 	}
 }
 
-// forget drops addresses that have waited long enough, or all of them: their
-// number is bounded, whatever an attacker has.
-func (g *guesses) forget(now time.Time) {
+// forget drops addresses that have waited long enough, or all of them.
+func (g *Guesses) forget(now time.Time) {
 	for addr, one := range g.by {
 		if one.over(now) {
 			delete(g.by, addr)
@@ -121,10 +122,4 @@ func (g *guesses) forget(now time.Time) {
 	if len(g.by) >= maxAddresses {
 		clear(g.by)
 	}
-}
-
-func tooManyFailures(after time.Duration) *problem {
-	p := newProblem(http.StatusTooManyRequests, "too_many_failures", "too many failed attempts from this address, try again later")
-	p.retryAfter = int((after + time.Second - 1) / time.Second)
-	return p
 }
