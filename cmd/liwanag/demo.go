@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/apiclient"
-	"github.com/liwanag/liwanag/internal/app"
 	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/internal/demo"
 )
 
 type demoCommand struct {
@@ -31,7 +31,7 @@ type demoCommand struct {
 // Run shows the product.
 func (c *demoCommand) Run(p *program) (err error) {
 	if c.Dir == "" {
-		if c.Dir, err = app.DemoDir(); err != nil {
+		if c.Dir, err = demo.Dir(); err != nil {
 			return err
 		}
 	}
@@ -39,13 +39,13 @@ func (c *demoCommand) Run(p *program) (err error) {
 	if err != nil {
 		return fmt.Errorf("demo: where is this program? %w", err)
 	}
-	demo, err := app.NewDemo(p.ctx, app.DemoConfig{Dir: c.Dir, Fresh: c.Fresh, Speed: c.Speed, Program: program,
+	d, err := demo.New(p.ctx, demo.Config{Dir: c.Dir, Fresh: c.Fresh, Speed: c.Speed, Program: program,
 		Engine: c.Engine, Temporal: config.Temporal{TemporalAddress: c.TemporalAddress, TemporalNamespace: c.TemporalNamespace}})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, demo.Close()) }()
-	fmt.Fprintf(p.out, "Liwanag demo: the server at %s\n", demo.URL())
+	defer func() { err = errors.Join(err, d.Close()) }()
+	fmt.Fprintf(p.out, "Liwanag demo: the server at %s\n", d.URL())
 	fmt.Fprintf(p.out, "A pretended FullEnrich works at %g times its speed; files in %s\n", c.Speed, c.Dir)
 	if c.Engine == config.EngineTemporal {
 		fmt.Fprintln(p.out, "The workflows run on Temporal")
@@ -56,18 +56,18 @@ func (c *demoCommand) Run(p *program) (err error) {
 	defer stop(nil)
 	ended := make(chan error, 1)
 	go func() {
-		err := demo.Run(ctx)
+		err := d.Run(ctx)
 		stop(err) // nothing is left to show when it ends by itself
 		ended <- err
 	}()
-	shown := c.show(ctx, p, demo)
+	shown := c.show(ctx, p, d)
 	if shown == nil && !c.Exit {
-		fmt.Fprintf(p.out, "\nThe server goes on; Ctrl-C ends it. Try: liwanag subscribers list --server %s\n", demo.URL())
+		fmt.Fprintf(p.out, "\nThe server goes on; Ctrl-C ends it. Try: liwanag subscribers list --server %s\n", d.URL())
 		<-ctx.Done()
 	}
 	stop(nil)
 	if err := <-ended; err != nil {
-		return fmt.Errorf("%w\n  Try: the log says more: %s", err, demo.LogFile())
+		return fmt.Errorf("%w\n  Try: the log says more: %s", err, d.LogFile())
 	}
 	if errors.Is(shown, context.Canceled) && !c.Exit {
 		fmt.Fprintf(p.err, "Stopped. The same command goes on from here.\n")
@@ -77,9 +77,9 @@ func (c *demoCommand) Run(p *program) (err error) {
 }
 
 // show imports the sign-ups, follows their lookups to the end, and reports.
-func (c *demoCommand) show(ctx context.Context, p *program, demo *app.Demo) error {
+func (c *demoCommand) show(ctx context.Context, p *program, d *demo.Demo) error {
 	began := time.Now()
-	client, err := apiclient.New(apiclient.Config{Server: demo.URL()})
+	client, err := apiclient.New(apiclient.Config{Server: d.URL()})
 	if err != nil {
 		return err
 	}
@@ -88,11 +88,11 @@ func (c *demoCommand) show(ctx context.Context, p *program, demo *app.Demo) erro
 	if err := c.importSignUps(&inside, client); err != nil {
 		return err
 	}
-	last, err := followDemo(&inside, demo)
+	last, err := followDemo(&inside, d)
 	if err != nil {
 		return err
 	}
-	report, err := demo.Report(ctx, demoPeople)
+	report, err := d.Report(ctx, demoPeople)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (c *demoCommand) show(ctx context.Context, p *program, demo *app.Demo) erro
 	}
 	switch {
 	case last.Held > 0:
-		return fmt.Errorf("%s held: nobody knows whether they were accepted\n  Try: liwanag submissions list --state held --server %s", plural(last.Held, "lookup"), demo.URL())
+		return fmt.Errorf("%s held: nobody knows whether they were accepted\n  Try: liwanag submissions list --state held --server %s", plural(last.Held, "lookup"), d.URL())
 	case report.PaidTwice > 0:
 		return fmt.Errorf("%s paid twice", plural(int64(report.PaidTwice), "address"))
 	}
@@ -110,7 +110,7 @@ func (c *demoCommand) show(ctx context.Context, p *program, demo *app.Demo) erro
 }
 
 func (c *demoCommand) importSignUps(p *program, client *apiclient.Client) error {
-	var file io.Reader = bytes.NewReader(app.SampleSignUps)
+	var file io.Reader = bytes.NewReader(demo.SampleSignUps)
 	name := "sample.csv"
 	if c.File != "" {
 		opened, err := os.Open(c.File)
@@ -135,7 +135,7 @@ func (c *demoCommand) importSignUps(p *program, client *apiclient.Client) error 
 }
 
 // followDemo shows the lookups' progress until nothing more happens by itself.
-func followDemo(p *program, demo *app.Demo) (app.Progress, error) {
+func followDemo(p *program, d *demo.Demo) (demo.Progress, error) {
 	g := p.progress()
 	defer g.close()
 	submitted, results := g.meter("submitted", ""), g.meter("results", "")
@@ -144,7 +144,7 @@ func followDemo(p *program, demo *app.Demo) (app.Progress, error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		now, err := demo.Progress(p.ctx)
+		now, err := d.Progress(p.ctx)
 		if err != nil {
 			return now, err
 		}
@@ -164,19 +164,19 @@ func followDemo(p *program, demo *app.Demo) (app.Progress, error) {
 // demoPeople is how many rows the table of results has.
 const demoPeople = 15
 
-func printReport(p *program, r app.Report, took time.Duration) error {
-	people := func(yield func(app.Person, error) bool) {
+func printReport(p *program, r demo.Report, took time.Duration) error {
+	people := func(yield func(demo.Person, error) bool) {
 		for _, person := range r.People {
 			if !yield(person, nil) {
 				return
 			}
 		}
 	}
-	err := writeTable(p, []column[app.Person]{
-		{"name", func(x app.Person) string { return x.Name }},
-		{"title", func(x app.Person) string { return x.Title }},
-		{"company", func(x app.Person) string { return x.Company }},
-		{"signed up as", func(x app.Person) string { return shortAddress(x.Email) }},
+	err := writeTable(p, []column[demo.Person]{
+		{"name", func(x demo.Person) string { return x.Name }},
+		{"title", func(x demo.Person) string { return x.Title }},
+		{"company", func(x demo.Person) string { return x.Company }},
+		{"signed up as", func(x demo.Person) string { return shortAddress(x.Email) }},
 	}, people)
 	if err != nil {
 		return err

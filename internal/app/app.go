@@ -228,6 +228,12 @@ func (a *App) buildSchedule(context.Context) (err error) {
 // URL is where the server is reached from this machine.
 func (a *App) URL() string { return localURL(a.public) }
 
+// Addr is the address that the server listens on.
+func (a *App) Addr() string { return a.public.Addr().String() }
+
+// Store is where the rows are, for whoever shows what the server came to.
+func (a *App) Store() *datastore.Store { return a.store }
+
 // AdminURL is where metrics and profiles are, empty when they are off.
 func (a *App) AdminURL() string {
 	if a.admin == nil {

@@ -26,19 +26,19 @@ const lastRequests = 5 * time.Second
 // begins, running ones may end, for LIWANAG_STOP_TIMEOUT at most, and the
 // webhooks of their paid calls are still taken in meanwhile; the doors close last.
 func (a *App) Run(ctx context.Context) error {
-	doors := phase{"http": a.serveAPI, "admin": a.serveAdmin, "hints": a.spreadHints}
-	work := phase{"engine": a.runner.run, "enrichment": a.service.Run, "uploads": a.uploads.Run,
+	doors := Phase{"http": a.serveAPI, "admin": a.serveAdmin, "hints": a.spreadHints}
+	work := Phase{"engine": a.runner.run, "enrichment": a.service.Run, "uploads": a.uploads.Run,
 		"messages": notify.NewService(a.voice, a.messages, a.runner).Run,
 		"schedule": a.times.Run, "key check": a.checkKey}
-	return runPhases(ctx, doors, work)
+	return RunPhases(ctx, doors, work)
 }
 
-// phase is what starts and stops together, by name. Each runs until its context
+// Phase is what starts and stops together, by name. Each runs until its context
 // ends; returning nil before only means that there is nothing more to do.
-type phase map[string]func(context.Context) error
+type Phase map[string]func(context.Context) error
 
-// runPhases runs all until ctx ends or one of them fails, which stops all.
-func runPhases(ctx context.Context, phases ...phase) error {
+// RunPhases runs all until ctx ends or one of them fails, which stops all.
+func RunPhases(ctx context.Context, phases ...Phase) error {
 	ctx, stopAll := context.WithCancel(ctx)
 	defer stopAll()
 	faults := make([]error, len(phases))

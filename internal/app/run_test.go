@@ -35,8 +35,8 @@ func TestPhasesStopInTheReverseOrderOfTheirStart(t *testing.T) {
 	ended := recorded(t, func(ctx context.Context, until func(string, time.Duration) func(context.Context) error) {
 		ctx, stop := context.WithTimeout(ctx, time.Minute)
 		defer stop()
-		err := runPhases(ctx, phase{"door": until("door", 0)},
-			phase{"slow": until("slow", 2*time.Second), "quick": until("quick", time.Second), "short": func(context.Context) error { return nil }})
+		err := RunPhases(ctx, Phase{"door": until("door", 0)},
+			Phase{"slow": until("slow", 2*time.Second), "quick": until("quick", time.Second), "short": func(context.Context) error { return nil }})
 		if err != nil {
 			t.Error(err)
 		}
@@ -49,7 +49,7 @@ func TestPhasesStopInTheReverseOrderOfTheirStart(t *testing.T) {
 func TestAPartThatFailsStopsAllAndIsNamed(t *testing.T) {
 	broken := errors.New("disk gone")
 	ended := recorded(t, func(ctx context.Context, until func(string, time.Duration) func(context.Context) error) {
-		err := runPhases(ctx, phase{"door": until("door", 0)}, phase{"worker": until("worker", 0), "store": func(context.Context) error {
+		err := RunPhases(ctx, Phase{"door": until("door", 0)}, Phase{"worker": until("worker", 0), "store": func(context.Context) error {
 			time.Sleep(time.Second)
 			return broken
 		}})

@@ -1,4 +1,4 @@
-package app
+package demo
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/app"
 	"github.com/liwanag/liwanag/internal/config"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
@@ -29,7 +30,7 @@ func TestAFreshDemoDeletesItsOwnFilesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	var left []string
-	for _, pattern := range []string{d.dir, d.path(demoSimulator)} {
+	for _, pattern := range []string{d.dir, d.path(simulatorDir)} {
 		files, err := os.ReadDir(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +68,7 @@ func TestADemoTakesItsFormerAddressIfItIsFree(t *testing.T) {
 
 func TestADemoGoesOnWithItsEngineAndItsTaskQueue(t *testing.T) {
 	d := &Demo{dir: t.TempDir()}
-	if err := d.remember(DemoConfig{Engine: config.EngineTemporal}); err != nil {
+	if err := d.remember(Config{Engine: config.EngineTemporal}); err != nil {
 		t.Fatal(err)
 	}
 	d.state.Addr = "127.0.0.1:8080"
@@ -75,21 +76,21 @@ func TestADemoGoesOnWithItsEngineAndItsTaskQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := &Demo{dir: d.dir}
-	if err := again.remember(DemoConfig{Engine: config.EngineTemporal}); err != nil || again.state != d.state || again.state.TaskQueue == "" {
+	if err := again.remember(Config{Engine: config.EngineTemporal}); err != nil || again.state != d.state || again.state.TaskQueue == "" {
 		t.Errorf("%+v, %v; want %+v", again.state, err, d.state)
 	}
-	if err := again.remember(DemoConfig{}); !errors.As(err, new(*UsageError)) || !strings.Contains(err.Error(), "--fresh") {
+	if err := again.remember(Config{}); !errors.As(err, new(*app.UsageError)) || !strings.Contains(err.Error(), "--fresh") {
 		t.Errorf("with the other engine: %v", err)
 	}
 	other := &Demo{dir: t.TempDir()}
-	if err := other.remember(DemoConfig{Engine: config.EngineTemporal}); err != nil || other.state.TaskQueue == d.state.TaskQueue {
+	if err := other.remember(Config{Engine: config.EngineTemporal}); err != nil || other.state.TaskQueue == d.state.TaskQueue {
 		t.Errorf("another directory: %+v, %v", other.state, err)
 	}
 	for _, text := range []string{`{`, ``} {
-		if err := os.WriteFile(d.path(demoStateFile), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(d.path(stateFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := again.remember(DemoConfig{}); err != nil || again.state != (demoState{Engine: config.EngineEmbedded}) {
+		if err := again.remember(Config{}); err != nil || again.state != (state{Engine: config.EngineEmbedded}) {
 			t.Errorf("after %q: %+v, %v", text, again.state, err)
 		}
 	}
@@ -97,7 +98,7 @@ func TestADemoGoesOnWithItsEngineAndItsTaskQueue(t *testing.T) {
 
 func TestADemosTimesAreDividedByItsSpeed(t *testing.T) {
 	d := &Demo{dir: t.TempDir()}
-	s, err := d.settings(DemoConfig{Speed: 20}, "http://127.0.0.1:1/api/v2")
+	s, err := d.settings(Config{Speed: 20}, "http://127.0.0.1:1/api/v2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestADemosTimesAreDividedByItsSpeed(t *testing.T) {
 	if err := s.Validate(); err != nil {
 		t.Error(err)
 	}
-	if _, err := NewDemo(t.Context(), DemoConfig{Dir: t.TempDir()}); !errors.As(err, new(*UsageError)) {
+	if _, err := New(t.Context(), Config{Dir: t.TempDir()}); !errors.As(err, new(*app.UsageError)) {
 		t.Errorf("speed 0: %v", err)
 	}
 }
@@ -118,7 +119,7 @@ func TestAProgramThatIsNoSimulatorIsRefused(t *testing.T) {
 		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		_, err := NewDemo(t.Context(), DemoConfig{Dir: t.TempDir(), Speed: 20, Program: program})
+		_, err := New(t.Context(), Config{Dir: t.TempDir(), Speed: 20, Program: program})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s", script, err, want)
 		}

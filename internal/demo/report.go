@@ -1,4 +1,4 @@
-package app
+package demo
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func (p Progress) Resting() bool { return p.Final+p.Held == p.Jobs }
 
 // Progress counts the lookups.
 func (d *Demo) Progress(ctx context.Context) (Progress, error) {
-	counts, err := d.store.Jobs.Count(ctx)
+	counts, err := d.Store().Jobs.Count(ctx)
 	if err != nil {
 		return Progress{}, err
 	}
@@ -59,7 +59,7 @@ type Report struct {
 // Report sums up, with up to people rows.
 func (d *Demo) Report(ctx context.Context, people int) (Report, error) {
 	var r Report
-	counts, err := d.store.Subscribers.Count(ctx)
+	counts, err := d.Store().Subscribers.Count(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -76,7 +76,7 @@ func (d *Demo) Report(ctx context.Context, people int) (Report, error) {
 			r.Failed += n
 		}
 	}
-	found, _, err := d.store.Subscribers.List(ctx, liwanag.SubscriberFilter{Status: liwanag.JobEnriched}, liwanag.Page{Limit: people})
+	found, _, err := d.Store().Subscribers.List(ctx, liwanag.SubscriberFilter{Status: liwanag.JobEnriched}, liwanag.Page{Limit: people})
 	if err != nil {
 		return r, err
 	}
@@ -91,7 +91,7 @@ func (d *Demo) Report(ctx context.Context, people int) (Report, error) {
 
 func (d *Demo) sumSubmissions(ctx context.Context, r *Report) error {
 	for page := (liwanag.Page{Limit: 500}); ; {
-		subs, next, err := d.store.Submissions.List(ctx, liwanag.SubmissionFilter{}, page)
+		subs, next, err := d.Store().Submissions.List(ctx, liwanag.SubmissionFilter{}, page)
 		if err != nil {
 			return err
 		}

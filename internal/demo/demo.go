@@ -1,4 +1,6 @@
-package app
+// Package demo is the product in one go with nothing configured: the server, and a
+// simulator of FullEnrich in a process of its own.
+package demo
 
 import (
 	"cmp"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich/simulator"
+	"github.com/liwanag/liwanag/internal/app"
 	"github.com/liwanag/liwanag/internal/config"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 	"github.com/liwanag/liwanag/internal/telemetry"
@@ -28,8 +31,8 @@ import (
 //go:embed sample.csv
 var SampleSignUps []byte
 
-// DemoConfig configures a Demo.
-type DemoConfig struct {
+// Config configures a Demo. Dir, Speed and Program are needed.
+type Config struct {
 	Dir     string  // of the database and the simulator's state
 	Fresh   bool    // delete what an earlier demo left there
 	Speed   float64 // divides the simulator's durations, the fetch schedule and the grace
@@ -44,16 +47,16 @@ type DemoConfig struct {
 // Demo is the server and a simulator in a process of its own, on free loopback
 // ports, with nothing configured. What was killed goes on where it stopped.
 type Demo struct {
-	*App
+	*app.App
 	dir       string
 	simulator *child
 	partner   simulator.Control
 	log       *os.File
-	state     demoState
+	state     state
 }
 
-// demoState is what a demo has to know of the one before it in its directory.
-type demoState struct {
+// state is what a demo has to know of the one before it in its directory.
+type state struct {
 	Addr      string // where webhooks that are still to come go
 	Engine    string // where the open runs are
 	TaskQueue string `json:",omitempty"` // of this directory alone, on Temporal
@@ -61,17 +64,17 @@ type demoState struct {
 
 // The files in a demo's directory.
 const (
-	demoDatabase  = "liwanag.db"
-	demoSimulator = "simulator"
-	demoLog       = "liwanag.log"
-	demoSimLog    = "simulator.log"
-	demoStateFile = "demo.json"
+	databaseFile = "liwanag.db"
+	simulatorDir = "simulator"
+	logFile      = "liwanag.log"
+	simulatorLog = "simulator.log"
+	stateFile    = "demo.json"
 )
 
-// NewDemo starts the simulator and builds the server. Close ends both.
-func NewDemo(ctx context.Context, c DemoConfig) (_ *Demo, err error) {
+// New starts the simulator and builds the server. Close ends both.
+func New(ctx context.Context, c Config) (_ *Demo, err error) {
 	if c.Speed <= 0 {
-		return nil, &UsageError{fmt.Errorf("a speed of %v: it must be above 0\n  Try: --speed 20", c.Speed)}
+		return nil, &app.UsageError{Err: fmt.Errorf("a speed of %v: it must be above 0\n  Try: --speed 20", c.Speed)}
 	}
 	d := &Demo{dir: c.Dir}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -92,7 +95,7 @@ func NewDemo(ctx context.Context, c DemoConfig) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.log, err = openLog(d.path(demoLog)); err != nil {
+	if d.log, err = openLog(d.path(logFile)); err != nil {
 		return nil, err
 	}
 	log, err := telemetry.NewLogger(telemetry.LogConfig{Out: d.log, Level: "debug"})
@@ -103,10 +106,10 @@ func NewDemo(ctx context.Context, c DemoConfig) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.App, err = New(ctx, Config{Settings: settings, Log: log, SweepEvery: shorter(time.Minute, c.Speed)}); err != nil {
+	if d.App, err = app.New(ctx, app.Config{Settings: settings, Log: log, SweepEvery: shorter(time.Minute, c.Speed)}); err != nil {
 		return nil, err
 	}
-	d.state.Addr = d.public.Addr().String()
+	d.state.Addr = d.Addr()
 	return d, d.saveState()
 }
 
@@ -114,7 +117,7 @@ func (d *Demo) path(name string) string { return filepath.Join(d.dir, name) }
 
 // claim sees to it that no other demo runs in the directory, and clears it.
 func (d *Demo) claim(ctx context.Context, fresh bool) error {
-	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: d.path(demoDatabase)})
+	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: d.path(databaseFile)})
 	if err == nil {
 		err = db.Close()
 	}
@@ -125,8 +128,8 @@ func (d *Demo) claim(ctx context.Context, fresh bool) error {
 	if !fresh {
 		return err
 	}
-	return errors.Join(removeMatching(d.dir, demoDatabase, demoDatabase+"-*", demoDatabase+".*", demoLog, demoSimLog, demoStateFile),
-		removeMatching(d.path(demoSimulator), "simulator.*"))
+	return errors.Join(removeMatching(d.dir, databaseFile, databaseFile+"-*", databaseFile+".*", logFile, simulatorLog, stateFile),
+		removeMatching(d.path(simulatorDir), "simulator.*"))
 }
 
 // removeMatching deletes the files of a directory whose names match, and no others.
@@ -147,14 +150,14 @@ func removeMatching(dir string, patterns ...string) error {
 	return errors.Join(faults...)
 }
 
-func (d *Demo) startSimulator(ctx context.Context, c DemoConfig) (baseURL string, err error) {
-	log, err := openLog(d.path(demoSimLog))
+func (d *Demo) startSimulator(ctx context.Context, c Config) (baseURL string, err error) {
+	log, err := openLog(d.path(simulatorLog))
 	if err != nil {
 		return "", err
 	}
 	defer log.Close() // the process has its own
 	d.simulator, baseURL, err = startChild(ctx, "the simulator", c.Program, []string{"simulate", "--addr", "127.0.0.1:0",
-		"--dir", d.path(demoSimulator), "--speed", fmt.Sprint(c.Speed), "--until-stdin-closes"}, log)
+		"--dir", d.path(simulatorDir), "--speed", fmt.Sprint(c.Speed), "--until-stdin-closes"}, log)
 	if err != nil {
 		return "", err
 	}
@@ -174,7 +177,7 @@ func openLog(path string) (*os.File, error) {
 }
 
 // settings are the defaults, with FullEnrich's times divided by the speed.
-func (d *Demo) settings(c DemoConfig, base string) (config.Settings, error) {
+func (d *Demo) settings(c Config, base string) (config.Settings, error) {
 	s, err := config.Defaults()
 	if err != nil {
 		return s, err
@@ -182,7 +185,7 @@ func (d *Demo) settings(c DemoConfig, base string) (config.Settings, error) {
 	s.Addr, s.AdminAddr = freeAddress(d.state.Addr), config.AddrOff
 	s.Engine, s.Temporal = cmp.Or(d.state.Engine, s.Engine), c.Temporal
 	s.TemporalTaskQueue = cmp.Or(d.state.TaskQueue, s.TemporalTaskQueue)
-	s.DatabaseURL = "sqlite:" + d.path(demoDatabase)
+	s.DatabaseURL = "sqlite:" + d.path(databaseFile)
 	s.FullEnrichBaseURL, s.FullEnrichAPIKey = base, config.NewSecret(simulator.DefaultKey)
 	s.CallsPerMinute = max(s.CallsPerMinute, int(float64(s.CallsPerMinute)*c.Speed))
 	s.AmbiguityGrace = max(time.Second, shorter(s.AmbiguityGrace, c.Speed))
@@ -196,14 +199,14 @@ func (d *Demo) settings(c DemoConfig, base string) (config.Settings, error) {
 func shorter(t time.Duration, speed float64) time.Duration { return time.Duration(float64(t) / speed) }
 
 // remember reads what an earlier demo left in the directory.
-func (d *Demo) remember(c DemoConfig) error {
+func (d *Demo) remember(c Config) error {
 	engine := cmp.Or(c.Engine, config.EngineEmbedded)
-	raw, err := os.ReadFile(d.path(demoStateFile))
+	raw, err := os.ReadFile(d.path(stateFile))
 	if err != nil || json.Unmarshal(raw, &d.state) != nil {
-		d.state = demoState{}
+		d.state = state{}
 	}
 	if d.state.Engine = cmp.Or(d.state.Engine, engine); d.state.Engine != engine {
-		return &UsageError{fmt.Errorf("the demo in %s runs on the engine %s\n  Try: --engine %s, or --fresh to begin anew", d.dir, d.state.Engine, d.state.Engine)}
+		return &app.UsageError{Err: fmt.Errorf("the demo in %s runs on the engine %s\n  Try: --engine %s, or --fresh to begin anew", d.dir, d.state.Engine, d.state.Engine)}
 	}
 	if engine == config.EngineTemporal && d.state.TaskQueue == "" {
 		d.state.TaskQueue = "liwanag-demo-" + rand.Text()
@@ -214,7 +217,7 @@ func (d *Demo) remember(c DemoConfig) error {
 func (d *Demo) saveState() error {
 	raw, err := json.Marshal(d.state)
 	if err == nil {
-		err = os.WriteFile(d.path(demoStateFile), raw, 0o600)
+		err = os.WriteFile(d.path(stateFile), raw, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -237,12 +240,12 @@ func freeAddress(last string) string {
 }
 
 // LogFile is where the server's log is.
-func (d *Demo) LogFile() string { return d.path(demoLog) }
+func (d *Demo) LogFile() string { return d.path(logFile) }
 
 // Run runs the server, and after it stops the simulator, when ctx ends. It fails
 // when one of them does.
 func (d *Demo) Run(ctx context.Context) error {
-	return runPhases(ctx, phase{"simulator": d.simulator.run}, phase{"server": d.App.Run})
+	return app.RunPhases(ctx, app.Phase{"simulator": d.simulator.run}, app.Phase{"server": d.App.Run})
 }
 
 // Close gives everything back.
@@ -260,11 +263,11 @@ func (d *Demo) Close() error {
 	return errors.Join(faults...)
 }
 
-// DemoDir is where a demo keeps its files when no directory is given.
-func DemoDir() (string, error) {
+// Dir is where a demo keeps its files when no directory is given.
+func Dir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", &UsageError{fmt.Errorf("there is no cache folder for the demo's files: %w\n  Try: --dir DIR", err)}
+		return "", &app.UsageError{Err: fmt.Errorf("there is no cache folder for the demo's files: %w\n  Try: --dir DIR", err)}
 	}
 	return filepath.Join(cache, "liwanag-demo"), nil
 }
