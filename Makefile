@@ -86,7 +86,7 @@ deps: ## Install what the tests need (Go modules; PostgreSQL's and PgBouncer's p
 
 .PHONY: golden
 golden: ## Rewrite the golden files after a wanted change
-	$(GO) test ./... -update
+	$(GO) test $$(git grep -l 'flag.Bool("update"' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's,^,./,') -update
 
 .PHONY: bench
 bench: temporal ## Run the benchmarks whose figures stand in docs/performance.md

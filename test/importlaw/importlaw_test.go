@@ -17,14 +17,17 @@ const module = "github.com/liwanag/liwanag/"
 // anything allows every third-party module.
 const anything = "*"
 
-// law says, for each package below the module (a trailing "/..." covers what is
-// below it), which of our packages and which third-party modules it may import.
-// A package that no row covers fails the test.
-var law = []struct {
+// row is what one place of the tree may import.
+type row struct {
 	pkg   string
 	ours  []string
 	third []string
-}{
+}
+
+// law says, for each package below the module (a trailing "/..." covers what is
+// below it), which of our packages and which third-party modules it may import.
+// A package that no row covers fails the test, and so does a right that nothing uses.
+var law = []row{
 	{"workflow", nil, nil},
 	{"workflow/runapi", []string{"workflow"}, nil},
 	{"workflow/workflowtest", []string{"workflow"}, nil},
@@ -32,42 +35,45 @@ var law = []struct {
 	{"engine/store", []string{"workflow"}, nil},
 	{"engine/store/storetest", []string{"workflow", "engine/store"}, nil},
 	{"engine/store/memory", []string{"workflow", "engine/store"}, nil},
-	{"engine/store/sqlite", []string{"workflow", "engine/store", "internal/opened", "internal/sqlitedb", "internal/migrate"}, []string{"modernc.org/sqlite"}},
+	{"engine/store/sqlite", []string{"workflow", "engine/store", "internal/opened", "internal/sqlitedb", "internal/migrate"}, nil},
 	{"engine/store/postgres", []string{"workflow", "engine/store", "internal/opened", "internal/pgdb", "internal/groupcommit", "internal/migrate"}, []string{"github.com/jackc/pgx/v5"}},
 	{"engine", []string{"workflow", "engine/store"}, nil},
-	{"temporalrunner", []string{"workflow"}, []string{"go.temporal.io/sdk", "go.temporal.io/api", "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sync"}},
+	{"temporalrunner", []string{"workflow"}, []string{"go.temporal.io/sdk", "go.temporal.io/api", "golang.org/x/sync"}},
 	{"fullenrich", nil, nil},
 	{"fullenrich/simulator", nil, nil},
 	{"internal/liwanag", nil, []string{"github.com/google/uuid", "golang.org/x/text", "golang.org/x/net"}},
 	{"internal/paid", []string{"internal/liwanag", "internal/datastore", "fullenrich"}, nil},
 	{"internal/enrichment", []string{"workflow", "internal/liwanag", "internal/datastore", "internal/paid", "fullenrich"}, []string{"github.com/failsafe-go/failsafe-go", "github.com/google/uuid"}},
-	{"internal/intake/...", []string{"workflow", "internal/liwanag", "internal/datastore", "internal/enrichment", "internal/intake/..."}, []string{"golang.org/x/text", "golang.org/x/net", "github.com/google/uuid"}},
-	{"internal/schedule", []string{"workflow", "internal/liwanag", "internal/enrichment"}, []string{"github.com/netresearch/go-cron"}},
+	{"internal/intake/...", []string{"internal/liwanag", "internal/datastore", "internal/enrichment", "internal/intake/..."}, []string{"golang.org/x/text", "github.com/google/uuid"}},
+	{"internal/schedule", []string{"internal/liwanag"}, []string{"github.com/netresearch/go-cron"}},
 	{"internal/graceful", nil, nil},
 	{"internal/groupcommit", nil, nil},
 	{"internal/opened", nil, nil},
-	{"internal/migrate", nil, []string{"github.com/pressly/goose/v3"}},
+	{"internal/migrate", nil, nil},
 	{"internal/pgdb", []string{"internal/groupcommit", "internal/migrate"}, []string{"github.com/jackc/pgx/v5", "github.com/jackc/pgerrcode"}},
 	{"internal/pgdb/pgtest", nil, []string{"github.com/jackc/pgx/v5"}},
 	{"internal/sqlitedb", []string{"internal/groupcommit", "internal/migrate"}, []string{"modernc.org/sqlite", "golang.org/x/sys"}},
 	{"internal/datastore/datastoretest", []string{"internal/liwanag", "internal/datastore", "internal/datastore/listing"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}},
 	{"internal/datastore/listing", []string{"internal/liwanag"}, nil},
 	{"internal/datastore", []string{"internal/liwanag", "internal/datastore/listing"}, []string{"github.com/jackc/pgx/v5"}},
-	{"internal/datastore/sqlite", []string{"internal/liwanag", "internal/datastore", "internal/sqlitedb", "internal/migrate"}, []string{"modernc.org/sqlite"}},
+	{"internal/datastore/sqlite", []string{"internal/liwanag", "internal/datastore", "internal/sqlitedb", "internal/migrate"}, nil},
 	{"internal/datastore/postgres", []string{"internal/liwanag", "internal/datastore", "internal/pgdb", "internal/migrate"}, []string{"github.com/jackc/pgx/v5"}},
-	{"internal/httpapi/...", []string{"internal/graceful", "workflow", "workflow/runapi", "internal/api", "internal/liwanag", "internal/datastore", "internal/intake/...", "internal/enrichment", "internal/access", "internal/notify", "fullenrich"},
-		[]string{"github.com/danielgtaylor/huma/v2", "golang.org/x/time", "golang.org/x/net"}},
+	{"internal/live", []string{"workflow", "workflow/runapi"}, nil},
+	{"internal/throttle", nil, []string{"golang.org/x/time"}},
+	{"internal/httpapi/...", []string{"internal/graceful", "internal/live", "internal/throttle", "workflow", "workflow/runapi", "internal/api", "internal/liwanag", "internal/datastore", "internal/intake/...", "internal/enrichment", "internal/access", "internal/notify", "fullenrich"},
+		[]string{"github.com/danielgtaylor/huma/v2", "golang.org/x/net"}},
 	{"internal/access", []string{"internal/liwanag"}, nil},
 	{"internal/notify", []string{"workflow", "internal/liwanag", "internal/datastore"}, []string{"code.dny.dev/ssrf"}},
-	{"internal/telemetry", []string{"workflow", "fullenrich", "internal/liwanag", "internal/groupcommit"}, []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
+	{"internal/telemetry", []string{"workflow", "fullenrich", "internal/liwanag", "internal/groupcommit"}, []string{"github.com/prometheus/client_golang"}},
 	{"internal/api", []string{"workflow/runapi"}, nil},
 	{"internal/apiclient", []string{"workflow/runapi", "internal/api"}, nil},
 	{"internal/console", []string{"workflow", "workflow/runapi", "internal/api", "internal/apiclient", "fullenrich"}, []string{"github.com/a-h/templ"}},
 	{"internal/config", nil, []string{"github.com/alecthomas/kong", "gopkg.in/yaml.v3", "github.com/netresearch/go-cron"}},
 	{"internal/app", []string{"..."}, []string{anything}},
+	{"internal/demo", []string{"fullenrich/simulator", "internal/app", "internal/config", "internal/liwanag", "internal/sqlitedb", "internal/telemetry"}, nil},
 	{"test/process", []string{"fullenrich/simulator", "internal/apiclient"}, nil},
 	{"test/...", nil, nil},
-	{"cmd/liwanag", []string{"workflow", "workflow/runapi", "internal/api", "internal/app", "internal/config", "internal/apiclient"},
+	{"cmd/liwanag", []string{"workflow", "workflow/runapi", "internal/api", "internal/app", "internal/config", "internal/apiclient", "internal/demo"},
 		[]string{"github.com/alecthomas/kong", "charm.land/lipgloss/v2", "github.com/vbauerster/mpb/v8", "golang.org/x/term"}},
 }
 
@@ -108,20 +114,59 @@ func TestEveryPackageImportsOnlyWhatItsPlaceAllows(t *testing.T) {
 	}
 	for _, p := range all {
 		rel := strings.TrimPrefix(p.ImportPath, module)
-		row := slices.IndexFunc(law, func(r struct {
-			pkg         string
-			ours, third []string
-		}) bool {
-			return covers(r.pkg, rel)
-		})
-		if row < 0 {
+		at := rowOf(rel)
+		if at < 0 {
 			t.Errorf("%s has no row in the import law: give it one", rel)
 			continue
 		}
-		for _, fault := range check(rel, p.Imports, law[row].ours, law[row].third) {
+		for _, fault := range check(rel, p.Imports, law[at].ours, law[at].third) {
 			t.Error(fault)
 		}
 	}
+}
+
+// rowOf is the row that covers a package; -1: none does.
+func rowOf(rel string) int {
+	return slices.IndexFunc(law, func(r row) bool { return covers(r.pkg, rel) })
+}
+
+func TestEveryRightIsUsed(t *testing.T) {
+	used := make([][]string, len(law)) // what the packages of a row import
+	places := make([]int, len(law))
+	for _, p := range packages(t) {
+		if at := rowOf(strings.TrimPrefix(p.ImportPath, module)); at >= 0 {
+			used[at] = append(used[at], p.Imports...)
+			places[at]++
+		}
+	}
+	for i, r := range law {
+		if places[i] == 0 {
+			t.Errorf("%s: there is no such package", r.pkg)
+		}
+		for _, fault := range unused(r, used[i]) {
+			t.Error(fault)
+		}
+	}
+}
+
+// unused are the rights of a row that none of the imports needs.
+func unused(r row, imports []string) (faults []string) {
+	for _, right := range r.ours {
+		if !slices.ContainsFunc(imports, func(imp string) bool {
+			own, isOurs := strings.CutPrefix(imp, module)
+			return isOurs && covers(right, own)
+		}) {
+			faults = append(faults, r.pkg+" imports nothing of "+right+": take the right away")
+		}
+	}
+	for _, right := range r.third {
+		if !slices.ContainsFunc(imports, func(imp string) bool {
+			return right == anything || imp == right || strings.HasPrefix(imp, right+"/")
+		}) {
+			faults = append(faults, r.pkg+" imports nothing of "+right+": take the right away")
+		}
+	}
+	return faults
 }
 
 func check(rel string, imports, ours, third []string) (faults []string) {
@@ -168,5 +213,13 @@ func TestTheLawRefusesWhatItShould(t *testing.T) {
 				t.Errorf("faults %q, want %d", got, tc.faults)
 			}
 		})
+	}
+}
+
+func TestARightThatNothingUsesIsAFault(t *testing.T) {
+	r := row{"engine", []string{"workflow", "internal/intake/..."}, []string{"modernc.org/sqlite", "golang.org/x/sync"}}
+	got := unused(r, []string{"context", module + "workflow", "golang.org/x/sync/errgroup", "modernc.org/sqlitex"})
+	if len(got) != 2 || !strings.Contains(got[0], "internal/intake") || !strings.Contains(got[1], "modernc.org/sqlite:") {
+		t.Errorf("%q", got)
 	}
 }
