@@ -407,3 +407,30 @@ func TestEndedRunsAreDeletedAfterTheirRetention(t *testing.T) {
 	}
 	r.halt(t)
 }
+
+// writes counts transactions.
+type writes struct {
+	datastore.Database
+	n *atomic.Int64
+}
+
+func (w writes) Write(ctx context.Context, fn func(datastore.Writer) error) error {
+	w.n.Add(1)
+	return w.Database.Write(ctx, fn)
+}
+
+func TestWithNothingToDeleteRetentionAsksOnceForEachKind(t *testing.T) {
+	base, _ := startSimulator(t, 200)
+	a, err := New(t.Context(), Config{Settings: settings(t, base)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	a.store = a.store.Through(func(db datastore.Database) datastore.Database { return writes{db, &asked} })
+	if err := a.retainOnce(t.Context()); err != nil || asked.Load() != 3 {
+		t.Errorf("%d transactions for webhooks out, sessions and the audit trail: %v", asked.Load(), err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}

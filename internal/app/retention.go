@@ -2,20 +2,15 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/chore"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/schedule"
 )
 
 // retainGroup is how many runs are deleted in a transaction.
 const retainGroup = 500
-
-// messageRounds is how often messages that ended are deleted, up to 1,000 each time:
-// more than an hour brings.
-const messageRounds = 100
 
 // auditKept is how long the audit trail goes back: over a year, whatever
 // LIWANAG_RETENTION says, since it holds ids and no personal data.
@@ -30,32 +25,32 @@ func (a *App) retention() schedule.Entry {
 }
 
 func (a *App) retainOnce(ctx context.Context) error {
-	before := a.cfg.Now().UTC().Add(-a.cfg.Settings.Retention)
-	for a.runner.prune != nil {
-		deleted, err := a.runner.prune(ctx, before, retainGroup)
-		if err != nil {
-			return fmt.Errorf("ended runs: %w", err)
-		}
-		if deleted < retainGroup {
-			break
-		}
-	}
-	if err := a.uploads.Retain(ctx, before); err != nil {
-		return fmt.Errorf("files of uploads: %w", err)
-	}
-	if err := a.sources.Retain(ctx); err != nil {
-		return fmt.Errorf("deliveries of sources: %w", err)
-	}
-	for range messageRounds {
-		if err := a.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Messages.Prune(before) }); err != nil {
-			return fmt.Errorf("webhooks out: %w", err)
-		}
-	}
-	if err := a.store.Write(ctx, func(tx *datastore.Tx) error {
-		now := a.cfg.Now().UTC()
-		return errors.Join(tx.Passes.Prune(now), tx.Acts.Prune(now.Add(-auditKept)))
-	}); err != nil {
-		return fmt.Errorf("sessions and the audit trail: %w", err)
-	}
-	return nil
+	now := a.cfg.Now().UTC()
+	before := now.Add(-a.cfg.Settings.Retention)
+	return chore.Crew{}.Round(ctx,
+		chore.Part{Name: "ended runs", Do: func(ctx context.Context) (bool, error) {
+			if a.runner.prune == nil {
+				return false, nil
+			}
+			deleted, err := a.runner.prune(ctx, before, retainGroup)
+			return deleted == retainGroup, err
+		}},
+		chore.All("files of uploads", func(ctx context.Context) error { return a.uploads.Retain(ctx, before) }),
+		chore.Part{Name: "deliveries of sources", Do: a.sources.Retain},
+		a.pruned("webhooks out", func(tx *datastore.Tx) (int64, error) { return tx.Messages.Prune(before) }),
+		a.pruned("sessions", func(tx *datastore.Tx) (int64, error) { return tx.Passes.Prune(now) }),
+		a.pruned("audit trail", func(tx *datastore.Tx) (int64, error) { return tx.Acts.Prune(now.Add(-auditKept)) }),
+	)
+}
+
+// pruned deletes piece by piece, until there is nothing to delete.
+func (a *App) pruned(name string, prune func(*datastore.Tx) (int64, error)) chore.Part {
+	return chore.Part{Name: name, Do: func(ctx context.Context) (more bool, err error) {
+		err = a.store.Write(ctx, func(tx *datastore.Tx) error {
+			n, err := prune(tx)
+			more = n > 0
+			return err
+		})
+		return more && err == nil, err
+	}}
 }

@@ -34,10 +34,9 @@ func (t PassTx) Take(kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, 
 	return one(t, scanPass, `DELETE FROM pass WHERE hash = $1 AND kind = $2 RETURNING hash, kind, key_hash, created_at, expires_at`, hash[:], string(kind))
 }
 
-// Prune drops passes that expired before the given time.
-func (t PassTx) Prune(before time.Time) error {
-	_, err := t.exec(`DELETE FROM pass WHERE expires_at < $1`, micros(before))
-	return err
+// Prune drops passes that expired before the given time, and says how many.
+func (t PassTx) Prune(before time.Time) (int64, error) {
+	return t.exec(`DELETE FROM pass WHERE expires_at < $1`, micros(before))
 }
 
 const actListing = 'a'
@@ -85,8 +84,8 @@ func (t ActTx) Insert(a liwanag.Act) error {
 		micros(a.At), a.Actor, a.Act, text(a.Subject), text(a.Reason), text(a.Request))
 }
 
-// Prune drops acts from before the given time, a bounded number a call.
-func (t ActTx) Prune(before time.Time) error {
-	_, err := t.exec(`DELETE FROM act WHERE seq = ANY(ARRAY(SELECT seq FROM act WHERE at < $1 ORDER BY at LIMIT $2))`, micros(before), pruneRows)
-	return err
+// Prune drops acts from before the given time, a bounded number a call, and says
+// how many.
+func (t ActTx) Prune(before time.Time) (int64, error) {
+	return t.exec(`DELETE FROM act WHERE seq = ANY(ARRAY(SELECT seq FROM act WHERE at < $1 ORDER BY at LIMIT $2))`, micros(before), pruneRows)
 }

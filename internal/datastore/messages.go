@@ -194,27 +194,29 @@ func (t MessageTx) DropAbout(subject liwanag.ID, at time.Time) error {
 	return err
 }
 
-// Prune deletes messages that ended before the given time, a bounded number a
-// call.
-func (t MessageTx) Prune(before time.Time) error {
-	if _, err := t.exec(`DELETE FROM message WHERE id = ANY(ARRAY(SELECT id FROM message WHERE ended_at < $1 ORDER BY ended_at LIMIT $2))`,
-		micros(before), pruneRows); err != nil {
-		return err
+// Prune deletes messages that ended before the given time, and those of deleted
+// sinks, a bounded number a call, and says how many.
+func (t MessageTx) Prune(before time.Time) (int64, error) {
+	pruned, err := t.exec(`DELETE FROM message WHERE id = ANY(ARRAY(SELECT id FROM message WHERE ended_at < $1 ORDER BY ended_at LIMIT $2))`,
+		micros(before), pruneRows)
+	if err != nil {
+		return pruned, err
 	}
 	all, err := list(t, scanGone(liwanag.SinkKind), `SELECT id, deleted FROM sink`)
 	if err != nil {
-		return err
+		return pruned, err
 	}
 	for _, sink := range all {
 		if !sink.deleted {
 			continue
 		}
-		if err := t.forget("message", "sink", sink.id); err != nil {
-			return err
+		n, err := t.forget("message", "sink", sink.id)
+		if pruned += n; err != nil {
+			return pruned, err
 		}
 		if _, err := t.exec(`DELETE FROM sink WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message WHERE sink_id = $1)`, sink.id.Bytes()); err != nil {
-			return err
+			return pruned, err
 		}
 	}
-	return nil
+	return pruned, nil
 }

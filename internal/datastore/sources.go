@@ -173,32 +173,34 @@ func (t ReceiptTx) DropBodies(ids []liwanag.ID) error {
 
 // Prune drops bodies of accepted receipts received before the first time, all
 // receipts received before the second, and of each source all but the newest
-// keep refused ones. A call does a bounded number; the next one goes on.
-func (t ReceiptTx) Prune(acceptedBefore, before time.Time, keep int) error {
-	if _, err := t.exec(`UPDATE receipt SET body = NULL, kept = false WHERE seq = ANY(ARRAY(
+// keep refused ones. A call does a bounded number, and says how many; the next one
+// goes on.
+func (t ReceiptTx) Prune(acceptedBefore, before time.Time, keep int) (pruned int64, err error) {
+	if pruned, err = t.exec(`UPDATE receipt SET body = NULL, kept = false WHERE seq = ANY(ARRAY(
 		SELECT seq FROM receipt WHERE kept = true AND state IN ('accepted', 'ignored') AND received_at < $1 LIMIT $2))`, micros(acceptedBefore), pruneBodies); err != nil {
-		return err
+		return pruned, err
 	}
-	if _, err := t.exec(`DELETE FROM receipt WHERE seq = ANY(ARRAY(SELECT seq FROM receipt WHERE received_at < $1 ORDER BY received_at LIMIT $2))`,
-		micros(before), pruneBodies); err != nil {
-		return err
+	n, err := t.exec(`DELETE FROM receipt WHERE seq = ANY(ARRAY(SELECT seq FROM receipt WHERE received_at < $1 ORDER BY received_at LIMIT $2))`,
+		micros(before), pruneBodies)
+	if pruned += n; err != nil {
+		return pruned, err
 	}
 	all, err := list(t, scanGone(liwanag.SourceIDKind), `SELECT id, deleted FROM source`)
 	if err != nil {
-		return err
+		return pruned, err
 	}
 	for _, source := range all {
 		if !source.deleted {
-			_, err = t.exec(`DELETE FROM receipt WHERE seq = ANY(ARRAY(SELECT seq FROM receipt WHERE source_id = $1 AND state = 'refused'
+			n, err = t.exec(`DELETE FROM receipt WHERE seq = ANY(ARRAY(SELECT seq FROM receipt WHERE source_id = $1 AND state = 'refused'
 				ORDER BY id DESC LIMIT $2 OFFSET $3))`, source.id.Bytes(), pruneRows, keep)
-		} else if err = t.forget("receipt", "source", source.id); err == nil {
+		} else if n, err = t.forget("receipt", "source", source.id); err == nil {
 			_, err = t.exec(`DELETE FROM source WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM receipt WHERE source_id = $1)`, source.id.Bytes())
 		}
-		if err != nil {
-			return err
+		if pruned += n; err != nil {
+			return pruned, err
 		}
 	}
-	return nil
+	return pruned, nil
 }
 
 // gone is a source or sink that may have been deleted.
@@ -215,7 +217,6 @@ func scanGone(kind liwanag.Kind) func(Row) (gone, error) {
 }
 
 // forget deletes a number of rows that belong to a deleted source or sink.
-func (w writing) forget(table, owner string, id liwanag.ID) error {
-	_, err := w.exec(`DELETE FROM `+table+` WHERE id = ANY(ARRAY(SELECT id FROM `+table+` WHERE `+owner+`_id = $1 LIMIT $2))`, id.Bytes(), pruneBodies)
-	return err
+func (w writing) forget(table, owner string, id liwanag.ID) (int64, error) {
+	return w.exec(`DELETE FROM `+table+` WHERE id = ANY(ARRAY(SELECT id FROM `+table+` WHERE `+owner+`_id = $1 LIMIT $2))`, id.Bytes(), pruneBodies)
 }

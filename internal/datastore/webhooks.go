@@ -26,9 +26,9 @@ func (t WebhookTx) Remember(endpoint, id string, answer []byte, at time.Time) (s
 	return false, earlier, err
 }
 
-// Forget drops ids remembered before the given time, a bounded number a call.
-func (t WebhookTx) Forget(before time.Time) error {
-	_, err := t.exec(`DELETE FROM webhook_id WHERE ctid = ANY(ARRAY(SELECT ctid FROM webhook_id WHERE at < $1 ORDER BY at LIMIT $2))`,
+// Forget drops ids remembered before the given time, a bounded number a call, and
+// says how many.
+func (t WebhookTx) Forget(before time.Time) (int64, error) {
+	return t.exec(`DELETE FROM webhook_id WHERE ctid = ANY(ARRAY(SELECT ctid FROM webhook_id WHERE at < $1 ORDER BY at LIMIT $2))`,
 		micros(before), pruneRows)
-	return err
 }

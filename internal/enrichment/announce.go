@@ -111,9 +111,6 @@ func (s *Service) Silence(ctx context.Context) (fetched int, err error) {
 
 // checkSilence tells once a day that results come by fetch alone.
 func (s *Service) checkSilence(ctx context.Context) error {
-	if mine, err := s.takeTurn(ctx, "silence", time.Hour); err != nil || !mine {
-		return err
-	}
 	fetched, err := s.Silence(ctx)
 	if err != nil || fetched == 0 {
 		return err

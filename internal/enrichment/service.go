@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/chore"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
@@ -77,58 +77,43 @@ func (s *Service) startSoon() {
 }
 
 // startLeft starts batches that were committed but not started.
-func (s *Service) startLeft(ctx context.Context) error {
-	for {
-		batches, err := s.store.Batches.Unstarted(ctx, sweepGroup)
-		if err != nil {
-			s.startSoon()
-		}
-		if err != nil || len(batches) == 0 {
-			return err
-		}
-		runIDs := make([]liwanag.ID, len(batches))
-		for i, b := range batches {
-			runIDs[i] = b.RunID
-		}
-		if err := s.Start(ctx, runIDs...); err != nil {
-			return err
-		}
+func (s *Service) startLeft(ctx context.Context) (more bool, err error) {
+	batches, err := s.store.Batches.Unstarted(ctx, sweepGroup)
+	if err != nil {
+		s.startSoon()
 	}
+	if err != nil || len(batches) == 0 {
+		return false, err
+	}
+	runIDs := make([]liwanag.ID, len(batches))
+	for i, b := range batches {
+		runIDs[i] = b.RunID
+	}
+	return true, s.Start(ctx, runIDs...)
 }
 
 // Run works in the background until ctx ends: it delivers results and
 // starts runs, at once for whatever was left by an earlier process; sweeps; and
 // probes the public URL. It returns when all of it has stopped.
 func (s *Service) Run(ctx context.Context) error {
-	var loops sync.WaitGroup
-	loops.Go(func() { s.loop(ctx, "deliveries", s.cfg.SweepEvery, s.bells.deliveries, s.deliverStored) })
-	loops.Go(func() { s.loop(ctx, "start batches", s.cfg.SweepEvery, s.bells.starts, s.startLeft) })
-	loops.Go(func() { s.loop(ctx, "wake runs", s.cfg.SweepEvery, s.bells.wakes, s.wakeWaiting) })
-	loops.Go(func() { s.loop(ctx, "sweep", s.cfg.SweepEvery, s.bells.sweep, s.sweep) })
-	if s.cfg.PublicURL != "" {
-		loops.Go(func() { s.loop(ctx, "probe", s.cfg.ProbeEvery, nil, s.probe) })
+	each := func(name string, bell chan struct{}, parts ...chore.Part) chore.Chore {
+		return chore.Chore{Name: name, Every: s.cfg.SweepEvery, Bell: bell, Parts: parts}
 	}
-	loops.Wait()
+	chores := []chore.Chore{
+		each("deliveries", s.bells.deliveries, chore.All("deliver", s.deliverStored)),
+		each("start batches", s.bells.starts, chore.Part{Name: "start", Do: s.startLeft}),
+		each("wake runs", s.bells.wakes, chore.All("wake", s.wakeWaiting)),
+		each("sweep", s.bells.sweep, s.sweep()...),
+	}
+	if s.cfg.PublicURL != "" {
+		chores = append(chores, chore.Chore{Name: "probe", Every: s.cfg.ProbeEvery, Parts: []chore.Part{chore.All("probe", s.probe)}})
+	}
+	chore.Crew{Turns: s.turns(), Now: s.now, Log: s.cfg.Log}.Run(ctx, chores...)
 	return nil
 }
 
-// loop does the work now, then on every tick and ring. A fault is logged here,
-// and the next round repeats what it left.
-func (s *Service) loop(ctx context.Context, name string, every time.Duration, bell chan struct{}, work func(context.Context) error) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := work(ctx); err != nil && ctx.Err() == nil {
-			s.cfg.Log.ErrorContext(ctx, "background work failed and is repeated", "loop", name, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-bell:
-		}
-	}
-}
+// turns say which node does what one does for all.
+func (s *Service) turns() chore.Turns { return datastore.Alone{Store: s.store} }
 
 // ended says whether a run has ended, or is not known at all.
 func (s *Service) ended(ctx context.Context, runID liwanag.ID) (bool, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/internal/chore"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/paid"
@@ -25,61 +26,52 @@ const (
 	expiredAtTheMost = 95 * 24 * time.Hour // no result is waited for any longer
 )
 
-// sweep looks after everything that no run looks after. Its parts do not depend
-// on each other: a fault of one does not keep the others.
-func (s *Service) sweep(ctx context.Context) error {
-	var faults []error
-	for _, part := range []struct {
-		name string
-		work func(context.Context) error
-	}{
-		{"retry jobs", s.retryDue}, {"follow submissions", s.followDue},
-		{"settle deliveries", s.settleLeft}, {"stranded jobs", s.strandedRuns}, {"balance", s.checkBalance}, {"silence", s.checkSilence}, {"prune", s.prune},
-	} {
-		if err := part.work(ctx); err != nil {
-			faults = append(faults, fmt.Errorf("sweep: %s: %w", part.name, err))
-		}
+// sweep looks after everything that no run looks after.
+func (s *Service) sweep() []chore.Part {
+	return []chore.Part{
+		{Name: "retry jobs", Do: s.retryDue},
+		chore.All("follow submissions", s.followDue),
+		chore.All("settle deliveries", s.settleLeft),
+		chore.Alone(strandedAfter, chore.All("stranded jobs", s.strandedRuns)), // every waiting run is read
+		chore.All("balance", s.checkBalance),
+		chore.Alone(time.Hour, chore.All("silence", s.checkSilence)),
+		chore.All("prune", s.prune),
 	}
-	return errors.Join(faults...)
 }
 
 // retryDue makes a new job for everybody whose last one failed for a transient
 // cause some time ago, unless a late result has come since.
-func (s *Service) retryDue(ctx context.Context) error {
-	for {
-		now := s.now()
-		due, err := s.store.Jobs.RetryDue(ctx, now, sweepGroup)
-		if err != nil || len(due) == 0 {
-			return err
-		}
-		var opened []liwanag.Opened
-		err = s.store.Write(ctx, func(tx *datastore.Tx) error {
-			opened = nil
-			cleared, err := tx.Jobs.ClearRetry(ids(due))
-			if err != nil {
-				return err
-			}
-			jobs, err := tx.Jobs.Get(cleared)
-			if err != nil {
-				return err
-			}
-			var people []Enrollment
-			for _, j := range with(jobs, liwanag.JobFailed) {
-				if _, gone := left(j); gone {
-					continue
-				}
-				people = append(people, Enrollment{SubscriberID: j.SubscriberID, UploadID: j.UploadID, Retries: j.Retries + 1})
-			}
-			opened, err = Enroll(tx, people, s.cfg, now)
-			return err
-		})
-		if err == nil {
-			err = s.Start(ctx, runsOf(opened)...)
-		}
+func (s *Service) retryDue(ctx context.Context) (more bool, err error) {
+	now := s.now()
+	due, err := s.store.Jobs.RetryDue(ctx, now, sweepGroup)
+	if err != nil || len(due) == 0 {
+		return false, err
+	}
+	var opened []liwanag.Opened
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		opened = nil
+		cleared, err := tx.Jobs.ClearRetry(ids(due))
 		if err != nil {
 			return err
 		}
+		jobs, err := tx.Jobs.Get(cleared)
+		if err != nil {
+			return err
+		}
+		var people []Enrollment
+		for _, j := range with(jobs, liwanag.JobFailed) {
+			if _, gone := left(j); gone {
+				continue
+			}
+			people = append(people, Enrollment{SubscriberID: j.SubscriberID, UploadID: j.UploadID, Retries: j.Retries + 1})
+		}
+		opened, err = Enroll(tx, people, s.cfg, now)
+		return err
+	})
+	if err != nil {
+		return false, err
 	}
+	return true, s.Start(ctx, runsOf(opened)...)
 }
 
 func runsOf(opened []liwanag.Opened) []liwanag.ID {
@@ -148,16 +140,6 @@ func (s *Service) takeLook(ctx context.Context, sub liwanag.Submission, next tim
 			return err
 		}
 		return tx.Submissions.Follow(sub.ID, next)
-	})
-	return mine && err == nil, err
-}
-
-// takeTurn claims what one node does for all of them, once in a period. What that
-// node does not finish waits for the next period.
-func (s *Service) takeTurn(ctx context.Context, name string, period time.Duration) (mine bool, err error) {
-	err = s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
-		mine, err = tx.Ledger.TakeFiring(name, s.now().Truncate(period))
-		return err
 	})
 	return mine && err == nil, err
 }
@@ -236,10 +218,6 @@ func (s *Service) arrive(ctx context.Context, sub liwanag.Submission, a Arrival)
 // strandedRuns looks after open jobs whose run has ended or is unknown: what was
 // not sent goes back to the scheduled batch; what was sent is followed or held.
 func (s *Service) strandedRuns(ctx context.Context) error {
-	// Every waiting run is read: not with every sweep, and not on every node.
-	if mine, err := s.takeTurn(ctx, "stranded jobs", strandedAfter); err != nil || !mine {
-		return err
-	}
 	before := s.now().Add(-strandedAfter)
 	var faults []error // of one run, which do not keep the others
 	after := liwanag.ID{}
@@ -321,7 +299,7 @@ func (s *Service) checkBalance(ctx context.Context) error {
 	if work, err := s.hasWork(ctx); err != nil || !work {
 		return err
 	}
-	if mine, err := s.takeTurn(ctx, "balance", time.Minute); err != nil || !mine {
+	if mine, err := s.turns().TakeTurn(ctx, "balance", now.Truncate(time.Minute)); err != nil || !mine {
 		return err
 	}
 	balance, err := s.partner.Credits(ctx)

@@ -230,7 +230,8 @@ func (s *SignUps) forget(tx *datastore.Tx) error {
 	if now.Unix()-last < int64(forgetEvery/time.Second) || !s.forgotten.CompareAndSwap(last, now.Unix()) {
 		return nil
 	}
-	return tx.Webhooks.Forget(now.Add(-webhookMemory))
+	_, err := tx.Webhooks.Forget(now.Add(-webhookMemory))
+	return err
 }
 
 // add stores the valid items: in few transactions, or with last in one that last

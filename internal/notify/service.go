@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/chore"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
@@ -43,29 +44,13 @@ func NewService(work *Sender, wf *workflow.Workflow[Input], runner workflow.Runn
 // Run works in the background until ctx ends: at once for what an earlier process
 // left, then whenever it is rung for, and every minute for the rest.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(s.cfg.SweepEvery)
-	defer tick.Stop()
-	for sweep := true; ; {
-		if err := s.work(ctx, sweep); err != nil && ctx.Err() == nil {
-			s.cfg.Log.ErrorContext(ctx, "background work failed and is repeated", "loop", "messages", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			sweep = true
-		case <-s.bell:
-			sweep = false
-		}
-	}
-}
-
-func (s *Service) work(ctx context.Context, sweep bool) error {
-	var faults []error
-	if sweep {
-		faults = append(faults, s.startLeft(ctx), s.findStrays(ctx))
-	}
-	return errors.Join(append(faults, s.dispatch(ctx))...)
+	chore.Crew{Turns: datastore.Alone{Store: s.cfg.Store}, Now: s.now, Log: s.cfg.Log}.Run(ctx,
+		chore.Chore{Name: "messages", Every: s.cfg.SweepEvery, Bell: s.bell, Parts: []chore.Part{chore.All("dispatch", s.dispatch)}},
+		chore.Chore{Name: "left messages", Every: s.cfg.SweepEvery, Parts: []chore.Part{
+			{Name: "start", Do: s.startLeft},
+			chore.Alone(strayAfter, chore.All("stray messages", s.findStrays)),
+		}})
+	return nil
 }
 
 // dispatch gives waiting messages runs, as many of each sink as it can take.
@@ -150,30 +135,18 @@ func (s *Service) markStarted(ctx context.Context, ids []liwanag.ID) error {
 }
 
 // startLeft starts runs that were given and not started.
-func (s *Service) startLeft(ctx context.Context) error {
-	for {
-		left, err := s.cfg.Store.Messages.Unstarted(ctx, startGroup)
-		if err != nil || len(left) == 0 {
-			return err
-		}
-		if err := s.start(ctx, left); err != nil {
-			return err
-		}
+func (s *Service) startLeft(ctx context.Context) (more bool, err error) {
+	left, err := s.cfg.Store.Messages.Unstarted(ctx, startGroup)
+	if err != nil || len(left) == 0 {
+		return false, err
 	}
+	return true, s.start(ctx, left)
 }
 
 // findStrays gives messages back whose run ended without a word of theirs: it was
 // terminated, or is unknown.
 func (s *Service) findStrays(ctx context.Context) error {
 	now := s.now()
-	mine := false
-	err := s.cfg.Store.Write(ctx, func(tx *datastore.Tx) (err error) {
-		mine, err = tx.Ledger.TakeFiring("stray messages", now.Truncate(strayAfter))
-		return err
-	})
-	if err != nil || !mine {
-		return err
-	}
 	for page := (liwanag.Page{Limit: startGroup}); ; {
 		rows, next, err := s.cfg.Store.Messages.List(ctx, liwanag.MessageFilter{States: underWay}, page)
 		if err != nil {
@@ -193,6 +166,7 @@ func (s *Service) findStrays(ctx context.Context) error {
 			if err := s.putBack(ctx, m); err != nil {
 				return err
 			}
+			s.Ring()
 		}
 		if next == "" {
 			return nil

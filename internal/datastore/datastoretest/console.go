@@ -121,7 +121,7 @@ var sourceTests = map[string]func(*testing.T, *datastore.Store){
 		}
 		receipt(t, s, gone, liwanag.ReceiptAccepted, "y", noon.Add(time.Hour))
 		write(t, s, func(tx *datastore.Tx) error { return tx.Sources.Delete(gone.ID) })
-		write(t, s, func(tx *datastore.Tx) error { return tx.Receipts.Prune(noon.Add(time.Minute), noon, 2) })
+		want(t, s, int64(5), func(tx *datastore.Tx) (int64, error) { return tx.Receipts.Prune(noon.Add(time.Minute), noon, 2) })
 		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{}), []liwanag.ID{refusals[4], refusals[3], oldRejected.ID, oldAccepted.ID})
 		if got := get[liwanag.Receipt](t)(s.Receipts.Get(t.Context(), oldAccepted.ID)); got.Body != nil {
 			t.Fatal("an old accepted body is kept")
@@ -129,7 +129,7 @@ var sourceTests = map[string]func(*testing.T, *datastore.Store){
 		if got := get[liwanag.Receipt](t)(s.Receipts.Get(t.Context(), oldRejected.ID)); got.Body == nil {
 			t.Fatal("a rejected body is gone")
 		}
-		write(t, s, func(tx *datastore.Tx) error { return tx.Receipts.Prune(noon, noon.Add(time.Minute), 2) })
+		want(t, s, int64(2), func(tx *datastore.Tx) (int64, error) { return tx.Receipts.Prune(noon, noon.Add(time.Minute), 2) })
 		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{}), []liwanag.ID{refusals[4], refusals[3]})
 	},
 }
@@ -289,10 +289,10 @@ var sinkTests = map[string]func(*testing.T, *datastore.Store){
 		announced(t, s, liwanag.Announcement{Topic: liwanag.TopicEnriched, Subject: who, At: noon}, liwanag.Announcement{Topic: liwanag.TopicTest, At: noon})
 		write(t, s, func(tx *datastore.Tx) error { return tx.Messages.DropAbout(who, noon.Add(time.Hour)) })
 		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{States: []liwanag.MessageState{liwanag.MessageDropped}})), 2)
-		write(t, s, func(tx *datastore.Tx) error { return tx.Messages.Prune(noon.Add(time.Hour)) })
+		want(t, s, int64(0), func(tx *datastore.Tx) (int64, error) { return tx.Messages.Prune(noon.Add(time.Hour)) })
 		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{})), 4)
 		write(t, s, func(tx *datastore.Tx) error { return tx.Sinks.Delete(gone.ID) })
-		write(t, s, func(tx *datastore.Tx) error { return tx.Messages.Prune(noon.Add(2 * time.Hour)) })
+		want(t, s, int64(3), func(tx *datastore.Tx) (int64, error) { return tx.Messages.Prune(noon.Add(2 * time.Hour)) })
 		left := messagesOf(t, s, liwanag.MessageFilter{})
 		if len(left) != 1 || left[0].SinkID != a.ID || left[0].Topic != liwanag.TopicTest {
 			t.Fatalf("%+v", left)
@@ -315,9 +315,9 @@ var accessTests = map[string]func(*testing.T, *datastore.Store){
 		write(t, s, func(tx *datastore.Tx) error {
 			return tx.Passes.Insert(liwanag.Pass{Hash: digestOf(1), Kind: liwanag.PassSession, CreatedAt: noon, ExpiresAt: noon})
 		})
-		write(t, s, func(tx *datastore.Tx) error { return tx.Passes.Prune(noon) })
+		want(t, s, int64(0), func(tx *datastore.Tx) (int64, error) { return tx.Passes.Prune(noon) })
 		_ = get[liwanag.Pass](t)(s.Passes.Get(t.Context(), digestOf(1)))
-		write(t, s, func(tx *datastore.Tx) error { return tx.Passes.Prune(noon.Add(time.Second)) })
+		want(t, s, int64(1), func(tx *datastore.Tx) (int64, error) { return tx.Passes.Prune(noon.Add(time.Second)) })
 		_, err := s.Passes.Get(t.Context(), digestOf(1))
 		notFound(t, err)
 	},
@@ -347,7 +347,7 @@ var accessTests = map[string]func(*testing.T, *datastore.Store){
 		equal(t, reasons(liwanag.ActFilter{}), []int{4, 3, 2, 1, 0})
 		equal(t, reasons(liwanag.ActFilter{Subject: "run_0"}), []int{3, 0})
 		equal(t, reasons(liwanag.ActFilter{Act: "act.0"}), []int{4, 2, 0})
-		write(t, s, func(tx *datastore.Tx) error { return tx.Acts.Prune(noon.Add(3 * time.Hour)) })
+		want(t, s, int64(3), func(tx *datastore.Tx) (int64, error) { return tx.Acts.Prune(noon.Add(3 * time.Hour)) })
 		equal(t, reasons(liwanag.ActFilter{}), []int{4, 3})
 	},
 }

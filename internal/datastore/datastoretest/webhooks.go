@@ -14,9 +14,9 @@ var webhookTests = map[string]func(*testing.T, *datastore.Store){
 		remember(t, s, "a", "1", "first", noon, true, "")
 		remember(t, s, "a", "1", "second", noon, false, "first")
 		remember(t, s, "b", "1", "other", noon, true, "")
-		write(t, s, func(tx *datastore.Tx) error { return tx.Webhooks.Forget(noon) })
+		want(t, s, int64(0), func(tx *datastore.Tx) (int64, error) { return tx.Webhooks.Forget(noon) })
 		remember(t, s, "a", "1", "third", noon.Add(time.Hour), false, "first")
-		write(t, s, func(tx *datastore.Tx) error { return tx.Webhooks.Forget(noon.Add(time.Microsecond)) })
+		want(t, s, int64(2), func(tx *datastore.Tx) (int64, error) { return tx.Webhooks.Forget(noon.Add(time.Microsecond)) })
 		remember(t, s, "a", "1", "fourth", noon, true, "")
 	},
 
@@ -38,7 +38,10 @@ var webhookTests = map[string]func(*testing.T, *datastore.Store){
 			})
 			return n
 		}
-		forget := func(tx *datastore.Tx) error { return tx.Webhooks.Forget(noon.Add(time.Second)) }
+		forget := func(tx *datastore.Tx) error {
+			_, err := tx.Webhooks.Forget(noon.Add(time.Second))
+			return err
+		}
 		equal(t, stored(), backlog)
 		write(t, s, forget)
 		if n := stored(); n == 0 || n == backlog {

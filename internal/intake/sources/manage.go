@@ -221,6 +221,7 @@ func (s *Service) Delete(ctx context.Context, id liwanag.ID) error {
 		if err := tx.Sources.Delete(id); err != nil {
 			return err
 		}
-		return s.drop(tx)
+		_, err := s.drop(tx)
+		return err
 	})
 }

@@ -21,29 +21,29 @@ const (
 	refusedKept = 100
 	// tidyEvery with what one tidying drops is more than senders bring.
 	tidyEvery = time.Second
-	// retainRounds is how often Retain drops some.
-	retainRounds = 100
 )
 
-// Retain forgets what was kept long enough: bodies of accepted and ignored receipts
+// Retain forgets a piece of what was kept long enough, and says whether there may be
+// more: bodies of accepted and ignored receipts
 // after 7 days, receipts after 30, both sooner when less is kept of everything, and all but
 // the newest 100 refused ones of a source. Taking webhooks in does the same on the
 // way; this is for a server that takes none.
-func (s *Service) Retain(ctx context.Context) error {
-	for range retainRounds {
-		if err := s.store.Write(ctx, s.drop); err != nil {
-			return err
-		}
-	}
-	return nil
+func (s *Service) Retain(ctx context.Context) (more bool, err error) {
+	err = s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		more, err = s.drop(tx)
+		return err
+	})
+	return more && err == nil, err
 }
 
-func (s *Service) drop(tx *datastore.Tx) error {
+func (s *Service) drop(tx *datastore.Tx) (more bool, err error) {
 	now := s.now()
-	if err := tx.Webhooks.Forget(now.Add(-keepIDs)); err != nil {
-		return err
+	ids, err := tx.Webhooks.Forget(now.Add(-keepIDs))
+	if err != nil {
+		return false, err
 	}
-	return tx.Receipts.Prune(now.Add(-min(keepTaken, s.cfg.Retention)), now.Add(-s.cfg.Retention), refusedKept)
+	receipts, err := tx.Receipts.Prune(now.Add(-min(keepTaken, s.cfg.Retention)), now.Add(-s.cfg.Retention), refusedKept)
+	return ids+receipts > 0, err
 }
 
 // tidy drops old rows now and then, a few at a time.
@@ -52,5 +52,6 @@ func (s *Service) tidy(tx *datastore.Tx) error {
 	if now-last < int64(tidyEvery/time.Second) || !s.tidied.CompareAndSwap(last, now) {
 		return nil
 	}
-	return s.drop(tx)
+	_, err := s.drop(tx)
+	return err
 }
