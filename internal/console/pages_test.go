@@ -257,6 +257,7 @@ func TestActsOnARunSayWhatBecameOfThem(t *testing.T) {
 	for _, act := range []struct{ path, form, sent, flash string }{
 		{"/cancel", "reason=wrong&force=true", `/cancel {"reason":"wrong","force":true}`, "Asked the run to end."},
 		{"/retry", "from=submit", `/retry {"from":"submit"}`, "The run goes on."},
+		{"/wake", "", `/wake`, "The run goes on now."},
 		{"/events", "type=given-up&data=%7B%22a%22%3A1%7D&event=E9", `/events {"id":"E9","type":"given-up","data":{"a":1}}`, "The run has the event."},
 	} {
 		w := visitPage(t, site, "POST", "/runs/"+runID+act.path, act.form)

@@ -27,6 +27,12 @@ func (c *Console) registerRun() {
 			return err
 		})
 	})
+	c.handle("POST /runs/{id}/wake", func(v *visit) error {
+		return c.act(v, "The run goes on now.", func(id string) error {
+			_, err := runapi.WakeRun.Call(v.Context(), v.api, runapi.ID(id))
+			return err
+		})
+	})
 	c.handle("POST /runs/{id}/events", c.sendEvent)
 }
 
@@ -126,6 +132,22 @@ func readRun(v *visit, id string) (view runView, err error) {
 
 // retryable says whether the run can be retried.
 func (v runView) retryable() bool { return v.Run.Ended() && v.Run.Status != "completed" }
+
+// hurry names what a wake of the run does, and says what it means; empty: nothing.
+func (v runView) hurry() (name, means string) {
+	w := v.Run.WaitingFor
+	switch {
+	case w == nil || v.Run.CancelRequested:
+		return "", ""
+	case w.Kind == "retry":
+		return "Retry now", "The next attempt is made now. It is one of those that the step’s retry policy allows."
+	case w.Kind == "snooze":
+		return "Try now", "The step looks now whether it can go on; no attempt is used."
+	case !w.NextFetchAt.IsZero():
+		return "Fetch now", "The step looks for the result now; later looks are made as planned."
+	}
+	return "", ""
+}
 
 // events are the types of the workflow's events.
 func (v runView) events() (types []choice) {

@@ -52,6 +52,7 @@ func answers() map[string]any {
 			Lookups: pointer(int64(600)), Credits: pointer(int64(600)), BudgetLeft: pointer(int64(600))},
 		"POST /api/v1/runs/{id}/cancel": run,
 		"POST /api/v1/runs/{id}/retry":  run,
+		"POST /api/v1/runs/{id}/wake":   run,
 		"POST /api/v1/runs/{id}/events": runapi.EventReceipt{ID: "E1"},
 		"GET /api/v1/submissions": listOf(api.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 1, State: "accepted", Name: "n",
 			EnrichmentID: "enr", Jobs: 2, Credits: 2, PreparedAt: ago(time.Hour)}),

@@ -145,6 +145,8 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	wantCode(t, err, 409, "run_ended")
 	_, err = runapi.RetryRun.Call(ctx, c, runapi.To(added.RunID, &runapi.RetryRunRequest{}))
 	wantCode(t, err, 409, "run_ended")
+	_, err = runapi.WakeRun.Call(ctx, c, runapi.ID(added.RunID))
+	wantCode(t, err, 409, "run_ended")
 	receipt, err := runapi.SendEvent.Call(ctx, c, runapi.To(added.RunID, runapi.SendEventRequest{ID: "e1", Type: "enrichment-complete", Data: json.RawMessage(`{}`)}))
 	if want := (runapi.EventReceipt{ID: "e1", Late: true}); err != nil || receipt != want {
 		t.Errorf("a late event: %+v %v", receipt, err)
@@ -172,6 +174,14 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	}
 	_, err = runapi.RetryRun.Call(ctx, c, runapi.To(paid.RunID, &runapi.RetryRunRequest{}))
 	wantCode(t, err, 409, "run_running")
+	if woken, err := runapi.WakeRun.Call(ctx, c, runapi.ID(paid.RunID)); err != nil || woken.ID != paid.RunID {
+		t.Errorf("a wake: %+v %v", woken, err)
+	}
+	time.Sleep(time.Millisecond)
+	looked, err := runapi.GetRun.Call(ctx, c, runapi.ID(paid.RunID))
+	if err != nil || looked.WaitingFor == nil || looked.WaitingFor.Kind != "snooze" || !looked.WaitingFor.Until.After(waiting.WaitingFor.Until) {
+		t.Errorf("a woken run has not looked: %+v, before %+v, %v", looked.WaitingFor, waiting.WaitingFor, err)
+	}
 	for _, e := range []runapi.SendEventRequest{{Type: "nothing"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"deliveryId":"x"}`)},
 		{Type: "enrichment-complete", Data: json.RawMessage(`null`)}, {ID: "a\x1bb", Type: "enrichment-complete"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"results":{}}`)}} {
 		_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, e))
