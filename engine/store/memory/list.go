@@ -1,0 +1,137 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/liwanag/liwanag/engine/store"
+)
+
+// Get reads a run whole.
+func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
+	r, err := s.find(ctx, runID)
+	if err != nil {
+		return store.Claimed{}, err
+	}
+	defer s.mu.Unlock()
+	return r.whole(), nil
+}
+
+// List reads runs, newest first.
+func (s *Store) List(ctx context.Context, q store.Query) ([]store.Run, string, error) {
+	after, id, err := parseCursor(q.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := s.lock(ctx); err != nil {
+		return nil, "", err
+	}
+	defer s.mu.Unlock()
+	var runs []store.Run
+	for _, r := range s.runs {
+		if matches(r.Run, q) && (q.Cursor == "" || before(r.Run, after, id)) {
+			runs = append(runs, r.Run)
+		}
+	}
+	slices.SortFunc(runs, func(a, b store.Run) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(b.ID, a.ID))
+	})
+	if q.Limit <= 0 || len(runs) <= q.Limit {
+		return runs, "", nil
+	}
+	last := runs[q.Limit-1]
+	return runs[:q.Limit], formatCursor(last), nil
+}
+
+func before(r store.Run, at time.Time, id string) bool {
+	return r.CreatedAt.Before(at) || r.CreatedAt.Equal(at) && r.ID < id
+}
+
+func matches(r store.Run, q store.Query) bool {
+	return (q.Workflow == "" || r.Workflow == q.Workflow) &&
+		(q.Status == "" || q.Status == r.Status || q.Status == r.Derived(q.Now)) &&
+		(q.Since.IsZero() || !r.CreatedAt.Before(q.Since)) &&
+		(q.Until.IsZero() || r.CreatedAt.Before(q.Until)) &&
+		(q.IDs == nil || slices.Contains(q.IDs, r.ID))
+}
+
+func formatCursor(r store.Run) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(r.CreatedAt.UnixMicro(), 10) + " " + r.ID))
+}
+
+func parseCursor(cursor string) (time.Time, string, error) {
+	if cursor == "" {
+		return time.Time{}, "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return time.Time{}, "", store.ErrCursor
+	}
+	micros, id, ok := strings.Cut(string(raw), " ")
+	at, err := strconv.ParseInt(micros, 10, 64)
+	if !ok || err != nil {
+		return time.Time{}, "", store.ErrCursor
+	}
+	return time.UnixMicro(at), id, nil
+}
+
+// Counts counts runs.
+func (s *Store) Counts(ctx context.Context) ([]store.Count, error) {
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	counts := map[store.Count]int64{}
+	for _, r := range s.runs {
+		c := store.Count{Workflow: r.Workflow, Version: r.Version, Status: r.Status}
+		if r.Status == store.Open && r.Owner == 0 {
+			c.Step = r.Park.Step
+		}
+		counts[c]++
+	}
+	var out []store.Count
+	for c, n := range counts {
+		c.Runs = n
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b store.Count) int {
+		return cmp.Or(strings.Compare(a.Workflow, b.Workflow), cmp.Compare(a.Version, b.Version), strings.Compare(string(a.Status), string(b.Status)), strings.Compare(a.Step, b.Step))
+	})
+	return out, nil
+}
+
+// Overdue counts open runs that were due before the given time.
+func (s *Store) Overdue(ctx context.Context, before time.Time) (int64, error) {
+	if err := s.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	var n int64
+	for _, r := range s.runs {
+		if r.Status == store.Open && r.Owner == 0 && r.Park.Until.Before(before) && r.CreatedAt.Before(before) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// Prune deletes runs that ended long ago.
+func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (int, error) {
+	if err := s.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	pruned := 0
+	for id, r := range s.runs {
+		if pruned < n && r.Status != store.Open && r.EndedAt.Before(endedBefore) {
+			delete(s.runs, id)
+			pruned++
+		}
+	}
+	return pruned, nil
+}
