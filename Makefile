@@ -1,6 +1,6 @@
 # make help lists the targets.
 GO        ?= go
-RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... ./internal/httpapi/... ./internal/console ./internal/access ./internal/notify ./internal/intake/sources
+RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... ./internal/httpapi/... ./internal/live ./internal/throttle ./internal/console ./internal/access ./internal/notify ./internal/intake/sources
 TEMPORAL  := $(CURDIR)/.cache/bin/temporal
 LINT_PKGS := ./...
 

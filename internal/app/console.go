@@ -5,7 +5,7 @@ import (
 	"net/url"
 
 	"github.com/liwanag/liwanag/internal/console"
-	"github.com/liwanag/liwanag/internal/httpapi"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 )
 
 // The console: pages, which know the API and nothing else.
@@ -14,9 +14,9 @@ func (a *App) buildConsole(context.Context) error {
 	if err != nil {
 		return err
 	}
-	var pages []httpapi.Page
+	var pages []door.Page
 	for _, p := range c.Pages() {
-		pages = append(pages, httpapi.Page(p))
+		pages = append(pages, door.Page(p))
 	}
 	a.api.Mount(pages, c.NotFound())
 	return nil

@@ -9,13 +9,14 @@ import (
 	"sync/atomic"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerBulk() {
-	serve(s, runapi.CancelRuns, s.cancelRuns)
-	serve(s, api.RetryRuns, s.retryRuns)
+	door.Serve(s.Door, runapi.CancelRuns, s.cancelRuns)
+	door.Serve(s.Door, api.RetryRuns, s.retryRuns)
 }
 
 func (s *Server) cancelRuns(ctx context.Context, in *runapi.BulkAct) (runapi.BulkResult, error) {
@@ -75,7 +76,7 @@ func onlyCounted(ids []string) runapi.BulkResult {
 func (s *Server) counted(ctx context.Context, in runapi.BulkAct, fits func(workflow.Run) bool) ([]string, error) {
 	ids, err := s.matching(ctx, in, fits)
 	if err == nil && in.Expect > 0 && int64(len(ids)) > in.Expect {
-		err = newProblem(http.StatusConflict, "count_differs", "more runs match than were counted before: count them again")
+		err = door.NewProblem(http.StatusConflict, "count_differs", "more runs match than were counted before: count them again")
 	}
 	return ids, err
 }
@@ -92,7 +93,7 @@ func (s *Server) toEach(ctx context.Context, ids []string, do func(context.Conte
 				mu.Lock()
 				if err == nil {
 					result.Done++
-				} else if p := s.problemOf(ofRunner(err)); len(result.Failed) < bulkFaults {
+				} else if p := s.ProblemOf(door.OfRunner(err)); len(result.Failed) < bulkFaults {
 					result.Failed = append(result.Failed, runapi.BulkFault{ID: id, Code: p.Code, Detail: p.Detail})
 				}
 				mu.Unlock()
@@ -101,7 +102,7 @@ func (s *Server) toEach(ctx context.Context, ids []string, do func(context.Conte
 	}
 	for i, id := range ids {
 		if i%bulkAtOnce == 0 {
-			scopeOf(ctx).extend()
+			door.Extend(ctx)
 		}
 		if ctx.Err() != nil {
 			break
@@ -115,18 +116,18 @@ func (s *Server) toEach(ctx context.Context, ids []string, do func(context.Conte
 
 // matching lists the runs that a bulk act is for.
 func (s *Server) matching(ctx context.Context, in runapi.BulkAct, fits func(workflow.Run) bool) (ids []string, err error) {
-	if fault := unclear(in.Q); fault != "" {
-		return nil, invalidFilter("q", fault)
+	if fault := door.Unclear(in.Q); fault != "" {
+		return nil, door.InvalidFilter("q", fault)
 	}
 	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until, Limit: bulkPage}, in.Q)
 	if err != nil || !some {
 		return nil, err
 	}
 	for {
-		scopeOf(ctx).extend()
+		door.Extend(ctx)
 		page, err := s.cfg.Runner.List(ctx, query)
 		if err != nil {
-			return nil, ofRunner(err)
+			return nil, door.OfRunner(err)
 		}
 		for _, r := range page.Runs {
 			if fits(r) {
@@ -143,7 +144,7 @@ func (s *Server) matching(ctx context.Context, in runapi.BulkAct, fits func(work
 // nothing, so nothing matches.
 func (s *Server) runQuery(ctx context.Context, query workflow.Query, text string) (_ workflow.Query, some bool, err error) {
 	if query.Workflow != "" && s.definition(query.Workflow, 0) == nil {
-		return query, false, badParameter("workflow", "there is no such workflow")
+		return query, false, door.BadParameter("workflow", "there is no such workflow")
 	}
 	if text = strings.TrimSpace(text); text != "" {
 		query.IDs, err = s.runsAbout(ctx, text)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -110,7 +111,7 @@ func TestABulkActTakesAsLongAsItNeeds(t *testing.T) {
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		w.must(err)
 		body := readAll(t, res.Body)
-		if took := time.Since(began); res.StatusCode != 200 || !strings.Contains(body, `"done":2000`) || took < readTimeout+writeTimeout {
+		if took := time.Since(began); res.StatusCode != 200 || !strings.Contains(body, `"done":2000`) || took < door.ReadTimeout+door.WriteTimeout {
 			t.Errorf("after %s: %s %s", took, res.Status, body)
 		}
 	})

@@ -1,10 +1,6 @@
 // Package httpapi is the HTTP interface: the JSON API under /api/v1, the
-// webhooks' receivers, health, and the API's description. One file a resource:
-// routes, types, handlers.
-//
-// Authentication comes before routing, every error of every route is
-// application/problem+json with a stable code, and what is sent is never
-// repeated in an answer or a log.
+// webhooks' receivers, and health. One file a resource: routes, handlers, views.
+// What every request passes is package door's.
 package httpapi
 
 import (

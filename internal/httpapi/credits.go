@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
-func (s *Server) registerCredits() { serve(s, api.GetCredits, s.getCredits) }
+func (s *Server) registerCredits() { door.Serve(s.Door, api.GetCredits, s.getCredits) }
 
 func (s *Server) getCredits(ctx context.Context, _ *runapi.NoInput) (api.Credits, error) {
 	return s.creditsNow(ctx)

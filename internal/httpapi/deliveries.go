@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -19,9 +20,9 @@ const (
 )
 
 func (s *Server) registerDeliveries() {
-	serve(s, api.ListDeliveries, s.listDeliveries)
-	serve(s, api.GetDelivery, s.getDelivery)
-	serve(s, api.ReplayDelivery, s.replayDelivery)
+	door.Serve(s.Door, api.ListDeliveries, s.listDeliveries)
+	door.Serve(s.Door, api.GetDelivery, s.getDelivery)
+	door.Serve(s.Door, api.ReplayDelivery, s.replayDelivery)
 }
 
 func viewDelivery(d liwanag.Delivery) api.Delivery {
@@ -52,7 +53,7 @@ var receiptStates = []string{string(liwanag.ReceiptAccepted), string(liwanag.Rec
 
 func (s *Server) listDeliveries(ctx context.Context, in *api.DeliveryQuery) (runapi.List[api.Delivery], error) {
 	if in.State != "" && slices.Contains(receiptStates, in.State) == (in.Source == fromFullEnrich) {
-		return runapi.List[api.Delivery]{}, badParameter("state", "deliveries from there are never "+in.State)
+		return runapi.List[api.Delivery]{}, door.BadParameter("state", "deliveries from there are never "+in.State)
 	}
 	if in.Source == fromFullEnrich {
 		var filter liwanag.DeliveryFilter
@@ -69,7 +70,7 @@ func (s *Server) listDeliveries(ctx context.Context, in *api.DeliveryQuery) (run
 	if in.Source != "" {
 		id, err := liwanag.ParseID(liwanag.SourceIDKind, in.Source)
 		if err != nil {
-			return runapi.List[api.Delivery]{}, badParameter("source", "an id of the form src_<uuid> is needed, or fullenrich")
+			return runapi.List[api.Delivery]{}, door.BadParameter("source", "an id of the form src_<uuid> is needed, or fullenrich")
 		}
 		filter.SourceID = id
 	}
@@ -111,7 +112,7 @@ func (s *Server) receiptNow(ctx context.Context, row liwanag.Receipt, err error)
 	}
 	kinds, err := s.sourceKinds(ctx)
 	if err == nil && kinds[row.SourceID] == "" {
-		err = notFound("delivery") // it goes with its source
+		err = door.NotFound("delivery") // it goes with its source
 	}
 	return viewReceipt(row, kinds), err
 }

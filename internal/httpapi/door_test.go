@@ -18,6 +18,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/throttle"
 )
@@ -116,7 +117,7 @@ func TestStrangersBodiesTakeASmallShareOfTheirOwn(t *testing.T) {
 		synctest.Wait()
 		rec, read = w.post("/webhooks/fullenrich/d", "10.0.0.3:7", 100)
 		w.wantProblem(rec, 404, "unknown_token")
-		if held := w.server.strangers.share.held; read != 0 || held != 2*(maxResult-1) {
+		if held := w.server.Strangers.Share.Held(); read != 0 || held != 2*(maxResult-1) {
 			t.Errorf("a third body: %d bytes were read, %d are held", read, held)
 		}
 		if rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 {
@@ -125,13 +126,13 @@ func TestStrangersBodiesTakeASmallShareOfTheirOwn(t *testing.T) {
 		if time.Since(began) > 0 {
 			t.Errorf("something waited for %s", time.Since(began))
 		}
-		time.Sleep(strangerWithin + time.Second)
+		time.Sleep(door.StrangerWithin + time.Second)
 		synctest.Wait()
 		w.wantProblem(signed("10.0.0.3:7"), 404, "unknown_token")
 		kept, _, err := w.store.Deliveries.List(context.Background(), liwanag.DeliveryFilter{}, liwanag.Page{})
 		w.must(err)
-		if len(kept) != 1 || len(w.server.strangers.from) != 0 || w.server.strangers.share.held != 0 {
-			t.Errorf("after the slow ones were cut off: %d kept, %d bytes held", len(kept), w.server.strangers.share.held)
+		if len(kept) != 1 || !w.server.Strangers.Enter(netip.MustParseAddr("10.0.0.1")) || w.server.Strangers.Share.Held() != 0 {
+			t.Errorf("after the slow ones were cut off: %d kept, %d bytes held", len(kept), w.server.Strangers.Share.Held())
 		}
 	})
 }
@@ -142,7 +143,7 @@ func TestOneAddressCannotFillTheDoorOfSignUps(t *testing.T) {
 			defer slowly(t, p, api.SubscriberWebhook.Path, "10.0.0.1", maxSignUpBody).Close()
 		}
 		synctest.Wait()
-		if held := w.server.unproven.held; held > maxUnproven/4 {
+		if held := w.server.Bodies.Unproven.Held(); held > door.MaxUnproven/4 {
 			t.Errorf("one address holds %d bytes", held)
 		}
 		r := sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")
@@ -160,16 +161,17 @@ func TestOneAddressCannotFillTheDoorOfSignUps(t *testing.T) {
 func TestBodiesUnderAKnownTokenHaveRoomOfTheirOwn(t *testing.T) {
 	w := newWorld(t)
 	source := w.addSource("generic", `{"proof":"bearer"}`, longSecret)
-	for _, s := range []*share{w.server.unproven, w.server.apiBodies, w.server.strangers.share} {
-		s.each = 0
-		if !s.enter(netip.Addr{}, s.limit) {
-			t.Fatal("there is no room at all")
+	for _, s := range []*door.Share{w.server.Bodies.Unproven, w.server.Bodies.API, w.server.Strangers.Share} {
+		for i := range 8 {
+			for s.Enter(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1<<20) {
+				continue
+			}
 		}
 	}
 	if rec := w.deliver(source, `{"email":"b@gmail.com"}`, "Authorization", "Bearer "+longSecret); rec.Code != 202 {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
-	if held := w.server.knownBodies.held; held != 0 {
+	if held := w.server.Bodies.Known.Held(); held != 0 {
 		t.Errorf("%d bytes are still held", held)
 	}
 }
@@ -202,8 +204,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 		r := request("GET", "/api/v1/workflows", "")
 		r.Header.Del("Authorization")
 		r.RemoteAddr = "10.0.0.1:9"
-		name, _ := w.server.sessionCookie()
-		r.AddCookie(&http.Cookie{Name: name, Value: w.signIn()})
+		r.AddCookie(&http.Cookie{Name: "liwanag", Value: w.signIn()})
 		began := time.Now()
 		if rec := w.do(r); rec.Code != 200 || time.Since(began) > 0 {
 			t.Errorf("a session: %d after %s", rec.Code, time.Since(began))
@@ -272,7 +273,7 @@ func TestTheClientOfAProxyIsWhomItNames(t *testing.T) {
 		if tc.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", tc.forwarded)
 		}
-		if got := w.server.clientOf(r).String(); got != tc.want {
+		if got := w.server.ClientOf(r).String(); got != tc.want {
 			t.Errorf("%s, %q: %s, want %s", tc.peer, tc.forwarded, got, tc.want)
 		}
 	}

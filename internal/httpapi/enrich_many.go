@@ -8,6 +8,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -28,7 +29,7 @@ func (s *Server) enrichSubscribers(ctx context.Context, in *api.EnrichMany) (api
 	case in.DryRun:
 		return s.priced(ctx, answer)
 	case in.Expect != nil && *in.Expect != answer.Count:
-		return api.EnrichedMany{}, newProblem(http.StatusConflict, "count_differs", "another number of lookups than was counted before: count them again")
+		return api.EnrichedMany{}, door.NewProblem(http.StatusConflict, "count_differs", "another number of lookups than was counted before: count them again")
 	}
 	return s.enrichAll(ctx, ids, in.Again, s.cfg.Enrichment.Enrich)
 }
@@ -38,7 +39,7 @@ type enrichFunc func(context.Context, []liwanag.ID, bool) ([]enrichment.EnrichOu
 func (s *Server) enrichAll(ctx context.Context, ids []liwanag.ID, again bool, do enrichFunc) (api.EnrichedMany, error) {
 	answer := api.EnrichedMany{Items: []api.Enriched{}, LeftOut: map[string]int64{}}
 	for piece := range slices.Chunk(ids, enrichPiece) {
-		scopeOf(ctx).extend()
+		door.Extend(ctx)
 		outcomes, err := do(ctx, piece, again)
 		if err != nil {
 			return api.EnrichedMany{}, err
@@ -83,7 +84,7 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 	}
 	switch {
 	case (len(in.IDs) > 0) == (filter != nil), in.Status != "" && in.Filter != nil:
-		return nil, invalidField("ids", "name ids or a filter, one of them")
+		return nil, door.InvalidField("ids", "name ids or a filter, one of them")
 	case in.Cursor != "":
 		return nil, liwanag.ErrInvalidCursor
 	case filter == nil:
@@ -98,7 +99,7 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 			return nil, err
 		}
 		if len(ids)%enrichPiece == 0 {
-			scopeOf(ctx).extend()
+			door.Extend(ctx)
 		}
 		ids = append(ids, person.ID)
 	}
@@ -106,8 +107,8 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 }
 
 // countNeeded refuses to order lookups for whoever matches.
-func countNeeded(of string) *problem {
-	return newProblem(http.StatusUnprocessableEntity, "count_needed",
+func countNeeded(of string) *door.Problem {
+	return door.NewProblem(http.StatusUnprocessableEntity, "count_needed",
 		"that may order lookups for all "+of+" that match: count them with dryRun, and send the count as expect", api.FieldFault{Field: "expect", Message: "it is missing"})
 }
 
@@ -115,7 +116,7 @@ func subscriberIDs(texts []string) (ids []liwanag.ID, err error) {
 	for _, text := range texts {
 		id, err := liwanag.ParseID(liwanag.SubscriberKind, text)
 		if err != nil {
-			return nil, invalidField("ids", "an id of the form sub_<uuid> is needed")
+			return nil, door.InvalidField("ids", "an id of the form sub_<uuid> is needed")
 		}
 		if !slices.Contains(ids, id) {
 			ids = append(ids, id)

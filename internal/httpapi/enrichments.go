@@ -5,13 +5,14 @@ import (
 	"errors"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerEnrichments() {
-	serve(s, api.TriggerEnrichment, s.triggerEnrichment)
-	serve(s, api.GetEnrichment, s.getEnrichment)
+	door.Serve(s.Door, api.TriggerEnrichment, s.triggerEnrichment)
+	door.Serve(s.Door, api.GetEnrichment, s.getEnrichment)
 }
 
 func (s *Server) triggerEnrichment(ctx context.Context, _ *runapi.NoInput) (api.Triggered, error) {
@@ -29,7 +30,7 @@ func (s *Server) triggerEnrichment(ctx context.Context, _ *runapi.NoInput) (api.
 func (s *Server) getEnrichment(ctx context.Context, in *api.EnrichmentPath) (api.Tracked, error) {
 	t, err := s.cfg.Enrichment.Tracker(ctx, in.EnrichmentID)
 	if errors.Is(err, liwanag.ErrNotFound) {
-		return api.Tracked{}, notFound("submission")
+		return api.Tracked{}, door.NotFound("submission")
 	}
 	return api.Tracked{RunID: t.RunID.String(), SubmissionID: t.SubmissionID.String(), Registered: t.Registered, State: string(t.State)}, err
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
@@ -18,14 +19,14 @@ const (
 )
 
 func (s *Server) registerEvents() {
-	stream(s, runapi.Listen, s.listen)
+	door.Stream(s.Door, runapi.Listen, s.listen)
 }
 
 // listen serves one listener until it goes, is too slow, or the server stops.
 func (s *Server) listen(w http.ResponseWriter, r *http.Request, in *runapi.ListenRequest) error {
 	from, ok := s.cfg.Hints.Listen(in.LastEventID)
 	if !ok {
-		return busy()
+		return door.Busy()
 	}
 	defer from.Leave()
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -52,17 +53,18 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, in *runapi.Liste
 			select {
 			case <-time.After(hintsApart):
 			case <-r.Context().Done():
-			case <-s.stopping:
+			case <-s.Stopping():
 			}
 		case <-beat.C:
-			if scopeOf(r.Context()).actor == actorConsole && s.identify(r) != nil {
+			if s.SessionOver(r) {
 				return nil // the session is over
 			}
 			out.write(": beat\n\n")
 		case <-r.Context().Done():
-		case <-s.stopping:
+		case <-s.Stopping():
+			return nil
 		}
-		if r.Context().Err() != nil || s.stopped() {
+		if r.Context().Err() != nil {
 			return nil
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -192,7 +193,7 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	}
 	_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, results(workflow.MaxPayload)))
 	wantCode(t, err, 409, "state")
-	_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, results(maxJSON)))
+	_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, results(door.MaxJSON)))
 	wantCode(t, err, 413, "too_large")
 	for i, want := range []bool{false, true} {
 		receipt, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, runapi.SendEventRequest{ID: "same", Type: "enrichment-complete"}))
@@ -441,13 +442,11 @@ func TestAnExportThatFailsIsNeverMistakenForAWholeOne(t *testing.T) {
 	w := newWorld(t)
 	fault := errors.New("the disk is gone")
 	for size, wholeProblem := range map[int]bool{1: true, 1 << 20: false} {
-		w.server.mux.HandleFunc(fmt.Sprintf("GET /api/v1/test%d", size), func(rw http.ResponseWriter, r *http.Request) {
-			if err := w.server.download(rw, r, "x.csv", func(to *streamer) error {
+		w.server.Route(fmt.Sprintf("GET /api/v1/test%d", size), func(rw http.ResponseWriter, r *http.Request) error {
+			return w.server.Download(rw, r, "x.csv", func(to *door.Streamer) error {
 				_, _ = to.Write(bytes.Repeat([]byte("x"), size))
 				return fault
-			}); err != nil {
-				w.server.write(rw, r, err)
-			}
+			})
 		})
 		func() {
 			defer func() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 )
 
 const (
@@ -18,29 +19,29 @@ const (
 )
 
 func (s *Server) registerFullEnrichWebhook() {
-	batch := hook(s, api.FullEnrichWebhook, s.admitResult(false), s.receiveResult(false))
-	contact := hook(s, api.FullEnrichContactWebhook, s.admitResult(true), s.receiveResult(true))
+	batch := door.Hook(s.Door, api.FullEnrichWebhook, s.admitResult(false), s.receiveResult(false))
+	contact := door.Hook(s.Door, api.FullEnrichContactWebhook, s.admitResult(true), s.receiveResult(true))
 	for _, op := range []*huma.Operation{batch, contact} {
 		op.RequestBody = &huma.RequestBody{Required: true,
-			Content: content("application/json", &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true})}
+			Content: door.Content("application/json", &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true})}
 		op.Responses["200"].Description = "The body is stored."
 	}
 }
 
 // admitResult lets results in whose token belongs to a submission, and few others.
-func (s *Server) admitResult(contact bool) func(http.ResponseWriter, *http.Request, *api.FullEnrichWebhookRequest) (way, error) {
-	return func(w http.ResponseWriter, r *http.Request, in *api.FullEnrichWebhookRequest) (way, error) {
+func (s *Server) admitResult(contact bool) func(http.ResponseWriter, *http.Request, *api.FullEnrichWebhookRequest) (door.Way, error) {
+	return func(w http.ResponseWriter, r *http.Request, in *api.FullEnrichWebhookRequest) (door.Way, error) {
 		known, err := s.cfg.Enrichment.Knows(r.Context(), in.Token)
 		if err != nil || known {
-			return way{limit: maxResult, share: s.knownBodies}, err
+			return door.Way{Limit: maxResult, Share: s.Bodies.Known}, err
 		}
-		from := scopeOf(r.Context()).from
-		if contact || !s.strangers.enter(from) {
+		from := door.From(r.Context())
+		if contact || !s.Strangers.Enter(from) {
 			s.cfg.Meter.WebhookRefused(fullEnrichKind, enrichment.ErrUnknownToken.Code)
-			return way{}, enrichment.ErrUnknownToken
+			return door.Way{}, enrichment.ErrUnknownToken
 		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(strangerWithin))
-		return way{limit: maxResult, share: s.strangers.share, leave: func() { s.strangers.leave(from) }}, nil
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(door.StrangerWithin))
+		return door.Way{Limit: maxResult, Share: s.Strangers.Share, Leave: func() { s.Strangers.Leave(from) }}, nil
 	}
 }
 

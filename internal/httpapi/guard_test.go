@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 )
 
 // fill puts something into a pattern's placeholders.
@@ -26,11 +27,11 @@ func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
 	w := newWorld(t)
 	w.mount()
 	var open []string
-	for _, pattern := range w.server.routes {
+	for _, pattern := range w.server.Routes() {
 		r := httptest.NewRequest("", "/", nil)
 		r.Method, r.URL.Path = fill(pattern)
 		rec := w.do(r)
-		if w.server.pages[pattern] && !w.server.open[pattern] && rec.Code == http.StatusSeeOther && strings.HasPrefix(rec.Header().Get("Location"), "/sign-in") {
+		if w.server.Pages()[pattern] && !w.server.Open()[pattern] && rec.Code == http.StatusSeeOther && strings.HasPrefix(rec.Header().Get("Location"), "/sign-in") {
 			continue
 		}
 		if rec.Code == http.StatusUnauthorized && strings.HasPrefix(rec.Header().Get("Www-Authenticate"), "Bearer") || rec.Code == http.StatusTooManyRequests {
@@ -51,12 +52,12 @@ func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
 	if diff := cmp.Diff(want, open); diff != "" {
 		t.Errorf("open without a key (-want +got):\n%s", diff)
 	}
-	for _, pattern := range w.server.routes {
+	for _, pattern := range w.server.Routes() {
 		method, path := fill(pattern)
-		if !strings.HasPrefix(path, "/api/") && !w.server.open[pattern] && !w.server.pages[pattern] {
+		if !strings.HasPrefix(path, "/api/") && !w.server.Open()[pattern] && !w.server.Pages()[pattern] {
 			t.Errorf("%s %s is neither under /api nor open", method, path)
 		}
-		if strings.HasPrefix(path, "/api") && w.server.open[pattern] {
+		if strings.HasPrefix(path, "/api") && w.server.Open()[pattern] {
 			t.Errorf("%s %s is declared open", method, path)
 		}
 	}
@@ -64,7 +65,7 @@ func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
 
 func TestNewRoutesFailClosed(t *testing.T) {
 	w := newWorld(t)
-	w.server.route("GET /new", func(rw http.ResponseWriter, _ *http.Request) error { rw.WriteHeader(200); return nil })
+	w.server.Route("GET /new", func(rw http.ResponseWriter, _ *http.Request) error { rw.WriteHeader(200); return nil })
 	r := request("GET", "/new", "")
 	r.Header.Del("Authorization")
 	w.wantProblem(w.do(r), 401, "unauthorized")
@@ -230,9 +231,9 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 
 func TestPanicsAreProblemsAndTellNothing(t *testing.T) {
 	w := newWorld(t)
-	w.server.route("GET /api/v1/panic", func(http.ResponseWriter, *http.Request) error { panic("secret of ada@example.com") })
-	w.server.route("GET /api/v1/late", func(rw http.ResponseWriter, _ *http.Request) error { _, _ = rw.Write([]byte("half")); panic("x") })
-	w.server.route("GET /api/v1/nil", func(http.ResponseWriter, *http.Request) error { var p *http.Request; _ = p.Method; return nil })
+	w.server.Route("GET /api/v1/panic", func(http.ResponseWriter, *http.Request) error { panic("secret of ada@example.com") })
+	w.server.Route("GET /api/v1/late", func(rw http.ResponseWriter, _ *http.Request) error { _, _ = rw.Write([]byte("half")); panic("x") })
+	w.server.Route("GET /api/v1/nil", func(http.ResponseWriter, *http.Request) error { var p *http.Request; _ = p.Method; return nil })
 	for _, target := range []string{"/api/v1/panic", "/api/v1/nil"} {
 		rec := w.call("GET", target, "")
 		w.wantProblem(rec, 500, "internal")
@@ -287,14 +288,14 @@ func TestABusyAPIDoesNotStarveWebhooks(t *testing.T) {
 			return rec
 		}
 		release := make(chan struct{})
-		w.server.route("GET /api/v1/slow", func(http.ResponseWriter, *http.Request) error { <-release; return nil })
+		w.server.Route("GET /api/v1/slow", func(http.ResponseWriter, *http.Request) error { <-release; return nil })
 		for range 2 {
 			go w.call("GET", "/api/v1/slow", "")
 		}
 		synctest.Wait()
 		began := time.Now()
 		w.wantProblem(get("/api/v1/workflows", 503), 503, "busy")
-		if took := time.Since(began); took != poolPatience {
+		if took := time.Since(began); took != door.PoolPatience {
 			t.Errorf("refused after %s", took)
 		}
 		get("/webhooks/subscribers", 200)
@@ -303,8 +304,8 @@ func TestABusyAPIDoesNotStarveWebhooks(t *testing.T) {
 		}
 		get("/healthz", 200)
 		get("/readyz", 200)
-		if took := time.Since(began); took != poolPatience {
-			t.Errorf("webhooks and probes waited: %s", took-poolPatience)
+		if took := time.Since(began); took != door.PoolPatience {
+			t.Errorf("webhooks and probes waited: %s", took-door.PoolPatience)
 		}
 		close(release)
 		synctest.Wait()
@@ -335,19 +336,24 @@ func TestSlowSendersDoNotStarveWebhooks(t *testing.T) {
 func TestBodiesInMemoryAreBounded(t *testing.T) {
 	w := newWorld(t)
 	from := netip.MustParseAddr("10.0.0.9")
-	w.server.unproven.each = maxUnproven
-	if !w.server.unproven.enter(from, maxUnproven-10) {
-		t.Fatal("there is no room at all")
+	for range 4 {
+		if !w.server.Bodies.Unproven.Enter(from, door.MaxUnproven/4-2) {
+			t.Fatal("there is no room at all")
+		}
+		from = from.Next()
 	}
 	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")), 503, "busy")
 	if rec := w.call("POST", "/api/v1/subscribers", `{"email":"a@gmail.com"}`); rec.Code != 202 {
 		t.Errorf("the API is starved: %d", rec.Code)
 	}
-	w.server.unproven.leave(from, maxUnproven-10)
+	for range 4 {
+		from = from.Prev()
+		w.server.Bodies.Unproven.Leave(from, door.MaxUnproven/4-2)
+	}
 	if rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 {
 		t.Errorf("when there is room again: %d", rec.Code)
 	}
-	if api, hook := w.server.apiBodies.held, w.server.unproven.held; api != 0 || hook != 0 {
+	if api, hook := w.server.Bodies.API.Held(), w.server.Bodies.Unproven.Held(); api != 0 || hook != 0 {
 		t.Errorf("held after the requests: %d, %d", api, hook)
 	}
 }

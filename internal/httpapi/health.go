@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
@@ -13,8 +14,8 @@ import (
 const readyWithin = 5 * time.Second
 
 func (s *Server) registerHealth() {
-	serve(s, api.GetHealth, s.getHealth)
-	serve(s, api.GetReady, s.getReady)
+	door.Serve(s.Door, api.GetHealth, s.getHealth)
+	door.Serve(s.Door, api.GetReady, s.getReady)
 }
 
 func (s *Server) getHealth(context.Context, *runapi.NoInput) (api.Health, error) {
@@ -25,9 +26,9 @@ func (s *Server) getReady(ctx context.Context, _ *runapi.NoInput) (api.Health, e
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	err := s.cfg.Ready(ctx)
-	if p := problemOf(err); err != nil && p.Status == http.StatusInternalServerError {
-		p = newProblem(http.StatusServiceUnavailable, "not_ready", "the server cannot serve yet: its log tells more")
-		p.fault, p.retryAfter = err, 5
+	if p := door.ProblemOf(err); err != nil && p.Status == http.StatusInternalServerError {
+		p = door.NewProblem(http.StatusServiceUnavailable, "not_ready", "the server cannot serve yet: its log tells more")
+		p.Fault, p.RetryAfter = err, 5
 		return api.Health{}, p
 	}
 	return api.Health{Status: "ok", Detail: s.cfg.Notices()}, err

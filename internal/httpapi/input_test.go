@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -56,7 +57,7 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 		{"POST /api/v1/subscribers", `{"email":"a@gmail.com","tags":"x"}`, 422, "invalid_field"},
 		{"POST /api/v1/subscribers", `{"email":"a@gmail.com","timestamp":"yesterday"}`, 422, "invalid_field"},
 		{"POST /api/v1/subscribers", `{"email":"a@gmail.com","linkedinUrl":"https://evil.example/in/x"}`, 422, "invalid_field"},
-		{"POST /api/v1/subscribers", `{"email":"a@gmail.com","source":"` + strings.Repeat("x", maxJSON) + `"}`, 413, "too_large"},
+		{"POST /api/v1/subscribers", `{"email":"a@gmail.com","source":"` + strings.Repeat("x", door.MaxJSON) + `"}`, 413, "too_large"},
 		{"GET /api/v1/subscribers?status=unknown", ``, 400, "bad_parameter"},
 		{"GET /api/v1/subscribers?emailType=x", ``, 400, "bad_parameter"},
 		{"GET /api/v1/subscribers?statsu=failed", ``, 400, "bad_parameter"},
@@ -252,7 +253,7 @@ func TestARefusedUploadIsReadToItsEnd(t *testing.T) {
 
 func TestBodiesAreBoundedBeforeTheyAreRead(t *testing.T) {
 	w := newWorld(t)
-	for target, limit := range map[string]int64{"/api/v1/subscribers": maxJSON, "/api/v1/submissions/pause": maxJSON,
+	for target, limit := range map[string]int64{"/api/v1/subscribers": door.MaxJSON, "/api/v1/submissions/pause": door.MaxJSON,
 		"/webhooks/subscribers": maxSignUpBody, "/webhooks/fullenrich/x": maxResult} {
 		for _, declared := range []int64{-1, limit + 1} {
 			endless := &counting{}
@@ -375,8 +376,8 @@ func TestReadyTellsWhatAPersonShouldKnowAllTheSame(t *testing.T) {
 func FuzzBodies(f *testing.F) {
 	w := newWorld(f)
 	var posts []string
-	for _, pattern := range w.server.routes {
-		if method, path := fill(pattern); method == "POST" && path != "/api/v1/enrichments" && !w.server.pages[pattern] {
+	for _, pattern := range w.server.Routes() {
+		if method, path := fill(pattern); method == "POST" && path != "/api/v1/enrichments" && !w.server.Pages()[pattern] {
 			posts = append(posts, path)
 		}
 	}

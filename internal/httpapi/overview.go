@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -49,8 +50,8 @@ func (o *overviews) forget() {
 }
 
 func (s *Server) registerOverview() {
-	serve(s, api.GetOverview, s.getOverview)
-	serve(s, runapi.CountRuns, s.countRuns)
+	door.Serve(s.Door, api.GetOverview, s.getOverview)
+	door.Serve(s.Door, runapi.CountRuns, s.countRuns)
 }
 
 func (s *Server) getOverview(ctx context.Context, in *api.OverviewRequest) (api.Overview, error) {
@@ -99,7 +100,7 @@ func (s *Server) overviewNow(ctx context.Context, during string) (api.Overview, 
 	}
 	counts, err := s.cfg.Counts(ctx)
 	if err != nil {
-		return api.Overview{}, ofRunner(err)
+		return api.Overview{}, door.OfRunner(err)
 	}
 	for _, c := range counts {
 		view.Runs[c.Status] += c.Runs
@@ -206,11 +207,11 @@ func (s *Server) webhooksInTrouble(ctx context.Context, _ time.Time) ([]api.Atte
 
 func (s *Server) countRuns(ctx context.Context, in *runapi.WorkflowPath) (runapi.List[runapi.RunCount], error) {
 	if s.definition(in.Name, 0) == nil {
-		return runapi.List[runapi.RunCount]{}, newProblem(404, "not_found", "no workflow has this name")
+		return runapi.List[runapi.RunCount]{}, door.NewProblem(404, "not_found", "no workflow has this name")
 	}
 	counts, err := s.cfg.Counts(ctx)
 	if err != nil {
-		return runapi.List[runapi.RunCount]{}, ofRunner(err)
+		return runapi.List[runapi.RunCount]{}, door.OfRunner(err)
 	}
 	counts = slices.DeleteFunc(slices.Clone(counts), func(c runapi.RunCount) bool { return c.Workflow != in.Name })
 	return listOf(counts, "", func(c runapi.RunCount) runapi.RunCount { return c }), nil

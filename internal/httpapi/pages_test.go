@@ -12,6 +12,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/access"
 	"github.com/liwanag/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
@@ -25,7 +26,7 @@ func (w *world) mount() {
 	say := func(text string) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte(text)) })
 	}
-	w.server.Mount([]Page{
+	w.server.Mount([]door.Page{
 		{Pattern: "GET /{$}", Handler: say("overview")},
 		{Pattern: "GET /runs/{id}", Handler: say("run")},
 		{Pattern: "POST /runs/{id}/cancel", Handler: say("canceled")},
@@ -223,10 +224,9 @@ func TestWithoutAKeyThereIsNothingToSignInTo(t *testing.T) {
 }
 
 func TestASessionThatCannotBeLookedUpIsNoStranger(t *testing.T) {
-	w := newWorld(t)
+	session := newWorld(t).signIn()
+	w := newWorld(t, func(c *Config) { c.Access = access.New(deafPasses{}, apiKey, time.Now) })
 	w.mount()
-	session := w.signIn()
-	w.server.cfg.Access = access.New(deafPasses{}, apiKey, w.clock.now)
 	for _, target := range []string{"/", "/api/v1/runs"} {
 		w.wantProblem(w.browse("GET", target, "", session), 503, "database_unavailable")
 	}
@@ -241,7 +241,7 @@ func (deafPasses) Pass(context.Context, liwanag.Digest) (liwanag.Pass, error) {
 
 func TestPagesDoNotWaitForTheRequestsTheyMake(t *testing.T) {
 	serving(t, func(c *Config) { c.MaxRequests = 2 }, func(t *testing.T, w *world, _ *pipes, _ func() error) {
-		w.server.Mount([]Page{{Pattern: "GET /nested", Open: true, Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		w.server.Mount([]door.Page{{Pattern: "GET /nested", Open: true, Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 			if rec := w.call("GET", "/api/v1/workflows", ""); rec.Code != 200 {
 				t.Errorf("the API in a page: %d %s", rec.Code, rec.Body)
 			}

@@ -65,7 +65,7 @@ func TestEveryRouteIsServed(t *testing.T) {
 		}
 	}
 	handled := map[string]bool{}
-	for _, pattern := range w.server.routes {
+	for _, pattern := range w.server.Routes() {
 		handled[pattern] = true
 	}
 	said := 0

@@ -10,19 +10,20 @@ import (
 	"strings"
 
 	"github.com/liwanag/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerRuns() {
-	serve(s, runapi.ListRuns, s.listRuns)
-	serve(s, runapi.GetRun, s.getRun)
-	serve(s, runapi.GetRunHistory, s.getHistory)
-	serve(s, runapi.SendEvent, s.sendEvent)
-	serve(s, runapi.CancelRun, s.cancelRun)
-	serve(s, runapi.RetryRun, s.retryRun)
-	serve(s, runapi.WakeRun, s.wakeRun)
+	door.Serve(s.Door, runapi.ListRuns, s.listRuns)
+	door.Serve(s.Door, runapi.GetRun, s.getRun)
+	door.Serve(s.Door, runapi.GetRunHistory, s.getHistory)
+	door.Serve(s.Door, runapi.SendEvent, s.sendEvent)
+	door.Serve(s.Door, runapi.CancelRun, s.cancelRun)
+	door.Serve(s.Door, runapi.RetryRun, s.retryRun)
+	door.Serve(s.Door, runapi.WakeRun, s.wakeRun)
 }
 
 func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List[runapi.Run], error) {
@@ -34,7 +35,7 @@ func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List
 	}
 	page, err := s.cfg.Runner.List(ctx, query)
 	if err != nil {
-		return runapi.List[runapi.Run]{}, ofRunner(err)
+		return runapi.List[runapi.Run]{}, door.OfRunner(err)
 	}
 	answer.NextCursor = page.Next
 	for _, r := range page.Runs {
@@ -83,7 +84,7 @@ func (s *Server) describeRun(ctx context.Context, id string) (workflow.Run, erro
 		return workflow.Run{}, err
 	}
 	r, err := s.cfg.Runner.Describe(ctx, id)
-	return r, ofRunner(err)
+	return r, door.OfRunner(err)
 }
 
 func (s *Server) getRun(ctx context.Context, in *runapi.IDPath) (runapi.RunDetail, error) {
@@ -118,7 +119,7 @@ func (s *Server) sendEvent(ctx context.Context, in *runapi.Addressed[runapi.Send
 		signal.ID = rand.Text()
 	}
 	receipt, err := s.emit(ctx, in.ID, signal)
-	return runapi.EventReceipt{ID: signal.ID, Duplicate: receipt.Duplicate, Late: receipt.Late}, ofRunner(err)
+	return runapi.EventReceipt{ID: signal.ID, Duplicate: receipt.Duplicate, Late: receipt.Late}, door.OfRunner(err)
 }
 
 // emit hands an event to its run. The one that ends an enrichment goes through
@@ -136,7 +137,7 @@ func (s *Server) emit(ctx context.Context, runID string, signal workflow.Signal)
 	if err := signal.Validate(); errors.Is(err, workflow.ErrTooLarge) {
 		return workflow.Receipt{}, err
 	} else if err != nil { // type and data were checked before
-		return workflow.Receipt{}, invalidField("id", "it holds control characters")
+		return workflow.Receipt{}, door.InvalidField("id", "it holds control characters")
 	}
 	if !toEnrichment {
 		return s.cfg.Runner.Signal(ctx, runID, signal)
@@ -157,7 +158,7 @@ func givenResults(data json.RawMessage) (json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if decoder.Decode(&given) != nil {
-		return nil, invalidField("data", "send {results: [{…}]}, or {} to fetch now")
+		return nil, door.InvalidField("data", "send {results: [{…}]}, or {} to fetch now")
 	}
 	if given.Results == nil {
 		return nil, nil
@@ -173,10 +174,10 @@ func (s *Server) checkEvent(r workflow.Run, name string, data json.RawMessage) e
 	}
 	event, ok := plan.Event(name)
 	if !ok {
-		return invalidField("type", "the run's workflow waits for no event of this type")
+		return door.InvalidField("type", "the run's workflow waits for no event of this type")
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("null")) || event.Check(data) != nil {
-		return invalidField("data", "it does not fit the event's type")
+		return door.InvalidField("data", "it does not fit the event's type")
 	}
 	return nil
 }
@@ -200,7 +201,7 @@ func (s *Server) cancelRun(ctx context.Context, in *runapi.Addressed[*runapi.Can
 		cancel = s.cfg.Runner.Terminate
 	}
 	if err := cancel(ctx, in.ID, reason); err != nil {
-		return runapi.Run{}, ofRunner(err)
+		return runapi.Run{}, door.OfRunner(err)
 	}
 	return s.runNow(ctx, in.ID)
 }
@@ -210,7 +211,7 @@ func (s *Server) wakeRun(ctx context.Context, in *runapi.IDPath) (runapi.Run, er
 		return runapi.Run{}, err
 	}
 	if err := s.cfg.Runner.Wake(ctx, in.ID); err != nil {
-		return runapi.Run{}, ofRunner(err)
+		return runapi.Run{}, door.OfRunner(err)
 	}
 	return s.runNow(ctx, in.ID)
 }
@@ -227,11 +228,11 @@ func (s *Server) retryRun(ctx context.Context, in *runapi.Addressed[*runapi.Retr
 	if errors.Is(err, workflow.ErrNotEnded) {
 		r, describeErr := s.cfg.Runner.Describe(ctx, in.ID)
 		if describeErr == nil && r.Status.Ended() {
-			return runapi.Run{}, newProblem(http.StatusConflict, "run_ended", "the run is completed: there is nothing to retry")
+			return runapi.Run{}, door.NewProblem(http.StatusConflict, "run_ended", "the run is completed: there is nothing to retry")
 		}
 	}
 	if err != nil {
-		return runapi.Run{}, ofRunner(err)
+		return runapi.Run{}, door.OfRunner(err)
 	}
 	return s.runNow(ctx, in.ID)
 }
@@ -240,7 +241,7 @@ func (s *Server) retryRun(ctx context.Context, in *runapi.Addressed[*runapi.Retr
 func (s *Server) runNow(ctx context.Context, id string) (runapi.Run, error) {
 	r, err := s.cfg.Runner.Describe(ctx, id)
 	if err != nil {
-		return runapi.Run{}, ofRunner(err)
+		return runapi.Run{}, door.OfRunner(err)
 	}
 	return s.viewRun(ctx, r)
 }

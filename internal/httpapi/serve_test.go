@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/intake"
 )
 
@@ -85,11 +86,11 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		send string
 		cut  time.Duration
 	}{
-		"headers":   {"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: b", readHeaderTimeout},
-		"body":      {"POST /api/v1/subscribers HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + apiKey + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", readTimeout},
-		"webhook":   {"POST /webhooks/subscribers HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{", readTimeout},
-		"idle":      {"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", idleTimeout},
-		"no answer": {"", readHeaderTimeout},
+		"headers":   {"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: b", door.ReadHeaderTimeout},
+		"body":      {"POST /api/v1/subscribers HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + apiKey + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", door.ReadTimeout},
+		"webhook":   {"POST /webhooks/subscribers HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{", door.ReadTimeout},
+		"idle":      {"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", door.IdleTimeout},
+		"no answer": {"", door.ReadHeaderTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			serving(t, nil, func(t *testing.T, w *world, p *pipes, _ func() error) {
@@ -112,7 +113,7 @@ func TestHeadersAreBounded(t *testing.T) {
 	serving(t, nil, func(t *testing.T, w *world, p *pipes, _ func() error) {
 		conn, _ := p.dial()
 		go func() {
-			_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: "+strings.Repeat("a", 2*maxHeaderBytes)+"\r\n\r\n")
+			_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: "+strings.Repeat("a", 2*door.MaxHeaderBytes)+"\r\n\r\n")
 		}()
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
@@ -169,7 +170,7 @@ func TestAnUploadThatStallsIsCutOff(t *testing.T) {
 			_, _ = fmt.Fprintf(conn, "POST /api/v1/uploads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", apiKey, kind, len(text), text[:len(text)-30])
 		}()
 		_, _ = io.Copy(io.Discard, conn)
-		if took := time.Since(began); took < patience || took > 3*patience {
+		if took := time.Since(began); took < door.Patience || took > 3*door.Patience {
 			t.Errorf("cut off after %s", took)
 		}
 	})
@@ -178,8 +179,8 @@ func TestAnUploadThatStallsIsCutOff(t *testing.T) {
 func TestADownloadMayTakeLongWhileItMoves(t *testing.T) {
 	serving(t, nil, func(t *testing.T, w *world, p *pipes, _ func() error) {
 		const chunks, size = 12, 64 << 10
-		w.server.route("GET /api/v1/test", func(rw http.ResponseWriter, r *http.Request) error {
-			return w.server.download(rw, r, "x.csv", func(to *streamer) error {
+		w.server.Route("GET /api/v1/test", func(rw http.ResponseWriter, r *http.Request) error {
+			return w.server.Download(rw, r, "x.csv", func(to *door.Streamer) error {
 				for range chunks {
 					if _, err := to.Write(bytes.Repeat([]byte("x"), size)); err != nil {
 						return err
@@ -204,7 +205,7 @@ func TestADownloadMayTakeLongWhileItMoves(t *testing.T) {
 				t.Fatalf("after %s and %d bytes: %v", time.Since(began), total, err)
 			}
 		}
-		if took := time.Since(began); took < 2*writeTimeout {
+		if took := time.Since(began); took < 2*door.WriteTimeout {
 			t.Errorf("the test took %s and proves nothing", took)
 		}
 	})
@@ -255,7 +256,7 @@ func TestWhatComesInIsAnsweredInTimeWhenTheDatabaseHangs(t *testing.T) {
 			request("POST", "/api/v1/subscribers", `{"email":"a@gmail.com"}`)} {
 			began := time.Now()
 			w.wantProblem(w.do(r), 503, "timeout")
-			if took := time.Since(began); took != hookWithin {
+			if took := time.Since(began); took != door.HookWithin {
 				t.Errorf("%s: answered after %s", r.URL, took)
 			}
 		}

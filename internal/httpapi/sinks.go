@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/notify"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -22,16 +23,16 @@ type Sinks interface {
 }
 
 func (s *Server) registerSinks() {
-	serve(s, api.ListSinks, s.listSinks)
-	serve(s, api.AddSink, s.addSink)
-	serve(s, api.GetSink, s.getSink)
-	serve(s, api.ChangeSink, s.changeSink)
-	serve(s, api.RotateSink, s.rotateSink)
-	serve(s, api.TestSink, s.testSink)
-	serve(s, api.DeleteSink, s.deleteSink)
-	serve(s, api.ListMessages, s.listMessages)
-	serve(s, api.GetMessage, s.getMessage)
-	serve(s, api.ResendMessage, s.resendMessage)
+	door.Serve(s.Door, api.ListSinks, s.listSinks)
+	door.Serve(s.Door, api.AddSink, s.addSink)
+	door.Serve(s.Door, api.GetSink, s.getSink)
+	door.Serve(s.Door, api.ChangeSink, s.changeSink)
+	door.Serve(s.Door, api.RotateSink, s.rotateSink)
+	door.Serve(s.Door, api.TestSink, s.testSink)
+	door.Serve(s.Door, api.DeleteSink, s.deleteSink)
+	door.Serve(s.Door, api.ListMessages, s.listMessages)
+	door.Serve(s.Door, api.GetMessage, s.getMessage)
+	door.Serve(s.Door, api.ResendMessage, s.resendMessage)
 }
 
 func (s *Server) deleteSink(ctx context.Context, in *runapi.IDPath) (none runapi.None, err error) {
@@ -127,7 +128,7 @@ func (s *Server) listMessages(ctx context.Context, in *api.MessageQuery) (runapi
 	if in.SinkID != "" {
 		id, err := liwanag.ParseID(liwanag.SinkKind, in.SinkID)
 		if err != nil {
-			return runapi.List[api.Message]{}, badParameter("sinkId", "it is no id of a sink")
+			return runapi.List[api.Message]{}, door.BadParameter("sinkId", "it is no id of a sink")
 		}
 		f.SinkID = id
 	}

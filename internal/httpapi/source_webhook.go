@@ -6,11 +6,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 )
 
 func (s *Server) registerSourceWebhook() {
-	op := hook(s, api.SourceWebhook, s.admitSource, s.receiveSource)
+	op := door.Hook(s.Door, api.SourceWebhook, s.admitSource, s.receiveSource)
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json":                  {Schema: &huma.Schema{}},
 		"application/x-www-form-urlencoded": {Schema: &huma.Schema{Type: huma.TypeObject}},
@@ -18,9 +19,9 @@ func (s *Server) registerSourceWebhook() {
 }
 
 // admitSource lets webhooks in to addresses that there are.
-func (s *Server) admitSource(_ http.ResponseWriter, r *http.Request, in *api.SourceWebhookRequest) (way, error) {
+func (s *Server) admitSource(_ http.ResponseWriter, r *http.Request, in *api.SourceWebhookRequest) (door.Way, error) {
 	limit, err := s.cfg.Sources.Admit(r.Context(), liwanag.SourceKind(in.Source), in.EndpointID)
-	return way{limit: limit, share: s.knownBodies}, err
+	return door.Way{Limit: limit, Share: s.Bodies.Known}, err
 }
 
 func (s *Server) receiveSource(w http.ResponseWriter, r *http.Request, in *api.SourceWebhookRequest, raw []byte) error {
@@ -28,5 +29,5 @@ func (s *Server) receiveSource(w http.ResponseWriter, r *http.Request, in *api.S
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusAccepted, told)
+	return door.WriteJSON(w, http.StatusAccepted, told)
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -12,14 +15,14 @@ import (
 )
 
 func (s *Server) registerSources() {
-	serve(s, api.ListSourceKinds, s.listSourceKinds)
-	serve(s, api.ListSources, s.listSources)
-	serve(s, api.AddSource, s.addSource)
-	serve(s, api.GetSource, s.getSource)
-	serve(s, api.ChangeSource, s.changeSource)
-	serve(s, api.RotateSource, s.rotateSource)
-	serve(s, api.TrySource, s.trySource)
-	serve(s, api.DeleteSource, s.deleteSource)
+	door.Serve(s.Door, api.ListSourceKinds, s.listSourceKinds)
+	door.Serve(s.Door, api.ListSources, s.listSources)
+	door.Serve(s.Door, api.AddSource, s.addSource)
+	door.Serve(s.Door, api.GetSource, s.getSource)
+	door.Serve(s.Door, api.ChangeSource, s.changeSource)
+	door.Serve(s.Door, api.RotateSource, s.rotateSource)
+	door.Serve(s.Door, api.TrySource, s.trySource)
+	door.Serve(s.Door, api.DeleteSource, s.deleteSource)
 }
 
 func (s *Server) deleteSource(ctx context.Context, in *runapi.IDPath) (none runapi.None, err error) {
@@ -112,4 +115,17 @@ func viewTried(item sources.TriedItem) api.TriedItem {
 			LinkedinURL: p.Summary.LinkedinURL, Metadata: p.Metadata}
 	}
 	return out
+}
+
+// sourceKindName is the schema of a source's kind: generators call the enum of the
+// field Source.kind SourceKind, which is the name of another type.
+const sourceKindName = "SourceKindName"
+
+// nameSourceKind gives the kinds of sources a schema of their own.
+func nameSourceKind(all huma.Registry) {
+	for _, owner := range []string{"Source", "AddSourceRequest"} {
+		properties := all.Map()[owner].Properties
+		all.Map()[sourceKindName] = properties["kind"]
+		properties["kind"] = &huma.Schema{Ref: "#/components/schemas/" + sourceKindName}
+	}
 }

@@ -4,18 +4,19 @@ import (
 	"context"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerSubmissions() {
-	serve(s, api.ListSubmissions, s.listSubmissions)
-	serve(s, api.GetSubmission, s.getSubmission)
-	serve(s, api.AdoptSubmission, s.adoptSubmission)
-	serve(s, api.ResubmitSubmission, s.decision(s.cfg.Enrichment.Resubmit))
-	serve(s, api.FailSubmission, s.decision(s.cfg.Enrichment.Fail))
-	serve(s, api.PauseSubmissions, s.pauseSpending)
-	serve(s, api.ResumeSubmissions, s.resumeSpending)
+	door.Serve(s.Door, api.ListSubmissions, s.listSubmissions)
+	door.Serve(s.Door, api.GetSubmission, s.getSubmission)
+	door.Serve(s.Door, api.AdoptSubmission, s.adoptSubmission)
+	door.Serve(s.Door, api.ResubmitSubmission, s.decision(s.cfg.Enrichment.Resubmit))
+	door.Serve(s.Door, api.FailSubmission, s.decision(s.cfg.Enrichment.Fail))
+	door.Serve(s.Door, api.PauseSubmissions, s.pauseSpending)
+	door.Serve(s.Door, api.ResumeSubmissions, s.resumeSpending)
 }
 
 func viewSubmission(s liwanag.Submission) api.Submission {
@@ -32,7 +33,7 @@ func (s *Server) listSubmissions(ctx context.Context, in *api.SubmissionQuery) (
 	if in.RunID != "" {
 		id, err := liwanag.ParseID(liwanag.RunKind, in.RunID)
 		if err != nil {
-			return runapi.List[api.Submission]{}, badParameter("runId", "an id of the form run_<uuid> is needed")
+			return runapi.List[api.Submission]{}, door.BadParameter("runId", "an id of the form run_<uuid> is needed")
 		}
 		filter.RunID = id
 	}

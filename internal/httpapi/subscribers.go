@@ -10,37 +10,38 @@ import (
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerSubscribers() {
-	stream(s, api.AddSubscriber, s.addSubscriber)
-	serve(s, api.ListSubscribers, s.listSubscribers)
-	serve(s, api.GetSubscriber, s.getSubscriber)
-	serve(s, api.EnrichSubscriber, s.enrichSubscriber)
-	serve(s, api.EnrichSubscribers, s.enrichSubscribers)
-	serve(s, api.EraseSubscriber, s.eraseSubscriber)
-	stream(s, api.ExportSubscribers, s.exportSubscribers)
+	door.Stream(s.Door, api.AddSubscriber, s.addSubscriber)
+	door.Serve(s.Door, api.ListSubscribers, s.listSubscribers)
+	door.Serve(s.Door, api.GetSubscriber, s.getSubscriber)
+	door.Serve(s.Door, api.EnrichSubscriber, s.enrichSubscriber)
+	door.Serve(s.Door, api.EnrichSubscribers, s.enrichSubscribers)
+	door.Serve(s.Door, api.EraseSubscriber, s.eraseSubscriber)
+	door.Stream(s.Door, api.ExportSubscribers, s.exportSubscribers)
 }
 
 // signUpSchema is that of a sign-up, whose unknown fields are kept or refused.
 func signUpSchema(s *Server, keepsUnknown bool) *huma.Schema {
-	ref := schemaOf[api.SignUp](s)
+	ref := door.SchemaOf[api.SignUp](s.Door)
 	if !keepsUnknown {
 		return ref
 	}
-	open := *s.spec.Components.Schemas.SchemaFromRef(ref.Ref)
+	open := *s.Schemas().SchemaFromRef(ref.Ref)
 	open.AdditionalProperties = true
 	return &open
 }
 
 func (s *Server) addSubscriber(w http.ResponseWriter, r *http.Request, _ *api.SignUp) error {
-	if err := isJSON(r); err != nil {
+	if err := door.IsJSON(r); err != nil {
 		return err
 	}
-	raw, err := s.readBody(w, r, maxJSON)
+	raw, err := s.ReadBody(w, r, door.MaxJSON)
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func (s *Server) addSubscriber(w http.ResponseWriter, r *http.Request, _ *api.Si
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), hookWithin)
+	ctx, cancel := context.WithTimeout(r.Context(), door.HookWithin)
 	defer cancel()
 	results, err := s.cfg.SignUps.Add(ctx, items)
 	if err != nil {
@@ -63,13 +64,13 @@ func (s *Server) addSubscriber(w http.ResponseWriter, r *http.Request, _ *api.Si
 // answerOne answers for a single sign-up, whose refusal is the request's.
 func answerOne(w http.ResponseWriter, result intake.Result) error {
 	if refused := result.Error; refused != nil {
-		p := newProblem(http.StatusUnprocessableEntity, refused.Code, refused.Message)
+		p := door.NewProblem(http.StatusUnprocessableEntity, refused.Code, refused.Message)
 		for _, f := range refused.Errors {
 			p.Errors = append(p.Errors, api.FieldFault(f))
 		}
 		return p
 	}
-	return writeJSON(w, http.StatusAccepted, result)
+	return door.WriteJSON(w, http.StatusAccepted, result)
 }
 
 func subscriberFilter(q api.SubscriberFilter) liwanag.SubscriberFilter {
@@ -172,13 +173,9 @@ func (s *Server) enrichSubscriber(ctx context.Context, in *runapi.Addressed[*api
 		return api.Enriched{}, err
 	}
 	if outcomes[0].Result == enrichment.EnrichUnknown {
-		return api.Enriched{}, notFound("subscriber")
+		return api.Enriched{}, door.NotFound("subscriber")
 	}
 	return viewEnriched(outcomes[0]), nil
-}
-
-func invalidField(field, message string) *problem {
-	return newProblem(http.StatusUnprocessableEntity, "invalid_field", "the request has fields that cannot be taken", api.FieldFault{Field: field, Message: message})
 }
 
 // eraseSubscriber deletes a person. Their jobs and paid calls stay, for the books,
@@ -192,7 +189,7 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 }
 
 func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberFilter) error {
-	return s.download(w, r, "subscribers.csv", func(to *streamer) error {
+	return s.Download(w, r, "subscribers.csv", func(to *door.Streamer) error {
 		return intake.Export(r.Context(), to, s.cfg.Store.Subscribers.Each(r.Context(), subscriberFilter(*in)))
 	})
 }

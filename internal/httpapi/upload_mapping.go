@@ -4,14 +4,15 @@ import (
 	"context"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerUploadMapping() {
-	serve(s, api.GetUploadSample, s.getUploadSample)
-	serve(s, api.MapUpload, s.mapUpload)
+	door.Serve(s.Door, api.GetUploadSample, s.getUploadSample)
+	door.Serve(s.Door, api.MapUpload, s.mapUpload)
 }
 
 func (s *Server) getUploadSample(ctx context.Context, in *runapi.IDPath) (api.UploadSample, error) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -23,12 +24,12 @@ const (
 )
 
 func (s *Server) registerUploads() {
-	stream(s, api.AddUpload, s.createUpload)
-	serve(s, api.ListUploads, s.listUploads)
-	serve(s, api.GetUpload, uploadAct(s.cfg.Uploads.Get))
-	serve(s, api.ConfirmUpload, uploadAct(s.cfg.Uploads.Confirm))
-	serve(s, api.CancelUpload, uploadAct(s.cfg.Uploads.Cancel))
-	stream(s, api.GetUploadErrors, s.uploadErrors)
+	door.Stream(s.Door, api.AddUpload, s.createUpload)
+	door.Serve(s.Door, api.ListUploads, s.listUploads)
+	door.Serve(s.Door, api.GetUpload, uploadAct(s.cfg.Uploads.Get))
+	door.Serve(s.Door, api.ConfirmUpload, uploadAct(s.cfg.Uploads.Confirm))
+	door.Serve(s.Door, api.CancelUpload, uploadAct(s.cfg.Uploads.Cancel))
+	door.Stream(s.Door, api.GetUploadErrors, s.uploadErrors)
 }
 
 // uploadAct does something to one upload and shows it.
@@ -62,24 +63,24 @@ func (s *Server) listUploads(ctx context.Context, in *api.UploadQuery) (runapi.L
 func (s *Server) createUpload(w http.ResponseWriter, r *http.Request, in *api.AddUploadRequest) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" {
-		return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send multipart/form-data with the CSV file in the field file")
+		return door.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send multipart/form-data with the CSV file in the field file")
 	}
 	if r.ContentLength > maxUpload {
 		return &http.MaxBytesError{Limit: maxUpload}
 	}
-	stream := &streamer{r: http.MaxBytesReader(w, r.Body, maxUpload), w: w, control: http.NewResponseController(w)}
+	stream := door.Streamed(w, http.MaxBytesReader(w, r.Body, maxUpload))
 	r.Body = io.NopCloser(stream)
 	form, err := r.MultipartReader()
 	if err != nil {
-		return newProblem(http.StatusBadRequest, "malformed", "the form cannot be read")
+		return door.NewProblem(http.StatusBadRequest, "malformed", "the form cannot be read")
 	}
 	view, err := s.readUpload(r.Context(), form)
 	if err != nil {
 		// Most clients send to the end before they read the answer: they would see a
 		// reset connection instead of the reason.
 		_, _ = io.Copy(io.Discard, stream)
-		if stream.err != nil {
-			return bodyFault(stream.err) // whatever came of it, this was the cause
+		if stream.Fault() != nil {
+			return door.BodyFault(stream.Fault()) // whatever came of it, this was the cause
 		}
 		return err
 	}
@@ -88,8 +89,8 @@ func (s *Server) createUpload(w http.ResponseWriter, r *http.Request, in *api.Ad
 			return err
 		}
 	}
-	stream.extend()
-	return writeJSON(w, http.StatusAccepted, viewUpload(view))
+	stream.Extend()
+	return door.WriteJSON(w, http.StatusAccepted, viewUpload(view))
 }
 
 // readUpload reads the form's fields up to the file, and streams that.
@@ -98,33 +99,33 @@ func (s *Server) readUpload(ctx context.Context, form *multipart.Reader) (intake
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			return intake.UploadView{}, invalidField("file", "it is missing")
+			return intake.UploadView{}, door.InvalidField("file", "it is missing")
 		}
 		if err != nil {
-			return intake.UploadView{}, newProblem(http.StatusBadRequest, "malformed", "the form cannot be read")
+			return intake.UploadView{}, door.NewProblem(http.StatusBadRequest, "malformed", "the form cannot be read")
 		}
 		switch name := part.FormName(); name {
 		case "file":
 			if encoding := part.Header.Get("Content-Encoding"); encoding != "" {
-				return intake.UploadView{}, newProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "send the file as it is, without Content-Encoding")
+				return intake.UploadView{}, door.NewProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "send the file as it is, without Content-Encoding")
 			}
 			req.FileName = part.FileName()
 			return s.cfg.Uploads.Create(ctx, part, req)
 		case "source", "mapping":
 			value, err := io.ReadAll(io.LimitReader(part, maxFormField+1))
 			if err != nil {
-				return intake.UploadView{}, newProblem(http.StatusBadRequest, "malformed", "the form cannot be read")
+				return intake.UploadView{}, door.NewProblem(http.StatusBadRequest, "malformed", "the form cannot be read")
 			}
 			if len(value) > maxFormField {
-				return intake.UploadView{}, invalidField(name, "it is too long")
+				return intake.UploadView{}, door.InvalidField(name, "it is too long")
 			}
 			if name == "source" {
 				req.Source = string(value)
-			} else if tooDeep(value) || json.Unmarshal(value, &req.Mapping) != nil {
-				return intake.UploadView{}, invalidField(name, "it is not a JSON object of texts")
+			} else if door.TooDeep(value) || json.Unmarshal(value, &req.Mapping) != nil {
+				return intake.UploadView{}, door.InvalidField(name, "it is not a JSON object of texts")
 			}
 		default:
-			return intake.UploadView{}, invalidField(clip(name), "there is no such field")
+			return intake.UploadView{}, door.InvalidField(door.Clip(name), "there is no such field")
 		}
 	}
 }
@@ -134,7 +135,7 @@ func (s *Server) uploadErrors(w http.ResponseWriter, r *http.Request, in *runapi
 	if err != nil {
 		return err
 	}
-	return s.download(w, r, "errors.csv", func(to *streamer) error {
+	return s.Download(w, r, "errors.csv", func(to *door.Streamer) error {
 		return named(s.cfg.Uploads.WriteErrors(r.Context(), id, to), "upload")
 	})
 }

@@ -213,9 +213,9 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	if doc["openapi"] != "3.1.0" {
 		t.Errorf("openapi %v", doc["openapi"])
 	}
-	for _, pattern := range w.server.routes {
+	for _, pattern := range w.server.Routes() {
 		method, path, _ := strings.Cut(pattern, " ")
-		if w.server.pages[pattern] || method == "GET" && (strings.HasPrefix(path, "/webhooks") || w.server.open[pattern] && path != api.GetHealth.Path && path != api.GetReady.Path) {
+		if w.server.Pages()[pattern] || method == "GET" && (strings.HasPrefix(path, "/webhooks") || w.server.Open()[pattern] && path != api.GetHealth.Path && path != api.GetReady.Path) {
 			continue // pages, and what senders check
 		}
 		item, _ := doc["paths"].(map[string]any)[path].(map[string]any)

@@ -3,13 +3,14 @@ package httpapi
 import (
 	"context"
 
+	"github.com/liwanag/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 func (s *Server) registerWorkflows() {
-	serve(s, runapi.ListWorkflows, s.listWorkflows)
-	serve(s, runapi.GetWorkflow, s.getWorkflow)
+	door.Serve(s.Door, runapi.ListWorkflows, s.listWorkflows)
+	door.Serve(s.Door, runapi.GetWorkflow, s.getWorkflow)
 }
 
 func (s *Server) listWorkflows(context.Context, *runapi.NoInput) (runapi.List[workflow.Description], error) {
@@ -19,7 +20,7 @@ func (s *Server) listWorkflows(context.Context, *runapi.NoInput) (runapi.List[wo
 func (s *Server) getWorkflow(_ context.Context, in *runapi.WorkflowVersion) (workflow.Description, error) {
 	plan := s.definition(in.Name, in.Version)
 	if plan == nil {
-		return workflow.Description{}, newProblem(404, "not_found", "no workflow has this name and version")
+		return workflow.Description{}, door.NewProblem(404, "not_found", "no workflow has this name and version")
 	}
 	return plan.Describe(), nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/fullenrich/simulator"
 	"github.com/liwanag/liwanag/internal/access"
+	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/internal/datastore/datastoretest"
 	"github.com/liwanag/liwanag/internal/datastore/sqlite"
@@ -207,9 +208,9 @@ func answerOf[T any](w *world, rec *httptest.ResponseRecorder, status int) T {
 }
 
 // wantProblem checks that an answer is a problem as promised.
-func (w *world) wantProblem(rec *httptest.ResponseRecorder, status int, code string) problem {
+func (w *world) wantProblem(rec *httptest.ResponseRecorder, status int, code string) api.Problem {
 	w.t.Helper()
-	var p problem
+	var p api.Problem
 	if got := rec.Header().Get("Content-Type"); got != "application/problem+json" {
 		w.t.Errorf("content type %q: %s", got, rec.Body)
 	}

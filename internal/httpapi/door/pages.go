@@ -1,4 +1,4 @@
-package httpapi
+package door
 
 import (
 	"errors"
@@ -28,12 +28,12 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // POST /sign-out are the server's. A page calls the API through ServeHTTP with
 // the browser's Cookie, Host and RemoteAddr; it holds no place among the
 // requests that are served at once, so the calls it makes cannot wait for it.
-func (s *Server) Mount(pages []Page, notFound http.Handler) {
-	s.missing = asPage(notFound)
+func (d *Door) Mount(pages []Page, NotFound http.Handler) {
+	d.missing = asPage(NotFound)
 	for _, p := range pages {
-		s.routes = append(s.routes, p.Pattern)
-		s.pages[p.Pattern], s.open[p.Pattern] = true, p.Open
-		s.mux.Handle(p.Pattern, asPage(p.Handler))
+		d.routes = append(d.routes, p.Pattern)
+		d.pages[p.Pattern], d.open[p.Pattern] = true, p.Open
+		d.mux.Handle(p.Pattern, asPage(p.Handler))
 	}
 }
 
@@ -47,8 +47,8 @@ func asPage(page http.Handler) http.Handler {
 }
 
 // wantsPage says whether a browser asks for a page of the console.
-func (s *Server) wantsPage(r *http.Request) bool {
-	return s.missing != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+func (d *Door) wantsPage(r *http.Request) bool {
+	return d.missing != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
 		!under(r.URL.Path, "/api") && !ingress(r) && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
@@ -62,8 +62,8 @@ func (e *elsewhere) Error() string { return "httpapi: go to " + e.path }
 
 // admitVisitor lets a browser with a session pass. Another is sent to the sign-in,
 // and from there back to a page that it can ask for again; it is no guess.
-func (s *Server) admitVisitor(r *http.Request) error {
-	err := s.identify(r)
+func (d *Door) admitVisitor(r *http.Request) error {
+	err := d.identify(r)
 	if !errors.Is(err, access.ErrRefused) {
 		return err
 	}

@@ -1,4 +1,4 @@
-package httpapi
+package door
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// busy tells a client to come back.
-func busy() *problem {
-	p := newProblem(http.StatusServiceUnavailable, "busy", "too many requests at once, try again later")
-	p.retryAfter = 5
+// Busy tells a client to come back.
+func Busy() *Problem {
+	p := NewProblem(http.StatusServiceUnavailable, "busy", "too many requests at once, try again later")
+	p.RetryAfter = 5
 	return p
 }
 
@@ -20,7 +20,7 @@ func busy() *problem {
 type pool chan struct{}
 
 // poolPatience is how long a request waits for its turn.
-const poolPatience = 10 * time.Second
+const PoolPatience = 10 * time.Second
 
 func newPool(n int) pool { return make(pool, n) }
 
@@ -31,7 +31,7 @@ func (p pool) enter(ctx context.Context) error {
 		return nil
 	default:
 	}
-	patience := time.NewTimer(poolPatience)
+	patience := time.NewTimer(PoolPatience)
 	defer patience.Stop()
 	select {
 	case p <- struct{}{}:
@@ -39,7 +39,7 @@ func (p pool) enter(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-patience.C:
-		return busy()
+		return Busy()
 	}
 }
 
@@ -52,12 +52,19 @@ const (
 	maxBodies = 128 << 20 // of the API; and as much of webhooks under a token that is known
 	// maxUnproven is for webhooks that show nothing before their body is read, of
 	// which one address may hold a quarter.
-	maxUnproven = 64 << 20
+	MaxUnproven = 64 << 20
 )
 
-// share is a part of memory that bodies of one kind may take. One kind never takes
+// Bodies are the shares of what has arrived.
+type Bodies struct {
+	API      *Share
+	Known    *Share // webhooks under a token that is known
+	Unproven *Share // webhooks that show nothing before their body is read
+}
+
+// Share is a part of memory that bodies of one kind may take. One kind never takes
 // from another.
-type share struct {
+type Share struct {
 	limit int64
 	each  int64 // of one address; 0: up to the limit
 
@@ -66,11 +73,12 @@ type share struct {
 	by   map[netip.Addr]int64 // where each is limited
 }
 
-func newShare(limit, each int64) *share {
-	return &share{limit: limit, each: each, by: map[netip.Addr]int64{}}
+func newShare(limit, each int64) *Share {
+	return &Share{limit: limit, each: each, by: map[netip.Addr]int64{}}
 }
 
-func (s *share) enter(from netip.Addr, n int64) bool {
+// Enter takes n bytes for an address, if there is room.
+func (s *Share) Enter(from netip.Addr, n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held+n > s.limit || s.each > 0 && s.by[from]+n > s.each {
@@ -83,7 +91,15 @@ func (s *share) enter(from netip.Addr, n int64) bool {
 	return true
 }
 
-func (s *share) leave(from netip.Addr, n int64) {
+// Held is how many bytes are taken.
+func (s *Share) Held() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held
+}
+
+// Leave gives n bytes back.
+func (s *Share) Leave(from netip.Addr, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held -= n
@@ -104,18 +120,18 @@ type counted struct {
 
 func (c counted) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	if !c.scope.share.enter(c.scope.from, int64(n)) {
-		return 0, busy()
+	if !c.scope.share.Enter(c.scope.from, int64(n)) {
+		return 0, Busy()
 	}
 	c.scope.held += int64(n)
 	return n, err
 }
 
-// strangers are webhooks under a token of FullEnrich's that nobody knows. They are
+// Strangers are webhooks under a token of FullEnrich's that nobody knows. They are
 // read all the same, few and in little time: their signature may be right, when a
 // backup was restored.
-type strangers struct {
-	share *share
+type Strangers struct {
+	Share *Share
 
 	mu   sync.Mutex
 	from map[netip.Addr]bool
@@ -124,11 +140,11 @@ type strangers struct {
 const (
 	strangersAtOnce = 2
 	maxStrangers    = 16 << 20 // bytes
-	strangerWithin  = 10 * time.Second
+	StrangerWithin  = 10 * time.Second
 )
 
-// enter says whether a stranger's body may be read; then leave must follow.
-func (s *strangers) enter(from netip.Addr) bool {
+// Enter says whether a stranger's body may be read; then Leave must follow.
+func (s *Strangers) Enter(from netip.Addr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.from) >= strangersAtOnce || s.from[from] {
@@ -138,7 +154,8 @@ func (s *strangers) enter(from netip.Addr) bool {
 	return true
 }
 
-func (s *strangers) leave(from netip.Addr) {
+// Leave gives the place back.
+func (s *Strangers) Leave(from netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.from, from)

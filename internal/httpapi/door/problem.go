@@ -1,4 +1,4 @@
-package httpapi
+package door
 
 import (
 	"context"
@@ -18,31 +18,34 @@ import (
 	"github.com/liwanag/liwanag/workflow"
 )
 
-// problem is an error that is answered.
-type problem struct {
+// Problem is an error that is answered.
+type Problem struct {
 	api.Problem
 
-	retryAfter int // seconds; 0: none
-	fault      error
+	RetryAfter int // seconds; 0: none
+	Fault      error
 }
 
-func newProblem(status int, code, detail string, faults ...api.FieldFault) *problem {
-	return &problem{Problem: api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, Errors: faults}}
+// NewProblem is a problem of a status and a stable code.
+func NewProblem(status int, code, detail string, faults ...api.FieldFault) *Problem {
+	return &Problem{Problem: api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, Errors: faults}}
 }
 
-func (p *problem) Error() string { return p.Code + ": " + p.Detail }
-func (p *problem) Unwrap() error { return p.fault }
-func notFound(what string) *problem {
-	return newProblem(http.StatusNotFound, "not_found", "no "+what+" has this id")
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+func (p *Problem) Unwrap() error { return p.Fault }
+
+// NotFound says that no such thing has the id that was asked for.
+func NotFound(what string) *Problem {
+	return NewProblem(http.StatusNotFound, "not_found", "no "+what+" has this id")
 }
 
 // malformed are codes of class Invalid whose request could not even be read.
 var malformed = []string{intake.ErrMalformed.Code, liwanag.ErrInvalidCursor.Code, liwanag.ErrInvalidFilter.Code}
 
-// problemOf turns an error into what the client is told. Only messages that are
+// ProblemOf turns an error into what the client is told. Only messages that are
 // made for clients are passed on; causes stay with the fault, for the log.
-func problemOf(err error) *problem {
-	var p *problem
+func ProblemOf(err error) *Problem {
+	var p *Problem
 	var invalid *intake.ValidationError
 	var fault *liwanag.Error
 	var tooLarge *http.MaxBytesError
@@ -51,13 +54,13 @@ func problemOf(err error) *problem {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &tooLarge):
-		return newProblem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit))
+		return NewProblem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit))
 	case errors.As(err, &tooMany):
-		p = newProblem(http.StatusTooManyRequests, "too_many_failures", "too many failed attempts from this address, try again later")
-		p.retryAfter = int((tooMany.After + time.Second - 1) / time.Second)
+		p = NewProblem(http.StatusTooManyRequests, "too_many_failures", "too many failed attempts from this address, try again later")
+		p.RetryAfter = int((tooMany.After + time.Second - 1) / time.Second)
 		return p
 	case errors.As(err, &invalid):
-		p = newProblem(http.StatusUnprocessableEntity, liwanag.CodeOf(err), "the request has fields that cannot be taken")
+		p = NewProblem(http.StatusUnprocessableEntity, liwanag.CodeOf(err), "the request has fields that cannot be taken")
 		for _, f := range invalid.Fields {
 			p.Errors = append(p.Errors, api.FieldFault(f))
 		}
@@ -68,7 +71,7 @@ func problemOf(err error) *problem {
 	return problemOfRun(err)
 }
 
-func problemOfFault(e *liwanag.Error) *problem {
+func problemOfFault(e *liwanag.Error) *Problem {
 	status, retryAfter := http.StatusInternalServerError, 0
 	switch e.Class {
 	case liwanag.NotFound:
@@ -89,12 +92,12 @@ func problemOfFault(e *liwanag.Error) *problem {
 	default:
 		return internal(e)
 	}
-	p := newProblem(status, e.Code, e.Message)
-	p.retryAfter, p.fault = retryAfter, e
+	p := NewProblem(status, e.Code, e.Message)
+	p.RetryAfter, p.Fault = retryAfter, e
 	return p
 }
 
-func problemOfRun(err error) *problem {
+func problemOfRun(err error) *Problem {
 	for _, known := range []struct {
 		err          error
 		status       int
@@ -113,8 +116,8 @@ func problemOfRun(err error) *problem {
 		{context.Canceled, http.StatusServiceUnavailable, "canceled", "the request was given up"},
 	} {
 		if errors.Is(err, known.err) {
-			p := newProblem(known.status, known.code, known.detail)
-			p.fault = err
+			p := NewProblem(known.status, known.code, known.detail)
+			p.Fault = err
 			return p
 		}
 	}
@@ -122,14 +125,14 @@ func problemOfRun(err error) *problem {
 }
 
 // internal hides a fault of ours: it is in the log, under the request's id.
-func internal(err error) *problem {
-	p := newProblem(http.StatusInternalServerError, "internal", "a fault of the server: its log tells more under the id in X-Request-Id")
-	p.fault = err
+func internal(err error) *Problem {
+	p := NewProblem(http.StatusInternalServerError, "internal", "a fault of the server: its log tells more under the id in X-Request-Id")
+	p.Fault = err
 	return p
 }
 
-// clip bounds a name that a client sent.
-func clip(s string) string { return clipTo(s, 100) }
+// Clip bounds a name that a client sent.
+func Clip(s string) string { return clipTo(s, 100) }
 
 func clipTo(s string, n int) string {
 	if len(s) > n {
@@ -138,37 +141,37 @@ func clipTo(s string, n int) string {
 	return s
 }
 
-// problemOf is problemOf, save that it knows a full disk in whatever error of a
+// ProblemOf is ProblemOf, save that it knows a full disk in whatever error of a
 // store.
-func (s *Server) problemOf(err error) *problem {
-	p := problemOf(err)
-	if p.Status >= 500 && p.Code != liwanag.ErrDiskFull.Code && s.cfg.DiskFull != nil && s.cfg.DiskFull(err) {
+func (d *Door) ProblemOf(err error) *Problem {
+	p := ProblemOf(err)
+	if p.Status >= 500 && p.Code != liwanag.ErrDiskFull.Code && d.cfg.DiskFull != nil && d.cfg.DiskFull(err) {
 		return problemOfFault(liwanag.Wrap(err, liwanag.ErrDiskFull.Class, liwanag.ErrDiskFull.Code, liwanag.ErrDiskFull.Message))
 	}
 	return p
 }
 
-// ofRunner says of an error of the runner that is none of the library's that its
+// OfRunner says of an error of the runner that is none of the library's that its
 // store cannot answer, which is all that is left.
-func ofRunner(err error) error {
-	if err == nil || problemOf(err).Status != http.StatusInternalServerError {
+func OfRunner(err error) error {
+	if err == nil || ProblemOf(err).Status != http.StatusInternalServerError {
 		return err
 	}
 	return liwanag.Wrap(err, liwanag.ErrDatabase.Class, liwanag.ErrDatabase.Code, liwanag.ErrDatabase.Message)
 }
 
-// write sends a problem, or a browser elsewhere; a fault of ours is logged here, once.
-func (s *Server) write(w http.ResponseWriter, r *http.Request, err error) {
+// Write sends a problem, or a browser elsewhere; a fault of ours is logged here, once.
+func (d *Door) Write(w http.ResponseWriter, r *http.Request, err error) {
 	var to *elsewhere
 	if errors.As(err, &to) {
 		w.Header().Set("Location", to.path)
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
-	p := s.problemOf(err)
-	s.note(r.Context(), p)
-	if p.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(p.retryAfter))
+	p := d.ProblemOf(err)
+	d.note(r.Context(), p)
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
@@ -176,13 +179,18 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // note logs what a problem hides from the client.
-func (s *Server) note(ctx context.Context, p *problem) {
-	if p.Status < 500 || p.fault == nil || p.Code == "canceled" {
+func (d *Door) note(ctx context.Context, p *Problem) {
+	if p.Status < 500 || p.Fault == nil || p.Code == "canceled" {
 		return
 	}
 	level := slog.LevelWarn
 	if p.Status == http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	s.cfg.Log.LogAttrs(ctx, level, "a request failed", slog.String("request", requestID(ctx)), slog.String("code", p.Code), slog.Any("error", p.fault))
+	d.cfg.Log.LogAttrs(ctx, level, "a request failed", slog.String("request", requestID(ctx)), slog.String("code", p.Code), slog.Any("error", p.Fault))
+}
+
+// InvalidField refuses a field of a body.
+func InvalidField(field, message string) *Problem {
+	return NewProblem(http.StatusUnprocessableEntity, "invalid_field", "the request has fields that cannot be taken", api.FieldFault{Field: field, Message: message})
 }

@@ -1,17 +1,17 @@
-package httpapi
+package door
 
 import (
 	"bufio"
 	"net/http"
 )
 
-// download streams a CSV file. Whatever fails before the first bytes are on
+// Download streams a CSV file. Whatever fails before the first bytes are on
 // their way is a problem as usual; later the connection is cut off, so that half
 // a file does not look whole.
-func (s *Server) download(w http.ResponseWriter, r *http.Request, name string, write func(*streamer) error) error {
+func (d *Door) Download(w http.ResponseWriter, r *http.Request, name string, write func(*Streamer) error) error {
 	begun := &firstWrite{ResponseWriter: w, name: name}
 	buffer := bufio.NewWriterSize(begun, 64<<10)
-	stream := &streamer{w: buffer, control: http.NewResponseController(w)}
+	stream := &Streamer{w: buffer, control: http.NewResponseController(w)}
 	err := write(stream)
 	if err == nil {
 		err = buffer.Flush()
@@ -23,7 +23,7 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request, name string, w
 	case !begun.done:
 		return err
 	}
-	s.note(r.Context(), problemOf(err))
+	d.note(r.Context(), ProblemOf(err))
 	panic(http.ErrAbortHandler)
 }
 

@@ -1,4 +1,4 @@
-package httpapi
+package door
 
 import (
 	"cmp"
@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// clientOf is the address that a request comes from: the connection's, or, where
+// ClientOf is the address that a request comes from: the connection's, or, where
 // that is a proxy on this machine or one that is trusted, the last one that
 // X-Forwarded-For names and that is no such proxy.
-func (s *Server) clientOf(r *http.Request) netip.Addr {
+func (d *Door) ClientOf(r *http.Request) netip.Addr {
 	client := addressIn(r.RemoteAddr)
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		named := addressIn(strings.TrimSpace(hop))
-		if !s.proxy(client) || !named.IsValid() {
+		if !d.proxy(client) || !named.IsValid() {
 			break
 		}
 		client = named
@@ -24,8 +24,8 @@ func (s *Server) clientOf(r *http.Request) netip.Addr {
 	return client
 }
 
-func (s *Server) proxy(addr netip.Addr) bool {
-	return addr.IsLoopback() || slices.ContainsFunc(s.cfg.TrustedProxies, func(n netip.Prefix) bool { return n.Contains(addr) })
+func (d *Door) proxy(addr netip.Addr) bool {
+	return addr.IsLoopback() || slices.ContainsFunc(d.cfg.TrustedProxies, func(n netip.Prefix) bool { return n.Contains(addr) })
 }
 
 // addressIn reads an address with or without a port; the zero Addr: it is none.

@@ -1,9 +1,8 @@
-package httpapi
+package door
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -19,17 +18,16 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/liwanag/liwanag/internal/api"
-	"github.com/liwanag/liwanag/internal/liwanag"
-	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Limits of request bodies, in bytes.
 const (
-	maxJSON  = 1 << 20
+	MaxJSON  = 1 << 20
 	maxDepth = 64
 )
 
-func writeJSON(w http.ResponseWriter, status int, v any) error {
+// WriteJSON answers with a value.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	return encode(w, v)
@@ -47,20 +45,20 @@ func encode(w io.Writer, v any) error {
 	return nil
 }
 
-// badParameter refuses a query parameter: a filter that is not understood must
+// BadParameter refuses a query parameter: a filter that is not understood must
 // not select everything.
-func badParameter(name, message string) *problem {
-	return newProblem(http.StatusBadRequest, "bad_parameter", "a query parameter cannot be taken", api.FieldFault{Field: clip(name), Message: message})
+func BadParameter(name, message string) *Problem {
+	return NewProblem(http.StatusBadRequest, "bad_parameter", "a query parameter cannot be taken", api.FieldFault{Field: Clip(name), Message: message})
 }
 
-// invalidFilter refuses a filter that has no clear meaning: it selects nobody.
-func invalidFilter(name, message string) *problem {
-	return newProblem(http.StatusBadRequest, "invalid_filter", "a filter cannot be understood, so it selects nothing", api.FieldFault{Field: clip(name), Message: message})
+// InvalidFilter refuses a filter that has no clear meaning: it selects nobody.
+func InvalidFilter(name, message string) *Problem {
+	return NewProblem(http.StatusBadRequest, "invalid_filter", "a filter cannot be understood, so it selects nothing", api.FieldFault{Field: Clip(name), Message: message})
 }
 
-// unclear says what is wrong with a text to filter by. Databases take a control
+// Unclear says what is wrong with a text to filter by. Databases take a control
 // character for the end of a text, for another character, or for nothing at all.
-func unclear(text string) string {
+func Unclear(text string) string {
 	switch {
 	case !utf8.ValidString(text):
 		return "" // said by whoever checks lengths
@@ -76,23 +74,23 @@ func unclear(text string) string {
 func checkQuery(op *huma.Operation, raw string) error {
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return newProblem(http.StatusBadRequest, "bad_parameter", "the query cannot be read")
+		return NewProblem(http.StatusBadRequest, "bad_parameter", "the query cannot be read")
 	}
 	for name, values := range query {
 		at := slices.IndexFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
 		switch {
 		case at < 0:
-			return badParameter(name, "there is no such parameter")
+			return BadParameter(name, "there is no such parameter")
 		case len(values) > 1:
-			return badParameter(name, "it is there more than once")
+			return BadParameter(name, "it is there more than once")
 		case values[0] == "":
 			continue
 		}
-		if fault := unclear(values[0]); fault != "" && op.Method == http.MethodGet && name != "cursor" {
-			return invalidFilter(name, fault)
+		if fault := Unclear(values[0]); fault != "" && op.Method == http.MethodGet && name != "cursor" {
+			return InvalidFilter(name, fault)
 		}
 		if fault := checkValue(op.Parameters[at].Schema, values[0]); fault != "" {
-			return badParameter(name, fault)
+			return BadParameter(name, fault)
 		}
 	}
 	return nil
@@ -127,54 +125,55 @@ const maxQueryText = 2000
 
 // readJSON reads the body of a request, if it has one, and puts it back when it
 // is JSON that is safe to decode.
-func (s *Server) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	raw, err := s.readBody(w, r, maxJSON)
+func (d *Door) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	raw, err := d.ReadBody(w, r, MaxJSON)
 	if err != nil {
 		return nil, err
 	}
 	if len(raw) > 0 {
-		if err := isJSON(r); err != nil {
+		if err := IsJSON(r); err != nil {
 			return nil, err
 		}
-		if !utf8.Valid(raw) || tooDeep(raw) || !json.Valid(raw) {
-			return nil, newProblem(http.StatusBadRequest, "malformed_json", "the body is not one JSON value in UTF-8, at most 64 levels deep")
+		if !utf8.Valid(raw) || TooDeep(raw) || !json.Valid(raw) {
+			return nil, NewProblem(http.StatusBadRequest, "malformed_json", "the body is not one JSON value in UTF-8, at most 64 levels deep")
 		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(raw))
 	return raw, nil
 }
 
-// readBody reads a whole body of at most limit bytes.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+// ReadBody reads a whole body of at most limit bytes.
+func (d *Door) ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	raw, err := io.ReadAll(counted{http.MaxBytesReader(w, r.Body, limit), scopeOf(r.Context())})
-	return raw, bodyFault(err)
+	return raw, BodyFault(err)
 }
 
-// bodyFault turns the error of reading a body into a problem: it is the client's
+// BodyFault turns the error of reading a body into a problem: it is the client's
 // or the network's, never ours.
-func bodyFault(err error) error {
+func BodyFault(err error) error {
 	if err == nil {
 		return nil
 	}
-	if p := problemOf(err); p.Status != http.StatusInternalServerError {
+	if p := ProblemOf(err); p.Status != http.StatusInternalServerError {
 		return p
 	}
-	return newProblem(http.StatusBadRequest, "body_incomplete", "the body cannot be read to its end")
+	return NewProblem(http.StatusBadRequest, "body_incomplete", "the body cannot be read to its end")
 }
 
-func isJSON(r *http.Request) error {
+// IsJSON refuses a body that says it is something else.
+func IsJSON(r *http.Request) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
-		return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send application/json")
+		return NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send application/json")
 	}
 	return nil
 }
 
-// tooDeep says whether brackets outside of strings nest deeper than maxDepth.
-func tooDeep(raw []byte) bool {
+// TooDeep says whether brackets outside of strings nest deeper than maxDepth.
+func TooDeep(raw []byte) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
@@ -194,55 +193,36 @@ func tooDeep(raw []byte) bool {
 	return false
 }
 
-func pageOf(p runapi.Paging) liwanag.Page { return liwanag.Page{Limit: p.Limit, Cursor: p.Cursor} }
-
-// listOf turns rows into a page.
-func listOf[R, T any](rows []R, next string, view func(R) T) runapi.List[T] {
-	out := runapi.List[T]{Items: make([]T, len(rows)), NextCursor: next}
-	for i, row := range rows {
-		out.Items[i] = view(row)
-	}
-	return out
-}
-
-// idOf reads an id of a path; text that is none names nothing.
-func idOf(kind liwanag.Kind, text, what string) (liwanag.ID, error) {
-	id, err := liwanag.ParseID(kind, text)
-	if err != nil {
-		return liwanag.ID{}, notFound(what)
-	}
-	return id, nil
-}
-
-// named gives a row's "not found" the name of the thing.
-func named(err error, what string) error {
-	if errors.Is(err, liwanag.ErrNotFound) {
-		return notFound(what)
-	}
-	return err
-}
-
-// patience is how long a client of a streaming route may take for its next
+// Patience is how long a client of a streaming route may take for its next
 // piece.
-const patience = 30 * time.Second
+const Patience = 30 * time.Second
 
-// streamer gives a request's body and answer deadlines of their own: the stream
+// Streamer gives a request's body and answer deadlines of their own: the stream
 // may take as long as it needs while it keeps moving.
-type streamer struct {
+type Streamer struct {
 	r       io.Reader
 	w       io.Writer
 	control *http.ResponseController
 	err     error // the first of reading
 }
 
-func (s *streamer) extend() {
-	// Not every connection has deadlines (tests); then there is nothing to extend.
-	_ = s.control.SetReadDeadline(time.Now().Add(patience))
-	_ = s.control.SetWriteDeadline(time.Now().Add(2 * patience))
+// Streamed gives a body and an answer deadlines of their own.
+func Streamed(w http.ResponseWriter, body io.Reader) *Streamer {
+	return &Streamer{r: body, w: w, control: http.NewResponseController(w)}
 }
 
-func (s *streamer) Read(p []byte) (int, error) {
-	s.extend()
+// Fault is the first error of reading the body.
+func (s *Streamer) Fault() error { return s.err }
+
+// Extend gives the next piece its time.
+func (s *Streamer) Extend() {
+	// Not every connection has deadlines (tests); then there is nothing to extend.
+	_ = s.control.SetReadDeadline(time.Now().Add(Patience))
+	_ = s.control.SetWriteDeadline(time.Now().Add(2 * Patience))
+}
+
+func (s *Streamer) Read(p []byte) (int, error) {
+	s.Extend()
 	n, err := s.r.Read(p)
 	if err != nil && err != io.EOF && s.err == nil {
 		s.err = err
@@ -250,7 +230,7 @@ func (s *streamer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *streamer) Write(p []byte) (int, error) {
-	s.extend()
+func (s *Streamer) Write(p []byte) (int, error) {
+	s.Extend()
 	return s.w.Write(p)
 }

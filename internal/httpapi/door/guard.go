@@ -1,4 +1,4 @@
-package httpapi
+package door
 
 import (
 	"cmp"
@@ -25,11 +25,11 @@ import (
 type scope struct {
 	id     string
 	from   netip.Addr
-	share  *share // what its body counts among
+	share  *Share // what its body counts among
 	held   int64  // bytes of its body in memory
 	actor  string // who asks, once that is known
 	intent intent // what it does, for the audit trail
-	extend func() // gives it more time, as streamer.extend
+	extend func() // gives it more time, as Streamer.Extend
 }
 
 type scopeKey struct{}
@@ -41,55 +41,66 @@ func scopeOf(ctx context.Context) *scope {
 	return &scope{extend: func() {}}
 }
 
+// From is the network that a request comes from.
+func From(ctx context.Context) netip.Addr { return scopeOf(ctx).from }
+
+// Extend gives a request more time, which it has as long as it asks for it.
+func Extend(ctx context.Context) { scopeOf(ctx).extend() }
+
+// SessionOver says whether a request of the console goes on without its session.
+func (d *Door) SessionOver(r *http.Request) bool {
+	return scopeOf(r.Context()).actor == actorConsole && d.identify(r) != nil
+}
+
 func requestID(ctx context.Context) string { return scopeOf(ctx).id }
 
 // ServeHTTP serves one request: id, headers, log and recovery around what serve
 // answers.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began := s.cfg.Now()
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := d.cfg.Now()
 	asking := scopeOf(r.Context()) // a page asks in its own name, for its browser
-	carried := &scope{id: cmp.Or(asking.id, rand.Text()), from: asking.from, share: s.apiBodies}
+	carried := &scope{id: cmp.Or(asking.id, rand.Text()), from: asking.from, share: d.Bodies.API}
 	if !carried.from.IsValid() {
-		carried.from = networkOf(s.clientOf(r))
+		carried.from = networkOf(d.ClientOf(r))
 	}
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
 	out := &response{ResponseWriter: w}
-	carried.extend = (&streamer{control: http.NewResponseController(out)}).extend
+	carried.extend = (&Streamer{control: http.NewResponseController(out)}).Extend
 	secureHeaders(out.Header(), carried.id)
 	route := "none"
-	defer func() { s.access(r, out, route, began) }()
+	defer func() { d.logged(r, out, route, began) }()
 	defer func() {
-		carried.share.leave(carried.from, carried.held)
+		carried.share.Leave(carried.from, carried.held)
 		if fault := recover(); fault == http.ErrAbortHandler {
 			panic(fault)
 		} else if fault != nil {
-			s.recovered(out, r, fault)
+			d.recovered(out, r, fault)
 		}
 	}()
-	pattern, err := s.admit(out, r)
+	pattern, err := d.admit(out, r)
 	if pattern != "" {
 		route = pattern
 	}
-	if err == nil && s.takesPlace(r, pattern) {
-		if err = s.apiPool.enter(r.Context()); err == nil {
-			defer s.apiPool.leave()
+	if err == nil && d.takesPlace(r, pattern) {
+		if err = d.apiPool.enter(r.Context()); err == nil {
+			defer d.apiPool.leave()
 		}
 	}
 	if err != nil {
-		s.write(out, r, err)
+		d.Write(out, r, err)
 		return
 	}
 	if pattern == noPage {
-		s.missing.ServeHTTP(out, r)
+		d.missing.ServeHTTP(out, r)
 		return
 	}
-	s.mux.ServeHTTP(out, r)
+	d.mux.ServeHTTP(out, r)
 }
 
 // takesPlace says whether a request counts among those that are worked on. Pages
 // do not: what they ask the API for does.
-func (s *Server) takesPlace(r *http.Request, pattern string) bool {
-	return !ingress(r) && !probes(r) && r.URL.Path != runapi.Listen.Path && !s.pages[pattern] && pattern != noPage
+func (d *Door) takesPlace(r *http.Request, pattern string) bool {
+	return !ingress(r) && !probes(r) && r.URL.Path != runapi.Listen.Path && !d.pages[pattern] && pattern != noPage
 }
 
 // secureHeaders are on every answer; pages loosen the policy for their own style.
@@ -113,37 +124,37 @@ func probes(r *http.Request) bool {
 // admit decides who may pass before it is looked up where to, and returns the
 // route. Whatever is neither under /api nor a route that was declared open
 // needs the key too, so that a new route is closed unless somebody opens it.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) (pattern string, err error) {
+func (d *Door) admit(w http.ResponseWriter, r *http.Request) (pattern string, err error) {
 	if !ingress(r) && !probes(r) {
-		if err := s.admitBrowser(r); err != nil {
+		if err := d.admitBrowser(r); err != nil {
 			return "", err
 		}
 	}
 	authenticated := false
 	if under(r.URL.Path, "/api") {
-		if err := s.authenticate(w, r); err != nil {
+		if err := d.authenticate(w, r); err != nil {
 			return "", err
 		}
 		authenticated = true
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "send the body as it is, without Content-Encoding")
+		return "", NewProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "send the body as it is, without Content-Encoding")
 	}
 	if clean := path.Clean(r.URL.Path); clean != r.URL.Path || r.Method == http.MethodConnect {
-		return "", newProblem(http.StatusNotFound, "not_found", "there is no such route")
+		return "", NewProblem(http.StatusNotFound, "not_found", "there is no such route")
 	}
-	handler, pattern := s.mux.Handler(r)
-	if pattern == "" && s.wantsPage(r) {
-		return noPage, s.admitVisitor(r)
+	handler, pattern := d.mux.Handler(r)
+	if pattern == "" && d.wantsPage(r) {
+		return noPage, d.admitVisitor(r)
 	}
 	if pattern == "" {
-		return "", s.unrouted(w, handler, r)
+		return "", d.unrouted(w, handler, r)
 	}
-	if !authenticated && !s.open[pattern] {
-		if s.pages[pattern] {
-			return pattern, s.admitVisitor(r)
+	if !authenticated && !d.open[pattern] {
+		if d.pages[pattern] {
+			return pattern, d.admitVisitor(r)
 		}
-		if err := s.authenticate(w, r); err != nil {
+		if err := d.authenticate(w, r); err != nil {
 			return pattern, err
 		}
 	}
@@ -157,17 +168,17 @@ func under(path, prefix string) bool {
 // admitBrowser keeps web pages of others away: a page that made its own name
 // point here (without a key there is nothing else to stop it), and one that lets
 // its visitor's browser send a form.
-func (s *Server) admitBrowser(r *http.Request) error {
-	if !s.cfg.Access.Needed() {
+func (d *Door) admitBrowser(r *http.Request) error {
+	if !d.cfg.Access.Needed() {
 		if !loopbackHost(r.Host) {
-			return newProblem(http.StatusForbidden, "host_not_allowed", "without an API key only this machine's own names are served, such as localhost: set LIWANAG_API_KEY")
+			return NewProblem(http.StatusForbidden, "host_not_allowed", "without an API key only this machine's own names are served, such as localhost: set LIWANAG_API_KEY")
 		}
 		if name := forwarded(r.Header); name != "" {
-			return newProblem(http.StatusForbidden, "proxy_not_allowed", "without an API key nothing is served through a proxy, and this request has "+name+": set LIWANAG_API_KEY")
+			return NewProblem(http.StatusForbidden, "proxy_not_allowed", "without an API key nothing is served through a proxy, and this request has "+name+": set LIWANAG_API_KEY")
 		}
 	}
-	if err := s.csrf.Check(r); err != nil {
-		return newProblem(http.StatusForbidden, "cross_origin", "another site's page may not do this")
+	if err := d.csrf.Check(r); err != nil {
+		return NewProblem(http.StatusForbidden, "cross_origin", "another site's page may not do this")
 	}
 	return nil
 }
@@ -188,22 +199,22 @@ func loopbackHost(hostport string) bool {
 // authenticate lets the key and sessions of the console pass. Failures are
 // counted by address: wrong keys slow it down, see throttle; whoever brings nothing
 // is told so ten times a minute.
-func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) error {
-	err := s.identify(r)
+func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) error {
+	err := d.identify(r)
 	if !errors.Is(err, access.ErrRefused) {
 		return err
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="liwanag"`)
-	refused := newProblem(http.StatusUnauthorized, "unauthorized", "send the API key as Authorization: Bearer <key>, or sign in")
+	refused := NewProblem(http.StatusUnauthorized, "unauthorized", "send the API key as Authorization: Bearer <key>, or sign in")
 	if r.Header.Get("Authorization") != "" {
 		return refused // a wrong key has been counted
 	}
-	return s.failed(r, refused)
+	return d.failed(r, refused)
 }
 
 // failed counts a failure and returns it, or that there were too many.
-func (s *Server) failed(r *http.Request, failure *problem) error {
-	if err := s.failures.Count(scopeOf(r.Context()).from); err != nil {
+func (d *Door) failed(r *http.Request, failure *Problem) error {
+	if err := d.failures.Count(scopeOf(r.Context()).from); err != nil {
 		return err
 	}
 	return failure
@@ -212,16 +223,16 @@ func (s *Server) failed(r *http.Request, failure *problem) error {
 // identify finds out who asks: whoever has the key, or else a browser that
 // signed in. access.ErrRefused, a problem when there were too many wrong keys, or
 // the error of the store.
-func (s *Server) identify(r *http.Request) error {
+func (d *Door) identify(r *http.Request) error {
 	carried := scopeOf(r.Context())
-	if !s.cfg.Access.Needed() {
+	if !d.cfg.Access.Needed() {
 		carried.actor = actorLocal
 		return nil
 	}
 	if header := r.Header.Get("Authorization"); header != "" {
 		scheme, key, _ := strings.Cut(header, " ")
-		right, err := s.guesses.Try(r.Context(), carried.from, func() bool {
-			return strings.EqualFold(scheme, "Bearer") && s.cfg.Access.Key(strings.TrimSpace(key))
+		right, err := d.guesses.Try(r.Context(), carried.from, func() bool {
+			return strings.EqualFold(scheme, "Bearer") && d.cfg.Access.Key(strings.TrimSpace(key))
 		})
 		if err != nil {
 			return err
@@ -232,7 +243,7 @@ func (s *Server) identify(r *http.Request) error {
 		carried.actor = actorKey
 		return nil
 	}
-	err := s.cfg.Access.Session(r.Context(), s.sessionOf(r))
+	err := d.cfg.Access.Session(r.Context(), d.sessionOf(r))
 	if err == nil {
 		carried.actor = actorConsole
 	}
@@ -240,14 +251,14 @@ func (s *Server) identify(r *http.Request) error {
 }
 
 // unrouted turns the router's own answers into problems.
-func (s *Server) unrouted(w http.ResponseWriter, router http.Handler, r *http.Request) error {
+func (d *Door) unrouted(w http.ResponseWriter, router http.Handler, r *http.Request) error {
 	probe := &probe{header: http.Header{}}
 	router.ServeHTTP(probe, r)
 	if probe.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", probe.header.Get("Allow"))
-		return newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this route takes "+probe.header.Get("Allow"))
+		return NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this route takes "+probe.header.Get("Allow"))
 	}
-	return newProblem(http.StatusNotFound, "not_found", "there is no such route")
+	return NewProblem(http.StatusNotFound, "not_found", "there is no such route")
 }
 
 // probe learns what the router would answer.
@@ -262,34 +273,34 @@ func (p *probe) WriteHeader(status int)      { p.status = status }
 
 // recovered answers for a handler that panicked. The value may hold what a
 // client sent, so only faults of the runtime are logged with it.
-func (s *Server) recovered(w *response, r *http.Request, fault any) {
+func (d *Door) recovered(w *response, r *http.Request, fault any) {
 	what := fmt.Sprintf("%T", fault)
 	if err, ok := fault.(runtime.Error); ok {
 		what = err.Error()
 	}
-	s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "a handler panicked", slog.String("request", requestID(r.Context())),
+	d.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "a handler panicked", slog.String("request", requestID(r.Context())),
 		slog.String("panic", what), slog.String("stack", string(debug.Stack())))
 	if w.status != 0 {
 		panic(http.ErrAbortHandler) // the answer has begun: cut it off, so that it does not look whole
 	}
-	s.write(w, r, internal(nil))
+	d.Write(w, r, internal(nil))
 }
 
-// access logs a request by its route: paths and queries hold tokens and
+// logged logs a request by its route: paths and queries hold tokens and
 // addresses.
-func (s *Server) access(r *http.Request, w *response, route string, began time.Time) {
-	took := s.cfg.Now().Sub(began)
-	s.meter(r, route, w.status, took)
+func (d *Door) logged(r *http.Request, w *response, route string, began time.Time) {
+	took := d.cfg.Now().Sub(began)
+	d.meter(r, route, w.status, took)
 	level := slog.LevelInfo
-	if s.open[route] && w.status < 400 && !under(r.URL.Path, "/webhooks") {
+	if d.open[route] && w.status < 400 && !under(r.URL.Path, "/webhooks") {
 		level = slog.LevelDebug // probes and pages
 	}
-	s.cfg.Log.LogAttrs(r.Context(), level, "request", slog.String("request", requestID(r.Context())), slog.String("route", route),
+	d.cfg.Log.LogAttrs(r.Context(), level, "request", slog.String("request", requestID(r.Context())), slog.String("route", route),
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took))
 }
 
 // meter counts a request. One without a route has a method of anybody's making.
-func (s *Server) meter(r *http.Request, route string, status int, took time.Duration) {
+func (d *Door) meter(r *http.Request, route string, status int, took time.Duration) {
 	method, path, found := strings.Cut(route, " ")
 	if !found {
 		method, path = "any", route
@@ -297,7 +308,7 @@ func (s *Server) meter(r *http.Request, route string, status int, took time.Dura
 	if r.URL.Path == runapi.Listen.Path {
 		took = 0 // it lasts as long as its listener likes
 	}
-	s.cfg.Meter.Request(method, path, status, max(took, 0))
+	d.cfg.Count(method, path, status, max(took, 0))
 }
 
 // response remembers what was answered.

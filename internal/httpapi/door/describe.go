@@ -1,4 +1,4 @@
-package httpapi
+package door
 
 import (
 	"fmt"
@@ -105,37 +105,37 @@ func schemaName(t reflect.Type, hint string) string {
 }
 
 // describe makes the operation of a route, by its types.
-func describe[In, Out any](s *Server, r runapi.Route[In, Out]) *huma.Operation {
+func describe[In, Out any](d *Door, r runapi.Route[In, Out]) *huma.Operation {
 	op := &huma.Operation{Method: r.Method, Path: r.Path, OperationID: r.ID, Summary: r.Summary, Description: r.Description,
 		DefaultStatus: r.Status, Tags: []string{tagOf(r.Path)},
-		Responses: map[string]*huma.Response{"default": s.refusal("Problem")}, Security: []map[string][]string{{}},
+		Responses: map[string]*huma.Response{"default": d.refusal("Problem")}, Security: []map[string][]string{{}},
 	}
 	if !r.Open {
 		op.Security = []map[string][]string{{"key": {}}, {"session": {}}}
 	}
 	for status, name := range refusals(r.Operation) {
-		op.Responses[strconv.Itoa(status)] = s.refusal(name)
+		op.Responses[strconv.Itoa(status)] = d.refusal(name)
 	}
-	s.describeRequest(op, reflect.TypeFor[In]())
+	d.describeRequest(op, reflect.TypeFor[In]())
 	answer := &huma.Response{Description: http.StatusText(r.Status)}
 	switch out := reflect.TypeFor[Out](); {
 	case r.Content != "":
-		answer.Content = content(r.Content, &huma.Schema{Type: huma.TypeString})
+		answer.Content = Content(r.Content, &huma.Schema{Type: huma.TypeString})
 	case out != reflect.TypeFor[runapi.None]():
-		answer.Content = content("application/json", s.spec.Components.Schemas.Schema(out, true, ""))
+		answer.Content = Content("application/json", d.spec.Components.Schemas.Schema(out, true, ""))
 	}
 	op.Responses[strconv.Itoa(r.Status)] = answer
 	return op
 }
 
-func content(kind string, schema *huma.Schema) map[string]*huma.MediaType {
+func Content(kind string, schema *huma.Schema) map[string]*huma.MediaType {
 	return map[string]*huma.MediaType{kind: {Schema: schema}}
 }
 
 // describeRequest describes an operation's parameters and body by the type of its
 // request.
-func (s *Server) describeRequest(op *huma.Operation, in reflect.Type) {
-	all := s.spec.Components.Schemas
+func (d *Door) describeRequest(op *huma.Operation, in reflect.Type) {
+	all := d.spec.Components.Schemas
 	for _, p := range runapi.Parameters(in) {
 		schema := huma.SchemaFromField(all, p.StructField, "")
 		param := &huma.Param{Name: p.Name, In: p.In, Description: schema.Description, Schema: schema,
@@ -151,10 +151,10 @@ func (s *Server) describeRequest(op *huma.Operation, in reflect.Type) {
 	}
 	op.RequestBody = &huma.RequestBody{Required: body.Kind() != reflect.Pointer}
 	if f, _ := in.FieldByName("Body"); f.Tag.Get("contentType") != "" {
-		op.RequestBody.Content = content(f.Tag.Get("contentType"), formSchema(f.Type))
+		op.RequestBody.Content = Content(f.Tag.Get("contentType"), formSchema(f.Type))
 		return
 	}
-	op.RequestBody.Content = content("application/json", all.Schema(body.Type(), true, op.OperationID+"Request"))
+	op.RequestBody.Content = Content("application/json", all.Schema(body.Type(), true, op.OperationID+"Request"))
 }
 
 // formSchema describes a form by the form tags of a struct.
@@ -213,18 +213,18 @@ var refusalTexts = map[string]string{
 }
 
 // refusal refers to the answer of a name, which is described once.
-func (s *Server) refusal(name string) *huma.Response {
-	all := s.spec.Components.Responses
+func (d *Door) refusal(name string) *huma.Response {
+	all := d.spec.Components.Responses
 	if all[name] == nil {
 		all[name] = &huma.Response{Description: refusalTexts[name],
-			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: schemaOf[api.Problem](s)}}}
+			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: SchemaOf[api.Problem](d)}}}
 	}
 	return &huma.Response{Ref: "#/components/responses/" + name}
 }
 
-// schemaOf refers to the schema of a named type.
-func schemaOf[T any](s *Server) *huma.Schema {
-	return s.spec.Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
+// SchemaOf refers to the schema of a named type.
+func SchemaOf[T any](d *Door) *huma.Schema {
+	return d.spec.Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
 }
 
 // annotate lets the description say what the library's fields mean here. A note of
@@ -263,17 +263,4 @@ func operations(spec *huma.OpenAPI) (all []*huma.Operation) {
 		}
 	}
 	return all
-}
-
-// sourceKindName is the schema of a source's kind: generators call the enum of the
-// field Source.kind SourceKind, which is the name of another type.
-const sourceKindName = "SourceKindName"
-
-// nameSourceKind gives the kinds of sources a schema of their own.
-func nameSourceKind(all huma.Registry) {
-	for _, owner := range []string{"Source", "AddSourceRequest"} {
-		properties := all.Map()[owner].Properties
-		all.Map()[sourceKindName] = properties["kind"]
-		properties["kind"] = &huma.Schema{Ref: "#/components/schemas/" + sourceKindName}
-	}
 }

@@ -1,4 +1,4 @@
-package httpapi
+package door
 
 import (
 	"bytes"
@@ -16,19 +16,19 @@ import (
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
-// serve adds a route whose request and answer are JSON.
-func serve[In, Out any](s *Server, r runapi.Route[In, Out], fn func(context.Context, *In) (Out, error)) {
-	op := describe(s, r)
-	s.add(op, r.Open, func(w http.ResponseWriter, req *http.Request) error {
+// Serve adds a route whose request and answer are JSON.
+func Serve[In, Out any](d *Door, r runapi.Route[In, Out], fn func(context.Context, *In) (Out, error)) {
+	op := describe(d, r)
+	d.add(op, r.Open, func(w http.ResponseWriter, req *http.Request) error {
 		in := new(In)
-		if err := s.read(w, req, op, in); err != nil {
+		if err := d.read(w, req, op, in); err != nil {
 			return err
 		}
-		if err := s.auditIntended(req.Context()); err != nil {
+		if err := d.auditIntended(req.Context()); err != nil {
 			return err
 		}
 		out, err := fn(req.Context(), in)
-		s.acted(req.Context())
+		d.acted(req.Context())
 		switch {
 		case err != nil:
 			return err
@@ -36,23 +36,23 @@ func serve[In, Out any](s *Server, r runapi.Route[In, Out], fn func(context.Cont
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		return writeJSON(w, op.DefaultStatus, out)
+		return WriteJSON(w, op.DefaultStatus, out)
 	})
 }
 
-// stream adds a route that reads its body, or writes its answer, by itself.
-func stream[In, Out any](s *Server, r runapi.Route[In, Out], fn func(http.ResponseWriter, *http.Request, *In) error) {
-	op := describe(s, r)
-	s.add(op, r.Open, func(w http.ResponseWriter, req *http.Request) error {
+// Stream adds a route that reads its body, or writes its answer, by itself.
+func Stream[In, Out any](d *Door, r runapi.Route[In, Out], fn func(http.ResponseWriter, *http.Request, *In) error) {
+	op := describe(d, r)
+	d.add(op, r.Open, func(w http.ResponseWriter, req *http.Request) error {
 		in := new(In)
 		if err := checkQuery(op, req.URL.RawQuery); err != nil {
 			return err
 		}
-		s.intend(op, req, nil)
+		d.intend(op, req, nil)
 		if err := parameters(req, in); err != nil {
 			return err
 		}
-		if err := s.auditIntended(req.Context()); err != nil {
+		if err := d.auditIntended(req.Context()); err != nil {
 			return err
 		}
 		return fn(w, req, in)
@@ -60,35 +60,36 @@ func stream[In, Out any](s *Server, r runapi.Route[In, Out], fn func(http.Respon
 }
 
 // add adds an operation to the description and to the routes.
-func (s *Server) add(op *huma.Operation, open bool, serve func(http.ResponseWriter, *http.Request) error) {
-	s.spec.AddOperation(op)
+func (d *Door) add(op *huma.Operation, open bool, serve func(http.ResponseWriter, *http.Request) error) {
+	d.spec.AddOperation(op)
 	pattern := op.Method + " " + op.Path
-	s.open[pattern] = open
-	s.route(pattern, serve)
+	d.open[pattern] = open
+	d.Route(pattern, serve)
 }
 
-func (s *Server) route(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
-	s.routes = append(s.routes, pattern)
-	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+// Route adds a route that the description does not have.
+func (d *Door) Route(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
+	d.routes = append(d.routes, pattern)
+	d.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if err := serve(w, r); err != nil {
-			s.write(w, r, err)
+			d.Write(w, r, err)
 		}
 	})
 }
 
 // read reads a request into in, or says what is wrong with it.
-func (s *Server) read(w http.ResponseWriter, r *http.Request, op *huma.Operation, in any) error {
+func (d *Door) read(w http.ResponseWriter, r *http.Request, op *huma.Operation, in any) error {
 	if err := checkQuery(op, r.URL.RawQuery); err != nil {
 		return err
 	}
 	var body []byte
 	if r.Method == http.MethodPost || r.Method == http.MethodPatch {
 		var err error
-		if body, err = s.readJSON(w, r); err != nil {
+		if body, err = d.readJSON(w, r); err != nil {
 			return err
 		}
 	}
-	s.intend(op, r, body)
+	d.intend(op, r, body)
 	if err := parameters(r, in); err != nil {
 		return err
 	}
@@ -97,42 +98,42 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, op *huma.Operation
 	case !target.IsValid():
 		return nil
 	case len(body) == 0 && op.RequestBody.Required:
-		return newProblem(http.StatusBadRequest, "malformed", "the request cannot be taken")
+		return NewProblem(http.StatusBadRequest, "malformed", "the request cannot be taken")
 	case len(body) == 0:
 		return nil
 	}
-	return s.decode(body, op.RequestBody.Content["application/json"].Schema, target.Addr().Interface())
+	return d.decode(body, op.RequestBody.Content["application/json"].Schema, target.Addr().Interface())
 }
 
 // parameters reads what is not in the body.
 func parameters(r *http.Request, in any) error {
 	if fault := runapi.Decode(r, in, runapi.RFC3339); fault != "" {
-		return badParameter(fault, "it cannot be read")
+		return BadParameter(fault, "it cannot be read")
 	}
 	return nil
 }
 
 // decode decodes a body that fits its schema. Values that were sent are not repeated.
-func (s *Server) decode(body []byte, schema *huma.Schema, into any) error {
+func (d *Door) decode(body []byte, schema *huma.Schema, into any) error {
 	var parsed any
 	if err := json.Unmarshal(body, &parsed); err != nil {
-		return newProblem(http.StatusBadRequest, "malformed_json", "the body is no JSON")
+		return NewProblem(http.StatusBadRequest, "malformed_json", "the body is no JSON")
 	}
 	body, err := clearFilter(body, parsed)
 	if err != nil {
 		return err
 	}
 	var found huma.ValidateResult
-	huma.Validate(s.spec.Components.Schemas, schema, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, parsed, &found)
-	p := newProblem(http.StatusUnprocessableEntity, "invalid_field", "the request cannot be taken")
+	huma.Validate(d.spec.Components.Schemas, schema, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, parsed, &found)
+	p := NewProblem(http.StatusUnprocessableEntity, "invalid_field", "the request cannot be taken")
 	for _, err := range found.Errors {
 		var detail *huma.ErrorDetail
 		if errors.As(err, &detail) {
 			field := strings.TrimPrefix(strings.TrimPrefix(detail.Location, "body"), ".")
 			if field == "filter" || strings.HasPrefix(field, "filter.") {
-				return invalidFilter(field, detail.Message)
+				return InvalidFilter(field, detail.Message)
 			}
-			p.Errors = append(p.Errors, api.FieldFault{Field: clip(field), Message: detail.Message})
+			p.Errors = append(p.Errors, api.FieldFault{Field: Clip(field), Message: detail.Message})
 		}
 	}
 	if len(p.Errors) > 0 {
@@ -152,8 +153,8 @@ func clearFilter(body []byte, parsed any) ([]byte, error) {
 	filter, _ := object["filter"].(map[string]any)
 	for name, value := range filter {
 		text, _ := value.(string)
-		if fault := unclear(text); fault != "" {
-			return nil, invalidFilter("filter."+name, fault)
+		if fault := Unclear(text); fault != "" {
+			return nil, InvalidFilter("filter."+name, fault)
 		}
 	}
 	said := len(filter)

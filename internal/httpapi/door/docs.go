@@ -1,4 +1,4 @@
-package httpapi
+package door
 
 import (
 	"bytes"
@@ -19,15 +19,15 @@ var pageStyle string
 
 const docsCache = "no-cache"
 
-func (s *Server) registerDocs() {
-	s.page("GET /docs", "text/html; charset=utf-8", func() []byte { return s.docs })
-	s.page("GET /page.css", "text/css; charset=utf-8", func() []byte { return []byte(pageStyle) })
-	s.page("GET /openapi.json", "application/json", func() []byte { return s.document })
+func (d *Door) registerDocs() {
+	d.page("GET /docs", "text/html; charset=utf-8", func() []byte { return d.docs })
+	d.page("GET /page.css", "text/css; charset=utf-8", func() []byte { return []byte(pageStyle) })
+	d.page("GET /openapi.json", "application/json", func() []byte { return d.document })
 }
 
 // page adds an open route that answers with fixed content.
-func (s *Server) page(pattern, contentType string, content func() []byte) {
-	s.route(pattern, func(w http.ResponseWriter, _ *http.Request) error {
+func (d *Door) page(pattern, contentType string, content func() []byte) {
+	d.Route(pattern, func(w http.ResponseWriter, _ *http.Request) error {
 		h := w.Header()
 		h.Set("Content-Type", contentType)
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
@@ -35,7 +35,7 @@ func (s *Server) page(pattern, contentType string, content func() []byte) {
 		_, _ = w.Write(content()) // the client is gone: nobody to tell
 		return nil
 	})
-	s.open[pattern] = true
+	d.open[pattern] = true
 }
 
 // docsRoute is a route as the page shows it.
