@@ -16,10 +16,21 @@ import (
 // countedRuns is up to how many runs of another definition are counted to be told of.
 const countedRuns = 500
 
-// define compares the definitions that are held with what the store notes of those that
-// open runs were begun with, tells the differences, or returns them when Strict refuses,
-// and notes what is held. A shape that no open run was begun with is forgotten.
+// define is defineAll, for as long as a lease.
 func (e *Engine) define(ctx context.Context) error {
+	asking, cancel := context.WithTimeout(ctx, e.cfg.Lease)
+	defer cancel()
+	var fault error
+	if !bounded(asking, func() { fault = e.defineAll(asking) }) {
+		return errSilent
+	}
+	return fault
+}
+
+// defineAll compares the definitions that are held with what the store notes of those
+// that open runs were begun with, tells the differences, or returns them when Strict
+// refuses, and notes what is held. A shape that no open run was begun with is forgotten.
+func (e *Engine) defineAll(ctx context.Context) error {
 	noted, err := e.store.Shapes(ctx)
 	if err != nil {
 		return err

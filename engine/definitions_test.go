@@ -139,6 +139,24 @@ func TestANewcomerWhoseInputIsOfAnotherTypeIsLeftAlone(t *testing.T) {
 	})
 }
 
+// mute never answers what it is asked about definitions.
+type mute struct{ store.Store }
+
+func (mute) Shapes(context.Context) (map[store.Definition][]store.Shape, error) { select {} }
+
+func TestAStoreThatSaysNothingOfDefinitionsIsNotWaitedFor(t *testing.T) {
+	e, err := engine.New(engine.Config{Store: &mute{memory.New()}, Lease: 50 * time.Millisecond, Definitions: []workflow.Definition{typed[name, name, name]()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("Run ends with %v", err)
+	}
+	if e.Ready(t.Context()) == nil {
+		t.Error("an engine whose Run has ended is ready")
+	}
+}
+
 func TestStrictRefusesADefinitionThatOpenRunsWereNotBegunWith(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.New()

@@ -156,13 +156,6 @@ func (e *Engine) Run(ctx context.Context) error {
 		return err
 	}
 	defer leave()
-	var undefined error
-	switch defined := bounded(ctx, func() { undefined = e.define(ctx) }); {
-	case ctx.Err() != nil, !defined:
-		return nil
-	case undefined != nil:
-		return fmt.Errorf("engine: the definitions are not taken: %w", undefined)
-	}
 	base, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	var lease sync.WaitGroup
 	defer e.resign(ctx)
@@ -175,9 +168,16 @@ func (e *Engine) Run(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("engine: this node cannot register: %w", err)
 	}
+	err = e.define(ctx)
 	e.mu.Lock()
-	e.node, e.renewed, e.base, e.stop = node, asked, base, false
+	e.node, e.renewed, e.base, e.stop = node, asked, base, err != nil || ctx.Err() != nil
 	e.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("engine: the definitions are not taken: %w", err)
+	}
 	defer context.AfterFunc(ctx, func() { pause(base, e.cfg.StopTimeout); abandon() })()
 
 	if node.Renew > 0 {

@@ -10,9 +10,12 @@ import (
 	"github.com/liwanag/liwanag/workflow"
 )
 
-// misfitPause is how long a run whose history does not fit is left alone before this
-// node looks at it again; another node, or another definition, may take it then.
-const misfitPause = 5 * time.Second
+// A run that does not fit is left alone for longer with each look, up to misfitPause:
+// another node may take it when it is due again, and whichever asks first gets it.
+const (
+	misfitFirst = 100 * time.Millisecond
+	misfitPause = 5 * time.Second
+)
 
 // Misfit is a run that was begun by another definition of the same name and version
 // than the one that is held here, and does not fit it: it stays as it is, until a
@@ -25,6 +28,7 @@ type Misfit struct {
 
 	seq, inboxSeq int64     // as it was looked at
 	seen          time.Time // when it was due last
+	pause         time.Duration
 }
 
 // missedFor is after how long a run that this node came upon no more is another's.
@@ -115,15 +119,19 @@ func (x *execution) stands() error {
 func (e *Engine) leave(c store.Claimed, why string) {
 	d := store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}
 	e.mu.Lock()
-	_, known := e.misfits[c.Run.ID]
+	before, known := e.misfits[c.Run.ID]
 	known = known || e.differ[d] != ""
-	e.misfits[c.Run.ID] = Misfit{c.Run.ID, c.Run.Workflow, c.Run.Version, why, c.Run.Seq, c.Run.InboxSeq, e.now()}
+	m := Misfit{c.Run.ID, c.Run.Workflow, c.Run.Version, why, c.Run.Seq, c.Run.InboxSeq, e.now(), misfitFirst}
+	if before.seq == m.seq && before.inboxSeq == m.inboxSeq {
+		m.pause = min(2*before.pause, misfitPause)
+	}
+	e.misfits[c.Run.ID] = m
 	e.mu.Unlock()
 	if !known {
 		e.tell.RunnerFault("definition", fmt.Errorf("run %s is left alone, since it does not fit %s version %d: %s. "+
 			"Hold the definition again that it was begun with, and give the new one a new version; or terminate the run", c.Run.ID, c.Run.Workflow, c.Run.Version, why))
 	}
-	c.Run.Park.Until = e.now().Add(misfitPause)
+	c.Run.Park.Until = m.seen.Add(m.pause)
 	e.giveBack(c)
 }
 

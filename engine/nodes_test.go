@@ -213,6 +213,9 @@ func TestTwoNodesWithTwoDefinitionsEachTakeTheRunsThatFit(t *testing.T) {
 	}
 	renamed := startNode(t, url, "new", build("a2"))
 	defer func() { renamed.stop() }()
+	for renamed.Ready(t.Context()) != nil { // else the old node begins what is started there
+		time.Sleep(time.Millisecond)
+	}
 	for i := range 5 {
 		id := fmt.Sprint("new-", i)
 		start(renamed, id)
