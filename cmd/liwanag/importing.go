@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -36,7 +37,11 @@ func (i *importing) preview(f apiclient.UploadFile, r io.Reader, size int64) (ap
 }
 
 // describe writes what the server found in a file.
-func (i *importing) describe(u api.Upload) {
+func (i *importing) describe(u api.Upload) error {
+	sample, err := api.GetUploadSample.Call(i.p.ctx, i.client, runapi.ID(u.ID))
+	if err != nil {
+		return err
+	}
 	var mapped []string // what is left out is not named
 	for _, column := range u.Columns {
 		switch field := u.Mapping[column]; field {
@@ -51,6 +56,11 @@ func (i *importing) describe(u api.Upload) {
 	w := i.p.err
 	fmt.Fprintf(w, "%s: %s\n", printable(u.FileName, ""), plural(u.Counts.Rows, "row"))
 	fmt.Fprintf(w, "  columns       %s\n", printable(strings.Join(mapped, ", "), ""))
+	for _, e := range sample.Encodings {
+		if len(e.Values) > 0 || e.Name != "UTF-8" {
+			fmt.Fprintf(w, "  encoding      %s\n", printable(encodingText(e), ""))
+		}
+	}
 	for _, c := range []struct {
 		name string
 		n    int64
@@ -68,6 +78,29 @@ func (i *importing) describe(u api.Upload) {
 		}
 	}
 	fmt.Fprintf(w, "  %-12s %5d  credits at most\n", "costs", u.EstimatedCredits)
+	return nil
+}
+
+// encodingText shows how a file reads.
+func encodingText(e api.EncodingSample) string {
+	if len(e.Values) == 0 {
+		return e.Name
+	}
+	return e.Name + ": " + strings.Join(e.Values, ", ")
+}
+
+// unclear refuses a file that reads differently in several encodings, and shows how.
+func (i *importing) unclear(u api.Upload) error {
+	sample, err := api.GetUploadSample.Call(i.p.ctx, i.client, runapi.ID(u.ID))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(i.p.err, "%s may be written in one of these encodings:\n", printable(u.FileName, ""))
+	for _, e := range sample.Encodings {
+		fmt.Fprintf(i.p.err, "  %s\n", printable(encodingText(e), ""))
+	}
+	_, err = api.CancelUpload.Call(i.p.ctx, i.client, runapi.ID(u.ID))
+	return errors.Join(fmt.Errorf("it is not clear how %s is written\n  Try: --encoding NAME, the one in which it reads rightly", printable(u.FileName, "")), err)
 }
 
 // follow shows an upload's progress until its rows are imported, or, with

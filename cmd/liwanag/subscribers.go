@@ -182,12 +182,13 @@ func each[T any](items []T) func(yield func(T, error) bool) {
 
 type subscribersImport struct {
 	clientFlags
-	File   string            `arg:"" help:"The CSV file, or - for standard input."`
-	Source string            `name:"source" help:"Where they signed up, for rows that do not say."`
-	Map    map[string]string `name:"map" placeholder:"COLUMN=FIELD" help:"What a column means, over what its header says: email, firstName, …, metadata or ignore."`
-	Yes    bool              `name:"yes" short:"y" help:"Do not ask."`
-	DryRun bool              `name:"dry-run" help:"Show the preview only."`
-	Wait   bool              `name:"wait" help:"Wait until all are looked up, not only imported."`
+	File     string            `arg:"" help:"The CSV file, or - for standard input."`
+	Source   string            `name:"source" help:"Where they signed up, for rows that do not say."`
+	Map      map[string]string `name:"map" placeholder:"COLUMN=FIELD" help:"What a column means, over what its header says: email, firstName, …, metadata or ignore."`
+	Encoding string            `name:"encoding" help:"How the file is written, such as UTF-8, windows-1252 or Shift_JIS. Default: it is found, and asked for when it is not clear."`
+	Yes      bool              `name:"yes" short:"y" help:"Do not ask."`
+	DryRun   bool              `name:"dry-run" help:"Show the preview only."`
+	Wait     bool              `name:"wait" help:"Wait until all are looked up, not only imported."`
 	showFlag
 }
 
@@ -203,11 +204,16 @@ func (c *subscribersImport) Run(p *program) error {
 	}
 	defer file.Close()
 	in := &importing{p: p, client: client, every: 200 * time.Millisecond}
-	upload, err := in.preview(apiclient.UploadFile{Name: name, Source: c.Source, Mapping: c.Map}, file, size)
+	upload, err := in.preview(apiclient.UploadFile{Name: name, Source: c.Source, Mapping: c.Map, Encoding: c.Encoding}, file, size)
 	if err != nil {
 		return err
 	}
-	in.describe(upload)
+	if upload.Failure != nil && upload.Failure.Code == "unclear_encoding" {
+		return in.unclear(upload)
+	}
+	if err := in.describe(upload); err != nil {
+		return err
+	}
 	if err := in.invalidRows(p.ctx, upload); err != nil {
 		return err
 	}

@@ -35,7 +35,9 @@ type AddUploadRequest struct {
 type UploadForm struct {
 	Source  string `form:"source" doc:"For rows that name none. Before the file."`
 	Mapping string `form:"mapping" doc:"A JSON object: column name to field. Before the file."`
-	File    []byte `form:"file" required:"true"`
+	// Encoding is any usual name.
+	Encoding string `form:"encoding" doc:"How the file is written, such as UTF-8 or Shift_JIS; left out: it is found. Before the file."`
+	File     []byte `form:"file" required:"true"`
 }
 
 // UploadQuery asks for a page of uploads.
@@ -49,6 +51,7 @@ type Upload struct {
 	Status           string            `json:"status" enum:"previewed,needs_mapping,importing,enriching,done,failed,canceled"`
 	Columns          []string          `json:"columns,omitempty"`
 	Mapping          map[string]string `json:"mapping,omitempty" doc:"Column name to field."`
+	Encoding         string            `json:"encoding,omitempty" doc:"How the file is written."`
 	Counts           UploadCounts      `json:"counts"`
 	EstimatedCredits int64             `json:"estimatedCredits" doc:"What the lookups cost at most."`
 	Progress         UploadProgress    `json:"progress"`
@@ -85,6 +88,14 @@ type UploadProgress struct {
 type UploadSample struct {
 	Columns []string    `json:"columns"`
 	Rows    []SampleRow `json:"rows" doc:"At most 20; none once the file is imported or forgotten."`
+	// Encodings are those it may be written in, one if that is clear.
+	Encodings []EncodingSample `json:"encodings,omitempty" doc:"How it reads in its encoding, or in each that it may be."`
+}
+
+// EncodingSample shows how a file reads in an encoding.
+type EncodingSample struct {
+	Name   string   `json:"name"`
+	Values []string `json:"values,omitempty" doc:"At most three cells with letters that are not ASCII."`
 }
 
 // SampleRow is a row as the file has it.
@@ -97,5 +108,6 @@ type SampleRow struct {
 
 // MapUploadRequest says which column is which field.
 type MapUploadRequest struct {
-	Mapping map[string]string `json:"mapping" doc:"Column name to field, over what the headers say."`
+	Mapping  map[string]string `json:"mapping,omitempty" doc:"Column name to field, over what the headers say."`
+	Encoding string            `json:"encoding,omitempty" doc:"How the file is written; left out: as before, if that was clear."`
 }

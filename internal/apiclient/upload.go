@@ -12,10 +12,11 @@ import (
 
 // UploadFile is what a CSV file comes with.
 type UploadFile struct {
-	Name    string
-	Source  string            // for rows that name none
-	Mapping map[string]string // column name to field, over what the headers say
-	Confirm bool              // do not wait for ConfirmUpload
+	Name     string
+	Source   string            // for rows that name none
+	Mapping  map[string]string // column name to field, over what the headers say
+	Encoding string            // empty: the server finds it
+	Confirm  bool              // do not wait for ConfirmUpload
 }
 
 // Upload sends a CSV file as it is read and returns when the server has counted
@@ -42,6 +43,11 @@ func (c *Client) Upload(ctx context.Context, f UploadFile, r io.Reader) (api.Upl
 func writeForm(form *multipart.Writer, f UploadFile, r io.Reader) error {
 	if f.Source != "" {
 		if err := form.WriteField("source", f.Source); err != nil {
+			return err
+		}
+	}
+	if f.Encoding != "" {
+		if err := form.WriteField("encoding", f.Encoding); err != nil {
 			return err
 		}
 	}

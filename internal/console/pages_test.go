@@ -246,6 +246,9 @@ func TestAnUploadThatNeedsAMappingAsksForItFirst(t *testing.T) {
 	all["GET /api/v1/uploads/{id}"] = up
 	page := visitPage(t, served(t, newAPI(t, all)), "GET", "/uploads/"+up.ID, "").Body.String()
 	form, state := strings.Index(page, "Read it like this"), strings.Index(page, `id="upload"`)
+	if !strings.Contains(page, "GB18030: 王伟") {
+		t.Error("the page does not show how the file reads in its encoding")
+	}
 	if !strings.Contains(page, "No row can be imported") || strings.Contains(page, "Import this file?") || form < 0 || form > state {
 		t.Errorf("the mapping is at %d, the state at %d", form, state)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/liwanag/liwanag/internal/api"
 	"github.com/liwanag/liwanag/internal/apiclient"
@@ -128,7 +129,7 @@ func (c *Console) mapUpload(v *visit) error {
 			mapping[column] = fields[i]
 		}
 	}
-	if _, err := api.MapUpload.Call(v.Context(), v.api, runapi.To(id, api.MapUploadRequest{Mapping: mapping})); err != nil {
+	if _, err := api.MapUpload.Call(v.Context(), v.api, runapi.To(id, api.MapUploadRequest{Mapping: mapping, Encoding: v.PostForm.Get("encoding")})); err != nil {
 		return c.oneUpload(v, err)
 	}
 	return v.goTo(under("/uploads", id), "The file was read as you said.")
@@ -137,6 +138,22 @@ func (c *Console) mapUpload(v *visit) error {
 // unread says whether the file can still be read in another way.
 func (v uploadView) unread() bool {
 	return v.Upload.Status == "previewed" || v.Upload.Status == "needs_mapping"
+}
+
+// encodings are those to choose from: what the file may be first.
+func (v uploadView) encodings() (all []choice) {
+	for _, e := range v.Sample.Encodings {
+		text := e.Name
+		if len(e.Values) > 0 {
+			text += ": " + strings.Join(e.Values, ", ")
+		}
+		all = append(all, choice{e.Name, text})
+	}
+	for _, name := range []string{"UTF-8", "windows-1252", "windows-1250", "windows-1251", "windows-1253", "windows-1254", "windows-1257",
+		"macintosh", "KOI8-R", "IBM850", "IBM866", "Shift_JIS", "EUC-JP", "GB18030", "EUC-KR", "Big5"} {
+		all = withValue(all, name)
+	}
+	return all
 }
 
 // moving says whether the upload is on its way.

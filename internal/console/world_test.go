@@ -68,7 +68,7 @@ func answers() map[string]any {
 		"GET /api/v1/uploads":                  listOf(uploadAnswer("enriching")),
 		"POST /api/v1/uploads":                 uploadAnswer("previewed"),
 		"GET /api/v1/uploads/{id}":             uploadAnswer("previewed"),
-		"GET /api/v1/uploads/{id}/sample":      api.UploadSample{Columns: []string{"email", "note"}, Rows: []api.SampleRow{{Row: 1, Cells: []string{"ann@gmail.com", "x"}}, {Row: 2, Cells: []string{"bad", ""}, Code: "invalid_email", Fault: "no @"}}},
+		"GET /api/v1/uploads/{id}/sample":      api.UploadSample{Encodings: []api.EncodingSample{{Name: "GB18030", Values: []string{"王伟"}}}, Columns: []string{"email", "note"}, Rows: []api.SampleRow{{Row: 1, Cells: []string{"ann@gmail.com", "x"}}, {Row: 2, Cells: []string{"bad", ""}, Code: "invalid_email", Fault: "no @"}}},
 		"POST /api/v1/uploads/{id}/mapping":    uploadAnswer("previewed"),
 		"POST /api/v1/uploads/{id}/confirm":    uploadAnswer("importing"),
 		"POST /api/v1/uploads/{id}/cancel":     uploadAnswer("canceled"),

@@ -375,6 +375,33 @@ func TestAFileOfInvalidRowsAloneIsNotConfirmed(t *testing.T) {
 	wantCode(t, err, 409, "state")
 }
 
+func TestAnUploadNamesItsEncodingOrAsksForIt(t *testing.T) {
+	w := newWorld(t)
+	c := w.client()
+	file := "email,name\nwei@qq.com,\xcd\xf5\xce\xb0\n"
+	up, err := c.Upload(t.Context(), apiclient.UploadFile{Name: "a.csv", Confirm: true}, strings.NewReader(file))
+	w.must(err)
+	if up.Status != "needs_mapping" || up.Failure == nil || up.Failure.Code != "unclear_encoding" {
+		t.Errorf("%+v", up)
+	}
+	sample, err := api.GetUploadSample.Call(t.Context(), c, runapi.ID(up.ID))
+	w.must(err)
+	if !slices.ContainsFunc(sample.Encodings, func(e api.EncodingSample) bool {
+		return e.Name == "GB18030" && slices.Equal(e.Values, []string{"王伟"})
+	}) {
+		t.Errorf("%+v", sample.Encodings)
+	}
+	if up, err = api.MapUpload.Call(t.Context(), c, runapi.To(up.ID, api.MapUploadRequest{Encoding: "gb18030"})); err != nil || up.Status != "previewed" {
+		t.Errorf("%+v %v", up, err)
+	}
+	given, err := c.Upload(t.Context(), apiclient.UploadFile{Name: "a.csv", Encoding: "GBK"}, strings.NewReader(file))
+	if err != nil || given.Encoding != "GB18030" || given.Status != "previewed" {
+		t.Errorf("%+v %v", given, err)
+	}
+	_, err = c.Upload(t.Context(), apiclient.UploadFile{Name: "a.csv", Encoding: "morse"}, strings.NewReader(file))
+	wantCode(t, err, 422, "unknown_encoding")
+}
+
 func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -28,7 +28,14 @@ func (s *Server) getUploadSample(ctx context.Context, in *runapi.IDPath) (api.Up
 	if err != nil {
 		return api.UploadSample{}, named(err, "upload")
 	}
+	encodings, err := s.cfg.Uploads.Encodings(ctx, up.Upload)
+	if err != nil {
+		return api.UploadSample{}, err
+	}
 	view := api.UploadSample{Columns: append([]string{}, up.Columns...), Rows: make([]api.SampleRow, len(rows))}
+	for _, e := range encodings {
+		view.Encodings = append(view.Encodings, api.EncodingSample(e))
+	}
 	for i, row := range rows {
 		view.Rows[i] = api.SampleRow{Row: row.Number, Cells: row.Cells}
 		if row.Fault != nil {
@@ -47,6 +54,6 @@ func (s *Server) mapUpload(ctx context.Context, in *runapi.Addressed[api.MapUplo
 	for column, field := range in.Body.Mapping {
 		mapping[column] = intake.Field(field)
 	}
-	view, err := s.cfg.Uploads.Remap(ctx, id, mapping)
+	view, err := s.cfg.Uploads.Remap(ctx, id, intake.Reading{Mapping: mapping, Encoding: in.Body.Encoding})
 	return viewUpload(view), named(err, "upload")
 }

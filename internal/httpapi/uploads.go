@@ -48,7 +48,7 @@ func viewUpload(u intake.UploadView) api.Upload {
 	var mapping map[string]string
 	_ = json.Unmarshal(u.Mapping, &mapping) // ours: it can be decoded
 	return api.Upload{
-		ID: u.ID.String(), FileName: u.FileName, Source: u.Source, Status: string(u.Status), Columns: u.Columns, Mapping: mapping,
+		ID: u.ID.String(), FileName: u.FileName, Source: u.Source, Status: string(u.Status), Columns: u.Columns, Mapping: mapping, Encoding: u.Encoding,
 		Counts:           api.UploadCounts(u.Counts),
 		EstimatedCredits: u.EstimatedCredits, Progress: api.UploadProgress{Imported: u.Progress.Imported, Enriched: u.Progress.Enriched, NotFound: u.Progress.NotFound, Failed: u.Progress.Failed},
 		Failure: viewFailure(u.Failure), CreatedAt: u.CreatedAt.UTC(), EndedAt: utc(u.EndedAt),
@@ -111,7 +111,7 @@ func (s *Server) readUpload(ctx context.Context, form *multipart.Reader) (intake
 			}
 			req.FileName = part.FileName()
 			return s.cfg.Uploads.Create(ctx, part, req)
-		case "source", "mapping":
+		case "source", "mapping", "encoding":
 			value, err := io.ReadAll(io.LimitReader(part, maxFormField+1))
 			if err != nil {
 				return intake.UploadView{}, door.NewProblem(http.StatusBadRequest, "malformed", "the form cannot be read")
@@ -121,6 +121,8 @@ func (s *Server) readUpload(ctx context.Context, form *multipart.Reader) (intake
 			}
 			if name == "source" {
 				req.Source = string(value)
+			} else if name == "encoding" {
+				req.Encoding = string(value)
 			} else if door.TooDeep(value) || json.Unmarshal(value, &req.Mapping) != nil {
 				return intake.UploadView{}, door.InvalidField(name, "it is not a JSON object of texts")
 			}

@@ -20,15 +20,15 @@ const (
 	MaxFileRows  = 1_000_000
 )
 
-// CSVReader reads sign-ups from a CSV file of any usual kind: UTF-8, UTF-16 or
-// Windows-1252; lines that end with LF, CRLF or CR; comma, semicolon, tab or bar; with a header in one of many
+// CSVReader reads sign-ups from a CSV file of any usual kind and encoding; lines that end with LF, CRLF or CR; comma, semicolon, tab or bar; with a header in one of many
 // languages, below titles and notes if there are any, or without one when a column holds addresses. It holds one
 // row at a time. A row it cannot read is reported, and reading goes on at the
 // next line.
 type CSVReader struct {
-	split   *splitter
-	columns []string
-	mapping []Field
+	split    *splitter
+	columns  []string
+	mapping  []Field
+	encoding detection
 	// addresses are columns of addresses beside the mapped one.
 	addresses []int
 	found     int // the column of an export of ours that is filled when a lookup found somebody; else -1
@@ -57,11 +57,22 @@ type Row struct {
 // the headers do not, by column name; nil leaves it to the headers. The error is
 // a *FileError when the file is refused as a whole.
 func NewCSVReader(r io.Reader, mapping map[string]Field) (*CSVReader, error) {
-	return newCSVReader(r, mapping, MaxFileBytes, MaxFileRows)
+	return newCSVReader(r, Reading{Mapping: mapping}, MaxFileBytes, MaxFileRows)
 }
 
-func newCSVReader(r io.Reader, mapping map[string]Field, maxBytes, maxRows int64) (*CSVReader, error) {
-	in, err := toUTF8(&limitReader{r, maxBytes})
+// Reading is what is known of a file before it is read.
+type Reading struct {
+	Mapping  map[string]Field // by column name, over what the headers say
+	Encoding string           // any usual name; empty: it is found
+}
+
+// ReadCSV is NewCSVReader for a file of which more is known.
+func ReadCSV(r io.Reader, as Reading) (*CSVReader, error) {
+	return newCSVReader(r, as, MaxFileBytes, MaxFileRows)
+}
+
+func newCSVReader(r io.Reader, as Reading, maxBytes, maxRows int64) (*CSVReader, error) {
+	in, encoding, err := toUTF8(&limitReader{r, maxBytes}, as.Encoding)
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +83,14 @@ func newCSVReader(r io.Reader, mapping map[string]Field, maxBytes, maxRows int64
 	if len(bytes.TrimSpace(sample)) == 0 && err == io.EOF {
 		return nil, &FileError{"empty_file", "the file is empty"}
 	}
-	h, err := readHead(sample, mapping)
+	h, err := readHead(sample, as.Mapping)
 	if err != nil {
 		return nil, err
 	}
 	if len(sample) == sampleBytes && !bytes.ContainsAny(sample, lineEnds) {
 		return nil, &FileError{"bad_header", "the file's first row is longer than 64 KiB"}
 	}
-	c := &CSVReader{columns: h.columns, mapping: h.mapping, addresses: h.addresses, found: foundColumn(h.columns), maxRows: maxRows,
+	c := &CSVReader{encoding: encoding, columns: h.columns, mapping: h.mapping, addresses: h.addresses, found: foundColumn(h.columns), maxRows: maxRows,
 		split: &splitter{src: in, delim: h.delim, line: 1}}
 	for range h.dataFrom {
 		if _, _, err := c.split.next(); err != nil {
@@ -91,6 +102,9 @@ func newCSVReader(r io.Reader, mapping map[string]Field, maxBytes, maxRows int64
 
 // Columns are the names of the columns, distinct, in order.
 func (c *CSVReader) Columns() []string { return c.columns }
+
+// Encoding is what the file is written in, by the name it is shown by.
+func (c *CSVReader) Encoding() string { return c.encoding.name }
 
 // Mapping says what each of Columns was taken for.
 func (c *CSVReader) Mapping() []Field { return c.mapping }

@@ -18,7 +18,8 @@ const sampleBytes = 64 << 10
 // FileError refuses a file as a whole.
 type FileError struct {
 	// Code is one of no_email_column, too_many_columns, not_text, bad_header,
-	// file_too_large, too_many_rows, empty_file, no_rows, bad_mapping.
+	// file_too_large, too_many_rows, empty_file, no_rows, bad_mapping,
+	// unknown_encoding.
 	Code string
 	// Reason says what is wrong and what to do, without any of the file's data.
 	Reason string
@@ -30,25 +31,34 @@ func (e *FileError) Error() string { return e.Reason }
 func (e *FileError) Unwrap() error { return liwanag.NewError(liwanag.Invalid, e.Code, e.Reason) }
 
 // toUTF8 returns the file as UTF-8 or, where single records may still turn out
-// to be Windows-1252, as its own bytes, without byte order marks.
-func toUTF8(r io.Reader) (*bufio.Reader, error) {
+// to be Windows-1252, as its own bytes, without byte order marks. given names its
+// encoding; empty: it is found.
+func toUTF8(r io.Reader, given string) (*bufio.Reader, detection, error) {
 	in := bufio.NewReaderSize(r, sampleBytes)
 	sample, err := in.Peek(sampleBytes)
 	if len(sample) == 0 && err != nil && err != io.EOF {
-		return nil, err
+		return nil, detection{}, err
 	}
-	switch {
-	case looksUTF16(sample, unicode.LittleEndian):
-		in = bufio.NewReaderSize(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Reader(in), sampleBytes)
-	case looksUTF16(sample, unicode.BigEndian):
-		in = bufio.NewReaderSize(unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewDecoder().Reader(in), sampleBytes)
+	if fault := knownBinary(sample); fault != nil {
+		return nil, detection{}, fault
+	}
+	if i := bytes.LastIndexAny(sample, lineEnds); err == nil && i > 0 {
+		sample = sample[:i] // what follows may be half a letter
+	}
+	found := detection{name: given}
+	if given == "" {
+		found = detect(sample)
+	}
+	name, enc, ok := EncodingNamed(found.name)
+	if found.name = name; !ok {
+		return nil, found, &FileError{"unknown_encoding", "there is no such encoding: name one such as UTF-8, windows-1252, Shift_JIS or GB18030"}
+	}
+	if enc != nil && name != latinName {
+		in = bufio.NewReaderSize(transform.NewReader(in, enc.NewDecoder()), sampleBytes)
 	}
 	in = bufio.NewReaderSize(transform.NewReader(in, dropMarks{}), sampleBytes)
 	sample, _ = in.Peek(sampleBytes)
-	if fault := refuseBinary(sample); fault != nil {
-		return nil, fault
-	}
-	return in, nil
+	return in, found, refuseBinary(sample)
 }
 
 // marks are U+FEFF in UTF-8, and what a program makes of it that takes it for Windows-1252.
@@ -115,9 +125,8 @@ func looksUTF16(sample []byte, order unicode.Endianness) bool {
 	return pairs > 0 && nulHigh*10 >= pairs*7 && nulLow*20 <= pairs
 }
 
-// refuseBinary recognizes what people upload by mistake, and anything with more
-// than one control character in twenty; noise has twice as many.
-func refuseBinary(sample []byte) error {
+// knownBinary recognizes what people upload by mistake.
+func knownBinary(sample []byte) error {
 	for magic, what := range map[string]string{
 		"PK\x03\x04":           "this is an Excel workbook or a ZIP archive: save the sheet as CSV",
 		"\xd0\xcf\x11\xe0":     "this is an old Excel workbook: save the sheet as CSV",
@@ -137,6 +146,12 @@ func refuseBinary(sample []byte) error {
 			return &FileError{"not_text", what}
 		}
 	}
+	return nil
+}
+
+// refuseBinary finds anything with more than one control character in twenty; noise
+// has twice as many.
+func refuseBinary(sample []byte) error {
 	controls := 0
 	for _, c := range sample {
 		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' || c == 0x7f {

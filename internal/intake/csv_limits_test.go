@@ -52,7 +52,7 @@ func TestFilesRefusedAsAWhole(t *testing.T) {
 
 func TestSizeLimitsEndTheFile(t *testing.T) {
 	last := func(file string, maxBytes, maxRows int64) (rows int, err error) {
-		c, err := newCSVReader(strings.NewReader(file), nil, maxBytes, maxRows)
+		c, err := newCSVReader(strings.NewReader(file), Reading{}, maxBytes, maxRows)
 		for err == nil {
 			if _, err = c.Next(); err == nil {
 				rows++

@@ -294,7 +294,7 @@ func TestReaderAgreesWithEncodingCSV(t *testing.T) {
 // Whatever the file, every line that is a good row by itself and lies behind the
 // damage is read, row numbers count up, and lines never go back.
 func checkAnyFile(t interface{ Fatalf(string, ...any) }, file []byte) {
-	c, err := newCSVReader(bytes.NewReader(file), nil, 1<<20, 1000)
+	c, err := newCSVReader(bytes.NewReader(file), Reading{}, 1<<20, 1000)
 	if err != nil {
 		return
 	}

@@ -41,6 +41,7 @@ type UploadRequest struct {
 	FileName string           // as the sender names it; shown, never opened
 	Source   string           // for rows that name none
 	Mapping  map[string]Field // by column name, over what the headers say
+	Encoding string           // empty: it is found
 }
 
 // UploadView is an upload as it is shown.
@@ -62,6 +63,9 @@ const (
 	CodeExpired = "expired"
 	// CodeNoValidRows: all rows are invalid. The upload needs a mapping.
 	CodeNoValidRows = "no_valid_rows"
+	// CodeUnclearEncoding: the file may be written in several encodings, and reads
+	// differently in each. The upload needs one to be named.
+	CodeUnclearEncoding = "unclear_encoding"
 )
 
 const (
@@ -87,13 +91,13 @@ func (u *Uploads) Create(ctx context.Context, r io.Reader, req UploadRequest) (U
 	if err := u.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Uploads.Insert(up) }); err != nil {
 		return UploadView{}, err
 	}
-	err := u.preview(ctx, r, req.Mapping, &up)
+	doubts, err := u.preview(ctx, r, Reading{req.Mapping, req.Encoding}, &up)
 	if err == nil {
 		err = u.store.Write(ctx, func(tx *datastore.Tx) error {
 			if err := tx.Uploads.Preview(up); err != nil {
 				return err
 			}
-			return moved(tx.Uploads.Move(u.readAs(up, liwanag.UploadFailed)))
+			return moved(tx.Uploads.Move(u.readAs(up, doubts, liwanag.UploadFailed)))
 		})
 	}
 	if err != nil {
@@ -106,10 +110,14 @@ func (u *Uploads) Create(ctx context.Context, r io.Reader, req UploadRequest) (U
 var unread = []liwanag.UploadStatus{liwanag.UploadPreviewed, liwanag.UploadNeedsMapping}
 
 // readAs is what becomes of an upload that was read: one of which nobody would
-// come in is not for confirmation.
-func (u *Uploads) readAs(up liwanag.Upload, from ...liwanag.UploadStatus) liwanag.UploadMove {
+// come in is not for confirmation, nor one that may be read wrongly.
+func (u *Uploads) readAs(up liwanag.Upload, doubts []string, from ...liwanag.UploadStatus) liwanag.UploadMove {
 	m := liwanag.UploadMove{ID: up.ID, From: from, To: liwanag.UploadPreviewed, At: u.cfg.now()}
-	if up.Counts.Invalid == up.Counts.Rows {
+	switch {
+	case doubts != nil:
+		m.To, m.Failure = liwanag.UploadNeedsMapping, liwanag.JobFailure{Code: CodeUnclearEncoding,
+			Message: "it is not clear how the file is written, say which encoding it is: " + strings.Join(doubts, ", ")}
+	case up.Counts.Invalid == up.Counts.Rows:
 		m.To, m.Failure = liwanag.UploadNeedsMapping, liwanag.JobFailure{Code: CodeNoValidRows,
 			Message: "no row can be imported, all are invalid: say which column holds the addresses, or upload another file"}
 	}
@@ -166,22 +174,34 @@ func (u *Uploads) drop(ctx context.Context, id liwanag.ID) error {
 	return nil
 }
 
-// preview stores the file while it reads and counts it.
-func (u *Uploads) preview(ctx context.Context, r io.Reader, mapping map[string]Field, up *liwanag.Upload) error {
-	file := &chunkWriter{ctx: ctx, store: u.store, id: up.ID}
-	c, err := NewCSVReader(io.TeeReader(r, file), mapping)
+// preview stores the file while it reads and counts it. What is not ASCII may begin
+// far behind the head: then the file is read once more. doubts are the encodings it
+// may be, when that is not clear.
+func (u *Uploads) preview(ctx context.Context, r io.Reader, as Reading, up *liwanag.Upload) (doubts []string, err error) {
+	file, seen := &chunkWriter{ctx: ctx, store: u.store, id: up.ID}, &traces{}
+	c, err := ReadCSV(io.TeeReader(r, io.MultiWriter(file, seen)), as)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p := previewer{uploads: u, ctx: ctx, id: up.ID, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+	p := u.previewer(ctx, up.ID)
 	if err := errors.Join(p.countAll(c), file.flush()); err != nil {
-		return err
+		return nil, err
 	}
 	if p.counts.Rows == 0 {
-		return &FileError{"no_rows", "the file has a header and no row below it: is it the right one?"}
+		return nil, &FileError{"no_rows", "the file has a header and no row below it: is it the right one?"}
 	}
 	up.Size = file.size
-	return p.note(c, up)
+	if found := seen.detect(c.encoding); as.Encoding == "" {
+		if doubts = found.doubts; found.name != c.Encoding() {
+			as.Encoding = found.name
+			return doubts, u.recount(ctx, as, up)
+		}
+	}
+	return doubts, p.note(c, up)
+}
+
+func (u *Uploads) previewer(ctx context.Context, id liwanag.ID) *previewer {
+	return &previewer{uploads: u, ctx: ctx, id: id, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
 }
 
 // mappingOf is what the columns of an upload were taken for.
@@ -222,7 +242,7 @@ func (p *previewer) countAll(c *CSVReader) error {
 
 // note writes down what was counted.
 func (p *previewer) note(c *CSVReader, up *liwanag.Upload) (err error) {
-	up.Columns, up.Counts = c.Columns(), p.counts
+	up.Columns, up.Counts, up.Encoding = c.Columns(), p.counts, c.Encoding()
 	meaning := map[string]Field{}
 	for i, column := range c.Columns() {
 		meaning[column] = c.Mapping()[i]

@@ -201,7 +201,7 @@ func (u *Uploads) importRows(ctx context.Context, up liwanag.Upload) error {
 	if err != nil {
 		return u.fail(ctx, up.ID, err)
 	}
-	file, err := NewCSVReader(&chunkReader{ctx: ctx, store: u.store, id: up.ID}, mapping)
+	file, err := ReadCSV(&chunkReader{ctx: ctx, store: u.store, id: up.ID}, Reading{mapping, up.Encoding})
 	if err == nil {
 		err = file.Skip(up.Position)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"slices"
 
@@ -33,7 +32,7 @@ func (u *Uploads) Sample(ctx context.Context, id liwanag.ID) ([]SampleRow, error
 	if err != nil {
 		return nil, err
 	}
-	file, err := NewCSVReader(&chunkReader{ctx: ctx, store: u.store, id: id}, mapping)
+	file, err := ReadCSV(&chunkReader{ctx: ctx, store: u.store, id: id}, Reading{mapping, up.Encoding})
 	if refused := (*FileError)(nil); errors.As(err, &refused) {
 		return nil, nil // it is gone, or was refused: the upload says why
 	}
@@ -62,10 +61,10 @@ func (u *Uploads) Sample(ctx context.Context, id liwanag.ID) ([]SampleRow, error
 	return rows, nil
 }
 
-// Remap reads an upload that is not confirmed yet once more, as another mapping says, and counts
-// it anew: column name to field, over what the headers say. liwanag.ErrState for
+// Remap reads an upload that is not confirmed yet once more, in another way, and
+// counts it anew. Without an encoding it is the one that was found, if that is clear. liwanag.ErrState for
 // any other upload; a *FileError for a mapping that does not fit.
-func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, mapping map[string]Field) (UploadView, error) {
+func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, as Reading) (UploadView, error) {
 	up, err := u.store.Uploads.Get(ctx, id)
 	if err != nil {
 		return UploadView{}, err
@@ -73,22 +72,17 @@ func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, mapping map[string]F
 	if !slices.Contains(unread, up.Status) {
 		return UploadView{}, liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload is "+string(up.Status)+": only a previewed one can be read in another way")
 	}
-	file, err := NewCSVReader(&chunkReader{ctx: ctx, store: u.store, id: id}, mapping)
-	if err != nil {
+	doubts := []string(nil)
+	if as.Encoding == "" {
+		found, err := u.encodingOf(ctx, up)
+		if err != nil {
+			return UploadView{}, err
+		}
+		as.Encoding, doubts = found.name, found.doubts
+	}
+	if err := u.recount(ctx, as, &up); err != nil {
 		return UploadView{}, err
 	}
-	if err := u.dropErrors(ctx, id); err != nil {
-		return UploadView{}, err
-	}
-	p := previewer{uploads: u, ctx: ctx, id: id, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
-	if err := p.countAll(file); err != nil {
-		return UploadView{}, fmt.Errorf("intake: upload %s: %w", id, err)
-	}
-	size := up.Size
-	if err := p.note(file, &up); err != nil {
-		return UploadView{}, err
-	}
-	up.Size = size
 	err = u.store.Write(ctx, func(tx *datastore.Tx) error {
 		now, err := tx.Uploads.Get(id)
 		if err != nil {
@@ -100,12 +94,28 @@ func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, mapping map[string]F
 		if err := tx.Uploads.Preview(up); err != nil {
 			return err
 		}
-		return moved(tx.Uploads.Move(u.readAs(up, now.Status)))
+		return moved(tx.Uploads.Move(u.readAs(up, doubts, now.Status)))
 	})
 	if err != nil {
 		return UploadView{}, err
 	}
 	return u.Get(ctx, id)
+}
+
+// recount reads a stored file and counts it anew.
+func (u *Uploads) recount(ctx context.Context, as Reading, up *liwanag.Upload) error {
+	file, err := ReadCSV(&chunkReader{ctx: ctx, store: u.store, id: up.ID}, as)
+	if err != nil {
+		return err
+	}
+	if err := u.dropErrors(ctx, up.ID); err != nil {
+		return err
+	}
+	p := u.previewer(ctx, up.ID)
+	if err := p.countAll(file); err != nil {
+		return fmt.Errorf("intake: upload %s: %w", up.ID, err)
+	}
+	return p.note(file, up)
 }
 
 // dropErrors forgets what was wrong with rows, piece by piece.

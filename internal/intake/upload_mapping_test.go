@@ -47,7 +47,7 @@ func TestAnotherMappingCountsTheFileAnew(t *testing.T) {
 	if want := (liwanag.UploadCounts{Rows: 3, New: 1, Invalid: 2}); up.Counts != want {
 		t.Fatalf("%+v", up.Counts)
 	}
-	remapped, err := u.Remap(t.Context(), up.ID, map[string]Field{"Contact": FieldEmail, "email": FieldIgnore})
+	remapped, err := u.Remap(t.Context(), up.ID, Reading{Mapping: map[string]Field{"Contact": FieldEmail, "email": FieldIgnore}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestAnotherMappingCountsTheFileAnew(t *testing.T) {
 	if _, err := store.Subscribers.ByEmail(t.Context(), "ann@gmail.com"); err != nil {
 		t.Error(err)
 	}
-	if _, err := u.Remap(t.Context(), up.ID, nil); !errors.Is(err, liwanag.ErrState) {
+	if _, err := u.Remap(t.Context(), up.ID, Reading{}); !errors.Is(err, liwanag.ErrState) {
 		t.Errorf("an imported upload was read in another way: %v", err)
 	}
 }
@@ -80,11 +80,11 @@ func TestAFileOfInvalidRowsAloneNeedsAMapping(t *testing.T) {
 	if rows, err := u.Sample(t.Context(), up.ID); err != nil || len(rows) != 2 {
 		t.Errorf("%d rows of its sample, %v", len(rows), err)
 	}
-	mapped, err := u.Remap(t.Context(), up.ID, map[string]Field{"Contact": FieldEmail})
+	mapped, err := u.Remap(t.Context(), up.ID, Reading{Mapping: map[string]Field{"Contact": FieldEmail}})
 	if err != nil || mapped.Status != liwanag.UploadPreviewed || mapped.Failure.Code != "" || mapped.Counts.New != 2 {
 		t.Fatalf("%+v, %v", mapped.Upload, err)
 	}
-	worse, err := u.Remap(t.Context(), up.ID, map[string]Field{"email": FieldEmail})
+	worse, err := u.Remap(t.Context(), up.ID, Reading{Mapping: map[string]Field{"email": FieldEmail}})
 	if err != nil || worse.Status != liwanag.UploadNeedsMapping {
 		t.Errorf("%+v, %v", worse.Upload, err)
 	}
@@ -108,7 +108,7 @@ func TestAMappingThatDoesNotFitChangesNothing(t *testing.T) {
 	up := create(t, u, "email,note\nann@gmail.com,x\nbad,y\n")
 	for _, mapping := range []map[string]Field{{"email": FieldIgnore}, {"nowhere": FieldEmail}, {"note": "nothing"}} {
 		var refused *FileError
-		if _, err := u.Remap(t.Context(), up.ID, mapping); !errors.As(err, &refused) {
+		if _, err := u.Remap(t.Context(), up.ID, Reading{Mapping: mapping}); !errors.As(err, &refused) {
 			t.Errorf("%v: %v", mapping, err)
 		}
 	}

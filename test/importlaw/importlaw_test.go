@@ -45,7 +45,7 @@ var law = []row{
 	{"internal/chore", nil, nil},
 	{"internal/paid", []string{"internal/liwanag", "internal/datastore", "fullenrich"}, nil},
 	{"internal/enrichment", []string{"workflow", "internal/liwanag", "internal/datastore", "internal/paid", "internal/chore", "fullenrich"}, []string{"github.com/failsafe-go/failsafe-go", "github.com/google/uuid"}},
-	{"internal/intake/...", []string{"internal/liwanag", "internal/datastore", "internal/enrichment", "internal/intake/..."}, []string{"golang.org/x/text", "github.com/google/uuid"}},
+	{"internal/intake/...", []string{"internal/liwanag", "internal/datastore", "internal/enrichment", "internal/intake/..."}, []string{"golang.org/x/text", "github.com/google/uuid", "github.com/wlynxg/chardet"}},
 	{"internal/schedule", []string{"internal/liwanag"}, []string{"github.com/netresearch/go-cron"}},
 	{"internal/graceful", nil, nil},
 	{"internal/groupcommit", nil, nil},
