@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,9 @@ func (i *importing) describe(u api.Upload) error {
 			fmt.Fprintf(w, "  encoding      %s\n", printable(encodingText(e), ""))
 		}
 	}
+	for _, text := range unreadTimes(sample) {
+		fmt.Fprintf(w, "  no time       %s\n", printable(text, ""))
+	}
 	for _, c := range []struct {
 		name string
 		n    int64
@@ -79,6 +83,18 @@ func (i *importing) describe(u api.Upload) error {
 	}
 	fmt.Fprintf(w, "  %-12s %5d  credits at most\n", "costs", u.EstimatedCredits)
 	return nil
+}
+
+// unreadTimes are cells of the first rows that are no times, three at most.
+func unreadTimes(sample api.UploadSample) (texts []string) {
+	for _, row := range sample.Rows {
+		for _, column := range row.Unread {
+			if i := slices.Index(sample.Columns, column); i >= 0 && i < len(row.Cells) && len(texts) < 3 {
+				texts = append(texts, fmt.Sprintf("%s of row %d is kept as it is: %s", column, row.Row, row.Cells[i]))
+			}
+		}
+	}
+	return texts
 }
 
 // encodingText shows how a file reads.

@@ -104,6 +104,8 @@ type SampleRow struct {
 	Cells []string `json:"cells" doc:"One for each column."`
 	Code  string   `json:"code,omitempty" doc:"Why the row is invalid, stable."`
 	Fault string   `json:"fault,omitempty" doc:"The same for people."`
+	// Unread is what is kept in the metadata only.
+	Unread []string `json:"unread,omitempty" doc:"Columns whose cell cannot be read as a time; it is kept in the metadata."`
 }
 
 // MapUploadRequest says which column is which field.

@@ -37,7 +37,7 @@ func (s *Server) getUploadSample(ctx context.Context, in *runapi.IDPath) (api.Up
 		view.Encodings = append(view.Encodings, api.EncodingSample(e))
 	}
 	for i, row := range rows {
-		view.Rows[i] = api.SampleRow{Row: row.Number, Cells: row.Cells}
+		view.Rows[i] = api.SampleRow{Row: row.Number, Cells: row.Cells, Unread: row.Unread}
 		if row.Fault != nil {
 			view.Rows[i].Code, view.Rows[i].Fault = row.Fault.Code, row.Fault.Reason
 		}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/liwanag/liwanag/internal/intake/csvsafe"
 	"github.com/liwanag/liwanag/internal/liwanag"
@@ -29,6 +28,8 @@ type CSVReader struct {
 	columns  []string
 	mapping  []Field
 	encoding detection
+	order    slashOrder // of the times
+	unread   []string   // columns of the present row whose cell is no time
 	// addresses are columns of addresses beside the mapped one.
 	addresses []int
 	found     int // the column of an export of ours that is filled when a lookup found somebody; else -1
@@ -90,7 +91,7 @@ func newCSVReader(r io.Reader, as Reading, maxBytes, maxRows int64) (*CSVReader,
 	if len(sample) == sampleBytes && !bytes.ContainsAny(sample, lineEnds) {
 		return nil, &FileError{"bad_header", "the file's first row is longer than 64 KiB"}
 	}
-	c := &CSVReader{encoding: encoding, columns: h.columns, mapping: h.mapping, addresses: h.addresses, found: foundColumn(h.columns), maxRows: maxRows,
+	c := &CSVReader{encoding: encoding, columns: h.columns, mapping: h.mapping, addresses: h.addresses, order: h.order, found: foundColumn(h.columns), maxRows: maxRows,
 		split: &splitter{src: in, delim: h.delim, line: 1}}
 	for range h.dataFrom {
 		if _, _, err := c.split.next(); err != nil {
@@ -159,6 +160,7 @@ func (c *CSVReader) record() (Row, []string, error) {
 // signUp maps the cells. Missing cells at the end are empty.
 func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	var s SignUp
+	c.unread = nil
 	size := 0
 	for i, cell := range fields {
 		if cell = strings.TrimSpace(c.plain(cell)); cell == "" {
@@ -170,6 +172,13 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 			s.Left = s.Left || field != FieldIgnore && leaves(column, cell)
 		}
 		size += len(column) + len(cell)
+		if field == FieldTimestamp {
+			if t, ok := parseTime(cell, c.order); ok {
+				s.Timestamp = t
+				continue
+			}
+			c.unread, field = append(c.unread, column), FieldMetadata
+		}
 		s.set(field, column, cell)
 	}
 	if size > maxMetadataBytes/8 { // JSON makes six bytes of one at most
@@ -255,12 +264,6 @@ func (s *SignUp) set(field Field, column, cell string) {
 			if len(tag) > maxTextBytes {
 				s.Tags[i] = cutText(tag)
 			}
-		}
-	case FieldTimestamp:
-		if t, err := time.Parse(time.RFC3339, cell); err == nil {
-			s.Timestamp = t
-		} else {
-			s.keep(column, cell)
 		}
 	case FieldMetadataObject:
 		var object map[string]any

@@ -16,6 +16,7 @@ type head struct {
 	mapping []Field
 	// addresses are the columns that hold e-mail addresses, the mapped one first.
 	addresses []int
+	order     slashOrder // of the times
 	// dataFrom is the record with the first data: 0 when there is no header, else
 	// the one behind it.
 	dataFrom int
@@ -157,10 +158,12 @@ func tryHead(sample []byte, delim byte, skip int, given map[string]Field) (head,
 		}
 		h := headerAt(records, skip+i, delim, given)
 		if columnOf(h.mapping, FieldEmail) >= 0 && filled(fields) > fullest {
+			h.order = orderOf(cellsOf(records[h.dataFrom:], columnOf(h.mapping, FieldTimestamp)))
 			return h, understood(h.mapping)*knownScore + min(len(h.columns), maxColumns), nil
 		}
 	}
 	if h, ok := headByValues(records, skip, delim, given); ok {
+		h.order = orderOf(cellsOf(records[h.dataFrom:], columnOf(h.mapping, FieldTimestamp)))
 		return h, min(len(h.columns), maxColumns), nil
 	}
 	return head{}, -1, nil
@@ -265,6 +268,15 @@ func otherAddresses(counts []int, email int) (columns []int) {
 		}
 	}
 	return columns
+}
+
+func cellsOf(records [][]string, column int) (cells []string) {
+	for _, fields := range records {
+		if column >= 0 && column < len(fields) {
+			cells = append(cells, fields[column])
+		}
+	}
+	return cells
 }
 
 func holdsAddress(fields []string) bool { return slices.ContainsFunc(fields, isAddress) }

@@ -16,6 +16,9 @@ type SampleRow struct {
 	Number int64
 	Cells  []string
 	Fault  *RowError // nil for a row that can be imported
+	// Unread are columns whose cell is not the time that it should be; it is kept in
+	// the metadata.
+	Unread []string
 }
 
 // sampleRows is how many rows a sample has.
@@ -53,6 +56,9 @@ func (u *Uploads) Sample(ctx context.Context, id liwanag.ID) ([]SampleRow, error
 		}
 		sample := SampleRow{Number: row.Number, Cells: make([]string, len(up.Columns))}
 		copy(sample.Cells, cells)
+		if row.Err == nil {
+			sample.Unread = file.unread
+		}
 		if _, fault := u.read(row); fault != nil {
 			sample.Fault = fault
 		}
