@@ -27,6 +27,9 @@ func addresses(n int) []string {
 }
 
 func TestTenThousandAddressesAreExactlyAHundredSubmissions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
 	inWorld(t, wide, simulator.Config{Queue: 20_000}, func(w *world) {
 		emails := addresses(10_000)
 		for i := 0; i < len(emails); i += 250 { // as an import does, in groups that are no multiple of a batch

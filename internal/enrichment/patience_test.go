@@ -49,10 +49,9 @@ func TestLimitsThatBecameSmallerStrandNoBatch(t *testing.T) {
 				w.must(w.life.svc.Pause(context.Background(), "for now"))
 				emails := []string{"a+found@gmail.com", "b+found@gmail.com", "c+found@gmail.com"}
 				w.signUp(emails...)
-				w.sleep(25 * time.Hour)
-				w.stop()
+				w.sleep(time.Hour)
 				w.cfg = smaller
-				w.boot()
+				w.stopFor(24 * time.Hour)
 				w.must(w.life.svc.Resume(context.Background()))
 				w.sleep(4 * 24 * time.Hour)
 				w.wantAccepted(1, emails...)
@@ -108,7 +107,7 @@ func TestAnOperatorsPauseOfDaysIsLookedAtMoreAndMoreRarely(t *testing.T) {
 }
 
 func TestARetriedRunTakesBackNothingThatItWillNotSend(t *testing.T) {
-	inWorld(t, enrichment.Config{ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		ctx := context.Background()
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookLate, Delay: 26 * time.Hour, Count: 1})
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 24*time.Hour + 10*time.Minute})
@@ -146,7 +145,7 @@ func TestAFetchThatCouldNotBeMadeIsRepeatedSoon(t *testing.T) {
 }
 
 func TestAnOperatorsResubmissionOutlivesItsEndedRun(t *testing.T) {
-	inWorld(t, enrichment.Config{OnAmbiguous: enrichment.Hold}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{OnAmbiguous: enrichment.Hold, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})
 		run := w.signUp(ana)[0]

@@ -46,7 +46,7 @@ func TestRow05_ARefusedAddressMeansTheSameToAResubmission(t *testing.T) {
 					meet(w, func() {
 						w.fault(simulator.Fault{Action: simulator.ActionRefuse, Status: 400, Code: code, Email: "ana"})
 					})
-					w.sleep(7 * time.Hour)
+					w.sleep(2 * time.Hour)
 					if s := w.spending(); s.Paused {
 						t.Errorf("an address paused all spending: %s", s.Note)
 					}

@@ -98,9 +98,9 @@ func TestRow15_WithoutEvidenceTheOperatorDecides(t *testing.T) {
 		})
 	})
 	t.Run("adopt after the run has ended", func(t *testing.T) {
-		underBoth(t, enrichment.Config{}, func(w *world) {
+		underBoth(t, enrichment.Config{WebhookTimeout: 2 * time.Hour}, func(w *world) {
 			run, sub := held(w)
-			w.sleep(24 * time.Hour)
+			w.sleep(2 * time.Hour)
 			w.wantRun(run, workflow.StatusTimedOut)
 			w.wantJob(ana, liwanag.JobHeld, "unreachable")
 			w.must(w.life.svc.Adopt(ctx, sub, w.sim.Ledger().Submissions[0].EnrichmentID))
@@ -122,9 +122,9 @@ func TestRow15_WithoutEvidenceTheOperatorDecides(t *testing.T) {
 		})
 	})
 	t.Run("resubmit after the run has ended", func(t *testing.T) {
-		underBoth(t, enrichment.Config{}, func(w *world) {
+		underBoth(t, enrichment.Config{WebhookTimeout: 2 * time.Hour}, func(w *world) {
 			run, sub := held(w)
-			w.sleep(24 * time.Hour)
+			w.sleep(2 * time.Hour)
 			w.must(w.life.svc.Resubmit(ctx, sub, "not in the dashboard"))
 			w.sleep(10 * time.Minute)
 			w.wantSubmissions(run, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled)
@@ -291,7 +291,7 @@ func TestRow18a_CanceledOrIncomplete(t *testing.T) {
 }
 
 func TestRow19_WebhookAfterTheTimeout(t *testing.T) {
-	underBoth(t, enrichment.Config{ProbeEvery: time.Hour}, func(w *world) {
+	underBoth(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookLate, Delay: 25 * time.Hour})
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 30 * time.Hour})
 		run := w.signUp(ana)[0]
@@ -310,7 +310,7 @@ func TestRow19_WebhookAfterTheTimeout(t *testing.T) {
 }
 
 func TestRow19_TheSweepGoesOnFetchingWhatTimedOut(t *testing.T) {
-	underBoth(t, enrichment.Config{ProbeEvery: time.Hour}, func(w *world) {
+	underBoth(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, func(w *world) {
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 30 * time.Hour})
 		run := w.signUp(ana)[0]
@@ -477,7 +477,8 @@ func TestWebhooksThatWereNotAppliedGoAfterTheRetention(t *testing.T) {
 			inWorld(t, enrichment.Config{SweepEvery: time.Hour, ProbeEvery: time.Hour, Retention: tc.set}, simulator.Config{}, func(w *world) {
 				body := []byte(`{"id":"0c9d6c1e-5a55-4a0e-9b2f-0d6f7d0f9a11","status":"FINISHED","data":[]}`)
 				_ = w.life.svc.Receive(context.Background(), "gone", false, fullenrich.Sign(w.key, body), body)
-				w.sleep(tc.kept)
+				w.stopFor(tc.kept - 2*time.Hour)
+				w.sleep(2 * time.Hour)
 				if got := w.deliveries(); len(got) != 1 {
 					t.Errorf("%d are kept for %s", len(got), tc.kept)
 				}
@@ -502,7 +503,7 @@ func TestRow27_WhatFitsNoJobIsKept(t *testing.T) {
 		if got := w.deliveries(); len(got) != 1 || got[0].State != liwanag.DeliveryUnmatched || got[0].Note != "unplaced" {
 			t.Errorf("deliveries: %+v", got)
 		}
-		w.sleep(31 * 24 * time.Hour)
+		w.stopFor(31 * 24 * time.Hour)
 		if got := w.deliveries(); len(got) != 0 {
 			t.Errorf("it is kept for longer than 30 days")
 		}

@@ -214,7 +214,7 @@ func TestResumeLetsOneTryWhetherFullEnrichIsBack(t *testing.T) {
 }
 
 func TestARefusedResubmissionOfAnEndedRunIsSentUnderASmallerBudget(t *testing.T) {
-	inWorld(t, enrichment.Config{WebhookTimeout: 30 * time.Minute}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{WebhookTimeout: 30 * time.Minute, SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		ctx := context.Background()
 		w.fault(simulator.Fault{Action: simulator.ActionResetBeforeReading, Count: 1})
 		run := w.signUp(ana, ben)[0]
@@ -226,10 +226,9 @@ func TestARefusedResubmissionOfAnEndedRunIsSentUnderASmallerBudget(t *testing.T)
 		w.boot()
 		w.must(w.life.svc.Pause(ctx, "for a day"))
 		w.must(w.life.svc.Resubmit(ctx, sub.ID, "once more"))
-		w.sleep(25 * time.Hour)
-		w.stop()
+		w.sleep(time.Hour)
 		w.cfg.CreditBudget = 1
-		w.boot()
+		w.stopFor(24 * time.Hour)
 		w.must(w.life.svc.Resume(ctx))
 		w.sleep(50 * time.Hour)
 		w.wantAccepted(1, ana, ben)
