@@ -21,6 +21,7 @@ func (w *world) wantSilence(topics []liwanag.Topic, want int) {
 }
 
 func TestWebhooksThatDoNotComeAreAnnouncedOnceADay(t *testing.T) {
+	takesSeconds(t)
 	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		topics := w.listen()
 		w.fault(simulator.Fault{Action: simulator.ActionContactNever})
@@ -58,6 +59,7 @@ func TestOneWebhookThatComesIsNoSilence(t *testing.T) {
 }
 
 func TestTheFailureOfWhoWasErasedIsNoNews(t *testing.T) {
+	takesSeconds(t)
 	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		topics := w.listen()
 		w.silence()

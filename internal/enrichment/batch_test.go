@@ -27,9 +27,7 @@ func addresses(n int) []string {
 }
 
 func TestTenThousandAddressesAreExactlyAHundredSubmissions(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short leaves out what takes seconds")
-	}
+	takesSeconds(t)
 	inWorld(t, wide, simulator.Config{Queue: 20_000}, func(w *world) {
 		emails := addresses(10_000)
 		for i := 0; i < len(emails); i += 250 { // as an import does, in groups that are no multiple of a batch
@@ -145,6 +143,7 @@ func TestSingleSignUpsAtOnceFillABatchAndOpenTheNext(t *testing.T) {
 }
 
 func TestTheCreditBudgetHoldsAgainstManyAtOnce(t *testing.T) {
+	takesSeconds(t)
 	inWorld(t, enrichment.Config{CreditBudget: 130, MaxInFlight: 20_000}, simulator.Config{Queue: 20_000}, func(w *world) {
 		var all sync.WaitGroup
 		for _, e := range addresses(1000) {

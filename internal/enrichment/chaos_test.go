@@ -48,9 +48,7 @@ var kills = []string{"submission.insert", "submission.sending", "submission.acce
 // found is applied, the books agree, and nobody is paid for more often than the
 // policy allows.
 func TestWhateverHappensNobodyIsLost(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short leaves out what takes seconds")
-	}
+	takesSeconds(t)
 	fired, killed := map[simulator.Action]int{}, 0
 	for which, policy := range []enrichment.PaidRetry{enrichment.Standard, enrichment.Strict} {
 		for seed := range uint64(20) {

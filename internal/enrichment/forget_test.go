@@ -107,6 +107,7 @@ func (w *world) filesOf() string {
 }
 
 func TestALateResultOfWhoWasErasedNeverReachesTheDisk(t *testing.T) {
+	takesSeconds(t)
 	silent := []simulator.Fault{{Action: simulator.ActionWebhookNever}, {Action: simulator.ActionContactNever}}
 	given := json.RawMessage(`[{"custom":{"lw_job":"%s"},"input":{"email":"` + ana + `"},"profile":{"full_name":"Ana Souza","headline":"Keeps bees at home",
 		"phone":"+63 917 555 0199","location":{"city":"Dumaguete"},"employment":{"current":{"title":"Beekeeper in chief"}}}}]`)

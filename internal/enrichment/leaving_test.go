@@ -281,6 +281,7 @@ func TestAHeldSubmissionIsAnnounced(t *testing.T) {
 }
 
 func TestALowBalanceIsAnnouncedOnceADay(t *testing.T) {
+	takesSeconds(t)
 	inWorld(t, enrichment.Config{CreditsLow: 100, BatchWindow: time.Second}, simulator.Config{Balance: 50}, func(w *world) {
 		topics := w.listen()
 		for range 30 {

@@ -139,6 +139,7 @@ func TestARetriedRunLeavesAPersonWithAnOpenJobAlone(t *testing.T) {
 }
 
 func TestARetriedRunNeverPaysForWhatWasAccepted(t *testing.T) {
+	takesSeconds(t)
 	for _, from := range []string{"", "submit-to-fullenrich", "batch-pending-jobs"} {
 		t.Run("from "+from, func(t *testing.T) {
 			inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {

@@ -62,6 +62,7 @@ func (w *world) calls() (submits, gets, accounts int) {
 }
 
 func TestSeveralNodesEnrichEverybodyOnce(t *testing.T) {
+	takesSeconds(t)
 	onNodes(t, 3, enrichment.Config{BatchSize: 7}, simulator.Config{}, func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookDuplicate, Times: 3, Count: 2})
 		w.fault(simulator.Fault{Action: simulator.ActionAcceptThenReset, Nth: 4})
@@ -80,6 +81,7 @@ func TestSeveralNodesEnrichEverybodyOnce(t *testing.T) {
 }
 
 func TestSeveralNodesShareTheCallsOfAMinute(t *testing.T) {
+	takesSeconds(t)
 	onNodes(t, 3, enrichment.Config{BatchSize: 1, CallsPerMinute: 6}, simulator.Config{}, func(w *world) {
 		people := addresses(40)
 		w.signUp(people...)
@@ -114,6 +116,7 @@ func TestSeveralNodesShareTheContactsInFlight(t *testing.T) {
 }
 
 func TestSeveralNodesShareTheCreditsOfADay(t *testing.T) {
+	takesSeconds(t)
 	onNodes(t, 3, enrichment.Config{BatchSize: 2, CreditBudget: 12, SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		var people []string
 		for i := range 20 {
@@ -132,6 +135,7 @@ func TestSeveralNodesShareTheCreditsOfADay(t *testing.T) {
 
 // What one node asks FullEnrich in the background, several do not ask more often.
 func TestSeveralNodesAskFullEnrichNoMoreOftenThanOne(t *testing.T) {
+	takesSeconds(t)
 	asked := func(nodes int) (gets, accounts int) {
 		onNodes(t, nodes, enrichment.Config{}, simulator.Config{}, func(w *world) {
 			w.silence()

@@ -17,6 +17,7 @@ import (
 )
 
 func TestWhatPilesUpWhileSpendingIsPausedStaysWithinTheBudgetOfADay(t *testing.T) {
+	takesSeconds(t)
 	inWorld(t, enrichment.Config{CreditBudget: 2, BatchSize: 2, SweepEvery: time.Hour, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		ctx := context.Background()
 		w.must(w.life.svc.Pause(ctx, "a long weekend"))
@@ -42,6 +43,7 @@ func TestWhatPilesUpWhileSpendingIsPausedStaysWithinTheBudgetOfADay(t *testing.T
 }
 
 func TestLimitsThatBecameSmallerStrandNoBatch(t *testing.T) {
+	takesSeconds(t)
 	for name, smaller := range map[string]enrichment.Config{"in flight": {BatchSize: 1, MaxInFlight: 1}, "budget": {BatchSize: 1, CreditBudget: 1}} {
 		t.Run(name, func(t *testing.T) {
 			smaller.SweepEvery, smaller.ProbeEvery = time.Hour, time.Hour
@@ -90,6 +92,7 @@ func TestRunsInLineLookRarelyAndAllGetTheirTurn(t *testing.T) {
 }
 
 func TestAnOperatorsPauseOfDaysIsLookedAtMoreAndMoreRarely(t *testing.T) {
+	takesSeconds(t)
 	inWorld(t, enrichment.Config{SweepEvery: time.Hour, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		ctx := context.Background()
 		w.must(w.life.svc.Pause(ctx, "red button"))
@@ -145,6 +148,7 @@ func TestAFetchThatCouldNotBeMadeIsRepeatedSoon(t *testing.T) {
 }
 
 func TestAnOperatorsResubmissionOutlivesItsEndedRun(t *testing.T) {
+	takesSeconds(t)
 	inWorld(t, enrichment.Config{OnAmbiguous: enrichment.Hold, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})

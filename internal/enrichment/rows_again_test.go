@@ -61,6 +61,7 @@ func TestRow05_ARefusedAddressMeansTheSameToAResubmission(t *testing.T) {
 }
 
 func TestRow05a_WhatConcernsEveryBatchPausesSpendingAfterAResubmissionToo(t *testing.T) {
+	takesSeconds(t)
 	refuse := func(status int, code string) func(w *world) {
 		return func(w *world) { w.fault(simulator.Fault{Action: simulator.ActionRefuse, Status: status, Code: code}) }
 	}

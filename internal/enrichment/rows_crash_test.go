@@ -198,9 +198,7 @@ func TestRow17_CrashDuringSettle(t *testing.T) {
 }
 
 func TestAKillAtAnyTransactionLosesNobodyAndPaysOnce(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short leaves out what takes seconds")
-	}
+	takesSeconds(t)
 	for _, op := range []string{"submission.insert", "submission.sending", "submission.accepted", "delivery.insert", "delivery.sent",
 		"submission.settled", "delivery.settled"} {
 		for _, when := range []moment{beforeCommit, afterCommit} {

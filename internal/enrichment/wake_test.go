@@ -248,6 +248,7 @@ func (r *silentRunner) Wake(_ context.Context, id string) error {
 }
 
 func TestTenThousandWaitingRunsAreWokenInOrderAndOnce(t *testing.T) {
+	takesSeconds(t)
 	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		ctx := context.Background()
 		batches, want := make([]liwanag.Batch, 10_000), []string{}

@@ -3,11 +3,13 @@ package enrichment_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -81,6 +83,13 @@ func inWorld(t *testing.T, cfg enrichment.Config, sim simulator.Config, test fun
 func onNodes(t *testing.T, nodes int, cfg enrichment.Config, sim simulator.Config, test func(w *world)) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "liwanag.db")
+	file, err := fresh()
+	if err == nil {
+		err = os.WriteFile(path, file, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, path: path, born: time.Now(), nodes: nodes, cfg: cfg, key: simulator.DefaultKey, reachable: true, meter: &counters{}}
 		sim.HTTPClient = &http.Client{Transport: simulator.InMemory(http.HandlerFunc(w.receive)), Timeout: 10 * time.Second}
@@ -97,6 +106,34 @@ func onNodes(t *testing.T, nodes int, cfg enrichment.Config, sim simulator.Confi
 		}
 	})
 }
+
+// takesSeconds leaves a test out of -short.
+func takesSeconds(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
+}
+
+// fresh is a database file with all tables and no rows, made once.
+var fresh = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "liwanag")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "liwanag.db")
+	db, err := sqlitedb.Open(context.Background(), sqlitedb.Config{Path: path, Synchronous: sqlitedb.Normal})
+	if err != nil {
+		return nil, err
+	}
+	_, rows := sqlite.New(context.Background(), db)
+	_, runs := enginesqlite.Open(opened.With(context.Background(), db), path)
+	if err := errors.Join(rows, runs, db.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 // underBoth runs a test under both policies for a 5xx answer; -short under one.
 func underBoth(t *testing.T, cfg enrichment.Config, test func(w *world)) {
