@@ -188,7 +188,9 @@ func (i *importing) invalidRows(ctx context.Context, u api.Upload) error {
 	if _, err := api.GetUploadErrors.Copy(ctx, i.client, runapi.ID(u.ID), &all); err != nil {
 		return err
 	}
-	rows, err := csv.NewReader(&all).ReadAll() // row, line, code, field, reason
+	file := csv.NewReader(&all)
+	file.FieldsPerRecord = -1   // a row may have a cell too many
+	rows, err := file.ReadAll() // row, line, code, field, reason, cells
 	if err != nil {
 		return fmt.Errorf("the invalid rows cannot be read: %w", err)
 	}

@@ -22,7 +22,7 @@ var (
 	CancelUpload = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/cancel",
 		"cancel-upload", "Import nothing more", http.StatusOK)
 	GetUploadErrors = runapi.File[runapi.IDPath]("/uploads/{id}/errors.csv",
-		"get-upload-errors", "The invalid rows: number, line, reason", "text/csv")
+		"get-upload-errors", "The invalid rows: number, line, reason, cells", "text/csv")
 )
 
 // AddUploadRequest carries a CSV file; the fields of Body before its file.

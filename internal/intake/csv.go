@@ -29,6 +29,7 @@ type CSVReader struct {
 	mapping  []Field
 	encoding detection
 	order    slashOrder // of the times
+	cells    []string   // of the present row, until the next one
 	unread   []string   // columns of the present row whose cell is no time
 	// addresses are columns of addresses beside the mapped one.
 	addresses []int
@@ -114,7 +115,7 @@ func (c *CSVReader) Mapping() []Field { return c.mapping }
 // be too large, or the error of the reader below.
 func (c *CSVReader) Next() (Row, error) {
 	row, fields, err := c.record()
-	if err != nil || row.Err != nil {
+	if c.cells = fields; err != nil || row.Err != nil {
 		return row, err
 	}
 	row.SignUp, row.Err = c.signUp(fields)

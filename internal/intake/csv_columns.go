@@ -112,6 +112,9 @@ func guessMapping(columns []string) []Field {
 	if mapping := exportedMapping(columns); mapping != nil {
 		return mapping
 	}
+	if n := len(errorColumns); len(columns) > n && slices.Equal(columns[:n], errorColumns) {
+		return append(slices.Repeat([]Field{FieldIgnore}, n), guessMapping(columns[n:])...)
+	}
 	mapping := make([]Field, len(columns))
 	best := map[Field]struct{ column, rank int }{}
 	for i, column := range columns {

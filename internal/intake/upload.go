@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -232,7 +233,7 @@ func (p *previewer) countAll(c *CSVReader) error {
 			return errors.Join(p.flushKeys(), p.flushErrors())
 		}
 		if err == nil {
-			err = p.count(row)
+			err = p.count(row, c.cells)
 		}
 		if err != nil {
 			return err
@@ -251,12 +252,28 @@ func (p *previewer) note(c *CSVReader, up *liwanag.Upload) (err error) {
 	return err
 }
 
-func (p *previewer) count(row Row) error {
+// maxErrorBytes is what is kept of the cells of an invalid row; a larger one is kept
+// without.
+const maxErrorBytes = 16 << 10
+
+func cellsOfError(cells []string) []string {
+	size := 0
+	for _, cell := range cells {
+		size += len(cell)
+	}
+	if size > maxErrorBytes {
+		return nil
+	}
+	return slices.Clone(cells)
+}
+
+func (p *previewer) count(row Row, cells []string) error {
 	p.counts.Rows++
 	signUp, fault := p.uploads.read(row)
 	if fault != nil {
 		p.counts.Invalid++
-		p.errors = append(p.errors, liwanag.UploadRowError{Row: row.Number, Line: row.Line, Code: fault.Code, Field: fault.Field, Reason: fault.Reason})
+		p.errors = append(p.errors, liwanag.UploadRowError{Row: row.Number, Line: row.Line, Code: fault.Code, Field: fault.Field,
+			Reason: fault.Reason, Cells: cellsOfError(cells)})
 		if len(p.errors) == maxRowsPerWrite {
 			return p.flushErrors()
 		}
@@ -440,14 +457,18 @@ func (u *Uploads) ring() {
 	}
 }
 
-// WriteErrors writes the invalid rows as CSV: number, line, reason, without the
-// rows' own data.
+// errorColumns stand before the file's own in the file of the invalid rows. That can
+// be corrected and uploaded again: they are then left out.
+var errorColumns = []string{"row", "line", "code", "field", "reason"}
+
+// WriteErrors writes the invalid rows as CSV: number, line, reason, and their cells.
 func (u *Uploads) WriteErrors(ctx context.Context, id liwanag.ID, w io.Writer) error {
-	if _, err := u.store.Uploads.Get(ctx, id); err != nil {
+	up, err := u.store.Uploads.Get(ctx, id)
+	if err != nil {
 		return err
 	}
 	out := csvsafe.NewWriter(w)
-	if err := out.Write([]string{"row", "line", "code", "field", "reason"}); err != nil {
+	if err := out.Write(slices.Concat(errorColumns, up.Columns)); err != nil {
 		return err
 	}
 	for after := int64(0); ; {
@@ -457,7 +478,11 @@ func (u *Uploads) WriteErrors(ctx context.Context, id liwanag.ID, w io.Writer) e
 		}
 		for _, e := range page {
 			after = e.Row
-			if err := out.Write([]string{strconv.FormatInt(e.Row, 10), strconv.FormatInt(e.Line, 10), e.Code, e.Field, e.Reason}); err != nil {
+			record := append([]string{strconv.FormatInt(e.Row, 10), strconv.FormatInt(e.Line, 10), e.Code, e.Field, e.Reason}, e.Cells...)
+			for len(record) < len(errorColumns)+len(up.Columns) {
+				record = append(record, "")
+			}
+			if err := out.Write(record); err != nil {
 				return err
 			}
 		}

@@ -76,7 +76,7 @@ func (u *Uploads) forgetCutOff(ctx context.Context) error {
 // maxUnmapped is how long an upload waits for a mapping.
 const maxUnmapped = 24 * time.Hour
 
-// Retain forgets the files of uploads that began before the given time and are
+// Retain forgets the files and the invalid rows of uploads that began before the given time and are
 // not being imported. One that was previewed and never confirmed is canceled, one
 // that needs a mapping after a day.
 func (u *Uploads) Retain(ctx context.Context, before time.Time) error {
@@ -115,7 +115,11 @@ func (u *Uploads) expire(ctx context.Context, id liwanag.ID) error {
 	if err != nil || importing {
 		return err
 	}
-	return u.drop(ctx, id)
+	faults, err := u.store.Uploads.Errors(ctx, id, 0, 1)
+	if err == nil && len(faults) > 0 {
+		err = u.dropErrors(ctx, id)
+	}
+	return errors.Join(err, u.drop(ctx, id))
 }
 
 // advance brings every upload that is under way as far as it goes now.

@@ -78,6 +78,33 @@ const mixed = "email,source,website\n" +
 	"bob@gmail.com,\"oops,\n" + // invalid
 	"eve@gmail.com,,not a domain\n" // new, the cell is kept as metadata
 
+func TestTheInvalidRowsCanBeCorrectedAndUploadedAgain(t *testing.T) {
+	store, _ := openStore(t)
+	u := newUploads(t, store, &enroller{}, Config{Now: func() time.Time { return time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC) }})
+	up := create(t, u, "Name;E-Mail;Note\n\"Lee; Ann\";ann@;=1+1\nBen;ben@gmail.com;\nCia;;x;y\n")
+	var out bytes.Buffer
+	if err := u.WriteErrors(t.Context(), up.ID, &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), `"row","line","code","field","reason","Name","E-Mail","Note"`) {
+		t.Errorf("%s", out.String())
+	}
+	again := create(t, u, strings.ReplaceAll(out.String(), "ann@", "ann@gmail.com"))
+	if again.Counts.New != 1 || again.Counts.Invalid != 1 {
+		t.Errorf("%+v", again.Counts)
+	}
+	importAll(t, u, again.ID)
+	if p, err := store.Subscribers.ByEmail(t.Context(), "ann@gmail.com"); err != nil || p.Summary.FullName != "Lee; Ann" || string(p.Metadata) != `{"Note":"=1+1"}` {
+		t.Errorf("%+v %s, %v", p.Summary, p.Metadata, err)
+	}
+	if err := u.Retain(t.Context(), time.Date(2026, 12, 30, 0, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := store.Uploads.Errors(t.Context(), up.ID, 0, 10); err != nil || len(left) != 0 {
+		t.Errorf("rows of a file that is forgotten are kept: %+v, %v", left, err)
+	}
+}
+
 func TestFirstAndLastNameOfAFileMakeTheFullName(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
@@ -120,7 +147,7 @@ func TestEachRowCountsOnce(t *testing.T) {
 	}
 }
 
-func TestInvalidRowsAreListedWithoutTheirData(t *testing.T) {
+func TestInvalidRowsAreListedWithTheirCells(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
 	preview := create(t, u, mixed)
@@ -128,9 +155,9 @@ func TestInvalidRowsAreListedWithoutTheirData(t *testing.T) {
 	if err := u.WriteErrors(t.Context(), preview.ID, &out); err != nil {
 		t.Fatal(err)
 	}
-	want := "\"row\",\"line\",\"code\",\"field\",\"reason\"\r\n" +
-		"\"6\",\"7\",\"invalid_email\",\"email\",\"the address contains a space\"\r\n" +
-		"\"7\",\"8\",\"broken_quotes\",\"\",\"a quoted field is not closed, or text follows its closing quote\"\r\n"
+	want := "\"row\",\"line\",\"code\",\"field\",\"reason\",\"email\",\"source\",\"website\"\r\n" +
+		"\"6\",\"7\",\"invalid_email\",\"email\",\"the address contains a space\",\"secret nobody\",\"\",\"\"\r\n" +
+		"\"7\",\"8\",\"broken_quotes\",\"\",\"a quoted field is not closed, or text follows its closing quote\",\"\",\"\",\"\"\r\n"
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Error(d)
 	}
