@@ -120,12 +120,14 @@ func (c *demoCommand) importSignUps(p *program, client *apiclient.Client) error 
 		defer opened.Close()
 		file, name = opened, filepath.Base(c.File)
 	}
-	in := &importing{p: p, client: client, every: 100 * time.Millisecond}
-	upload, err := in.preview(apiclient.UploadFile{Name: name, Source: "demo", Confirm: true}, file, 0)
+	in := &importing{p: p, client: client, preview: p.err, every: 100 * time.Millisecond}
+	upload, err := in.send(apiclient.UploadFile{Name: name, Source: "demo", Confirm: true}, file, 0)
 	if err != nil {
 		return err
 	}
-	in.describe(upload)
+	if err := in.describe(upload); err != nil {
+		return err
+	}
 	if err := in.invalidRows(p.ctx, upload); err != nil {
 		return err
 	}

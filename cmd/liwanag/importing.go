@@ -20,13 +20,15 @@ import (
 type importing struct {
 	p      *program
 	client *apiclient.Client
+	// preview is where what was found is shown.
+	preview io.Writer
 	// every is how often the server is asked how far it has come.
 	every time.Duration
 }
 
-// preview sends a file and shows what the server found in it. size may be 0 when
+// send sends a file and gives what the server found in it. size may be 0 when
 // it is not known.
-func (i *importing) preview(f apiclient.UploadFile, r io.Reader, size int64) (api.Upload, error) {
+func (i *importing) send(f apiclient.UploadFile, r io.Reader, size int64) (api.Upload, error) {
 	g := i.p.progress()
 	if size > 0 {
 		sent := g.meter("sending", "bytes")
@@ -54,7 +56,7 @@ func (i *importing) describe(u api.Upload) error {
 			mapped = append(mapped, column+" → "+field)
 		}
 	}
-	w := i.p.err
+	w := i.preview
 	fmt.Fprintf(w, "%s: %s\n", printable(u.FileName, ""), plural(u.Counts.Rows, "row"))
 	fmt.Fprintf(w, "  columns       %s\n", printable(strings.Join(mapped, ", "), ""))
 	for _, e := range sample.Encodings {
@@ -197,11 +199,11 @@ func (i *importing) invalidRows(ctx context.Context, u api.Upload) error {
 	const shown = 5
 	for n, row := range rows[min(1, len(rows)):] {
 		if n == shown {
-			fmt.Fprintf(i.p.err, "  … and %d more: GET /api/v1/uploads/%s/errors.csv\n", len(rows)-1-n, u.ID)
+			fmt.Fprintf(i.preview, "  … and %d more: GET /api/v1/uploads/%s/errors.csv\n", len(rows)-1-n, u.ID)
 			break
 		}
 		if len(row) >= 5 {
-			fmt.Fprintf(i.p.err, "  line %s is left out: %s\n", printable(row[1], ""), printable(strings.TrimPrefix(row[3]+": "+row[4], ": "), ""))
+			fmt.Fprintf(i.preview, "  line %s is left out: %s\n", printable(row[1], ""), printable(strings.TrimPrefix(row[3]+": "+row[4], ": "), ""))
 		}
 	}
 	return nil

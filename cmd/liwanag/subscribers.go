@@ -192,6 +192,17 @@ type subscribersImport struct {
 	showFlag
 }
 
+// shown is where the preview goes: of a dry run it is the result.
+func (c *subscribersImport) shown(p *program) io.Writer {
+	switch {
+	case !c.DryRun:
+		return p.err
+	case c.Output == "json":
+		return io.Discard
+	}
+	return p.out
+}
+
 // Run imports a file.
 func (c *subscribersImport) Run(p *program) error {
 	client, err := c.dial()
@@ -203,8 +214,8 @@ func (c *subscribersImport) Run(p *program) error {
 		return err
 	}
 	defer file.Close()
-	in := &importing{p: p, client: client, every: 200 * time.Millisecond}
-	upload, err := in.preview(apiclient.UploadFile{Name: name, Source: c.Source, Mapping: c.Map, Encoding: c.Encoding}, file, size)
+	in := &importing{p: p, client: client, preview: c.shown(p), every: 200 * time.Millisecond}
+	upload, err := in.send(apiclient.UploadFile{Name: name, Source: c.Source, Mapping: c.Map, Encoding: c.Encoding}, file, size)
 	if err != nil {
 		return err
 	}
@@ -221,8 +232,14 @@ func (c *subscribersImport) Run(p *program) error {
 		_, err := api.CancelUpload.Call(p.ctx, client, runapi.ID(upload.ID))
 		return errors.Join(fmt.Errorf("no row of %s can be imported, all are invalid\n  Try: --map \"COLUMN=email\", if the addresses are in another column", name), err)
 	}
-	if upload, err = c.decide(p, in, upload); err != nil || c.DryRun {
+	if upload, err = c.decide(p, in, upload); err != nil {
 		return err
+	}
+	if c.DryRun && c.Output == "json" {
+		return printJSON(p.out, upload)
+	}
+	if c.DryRun {
+		return nil
 	}
 	if upload, err = in.follow(upload, c.Wait); err != nil {
 		return err
