@@ -119,17 +119,21 @@ func person(tx *datastore.Tx, run liwanag.ID, i int, at time.Time) (w written, e
 	id, job, sub := liwanag.NewID(liwanag.SubscriberKind), liwanag.NewID(liwanag.JobKind), liwanag.NewID(liwanag.SubmissionKind)
 	status := []liwanag.JobStatus{liwanag.JobEnriched, liwanag.JobEnriched, liwanag.JobNotFound, liwanag.JobFailed}[i%4]
 	signUp := liwanag.SignUp{ID: id, EmailKey: email, Email: email, EmailType: liwanag.Personal, Source: "bench", At: at,
-		Summary: liwanag.Summary{FirstName: "Mara", LastName: fmt.Sprint("Ilagan ", i), FullName: fmt.Sprint("Mara Ilagan ", i), CompanyName: fmt.Sprint("Company ", i%5000)}}
+		Summary: liwanag.Summary{FirstName: "Mara", LastName: fmt.Sprint("Ilagan ", i),
+			FullName: fmt.Sprint("Mara Ilagan ", i), CompanyName: fmt.Sprint("Company ", i%5000)}}
 	if _, err = tx.Subscribers.Upsert([]liwanag.SignUp{signUp}); err != nil {
 		return w, err
 	}
-	if err = tx.Batches.Insert([]liwanag.Batch{{RunID: run, ClosesAt: at, Size: 1, State: liwanag.BatchClosed, Started: true, CreatedAt: at}}); err != nil {
+	if err = tx.Batches.Insert([]liwanag.Batch{{RunID: run, ClosesAt: at, Size: 1, State: liwanag.BatchClosed,
+		Started: true, CreatedAt: at}}); err != nil {
 		return w, err
 	}
-	if _, err = tx.Jobs.Insert([]liwanag.Job{{ID: job, SubscriberID: id, RunID: run, Status: status, Credits: 1, CreatedAt: at, EndedAt: at.Add(time.Minute)}}); err != nil {
+	if _, err = tx.Jobs.Insert([]liwanag.Job{{ID: job, SubscriberID: id, RunID: run, Status: status, Credits: 1,
+		CreatedAt: at, EndedAt: at.Add(time.Minute)}}); err != nil {
 		return w, err
 	}
-	err = tx.Submissions.Insert(liwanag.Submission{ID: sub, RunID: run, N: 1, State: liwanag.SubmissionSettled, Name: "liwanag-" + sub.String(), Jobs: 1,
+	err = tx.Submissions.Insert(liwanag.Submission{ID: sub, RunID: run, N: 1, State: liwanag.SubmissionSettled,
+		Name: "liwanag-" + sub.String(), Jobs: 1,
 		PreparedAt: at, SendingAt: at, OutcomeAt: at, Credits: 1, CreditDay: liwanag.DayOf(at)}, []liwanag.ID{job})
 	return written{run.String(), id.String(), sub.String(), email}, err
 }
@@ -145,20 +149,23 @@ func ended(ctx context.Context, to store.Store, node store.Node, id string, i in
 	if i%100 == 0 {
 		end.Status = store.Failed
 	}
-	_, err := to.Commit(ctx, store.Lease{RunID: id, Epoch: node.Epoch, Token: 1}, store.Progress{Now: at.Add(time.Minute), End: end, Append: []store.Entry{
-		{Kind: store.EntryCompleted, Step: shape.First, Attempt: 1, At: at, StartedAt: at, Output: batchJSON}}})
+	_, err := to.Commit(ctx, store.Lease{RunID: id, Epoch: node.Epoch, Token: 1},
+		store.Progress{Now: at.Add(time.Minute), End: end, Append: []store.Entry{
+			{Kind: store.EntryCompleted, Step: shape.First, Attempt: 1, At: at, StartedAt: at, Output: batchJSON}}})
 	return err
 }
 
 // measure asks for every page, and follows listings to pages far behind.
 func (w written) measure(ctx context.Context, client *http.Client, base string) error {
-	pages := []string{"/", "/?range=30d", "/runs", "/runs?status=failed", "/runs?status=waiting", "/runs?status=running", "/runs?q=" + w.email, "/runs/" + w.run,
+	pages := []string{"/", "/?range=30d", "/runs", "/runs?status=failed", "/runs?status=waiting", "/runs?status=running",
+		"/runs?q=" + w.email, "/runs/" + w.run,
 		"/workflows", "/workflows/subscriber-enrichment", "/subscribers", "/subscribers?status=failed", "/subscribers?q=" + w.email, "/subscribers?q=nobody+at+all",
 		"/subscribers/" + w.subscriber, "/uploads", "/sources", "/deliveries", "/sinks", "/messages", "/submissions", "/submissions?state=held",
 		"/submissions/" + w.submission, "/credits", "/audit",
 		"/api/v1/overview", "/api/v1/overview?range=30d", "/api/v1/workflows/subscriber-enrichment/counts", "/api/v1/runs?limit=500", "/api/v1/runs?status=failed",
 		"/api/v1/runs?status=timed_out", "/api/v1/runs?status=waiting", "/api/v1/runs?workflow=webhook-out", "/api/v1/subscribers?limit=500", "/api/v1/subscribers?source=nowhere",
-		"/api/v1/subscribers?emailType=corporate", "/api/v1/subscribers?q=company+4999", "/api/v1/submissions?limit=500", "/api/v1/submissions?state=refused", "/api/v1/credits"}
+		"/api/v1/subscribers?emailType=corporate", "/api/v1/subscribers?q=company+4999", "/api/v1/submissions?limit=500",
+		"/api/v1/submissions?state=refused", "/api/v1/credits"}
 	slow := 0
 	for _, page := range pages {
 		late, err := look(ctx, client, base, page, page)

@@ -70,7 +70,8 @@ func (s settings) watch(ctx context.Context, what string, p place, nodes []proce
 		return err
 	}
 	seconds, count := window.Seconds(), float64(len(nodes))
-	fmt.Printf("%s, %d nodes, %s: %.2f statements a second a node (BEGIN and COMMIT included); processor: %.2f %% of a core a node, the server %.2f %%\n",
+	fmt.Printf("%s, %d nodes, %s: %.2f statements a second a node (BEGIN and COMMIT included); processor: "+
+		"%.2f %% of a core a node, the server %.2f %%\n",
 		what, len(nodes), window, float64(ended.statements-begun.statements)/seconds/count,
 		100*(ended.nodes-begun.nodes).Seconds()/seconds/count, 100*(ended.server-begun.server).Seconds()/seconds)
 	return nil

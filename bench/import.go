@@ -67,7 +67,8 @@ func importCSV(ctx context.Context, s settings) (err error) {
 	}
 	took, cpu, server := time.Since(begun), cpuTime()-cpu, s.cluster.cpu()-server
 	fmt.Printf("preview: %d rows in %s, %.0f rows/s\n", n, previewed.Round(time.Millisecond), float64(n)/previewed.Seconds())
-	fmt.Printf("import:  %d rows in %s, %.0f rows/s, %.0f CPU µs a row and %.0f in the server\n", n, took.Round(time.Millisecond), float64(n)/took.Seconds(),
+	fmt.Printf("import:  %d rows in %s, %.0f rows/s, %.0f CPU µs a row and %.0f in the server\n", n,
+		took.Round(time.Millisecond), float64(n)/took.Seconds(),
 		float64(cpu.Microseconds())/float64(n), float64(server.Microseconds())/float64(n))
 	printHolds()
 	if imported.Status != liwanag.UploadEnriching || imported.Counts.New != int64(n) {

@@ -97,7 +97,8 @@ func (r *rig) open(p place, name string) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.New(engine.Config{Store: st, Name: name, Concurrency: r.slots, Definitions: []workflow.Definition{r.wf}, Observers: []workflow.Observer{r}})
+	e, err := engine.New(engine.Config{Store: st, Name: name, Concurrency: r.slots,
+		Definitions: []workflow.Definition{r.wf}, Observers: []workflow.Observer{r}})
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}

@@ -85,7 +85,8 @@ func (r *rows) One(ctx context.Context) error {
 	}
 	lease.Token++ // as every commit that is written
 	if _, err := r.store.Commit(ctx, lease, store.Progress{Now: at, Append: []store.Entry{outcome(shape.Submit, submitJSON)},
-		Park: &store.Park{Kind: store.ParkWait, Step: shape.Wait, Events: []string{shape.Event}, Since: at, Until: at.Add(shape.Within)}}); err != nil {
+		Park: &store.Park{Kind: store.ParkWait, Step: shape.Wait, Events: []string{shape.Event}, Since: at,
+			Until: at.Add(shape.Within)}}); err != nil {
 		return err
 	}
 	if _, err := r.store.Deliver(ctx, id, workflow.Signal{ID: "webhook", Event: shape.Event, Payload: arrivalJSON}, at); err != nil {

@@ -59,7 +59,8 @@ func temporal(ctx context.Context, s settings) (err error) {
 		peers.Runner
 	}{{"written by hand", byHand}, {"liwanag", ours}}
 
-	fmt.Printf("W1 on Temporal's development server: %d runs from %d clients, and %d one at a time, %d times in turns\n", n, conc, n/10, rounds)
+	fmt.Printf("W1 on Temporal's development server: %d runs from %d clients, and %d one at a time, %d times in turns\n",
+		n, conc, n/10, rounds)
 	fmt.Printf("%-16s %10s %14s\n", "", "runs/s", "p50 of one")
 	busy, alone := [2]time.Duration{}, [2][]time.Duration{}
 	for range rounds {
@@ -104,7 +105,8 @@ type temporalRig struct {
 
 func (s settings) openTemporalRig(ctx context.Context, c client.Client) (*temporalRig, error) {
 	r := s.bareRig(ctx, (*rig).definition)
-	runner, err := temporalrunner.New(temporalrunner.Config{Client: c, Definitions: []workflow.Definition{r.wf}, Observers: []workflow.Observer{r}})
+	runner, err := temporalrunner.New(temporalrunner.Config{Client: c, Definitions: []workflow.Definition{r.wf},
+		Observers: []workflow.Observer{r}})
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +191,8 @@ func freePort() (int, error) {
 // dial waits for the server.
 func (t *temporalServer) dial(ctx context.Context) (c client.Client, err error) {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
-		if c, err = client.DialContext(ctx, client.Options{HostPort: t.address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))}); err == nil {
+		if c, err = client.DialContext(ctx,
+			client.Options{HostPort: t.address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))}); err == nil {
 			return c, nil
 		}
 	}

@@ -78,7 +78,8 @@ func w1(ctx context.Context, s settings) error {
 		}
 	}
 	for j, c := range all[1:] {
-		fmt.Printf("best of each: liwanag %.0f, %s %.0f runs/s: %.2f times as many\n", best[0].perSecond, c.name, best[j+1].perSecond, best[0].perSecond/best[j+1].perSecond)
+		fmt.Printf("best of each: liwanag %.0f, %s %.0f runs/s: %.2f times as many\n", best[0].perSecond, c.name,
+			best[j+1].perSecond, best[0].perSecond/best[j+1].perSecond)
 	}
 	return nil
 }

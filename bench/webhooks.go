@@ -101,7 +101,8 @@ func report(what, how string, n int, l loaded) error {
 		return fmt.Errorf("%s at %s: %w", what, how, l.fault)
 	}
 	fmt.Printf("%-8s  %-10s  %d acknowledged, %.0f/s, p50 %s  p99 %s  max %s\n", what, how, n, float64(n)/l.took.Seconds(),
-		quantile(l.acks, 0.5).Round(10*time.Microsecond), quantile(l.acks, 0.99).Round(10*time.Microsecond), quantile(l.acks, 1).Round(10*time.Microsecond))
+		quantile(l.acks, 0.5).Round(10*time.Microsecond), quantile(l.acks, 0.99).Round(10*time.Microsecond),
+		quantile(l.acks, 1).Round(10*time.Microsecond))
 	return nil
 }
 

@@ -326,7 +326,8 @@ func TestErrorsTellNothingPersonal(t *testing.T) {
 			testKey.Reveal(), person, testKey.Reveal(), strings.Repeat("long ", 100))
 	})
 	_, err := newTestClient(t, Config{BaseURL: server.URL}).Submit(t.Context(), newOrder())
-	for _, text := range []string{err.Error(), fmt.Sprintf("%v %+v %#v", err, err, err), fmt.Sprintf("%+v %#v", *failure(t, err), *failure(t, err))} {
+	for _, text := range []string{err.Error(), fmt.Sprintf("%v %+v %#v", err, err, err),
+		fmt.Sprintf("%+v %#v", *failure(t, err), *failure(t, err))} {
 		if strings.Contains(text, "ilagan") || strings.Contains(text, testKey.Reveal()) {
 			t.Errorf("personal: %s", text)
 		}

@@ -197,7 +197,8 @@ func TestCurrentPositionIsFilledFromTheSameOneOnly(t *testing.T) {
 		{"a past position", `{}`, `{"title":"Lead","is_current":false,"company":{"name":"Tala"}}`, " at "},
 		{"whole already", `{"title":"Lead","company":{"name":"Tala"}}`, `{"title":"Lead","company":{"name":"Tala"}}`, "Lead at Tala"},
 	} {
-		result, err := ParseResult([]byte(`{"data":[{"profile":{"id":"p","employment":{"current":` + test.current + `,"all":[` + test.first + `]}}}]}`))
+		result, err := ParseResult([]byte(`{"data":[{"profile":{"id":"p","employment":{"current":` + test.current +
+			`,"all":[` + test.first + `]}}}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}

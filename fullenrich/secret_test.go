@@ -40,7 +40,8 @@ func TestSecretsNeverPrint(t *testing.T) {
 			}
 		}
 	}
-	if got := fmt.Sprintf("%v %+v %#v %s %q", config.Key, config.Key, config.Key, config.Key, config.Key); got != strings.TrimSpace(strings.Repeat(redacted+" ", 5)) {
+	if got := fmt.Sprintf("%v %+v %#v %s %q", config.Key, config.Key, config.Key, config.Key,
+		config.Key); got != strings.TrimSpace(strings.Repeat(redacted+" ", 5)) {
 		t.Errorf("printed %s", got)
 	}
 	if config.Key.Reveal() != hidden || string(Private(hidden)) != hidden {

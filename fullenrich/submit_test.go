@@ -196,7 +196,8 @@ func TestSubmitThatNeverConnectsIsNotSent(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := newTestClient(t, test.config).Submit(t.Context(), newOrder())
 			e := failure(t, err)
-			if e.Outcome != OutcomeNotSent || e.StatusCode() != 0 || e.Stage != stageConnect || !test.cause(err) || !strings.Contains(err.Error(), test.text) {
+			if e.Outcome != OutcomeNotSent || e.StatusCode() != 0 || e.Stage != stageConnect || !test.cause(err) ||
+				!strings.Contains(err.Error(), test.text) {
 				t.Errorf("Submit: %v\n%#v", err, e)
 			}
 		})

@@ -31,7 +31,8 @@ func openDBOS(ctx context.Context, url string) (Runner, error) {
 }
 
 func (r *dbosRunner) enrich(c dbos.Context, id string) (int, error) {
-	if _, err := dbos.RunAsStep(c, func(context.Context) (shape.Batch, error) { return shape.Jobs, nil }, dbos.WithStepName(shape.First)); err != nil {
+	if _, err := dbos.RunAsStep(c, func(context.Context) (shape.Batch, error) { return shape.Jobs, nil },
+		dbos.WithStepName(shape.First)); err != nil {
 		return 0, err
 	}
 	_, err := dbos.RunAsStep(c, func(context.Context) (shape.Submission, error) {

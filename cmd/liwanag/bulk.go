@@ -80,7 +80,8 @@ func retryCost(r api.RetriedRuns) string {
 	if r.Lookups == nil || r.Credits == nil {
 		return ""
 	}
-	return cost(api.EnrichedMany{Count: *r.Lookups, Credits: *r.Credits, Balance: r.Balance, BalanceAt: r.BalanceAt, BudgetLeft: r.BudgetLeft}) + "\n"
+	return cost(api.EnrichedMany{Count: *r.Lookups, Credits: *r.Credits, Balance: r.Balance, BalanceAt: r.BalanceAt,
+		BudgetLeft: r.BudgetLeft}) + "\n"
 }
 
 func capital(word string) string { return string(word[0]-'a'+'A') + word[1:] }

@@ -47,7 +47,8 @@ func (c *deliveriesList) Run(p *program) error {
 		{"why", func(x d) string { return x.Code }},
 	}
 	return list(p, c.outputFlag, c.pageFlags, columns, func(page runapi.Paging) (runapi.List[d], error) {
-		return api.ListDeliveries.Call(p.ctx, client, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: c.Source, State: c.State}, Paging: page})
+		return api.ListDeliveries.Call(p.ctx, client,
+			api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: c.Source, State: c.State}, Paging: page})
 	})
 }
 
@@ -78,7 +79,8 @@ func (p *program) showDelivery(d api.Delivery, format string) error {
 	if d.Source == "fullenrich" || d.State == "refused" {
 		people = ""
 	}
-	p.fields([][2]string{{"id", d.ID}, {"source", d.Source}, {"", d.SourceID}, {"state", d.State}, {"why", d.Code}, {"", d.Reason}, {"people", people},
+	p.fields([][2]string{{"id", d.ID}, {"source", d.Source}, {"", d.SourceID}, {"state", d.State}, {"why", d.Code},
+		{"", d.Reason}, {"people", people},
 		{"bytes", fmt.Sprint(d.Size)}, {"type", d.ContentType}, {"submission", d.SubmissionID}, {"enrichment", d.EnrichmentID},
 		{"received", clock(d.ReceivedAt)}, {"replayed", clock(d.ReplayedAt)}})
 	if d.Body != "" {

@@ -102,7 +102,8 @@ func (c *demoCommand) show(ctx context.Context, p *program, d *demo.Demo) error 
 	}
 	switch {
 	case last.Held > 0:
-		return fmt.Errorf("%s held: nobody knows whether they were accepted\n  Try: liwanag submissions list --state held --server %s", plural(last.Held, "lookup"), d.URL())
+		return fmt.Errorf("%s held: nobody knows whether they were accepted\n  Try: liwanag submissions list "+
+			"--state held --server %s", plural(last.Held, "lookup"), d.URL())
 	case report.PaidTwice > 0:
 		return fmt.Errorf("%s paid twice", plural(int64(report.PaidTwice), "address"))
 	}

@@ -118,7 +118,8 @@ func (i *importing) unclear(u api.Upload) error {
 		fmt.Fprintf(i.p.err, "  %s\n", printable(encodingText(e), ""))
 	}
 	_, err = api.CancelUpload.Call(i.p.ctx, i.client, runapi.ID(u.ID))
-	return errors.Join(fmt.Errorf("it is not clear how %s is written\n  Try: --encoding NAME, the one in which it reads rightly", printable(u.FileName, "")), err)
+	return errors.Join(fmt.Errorf("it is not clear how %s is written\n  Try: --encoding NAME, the one in "+
+		"which it reads rightly", printable(u.FileName, "")), err)
 }
 
 // follow shows an upload's progress until its rows are imported, or, with

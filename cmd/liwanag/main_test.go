@@ -97,7 +97,8 @@ func TestErrorsHaveTheirExitCodeAndAWayOut(t *testing.T) {
 func TestNothingFromStrangersSteersTheTerminal(t *testing.T) {
 	const evil = "\x1b]0;title\x07\x1b[2J\u202edrow\u200b\x9b1m\r\n"
 	p, out, errs := offline(t)
-	err := writeTable(p, []column[string]{{"name", func(s string) string { return s }}, {"again", func(s string) string { return s }}}, each([]string{evil}))
+	err := writeTable(p, []column[string]{{"name", func(s string) string { return s }},
+		{"again", func(s string) string { return s }}}, each([]string{evil}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +185,8 @@ func TestAListingStopsAtItsLimitAndSaysSo(t *testing.T) {
 }
 
 func TestAnAddressIsShownShortened(t *testing.T) {
-	for email, want := range map[string]string{"maria.santos@gmail.com": "mar…@gmail.com", "bo@gmx.de": "bo@gmx.de", "юлия@пример.рф": "юли…@пример.рф", "none": "none"} {
+	for email, want := range map[string]string{"maria.santos@gmail.com": "mar…@gmail.com", "bo@gmx.de": "bo@gmx.de",
+		"юлия@пример.рф": "юли…@пример.рф", "none": "none"} {
 		if got := shortAddress(email); got != want {
 			t.Errorf("%s: %s, want %s", email, got, want)
 		}

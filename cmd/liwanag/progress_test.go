@@ -94,7 +94,8 @@ func TestCompletionKnowsTheCommandsInBash(t *testing.T) {
 		{"liwanag demo file.csv --sp", "--speed"},
 	} {
 		words := strings.Fields(test.typed)
-		script := out.String() + "\nCOMP_WORDS=(" + strings.Join(words, " ") + "); COMP_CWORD=" + string(rune('0'+len(words)-1)) + "; _liwanag; echo \"${COMPREPLY[*]}\""
+		script := out.String() + "\nCOMP_WORDS=(" + strings.Join(words, " ") + "); COMP_CWORD=" + string(rune('0'+len(words)-1)) +
+			"; _liwanag; echo \"${COMPREPLY[*]}\""
 		got, err := exec.Command("bash", "--norc", "-c", script).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %s", err, got)

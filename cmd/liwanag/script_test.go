@@ -65,7 +65,8 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("server cannot be negated")
 	}
-	base := startProcess(ts, nil, "simulate", "--addr", "127.0.0.1:0", "--speed", "200", "--seed", "7")(regexp.MustCompile(`^(http\S+)/api/v2$`))
+	base := startProcess(ts, nil, "simulate", "--addr", "127.0.0.1:0", "--speed", "200", "--seed",
+		"7")(regexp.MustCompile(`^(http\S+)/api/v2$`))
 	ts.Setenv("SIMULATOR", base)
 	env := append([]string{"LIWANAG_ADDR=127.0.0.1:0", "LIWANAG_ADMIN_ADDR=off", "DATABASE_URL=sqlite:" + ts.MkAbs("liwanag.db"),
 		"FULLENRICH_BASE_URL=" + base + "/api/v2", "FULLENRICH_API_KEY=fe_sim_key", "LIWANAG_CALLS_PER_MINUTE=10000",

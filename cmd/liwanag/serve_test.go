@@ -14,7 +14,8 @@ func TestAServerThatIsToldToStopWhileItStartsEndsWell(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command, err := parser.Parse([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "off", "--database-url", "sqlite:" + t.TempDir() + "/liwanag.db"})
+	command, err := parser.Parse([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "off", "--database-url",
+		"sqlite:" + t.TempDir() + "/liwanag.db"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,8 @@ func TestASignInLinkIsShownToPeopleAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			command, err := parser.Parse([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "off", "--database-url", "sqlite:" + t.TempDir() + "/liwanag.db"})
+			command, err := parser.Parse([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "off", "--database-url",
+				"sqlite:" + t.TempDir() + "/liwanag.db"})
 			if err != nil {
 				t.Fatal(err)
 			}

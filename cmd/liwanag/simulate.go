@@ -41,13 +41,15 @@ func (c *simulateCommand) Run(p *program) error {
 	if balance == 0 {
 		balance = -1 // the simulator's word for an empty account
 	}
-	s, err := app.NewSimulator(ctx, app.SimulatorConfig{Addr: c.Addr, Dir: c.Dir, Key: c.Key, Seed: c.Seed, Speed: c.Speed, Balance: balance, Found: c.Found})
+	s, err := app.NewSimulator(ctx,
+		app.SimulatorConfig{Addr: c.Addr, Dir: c.Dir, Key: c.Key, Seed: c.Seed, Speed: c.Speed, Balance: balance, Found: c.Found})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(p.out, s.BaseURL())
 	if !c.UntilStdinCloses {
-		fmt.Fprintf(p.err, "This is a pretended FullEnrich. Try: FULLENRICH_BASE_URL=%s FULLENRICH_API_KEY=%s liwanag serve\n", s.BaseURL(), c.Key)
+		fmt.Fprintf(p.err, "This is a pretended FullEnrich. Try: FULLENRICH_BASE_URL=%s FULLENRICH_API_KEY=%s "+
+			"liwanag serve\n", s.BaseURL(), c.Key)
 	}
 	return s.Run(ctx)
 }

@@ -95,8 +95,10 @@ func (p *program) showSink(s api.Sink, format string) error {
 	if format == "json" {
 		return printJSON(p.out, s)
 	}
-	p.fields([][2]string{{"id", s.ID}, {"name", s.Name}, {"url", s.URL}, {"topics", topicsText(s)}, {"state", sinkState(s)}, {"why", s.DisabledReason},
-		{"secret", s.Secret}, {"failing since", clock(s.FailingSince)}, {"sent", clock(s.SentAt)}, {"created", clock(s.CreatedAt)}, {"updated", clock(s.UpdatedAt)}})
+	p.fields([][2]string{{"id", s.ID}, {"name", s.Name}, {"url", s.URL}, {"topics", topicsText(s)},
+		{"state", sinkState(s)}, {"why", s.DisabledReason},
+		{"secret", s.Secret}, {"failing since", clock(s.FailingSince)}, {"sent", clock(s.SentAt)}, {"created", clock(s.CreatedAt)},
+		{"updated", clock(s.UpdatedAt)}})
 	return nil
 }
 
@@ -273,7 +275,8 @@ func (c *sinksMessages) Run(p *program) error {
 		return err
 	}
 	return list(p, c.outputFlag, c.pageFlags, messageColumns, func(page runapi.Paging) (runapi.List[api.Message], error) {
-		return api.ListMessages.Call(p.ctx, client, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: c.Sink, State: c.State, Topic: c.Topic}, Paging: page})
+		return api.ListMessages.Call(p.ctx, client,
+			api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: c.Sink, State: c.State, Topic: c.Topic}, Paging: page})
 	})
 }
 
@@ -300,7 +303,8 @@ func (p *program) showMessage(m api.MessageDetail, format string) error {
 	if format == "json" {
 		return printJSON(p.out, m)
 	}
-	p.fields([][2]string{{"id", m.ID}, {"sink", m.SinkID}, {"topic", m.Topic}, {"about", m.Subject}, {"state", m.State}, {"why", m.Error}, {"run", m.RunID},
+	p.fields([][2]string{{"id", m.ID}, {"sink", m.SinkID}, {"topic", m.Topic}, {"about", m.Subject}, {"state", m.State},
+		{"why", m.Error}, {"run", m.RunID},
 		{"attempts", fmt.Sprint(m.Attempts)}, {"created", clock(m.CreatedAt)}, {"next", clock(m.NextAt)}, {"ended", clock(m.EndedAt)}})
 	for _, a := range m.Log {
 		answer := a.Error

@@ -325,7 +325,8 @@ func (c *sourcesRotate) Run(p *program) error {
 	if secret == "" && !c.Secret && !c.URL && !c.Drop {
 		return usage("--secret, --secret-file FILE, --url or --drop-old", "say what to rotate")
 	}
-	s, err := api.RotateSource.Call(p.ctx, client, runapi.To(c.ID, api.RotateSourceRequest{Secret: secret, MakeSecret: c.Secret, DropOld: c.Drop, URL: c.URL}))
+	s, err := api.RotateSource.Call(p.ctx, client,
+		runapi.To(c.ID, api.RotateSourceRequest{Secret: secret, MakeSecret: c.Secret, DropOld: c.Drop, URL: c.URL}))
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,8 @@ func (c *submissionsList) Run(p *program) error {
 		{"cause", func(x s) string { return x.Cause }},
 	}
 	return list(p, c.outputFlag, c.pageFlags, columns, func(page runapi.Paging) (runapi.List[s], error) {
-		return api.ListSubmissions.Call(p.ctx, client, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{State: c.State, RunID: c.RunID}, Paging: page})
+		return api.ListSubmissions.Call(p.ctx, client,
+			api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{State: c.State, RunID: c.RunID}, Paging: page})
 	})
 }
 

@@ -230,7 +230,8 @@ func (c *subscribersImport) Run(p *program) error {
 	}
 	if upload.Counts.Rows == upload.Counts.Invalid {
 		_, err := api.CancelUpload.Call(p.ctx, client, runapi.ID(upload.ID))
-		return errors.Join(fmt.Errorf("no row of %s can be imported, all are invalid\n  Try: --map \"COLUMN=email\", if the addresses are in another column", name), err)
+		return errors.Join(fmt.Errorf("no row of %s can be imported, all are invalid\n  Try: --map "+
+			"\"COLUMN=email\", if the addresses are in another column", name), err)
 	}
 	if upload, err = c.decide(p, in, upload); err != nil {
 		return err
@@ -254,7 +255,8 @@ func (c *subscribersImport) Run(p *program) error {
 	}
 	fmt.Fprintln(p.out)
 	if c.Wait {
-		fmt.Fprintf(p.out, "looked up: %d found, %d not found, %d failed\n", upload.Progress.Enriched, upload.Progress.NotFound, upload.Progress.Failed)
+		fmt.Fprintf(p.out, "looked up: %d found, %d not found, %d failed\n", upload.Progress.Enriched,
+			upload.Progress.NotFound, upload.Progress.Failed)
 	}
 	return nil
 }

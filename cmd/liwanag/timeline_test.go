@@ -36,7 +36,8 @@ func TestPicturesOfRuns(t *testing.T) {
 		{ID: "d2", Type: "enrichment-complete", ReceivedAt: at(100), Late: true}}
 
 	waiting := run("waiting")
-	waiting.WaitingFor = &runapi.WaitingFor{Step: "wait-for-webhook", Kind: "event", Events: []string{"enrichment-complete"}, Until: at(86400), NextFetchAt: at(600)}
+	waiting.WaitingFor = &runapi.WaitingFor{Step: "wait-for-webhook", Kind: "event",
+		Events: []string{"enrichment-complete"}, Until: at(86400), NextFetchAt: at(600)}
 	waiting.Steps = []runapi.Step{
 		{Name: "submit-to-fullenrich", Kind: "step", Status: "completed", StartedAt: at(0), EndedAt: at(1), Attempts: []workflow.Attempt{{N: 1, StartedAt: at(0), EndedAt: at(1)}}},
 		{Name: "wait-for-webhook", Kind: "wait", Status: "waiting", StartedAt: at(1)},
@@ -45,7 +46,8 @@ func TestPicturesOfRuns(t *testing.T) {
 
 	failed := run("failed")
 	failed.EndedAt = at(10)
-	failed.Failure = &workflow.Failure{Step: "submit-to-fullenrich", Reason: "error", Code: "provider_unavailable", Message: "refused with 503"}
+	failed.Failure = &workflow.Failure{Step: "submit-to-fullenrich", Reason: "error", Code: "provider_unavailable",
+		Message: "refused with 503"}
 	failed.Steps = []runapi.Step{
 		{Name: "submit-to-fullenrich", Kind: "step", Status: "failed", StartedAt: at(0), EndedAt: at(10), Attempts: []workflow.Attempt{
 			{N: 1, StartedAt: at(0), EndedAt: at(10), Error: "refused with 503"}}},
@@ -54,7 +56,8 @@ func TestPicturesOfRuns(t *testing.T) {
 
 	undefined := run("waiting")
 	undefined.NoDefinition = `the run has an outcome of step "a", which version 1 does not have`
-	undefined.Events = []runapi.RunEvent{{ID: "d3", Type: "answer", ReceivedAt: at(3), SetAside: `the run takes no such event: "answer" in story version 1`}}
+	undefined.Events = []runapi.RunEvent{{ID: "d3", Type: "answer", ReceivedAt: at(3),
+		SetAside: `the run takes no such event: "answer" in story version 1`}}
 
 	var all strings.Builder
 	for _, r := range []runapi.RunDetail{completed, waiting, failed, run("pending"), undefined} {

@@ -140,7 +140,10 @@ var faultCases = map[Action]struct {
 			b.Errorf("%d webhooks, the first a contact event or not", len(b.receiver.hooks))
 		}
 	}},
-	ActionSignatureWrong:   {test: wantSignature(func(h hook) bool { return len(h.signature) == 40 && h.signature != sign(DefaultKey, h.body) })},
+	ActionSignatureWrong: {test: wantSignature(func(h hook) bool {
+		return len(h.signature) == 40 &&
+			h.signature != sign(DefaultKey, h.body)
+	})},
 	ActionSignatureMissing: {test: wantSignature(func(h hook) bool { return h.signature == "" })},
 	ActionSignaturePreviousKey: {cfg: Config{PreviousKey: "fe_old"}, test: wantSignature(func(h hook) bool {
 		return h.signature == sign("fe_old", h.body)

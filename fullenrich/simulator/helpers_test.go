@@ -38,7 +38,8 @@ type receiver struct {
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, _ := io.ReadAll(request.Body)
 	r.mu.Lock()
-	r.hooks = append(r.hooks, hook{time.Now(), request.URL.Path, body, request.Header.Get(signatureHeader), request.Header.Get("Content-Encoding")})
+	r.hooks = append(r.hooks, hook{time.Now(), request.URL.Path, body, request.Header.Get(signatureHeader),
+		request.Header.Get("Content-Encoding")})
 	n, answer := len(r.hooks), r.answer
 	r.mu.Unlock()
 	if answer != nil {

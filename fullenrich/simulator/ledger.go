@@ -148,7 +148,8 @@ func (e *enrichment) ledger() Submission {
 }
 
 func (d *delivery) ledger() Webhook {
-	out := Webhook{EnrichmentID: d.e.id, Kind: "batch", URL: d.e.WebhookURL, State: d.state, Attempts: append([]WebhookAttempt{}, d.attempts...)}
+	out := Webhook{EnrichmentID: d.e.id, Kind: "batch", URL: d.e.WebhookURL, State: d.state,
+		Attempts: append([]WebhookAttempt{}, d.attempts...)}
 	if d.row != batchRow {
 		out.Kind, out.URL, out.Email = "contact", d.e.ContactURL, d.e.rows[d.row].Email
 	}

@@ -82,8 +82,11 @@ var industries = []field{
 	{"E-Learning", "Courses for working people.", []string{"Courses", "Certification"}},
 }
 
-var sizes = []size{{"1-10", 2, 10}, {"11-50", 11, 50}, {"51-200", 51, 200}, {"201-500", 201, 500}, {"501-1000", 501, 1000}, {"1001-5000", 1001, 5000}, {"5001-10000", 5001, 10_000}}
+var sizes = []size{{"1-10", 2, 10}, {"11-50", 11, 50}, {"51-200", 51, 200}, {"201-500", 201, 500},
+	{"501-1000", 501, 1000}, {"1001-5000", 1001, 5000}, {"5001-10000", 5001, 10_000}}
 
-var streets = []string{"Harbor Road", "River Street", "Station Square", "Mill Lane", "Market Street", "Garden Avenue", "Bridge Street", "Hill Road"}
+var streets = []string{"Harbor Road", "River Street", "Station Square", "Mill Lane", "Market Street", "Garden Avenue",
+	"Bridge Street", "Hill Road"}
 
-var degrees = []string{"BSc Computer Engineering", "BA Economics", "MSc Statistics", "MBA", "BA Design", "LLB", "BSc Mechanical Engineering", "MA Communication"}
+var degrees = []string{"BSc Computer Engineering", "BA Economics", "MSc Statistics", "MBA", "BA Design", "LLB",
+	"BSc Mechanical Engineering", "MA Communication"}

@@ -76,7 +76,8 @@ func capital(word string) string {
 }
 
 func slug(text string) string {
-	return strings.Join(strings.FieldsFunc(strings.ToLower(text), func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }), "-")
+	return strings.Join(strings.FieldsFunc(strings.ToLower(text),
+		func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }), "-")
 }
 
 // employer is the company of that name; what it is does not depend on the person.
@@ -96,7 +97,8 @@ func employer(seed int64, r *rand.Rand, name string, home place) *company {
 		CompanyType: pick(c, []string{"Privately Held", "Public Company", "Partnership"}),
 		Specialties: field.specialties, Industry: &industry{field.name},
 		SocialProfiles: &social{network{
-			ID: 1_000 + c.Int64N(900_000), URL: "https://www.linkedin.example/company/" + handle, Handle: handle, ConnectionCount: 200 + c.IntN(90_000),
+			ID: 1_000 + c.Int64N(900_000), URL: "https://www.linkedin.example/company/" + handle, Handle: handle, ConnectionCount: 200 +
+				c.IntN(90_000),
 		}},
 		LogoURL: "https://logos.example/company/" + handle,
 	}

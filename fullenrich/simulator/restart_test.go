@@ -82,7 +82,8 @@ func TestWebhooksThatWaitForARetrySurvive(t *testing.T) {
 		b.again(cfg)
 		settle(10 * time.Minute)
 		for _, w := range b.sim.Ledger().Webhooks {
-			if last := len(w.Attempts) - 1; w.State != webhookDelivered || last < 1 || w.Attempts[0].Status != 500 || w.Attempts[last].Status != 200 {
+			if last := len(w.Attempts) - 1; w.State != webhookDelivered || last < 1 || w.Attempts[0].Status != 500 ||
+				w.Attempts[last].Status != 200 {
 				b.Errorf("%+v", w)
 			}
 		}

@@ -124,7 +124,8 @@ func (k *Keeper) make(ctx context.Context, kind liwanag.PassKind, lasts time.Dur
 	_, _ = rand.Read(raw) // it never fails: crypto/rand
 	secret := base64.RawURLEncoding.EncodeToString(raw)
 	now := k.now().UTC().Truncate(time.Microsecond)
-	return secret, k.passes.InsertPass(ctx, liwanag.Pass{Hash: hashOf(secret), Kind: kind, KeyHash: *k.binding(), CreatedAt: now, ExpiresAt: now.Add(lasts)})
+	return secret, k.passes.InsertPass(ctx,
+		liwanag.Pass{Hash: hashOf(secret), Kind: kind, KeyHash: *k.binding(), CreatedAt: now, ExpiresAt: now.Add(lasts)})
 }
 
 func (k *Keeper) take(ctx context.Context, kind liwanag.PassKind, secret string) (pass liwanag.Pass, err error) {

@@ -54,7 +54,8 @@ func New(cfg Config) (*Client, error) {
 		transport.DisableCompression = true
 		patient := transport.Clone()
 		patient.ResponseHeaderTimeout = 0
-		c.http, c.slow = &http.Client{Transport: transport, CheckRedirect: noRedirect}, &http.Client{Transport: patient, CheckRedirect: noRedirect}
+		c.http, c.slow = &http.Client{Transport: transport, CheckRedirect: noRedirect},
+			&http.Client{Transport: patient, CheckRedirect: noRedirect}
 	}
 	return c, nil
 }
@@ -172,7 +173,8 @@ func (c *Client) decode(res *http.Response, answer any) error {
 		return nil
 	}
 	if err := json.Unmarshal(raw, answer); err != nil {
-		return fmt.Errorf("the server at %s answers what this program does not understand: %w\n  Try: use the same version of both", c.base.Redacted(), err)
+		return fmt.Errorf("the server at %s answers what this program does not understand: %w\n  Try: use the "+
+			"same version of both", c.base.Redacted(), err)
 	}
 	return nil
 }

@@ -80,7 +80,8 @@ func TestProblemsAreTypedAndTellWhatToKnow(t *testing.T) {
 	if !errors.As(err, &p) {
 		t.Fatal(err)
 	}
-	if p.Status != 422 || p.Code != "invalid_email" || p.RequestID != "REQ" || p.RetryAfter != 7*time.Second || p.Errors[0] != (api.FieldFault{Field: "email", Message: "no @"}) {
+	if p.Status != 422 || p.Code != "invalid_email" || p.RequestID != "REQ" || p.RetryAfter != 7*time.Second ||
+		p.Errors[0] != (api.FieldFault{Field: "email", Message: "no @"}) {
 		t.Errorf("%+v", p)
 	}
 	if got, want := err.Error(), "cannot be taken\n  email: no @ (422 invalid_email)"; got != want {
@@ -95,11 +96,13 @@ func TestAnotherProgramsAnswersAreTold(t *testing.T) {
 		_, _ = io.WriteString(w, "<html>proxy</html>")
 	})
 	var p *Problem
-	if _, err := api.GetCredits.Call(t.Context(), c, runapi.NoInput{}); !errors.As(err, &p) || p.Status != 502 || p.Code != "unknown" || strings.Contains(err.Error(), "<html>") {
+	if _, err := api.GetCredits.Call(t.Context(), c, runapi.NoInput{}); !errors.As(err, &p) || p.Status != 502 || p.Code != "unknown" ||
+		strings.Contains(err.Error(), "<html>") {
 		t.Errorf("%v", err)
 	}
 	status = 200
-	if _, err := api.GetCredits.Call(t.Context(), c, runapi.NoInput{}); err == nil || errors.As(err, &p) && p.Status == 200 || !strings.Contains(err.Error(), "Try: ") {
+	if _, err := api.GetCredits.Call(t.Context(), c, runapi.NoInput{}); err == nil || errors.As(err, &p) && p.Status == 200 ||
+		!strings.Contains(err.Error(), "Try: ") {
 		t.Errorf("%v", err)
 	}
 }
@@ -113,7 +116,8 @@ func TestAServerThatIsNotThereIsTold(t *testing.T) {
 	}
 	_, err = runapi.GetRun.Call(t.Context(), c, runapi.ID("run_x"))
 	var u *Unreachable
-	if !errors.As(err, &u) || u.Server != server.URL || strings.Contains(err.Error(), "run_x") || !strings.Contains(err.Error(), "Try: liwanag serve") {
+	if !errors.As(err, &u) || u.Server != server.URL || strings.Contains(err.Error(), "run_x") ||
+		!strings.Contains(err.Error(), "Try: liwanag serve") {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -126,7 +130,8 @@ func TestAServerThatIsNotThereIsTold(t *testing.T) {
 func TestIDsStayOneSegment(t *testing.T) {
 	var got string
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r.URL.EscapedPath(); w.WriteHeader(404) })
-	for id, want := range map[string]string{"run_1": "/api/v1/runs/run_1", "a/b": "/api/v1/runs/a%2Fb", "..": "/api/v1/runs/-", "": "/api/v1/runs/-", "?x": "/api/v1/runs/%3Fx"} {
+	for id, want := range map[string]string{"run_1": "/api/v1/runs/run_1", "a/b": "/api/v1/runs/a%2Fb",
+		"..": "/api/v1/runs/-", "": "/api/v1/runs/-", "?x": "/api/v1/runs/%3Fx"} {
 		_, _ = runapi.GetRun.Call(t.Context(), c, runapi.ID(id))
 		if got != want {
 			t.Errorf("%q: %s", id, got)
@@ -144,7 +149,8 @@ func TestAnExportThatIsCutOffIsAnError(t *testing.T) {
 		t.Errorf("%d %v", n, err)
 	}
 	full := errors.New("disk full")
-	if _, err := api.ExportSubscribers.Copy(t.Context(), c, api.SubscriberFilter{}, failing{full}); !errors.Is(err, full) || errors.As(err, &u) {
+	if _, err := api.ExportSubscribers.Copy(t.Context(), c, api.SubscriberFilter{}, failing{full}); !errors.Is(err, full) ||
+		errors.As(err, &u) {
 		t.Errorf("the writer's fault: %v", err)
 	}
 }
@@ -184,7 +190,8 @@ func TestUploadsStreamAndTellWhoseFaultItIs(t *testing.T) {
 		whole <- got.String()
 		_, _ = io.WriteString(w, `{"id":"upl_1","status":"importing"}`)
 	})
-	up, err := c.Upload(t.Context(), UploadFile{Name: "a.csv", Source: "fair", Mapping: map[string]string{"a": "email"}, Confirm: true}, strings.NewReader("a\nb\n"))
+	up, err := c.Upload(t.Context(),
+		UploadFile{Name: "a.csv", Source: "fair", Mapping: map[string]string{"a": "email"}, Confirm: true}, strings.NewReader("a\nb\n"))
 	if err != nil || up.ID != "upl_1" {
 		t.Errorf("%+v %v", up, err)
 	}
@@ -192,12 +199,14 @@ func TestUploadsStreamAndTellWhoseFaultItIs(t *testing.T) {
 		t.Errorf("sent %q", sent)
 	}
 	unreadable := errors.New("the stick was pulled")
-	if _, err = c.Upload(t.Context(), UploadFile{Name: "a.csv"}, io.MultiReader(strings.NewReader("a\n"), failing{unreadable})); !errors.Is(err, unreadable) || errors.As(err, new(*Unreachable)) {
+	if _, err = c.Upload(t.Context(), UploadFile{Name: "a.csv"},
+		io.MultiReader(strings.NewReader("a\n"), failing{unreadable})); !errors.Is(err, unreadable) || errors.As(err, new(*Unreachable)) {
 		t.Errorf("the file's fault: %v", err)
 	}
 	refuse.Store(true)
 	var p *Problem
-	if _, err = c.Upload(t.Context(), UploadFile{Name: "a.csv"}, io.LimitReader(endless{}, 64<<10)); !errors.As(err, &p) || p.Code != "no_email_column" {
+	if _, err = c.Upload(t.Context(), UploadFile{Name: "a.csv"}, io.LimitReader(endless{}, 64<<10)); !errors.As(err, &p) ||
+		p.Code != "no_email_column" {
 		t.Errorf("the server's word: %v", err)
 	}
 }

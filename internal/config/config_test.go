@@ -50,8 +50,9 @@ func TestDefaultsAreValidAndAsPromised(t *testing.T) {
 	}
 	want := Settings{
 		Addr: "127.0.0.1:8484", AdminAddr: "127.0.0.1:8485", Server: "http://127.0.0.1:8484",
-		Database: Database{DatabaseURL: "sqlite:liwanag.db"}, Temporal: Temporal{TemporalTaskQueue: "liwanag"}, Engine: "embedded", FullEnrichBaseURL: "https://app.fullenrich.com/api/v2",
-		BatchSize: 100, BatchWindow: 2 * time.Second, WebhookTimeout: 24 * time.Hour,
+		Database: Database{DatabaseURL: "sqlite:liwanag.db"}, Temporal: Temporal{TemporalTaskQueue: "liwanag"}, Engine: "embedded",
+		FullEnrichBaseURL: "https://app.fullenrich.com/api/v2",
+		BatchSize:         100, BatchWindow: 2 * time.Second, WebhookTimeout: 24 * time.Hour,
 		CallsPerMinute: 55, MaxInFlight: 2000, PaidRetry: "standard", OnAmbiguous: "resubmit", AmbiguityGrace: time.Hour,
 		ReuseResults: 2160 * time.Hour, CreditsLow: 100, Enrich: "personal", Schedule: "*/5 * * * *", Concurrency: 256,
 		Lease: 15 * time.Second, StopTimeout: 35 * time.Second, Retention: 720 * time.Hour, LogLevel: "info", LogFormat: "auto",
@@ -178,7 +179,8 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "key", s.Key, "all", s)
-	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%+v %#v %q %x %s", s, s, s.Key, s.Key, s.Key), string(raw), log.String(), fmt.Sprintf("%v", &s)} {
+	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%+v %#v %q %x %s", s, s, s.Key, s.Key, s.Key), string(raw),
+		log.String(), fmt.Sprintf("%v", &s)} {
 		if strings.Contains(text, "s3cret") || strings.Contains(text, fmt.Sprintf("%x", "s3cret")) {
 			t.Errorf("leaks: %s", text)
 		}
@@ -225,12 +227,14 @@ func TestAPublicURLNeedsAKey(t *testing.T) {
 
 func TestASchemeInCapitalsIsTheSameAddress(t *testing.T) {
 	t.Setenv("LIWANAG_API_KEY", "k")
-	g, err := parseArgs(t, "serve", "--public-url", "HTTPS://Liwanag.example.com/In/", "--fullenrich-base-url", "Https://app.fullenrich.com/api/v2")
+	g, err := parseArgs(t, "serve", "--public-url", "HTTPS://Liwanag.example.com/In/", "--fullenrich-base-url",
+		"Https://app.fullenrich.com/api/v2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := g.Serve
-	for got, want := range map[string]string{s.PublicURL: "https://Liwanag.example.com/In", s.FullEnrichBaseURL: "https://app.fullenrich.com/api/v2"} {
+	for got, want := range map[string]string{s.PublicURL: "https://Liwanag.example.com/In",
+		s.FullEnrichBaseURL: "https://app.fullenrich.com/api/v2"} {
 		if got != want {
 			t.Errorf("the address is %q, want %q", got, want)
 		}
@@ -306,7 +310,8 @@ func TestEverySettingHasItsVariable(t *testing.T) {
 			t.Errorf("%s: name, env or help is missing", f.Name)
 		}
 		if f.Type == reflect.TypeFor[Secret]() {
-			if twin, ok := typ.FieldByName(f.Name + "File"); !ok || twin.Tag.Get("env") != f.Tag.Get("env")+"_FILE" || twin.Tag.Get("name") != f.Tag.Get("name")+"-file" {
+			if twin, ok := typ.FieldByName(f.Name + "File"); !ok || twin.Tag.Get("env") != f.Tag.Get("env")+"_FILE" ||
+				twin.Tag.Get("name") != f.Tag.Get("name")+"-file" {
 				t.Errorf("%s has no twin", f.Name)
 			}
 		}
@@ -319,7 +324,8 @@ func TestPublicBaseAndWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := g.Serve.Settings
-	for listening, want := range map[string]string{"127.0.0.1:99": "http://127.0.0.1:99", "[::]:99": "http://127.0.0.1:99", "0.0.0.0:5": "http://127.0.0.1:5", ":7": "http://127.0.0.1:7"} {
+	for listening, want := range map[string]string{"127.0.0.1:99": "http://127.0.0.1:99",
+		"[::]:99": "http://127.0.0.1:99", "0.0.0.0:5": "http://127.0.0.1:5", ":7": "http://127.0.0.1:7"} {
 		if got := s.PublicBase(listening); got != want {
 			t.Errorf("%s: %s", listening, got)
 		}
@@ -359,10 +365,12 @@ func TestADatabaseURLIsTakenAndNeverRepeated(t *testing.T) {
 
 func TestADatabaseURLWithAPasswordIsKeptFromSight(t *testing.T) {
 	const url = "postgres://liwanag:passw0rd@db/liwanag"
-	if _, err := parseArgs(t, "serve", "--database-url", url); err == nil || strings.Contains(err.Error(), "passw0rd") || !strings.Contains(err.Error(), "Try: DATABASE_URL, or --database-url-file") {
+	if _, err := parseArgs(t, "serve", "--database-url", url); err == nil || strings.Contains(err.Error(), "passw0rd") ||
+		!strings.Contains(err.Error(), "Try: DATABASE_URL, or --database-url-file") {
 		t.Errorf("as a flag: %v", err)
 	}
-	if _, err := parseArgs(t, "serve", "--config", write(t, 0o644, "database-url: "+url+"\n")); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+	if _, err := parseArgs(t, "serve", "--config", write(t, 0o644, "database-url: "+url+"\n")); err == nil ||
+		!strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("in a file that everybody may read: %v", err)
 	}
 	if _, err := parseArgs(t, "serve", "--database-url", "postgres://liwanag@db/liwanag"); err != nil {

@@ -86,7 +86,8 @@ func (s *Settings) validateAddresses(f *faults) {
 	}
 	if s.PublicURL != "" {
 		checkURL(f, "public-url", s.PublicURL, "https://liwanag.example.com")
-		if u, err := url.Parse(s.PublicURL); err == nil && !s.APIKey.IsSet() && s.APIKeyFile == "" && u.Host != "" && !loopbackHost(u.Hostname()) {
+		if u, err := url.Parse(s.PublicURL); err == nil && !s.APIKey.IsSet() && s.APIKeyFile == "" && u.Host != "" &&
+			!loopbackHost(u.Hostname()) {
 			f.add("LIWANAG_API_KEY=$(openssl rand -hex 32), or unset LIWANAG_PUBLIC_URL",
 				"public-url says that others reach this server, and there is no API key: everybody could read the subscribers and spend credits")
 		}
@@ -150,7 +151,8 @@ func (d *Database) validateDatabase(f *faults) {
 		switch {
 		case strings.HasPrefix(rest, ":memory:"):
 			f.add(try, "database-url names a database in memory, which would keep nothing")
-		case rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?\x00") || strings.HasPrefix(strings.ToLower(rest), "file:"):
+		case rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?\x00") ||
+			strings.HasPrefix(strings.ToLower(rest), "file:"):
 			f.add(try, "database-url is not sqlite:PATH")
 		}
 	default:
@@ -243,7 +245,8 @@ func (s *Settings) Warnings() []string {
 	var out []string
 	if base, err := url.Parse(s.FullEnrichBaseURL); err == nil && !loopbackHost(base.Hostname()) {
 		if public, err := url.Parse(s.PublicBase(s.Addr)); err == nil && loopbackHost(public.Hostname()) {
-			out = append(out, "FullEnrich cannot reach "+public.String()+": results come by fetch alone, the first after 2 minutes. Try: set LIWANAG_PUBLIC_URL")
+			out = append(out, "FullEnrich cannot reach "+public.String()+
+				": results come by fetch alone, the first after 2 minutes. Try: set LIWANAG_PUBLIC_URL")
 		}
 	}
 	if key := s.APIKey.Reveal(); key != "" && len(key) < 16 {

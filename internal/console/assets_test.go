@@ -25,7 +25,8 @@ func TestVendoredFilesAreThoseOfTheManifest(t *testing.T) {
 	}
 	known := []string{"manifest.json"}
 	for _, p := range manifest {
-		if p.Name == "" || p.License == "" || !strings.HasPrefix(p.Source, "https://registry.npmjs.org/"+p.Name+"/-/") || !strings.HasSuffix(p.Source, "-"+p.Version+".tgz") {
+		if p.Name == "" || p.License == "" || !strings.HasPrefix(p.Source, "https://registry.npmjs.org/"+p.Name+"/-/") ||
+			!strings.HasSuffix(p.Source, "-"+p.Version+".tgz") {
 			t.Errorf("%+v: name, version, license and source on the npm registry belong together", p)
 		}
 		for _, f := range p.Files {
@@ -59,7 +60,8 @@ func TestAssetsAreCachedForEverUnderTheirVersion(t *testing.T) {
 		asset("vendor/%2e%2e/%2e%2e/x.go"): {"404", "text/html; charset=utf-8", "no-store"},
 	} {
 		w := visitPage(t, site, "GET", target, "")
-		if got := [3]string{w.Result().Status[:3], w.Header().Get("Content-Type"), w.Header().Get("Cache-Control")}; got != want && w.Code != 307 && w.Code != 301 {
+		if got := [3]string{w.Result().Status[:3], w.Header().Get("Content-Type"), w.Header().Get("Cache-Control")}; got != want &&
+			w.Code != 307 && w.Code != 301 {
 			t.Errorf("%s: %q", target, got)
 		}
 	}

@@ -162,7 +162,8 @@ func (v *visit) form() error {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Detail: fmt.Sprintf("the form is larger than %d bytes", tooLarge.Limit)}}
+		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusRequestEntityTooLarge, Code: "too_large",
+			Detail: fmt.Sprintf("the form is larger than %d bytes", tooLarge.Limit)}}
 	case err != nil:
 		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed", Detail: "the form cannot be read"}}
 	}
@@ -189,5 +190,6 @@ func faultOf(err error) *apiclient.Problem {
 		shown.Status = cmp.Or(p.Status, http.StatusInternalServerError)
 		return &shown
 	}
-	return &apiclient.Problem{Problem: api.Problem{Status: http.StatusInternalServerError, Code: internalFault, Detail: "a fault of the server: its log tells more under the request's id"}}
+	return &apiclient.Problem{Problem: api.Problem{Status: http.StatusInternalServerError, Code: internalFault,
+		Detail: "a fault of the server: its log tells more under the request's id"}}
 }

@@ -46,7 +46,8 @@ type auditView struct {
 }
 
 func (c *Console) audit(v *visit) error {
-	list, err := api.ListActs.Call(v.Context(), v.api, api.ActQuery{ActFilter: api.ActFilter{Subject: v.param("subject"), Act: v.param("act")}, Paging: v.page()})
+	list, err := api.ListActs.Call(v.Context(), v.api,
+		api.ActQuery{ActFilter: api.ActFilter{Subject: v.param("subject"), Act: v.param("act")}, Paging: v.page()})
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,8 @@ func (c *Console) audit(v *visit) error {
 
 // pageOfSubject is where an id of the audit trail leads; empty for nowhere.
 func pageOfSubject(id string) string {
-	for kind, path := range map[string]string{"run_": "/runs", "sub_": "/subscribers", "upl_": "/uploads", "sbm_": "/submissions", "src_": "/sources", "snk_": "/sinks"} {
+	for kind, path := range map[string]string{"run_": "/runs", "sub_": "/subscribers", "upl_": "/uploads",
+		"sbm_": "/submissions", "src_": "/sources", "snk_": "/sinks"} {
 		if len(id) > len(kind) && id[:len(kind)] == kind {
 			return under(path, id)
 		}

@@ -36,7 +36,8 @@ func (v *visit) takeFlash() string {
 
 func (v *visit) cookie(value string, maxAge int) {
 	// #nosec G124 -- it is Secure wherever the connection is; a message is no secret
-	http.SetCookie(v.w, &http.Cookie{Name: flashCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: v.TLS != nil, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(v.w, &http.Cookie{Name: flashCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true,
+		Secure: v.TLS != nil, SameSite: http.SameSiteLaxMode})
 }
 
 // here is the page's own address, for links that change a part of it.
@@ -64,7 +65,8 @@ func address(path string, q url.Values) string {
 // own is a path of this console, or the overview when it is anything else.
 func own(path string) string {
 	u, err := url.Parse(path)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(path, "//") ||
+		strings.ContainsAny(path, "\\\r\n\t") {
 		return "/"
 	}
 	return path

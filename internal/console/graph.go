@@ -56,7 +56,8 @@ type graphText struct {
 
 // drawGraph draws a definition from its begin down to its end.
 func drawGraph(d definition) graph {
-	p := &painter{g: graph{about: fmt.Sprintf("%s: %s from begin to end, with ways around skipped steps, early finishes and handlers. The table below says the same in words.",
+	p := &painter{g: graph{about: fmt.Sprintf("%s: %s from begin to end, with ways around skipped steps, "+
+		"early finishes and handlers. The table below says the same in words.",
 		d.Name, plural(int64(len(d.Steps)), "step", "steps"))}, y: 4}
 	p.pill("start", "", "", graphMiddle, p.y)
 	p.y += graphPill
@@ -85,7 +86,8 @@ func (p *painter) down() {
 	to := p.y + graphGap
 	p.g.Ways = append(p.g.Ways, graphWay{Path: "M" + px(graphMiddle) + " " + px(p.y) + "V" + px(to)})
 	for _, from := range p.around {
-		p.g.Ways = append(p.g.Ways, graphWay{Path: fmt.Sprintf("M%s %sH%sV%sH%s", px(graphLeft), px(from), px(graphAround), px(to-graphGap/2), px(graphMiddle))})
+		p.g.Ways = append(p.g.Ways, graphWay{Path: fmt.Sprintf("M%s %sH%sV%sH%s", px(graphLeft), px(from), px(graphAround),
+			px(to-graphGap/2), px(graphMiddle))})
 	}
 	p.around = nil
 	if p.word != "" {
@@ -101,13 +103,15 @@ func (p *painter) text(x, y float64, text string) {
 
 func (p *painter) pill(title, class, runs string, middle, y float64) {
 	const wide = 150.0
-	p.g.Boxes = append(p.g.Boxes, graphBox{Kind: "pill", Class: class, X: middle - wide/2, Y: y, W: wide, H: graphPill, Title: title, Runs: runs, TitleY: y + graphPill/2 + 4})
+	p.g.Boxes = append(p.g.Boxes, graphBox{Kind: "pill", Class: class, X: middle - wide/2, Y: y, W: wide, H: graphPill,
+		Title: title, Runs: runs, TitleY: y + graphPill/2 + 4})
 }
 
 func (p *painter) step(d definition, s workflow.NodeDescription) {
 	if s.Condition != "" {
 		p.down()
-		p.g.Boxes = append(p.g.Boxes, graphBox{Kind: "ask", X: graphLeft, Y: p.y, W: graphWide, H: graphAsk, Title: words(s.Condition) + "?", TitleY: p.y + graphAsk/2 + 4})
+		p.g.Boxes = append(p.g.Boxes, graphBox{Kind: "ask", X: graphLeft, Y: p.y, W: graphWide, H: graphAsk,
+			Title: words(s.Condition) + "?", TitleY: p.y + graphAsk/2 + 4})
 		middle := p.y + graphAsk/2
 		p.y += graphAsk
 		if s.Kind == "finish" {
@@ -128,7 +132,8 @@ func (p *painter) step(d definition, s workflow.NodeDescription) {
 
 // box draws a step or a handler at y and moves y below it.
 func (p *painter) box(d definition, s workflow.NodeDescription, kind string, x, wide float64, y *float64) {
-	b := graphBox{Kind: kind, Class: string(s.Kind), X: x, Y: *y, W: wide, Title: s.Name, Runs: d.standing(s.Name), TitleY: *y + 21, LinesY: *y + 21 + graphLine}
+	b := graphBox{Kind: kind, Class: string(s.Kind), X: x, Y: *y, W: wide, Title: s.Name, Runs: d.standing(s.Name),
+		TitleY: *y + 21, LinesY: *y + 21 + graphLine}
 	if s.Kind == "wait" || s.Kind == "sleep" {
 		b.Lines = append(b.Lines, kindWords(s))
 	}
@@ -147,7 +152,8 @@ func (p *painter) ending(d definition) {
 	p.down()
 	p.pill("completed", "good", countOf(d.runs("", "completed")), graphMiddle, p.y)
 	for _, from := range p.early {
-		p.g.Ways = append(p.g.Ways, graphWay{Path: fmt.Sprintf("M%s %sH%sV%sH%s", px(graphLeft), px(from), px(graphEarly), px(p.y+graphPill/2), px(graphMiddle-75))})
+		p.g.Ways = append(p.g.Ways, graphWay{Path: fmt.Sprintf("M%s %sH%sV%sH%s", px(graphLeft), px(from), px(graphEarly),
+			px(p.y+graphPill/2), px(graphMiddle-75))})
 	}
 	p.y += graphPill
 }

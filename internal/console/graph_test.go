@@ -21,7 +21,8 @@ func TestAGraphHasAllPartsOfADefinition(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"pill start ", "step batch ", "ask nothing-to-do? ", "step submit 2 running", "ask slowly? ", "step pause ", "step result 1,234 waiting",
+	for _, want := range []string{"pill start ", "step batch ", "ask nothing-to-do? ", "step submit 2 running",
+		"ask slowly? ", "step pause ", "step result 1,234 waiting",
 		"pill completed 99", "handler on-error ", "pill failed or timed out 3", "pill canceled "} {
 		if !slices.Contains(titles, want) {
 			t.Errorf("no %q among %q", want, titles)

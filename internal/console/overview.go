@@ -17,7 +17,8 @@ func (c *Console) registerOverview() {
 		if err := v.form(); err != nil {
 			return err
 		}
-		if _, err := api.PauseSubmissions.Call(v.Context(), v.api, api.PauseRequest{Body: &api.Reason{Reason: v.Form.Get("reason")}}); err != nil {
+		if _, err := api.PauseSubmissions.Call(v.Context(), v.api,
+			api.PauseRequest{Body: &api.Reason{Reason: v.Form.Get("reason")}}); err != nil {
 			return c.overview(v, err)
 		}
 		return v.goTo(own(v.Form.Get("back")), "Spending is paused: no paid call is made until you resume it.")

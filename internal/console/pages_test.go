@@ -19,7 +19,8 @@ import (
 
 func TestPagesRenderAsTheyAlwaysDid(t *testing.T) {
 	site := served(t, newAPI(t, answers()))
-	for name, target := range map[string]string{"overview.html": "/", "run.html": "/runs/" + runID, "runs.html": "/runs?status=failed", "workflow.html": "/workflows/subscriber-enrichment", "sign-in.html": "/sign-in?failed=1"} {
+	for name, target := range map[string]string{"overview.html": "/", "run.html": "/runs/" + runID,
+		"runs.html": "/runs?status=failed", "workflow.html": "/workflows/subscriber-enrichment", "sign-in.html": "/sign-in?failed=1"} {
 		golden(t, name, visitPage(t, site, "GET", target, "").Body.String())
 	}
 }
@@ -101,15 +102,18 @@ func dangers(root *html.Node) (faults []string) {
 
 func dangerous(n *html.Node, a html.Attribute) string {
 	switch {
-	case a.Key == "style", strings.HasPrefix(a.Key, "on"), a.Key == "srcdoc", a.Key == "data-hx-on", strings.HasPrefix(a.Key, "data-hx-on:"), a.Key == "data-hx-vals":
+	case a.Key == "style", strings.HasPrefix(a.Key, "on"), a.Key == "srcdoc", a.Key == "data-hx-on", strings.HasPrefix(a.Key, "data-hx-on:"),
+		a.Key == "data-hx-vals":
 		return "runs or is inline"
 	case slices.Contains([]string{"href", "src", "action", "formaction", "xlink:href", "data-hx-get", "data-hx-post"}, a.Key):
 		u, err := url.Parse(a.Val)
 		switch {
 		case err != nil:
 			return "is no address"
-		case u.Scheme == "" && u.Host == "" && (strings.HasPrefix(a.Val, "/") && !strings.HasPrefix(a.Val, "//") || strings.HasPrefix(a.Val, "#") || strings.HasPrefix(a.Val, "?")):
-		case u.Scheme == "https" && n.Data == "a" && strings.Contains(attribute(n, "rel"), "noopener") && strings.Contains(attribute(n, "rel"), "nofollow"):
+		case u.Scheme == "" && u.Host == "" &&
+			(strings.HasPrefix(a.Val, "/") && !strings.HasPrefix(a.Val, "//") || strings.HasPrefix(a.Val, "#") || strings.HasPrefix(a.Val, "?")):
+		case u.Scheme == "https" && n.Data == "a" && strings.Contains(attribute(n, "rel"), "noopener") &&
+			strings.Contains(attribute(n, "rel"), "nofollow"):
 		default:
 			return "leads elsewhere"
 		}
@@ -124,9 +128,12 @@ var payloads = []string{
 	`</pre></code><script>alert(1)</script>`, `javascript:alert(1)`, `JaVaScRiPt:alert(1)`, ` javascript:alert(1)`, "java\nscript:alert(1)",
 	`data:text/html,<script>alert(1)</script>`, `vbscript:msgbox(1)`, `" onmouseover="alert(1)`, `' onfocus='alert(1)' autofocus='`,
 	`" style="background:url(javascript:alert(1))`, `<style>*{background:url(//evil)}</style>`, `<iframe src=javascript:alert(1)>`,
-	`<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>`, `<a href="javascript:alert(1)">x</a>`, `{{constructor.constructor('alert(1)')()}}`,
-	`${alert(1)}`, `<!--><script>alert(1)</script>-->`, `<base href=//evil>`, `" data-hx-get="//evil" data-hx-trigger="load`, `&lt;script&gt;alert(1)&lt;/script&gt;`,
-	`//evil.example/x`, `https://user:secret@evil.example/`, "\u202e<script>alert(1)</script>", `]]><script>alert(1)</script>`, `'-alert(1)-'`, `\"><script>alert(1)</script>`,
+	`<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>`, `<a href="javascript:alert(1)">x</a>`,
+	`{{constructor.constructor('alert(1)')()}}`,
+	`${alert(1)}`, `<!--><script>alert(1)</script>-->`, `<base href=//evil>`, `" data-hx-get="//evil" data-hx-trigger="load`,
+	`&lt;script&gt;alert(1)&lt;/script&gt;`,
+	`//evil.example/x`, `https://user:secret@evil.example/`, "\u202e<script>alert(1)</script>", `]]><script>alert(1)</script>`,
+	`'-alert(1)-'`, `\"><script>alert(1)</script>`,
 }
 
 func TestHostileTextsAreOnlyTexts(t *testing.T) {
@@ -154,7 +161,8 @@ func TestHostileTextsAreOnlyTexts(t *testing.T) {
 func TestHostileAddressesAreOnlyTexts(t *testing.T) {
 	site := served(t, newAPI(t, answers()))
 	for _, text := range payloads {
-		for _, target := range []string{"/?range=", "/sign-in?link=", "/sign-in?next=", "/runs?q=", "/runs?workflow=", "/runs?until=", "/runs?cursor=", "/runs/cancel?q=", "/nowhere?x="} {
+		for _, target := range []string{"/?range=", "/sign-in?link=", "/sign-in?next=", "/runs?q=", "/runs?workflow=",
+			"/runs?until=", "/runs?cursor=", "/runs/cancel?q=", "/nowhere?x="} {
 			w := visitPage(t, site, "GET", target+url.QueryEscape(text), "")
 			for _, fault := range dangers(read(t, w.Body.String())) {
 				t.Errorf("%s with %q: %s", target, text, fault)
@@ -176,7 +184,8 @@ func TestOnlyHTTPSAddressesOfOthersBecomeLinks(t *testing.T) {
 
 func TestProblemsOfTheAPIAreShownWithWhatToTry(t *testing.T) {
 	routes := answers()
-	routes["GET /api/v1/runs"] = &apiclient.Problem{Problem: api.Problem{Status: 503, Code: "database_unavailable", Detail: "the database does not answer\n  Try: start it", Errors: []api.FieldFault{{Field: "q", Message: "is odd"}}}, RequestID: "REQ7"}
+	routes["GET /api/v1/runs"] = &apiclient.Problem{Problem: api.Problem{Status: 503, Code: "database_unavailable",
+		Detail: "the database does not answer\n  Try: start it", Errors: []api.FieldFault{{Field: "q", Message: "is odd"}}}, RequestID: "REQ7"}
 	w := visitPage(t, served(t, newAPI(t, routes)), "GET", "/runs", "")
 	if w.Code != 503 {
 		t.Errorf("answers %d", w.Code)
@@ -198,7 +207,8 @@ func TestWithoutASessionOneIsSentToTheSignIn(t *testing.T) {
 }
 
 func TestTheSignInLeadsBackOnlyIntoTheConsole(t *testing.T) {
-	for next, want := range map[string]string{"/runs?q=1": "/runs?q=1", "//evil.example": "/", "///evil.example": "/", "https://evil.example/": "/", `/\evil.example`: "/", "": "/", "runs": "/", "/a\nb": "/"} {
+	for next, want := range map[string]string{"/runs?q=1": "/runs?q=1", "//evil.example": "/", "///evil.example": "/",
+		"https://evil.example/": "/", `/\evil.example`: "/", "": "/", "runs": "/", "/a\nb": "/"} {
 		if got := own(next); got != want {
 			t.Errorf("%q leads to %q", next, got)
 		}
@@ -230,7 +240,8 @@ func TestABulkActIsCountedFirstAndThenDoneToNoMore(t *testing.T) {
 	if w := visitPage(t, site, "GET", "/runs/cancel?since=soon", ""); w.Code != http.StatusBadRequest {
 		t.Errorf("with a time that is none: %d", w.Code)
 	}
-	if page := visitPage(t, site, "GET", "/runs/retry", "").Body.String(); !strings.Contains(page, "600 lookups: 600 credits at most; 600 of today’s budget are left.") {
+	if page := visitPage(t, site, "GET", "/runs/retry", "").Body.String(); !strings.Contains(page,
+		"600 lookups: 600 credits at most; 600 of today’s budget are left.") {
 		t.Error("the page does not say what a retry costs")
 	}
 	w = visitPage(t, site, "POST", "/runs/retry", "expect=7")
@@ -306,7 +317,8 @@ func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
 func TestWhatTheAPIRefusesIsTypedInStill(t *testing.T) {
 	routes := answers()
-	routes["POST /api/v1/runs/{id}/events"] = &apiclient.Problem{Problem: api.Problem{Status: 422, Code: "invalid_event", Detail: "results is missing"}}
+	routes["POST /api/v1/runs/{id}/events"] = &apiclient.Problem{Problem: api.Problem{Status: 422, Code: "invalid_event",
+		Detail: "results is missing"}}
 	site := served(t, newAPI(t, routes))
 	for _, data := range []string{`{"mine":1}`, `{"broken`} {
 		w := visitPage(t, site, "POST", "/runs/"+runID+"/events", "type=given-up&data="+url.QueryEscape(data))
@@ -328,7 +340,8 @@ func TestSpendingIsPausedAndResumedFromTheOverview(t *testing.T) {
 	now.Paused, now.PausedReason, now.PausedNote = true, "paused", "too fast"
 	routes["GET /api/v1/credits"] = now
 	page := visitPage(t, served(t, newAPI(t, routes)), "GET", "/", "").Body.String()
-	if !strings.Contains(page, "Resume spending") || strings.Contains(page, `action="/spending/pause"`) || !strings.Contains(page, "too fast") {
+	if !strings.Contains(page, "Resume spending") || strings.Contains(page, `action="/spending/pause"`) ||
+		!strings.Contains(page, "too fast") {
 		t.Error("the overview does not offer to resume")
 	}
 }
@@ -347,7 +360,8 @@ func TestAnEmptyServerTellsHowToBringPeopleIn(t *testing.T) {
 
 func TestThePagesOfAListingAreLinks(t *testing.T) {
 	page := visitPage(t, served(t, newAPI(t, answers())), "GET", "/runs?status=failed&cursor=HERE", "").Body.String()
-	for _, want := range []string{`href="/runs?cursor=NEXT&amp;status=failed"`, `href="/runs?status=failed">First page`, `href="/runs/cancel?status=failed"`} {
+	for _, want := range []string{`href="/runs?cursor=NEXT&amp;status=failed"`, `href="/runs?status=failed">First page`,
+		`href="/runs/cancel?status=failed"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%s is missing", want)
 		}
@@ -355,13 +369,15 @@ func TestThePagesOfAListingAreLinks(t *testing.T) {
 }
 
 func TestDurationsReadLikePeopleSayThem(t *testing.T) {
-	for d, want := range map[time.Duration]string{0: "0 s", 3 * time.Microsecond: "3 µs", 12 * time.Millisecond: "12 ms", 2 * time.Second: "2 s", 2500 * time.Millisecond: "2.5 s",
+	for d, want := range map[time.Duration]string{0: "0 s", 3 * time.Microsecond: "3 µs", 12 * time.Millisecond: "12 ms",
+		2 * time.Second: "2 s", 2500 * time.Millisecond: "2.5 s",
 		75 * time.Second: "1 min 15 s", 2 * time.Hour: "2 h", 26 * time.Hour: "1 d 2 h", -time.Minute: "1 min"} {
 		if got := length(d); got != want {
 			t.Errorf("%v: %q", d, got)
 		}
 	}
-	for d, want := range map[time.Duration]string{0: "now", 30 * time.Second: "30 s ago", -90 * time.Minute: "in 1 h", 47 * time.Hour: "47 h ago", 72 * time.Hour: "3 d ago"} {
+	for d, want := range map[time.Duration]string{0: "now", 30 * time.Second: "30 s ago", -90 * time.Minute: "in 1 h",
+		47 * time.Hour: "47 h ago", 72 * time.Hour: "3 d ago"} {
 		if got := relative(ago(d), noon); got != want {
 			t.Errorf("%v: %q", d, got)
 		}

@@ -17,7 +17,8 @@ func (c *Console) registerRun() {
 	c.handle("GET /runs/{id}", func(v *visit) error { return c.run(v, nil) })
 	c.handle("POST /runs/{id}/cancel", func(v *visit) error {
 		return c.act(v, "Asked the run to end.", func(id string) error {
-			_, err := runapi.CancelRun.Call(v.Context(), v.api, runapi.To(id, &runapi.CancelRunRequest{Reason: v.PostForm.Get("reason"), Force: v.PostForm.Has("force")}))
+			_, err := runapi.CancelRun.Call(v.Context(), v.api,
+				runapi.To(id, &runapi.CancelRunRequest{Reason: v.PostForm.Get("reason"), Force: v.PostForm.Has("force")}))
 			return err
 		})
 	})
@@ -55,7 +56,8 @@ func (c *Console) sendEvent(v *visit) error {
 	event := runapi.SendEventRequest{ID: strings.TrimSpace(v.PostForm.Get("event")), Type: v.PostForm.Get("type")}
 	if data := bytes.TrimSpace([]byte(v.PostForm.Get("data"))); len(data) > 0 {
 		if !json.Valid(data) {
-			return c.run(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_json", Detail: "the event’s data is no JSON\n  Try: {} for none"}})
+			return c.run(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity,
+				Code: "invalid_json", Detail: "the event’s data is no JSON\n  Try: {} for none"}})
 		}
 		event.Data = data
 	}
@@ -117,13 +119,15 @@ func readRun(v *visit, id string) (view runView, err error) {
 	if n := len(view.History); n > mostHistory {
 		view.Earlier, view.History = int64(n-mostHistory), view.History[n-mostHistory:]
 	}
-	list, err := api.ListSubmissions.Call(v.Context(), v.api, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{RunID: id}, Paging: runapi.Paging{Limit: pageSize}})
+	list, err := api.ListSubmissions.Call(v.Context(), v.api,
+		api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{RunID: id}, Paging: runapi.Paging{Limit: pageSize}})
 	if err != nil {
 		return view, err
 	}
 	view.Submissions = list.Items
 	// A run may be of a version that this server no longer holds.
-	view.Definition, err = runapi.GetWorkflow.Call(v.Context(), v.api, runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: view.Run.Workflow}, Version: view.Run.Version})
+	view.Definition, err = runapi.GetWorkflow.Call(v.Context(), v.api,
+		runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: view.Run.Workflow}, Version: view.Run.Version})
 	if err != nil && faultOf(err).Status != http.StatusNotFound {
 		return view, err
 	}

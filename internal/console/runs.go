@@ -98,7 +98,8 @@ var (
 	}
 	bulkRetry = bulkAct{
 		Path: "/runs/retry", Title: "Retry runs", Button: "Retry", Class: "primary", Done: "retried",
-		About: "Only runs that failed, timed out or were canceled can be retried. Each goes on from the step where it stopped; a paid call that was accepted is not made again.",
+		About: "Only runs that failed, timed out or were canceled can be retried. Each goes on from the step " +
+			"where it stopped; a paid call that was accepted is not made again.",
 		do: func(v *visit, b runapi.BulkAct) (api.RetriedRuns, error) {
 			return api.RetryRuns.Call(v.Context(), v.api, b)
 		},
@@ -165,7 +166,8 @@ func (c *Console) bulk(v *visit, act bulkAct) error {
 	}
 	expect, err := strconv.ParseInt(v.PostForm.Get("expect"), 10, 64)
 	if err != nil || expect <= 0 {
-		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed", Detail: "the form does not say how many runs were counted"}}
+		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed",
+			Detail: "the form does not say how many runs were counted"}}
 	}
 	// The form's filter takes the place of the address's, for the page that follows.
 	q := url.Values{}

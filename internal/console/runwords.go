@@ -76,7 +76,8 @@ func failureAdvice(r runapi.RunDetail) string {
 	case r.Failure != nil && strings.Contains(r.Failure.Code, "ambiguous"), r.Failure != nil && strings.Contains(r.Failure.Code, "held"):
 		return "A paid call is in doubt: decide about its submission first."
 	}
-	return "Look at the step’s attempts below. When the cause is gone, retry the run: it goes on from the step that failed; a paid call that was accepted is not made again."
+	return "Look at the step’s attempts below. When the cause is gone, retry the run: it goes on from the " +
+		"step that failed; a paid call that was accepted is not made again."
 }
 
 // eventFate says what became of an event.

@@ -14,7 +14,8 @@ func TestARunWithoutADefinitionAndAnEventSetAsideAreSaidToBe(t *testing.T) {
 		t.Errorf("in the list it is %q", got)
 	}
 	var b strings.Builder
-	if err := runState(runView{Run: r}).Render(t.Context(), &b); err != nil || !strings.Contains(b.String(), "No definition: the run went on elsewhere.") {
+	if err := runState(runView{Run: r}).Render(t.Context(), &b); err != nil ||
+		!strings.Contains(b.String(), "No definition: the run went on elsewhere.") {
 		t.Errorf("its page says %s, %v", b.String(), err)
 	}
 	if got := eventFate(runapi.RunEvent{SetAside: "of another type"}); got != "set aside: of another type" {

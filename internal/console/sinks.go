@@ -45,7 +45,8 @@ func (c *Console) registerSinks() {
 }
 
 var (
-	topics        = []string{"subscriber.enriched", "subscriber.enrichment_failed", "upload.completed", "submission.held", "credits.low", "webhooks.silent"}
+	topics = []string{"subscriber.enriched", "subscriber.enrichment_failed", "upload.completed",
+		"submission.held", "credits.low", "webhooks.silent"}
 	messageStates = []string{"pending", "sending", "retrying", "delivered", "failed", "dropped"}
 )
 
@@ -74,7 +75,9 @@ func (c *Console) addSink(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	made, err := api.AddSink.Call(v.Context(), v.api, api.AddSinkRequest{Name: strings.TrimSpace(v.PostForm.Get("name")), URL: strings.TrimSpace(v.PostForm.Get("url")), Topics: v.PostForm["topic"]})
+	made, err := api.AddSink.Call(v.Context(), v.api,
+		api.AddSinkRequest{Name: strings.TrimSpace(v.PostForm.Get("name")), URL: strings.TrimSpace(v.PostForm.Get("url")),
+			Topics: v.PostForm["topic"]})
 	if err != nil {
 		return c.sinks(v, err)
 	}
@@ -97,10 +100,12 @@ func (c *Console) sink(v *visit, made *api.Sink, fault error) error {
 	} else if view.Sink, err = api.GetSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id"))); err != nil {
 		return err
 	}
-	if view.Messages, err = api.ListMessages.Call(v.Context(), v.api, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: view.Sink.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
+	if view.Messages, err = api.ListMessages.Call(v.Context(), v.api,
+		api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: view.Sink.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
 		return err
 	}
-	return v.showOr(fault, frame{Title: view.Sink.Name, Nav: "/sinks", Here: under("/sinks", view.Sink.ID), Crumbs: []crumb{{"Sinks", "/sinks"}}}, sinkPage(view))
+	return v.showOr(fault, frame{Title: view.Sink.Name, Nav: "/sinks", Here: under("/sinks", view.Sink.ID),
+		Crumbs: []crumb{{"Sinks", "/sinks"}}}, sinkPage(view))
 }
 
 func (c *Console) changeSink(v *visit) error {
@@ -141,11 +146,14 @@ type messagesView struct {
 }
 
 func (c *Console) messages(v *visit) error {
-	list, err := api.ListMessages.Call(v.Context(), v.api, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: v.param("sinkId"), State: v.param("state"), Topic: v.param("topic")}, Paging: v.page()})
+	list, err := api.ListMessages.Call(v.Context(), v.api,
+		api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: v.param("sinkId"), State: v.param("state"),
+			Topic: v.param("topic")}, Paging: v.page()})
 	if err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, frame{Title: "Messages", Nav: "/sinks", Crumbs: []crumb{{"Sinks", "/sinks"}}}, messagesPage(messagesView{v, list}))
+	return v.show(http.StatusOK, frame{Title: "Messages", Nav: "/sinks", Crumbs: []crumb{{"Sinks", "/sinks"}}},
+		messagesPage(messagesView{v, list}))
 }
 
 // messageView is what the page of a message shows.

@@ -61,8 +61,9 @@ func (c *Console) addSource(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	made, err := api.AddSource.Call(v.Context(), v.api, api.AddSourceRequest{Name: strings.TrimSpace(v.PostForm.Get("name")), Kind: v.PostForm.Get("kind"),
-		Secret: strings.TrimSpace(v.PostForm.Get("secret"))})
+	made, err := api.AddSource.Call(v.Context(), v.api,
+		api.AddSourceRequest{Name: strings.TrimSpace(v.PostForm.Get("name")), Kind: v.PostForm.Get("kind"),
+			Secret: strings.TrimSpace(v.PostForm.Get("secret"))})
 	if err != nil {
 		return c.sources(v, err)
 	}
@@ -102,10 +103,12 @@ func (c *Console) source(v *visit, view sourceView, fault error) error {
 	if view.Settings == "" {
 		view.Settings = indented(view.Source.Settings)
 	}
-	if view.Deliveries, err = api.ListDeliveries.Call(v.Context(), v.api, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: view.Source.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
+	if view.Deliveries, err = api.ListDeliveries.Call(v.Context(), v.api,
+		api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: view.Source.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
 		return err
 	}
-	return v.showOr(fault, frame{Title: view.Source.Name, Nav: "/sources", Here: under("/sources", view.Source.ID), Crumbs: []crumb{{"Sources", "/sources"}}}, sourcePage(view))
+	return v.showOr(fault, frame{Title: view.Source.Name, Nav: "/sources", Here: under("/sources", view.Source.ID),
+		Crumbs: []crumb{{"Sources", "/sources"}}}, sourcePage(view))
 }
 
 // settings are those of a form; nil when they were left as they are.
@@ -115,7 +118,8 @@ func (v *visit) settings() (json.RawMessage, error) {
 		return nil, nil
 	}
 	if !json.Valid([]byte(text)) {
-		return nil, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_json", Detail: "the settings are no JSON"}}
+		return nil, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_json",
+			Detail: "the settings are no JSON"}}
 	}
 	return json.RawMessage(text), nil
 }
@@ -153,7 +157,8 @@ func (c *Console) trySource(v *visit) error {
 	if err != nil {
 		return c.source(v, view, err)
 	}
-	tried, err := api.TrySource.Call(v.Context(), v.api, runapi.To(v.PathValue("id"), api.TrySourceRequest{Body: view.Body, Settings: settings, ContentType: v.PostForm.Get("contentType")}))
+	tried, err := api.TrySource.Call(v.Context(), v.api,
+		runapi.To(v.PathValue("id"), api.TrySourceRequest{Body: view.Body, Settings: settings, ContentType: v.PostForm.Get("contentType")}))
 	if err != nil {
 		return c.source(v, view, err)
 	}
@@ -166,8 +171,9 @@ func (c *Console) rotateSource(v *visit) error {
 		return err
 	}
 	secret := strings.TrimSpace(v.PostForm.Get("secret"))
-	made, err := api.RotateSource.Call(v.Context(), v.api, runapi.To(v.PathValue("id"), api.RotateSourceRequest{Secret: secret, MakeSecret: v.PostForm.Has("makeSecret") && secret == "",
-		DropOld: v.PostForm.Has("dropOld"), URL: v.PostForm.Has("url")}))
+	made, err := api.RotateSource.Call(v.Context(), v.api,
+		runapi.To(v.PathValue("id"), api.RotateSourceRequest{Secret: secret, MakeSecret: v.PostForm.Has("makeSecret") && secret == "",
+			DropOld: v.PostForm.Has("dropOld"), URL: v.PostForm.Has("url")}))
 	if err != nil {
 		return c.source(v, sourceView{}, err)
 	}
@@ -183,11 +189,13 @@ type deliveriesView struct {
 }
 
 func (c *Console) deliveries(v *visit) error {
-	list, err := api.ListDeliveries.Call(v.Context(), v.api, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: v.param("source"), State: v.param("state")}, Paging: v.page()})
+	list, err := api.ListDeliveries.Call(v.Context(), v.api,
+		api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: v.param("source"), State: v.param("state")}, Paging: v.page()})
 	if err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, frame{Title: "Deliveries", Nav: "/sources", Crumbs: []crumb{{"Sources", "/sources"}}}, deliveriesPage(deliveriesView{v, list}))
+	return v.show(http.StatusOK, frame{Title: "Deliveries", Nav: "/sources", Crumbs: []crumb{{"Sources", "/sources"}}},
+		deliveriesPage(deliveriesView{v, list}))
 }
 
 // deliveryView is what the page of a delivery shows.
@@ -206,7 +214,8 @@ func (c *Console) delivery(v *visit, fault error) error {
 	if d.SourceID != "" {
 		crumbs = []crumb{{"Sources", "/sources"}, {"Source", under("/sources", d.SourceID)}}
 	}
-	return v.showOr(fault, frame{Title: shortID(d.ID), Nav: "/sources", Here: under("/deliveries", id), Crumbs: crumbs}, deliveryPage(deliveryView{v, d}))
+	return v.showOr(fault, frame{Title: shortID(d.ID), Nav: "/sources", Here: under("/deliveries", id), Crumbs: crumbs},
+		deliveryPage(deliveryView{v, d}))
 }
 
 func (c *Console) replay(v *visit) error {

@@ -15,7 +15,8 @@ func (c *Console) registerSubmissions() {
 		do   func(v *visit, id string) error
 	}{
 		"adopt": {"The submission has its enrichment id; the result is fetched.", func(v *visit, id string) error {
-			_, err := api.AdoptSubmission.Call(v.Context(), v.api, runapi.To(id, api.AdoptSubmissionRequest{EnrichmentID: strings.TrimSpace(v.PostForm.Get("enrichmentId"))}))
+			_, err := api.AdoptSubmission.Call(v.Context(), v.api,
+				runapi.To(id, api.AdoptSubmissionRequest{EnrichmentID: strings.TrimSpace(v.PostForm.Get("enrichmentId"))}))
 			return err
 		}},
 		"resubmit": {"The submission is sent once more.", func(v *visit, id string) error {
@@ -64,7 +65,9 @@ type submissionsView struct {
 func (c *Console) submissions(v *visit) error {
 	view := submissionsView{visit: v}
 	var err error
-	if view.List, err = api.ListSubmissions.Call(v.Context(), v.api, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{State: v.param("state"), RunID: v.param("runId")}, Paging: v.page()}); err != nil {
+	if view.List, err = api.ListSubmissions.Call(v.Context(), v.api,
+		api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{State: v.param("state"), RunID: v.param("runId")},
+			Paging: v.page()}); err != nil {
 		return err
 	}
 	if view.Credits, err = api.GetCredits.Call(v.Context(), v.api, runapi.NoInput{}); err != nil {
@@ -89,6 +92,7 @@ func (c *Console) submission(v *visit, fault error) error {
 	if err != nil {
 		return err
 	}
-	return v.showOr(fault, frame{Title: shortID(s.ID), Nav: "/submissions", Here: under("/submissions", id), Crumbs: []crumb{{"Submissions", "/submissions"}}},
+	return v.showOr(fault, frame{Title: shortID(s.ID), Nav: "/submissions", Here: under("/submissions", id),
+		Crumbs: []crumb{{"Submissions", "/submissions"}}},
 		submissionPage(submissionView{v, s}))
 }

@@ -61,7 +61,8 @@ func (c *Console) addSubscriber(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	added, err := api.AddSubscriber.Call(v.Context(), v.api, api.SignUp{Email: v.PostForm.Get("email"), FullName: v.PostForm.Get("fullName"), Source: v.PostForm.Get("source")})
+	added, err := api.AddSubscriber.Call(v.Context(), v.api,
+		api.SignUp{Email: v.PostForm.Get("email"), FullName: v.PostForm.Get("fullName"), Source: v.PostForm.Get("source")})
 	if err != nil {
 		return c.subscribers(v, err)
 	}
@@ -135,7 +136,8 @@ func (c *Console) eraseSubscriber(v *visit) error {
 		return c.subscriber(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "not_confirmed",
 			Detail: "nothing was erased: what was typed is not the person's address\n  Try: type it as it stands on the page"}})
 	}
-	if _, err := api.EraseSubscriber.Call(v.Context(), v.api, api.EraseRequest{IDPath: runapi.ID(id), Reason: v.PostForm.Get("reason")}); err != nil {
+	if _, err := api.EraseSubscriber.Call(v.Context(), v.api,
+		api.EraseRequest{IDPath: runapi.ID(id), Reason: v.PostForm.Get("reason")}); err != nil {
 		return c.subscriber(v, err)
 	}
 	return v.goTo("/subscribers", "The person is erased: nothing here names them any more.")

@@ -122,7 +122,8 @@ func drawStep(r runapi.RunDetail, s runapi.Step, scale timescale, end time.Time,
 	row := timelineEntry{Name: s.Name, Y: y, Deadline: -1, Note: words(s.Status)}
 	for _, e := range r.Events {
 		if e.ConsumedBy == s.Name {
-			row.Events = append(row.Events, timelineEvent{timelineNames + scale.x(e.ReceivedAt), e.Type + " came " + offset(e.ReceivedAt, r.CreatedAt)})
+			row.Events = append(row.Events,
+				timelineEvent{timelineNames + scale.x(e.ReceivedAt), e.Type + " came " + offset(e.ReceivedAt, r.CreatedAt)})
 		}
 	}
 	if s.StartedAt.IsZero() || s.Status == "skipped" {

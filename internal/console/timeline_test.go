@@ -18,7 +18,8 @@ func TestAScaleIsInProportionWhenEverythingCanBeSeen(t *testing.T) {
 }
 
 func TestMillisecondsAndADayStandOnOneScale(t *testing.T) {
-	marks := []time.Time{noon, noon.Add(2 * time.Millisecond), noon.Add(30 * time.Millisecond), noon.Add(time.Minute), noon.Add(24 * time.Hour)}
+	marks := []time.Time{noon, noon.Add(2 * time.Millisecond), noon.Add(30 * time.Millisecond), noon.Add(time.Minute),
+		noon.Add(24 * time.Hour)}
 	s := newTimescale(marks, 640)
 	if s.Power >= 1 {
 		t.Errorf("in proportion: the shortest has %v", s.x(marks[1]))
@@ -61,7 +62,8 @@ func TestATimelineShowsWaitsRetriesSnoozesDeadlinesAndNow(t *testing.T) {
 			}
 		}
 	}
-	for what, n := range map[string]int{"batch pause": 1, "batch attempt": 1, "submit failed": 1, "submit pause": 1, "submit attempt": 1, "result wait": 1, "result ahead": 1} {
+	for what, n := range map[string]int{"batch pause": 1, "batch attempt": 1, "submit failed": 1, "submit pause": 1,
+		"submit attempt": 1, "result wait": 1, "result ahead": 1} {
 		if kinds[what] != n {
 			t.Errorf("%d of %s, not %d", kinds[what], what, n)
 		}

@@ -36,7 +36,8 @@ func calling(t *testing.T, w http.ResponseWriter, handler http.HandlerFunc) *api
 
 func TestTheAPIIsCalledInTheNameOfTheBrowser(t *testing.T) {
 	client := calling(t, httptest.NewRecorder(), func(w http.ResponseWriter, r *http.Request) {
-		if r.Host != "liwanag.example:8484" || r.RemoteAddr != "192.0.2.7:1234" || r.Header.Get("Cookie") != "session=S1; other=S2" || r.Header.Get("Authorization") != "" {
+		if r.Host != "liwanag.example:8484" || r.RemoteAddr != "192.0.2.7:1234" || r.Header.Get("Cookie") != "session=S1; other=S2" ||
+			r.Header.Get("Authorization") != "" {
 			t.Errorf("%s %s %q", r.Host, r.RemoteAddr, r.Header)
 		}
 		if r.URL.Path != "/api/v1/runs" || r.RequestURI != "/api/v1/runs?status=failed" || r.URL.Host != "" {
@@ -117,7 +118,8 @@ func TestAnAnswerThatIsCutOffIsAnError(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		},
 	} {
-		if _, err := api.ExportSubscribers.Copy(t.Context(), calling(t, httptest.NewRecorder(), handler), api.SubscriberFilter{}, io.Discard); err == nil {
+		if _, err := api.ExportSubscribers.Copy(t.Context(), calling(t, httptest.NewRecorder(), handler),
+			api.SubscriberFilter{}, io.Discard); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -58,16 +58,19 @@ const maxUploadSource = 1000 // bytes of the form's field
 func (c *Console) upload(v *visit) error {
 	form, err := v.MultipartReader()
 	if err != nil {
-		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Detail: "choose a file"}}
+		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnsupportedMediaType,
+			Code: "unsupported_media_type", Detail: "choose a file"}}
 	}
 	file := apiclient.UploadFile{}
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			return c.uploads(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_field", Detail: "no file was chosen"}})
+			return c.uploads(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity,
+				Code: "invalid_field", Detail: "no file was chosen"}})
 		}
 		if err != nil {
-			return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed", Detail: "the file did not come whole\n  Try: upload it again"}}
+			return &apiclient.Problem{Problem: api.Problem{Status: http.StatusBadRequest, Code: "malformed",
+				Detail: "the file did not come whole\n  Try: upload it again"}}
 		}
 		if part.FormName() == "source" {
 			source, _ := io.ReadAll(io.LimitReader(part, maxUploadSource)) // an error shows with the next part
@@ -108,7 +111,8 @@ func (c *Console) oneUpload(v *visit, fault error) error {
 		}
 	}
 	title := firstOf(view.Upload.FileName, shortID(id))
-	return v.showOr(fault, frame{Title: title, Nav: "/uploads", Here: under("/uploads", id), Crumbs: []crumb{{"Uploads", "/uploads"}}}, uploadPage(view))
+	return v.showOr(fault, frame{Title: title, Nav: "/uploads", Here: under("/uploads", id),
+		Crumbs: []crumb{{"Uploads", "/uploads"}}}, uploadPage(view))
 }
 
 // mappable are the fields a column can be taken for.
@@ -129,7 +133,8 @@ func (c *Console) mapUpload(v *visit) error {
 			mapping[column] = fields[i]
 		}
 	}
-	if _, err := api.MapUpload.Call(v.Context(), v.api, runapi.To(id, api.MapUploadRequest{Mapping: mapping, Encoding: v.PostForm.Get("encoding")})); err != nil {
+	if _, err := api.MapUpload.Call(v.Context(), v.api,
+		runapi.To(id, api.MapUploadRequest{Mapping: mapping, Encoding: v.PostForm.Get("encoding")})); err != nil {
 		return c.oneUpload(v, err)
 	}
 	return v.goTo(under("/uploads", id), "The file was read as you said.")

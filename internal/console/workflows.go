@@ -43,7 +43,8 @@ func (c *Console) workflow(v *visit) error {
 	if err != nil || version < 0 {
 		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "no workflow has this version"}}
 	}
-	w, err := runapi.GetWorkflow.Call(v.Context(), v.api, runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: v.PathValue("name")}, Version: version})
+	w, err := runapi.GetWorkflow.Call(v.Context(), v.api,
+		runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: v.PathValue("name")}, Version: version})
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,8 @@ func answers() map[string]any {
 			EnrichmentID: "enr", Jobs: 2, Credits: 2, PreparedAt: ago(time.Hour)}),
 		"GET /api/v1/credits": overviewAnswer().Credits,
 		"GET /api/v1/submissions/{id}": api.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 2, State: "held", Name: "liwanag-sbm",
-			EnrichmentID: "enr", Jobs: 2, PreparedAt: ago(time.Hour), SendingAt: ago(time.Hour), GraceUntil: ago(time.Minute), Supersedes: "sbm_1", Cause: "policy"},
+			EnrichmentID: "enr", Jobs: 2, PreparedAt: ago(time.Hour), SendingAt: ago(time.Hour), GraceUntil: ago(time.Minute), Supersedes: "sbm_1",
+			Cause: "policy"},
 		"GET /api/v1/audit":                    listOf(api.Act{At: ago(time.Hour), Actor: "console", Act: "run.cancel", Subject: runID, Reason: "wrong list", RequestID: "R"}),
 		"GET /api/v1/subscribers":              listOf(personAnswer()),
 		"POST /api/v1/subscribers":             api.SignedUp{SubscriberID: subscriberID, Status: "created"},
@@ -101,10 +102,13 @@ func answers() map[string]any {
 const subscriberID = "sub_01900000-0000-7000-8000-00000000cafe"
 
 func personAnswer() api.SubscriberDetail {
-	return api.SubscriberDetail{Subscriber: api.Subscriber{ID: subscriberID, Email: "ann@gmail.com", EmailType: "personal", Source: "blog", EnrichmentStatus: "enriched", FullName: "Ann Example",
+	return api.SubscriberDetail{Subscriber: api.Subscriber{ID: subscriberID, Email: "ann@gmail.com",
+		EmailType: "personal", Source: "blog", EnrichmentStatus: "enriched", FullName: "Ann Example",
 		Headline: "Builds things", JobTitle: "Engineer", Seniority: "Senior", LinkedinURL: "https://www.linkedin.com/in/ann", Location: "Manila",
-		CompanyName: "Example", CompanyDomain: "example.com", Metadata: json.RawMessage(`{"a":1}`), CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour), EnrichedAt: ago(time.Minute)},
-		Jobs: []api.Job{{ID: "job_01900000-0000-7000-8000-000000000001", Status: "failed", RunID: runID, Credits: 1, Failure: &api.JobFailure{Code: "c", Message: "m"}, RetryAt: noon.Add(time.Hour), CreatedAt: ago(time.Hour)},
+		CompanyName: "Example", CompanyDomain: "example.com", Metadata: json.RawMessage(`{"a":1}`), CreatedAt: ago(time.Hour),
+		UpdatedAt: ago(time.Hour), EnrichedAt: ago(time.Minute)},
+		Jobs: []api.Job{{ID: "job_01900000-0000-7000-8000-000000000001", Status: "failed", RunID: runID, Credits: 1,
+			Failure: &api.JobFailure{Code: "c", Message: "m"}, RetryAt: noon.Add(time.Hour), CreatedAt: ago(time.Hour)},
 			{ID: "job_01900000-0000-7000-8000-000000000002", Status: "pending", WaitingFor: "budget", CreatedAt: ago(time.Hour)}},
 		Profile: json.RawMessage(profileRecord)}
 }
@@ -118,28 +122,40 @@ const profileRecord = `{"input":{"email":"ann@gmail.com"},"profile":{"full_name"
 	"description":"Makes tools.","industry":{"main_industry":"Software"},"locations":{"headquarters":{"city":"Manila"}}}},"all":[{"title":"Engineer","is_current":true,"start_at":"2020-01","company":{"name":"Example"}},{"title":"Intern","start_at":"2004-01","end_at":"2004-12","description":"Coffee.","company":{"name":"Old"}}]}}}`
 
 func uploadAnswer(status string) api.Upload {
-	return api.Upload{ID: "upl_01900000-0000-7000-8000-000000000001", FileName: "people.csv", Source: "blog", Status: status, Columns: []string{"email", "note"},
-		Mapping: map[string]string{"email": "email", "note": "metadata"}, Counts: api.UploadCounts{Rows: 10, New: 5, Known: 1, Duplicate: 1, Corporate: 1, Invalid: 2},
-		EstimatedCredits: 5, Progress: api.UploadProgress{Imported: 7, Enriched: 2, NotFound: 1, Failed: 1}, Failure: &api.JobFailure{Code: "c", Message: "m"}, CreatedAt: ago(time.Hour)}
+	return api.Upload{ID: "upl_01900000-0000-7000-8000-000000000001", FileName: "people.csv", Source: "blog",
+		Status: status, Columns: []string{"email", "note"},
+		Mapping:          map[string]string{"email": "email", "note": "metadata"},
+		Counts:           api.UploadCounts{Rows: 10, New: 5, Known: 1, Duplicate: 1, Corporate: 1, Invalid: 2},
+		EstimatedCredits: 5, Progress: api.UploadProgress{Imported: 7, Enriched: 2, NotFound: 1, Failed: 1},
+		Failure: &api.JobFailure{Code: "c", Message: "m"}, CreatedAt: ago(time.Hour)}
 }
 
 func sourceAnswer() api.Source {
-	return api.Source{ID: "src_01900000-0000-7000-8000-000000000001", Name: "Shop", Kind: "generic", Settings: json.RawMessage(`{"proof":"bearer"}`), Secrets: 2,
+	return api.Source{ID: "src_01900000-0000-7000-8000-000000000001", Name: "Shop", Kind: "generic",
+		Settings: json.RawMessage(`{"proof":"bearer"}`), Secrets: 2,
 		URL: "https://x.example/webhooks/generic/TOKEN", Secret: "whsec_SECRET", CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour)}
 }
 
 func deliveryAnswer() api.Delivery {
-	return api.Delivery{ID: "dlv_01900000-0000-7000-8000-000000000001", Source: "generic", SourceID: sourceAnswer().ID, State: "rejected", Code: "unreadable", Reason: "no JSON", Size: 10,
-		ContentType: "text/plain", Created: 1, SubmissionID: "sbm_01900000-0000-7000-8000-000000001234", EnrichmentID: "enr", Replayable: true, ReceivedAt: ago(time.Hour), ReplayedAt: ago(time.Minute), Body: "no JSON"}
+	return api.Delivery{ID: "dlv_01900000-0000-7000-8000-000000000001", Source: "generic", SourceID: sourceAnswer().ID,
+		State: "rejected", Code: "unreadable", Reason: "no JSON", Size: 10,
+		ContentType: "text/plain", Created: 1, SubmissionID: "sbm_01900000-0000-7000-8000-000000001234", EnrichmentID: "enr", Replayable: true,
+		ReceivedAt: ago(time.Hour), ReplayedAt: ago(time.Minute), Body: "no JSON"}
 }
 
 func sinkAnswer() api.Sink {
-	return api.Sink{ID: "snk_01900000-0000-7000-8000-000000000001", Name: "CRM", URL: "https://crm.example/hook", Topics: []string{"subscriber.enriched"}, FailingSince: ago(time.Hour),
+	return api.Sink{ID: "snk_01900000-0000-7000-8000-000000000001", Name: "CRM", URL: "https://crm.example/hook",
+		Topics: []string{"subscriber.enriched"}, FailingSince: ago(time.Hour),
 		SentAt: ago(time.Hour), Secret: "whsec_SECRET", DisabledReason: "r", CreatedAt: ago(time.Hour), UpdatedAt: ago(time.Hour)}
 }
 
 func messageAnswer() api.MessageDetail {
-	return api.MessageDetail{Message: api.Message{ID: "msg_01900000-0000-7000-8000-000000000001", SinkID: sinkAnswer().ID, Topic: "subscriber.enriched", Subject: subscriberID, State: "failed", RunID: runID, Attempts: 2, Status: 500, Error: "HTTP 500", CreatedAt: ago(time.Hour), NextAt: noon.Add(time.Hour), EndedAt: ago(time.Minute)}, Payload: json.RawMessage(`{"type":"test"}`), Log: []api.MessageAttempt{{N: 1, At: ago(time.Hour), TookMs: 12, Error: "the connection was refused"}, {N: 2, At: ago(time.Minute), TookMs: 15000, Status: 500, Error: "HTTP 500"}}}
+	return api.MessageDetail{Message: api.Message{ID: "msg_01900000-0000-7000-8000-000000000001",
+		SinkID: sinkAnswer().ID, Topic: "subscriber.enriched", Subject: subscriberID, State: "failed", RunID: runID, Attempts: 2, Status: 500,
+		Error: "HTTP 500", CreatedAt: ago(time.Hour), NextAt: noon.Add(time.Hour), EndedAt: ago(time.Minute)},
+		Payload: json.RawMessage(`{"type":"test"}`),
+		Log: []api.MessageAttempt{{N: 1, At: ago(time.Hour), TookMs: 12, Error: "the connection was refused"},
+			{N: 2, At: ago(time.Minute), TookMs: 15000, Status: 500, Error: "HTTP 500"}}}
 }
 
 func overviewAnswer() api.Overview {
@@ -155,13 +171,15 @@ func overviewAnswer() api.Overview {
 			{Kind: "source_refusing", ID: "src_1", Count: 4, Message: "Signatures are wrong."},
 		}}
 	for i := range 24 {
-		o.Spans = append(o.Spans, api.Span{From: noon.Add(time.Duration(i-23) * time.Hour), SignUps: int64(i), Enriched: int64(i / 2), NotFound: int64(i % 3), Failed: int64(i % 2)})
+		o.Spans = append(o.Spans, api.Span{From: noon.Add(time.Duration(i-23) * time.Hour), SignUps: int64(i),
+			Enriched: int64(i / 2), NotFound: int64(i % 3), Failed: int64(i % 2)})
 	}
 	return o
 }
 
 func storyAnswer() workflow.Description {
-	retry := &workflow.RetryDescription{MaxAttempts: 5, Backoff: "exponential", InitialDelay: "1s", MaxDelay: "1m", Jitter: 0.1, RetryOn: []int{429, 503}}
+	retry := &workflow.RetryDescription{MaxAttempts: 5, Backoff: "exponential", InitialDelay: "1s", MaxDelay: "1m",
+		Jitter: 0.1, RetryOn: []int{429, 503}}
 	return workflow.Description{Name: "subscriber-enrichment", Version: 2, RunTimeout: "48h", Steps: []workflow.NodeDescription{
 		{Name: "batch", Kind: "step", Timeout: "1m", Retry: retry},
 		{Name: "nothing-to-do", Kind: "finish", Condition: "nothing-to-do", On: "batch"},
@@ -187,19 +205,26 @@ func countAnswers() []runapi.RunCount {
 func waitingRun() runapi.RunDetail {
 	from := ago(10 * time.Minute)
 	after := func(d time.Duration) time.Time { return from.Add(d) }
-	return runapi.RunDetail{Run: runapi.Run{ID: runID, Workflow: "subscriber-enrichment", Version: 2, Status: "waiting", Input: json.RawMessage(`{"window":"2s"}`), Output: json.RawMessage(`{"credits":2}`), CreatedAt: from, StartedAt: from, Node: "node-1", WaitingFor: &runapi.WaitingFor{Step: "result", Kind: "event", Events: []string{"enrichment-complete"}, Until: after(24 * time.Hour), NextFetchAt: after(20 * time.Minute)}}, Steps: []runapi.Step{
+	return runapi.RunDetail{Run: runapi.Run{ID: runID, Workflow: "subscriber-enrichment", Version: 2, Status: "waiting",
+		Input: json.RawMessage(`{"window":"2s"}`), Output: json.RawMessage(`{"credits":2}`), CreatedAt: from, StartedAt: from, Node: "node-1",
+		WaitingFor: &runapi.WaitingFor{Step: "result", Kind: "event", Events: []string{"enrichment-complete"},
+			Until: after(24 * time.Hour), NextFetchAt: after(20 * time.Minute)}}, Steps: []runapi.Step{
 		{Name: "batch", Kind: "step", Status: "completed", StartedAt: from, EndedAt: after(2 * time.Second), Output: json.RawMessage(`{"jobs":2}`),
 			Attempts: []workflow.Attempt{{N: 1, StartedAt: after(1990 * time.Millisecond), EndedAt: after(2 * time.Second)}}},
-		{Name: "submit", Kind: "step", Status: "completed", StartedAt: after(2 * time.Second), EndedAt: after(4 * time.Second), Attempts: []workflow.Attempt{
-			{N: 1, StartedAt: after(2 * time.Second), EndedAt: after(2100 * time.Millisecond), Error: "429 too many requests", NextAt: after(3900 * time.Millisecond)},
-			{N: 2, StartedAt: after(3900 * time.Millisecond), EndedAt: after(4 * time.Second)}}},
+		{Name: "submit", Kind: "step", Status: "completed", StartedAt: after(2 * time.Second),
+			EndedAt: after(4 * time.Second), Attempts: []workflow.Attempt{
+				{N: 1, StartedAt: after(2 * time.Second), EndedAt: after(2100 * time.Millisecond), Error: "429 too many requests", NextAt: after(3900 * time.Millisecond)},
+				{N: 2, StartedAt: after(3900 * time.Millisecond), EndedAt: after(4 * time.Second)}}},
 		{Name: "pause", Kind: "sleep", Status: "skipped", SkippedBecause: "not_slowly"},
 		{Name: "result", Kind: "wait", Status: "waiting", StartedAt: after(4 * time.Second)},
-	}, Events: []runapi.RunEvent{{ID: "E0", Type: "enrichment-complete", ReceivedAt: after(5 * time.Second), ConsumedBy: "result"}, {ID: "E1", Type: "given-up", ReceivedAt: after(6 * time.Second)}}}
+	}, Events: []runapi.RunEvent{{ID: "E0", Type: "enrichment-complete", ReceivedAt: after(5 * time.Second), ConsumedBy: "result"},
+		{ID: "E1", Type: "given-up", ReceivedAt: after(6 * time.Second)}}}
 }
 
 func failedRun() runapi.RunDetail {
-	return runapi.RunDetail{Run: runapi.Run{ID: "run_01900000-0000-7000-8000-00000000dead", Workflow: "subscriber-enrichment", Version: 2, Status: "failed", CreatedAt: ago(time.Hour), EndedAt: ago(50 * time.Minute), Failure: &workflow.Failure{Step: "submit", Reason: "attempts", Code: "http_503", Message: "FullEnrich answers 503", Attempts: 5}}}
+	return runapi.RunDetail{Run: runapi.Run{ID: "run_01900000-0000-7000-8000-00000000dead",
+		Workflow: "subscriber-enrichment", Version: 2, Status: "failed", CreatedAt: ago(time.Hour), EndedAt: ago(50 * time.Minute),
+		Failure: &workflow.Failure{Step: "submit", Reason: "attempts", Code: "http_503", Message: "FullEnrich answers 503", Attempts: 5}}}
 }
 
 func historyAnswers() []workflow.HistoryItem {

@@ -66,7 +66,8 @@ func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]
 		w.and(`seq < $?`, int64(binary.BigEndian.Uint64(after)))
 	}
 	limit := listing.Limit(p)
-	all, err := list(s.in(ctx), scanAct, `SELECT seq, at, actor, act, subject, reason, request FROM act`+w.String()+` ORDER BY seq DESC LIMIT `+w.bind(limit+1), w.args...)
+	all, err := list(s.in(ctx), scanAct, `SELECT seq, at, actor, act, subject, reason, request FROM act`+w.String()+
+		` ORDER BY seq DESC LIMIT `+w.bind(limit+1), w.args...)
 	if err != nil {
 		return nil, "", err
 	}

@@ -16,7 +16,8 @@ func Announce(tx *Tx, all []liwanag.Announcement) (messages int, err error) {
 	for _, sink := range sinks {
 		for _, a := range all {
 			if sink.Wants(a.Topic) {
-				out = append(out, liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: sink.ID, Topic: a.Topic, Subject: a.Subject, JobID: a.JobID,
+				out = append(out, liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: sink.ID, Topic: a.Topic,
+					Subject: a.Subject, JobID: a.JobID,
 					Facts: a.Facts, State: liwanag.MessagePending, CreatedAt: a.At})
 			}
 		}

@@ -118,9 +118,11 @@ func deliveryQuery(submissionID liwanag.ID, state liwanag.DeliveryState, after [
 		w.and(`state = $?`, string(state))
 	}
 	if after != nil {
-		w.and(`(received_at, seq) < (` + w.bind(int64(binary.BigEndian.Uint64(after))) + `, ` + w.bind(int64(binary.BigEndian.Uint64(after[8:]))) + `)`)
+		w.and(`(received_at, seq) < (` + w.bind(int64(binary.BigEndian.Uint64(after))) + `, ` +
+			w.bind(int64(binary.BigEndian.Uint64(after[8:]))) + `)`)
 	}
-	return `SELECT ` + deliveryColumns + `, seq FROM delivery` + w.String() + ` ORDER BY received_at DESC, seq DESC LIMIT ` + w.bind(limit), w.args
+	return `SELECT ` + deliveryColumns + `, seq FROM delivery` + w.String() + ` ORDER BY received_at DESC, seq DESC LIMIT ` + w.bind(limit),
+		w.args
 }
 
 // DeliveryTx writes deliveries.

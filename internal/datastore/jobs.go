@@ -113,7 +113,8 @@ func (t JobTx) OfSubmission(submissionID liwanag.ID) ([]liwanag.Job, error) {
 
 // OpenOf finds the open jobs of subscribers, in no order, without e-mail.
 func (t JobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
-	return list(t, scanJob, `SELECT `+ownColumns+`, CAST(NULL AS text), CAST(NULL AS text), false FROM job j WHERE j.subscriber_id = ANY($1) AND j.`+isOpen,
+	return list(t, scanJob, `SELECT `+ownColumns+
+		`, CAST(NULL AS text), CAST(NULL AS text), false FROM job j WHERE j.subscriber_id = ANY($1) AND j.`+isOpen,
 		idsOf(t, subscriberIDs))
 }
 

@@ -17,7 +17,8 @@ const (
 
 func scanMessage(r Row) (m liwanag.Message, err error) {
 	var status int64
-	err = r.Scan(idTo(liwanag.MessageKind, &m.ID), idTo(liwanag.SinkKind, &m.SinkID), textTo(&m.Topic), idText{&m.Subject}, idTo(liwanag.JobKind, &m.JobID),
+	err = r.Scan(idTo(liwanag.MessageKind, &m.ID), idTo(liwanag.SinkKind, &m.SinkID), textTo(&m.Topic),
+		idText{&m.Subject}, idTo(liwanag.JobKind, &m.JobID),
 		textTo(&m.Facts), textTo(&m.State), idTo(liwanag.RunKind, &m.RunID), &m.Started, &m.Attempts, numberColumn{&status}, textTo(&m.Error),
 		timeColumn{&m.CreatedAt}, timeColumn{&m.NextAt}, timeColumn{&m.EndedAt})
 	m.Status = int(status)
@@ -40,7 +41,8 @@ func scanAttempt(r Row) (a liwanag.MessageAttempt, err error) {
 
 // Attempts lists the attempts of a message, oldest first.
 func (s Messages) Attempts(ctx context.Context, id liwanag.ID) ([]liwanag.MessageAttempt, error) {
-	return list(s.in(ctx), scanAttempt, `SELECT message_id, n, at, took, status, error FROM message_attempt WHERE message_id = $1 ORDER BY n`, id.Bytes())
+	return list(s.in(ctx), scanAttempt,
+		`SELECT message_id, n, at, took, status, error FROM message_attempt WHERE message_id = $1 ORDER BY n`, id.Bytes())
 }
 
 // List gives a page, newest first. ErrInvalidCursor.
@@ -97,7 +99,8 @@ func (s Messages) Waiting(ctx context.Context) ([]liwanag.ID, error) {
 // Unstarted lists messages that have a run which the runner was not told of,
 // oldest first.
 func (s Messages) Unstarted(ctx context.Context, limit int) ([]liwanag.Message, error) {
-	return list(s.in(ctx), scanMessage, `SELECT `+messageColumns+` FROM message WHERE started = false AND run_id IS NOT NULL ORDER BY id LIMIT $1`, limit)
+	return list(s.in(ctx), scanMessage, `SELECT `+messageColumns+
+		` FROM message WHERE started = false AND run_id IS NOT NULL ORDER BY id LIMIT $1`, limit)
 }
 
 // MessageTx writes messages.
@@ -134,21 +137,24 @@ func (t MessageTx) Insert(messages []liwanag.Message) error {
 
 // Busy counts the messages of a sink by state, of the states given.
 func (t MessageTx) Busy(sinkID liwanag.ID, states ...liwanag.MessageState) (int, error) {
-	n, err := one(t, scanInt, `SELECT count(*) FROM message WHERE sink_id = $1 AND state = ANY($2::text[])`, sinkID.Bytes(), wordsOf(t, states))
+	n, err := one(t, scanInt, `SELECT count(*) FROM message WHERE sink_id = $1 AND state = ANY($2::text[])`,
+		sinkID.Bytes(), wordsOf(t, states))
 	return int(n), err
 }
 
 // Claim gives the oldest n pending messages of a sink runs of their own and
 // makes them sending.
 func (t MessageTx) Claim(sinkID liwanag.ID, n int) ([]liwanag.Message, error) {
-	claimed, err := list(t, scanMessage, `SELECT `+messageColumns+` FROM message WHERE sink_id = $1 AND state = 'pending' ORDER BY id LIMIT $2`, sinkID.Bytes(), n)
+	claimed, err := list(t, scanMessage, `SELECT `+messageColumns+
+		` FROM message WHERE sink_id = $1 AND state = 'pending' ORDER BY id LIMIT $2`, sinkID.Bytes(), n)
 	if err != nil {
 		return nil, err
 	}
 	for i := range claimed {
 		m := &claimed[i]
 		m.RunID, m.State, m.Started = liwanag.NewID(liwanag.RunKind), liwanag.MessageSending, false
-		if err := t.must(`UPDATE message SET run_id = $1, state = 'sending', started = false WHERE id = $2`, m.RunID.Bytes(), m.ID.Bytes()); err != nil {
+		if err := t.must(`UPDATE message SET run_id = $1, state = 'sending', started = false WHERE id = $2`,
+			m.RunID.Bytes(), m.ID.Bytes()); err != nil {
 			return nil, err
 		}
 	}
@@ -214,7 +220,8 @@ func (t MessageTx) Prune(before time.Time) (int64, error) {
 		if pruned += n; err != nil {
 			return pruned, err
 		}
-		if _, err := t.exec(`DELETE FROM sink WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message WHERE sink_id = $1)`, sink.id.Bytes()); err != nil {
+		if _, err := t.exec(`DELETE FROM sink WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message WHERE sink_id = $1)`,
+			sink.id.Bytes()); err != nil {
 			return pruned, err
 		}
 	}

@@ -15,7 +15,8 @@ const (
 )
 
 func scanSink(r Row) (s liwanag.Sink, err error) {
-	err = r.Scan(idTo(liwanag.SinkKind, &s.ID), &s.Name, &s.URL, wordsTo(&s.Topics), wordsTo(&s.Secrets), &s.Disabled, textTo(&s.DisabledReason),
+	err = r.Scan(idTo(liwanag.SinkKind, &s.ID), &s.Name, &s.URL, wordsTo(&s.Topics), wordsTo(&s.Secrets), &s.Disabled,
+		textTo(&s.DisabledReason),
 		timeColumn{&s.FailingSince}, timeColumn{&s.SentAt}, timeColumn{&s.CreatedAt}, timeColumn{&s.UpdatedAt})
 	return s, err
 }

@@ -66,8 +66,10 @@ const (
 )
 
 func receiptFields(r *liwanag.Receipt) []any {
-	return []any{idTo(liwanag.ReceiptKind, &r.ID), idTo(liwanag.SourceIDKind, &r.SourceID), textTo(&r.State), textTo(&r.Code), textTo(&r.Reason),
-		textTo(&r.ContentType), &r.Size, &r.Created, &r.Updated, &r.Unsubscribed, &r.Failed, timeColumn{&r.ReceivedAt}, timeColumn{&r.ReplayedAt}, &r.Kept}
+	return []any{idTo(liwanag.ReceiptKind, &r.ID), idTo(liwanag.SourceIDKind, &r.SourceID), textTo(&r.State),
+		textTo(&r.Code), textTo(&r.Reason),
+		textTo(&r.ContentType), &r.Size, &r.Created, &r.Updated, &r.Unsubscribed, &r.Failed, timeColumn{&r.ReceivedAt},
+		timeColumn{&r.ReplayedAt}, &r.Kept}
 }
 
 func scanReceipt(r Row) (got liwanag.Receipt, err error) {
@@ -218,5 +220,6 @@ func scanGone(kind liwanag.Kind) func(Row) (gone, error) {
 
 // forget deletes a number of rows that belong to a deleted source or sink.
 func (w writing) forget(table, owner string, id liwanag.ID) (int64, error) {
-	return w.exec(`DELETE FROM `+table+` WHERE id = ANY(ARRAY(SELECT id FROM `+table+` WHERE `+owner+`_id = $1 LIMIT $2))`, id.Bytes(), pruneBodies)
+	return w.exec(`DELETE FROM `+table+` WHERE id = ANY(ARRAY(SELECT id FROM `+table+` WHERE `+owner+
+		`_id = $1 LIMIT $2))`, id.Bytes(), pruneBodies)
 }

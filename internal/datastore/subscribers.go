@@ -40,7 +40,8 @@ func (s Subscribers) ByEmail(ctx context.Context, emailKey string) (liwanag.Subs
 
 // Known tells which of up to 500 e-mail keys have a subscriber, in no order.
 func (s Subscribers) Known(ctx context.Context, emailKeys []string) ([]string, error) {
-	return list(s.in(ctx), scanString, `SELECT email_key FROM subscriber WHERE email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, wordsOf(s.in(ctx), emailKeys))
+	return list(s.in(ctx), scanString,
+		`SELECT email_key FROM subscriber WHERE email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, wordsOf(s.in(ctx), emailKeys))
 }
 
 // Profile is all that FullEnrich said, as applied; ErrNotFound without one.
@@ -137,7 +138,8 @@ func (t SubscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 	for i, index := range indexes {
 		keys[i] = signUps[index].EmailKey
 	}
-	known, err := list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.email_key = ANY($1::text[])`, wordsOf(t, keys))
+	known, err := list(t, scanSubscriber, `SELECT `+subscriberColumns+
+		` FROM subscriber s WHERE s.email_key = ANY($1::text[])`, wordsOf(t, keys))
 	if err != nil {
 		return err
 	}

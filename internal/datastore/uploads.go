@@ -23,7 +23,8 @@ func scanUpload(r Row) (u liwanag.Upload, err error) {
 	c := &u.Counts
 	err = r.Scan(idTo(liwanag.UploadKind, &u.ID), &u.FileName, textTo(&u.Source), textTo(&u.Status), jsonTo(&columns), jsonTo(&u.Mapping),
 		&c.Rows, &c.New, &c.Known, &c.Duplicate, &c.Corporate, &c.Unsubscribed, &c.Invalid, &u.Size, &u.Position,
-		textTo(&u.Owner), timeColumn{&u.OwnedUntil}, textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt}, timeColumn{&u.EndedAt},
+		textTo(&u.Owner), timeColumn{&u.OwnedUntil}, textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt},
+		timeColumn{&u.EndedAt},
 		textTo(&u.Encoding))
 	if err == nil && columns != nil {
 		err = json.Unmarshal(columns, &u.Columns)

@@ -206,7 +206,8 @@ func (d *Demo) remember(c Config) error {
 		d.state = state{}
 	}
 	if d.state.Engine = cmp.Or(d.state.Engine, engine); d.state.Engine != engine {
-		return &app.UsageError{Err: fmt.Errorf("the demo in %s runs on the engine %s\n  Try: --engine %s, or --fresh to begin anew", d.dir, d.state.Engine, d.state.Engine)}
+		return &app.UsageError{Err: fmt.Errorf("the demo in %s runs on the engine %s\n  Try: --engine %s, or "+
+			"--fresh to begin anew", d.dir, d.state.Engine, d.state.Engine)}
 	}
 	if engine == config.EngineTemporal && d.state.TaskQueue == "" {
 		d.state.TaskQueue = "liwanag-demo-" + rand.Text()

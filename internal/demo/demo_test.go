@@ -18,7 +18,8 @@ import (
 
 func TestAFreshDemoDeletesItsOwnFilesOnly(t *testing.T) {
 	d := &Demo{dir: filepath.Join(t.TempDir(), "odd [name]*")}
-	for _, file := range []string{"simulator/simulator.journal", "simulator/mine.txt", "liwanag.db", "liwanag.db-wal", "liwanag.log", "simulator.log", "demo.json", "people.csv", "liwanag.txt"} {
+	for _, file := range []string{"simulator/simulator.journal", "simulator/mine.txt", "liwanag.db", "liwanag.db-wal",
+		"liwanag.log", "simulator.log", "demo.json", "people.csv", "liwanag.txt"} {
 		if err := os.MkdirAll(filepath.Dir(d.path(file)), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +103,8 @@ func TestADemosTimesAreDividedByItsSpeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.AmbiguityGrace != 3*time.Minute || s.FetchSchedule[0] != 30*time.Second || s.CallsPerMinute != 1100 || s.WebhookTimeout != 24*time.Hour {
+	if s.AmbiguityGrace != 3*time.Minute || s.FetchSchedule[0] != 30*time.Second || s.CallsPerMinute != 1100 ||
+		s.WebhookTimeout != 24*time.Hour {
 		t.Errorf("grace %s, schedule %v, calls %d, timeout %s", s.AmbiguityGrace, s.FetchSchedule, s.CallsPerMinute, s.WebhookTimeout)
 	}
 	if err := s.Validate(); err != nil {

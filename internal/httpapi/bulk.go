@@ -119,7 +119,8 @@ func (s *Server) matching(ctx context.Context, in runapi.BulkAct, fits func(work
 	if fault := door.Unclear(in.Q); fault != "" {
 		return nil, door.InvalidFilter("q", fault)
 	}
-	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until, Limit: bulkPage}, in.Q)
+	query, some, err := s.runQuery(ctx,
+		workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until, Limit: bulkPage}, in.Q)
 	if err != nil || !some {
 		return nil, err
 	}

@@ -78,7 +78,8 @@ func TestBulkActsReachEveryRunOfEveryPage(t *testing.T) {
 	}
 	done, err := runapi.CancelRuns.Call(t.Context(), c, runapi.BulkAct{Expect: counted.Matched, Reason: "enough"})
 	w.must(err)
-	if done.Matched != n/2 || done.Done != n/2-1 || len(done.Failed) != 1 || done.Failed[0].ID != runs.faulty || done.Failed[0].Code != "run_ended" {
+	if done.Matched != n/2 || done.Done != n/2-1 || len(done.Failed) != 1 || done.Failed[0].ID != runs.faulty ||
+		done.Failed[0].Code != "run_ended" {
 		t.Errorf("%+v", done)
 	}
 	close(runs.canceled)
@@ -106,12 +107,14 @@ func TestABulkActTakesAsLongAsItNeeds(t *testing.T) {
 		defer conn.Close()
 		began := time.Now()
 		go func() {
-			_, _ = fmt.Fprintf(conn, "POST /api/v1/runs/cancel HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", apiKey)
+			_, _ = fmt.Fprintf(conn, "POST /api/v1/runs/cancel HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+
+				"Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", apiKey)
 		}()
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		w.must(err)
 		body := readAll(t, res.Body)
-		if took := time.Since(began); res.StatusCode != 200 || !strings.Contains(body, `"done":2000`) || took < door.ReadTimeout+door.WriteTimeout {
+		if took := time.Since(began); res.StatusCode != 200 || !strings.Contains(body, `"done":2000`) || took < door.ReadTimeout+
+			door.WriteTimeout {
 			t.Errorf("after %s: %s %s", took, res.Status, body)
 		}
 	})
@@ -210,7 +213,8 @@ func TestAnErasedSubscriberIsGone(t *testing.T) {
 	wantCode(t, erase(ctx, c, "x", ""), 404, "not_found")
 	acts, err := api.ListActs.Call(ctx, c, api.ActQuery{ActFilter: api.ActFilter{Subject: added.SubscriberID}})
 	w.must(err)
-	if len(acts.Items) != 2 || acts.Items[1].Act != "subscriber.erase" || acts.Items[1].Reason != "she asked for it" || acts.Items[1].Actor != "key" {
+	if len(acts.Items) != 2 || acts.Items[1].Act != "subscriber.erase" || acts.Items[1].Reason != "she asked for it" ||
+		acts.Items[1].Actor != "key" {
 		t.Errorf("%+v", acts.Items)
 	}
 }

@@ -128,7 +128,8 @@ func (c Config) Validate() error {
 		name    string
 		missing bool
 	}{{"Store", c.Store == nil}, {"Runner", c.Runner == nil}, {"Workflows", len(c.Workflows) == 0},
-		{"Enrichment", c.Enrichment == nil}, {"Access", c.Access == nil}, {"SignUps", c.SignUps == nil}, {"Uploads", c.Uploads == nil}, {"Sources", c.Sources == nil}} {
+		{"Enrichment", c.Enrichment == nil}, {"Access", c.Access == nil}, {"SignUps", c.SignUps == nil}, {"Uploads", c.Uploads == nil},
+		{"Sources", c.Sources == nil}} {
 		if part.missing {
 			faults = append(faults, errors.New(part.name+" is missing"))
 		}

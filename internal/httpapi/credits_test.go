@@ -18,7 +18,8 @@ func TestCreditsShowWhatIsKnown(t *testing.T) {
 	}
 	read := func() api.Credits { return answerOf[api.Credits](w, w.call("GET", "/api/v1/credits", ""), 200) }
 	now := w.clock.now().UTC()
-	if c := read(); c.Balance != nil || !c.BalanceAt.IsZero() || c.Budget == nil || *c.Budget != 100 || c.Paused || c.Day != now.Format(time.DateOnly) {
+	if c := read(); c.Balance != nil || !c.BalanceAt.IsZero() || c.Budget == nil || *c.Budget != 100 || c.Paused ||
+		c.Day != now.Format(time.DateOnly) {
 		t.Errorf("at first: %+v", c)
 	}
 	set(func(l datastore.LedgerTx) error { return l.AddCredits(liwanag.DayOf(now), 7, 3) })

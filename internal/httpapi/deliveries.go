@@ -26,14 +26,16 @@ func (s *Server) registerDeliveries() {
 }
 
 func viewDelivery(d liwanag.Delivery) api.Delivery {
-	return api.Delivery{ID: fullEnrichDelivery + hex.EncodeToString(d.Digest[:]), Source: fromFullEnrich, State: string(d.State), Code: d.Note, Size: d.Size,
+	return api.Delivery{ID: fullEnrichDelivery + hex.EncodeToString(d.Digest[:]), Source: fromFullEnrich,
+		State: string(d.State), Code: d.Note, Size: d.Size,
 		SubmissionID: d.SubmissionID.String(), EnrichmentID: d.EnrichmentID, ReceivedAt: d.ReceivedAt.UTC(),
 		Replayable: d.State == liwanag.DeliveryQuarantined || d.State == liwanag.DeliveryUnmatched}
 }
 
 // viewReceipt shows what a source received; of its kind only the source knows.
 func viewReceipt(r liwanag.Receipt, kinds map[liwanag.ID]liwanag.SourceKind) api.Delivery {
-	return api.Delivery{ID: r.ID.String(), Source: string(kinds[r.SourceID]), SourceID: r.SourceID.String(), State: string(r.State), Code: r.Code, Reason: r.Reason,
+	return api.Delivery{ID: r.ID.String(), Source: string(kinds[r.SourceID]), SourceID: r.SourceID.String(),
+		State: string(r.State), Code: r.Code, Reason: r.Reason,
 		Size: r.Size, ContentType: r.ContentType, Created: r.Created, Updated: r.Updated, Unsubscribed: r.Unsubscribed, Failed: r.Failed,
 		Replayable: r.Kept, ReceivedAt: r.ReceivedAt.UTC(), ReplayedAt: utc(r.ReplayedAt), Body: strings.ToValidUTF8(string(r.Body), "\uFFFD")}
 }
@@ -49,7 +51,8 @@ func (s *Server) sourceKinds(ctx context.Context) (map[liwanag.ID]liwanag.Source
 }
 
 // receiptStates are those of what a source received.
-var receiptStates = []string{string(liwanag.ReceiptAccepted), string(liwanag.ReceiptIgnored), string(liwanag.ReceiptRejected), string(liwanag.ReceiptRefused)}
+var receiptStates = []string{string(liwanag.ReceiptAccepted), string(liwanag.ReceiptIgnored),
+	string(liwanag.ReceiptRejected), string(liwanag.ReceiptRefused)}
 
 func (s *Server) listDeliveries(ctx context.Context, in *api.DeliveryQuery) (runapi.List[api.Delivery], error) {
 	if in.State != "" && slices.Contains(receiptStates, in.State) == (in.Source == fromFullEnrich) {

@@ -82,7 +82,8 @@ func TestPagesNeedNoNetwork(t *testing.T) {
 
 func TestConfigNamesAllFaults(t *testing.T) {
 	_, err := New(Config{MaxRequests: -1, MaxConnections: -1})
-	for _, want := range []string{"Store", "Runner", "Workflows", "Enrichment", "Access", "SignUps", "Uploads", "MaxRequests", "MaxConnections"} {
+	for _, want := range []string{"Store", "Runner", "Workflows", "Enrichment", "Access", "SignUps", "Uploads",
+		"MaxRequests", "MaxConnections"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not name %s", err, want)
 		}

@@ -282,8 +282,10 @@ func TestTheClientOfAProxyIsWhomItNames(t *testing.T) {
 func TestWithoutAKeyNothingIsServedThroughAProxy(t *testing.T) {
 	for _, key := range []string{"", apiKey} {
 		w := newWorld(t, withKey(key))
-		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Anything", "X-Real-IP", "via"} {
-			for target, guarded := range map[string]bool{"/api/v1/workflows": true, "/docs": true, "/openapi.json": true, "/nothing": true, "/healthz": false, "/readyz": false,
+		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+			"X-Forwarded-Anything", "X-Real-IP", "via"} {
+			for target, guarded := range map[string]bool{"/api/v1/workflows": true, "/docs": true, "/openapi.json": true,
+				"/nothing": true, "/healthz": false, "/readyz": false,
 				"/webhooks/subscribers": false} {
 				r := request("GET", target, "")
 				r.Header.Set(name, "")

@@ -29,7 +29,8 @@ func (s *Server) enrichSubscribers(ctx context.Context, in *api.EnrichMany) (api
 	case in.DryRun:
 		return s.priced(ctx, answer)
 	case in.Expect != nil && *in.Expect != answer.Count:
-		return api.EnrichedMany{}, door.NewProblem(http.StatusConflict, "count_differs", "another number of lookups than was counted before: count them again")
+		return api.EnrichedMany{}, door.NewProblem(http.StatusConflict, "count_differs",
+			"another number of lookups than was counted before: count them again")
 	}
 	return s.enrichAll(ctx, ids, in.Again, s.cfg.Enrichment.Enrich)
 }
@@ -109,7 +110,8 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 // countNeeded refuses to order lookups for whoever matches.
 func countNeeded(of string) *door.Problem {
 	return door.NewProblem(http.StatusUnprocessableEntity, "count_needed",
-		"that may order lookups for all "+of+" that match: count them with dryRun, and send the count as expect", api.FieldFault{Field: "expect", Message: "it is missing"})
+		"that may order lookups for all "+of+" that match: count them with dryRun, and send the count as expect",
+		api.FieldFault{Field: "expect", Message: "it is missing"})
 }
 
 func subscriberIDs(texts []string) (ids []liwanag.ID, err error) {

@@ -44,7 +44,8 @@ func TestResultsThatAreGivenByHandStayOutOfTheEvent(t *testing.T) {
 		if run.Status != "completed" || len(run.Events) != 1 {
 			t.Errorf("run %s %+v", run.Status, run.Events)
 		}
-		if text := string(run.Events[0].Data); strings.Contains(text, "Ada") || strings.Contains(text, "ada") || !strings.Contains(text, "deliveryId") {
+		if text := string(run.Events[0].Data); strings.Contains(text, "Ada") || strings.Contains(text, "ada") ||
+			!strings.Contains(text, "deliveryId") {
 			t.Errorf("the event holds %.200s", text)
 		}
 		if person, err := api.GetSubscriber.Call(ctx, c, runapi.ID(added.SubscriberID)); err != nil || person.FullName != "Ada Lovelace" {

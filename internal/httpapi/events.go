@@ -80,7 +80,7 @@ type eventWriter struct {
 func (e *eventWriter) write(text string) {
 	if e.err == nil {
 		_ = e.control.SetWriteDeadline(time.Now().Add(listenerPatience)) // not every connection has one (tests)
-		_, e.err = e.w.Write([]byte(text))                               // #nosec G705 -- JSON of ids in an event stream, which no browser shows as a page
+		_, e.err = e.w.Write([]byte(text))                               // #nosec G705 -- JSON of ids, which no browser shows as a page
 	}
 }
 

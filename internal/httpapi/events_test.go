@@ -29,7 +29,8 @@ func (w *world) listen(p *pipes, lastEventID string) *hearing {
 	}
 	w.t.Cleanup(func() { _ = conn.Close() })
 	go func() {
-		_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nLast-Event-ID: %s\r\n\r\n", runapi.Listen.Path, apiKey, lastEventID)
+		_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+
+			"%s\r\nLast-Event-ID: %s\r\n\r\n", runapi.Listen.Path, apiKey, lastEventID)
 	}()
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	w.must(err)

@@ -68,7 +68,8 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 		if run.Status != "completed" || len(seen) < 2 || slices.Index(seen, "completed") != len(seen)-1 {
 			t.Errorf("statuses seen: %v", seen)
 		}
-		if len(run.Steps) < 4 || run.Steps[0].Name != "batch-pending-jobs" || len(run.Events) != 1 || run.Events[0].ConsumedBy != "wait-for-webhook" {
+		if len(run.Steps) < 4 || run.Steps[0].Name != "batch-pending-jobs" || len(run.Events) != 1 ||
+			run.Events[0].ConsumedBy != "wait-for-webhook" {
 			t.Errorf("run %+v", run)
 		}
 		list, err := runapi.GetRunHistory.Call(ctx, c, runapi.ID(added.RunID))
@@ -79,7 +80,8 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 		}
 		person, err := api.GetSubscriber.Call(ctx, c, runapi.ID(added.SubscriberID))
 		w.must(err)
-		if person.EnrichmentStatus != "enriched" || person.FullName == "" || person.CompanyName == "" || len(person.Profile) == 0 || person.EnrichedAt.IsZero() ||
+		if person.EnrichmentStatus != "enriched" || person.FullName == "" || person.CompanyName == "" || len(person.Profile) == 0 ||
+			person.EnrichedAt.IsZero() ||
 			person.Email != "Ada@gmail.com" || person.Source != "blog" || string(person.Metadata) != `{"tags":["x"]}` {
 			t.Errorf("%+v", person)
 		}
@@ -95,7 +97,8 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 func listings(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp, enrichmentID string) {
 	ctx := t.Context()
 	for _, q := range []string{added.RunID, enrichmentID, "ada@GMAIL.com"} {
-		runs, err := runapi.ListRuns.Call(ctx, c, runapi.RunQuery{RunFilter: runapi.RunFilter{Q: q, Status: "completed", Workflow: "subscriber-enrichment"}})
+		runs, err := runapi.ListRuns.Call(ctx, c,
+			runapi.RunQuery{RunFilter: runapi.RunFilter{Q: q, Status: "completed", Workflow: "subscriber-enrichment"}})
 		w.must(err)
 		if len(runs.Items) != 1 || runs.Items[0].ID != added.RunID {
 			t.Errorf("runs about %s: %+v", q, runs)
@@ -110,7 +113,8 @@ func listings(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp, e
 	if err != nil || len(runs.Items) != 0 {
 		t.Errorf("runs of the future: %+v %v", runs, err)
 	}
-	subs, err := api.ListSubmissions.Call(ctx, c, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{RunID: added.RunID, State: "settled"}})
+	subs, err := api.ListSubmissions.Call(ctx, c,
+		api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{RunID: added.RunID, State: "settled"}})
 	w.must(err)
 	if len(subs.Items) != 1 || subs.Items[0].EnrichmentID != enrichmentID || subs.Items[0].Jobs != 1 || subs.Items[0].Credits != 1 {
 		t.Fatalf("submissions %+v", subs)
@@ -131,8 +135,10 @@ func listings(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp, e
 	}
 	workflows, err := runapi.ListWorkflows.Call(ctx, c, runapi.NoInput{})
 	w.must(err)
-	one2, err := runapi.GetWorkflow.Call(ctx, c, runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: "subscriber-enrichment"}, Version: 1})
-	if diff := cmp.Diff(workflows.Items, []workflow.Description{one2}); err != nil || diff != "" || len(one2.Steps) < 6 || one2.OnError == nil {
+	one2, err := runapi.GetWorkflow.Call(ctx, c,
+		runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: "subscriber-enrichment"}, Version: 1})
+	if diff := cmp.Diff(workflows.Items, []workflow.Description{one2}); err != nil || diff != "" || len(one2.Steps) < 6 ||
+		one2.OnError == nil {
 		t.Error(err, diff, one2)
 	}
 }
@@ -148,7 +154,8 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	wantCode(t, err, 409, "run_ended")
 	_, err = runapi.WakeRun.Call(ctx, c, runapi.ID(added.RunID))
 	wantCode(t, err, 409, "run_ended")
-	receipt, err := runapi.SendEvent.Call(ctx, c, runapi.To(added.RunID, runapi.SendEventRequest{ID: "e1", Type: "enrichment-complete", Data: json.RawMessage(`{}`)}))
+	receipt, err := runapi.SendEvent.Call(ctx, c,
+		runapi.To(added.RunID, runapi.SendEventRequest{ID: "e1", Type: "enrichment-complete", Data: json.RawMessage(`{}`)}))
 	if want := (runapi.EventReceipt{ID: "e1", Late: true}); err != nil || receipt != want {
 		t.Errorf("a late event: %+v %v", receipt, err)
 	}
@@ -180,16 +187,19 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	}
 	time.Sleep(time.Millisecond)
 	looked, err := runapi.GetRun.Call(ctx, c, runapi.ID(paid.RunID))
-	if err != nil || looked.WaitingFor == nil || looked.WaitingFor.Kind != "snooze" || !looked.WaitingFor.Until.After(waiting.WaitingFor.Until) {
+	if err != nil || looked.WaitingFor == nil || looked.WaitingFor.Kind != "snooze" ||
+		!looked.WaitingFor.Until.After(waiting.WaitingFor.Until) {
 		t.Errorf("a woken run has not looked: %+v, before %+v, %v", looked.WaitingFor, waiting.WaitingFor, err)
 	}
 	for _, e := range []runapi.SendEventRequest{{Type: "nothing"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"deliveryId":"x"}`)},
-		{Type: "enrichment-complete", Data: json.RawMessage(`null`)}, {ID: "a\x1bb", Type: "enrichment-complete"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"results":{}}`)}} {
+		{Type: "enrichment-complete", Data: json.RawMessage(`null`)}, {ID: "a\x1bb", Type: "enrichment-complete"},
+		{Type: "enrichment-complete", Data: json.RawMessage(`{"results":{}}`)}} {
 		_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, e))
 		wantCode(t, err, 422, "invalid_field")
 	}
 	results := func(size int) runapi.SendEventRequest { // they go beside the event, whose own data may be small only
-		return runapi.SendEventRequest{Type: "enrichment-complete", Data: json.RawMessage(`{"results":[{"x":"` + strings.Repeat("x", size) + `"}]}`)}
+		return runapi.SendEventRequest{Type: "enrichment-complete",
+			Data: json.RawMessage(`{"results":[{"x":"` + strings.Repeat("x", size) + `"}]}`)}
 	}
 	_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, results(workflow.MaxPayload)))
 	wantCode(t, err, 409, "state")
@@ -206,7 +216,8 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	}
 	time.Sleep(5 * time.Second)
 	canceled, err := runapi.GetRun.Call(ctx, c, runapi.ID(paid.RunID))
-	if err != nil || canceled.Status != "canceled" || canceled.Failure == nil || canceled.Failure.Reason != "canceled" || canceled.Failure.Message != "no more" {
+	if err != nil || canceled.Status != "canceled" || canceled.Failure == nil || canceled.Failure.Reason != "canceled" ||
+		canceled.Failure.Message != "no more" {
 		t.Errorf("%+v %v", canceled.Failure, err)
 	}
 	if resumed, err := api.ResumeSubmissions.Call(ctx, c, runapi.NoInput{}); err != nil || resumed.Paused || resumed.PausedReason != "" {
@@ -277,7 +288,8 @@ func TestManyAreEnrichedByAFilterOnceTheirNumberIsKnown(t *testing.T) {
 	if len(done.Items) != 2 || done.Items[0].Result != "open" || done.Items[1].Result != "not_found" || done.Items[1].SubscriberID != unknown {
 		t.Errorf("%+v", done)
 	}
-	if done, err = api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Status: "failed", Expect: new(int64)}); err != nil || len(done.Items) != 0 {
+	if done, err = api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Status: "failed", Expect: new(int64)}); err != nil ||
+		len(done.Items) != 0 {
 		t.Errorf("%+v %v", done, err)
 	}
 }
@@ -298,7 +310,8 @@ func TestSenioritySelectsInListsFilesAndLookups(t *testing.T) {
 		t.Errorf("%+v %v", page, err)
 	}
 	var export bytes.Buffer
-	if _, err := api.ExportSubscribers.Copy(ctx, c, filter, &export); err != nil || strings.Count(export.String(), "\n") != 3 || strings.Contains(export.String(), "bob@") {
+	if _, err := api.ExportSubscribers.Copy(ctx, c, filter, &export); err != nil || strings.Count(export.String(), "\n") != 3 ||
+		strings.Contains(export.String(), "bob@") {
 		t.Errorf("%s %v", &export, err)
 	}
 	if counted, err := api.EnrichSubscribers.Call(ctx, c, api.EnrichMany{Filter: &filter, DryRun: true}); err != nil || counted.Count != 2 {
@@ -391,7 +404,8 @@ func TestAnUploadNamesItsEncodingOrAsksForIt(t *testing.T) {
 	}) {
 		t.Errorf("%+v", sample.Encodings)
 	}
-	if up, err = api.MapUpload.Call(t.Context(), c, runapi.To(up.ID, api.MapUploadRequest{Encoding: "gb18030"})); err != nil || up.Status != "previewed" {
+	if up, err = api.MapUpload.Call(t.Context(), c, runapi.To(up.ID, api.MapUploadRequest{Encoding: "gb18030"})); err != nil ||
+		up.Status != "previewed" {
 		t.Errorf("%+v %v", up, err)
 	}
 	given, err := c.Upload(t.Context(), apiclient.UploadFile{Name: "a.csv", Encoding: "GBK"}, strings.NewReader(file))
@@ -409,19 +423,23 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 		defer stop()
 		ctx, c := t.Context(), w.client()
 		file := "Work mail,Nick\nada@gmail.com,A\nnobody,B\nada@gmail.com,C\ngrace@acme-corp.com,D\n"
-		up, err := c.Upload(ctx, apiclient.UploadFile{Name: `C:\lists\people.csv`, Source: "fair", Mapping: map[string]string{"Work mail": "email", "Nick": "fullName"}}, strings.NewReader(file))
+		up, err := c.Upload(ctx, apiclient.UploadFile{Name: `C:\lists\people.csv`, Source: "fair",
+			Mapping: map[string]string{"Work mail": "email", "Nick": "fullName"}}, strings.NewReader(file))
 		w.must(err)
 		want := api.UploadCounts{Rows: 4, New: 1, Duplicate: 1, Corporate: 1, Invalid: 1}
-		if up.Status != "previewed" || up.Counts != want || up.EstimatedCredits != 1 || up.FileName != "people.csv" || up.Mapping["Nick"] != "fullName" {
+		if up.Status != "previewed" || up.Counts != want || up.EstimatedCredits != 1 || up.FileName != "people.csv" ||
+			up.Mapping["Nick"] != "fullName" {
 			t.Errorf("%+v", up)
 		}
-		if people, err := api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{}, Paging: runapi.Paging{}}); err != nil || len(people.Items) != 0 {
+		if people, err := api.ListSubscribers.Call(ctx, c,
+			api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{}, Paging: runapi.Paging{}}); err != nil || len(people.Items) != 0 {
 			t.Errorf("before it was confirmed: %+v %v", people, err)
 		}
 		var faults bytes.Buffer
 		_, err = api.GetUploadErrors.Copy(ctx, c, runapi.ID(up.ID), &faults)
 		w.must(err)
-		if rows, err := csv.NewReader(&faults).ReadAll(); err != nil || len(rows) != 2 || rows[1][0] != "2" || rows[1][2] != "invalid_email" || strings.Contains(rows[1][4], "nobody") {
+		if rows, err := csv.NewReader(&faults).ReadAll(); err != nil || len(rows) != 2 || rows[1][0] != "2" || rows[1][2] != "invalid_email" ||
+			strings.Contains(rows[1][4], "nobody") {
 			t.Errorf("%v %v", rows, err)
 		}
 		if up, err = api.ConfirmUpload.Call(ctx, c, runapi.ID(up.ID)); err != nil || up.Status == "previewed" {
@@ -444,11 +462,13 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 		}
 		var export bytes.Buffer
 		n, err := api.ExportSubscribers.Copy(ctx, c, api.SubscriberFilter{Source: "fair"}, &export)
-		if err != nil || int(n) != export.Len() || strings.Count(export.String(), "\n") < 2 || !strings.Contains(export.String(), "ada@gmail.com") {
+		if err != nil || int(n) != export.Len() || strings.Count(export.String(), "\n") < 2 ||
+			!strings.Contains(export.String(), "ada@gmail.com") {
 			t.Errorf("%d %v %s", n, err, &export)
 		}
 		export.Reset()
-		if _, err = api.ExportSubscribers.Copy(ctx, c, api.SubscriberFilter{Status: "failed"}, &export); err != nil || strings.Count(export.String(), "\n") != 1 {
+		if _, err = api.ExportSubscribers.Copy(ctx, c, api.SubscriberFilter{Status: "failed"}, &export); err != nil ||
+			strings.Count(export.String(), "\n") != 1 {
 			t.Errorf("nobody matches: %v %s", err, &export)
 		}
 		second, err := c.Upload(ctx, apiclient.UploadFile{Name: "x.csv", Confirm: true}, strings.NewReader("email\nlinus@gmail.com\n"))
@@ -486,7 +506,8 @@ func TestAnExportThatFailsIsNeverMistakenForAWholeOne(t *testing.T) {
 		}()
 	}
 	rec := w.call("GET", "/api/v1/subscribers/export", "")
-	if rec.Header().Get("Content-Disposition") != `attachment; filename="subscribers.csv"` || rec.Header().Get("Content-Type") != "text/csv; charset=utf-8" {
+	if rec.Header().Get("Content-Disposition") != `attachment; filename="subscribers.csv"` ||
+		rec.Header().Get("Content-Type") != "text/csv; charset=utf-8" {
 		t.Errorf("%v", rec.Header())
 	}
 }

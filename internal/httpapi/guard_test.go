@@ -20,7 +20,8 @@ import (
 // fill puts something into a pattern's placeholders.
 func fill(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	return method, strings.NewReplacer("{id}", "x", "{name}", "x", "{token}", "x", "{enrichmentId}", "x", "{$}", "", "{file}", "x").Replace(path)
+	return method, strings.NewReplacer("{id}", "x", "{name}", "x", "{token}", "x", "{enrichmentId}", "x", "{$}", "",
+		"{file}", "x").Replace(path)
 }
 
 func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
@@ -31,10 +32,12 @@ func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
 		r := httptest.NewRequest("", "/", nil)
 		r.Method, r.URL.Path = fill(pattern)
 		rec := w.do(r)
-		if w.server.Pages()[pattern] && !w.server.Open()[pattern] && rec.Code == http.StatusSeeOther && strings.HasPrefix(rec.Header().Get("Location"), "/sign-in") {
+		if w.server.Pages()[pattern] && !w.server.Open()[pattern] && rec.Code == http.StatusSeeOther &&
+			strings.HasPrefix(rec.Header().Get("Location"), "/sign-in") {
 			continue
 		}
-		if rec.Code == http.StatusUnauthorized && strings.HasPrefix(rec.Header().Get("Www-Authenticate"), "Bearer") || rec.Code == http.StatusTooManyRequests {
+		if rec.Code == http.StatusUnauthorized && strings.HasPrefix(rec.Header().Get("Www-Authenticate"), "Bearer") ||
+			rec.Code == http.StatusTooManyRequests {
 			continue
 		}
 		open = append(open, pattern)
@@ -117,7 +120,8 @@ func TestWithoutAKeyOnlyLoopbackNamesAreServed(t *testing.T) {
 		"localhost": true, "localhost:8484": true, "LOCALHOST:1": true, "127.0.0.1:8484": true, "[::1]:8484": true, "[::1]": true, "127.1.2.3": true,
 		"example.com": false, "example.com:8484": false, "localhost.example.com": false, "127.0.0.1.example.com": false, "10.0.0.1": false, "": false, "0.0.0.0:8484": false,
 	} {
-		for target, guarded := range map[string]bool{"/api/v1/workflows": true, "/sign-in": true, "/docs": true, "/openapi.json": true, "/nothing": true,
+		for target, guarded := range map[string]bool{"/api/v1/workflows": true, "/sign-in": true, "/docs": true,
+			"/openapi.json": true, "/nothing": true,
 			"/healthz": false, "/readyz": false, "/webhooks/subscribers": false} {
 			r := request("GET", target, "")
 			r.Header.Del("Authorization")
@@ -174,7 +178,8 @@ func TestFailedProofsAreLimitedByAddress(t *testing.T) {
 		r.Header.Set("Authorization", key)
 		return w.do(r).Code
 	}
-	for name, path := range map[string]string{"10.0.0.1:%d": "/api/v1/submissions/resume", "10.0.0.2:%d": "/webhooks/subscribers", "10.0.0.3:%d": "/webhooks/fullenrich/x"} {
+	for name, path := range map[string]string{"10.0.0.1:%d": "/api/v1/submissions/resume",
+		"10.0.0.2:%d": "/webhooks/subscribers", "10.0.0.3:%d": "/webhooks/fullenrich/x"} {
 		for i := range 12 {
 			want := 401
 			if i >= 10 {
@@ -210,12 +215,14 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	seen := map[string]bool{}
 	for _, target := range []string{"/", "/docs", "/api/v1/runs", "/api/v1/nothing", "/healthz", "/webhooks/subscribers"} {
 		h := w.call("GET", target, "").Header()
-		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin"} {
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Resource-Policy": "same-origin"} {
 			if h.Get(name) != want {
 				t.Errorf("%s: %s is %q", target, name, h.Get(name))
 			}
 		}
-		if csp := h.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") {
+		if csp := h.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") ||
+			!strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: policy %q", target, csp)
 		}
 		if strings.HasPrefix(target, "/api") && h.Get("Cache-Control") != "no-store" {
@@ -242,7 +249,8 @@ func TestPanicsAreProblemsAndTellNothing(t *testing.T) {
 		}
 	}
 	log := w.log.String()
-	if strings.Contains(log, "ada@example.com") || !strings.Contains(log, "nil pointer dereference") || strings.Count(log, "guard_test.go") < 2 {
+	if strings.Contains(log, "ada@example.com") || !strings.Contains(log, "nil pointer dereference") ||
+		strings.Count(log, "guard_test.go") < 2 {
 		t.Errorf("log: %s", log)
 	}
 	func() {
@@ -270,7 +278,8 @@ func TestAccessLogHoldsNoTokenQueryOrAddress(t *testing.T) {
 			t.Errorf("the log holds %q:\n%s", secret, log)
 		}
 	}
-	for _, route := range []string{`route="GET /api/v1/runs" status=200`, `route="POST /webhooks/fullenrich/{token}" status=401`, `route=none status=404`} {
+	for _, route := range []string{`route="GET /api/v1/runs" status=200`,
+		`route="POST /webhooks/fullenrich/{token}" status=401`, `route=none status=404`} {
 		if !strings.Contains(log, route) {
 			t.Errorf("the log lacks %s:\n%s", route, log)
 		}
@@ -327,7 +336,8 @@ func TestSlowSendersDoNotStarveWebhooks(t *testing.T) {
 		}
 		synctest.Wait()
 		began := time.Now()
-		if rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 || time.Since(began) > 0 {
+		if rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"a@gmail.com"}`), "msg_1")); rec.Code != 202 ||
+			time.Since(began) > 0 {
 			t.Errorf("after %s: %d %s", time.Since(began), rec.Code, rec.Body)
 		}
 	})
@@ -361,7 +371,8 @@ func TestBodiesInMemoryAreBounded(t *testing.T) {
 func TestCompressedBodiesAreRefused(t *testing.T) {
 	w := newWorld(t)
 	before := w.rows()
-	for _, target := range []string{"/api/v1/subscribers", "/api/v1/uploads", "/webhooks/subscribers", "/webhooks/fullenrich/x", "/api/v1/submissions/pause"} {
+	for _, target := range []string{"/api/v1/subscribers", "/api/v1/uploads", "/webhooks/subscribers",
+		"/webhooks/fullenrich/x", "/api/v1/submissions/pause"} {
 		for _, encoding := range []string{"gzip", "br", "x"} {
 			r := request("POST", target, "{}")
 			r.Header.Set("Content-Encoding", encoding)

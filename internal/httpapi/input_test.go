@@ -34,7 +34,8 @@ func form(fields ...[2]string) (body, contentType string) {
 
 func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 	w := newWorld(t)
-	run, sub, sbm, upl := liwanag.NewID(liwanag.RunKind), liwanag.NewID(liwanag.SubscriberKind), liwanag.NewID(liwanag.SubmissionKind), liwanag.NewID(liwanag.UploadKind)
+	run, sub, sbm, upl := liwanag.NewID(liwanag.RunKind), liwanag.NewID(liwanag.SubscriberKind), liwanag.NewID(liwanag.SubmissionKind),
+		liwanag.NewID(liwanag.UploadKind)
 	deep := strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65)
 	before := w.rows()
 	for _, tc := range []struct {
@@ -164,7 +165,8 @@ func TestWrongContentTypesAreRefused(t *testing.T) {
 	w := newWorld(t)
 	before := w.rows()
 	for _, target := range []string{"/api/v1/subscribers", "/api/v1/submissions/pause", "/api/v1/subscribers/enrich"} {
-		for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/problem+json", "application/jsonx", "json", "application/json; charset"} {
+		for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/problem+json",
+			"application/jsonx", "json", "application/json; charset"} {
 			r := request("POST", target, `{"email":"a@gmail.com"}`)
 			r.Header.Set("Content-Type", kind)
 			w.wantProblem(w.do(r), 415, "unsupported_media_type")
@@ -343,7 +345,8 @@ func TestARunnersStoreThatFailsIsTold(t *testing.T) {
 			c.Runner = brokenRunner{c.Runner, fmt.Errorf("run: %w", tc.err)}
 			c.DiskFull = func(err error) bool { return errors.Is(err, full) }
 		})
-		for _, rec := range []*httptest.ResponseRecorder{w.call("GET", "/api/v1/runs", ""), w.call("GET", run, ""), w.call("GET", run+"/history", ""),
+		for _, rec := range []*httptest.ResponseRecorder{w.call("GET", "/api/v1/runs", ""), w.call("GET", run, ""),
+			w.call("GET", run+"/history", ""),
 			w.call("POST", run+"/cancel", `{"force":true}`), w.call("POST", run+"/events", `{"type":"enrichment-complete"}`)} {
 			w.wantProblem(rec, tc.status, tc.code)
 			if strings.Contains(rec.Body.String(), "sqlite") {
@@ -368,7 +371,8 @@ func TestReadyTellsWhatAPersonShouldKnowAllTheSame(t *testing.T) {
 	w := newWorld(t, func(c *Config) {
 		c.Notices = func() []string { return []string{"2 runs of story version 1 have no definition"} }
 	})
-	if rec := w.call("GET", "/readyz", ""); rec.Code != 200 || strings.TrimSpace(rec.Body.String()) != `{"status":"ok","detail":["2 runs of story version 1 have no definition"]}` {
+	if rec := w.call("GET", "/readyz", ""); rec.Code != 200 ||
+		strings.TrimSpace(rec.Body.String()) != `{"status":"ok","detail":["2 runs of story version 1 have no definition"]}` {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 }
@@ -381,7 +385,8 @@ func FuzzBodies(f *testing.F) {
 			posts = append(posts, path)
 		}
 	}
-	for _, seed := range []string{``, `{}`, `[]`, `null`, `{"email":"a@gmail.com"}`, `{"reason":"x"}`, `{"ids":[]}`, `{"type":"x","data":null}`, "\xff", `{"email":{"a":[]}}`, `{"":""}`} {
+	for _, seed := range []string{``, `{}`, `[]`, `null`, `{"email":"a@gmail.com"}`, `{"reason":"x"}`, `{"ids":[]}`,
+		`{"type":"x","data":null}`, "\xff", `{"email":{"a":[]}}`, `{"":""}`} {
 		for i := range posts {
 			f.Add(uint8(i), seed, "application/json")
 		}

@@ -136,9 +136,11 @@ func (s *Server) attentionNow(ctx context.Context, view api.Overview, now time.T
 	}
 	if c := view.Credits; c.Balance != nil && s.cfg.CreditsLow > 0 && *c.Balance < float64(s.cfg.CreditsLow) {
 		all = append(all, api.Attention{Kind: "credits_low", Since: c.BalanceAt,
-			Message: fmt.Sprintf("FullEnrich has %.0f credits left, below the mark of %d: buy some, or jobs will wait.", *c.Balance, s.cfg.CreditsLow)})
+			Message: fmt.Sprintf("FullEnrich has %.0f credits left, below the mark of %d: buy some, or jobs will wait.",
+				*c.Balance, s.cfg.CreditsLow)})
 	}
-	for _, look := range []func(context.Context, time.Time) ([]api.Attention, error){s.sinksInTrouble, s.deliveriesInTrouble, s.sourcesInTrouble, s.webhooksInTrouble} {
+	for _, look := range []func(context.Context, time.Time) ([]api.Attention, error){s.sinksInTrouble,
+		s.deliveriesInTrouble, s.sourcesInTrouble, s.webhooksInTrouble} {
 		more, err := look(ctx, now)
 		if err != nil {
 			return nil, err
@@ -154,7 +156,8 @@ func (s *Server) sinksInTrouble(ctx context.Context, _ time.Time) (all []api.Att
 		switch {
 		case sink.Disabled && sink.DisabledReason != "":
 			all = append(all, api.Attention{Kind: "sink_disabled", ID: sink.ID.String(), Since: utc(sink.FailingSince),
-				Message: "The sink " + sink.Name + " was disabled (" + sink.DisabledReason + "): mend its receiver, then enable it; what waits is sent then."})
+				Message: "The sink " + sink.Name + " was disabled (" + sink.DisabledReason +
+					"): mend its receiver, then enable it; what waits is sent then."})
 		case !sink.Disabled && !sink.FailingSince.IsZero():
 			all = append(all, api.Attention{Kind: "sink_failing", ID: sink.ID.String(), Since: utc(sink.FailingSince),
 				Message: "The sink " + sink.Name + " does not take its messages: look at its log."})
@@ -177,7 +180,8 @@ func (s *Server) deliveriesInTrouble(ctx context.Context, _ time.Time) ([]api.At
 const refusingFor = 24 * time.Hour
 
 func (s *Server) sourcesInTrouble(ctx context.Context, now time.Time) (all []api.Attention, err error) {
-	rows, _, err := s.cfg.Store.Receipts.List(ctx, liwanag.ReceiptFilter{States: []liwanag.ReceiptState{liwanag.ReceiptRefused, liwanag.ReceiptRejected}},
+	rows, _, err := s.cfg.Store.Receipts.List(ctx,
+		liwanag.ReceiptFilter{States: []liwanag.ReceiptState{liwanag.ReceiptRefused, liwanag.ReceiptRejected}},
 		liwanag.Page{Limit: 200})
 	at := map[liwanag.ID]int{}
 	for _, row := range rows {
@@ -202,7 +206,8 @@ func (s *Server) webhooksInTrouble(ctx context.Context, _ time.Time) ([]api.Atte
 		return nil, err
 	}
 	return []api.Attention{{Kind: "webhooks_silent", Count: int64(fetched),
-		Message: "No webhook of FullEnrich came in a day, all results had to be fetched: check LIWANAG_PUBLIC_URL and what is before this server."}}, nil
+		Message: "No webhook of FullEnrich came in a day, all results had to be fetched: check " +
+			"LIWANAG_PUBLIC_URL and what is before this server."}}, nil
 }
 
 func (s *Server) countRuns(ctx context.Context, in *runapi.WorkflowPath) (runapi.List[runapi.RunCount], error) {

@@ -18,7 +18,8 @@ import (
 func TestTheOverviewShowsWhatHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counts := []runapi.RunCount{{Workflow: "subscriber-enrichment", Version: 1, Status: "waiting", Step: "wait-for-webhook", Runs: 2},
-			{Workflow: "subscriber-enrichment", Version: 1, Status: "waiting", Step: "batch-pending-jobs", Runs: 3}, {Workflow: "other", Version: 1, Status: "completed", Runs: 4}}
+			{Workflow: "subscriber-enrichment", Version: 1, Status: "waiting", Step: "batch-pending-jobs", Runs: 3},
+			{Workflow: "other", Version: 1, Status: "completed", Runs: 4}}
 		w := newWorld(t, func(c *Config) { c.Counts = func(context.Context) ([]runapi.RunCount, error) { return counts, nil } })
 		stop := w.run()
 		defer stop()
@@ -40,7 +41,8 @@ func TestTheOverviewShowsWhatHappened(t *testing.T) {
 			if (spans != 24) != (last.Spent > 0) {
 				t.Errorf("%s: spent %d", during, last.Spent)
 			}
-			if o.Subscribers["enriched"] != 1 || o.Subscribers["none"] != 1 || o.Jobs["enriched"] != 1 || o.Submissions["settled"] != 1 || o.Credits.Spent == 0 {
+			if o.Subscribers["enriched"] != 1 || o.Subscribers["none"] != 1 || o.Jobs["enriched"] != 1 || o.Submissions["settled"] != 1 ||
+				o.Credits.Spent == 0 {
 				t.Errorf("%+v", o)
 			}
 			if o.Runs["waiting"] != 5 || o.Runs["completed"] != 4 {
@@ -73,7 +75,8 @@ func TestWhatNeedsAPersonIsNamed(t *testing.T) {
 			tx.Ledger.SetSpending(liwanag.Spending{Paused: true, Reason: liwanag.WaitingPaused, Note: "budget talks"}),
 			tx.Ledger.SetBalance(liwanag.Balance{Credits: 12, At: now}),
 			tx.Sinks.Insert(liwanag.Sink{ID: failing, Name: "CRM", URL: "https://crm.example", FailingSince: now, CreatedAt: now, UpdatedAt: now}),
-			tx.Sinks.Insert(liwanag.Sink{ID: disabled, Name: "Old", URL: "https://old.example", Disabled: true, DisabledReason: "everything failed", FailingSince: now, CreatedAt: now, UpdatedAt: now}),
+			tx.Sinks.Insert(liwanag.Sink{ID: disabled, Name: "Old", URL: "https://old.example", Disabled: true,
+				DisabledReason: "everything failed", FailingSince: now, CreatedAt: now, UpdatedAt: now}),
 		)
 	}))
 	o, err := api.GetOverview.Call(ctx, w.client(), api.OverviewRequest{})
@@ -85,7 +88,8 @@ func TestWhatNeedsAPersonIsNamed(t *testing.T) {
 			t.Errorf("%s says nothing", a.Kind)
 		}
 	}
-	for kind, id := range map[string]string{"spending_paused": "", "credits_low": "", "sink_failing": failing.String(), "sink_disabled": disabled.String(), "source_refusing": refusing.String()} {
+	for kind, id := range map[string]string{"spending_paused": "", "credits_low": "", "sink_failing": failing.String(),
+		"sink_disabled": disabled.String(), "source_refusing": refusing.String()} {
 		if a, ok := got[kind]; !ok || a.ID != id {
 			t.Errorf("%s: %+v of %+v", kind, a, o.Attention)
 		}
@@ -117,7 +121,8 @@ func TestManyWhoLookCountOnce(t *testing.T) {
 		impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		began := time.Now()
-		if _, err := w.server.getOverview(impatient, &api.OverviewRequest{Range: "24h"}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 10*time.Millisecond {
+		if _, err := w.server.getOverview(impatient, &api.OverviewRequest{Range: "24h"}); !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(began) > 10*time.Millisecond {
 			t.Errorf("who is gone waits on: %v after %s", err, time.Since(began))
 		}
 		all.Wait()

@@ -78,7 +78,8 @@ func TestASessionOpensPagesAndTheAPI(t *testing.T) {
 	w.wantElsewhere(w.browse("GET", "/nowhere", "", ""), "/sign-in?next=%2Fnowhere")
 	w.wantProblem(w.browse("GET", "/api/v1/runs", "", ""), 401, "unauthorized")
 	session := w.signIn()
-	for target, want := range map[string]string{"/": "overview", "/runs/x": "run", "/nowhere": "no such page", "/api/v1/runs": `{"items":[]}` + "\n"} {
+	for target, want := range map[string]string{"/": "overview", "/runs/x": "run", "/nowhere": "no such page",
+		"/api/v1/runs": `{"items":[]}` + "\n"} {
 		if rec := w.browse("GET", target, "", session); rec.Code != 200 || rec.Body.String() != want {
 			t.Errorf("%s: %d %s", target, rec.Code, rec.Body)
 		}

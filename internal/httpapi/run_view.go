@@ -14,7 +14,8 @@ func (s *Server) viewRun(ctx context.Context, r workflow.Run) (runapi.Run, error
 		Failure: r.Failure, FinishedBecause: r.FinishedBecause, CancelRequested: r.CancelRequested,
 		CreatedAt: r.CreatedAt.UTC(), StartedAt: utc(r.StartedAt), EndedAt: utc(r.EndedAt), Node: r.Node, NoDefinition: r.NoDefinition}
 	if w := r.WaitingFor; w != nil {
-		view.WaitingFor = &runapi.WaitingFor{Step: w.Step, Kind: string(w.Kind), Events: w.Events, Until: utc(w.Until), NextFetchAt: utc(w.NextFetchAt)}
+		view.WaitingFor = &runapi.WaitingFor{Step: w.Step, Kind: string(w.Kind), Events: w.Events, Until: utc(w.Until),
+			NextFetchAt: utc(w.NextFetchAt)}
 		if id, err := liwanag.ParseID(liwanag.RunKind, r.ID); err == nil && w.Kind == workflow.WaitSnooze {
 			batch, err := s.waitingOf(ctx, id)
 			if err != nil {
@@ -37,11 +38,13 @@ func (s *Server) viewRunDetail(ctx context.Context, r workflow.Run) (runapi.RunD
 			a := &st.Attempts[j]
 			a.StartedAt, a.EndedAt, a.NextAt = utc(a.StartedAt), utc(a.EndedAt), utc(a.NextAt)
 		}
-		detail.Steps[i] = runapi.Step{Name: st.Name, Kind: string(st.Kind), Status: string(st.Status), StartedAt: utc(st.StartedAt), EndedAt: utc(st.EndedAt),
+		detail.Steps[i] = runapi.Step{Name: st.Name, Kind: string(st.Kind), Status: string(st.Status),
+			StartedAt: utc(st.StartedAt), EndedAt: utc(st.EndedAt),
 			Output: st.Output, SkippedBecause: st.SkippedBecause, Attempts: st.Attempts}
 	}
 	for i, e := range r.Events {
-		detail.Events[i] = runapi.RunEvent{ID: e.ID, Type: e.Type, ReceivedAt: e.ReceivedAt.UTC(), ConsumedBy: e.ConsumedBy, Late: e.Late, SetAside: e.SetAside}
+		detail.Events[i] = runapi.RunEvent{ID: e.ID, Type: e.Type, ReceivedAt: e.ReceivedAt.UTC(), ConsumedBy: e.ConsumedBy,
+			Late: e.Late, SetAside: e.SetAside}
 	}
 	return detail, nil
 }

@@ -28,8 +28,9 @@ func (s *Server) registerRuns() {
 
 func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List[runapi.Run], error) {
 	answer := runapi.List[runapi.Run]{Items: []runapi.Run{}}
-	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until,
-		Cursor: in.Cursor, Limit: in.Limit}, in.Q)
+	query, some, err := s.runQuery(ctx,
+		workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until,
+			Cursor: in.Cursor, Limit: in.Limit}, in.Q)
 	if err != nil || !some {
 		return answer, err
 	}

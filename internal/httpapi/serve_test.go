@@ -145,7 +145,8 @@ func TestAnUploadMayTakeLongWhileItMoves(t *testing.T) {
 		defer conn.Close()
 		began := time.Now()
 		go func() {
-			_, _ = fmt.Fprintf(conn, "POST /api/v1/uploads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", apiKey, kind, len(text))
+			_, _ = fmt.Fprintf(conn, "POST /api/v1/uploads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+
+				"%s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", apiKey, kind, len(text))
 			for i := 0; i < len(text); i += 20 {
 				time.Sleep(20 * time.Second)
 				_, _ = io.WriteString(conn, text[i:min(i+20, len(text))])
@@ -167,7 +168,8 @@ func TestAnUploadThatStallsIsCutOff(t *testing.T) {
 		conn, _ := p.dial()
 		began := time.Now()
 		go func() {
-			_, _ = fmt.Fprintf(conn, "POST /api/v1/uploads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", apiKey, kind, len(text), text[:len(text)-30])
+			_, _ = fmt.Fprintf(conn, "POST /api/v1/uploads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+
+				"%s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", apiKey, kind, len(text), text[:len(text)-30])
 		}()
 		_, _ = io.Copy(io.Discard, conn)
 		if took := time.Since(began); took < door.Patience || took > 3*door.Patience {
@@ -250,8 +252,11 @@ func (hungSignUps) Add(ctx context.Context, _ []intake.Item) ([]intake.Result, e
 }
 
 func TestWhatComesInIsAnsweredInTimeWhenTheDatabaseHangs(t *testing.T) {
-	serving(t, func(c *Config) { c.Enrichment, c.SignUps = hung{c.Enrichment}, hungSignUps{c.SignUps} }, func(t *testing.T, w *world, _ *pipes, _ func() error) {
-		for _, r := range []*http.Request{request("POST", "/webhooks/fullenrich/x", "{}"), request("POST", "/webhooks/fullenrich/x/contact", "{}"),
+	serving(t, func(c *Config) {
+		c.Enrichment, c.SignUps = hung{c.Enrichment}, hungSignUps{c.SignUps}
+	}, func(t *testing.T, w *world, _ *pipes, _ func() error) {
+		for _, r := range []*http.Request{request("POST", "/webhooks/fullenrich/x", "{}"),
+			request("POST", "/webhooks/fullenrich/x/contact", "{}"),
 			sign(w, request("POST", "/webhooks/subscribers", `{"email":"a@gmail.com"}`), "msg_1"),
 			request("POST", "/api/v1/subscribers", `{"email":"a@gmail.com"}`)} {
 			began := time.Now()

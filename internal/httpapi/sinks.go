@@ -44,8 +44,9 @@ func (s *Server) deleteSink(ctx context.Context, in *runapi.IDPath) (none runapi
 }
 
 func viewSink(row liwanag.Sink) api.Sink {
-	view := api.Sink{ID: row.ID.String(), Name: row.Name, URL: row.URL, Topics: []string{}, Disabled: row.Disabled, DisabledReason: row.DisabledReason,
-		FailingSince: utc(row.FailingSince), SentAt: utc(row.SentAt), CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC()}
+	view := api.Sink{ID: row.ID.String(), Name: row.Name, URL: row.URL, Topics: []string{}, Disabled: row.Disabled,
+		DisabledReason: row.DisabledReason,
+		FailingSince:   utc(row.FailingSince), SentAt: utc(row.SentAt), CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC()}
 	for _, topic := range row.Topics {
 		view.Topics = append(view.Topics, string(topic))
 	}
@@ -93,7 +94,8 @@ func (s *Server) changeSink(ctx context.Context, in *runapi.Addressed[api.Change
 	if err != nil {
 		return api.Sink{}, err
 	}
-	row, err := s.cfg.Sinks.Change(ctx, id, notify.Change{Name: in.Body.Name, URL: in.Body.URL, Topics: topicsOf(in.Body.Topics), Disabled: in.Body.Disabled})
+	row, err := s.cfg.Sinks.Change(ctx, id,
+		notify.Change{Name: in.Body.Name, URL: in.Body.URL, Topics: topicsOf(in.Body.Topics), Disabled: in.Body.Disabled})
 	return viewSink(row), named(err, "sink")
 }
 
@@ -116,8 +118,10 @@ func (s *Server) testSink(ctx context.Context, in *runapi.IDPath) (api.Message, 
 }
 
 func viewMessage(m liwanag.Message) api.Message {
-	return api.Message{ID: m.ID.String(), SinkID: m.SinkID.String(), Topic: string(m.Topic), Subject: m.Subject.String(), State: string(m.State),
-		RunID: m.RunID.String(), Attempts: m.Attempts, Status: m.Status, Error: m.Error, CreatedAt: m.CreatedAt.UTC(), NextAt: utc(m.NextAt), EndedAt: utc(m.EndedAt)}
+	return api.Message{ID: m.ID.String(), SinkID: m.SinkID.String(), Topic: string(m.Topic), Subject: m.Subject.String(),
+		State: string(m.State),
+		RunID: m.RunID.String(), Attempts: m.Attempts, Status: m.Status, Error: m.Error, CreatedAt: m.CreatedAt.UTC(), NextAt: utc(m.NextAt),
+		EndedAt: utc(m.EndedAt)}
 }
 
 func (s *Server) listMessages(ctx context.Context, in *api.MessageQuery) (runapi.List[api.Message], error) {

@@ -42,7 +42,8 @@ func TestASinkIsManagedOverTheAPI(t *testing.T) {
 	w := newWorldWithSinks(t)
 	ctx, c := t.Context(), w.client()
 	made, err := api.AddSink.Call(ctx, c, api.AddSinkRequest{URL: "https://hooks.example.com/in", Topics: []string{"subscriber.enriched"}})
-	if err != nil || made.Name != "hooks.example.com" || !strings.HasPrefix(made.Secret, "whsec_") || made.Disabled || !slices.Equal(made.Topics, []string{"subscriber.enriched"}) {
+	if err != nil || made.Name != "hooks.example.com" || !strings.HasPrefix(made.Secret, "whsec_") || made.Disabled ||
+		!slices.Equal(made.Topics, []string{"subscriber.enriched"}) {
 		t.Errorf("%+v, %v", made, err)
 	}
 	if shown, err := api.GetSink.Call(ctx, c, runapi.ID(made.ID)); err != nil || shown.Secret != "" || shown.URL != made.URL {
@@ -55,10 +56,13 @@ func TestASinkIsManagedOverTheAPI(t *testing.T) {
 		t.Errorf("%+v, %v", rotated, err)
 	}
 	name, off, on := "CRM", true, false
-	if changed, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Name: &name})); err != nil || changed.Name != name || len(changed.Topics) != 1 || changed.Secret != "" {
+	if changed, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Name: &name})); err != nil ||
+		changed.Name != name || len(changed.Topics) != 1 || changed.Secret != "" {
 		t.Errorf("%+v, %v", changed, err)
 	}
-	if changed, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Topics: []string{}, Disabled: &off})); err != nil || len(changed.Topics) != 0 || !changed.Disabled || changed.Name != name {
+	if changed, err := api.ChangeSink.Call(ctx, c,
+		runapi.To(made.ID, api.ChangeSinkRequest{Topics: []string{}, Disabled: &off})); err != nil ||
+		len(changed.Topics) != 0 || !changed.Disabled || changed.Name != name {
 		t.Errorf("%+v, %v", changed, err)
 	}
 	_, err = api.TestSink.Call(ctx, c, runapi.ID(made.ID))
@@ -70,7 +74,9 @@ func TestASinkIsManagedOverTheAPI(t *testing.T) {
 	if err != nil || m.Topic != "test" || m.State != "pending" || m.SinkID != made.ID {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if listed, err := api.ListMessages.Call(ctx, c, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: made.ID, State: "pending", Topic: "test"}}); err != nil || len(listed.Items) != 1 || listed.Items[0].ID != m.ID {
+	if listed, err := api.ListMessages.Call(ctx, c,
+		api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: made.ID, State: "pending", Topic: "test"}}); err != nil ||
+		len(listed.Items) != 1 || listed.Items[0].ID != m.ID {
 		t.Errorf("%+v, %v", listed, err)
 	}
 	_, err = api.ResendMessage.Call(ctx, c, runapi.ID(m.ID))
@@ -183,8 +189,9 @@ func TestThePayloadsThatAreDocumentedAreWhatIsSent(t *testing.T) {
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
 		w.must(w.store.Write(ctx, func(tx *datastore.Tx) error {
-			_, err := datastore.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicCreditsLow, Facts: `{"balance":7,"mark":100}`, At: time.Now()},
-				{Topic: liwanag.TopicWebhooksSilent, Facts: `{"fetched":3,"hours":24}`, At: time.Now()}})
+			_, err := datastore.Announce(tx,
+				[]liwanag.Announcement{{Topic: liwanag.TopicCreditsLow, Facts: `{"balance":7,"mark":100}`, At: time.Now()},
+					{Topic: liwanag.TopicWebhooksSilent, Facts: `{"fetched":3,"hours":24}`, At: time.Now()}})
 			return err
 		}))
 		_, err = api.TestSink.Call(ctx, c, runapi.ID(sink.ID))

@@ -29,7 +29,8 @@ const longSecret = "a secret of more than sixteen characters"
 // addSource makes a source as a client does.
 func (w *world) addSource(kind, settings, secret string) api.Source {
 	w.t.Helper()
-	s, err := api.AddSource.Call(context.Background(), w.client(), api.AddSourceRequest{Name: "Blog", Kind: kind, Settings: json.RawMessage(settings), Secret: secret})
+	s, err := api.AddSource.Call(context.Background(), w.client(),
+		api.AddSourceRequest{Name: "Blog", Kind: kind, Settings: json.RawMessage(settings), Secret: secret})
 	w.must(err)
 	if !strings.HasPrefix(s.URL, publicURL+"/webhooks/"+kind+"/") {
 		w.t.Fatalf("url %q", s.URL)
@@ -105,7 +106,8 @@ func (w *world) jobsOf(email string) []liwanag.Job {
 
 func (w *world) receipts(filter api.DeliveryFilter) []api.Delivery {
 	w.t.Helper()
-	page, err := api.ListDeliveries.Call(context.Background(), w.client(), api.DeliveryQuery{DeliveryFilter: filter, Paging: runapi.Paging{Limit: 500}})
+	page, err := api.ListDeliveries.Call(context.Background(), w.client(),
+		api.DeliveryQuery{DeliveryFilter: filter, Paging: runapi.Paging{Limit: 500}})
 	w.must(err)
 	return page.Items
 }
@@ -170,7 +172,8 @@ func TestTheWebhookOfEachSenderBecomesALookup(t *testing.T) {
 					t.Errorf("%+v, %v", d, err)
 				}
 				token := s.URL[strings.LastIndexByte(s.URL, '/')+1:]
-				if log := w.log.String(); strings.Contains(log, token) || strings.Contains(log, email) || !strings.Contains(log, `route="POST /webhooks/{source}/{endpointId}"`) {
+				if log := w.log.String(); strings.Contains(log, token) || strings.Contains(log, email) ||
+					!strings.Contains(log, `route="POST /webhooks/{source}/{endpointId}"`) {
 					t.Errorf("the log tells the address of a source or a person:\n%s", log)
 				}
 			})
@@ -185,7 +188,8 @@ func TestAnEventThatComesInTwoDeliveriesCountsOnce(t *testing.T) {
 	answerOf[told](w, w.deliver(s, body, w.byKit(longSecret, body)...), http.StatusAccepted)
 	rows := w.rows()
 	other := strings.Replace(body, `"delivery_id":9007199254740993`, `"delivery_id":9007199254740994`, 1)
-	if again := answerOf[told](w, w.deliver(s, other, w.byKit(longSecret, other)...), http.StatusAccepted); again.State != "ignored" || again.Updated != 0 || w.rows() != rows {
+	if again := answerOf[told](w, w.deliver(s, other, w.byKit(longSecret, other)...), http.StatusAccepted); again.State != "ignored" ||
+		again.Updated != 0 || w.rows() != rows {
 		t.Errorf("%+v", again)
 	}
 	if got := w.receipts(api.DeliveryFilter{State: "ignored"}); len(got) != 1 || got[0].Code != "repeated" {
@@ -274,7 +278,8 @@ func TestASourceThatIsNotThereIsNotFound(t *testing.T) {
 	w.wantProblem(w.deliver(elsewhere(other.URL+"x"), body, byMailchimp()...), 404, "unknown_source")
 	w.wantProblem(w.deliver(elsewhere(publicURL+"/webhooks/mailchimp/"+other.ID), body, byMailchimp()...), 404, "unknown_source")
 	w.wantProblem(w.deliver(elsewhere(strings.Replace(ghost.URL, "/ghost/", "/mailchimp/", 1)), body, byMailchimp()...), 404, "unknown_source")
-	w.wantProblem(w.deliver(elsewhere(strings.Replace(other.URL, "/mailchimp/", "/substack/", 1)), body, byMailchimp()...), 404, "unknown_source")
+	w.wantProblem(w.deliver(elsewhere(strings.Replace(other.URL, "/mailchimp/", "/substack/", 1)), body,
+		byMailchimp()...), 404, "unknown_source")
 	off := true
 	_, err := api.ChangeSource.Call(ctx, c, runapi.To(other.ID, api.ChangeSourceRequest{Disabled: &off}))
 	w.must(err)
@@ -343,7 +348,8 @@ func TestASenderMayCheckTheAddressOfASource(t *testing.T) {
 
 func TestAnAuthenticBodyThatCannotBeReadIsKept(t *testing.T) {
 	w := newWorld(t)
-	for kind, code := range map[string]string{"ghost": "unreadable_body", "kit": "unreadable_body", "mailchimp": "unreadable_body", "generic": "unreadable_body"} {
+	for kind, code := range map[string]string{"ghost": "unreadable_body", "kit": "unreadable_body",
+		"mailchimp": "unreadable_body", "generic": "unreadable_body"} {
 		s := w.addSource(kind, map[string]string{"generic": `{"proof":"path"}`}[kind], map[string]string{"kit": longSecret}[kind])
 		body := "{"
 		headers := map[string][]string{"ghost": w.byGhost(s, body), "kit": w.byKit(longSecret, body)}[kind]
@@ -402,13 +408,15 @@ func TestWhoLeavesIsNotLookedUpAndTheOthersAre(t *testing.T) {
 					t.Errorf("who stayed: %+v", p)
 				}
 				p, jobs := w.person("leaves@gmail.com"), w.jobsOf("leaves@gmail.com")
-				if p.SuppressedAt.IsZero() || p.Summary.FullName != "" || len(jobs) != 1 || jobs[0].Status.Open() || jobs[0].Failure.Code != liwanag.CodeUnsubscribed {
+				if p.SuppressedAt.IsZero() || p.Summary.FullName != "" || len(jobs) != 1 || jobs[0].Status.Open() ||
+					jobs[0].Failure.Code != liwanag.CodeUnsubscribed {
 					t.Errorf("who left: %+v, %+v", p, jobs)
 				}
 				// Who comes back is looked up after all.
 				back := "type=subscribe&fired_at=2026-11-22+13:00:00&data[id]=leaves&data[email]=leaves@gmail.com&data[list_id]=1"
 				answerOf[told](w, w.deliver(s, back, byMailchimp()...), http.StatusAccepted)
-				if p, jobs := w.person("leaves@gmail.com"), w.jobsOf("leaves@gmail.com"); !p.SuppressedAt.IsZero() || len(jobs) != 2 || !jobs[0].Status.Open() {
+				if p, jobs := w.person("leaves@gmail.com"), w.jobsOf("leaves@gmail.com"); !p.SuppressedAt.IsZero() || len(jobs) != 2 ||
+					!jobs[0].Status.Open() {
 					t.Errorf("who came back: %+v, %+v", p, jobs)
 				}
 			})

@@ -34,7 +34,8 @@ func (s *Server) deleteSource(ctx context.Context, in *runapi.IDPath) (none runa
 }
 
 func viewSource(m sources.Made) api.Source {
-	return api.Source{ID: m.ID.String(), Name: m.Name, Kind: string(m.Kind), Settings: m.Settings, Secrets: len(m.Secrets), Disabled: m.Disabled,
+	return api.Source{ID: m.ID.String(), Name: m.Name, Kind: string(m.Kind), Settings: m.Settings,
+		Secrets: len(m.Secrets), Disabled: m.Disabled,
 		URL: m.URL, Secret: m.Secret, CreatedAt: m.CreatedAt.UTC(), UpdatedAt: m.UpdatedAt.UTC()}
 }
 
@@ -52,7 +53,8 @@ func (s *Server) listSources(ctx context.Context, _ *runapi.NoInput) (runapi.Lis
 }
 
 func (s *Server) addSource(ctx context.Context, in *api.AddSourceRequest) (api.Source, error) {
-	made, err := s.cfg.Sources.Create(ctx, sources.Draft{Name: in.Name, Kind: liwanag.SourceKind(in.Kind), Settings: in.Settings, Secret: in.Secret})
+	made, err := s.cfg.Sources.Create(ctx,
+		sources.Draft{Name: in.Name, Kind: liwanag.SourceKind(in.Kind), Settings: in.Settings, Secret: in.Secret})
 	return viewSource(made), err
 }
 

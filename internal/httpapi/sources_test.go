@@ -19,7 +19,8 @@ func TestASourceIsManagedOverTheAPI(t *testing.T) {
 	w := newWorld(t)
 	ctx, c := t.Context(), w.client()
 	kinds, err := api.ListSourceKinds.Call(ctx, c, runapi.NoInput{})
-	if err != nil || len(kinds.Items) != 4 || kinds.Items[0].Kind != "generic" || !kinds.Items[0].Signed || kinds.Items[3].Signed || kinds.Items[2].SecretFrom != "sender" {
+	if err != nil || len(kinds.Items) != 4 || kinds.Items[0].Kind != "generic" || !kinds.Items[0].Signed || kinds.Items[3].Signed ||
+		kinds.Items[2].SecretFrom != "sender" {
 		t.Errorf("%+v, %v", kinds, err)
 	}
 	s := w.addSource("generic", "", "")
@@ -30,21 +31,26 @@ func TestASourceIsManagedOverTheAPI(t *testing.T) {
 	if err != nil || shown.URL != "" || shown.Secret != "" || shown.Name != "Blog" {
 		t.Errorf("what is shown once is shown again: %+v, %v", shown, err)
 	}
-	if all, err := api.ListSources.Call(ctx, c, runapi.NoInput{}); err != nil || len(all.Items) != 1 || all.Items[0].ID != s.ID || all.Items[0].Secret != "" {
+	if all, err := api.ListSources.Call(ctx, c, runapi.NoInput{}); err != nil || len(all.Items) != 1 || all.Items[0].ID != s.ID ||
+		all.Items[0].Secret != "" {
 		t.Errorf("%+v, %v", all, err)
 	}
 	rotated, err := api.RotateSource.Call(ctx, c, runapi.To(s.ID, api.RotateSourceRequest{MakeSecret: true, URL: true}))
 	if err != nil || rotated.Secret == s.Secret || rotated.Secret == "" || rotated.URL == s.URL || rotated.URL == "" || rotated.Secrets != 2 {
 		t.Errorf("%+v, %v", rotated, err)
 	}
-	if dropped, err := api.RotateSource.Call(ctx, c, runapi.To(s.ID, api.RotateSourceRequest{DropOld: true})); err != nil || dropped.Secrets != 1 || dropped.Secret != "" {
+	if dropped, err := api.RotateSource.Call(ctx, c, runapi.To(s.ID, api.RotateSourceRequest{DropOld: true})); err != nil ||
+		dropped.Secrets != 1 || dropped.Secret != "" {
 		t.Errorf("%+v, %v", dropped, err)
 	}
 	w.wantProblem(w.deliver(s, `{}`), 404, "unknown_source") // the old URL
-	if path, err := api.ChangeSource.Call(ctx, c, runapi.To(s.ID, api.ChangeSourceRequest{Settings: json.RawMessage(`{"proof":"path"}`)})); err != nil || path.Secrets != 0 {
+	if path, err := api.ChangeSource.Call(ctx, c,
+		runapi.To(s.ID, api.ChangeSourceRequest{Settings: json.RawMessage(`{"proof":"path"}`)})); err != nil || path.Secrets != 0 {
 		t.Errorf("secrets of another proof: %+v, %v", path, err)
 	}
-	if signed, err := api.ChangeSource.Call(ctx, c, runapi.To(s.ID, api.ChangeSourceRequest{Settings: json.RawMessage(`{"proof":"bearer"}`)})); err != nil || signed.Secret == "" || signed.Secrets != 1 {
+	if signed, err := api.ChangeSource.Call(ctx, c,
+		runapi.To(s.ID, api.ChangeSourceRequest{Settings: json.RawMessage(`{"proof":"bearer"}`)})); err != nil ||
+		signed.Secret == "" || signed.Secrets != 1 {
 		t.Errorf("%+v, %v", signed, err)
 	}
 	nobody := liwanag.NewID(liwanag.SourceIDKind).String()
@@ -130,7 +136,8 @@ func TestADeliveryThatWasRejectedIsReplayedAfterItsSettingsAreMended(t *testing.
 		w.wantProblem(w.deliver(s, body), 422, "invalid_email")
 	}
 	rejected := w.receipts(api.DeliveryFilter{State: "rejected"})
-	if len(rejected) != 1 || rejected[0].Code != "invalid_email" || rejected[0].Failed != 1 || !rejected[0].Replayable || strings.Contains(rejected[0].Reason, "ann") {
+	if len(rejected) != 1 || rejected[0].Code != "invalid_email" || rejected[0].Failed != 1 || !rejected[0].Replayable ||
+		strings.Contains(rejected[0].Reason, "ann") {
 		t.Fatalf("%+v", rejected)
 	}
 	if d, err := api.ReplayDelivery.Call(ctx, c, runapi.ID(rejected[0].ID)); err != nil || d.State != "rejected" || d.ReplayedAt.IsZero() {
@@ -138,7 +145,8 @@ func TestADeliveryThatWasRejectedIsReplayedAfterItsSettingsAreMended(t *testing.
 	}
 	mended := json.RawMessage(`{"proof":"path","items":"/data","fields":{"email":"/mail","id":"/id"}}`)
 	tried, err := api.TrySource.Call(ctx, c, runapi.To(s.ID, api.TrySourceRequest{Body: body, Settings: mended}))
-	if err != nil || tried.State != "accepted" || len(tried.Items) != 1 || tried.Items[0].SignUp.Email != "ann@gmail.com" || w.person("ann@gmail.com").Email != "" {
+	if err != nil || tried.State != "accepted" || len(tried.Items) != 1 || tried.Items[0].SignUp.Email != "ann@gmail.com" ||
+		w.person("ann@gmail.com").Email != "" {
 		t.Errorf("%+v, %v", tried, err)
 	}
 	_, err = api.ChangeSource.Call(ctx, c, runapi.To(s.ID, api.ChangeSourceRequest{Settings: mended}))
@@ -169,7 +177,8 @@ func TestAReplayDoesNotBringBackWhoLeftAfterIt(t *testing.T) {
 	if d, err := api.ReplayDelivery.Call(t.Context(), w.client(), runapi.ID(first.DeliveryID)); err != nil || d.Updated != 1 {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if p, jobs := w.person("alan.turing@gmail.com"), w.jobsOf("alan.turing@gmail.com"); p.SuppressedAt.IsZero() || len(jobs) != 1 || jobs[0].Status.Open() {
+	if p, jobs := w.person("alan.turing@gmail.com"), w.jobsOf("alan.turing@gmail.com"); p.SuppressedAt.IsZero() || len(jobs) != 1 ||
+		jobs[0].Status.Open() {
 		t.Errorf("%+v %+v", p, jobs)
 	}
 }

@@ -20,8 +20,9 @@ func (s *Server) registerSubmissions() {
 }
 
 func viewSubmission(s liwanag.Submission) api.Submission {
-	return api.Submission{ID: s.ID.String(), RunID: s.RunID.String(), N: s.N, State: string(s.State), Name: s.Name, EnrichmentID: s.EnrichmentID,
-		Jobs: s.Jobs, Credits: s.Credits, PreparedAt: s.PreparedAt.UTC(), SendingAt: utc(s.SendingAt), OutcomeAt: utc(s.OutcomeAt),
+	return api.Submission{ID: s.ID.String(), RunID: s.RunID.String(), N: s.N, State: string(s.State), Name: s.Name,
+		EnrichmentID: s.EnrichmentID,
+		Jobs:         s.Jobs, Credits: s.Credits, PreparedAt: s.PreparedAt.UTC(), SendingAt: utc(s.SendingAt), OutcomeAt: utc(s.OutcomeAt),
 		GraceUntil: utc(s.GraceUntil), Supersedes: s.Supersedes.String(), Cause: s.Cause}
 }
 
@@ -73,7 +74,8 @@ func reasonOf(b *api.Reason) string {
 }
 
 // decision does what an operator decided about a submission in doubt.
-func (s *Server) decision(act func(context.Context, liwanag.ID, string) error) func(context.Context, *runapi.Addressed[*api.Reason]) (api.Submission, error) {
+func (s *Server) decision(act func(context.Context, liwanag.ID, string) error) func(context.Context,
+	*runapi.Addressed[*api.Reason]) (api.Submission, error) {
 	return func(ctx context.Context, in *runapi.Addressed[*api.Reason]) (api.Submission, error) {
 		id, err := idOf(liwanag.SubmissionKind, in.ID, "submission")
 		if err != nil {

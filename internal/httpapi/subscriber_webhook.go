@@ -19,7 +19,8 @@ func (s *Server) registerSubscriberWebhook() {
 	one := signUpSchema(s, true)
 	many := &huma.Schema{Type: huma.TypeArray, Items: one, MaxItems: new(int)}
 	*many.MaxItems = intake.MaxSignUps
-	op.RequestBody = &huma.RequestBody{Required: true, Content: door.Content("application/json", &huma.Schema{OneOf: []*huma.Schema{one, many}})}
+	op.RequestBody = &huma.RequestBody{Required: true,
+		Content: door.Content("application/json", &huma.Schema{OneOf: []*huma.Schema{one, many}})}
 	op.Responses["202"].Content = door.Content("application/json",
 		&huma.Schema{OneOf: []*huma.Schema{door.SchemaOf[api.SignedUp](s.Door), door.SchemaOf[api.SignedUpMany](s.Door)}})
 }

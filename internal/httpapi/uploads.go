@@ -48,9 +48,12 @@ func viewUpload(u intake.UploadView) api.Upload {
 	var mapping map[string]string
 	_ = json.Unmarshal(u.Mapping, &mapping) // ours: it can be decoded
 	return api.Upload{
-		ID: u.ID.String(), FileName: u.FileName, Source: u.Source, Status: string(u.Status), Columns: u.Columns, Mapping: mapping, Encoding: u.Encoding,
+		ID: u.ID.String(), FileName: u.FileName, Source: u.Source, Status: string(u.Status), Columns: u.Columns, Mapping: mapping,
+		Encoding:         u.Encoding,
 		Counts:           api.UploadCounts(u.Counts),
-		EstimatedCredits: u.EstimatedCredits, Progress: api.UploadProgress{Imported: u.Progress.Imported, Enriched: u.Progress.Enriched, NotFound: u.Progress.NotFound, Failed: u.Progress.Failed},
+		EstimatedCredits: u.EstimatedCredits,
+		Progress: api.UploadProgress{Imported: u.Progress.Imported, Enriched: u.Progress.Enriched,
+			NotFound: u.Progress.NotFound, Failed: u.Progress.Failed},
 		Failure: viewFailure(u.Failure), CreatedAt: u.CreatedAt.UTC(), EndedAt: utc(u.EndedAt),
 	}
 }
@@ -63,7 +66,8 @@ func (s *Server) listUploads(ctx context.Context, in *api.UploadQuery) (runapi.L
 func (s *Server) createUpload(w http.ResponseWriter, r *http.Request, in *api.AddUploadRequest) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" {
-		return door.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send multipart/form-data with the CSV file in the field file")
+		return door.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type",
+			"send multipart/form-data with the CSV file in the field file")
 	}
 	if r.ContentLength > maxUpload {
 		return &http.MaxBytesError{Limit: maxUpload}
@@ -107,7 +111,8 @@ func (s *Server) readUpload(ctx context.Context, form *multipart.Reader) (intake
 		switch name := part.FormName(); name {
 		case "file":
 			if encoding := part.Header.Get("Content-Encoding"); encoding != "" {
-				return intake.UploadView{}, door.NewProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "send the file as it is, without Content-Encoding")
+				return intake.UploadView{}, door.NewProblem(http.StatusUnsupportedMediaType, "unsupported_encoding",
+					"send the file as it is, without Content-Encoding")
 			}
 			req.FileName = part.FileName()
 			return s.cfg.Uploads.Create(ctx, part, req)

@@ -38,7 +38,8 @@ func sign(w *world, r *http.Request, id string) *http.Request {
 
 func TestSubscriberWebhookTakesOneOrMany(t *testing.T) {
 	w := newWorld(t)
-	one := answerOf[api.SignedUp](w, w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"ada@gmail.com","plan":"gold","firstName":"Ada"}`), "msg_1")), 202)
+	one := answerOf[api.SignedUp](w,
+		w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"ada@gmail.com","plan":"gold","firstName":"Ada"}`), "msg_1")), 202)
 	if one.Status != "created" || !strings.HasPrefix(one.SubscriberID, "sub_") || !strings.HasPrefix(one.RunID, "run_") {
 		t.Errorf("%+v", one)
 	}
@@ -65,7 +66,8 @@ func TestSubscriberWebhookTakesOneOrMany(t *testing.T) {
 	}
 	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"nobody"}`), "msg_3")), 422, "invalid_email")
 	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":`), "msg_4")), 400, "malformed_json")
-	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `[`+strings.Repeat(`{"email":"x@gmail.com"},`, 500)+`{"email":"x@gmail.com"}]`), "msg_5")), 422, "too_many_items")
+	w.wantProblem(w.do(sign(w, request("POST", api.SubscriberWebhook.Path, `[`+
+		strings.Repeat(`{"email":"x@gmail.com"},`, 500)+`{"email":"x@gmail.com"}]`), "msg_5")), 422, "too_many_items")
 	r := sign(w, request("POST", api.SubscriberWebhook.Path, `{"email":"x@gmail.com"}`), "msg_6")
 	r.Header.Set("Content-Type", "text/plain")
 	w.wantProblem(w.do(r), 415, "unsupported_media_type")
@@ -74,8 +76,10 @@ func TestSubscriberWebhookTakesOneOrMany(t *testing.T) {
 func TestOnlyTheAddressCostsASignUpByWebhook(t *testing.T) {
 	w := newWorld(t)
 	tags := `["t"` + strings.Repeat(`,"t"`, 100) + `]`
-	for i, fields := range []string{`"firstName":{"x":1}`, `"tags":` + tags, `"tags":["` + strings.Repeat("x", 501) + `"]`, `"metadata":{"note":"a\u0000b"}`,
-		`"metadata":{"note":"` + strings.Repeat("x", 70_000) + `"}`, `"timestamp":""`, `"timestamp":7`, `"metadata":[1]`, `"firstName":"` + strings.Repeat("x", 600) + `"`,
+	for i, fields := range []string{`"firstName":{"x":1}`, `"tags":` + tags, `"tags":["` + strings.Repeat("x", 501) +
+		`"]`, `"metadata":{"note":"a\u0000b"}`,
+		`"metadata":{"note":"` + strings.Repeat("x", 70_000) + `"}`, `"timestamp":""`, `"timestamp":7`, `"metadata":[1]`, `"firstName":"` +
+			strings.Repeat("x", 600) + `"`,
 		`"companyDomain":"n/a"`} {
 		body := fmt.Sprintf(`{"email":"p%d@gmail.com",%s}`, i, fields)
 		rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, "\xef\xbb\xbf"+body), fmt.Sprint("msg_", i)))
@@ -138,7 +142,8 @@ func TestSubscriberWebhookNeedsItsSignature(t *testing.T) {
 	without.wantProblem(without.do(sign(without, request("POST", api.SubscriberWebhook.Path, body), "msg_1")), 503, "secret_missing")
 	c := without.server.cfg
 	c.SubscriberSecrets = []fullenrich.Secret{"short"}
-	if _, err := New(c); err == nil || strings.Contains(err.Error(), "short\"") || !strings.Contains(err.Error(), "Try: SUBSCRIBER_WEBHOOK_SECRET") {
+	if _, err := New(c); err == nil || strings.Contains(err.Error(), "short\"") ||
+		!strings.Contains(err.Error(), "Try: SUBSCRIBER_WEBHOOK_SECRET") {
 		t.Errorf("a bad secret: %v", err)
 	}
 }
@@ -169,7 +174,8 @@ func TestFullEnrichWebhookIsAnsweredWhenItIsDurable(t *testing.T) {
 	}
 	good := fullenrich.Sign(simulator.DefaultKey, []byte(body))
 	before := w.rows()
-	for name, signature := range map[string]string{"none": "", "wrong": strings.Repeat("0", 40), "short": good[:39], "of other bytes": fullenrich.Sign(simulator.DefaultKey, []byte(body+" "))} {
+	for name, signature := range map[string]string{"none": "", "wrong": strings.Repeat("0", 40), "short": good[:39],
+		"of other bytes": fullenrich.Sign(simulator.DefaultKey, []byte(body+" "))} {
 		if rec := w.do(deliver("/webhooks/fullenrich/t0ken", body, signature)); rec.Code != 401 {
 			t.Errorf("%s: %d", name, rec.Code)
 		}
@@ -215,7 +221,8 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	}
 	for _, pattern := range w.server.Routes() {
 		method, path, _ := strings.Cut(pattern, " ")
-		if w.server.Pages()[pattern] || method == "GET" && (strings.HasPrefix(path, "/webhooks") || w.server.Open()[pattern] && path != api.GetHealth.Path && path != api.GetReady.Path) {
+		if w.server.Pages()[pattern] || method == "GET" &&
+			(strings.HasPrefix(path, "/webhooks") || w.server.Open()[pattern] && path != api.GetHealth.Path && path != api.GetReady.Path) {
 			continue // pages, and what senders check
 		}
 		item, _ := doc["paths"].(map[string]any)[path].(map[string]any)

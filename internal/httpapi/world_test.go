@@ -137,8 +137,10 @@ func newWorldOf(t testing.TB, keys []fullenrich.Secret, change ...func(*Config))
 	w.uploads, err = intake.NewUploads(w.store.Store, w.service, quiet)
 	w.must(err)
 	endpoints := sources.New(w.store.Store, signUps, w.service, sources.Config{PublicURL: publicURL, Now: w.clock.now})
-	c := Config{Sources: endpoints, Store: w.store.Store, Runner: w.engine, Workflows: []workflow.Definition{definition}, Enrichment: w.service, SignUps: signUps,
-		Uploads: w.uploads, Access: access.New(datastore.Alone{Store: w.store.Store}, apiKey, w.clock.now), PublicURL: publicURL, SubscriberSecrets: []fullenrich.Secret{hookSecret}, Now: w.clock.now,
+	c := Config{Sources: endpoints, Store: w.store.Store, Runner: w.engine, Workflows: []workflow.Definition{definition},
+		Enrichment: w.service, SignUps: signUps,
+		Uploads: w.uploads, Access: access.New(datastore.Alone{Store: w.store.Store}, apiKey, w.clock.now), PublicURL: publicURL,
+		SubscriberSecrets: []fullenrich.Secret{hookSecret}, Now: w.clock.now,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(&c)
@@ -217,7 +219,8 @@ func (w *world) wantProblem(rec *httptest.ResponseRecorder, status int, code str
 	if err := json.Unmarshal(rec.Body.Bytes(), &p); err != nil {
 		w.t.Errorf("no problem: %v: %s", err, rec.Body)
 	}
-	if rec.Code != status || p.Code != code || p.Status != status || p.Type != "about:blank" || p.Title != http.StatusText(status) || p.Detail == "" {
+	if rec.Code != status || p.Code != code || p.Status != status || p.Type != "about:blank" || p.Title != http.StatusText(status) ||
+		p.Detail == "" {
 		w.t.Errorf("status %d, want %d %s: %s", rec.Code, status, code, rec.Body)
 	}
 	return p

@@ -209,7 +209,8 @@ func TestLoadDomainsNamesEveryWrongLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := LoadDomains(path)
-	if err == nil || !strings.Contains(err.Error(), "line 2") || !strings.Contains(err.Error(), "line 4") || strings.Contains(err.Error(), "line 3") {
+	if err == nil || !strings.Contains(err.Error(), "line 2") || !strings.Contains(err.Error(), "line 4") ||
+		strings.Contains(err.Error(), "line 3") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := LoadDomains(path + "-missing"); !errors.Is(err, os.ErrNotExist) {

@@ -59,7 +59,8 @@ var (
 	// ErrInvalidID: the text is not an ID of the wanted kind.
 	ErrInvalidID = &Error{Class: Invalid, Code: "invalid_id", Message: "invalid id"}
 	// ErrInvalidFilter: a filter of a listing that has no clear meaning.
-	ErrInvalidFilter = &Error{Class: Invalid, Code: "invalid_filter", Message: "a filter cannot be understood, so it selects nothing: it has a control character"}
+	ErrInvalidFilter = &Error{Class: Invalid, Code: "invalid_filter",
+		Message: "a filter cannot be understood, so it selects nothing: it has a control character"}
 	// ErrInvalidCursor: a page cursor that no listing returned.
 	ErrInvalidCursor = &Error{Class: Invalid, Code: "invalid_cursor", Message: "invalid cursor: leave it out to begin with the first page"}
 	// ErrState: the thing's state does not allow the act.

@@ -106,7 +106,8 @@ func (id *ID) UnmarshalText(text []byte) error {
 		*id = ID{}
 		return nil
 	}
-	for _, kind := range []Kind{RunKind, SubscriberKind, JobKind, UploadKind, SubmissionKind, SourceIDKind, ReceiptKind, SinkKind, MessageKind} {
+	for _, kind := range []Kind{RunKind, SubscriberKind, JobKind, UploadKind, SubmissionKind, SourceIDKind, ReceiptKind,
+		SinkKind, MessageKind} {
 		if strings.HasPrefix(string(text), string(kind)) {
 			parsed, err := ParseID(kind, string(text))
 			if err != nil {

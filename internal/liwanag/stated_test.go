@@ -11,8 +11,10 @@ import (
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
 func TestWhatWasSaidAndWhatWasFoundDoNotEraseEachOther(t *testing.T) {
-	found := liwanag.Summary{FirstName: "Ada", LastName: "Lovelace", FullName: "Ada Lovelace", CompanyName: "Analytical", CompanyDomain: "analytical.example", Headcount: 12}
-	p := liwanag.Subscriber{Summary: liwanag.Summary{FullName: "ada l", CompanyName: "Freelance", CompanyDomain: "old.example"}, Metadata: json.RawMessage(`{"plan":"free"}`)}
+	found := liwanag.Summary{FirstName: "Ada", LastName: "Lovelace", FullName: "Ada Lovelace", CompanyName: "Analytical",
+		CompanyDomain: "analytical.example", Headcount: 12}
+	p := liwanag.Subscriber{Summary: liwanag.Summary{FullName: "ada l", CompanyName: "Freelance",
+		CompanyDomain: "old.example"}, Metadata: json.RawMessage(`{"plan":"free"}`)}
 	apply := func(s liwanag.Summary, at time.Time) bool {
 		t.Helper()
 		ok, err := p.Apply(liwanag.Enriched{Summary: s, ResultAt: at, At: at})
@@ -36,7 +38,8 @@ func TestWhatWasSaidAndWhatWasFoundDoNotEraseEachOther(t *testing.T) {
 	apply(found, noon)
 	shows(found, `{"plan":"free","stated":{"fullName":"ada l","companyName":"Freelance","companyDomain":"old.example"}}`)
 
-	merge(liwanag.SignUp{Summary: liwanag.Summary{FirstName: "A.", CompanyName: "Acme", LinkedinURL: "https://linkedin.com/in/a"}, At: noon.Add(time.Hour)})
+	merge(liwanag.SignUp{Summary: liwanag.Summary{FirstName: "A.", CompanyName: "Acme",
+		LinkedinURL: "https://linkedin.com/in/a"}, At: noon.Add(time.Hour)})
 	found.LinkedinURL = "https://linkedin.com/in/a" // the result names none
 	shows(found, `{"plan":"free","stated":{"companyDomain":"old.example","companyName":"Acme","firstName":"A.","fullName":"ada l","linkedinUrl":"https://linkedin.com/in/a"}}`)
 
@@ -50,7 +53,8 @@ func TestWhatWasSaidAndWhatWasFoundDoNotEraseEachOther(t *testing.T) {
 }
 
 func TestAnExportThatComesBackStatesNothingThatWasFound(t *testing.T) {
-	p := liwanag.Subscriber{Summary: liwanag.Summary{FullName: "Ada Lovelace"}, EnrichedAt: noon, Metadata: json.RawMessage(`{"stated":{"firstName":"A."}}`)}
+	p := liwanag.Subscriber{Summary: liwanag.Summary{FullName: "Ada Lovelace"}, EnrichedAt: noon,
+		Metadata: json.RawMessage(`{"stated":{"firstName":"A."}}`)}
 	if err := p.Merge(liwanag.SignUp{Summary: p.Summary, Found: true, Metadata: json.RawMessage(`{"stated":{"lastName":"L."}}`)}); err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,8 @@ func (s Schema) migrate(ctx context.Context, migrations fs.FS, versionTable stri
 		return fmt.Errorf("pgdb: migrate %s: %w", db.where, err)
 	}
 	if err := s.create(ctx); err != nil {
-		return fmt.Errorf("pgdb: %s: the schema %s cannot be created: %w\n  Try: CREATE SCHEMA %s AUTHORIZATION the user of the URL, as the database's owner",
+		return fmt.Errorf("pgdb: %s: the schema %s cannot be created: %w\n  Try: CREATE SCHEMA %s "+
+			"AUTHORIZATION the user of the URL, as the database's owner",
 			db.where, s.name, err, pgx.Identifier{s.name}.Sanitize())
 	}
 	steps, err := migrate.Read(migrations)
@@ -158,7 +159,8 @@ const versionColumns = ` (
 func (s Schema) cannotMigrate(what string, err error) error {
 	try := ""
 	if codeOf(err) == pgerrcode.InsufficientPrivilege {
-		try = "\n  Try: GRANT CREATE ON SCHEMA " + cmp.Or(s.name, "public") + " TO the user of DATABASE_URL, or liwanag migrate as the database's owner"
+		try = "\n  Try: GRANT CREATE ON SCHEMA " + cmp.Or(s.name, "public") +
+			" TO the user of DATABASE_URL, or liwanag migrate as the database's owner"
 	}
 	return fmt.Errorf("pgdb: %s: %s: %w%s", s.db.where, what, err, try)
 }

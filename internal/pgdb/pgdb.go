@@ -189,9 +189,11 @@ func (db *DB) inspect(ctx context.Context) error {
 	case version < oldestServer:
 		return fmt.Errorf("pgdb: %s is PostgreSQL %d, 13 or newer is needed", db.where, version/10000)
 	case standby:
-		return fmt.Errorf("pgdb: %s is a standby, which cannot be written to\n  Try: the primary in DATABASE_URL, or target_session_attrs=read-write with both hosts", db.where)
+		return fmt.Errorf("pgdb: %s is a standby, which cannot be written to\n  Try: the primary in "+
+			"DATABASE_URL, or target_session_attrs=read-write with both hosts", db.where)
 	case encoding != "UTF8":
-		return fmt.Errorf("%w: %s has %s\n  Try: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and restore a dump into it", ErrEncoding, db.where, encoding)
+		return fmt.Errorf("%w: %s has %s\n  Try: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and "+
+			"restore a dump into it", ErrEncoding, db.where, encoding)
 	}
 	db.fsync = fsync == "on"
 	// A process that was stopped in the middle of a transaction must not keep its
@@ -201,7 +203,8 @@ func (db *DB) inspect(ctx context.Context) error {
 	if version >= 150000 { // an older server reads this from a file
 		db.incarnation += " || ' ' || coalesce(extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text, '')"
 	}
-	db.settings = fmt.Sprintf("SELECT pg_current_xact_id()::text, "+db.incarnation+", set_config('idle_in_transaction_session_timeout', '%d', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)",
+	db.settings = fmt.Sprintf("SELECT pg_current_xact_id()::text, "+db.incarnation+
+		", set_config('idle_in_transaction_session_timeout', '%d', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)",
 		idleInTransaction.Milliseconds())
 	if synchronous == "off" {
 		db.settings += ", set_config('synchronous_commit', 'on', true)"

@@ -54,7 +54,8 @@ func TestWritesAtTheSameTimeShareACommit(t *testing.T) {
 	if a == "" || a != b {
 		t.Errorf("the transactions are %s and %s, want one", a, b)
 	}
-	if after := db.Stats(); after.Groups-before.Groups != 2 || after.Changes-before.Changes != 3 || after.Undone != before.Undone || after.LongestHold <= 0 {
+	if after := db.Stats(); after.Groups-before.Groups != 2 || after.Changes-before.Changes != 3 || after.Undone != before.Undone ||
+		after.LongestHold <= 0 {
 		t.Errorf("counted were %+v, before %+v", after, before)
 	}
 }

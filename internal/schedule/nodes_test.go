@@ -44,12 +44,13 @@ func onNodes(t *testing.T, test func(t *testing.T, n *nodes)) {
 // start runs a node until stop, or for as long as the test says.
 func (n *nodes) start(t *testing.T, name, spec string, work func(at time.Time) error) (stop func()) {
 	t.Helper()
-	s, err := schedule.New(schedule.Config{Turns: datastore.Alone{Store: n.store}, Entries: []schedule.Entry{{Name: "test", Spec: spec, Run: func(_ context.Context, at time.Time) error {
-		n.mu.Lock()
-		n.fired = append(n.fired, at.Format("15:04:05"))
-		n.mu.Unlock()
-		return work(at)
-	}}}})
+	s, err := schedule.New(schedule.Config{Turns: datastore.Alone{Store: n.store},
+		Entries: []schedule.Entry{{Name: "test", Spec: spec, Run: func(_ context.Context, at time.Time) error {
+			n.mu.Lock()
+			n.fired = append(n.fired, at.Format("15:04:05"))
+			n.mu.Unlock()
+			return work(at)
+		}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,10 +24,11 @@ func record(t *testing.T, spec string, during time.Duration, work func(n int) er
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), during)
 		defer cancel()
-		s, err := schedule.New(schedule.Config{Entries: []schedule.Entry{{Name: "test", Spec: spec, Run: func(_ context.Context, at time.Time) error {
-			fired = append(fired, at.Format("02 15:04:05"))
-			return work(len(fired))
-		}}}})
+		s, err := schedule.New(schedule.Config{Entries: []schedule.Entry{{Name: "test", Spec: spec,
+			Run: func(_ context.Context, at time.Time) error {
+				fired = append(fired, at.Format("02 15:04:05"))
+				return work(len(fired))
+			}}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,10 +18,11 @@ type commits struct {
 
 func newCommits(m *Metrics) *commits {
 	return &commits{
-		size:   m.described("histogram", "commit_changes", "Changes that shared a commit.", "writer"),
-		hold:   m.described("histogram", "commit_duration_seconds", "Time from the beginning of a group of changes to its commit.", "writer"),
-		undone: m.described("counter", "commits_undone_total", "Groups of changes that were undone as a whole, and tried again one by one.", "writer"),
-		stats:  map[string]func() groupcommit.Stats{},
+		size: m.described("histogram", "commit_changes", "Changes that shared a commit.", "writer"),
+		hold: m.described("histogram", "commit_duration_seconds", "Time from the beginning of a group of changes to its commit.", "writer"),
+		undone: m.described("counter", "commits_undone_total",
+			"Groups of changes that were undone as a whole, and tried again one by one.", "writer"),
+		stats: map[string]func() groupcommit.Stats{},
 	}
 }
 

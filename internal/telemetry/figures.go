@@ -111,15 +111,18 @@ func (f *figures) Collect(to chan<- prometheus.Metric) {
 	gauge(f.readAt, float64(at.UnixMilli())/1000)
 	v.collectRuns(f, gauge)
 	gauge(f.overdue, float64(v.Overdue))
-	for _, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobEnriched, liwanag.JobNotFound, liwanag.JobFailed, liwanag.JobCanceled} {
+	for _, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld,
+		liwanag.JobEnriched, liwanag.JobNotFound, liwanag.JobFailed, liwanag.JobCanceled} {
 		gauge(f.jobs, float64(v.Jobs[status]), string(status))
 	}
 	gauge(f.held, float64(v.Jobs[liwanag.JobHeld]))
-	for _, state := range []liwanag.SubmissionState{liwanag.SubmissionPrepared, liwanag.SubmissionSending, liwanag.SubmissionAccepted, liwanag.SubmissionRefused,
+	for _, state := range []liwanag.SubmissionState{liwanag.SubmissionPrepared, liwanag.SubmissionSending,
+		liwanag.SubmissionAccepted, liwanag.SubmissionRefused,
 		liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled} {
 		gauge(f.submissions, float64(v.Submissions[state]), string(state))
 	}
-	for _, status := range []liwanag.UploadStatus{liwanag.UploadPreviewed, liwanag.UploadNeedsMapping, liwanag.UploadImporting, liwanag.UploadEnriching, liwanag.UploadDone, liwanag.UploadFailed, liwanag.UploadCanceled} {
+	for _, status := range []liwanag.UploadStatus{liwanag.UploadPreviewed, liwanag.UploadNeedsMapping,
+		liwanag.UploadImporting, liwanag.UploadEnriching, liwanag.UploadDone, liwanag.UploadFailed, liwanag.UploadCanceled} {
 		gauge(f.uploads, float64(v.Uploads[status]), string(status))
 	}
 	if !v.Balance.At.IsZero() {

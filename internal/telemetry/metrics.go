@@ -76,20 +76,24 @@ func NewMetrics(version string) *Metrics {
 	m.duplicatePaid = m.counter("duplicate_paid_total", "Jobs that were paid for a second time.").WithLabelValues()
 	m.lateResults = m.counter("late_results_total", "Jobs whose result came after their run had ended.").WithLabelValues()
 	m.calls = m.counter("fullenrich_calls_total", "Requests to FullEnrich.", "operation", "outcome")
-	m.callSeconds = m.histogram("fullenrich_call_duration_seconds", "Duration of a request to FullEnrich.", prometheus.ExponentialBuckets(0.01, 2, 12), "operation")
+	m.callSeconds = m.histogram("fullenrich_call_duration_seconds", "Duration of a request to FullEnrich.",
+		prometheus.ExponentialBuckets(0.01, 2, 12), "operation")
 
 	m.accepted = m.counter("webhooks_accepted_total", "Webhooks that were taken in.", "kind")
 	m.refused = m.counter("webhooks_refused_total", "Webhooks that were turned away.", "kind", "why")
-	m.messages = m.counter("messages_total", "Webhooks out: attempts that were delivered or are retried, and messages that failed or were dropped.", "topic", "outcome")
+	m.messages = m.counter("messages_total",
+		"Webhooks out: attempts that were delivered or are retried, and messages that failed or were dropped.", "topic", "outcome")
 	m.messageSeconds = m.histogram("message_duration_seconds", "Duration of an attempt to send a webhook.", quick, "topic")
 	m.importRows = m.counter("import_rows_total", "Rows of uploads that were imported.", "result")
 
 	m.requests = m.counter("http_requests_total", "Requests that were answered.", "method", "route", "status")
-	m.requestSeconds = m.histogram("http_request_duration_seconds", "Duration of a request; listeners of server-sent events apart.", quick, "method", "route")
+	m.requestSeconds = m.histogram("http_request_duration_seconds",
+		"Duration of a request; listeners of server-sent events apart.", quick, "method", "route")
 
 	m.gauge("build_info", "Always 1; the labels tell what runs.", "version", "go_version").WithLabelValues(version, runtime.Version()).Set(1)
 	m.figures, m.commits = newFigures(m), newCommits(m)
-	m.registry.MustRegister(m.figures, m.commits, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.figures, m.commits, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -114,7 +118,8 @@ func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVe
 }
 
 func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: m.declare("histogram", name, help, labels), Help: help, Buckets: buckets}, labels)
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: m.declare("histogram", name, help, labels),
+		Help: help, Buckets: buckets}, labels)
 	m.registry.MustRegister(h)
 	return h
 }

@@ -94,12 +94,16 @@ func TestTheCountersAreServedInPrometheusFormat(t *testing.T) {
 		`liwanag_runner_faults_total{op="claim"} 1`, `liwanag_submissions_total{outcome="accepted"} 1`, `liwanag_adopted_total{by="beacon"} 1`,
 		"liwanag_resubmitted_total 1", "liwanag_duplicate_paid_total 2", "liwanag_late_results_total 3",
 		`liwanag_webhooks_accepted_total{kind="fullenrich"} 1`, `liwanag_webhooks_accepted_total{kind="ghost"} 1`,
-		`liwanag_webhooks_refused_total{kind="fullenrich",why="bad_signature"} 1`, `liwanag_webhooks_refused_total{kind="kit",why="unknown_source"} 1`,
-		`liwanag_messages_total{outcome="failed",topic="subscriber.enriched"} 1`, `liwanag_message_duration_seconds_count{topic="subscriber.enriched"} 1`,
+		`liwanag_webhooks_refused_total{kind="fullenrich",why="bad_signature"} 1`,
+		`liwanag_webhooks_refused_total{kind="kit",why="unknown_source"} 1`,
+		`liwanag_messages_total{outcome="failed",topic="subscriber.enriched"} 1`,
+		`liwanag_message_duration_seconds_count{topic="subscriber.enriched"} 1`,
 		`liwanag_import_rows_total{result="new"} 7`, `liwanag_fullenrich_calls_total{operation="submit",outcome="ok"} 1`,
 		`liwanag_fullenrich_call_duration_seconds_sum{operation="submit"} 1`,
-		`liwanag_http_requests_total{method="GET",route="/api/v1/events",status="200"} 1`, `liwanag_http_request_duration_seconds_count{method="GET",route="/api/v1/runs"} 1`,
-		`liwanag_commit_changes_bucket{writer="all",le="4"} 1`, `liwanag_commit_changes_bucket{writer="all",le="+Inf"} 2`, `liwanag_commit_changes_sum{writer="all"} 2003`,
+		`liwanag_http_requests_total{method="GET",route="/api/v1/events",status="200"} 1`,
+		`liwanag_http_request_duration_seconds_count{method="GET",route="/api/v1/runs"} 1`,
+		`liwanag_commit_changes_bucket{writer="all",le="4"} 1`, `liwanag_commit_changes_bucket{writer="all",le="+Inf"} 2`,
+		`liwanag_commit_changes_sum{writer="all"} 2003`,
 		`liwanag_commit_duration_seconds_bucket{writer="all",le="0.005"} 1`, `liwanag_commits_undone_total{writer="all"} 1`,
 		"liwanag_sse_listeners 4", `liwanag_build_info{go_version="go`, "go_goroutines", "liwanag_figures_up 0")
 	if strings.Contains(text, `liwanag_http_request_duration_seconds_count{method="GET",route="/api/v1/events"}`) {
@@ -114,16 +118,21 @@ func TestFiguresAreShownByTheirStates(t *testing.T) {
 	m := telemetry.NewMetrics("v1")
 	m.Watch(func(context.Context) (telemetry.Figures, error) {
 		return telemetry.Figures{
-			Runs: []workflow.Count{{Workflow: "w", Version: 1, Status: workflow.StatusWaiting, Step: "a", Runs: 2}, {Workflow: "w", Version: 2, Status: workflow.StatusWaiting, Step: "b", Runs: 3},
+			Runs: []workflow.Count{{Workflow: "w", Version: 1, Status: workflow.StatusWaiting, Step: "a", Runs: 2},
+				{Workflow: "w", Version: 2, Status: workflow.StatusWaiting, Step: "b", Runs: 3},
 				{Workflow: "w", Version: 2, Status: workflow.StatusFailed, Runs: 4}},
-			Overdue: 1, Jobs: map[liwanag.JobStatus]int64{liwanag.JobHeld: 5}, Submissions: map[liwanag.SubmissionState]int64{liwanag.SubmissionHeld: 6},
-			Uploads: map[liwanag.UploadStatus]int64{liwanag.UploadDone: 7}, Credits: liwanag.Credits{Reserved: 8, Spent: 9},
-			Balance: liwanag.Balance{Credits: 10.5, At: time.Now()}, Budget: 11, Paused: liwanag.WaitingKey, Calls: 12, CallLimit: 55, DatabaseBytes: 13,
+			Overdue: 1, Jobs: map[liwanag.JobStatus]int64{liwanag.JobHeld: 5},
+			Submissions: map[liwanag.SubmissionState]int64{liwanag.SubmissionHeld: 6},
+			Uploads:     map[liwanag.UploadStatus]int64{liwanag.UploadDone: 7}, Credits: liwanag.Credits{Reserved: 8, Spent: 9},
+			Balance: liwanag.Balance{Credits: 10.5, At: time.Now()}, Budget: 11, Paused: liwanag.WaitingKey, Calls: 12, CallLimit: 55,
+			DatabaseBytes: 13,
 		}, nil
 	})
 	defer m.Close()
-	expect(t, scrape(t, m), "liwanag_figures_up 1", `liwanag_runs{status="waiting",workflow="w"} 5`, `liwanag_runs{status="failed",workflow="w"} 4`,
-		`liwanag_runs_waiting{step="b",workflow="w"} 3`, "liwanag_runs_overdue 1", `liwanag_jobs{status="held"} 5`, `liwanag_jobs{status="pending"} 0`,
+	expect(t, scrape(t, m), "liwanag_figures_up 1", `liwanag_runs{status="waiting",workflow="w"} 5`,
+		`liwanag_runs{status="failed",workflow="w"} 4`,
+		`liwanag_runs_waiting{step="b",workflow="w"} 3`, "liwanag_runs_overdue 1", `liwanag_jobs{status="held"} 5`,
+		`liwanag_jobs{status="pending"} 0`,
 		"liwanag_held_jobs 5", `liwanag_submissions{state="held"} 6`, `liwanag_uploads{status="done"} 7`, "liwanag_credits_reserved 8", "liwanag_credits_spent 9",
 		"liwanag_credits_balance 10.5", "liwanag_credits_budget 11", `liwanag_spending_paused{reason="key"} 1`, `liwanag_spending_paused{reason="paused"} 0`,
 		"liwanag_call_budget_used 12", "liwanag_call_budget_limit 55", "liwanag_database_size_bytes 13")
@@ -177,7 +186,8 @@ func TestADatabaseThatFailsShowsInTheScrapeAndDoesNotFailIt(t *testing.T) {
 		expect(t, scrape(t, m), "liwanag_figures_up 1")
 		fault = errors.New("the disk is gone")
 		time.Sleep(10 * time.Second)
-		expect(t, scrape(t, m), "liwanag_figures_up 0", "liwanag_runs_overdue 3", fmt.Sprintf("liwanag_figures_read_timestamp_seconds %g", float64(began.Unix())))
+		expect(t, scrape(t, m), "liwanag_figures_up 0", "liwanag_runs_overdue 3",
+			fmt.Sprintf("liwanag_figures_read_timestamp_seconds %g", float64(began.Unix())))
 		m.Close()
 	})
 }

@@ -58,7 +58,8 @@ func TestALogHoldsNoPersonalDataAndNoSecret(t *testing.T) {
 func TestALogLineIsOneLineWhateverItHolds(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		var out strings.Builder
-		newLogger(t, telemetry.LogConfig{Out: &out, Format: format}).Warn("a\nb\x1b[31m", "x", "c\r\nlevel=ERROR", "error", errors.New("\x1b]0;evil\x07"))
+		newLogger(t, telemetry.LogConfig{Out: &out, Format: format}).Warn("a\nb\x1b[31m", "x", "c\r\nlevel=ERROR", "error",
+			errors.New("\x1b]0;evil\x07"))
 		if text := out.String(); strings.Count(text, "\n") != 1 || strings.ContainsAny(text, "\x1b\x07\r") {
 			t.Errorf("%s: %q", format, text)
 		}
@@ -98,7 +99,8 @@ func TestTheObserverLogsFailuresWithTheirClass(t *testing.T) {
 	var out strings.Builder
 	logs := telemetry.Logs{Log: newLogger(t, telemetry.LogConfig{Out: &out, Format: "text"})}
 	run := workflow.RunRef{ID: "run_1", Workflow: "w", Version: 1}
-	logs.RunEnded(run, workflow.StatusFailed, &workflow.Failure{Step: "submit", Reason: workflow.ReasonError, Code: "refused", Message: "no"}, 3*time.Second)
+	logs.RunEnded(run, workflow.StatusFailed,
+		&workflow.Failure{Step: "submit", Reason: workflow.ReasonError, Code: "refused", Message: "no"}, 3*time.Second)
 	logs.RunEnded(run, workflow.StatusCanceled, &workflow.Failure{Reason: workflow.ReasonCanceled, Message: "wrong list"}, time.Second)
 	logs.AttemptEnded(context.Background(), run, "submit", 2, workflow.AfterRetry, errors.New("refused"), time.Millisecond)
 	logs.AttemptEnded(context.Background(), run, "batch", 1, workflow.AfterSnooze, errors.New("window open"), time.Millisecond)

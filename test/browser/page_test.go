@@ -49,8 +49,9 @@ func startChromium() (end func(), err error) {
 	if err != nil {
 		return nil, errors.New("there is no Chromium on this machine")
 	}
-	allocator, free := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
-		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("lang", "en-US"))...)
+	allocator, free := chromedp.NewExecAllocator(context.Background(),
+		append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
+			chromedp.Flag("hide-scrollbars", true), chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("lang", "en-US"))...)
 	ctx, stop := chromedp.NewContext(allocator)
 	chromium = ctx
 	return func() { stop(); free() }, chromedp.Do(chromium)

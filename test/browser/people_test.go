@@ -224,7 +224,8 @@ func TestAPersonIsErasedOnlyByTypingTheirAddress(t *testing.T) {
 	p.answer("erase", "#erase-email", "gone+found@gmail.com", "#erase-reason", "asked for it")
 	p.see("The person is erased")
 	var problem *apiclient.Problem
-	if _, err := api.GetSubscriber.Call(t.Context(), w.client, runapi.ID(id)); !errors.As(err, &problem) || problem.Status != http.StatusNotFound {
+	if _, err := api.GetSubscriber.Call(t.Context(), w.client, runapi.ID(id)); !errors.As(err, &problem) ||
+		problem.Status != http.StatusNotFound {
 		t.Errorf("the person is still there: %v", err)
 	}
 	p.goTo("/audit")
@@ -245,13 +246,20 @@ func TestManyRunsAreCanceledAfterACount(t *testing.T) {
 
 // payloads are texts that want to run, or to break what shows them.
 var payloads = []string{
-	`<script>window.hacked=1</script>`, `"><script>window.hacked=1</script>`, `'><img src=x onerror=window.hacked=1>`, `<img src=x onerror="alert(1)">`,
-	`<svg onload=window.hacked=1>`, `"><svg/onload=alert(1)>`, `</title><script>window.hacked=1</script>`, `</textarea><script>window.hacked=1</script>`,
-	`</pre><script>window.hacked=1</script>`, `javascript:window.hacked=1`, `JaVaScRiPt:alert(1)`, ` javascript:alert(1)`, "java\nscript:alert(1)",
-	`data:text/html,<script>window.hacked=1</script>`, `vbscript:msgbox(1)`, `" onmouseover="window.hacked=1`, `' onfocus='window.hacked=1' autofocus='`,
-	`{{constructor.constructor('window.hacked=1')()}}`, `${window.hacked=1}`, `<iframe srcdoc="<script>parent.hacked=1</script>">`, `<a href="javascript:window.hacked=1">x</a>`,
-	`<math><mtext><table><mglyph><style><img src=x onerror=window.hacked=1>`, `<template><script>window.hacked=1</script></template>`, `<!--><script>window.hacked=1</script>-->`,
-	`=HYPERLINK("http://evil.example","x")`, `+cmd|' /C calc'!A0`, "\u202egnp.exe", "a\u0000b\u0007c", `<div data-hx-get="/sign-out" data-hx-trigger="load">`, `<button popovertarget=pause autofocus>x`,
+	`<script>window.hacked=1</script>`, `"><script>window.hacked=1</script>`, `'><img src=x onerror=window.hacked=1>`,
+	`<img src=x onerror="alert(1)">`,
+	`<svg onload=window.hacked=1>`, `"><svg/onload=alert(1)>`, `</title><script>window.hacked=1</script>`,
+	`</textarea><script>window.hacked=1</script>`,
+	`</pre><script>window.hacked=1</script>`, `javascript:window.hacked=1`, `JaVaScRiPt:alert(1)`, ` javascript:alert(1)`,
+	"java\nscript:alert(1)",
+	`data:text/html,<script>window.hacked=1</script>`, `vbscript:msgbox(1)`, `" onmouseover="window.hacked=1`,
+	`' onfocus='window.hacked=1' autofocus='`,
+	`{{constructor.constructor('window.hacked=1')()}}`, `${window.hacked=1}`, `<iframe srcdoc="<script>parent.hacked=1</script>">`,
+	`<a href="javascript:window.hacked=1">x</a>`,
+	`<math><mtext><table><mglyph><style><img src=x onerror=window.hacked=1>`, `<template><script>window.hacked=1</script></template>`,
+	`<!--><script>window.hacked=1</script>-->`,
+	`=HYPERLINK("http://evil.example","x")`, `+cmd|' /C calc'!A0`, "\u202egnp.exe", "a\u0000b\u0007c",
+	`<div data-hx-get="/sign-out" data-hx-trigger="load">`, `<button popovertarget=pause autofocus>x`,
 	`%3Cscript%3Ewindow.hacked=1%3C/script%3E`, `<link rel=stylesheet href=//evil.example/x.css>`, strings.Repeat("W", 400),
 }
 
@@ -259,13 +267,17 @@ var payloads = []string{
 func hostile(email, text string) map[string]any {
 	place := map[string]any{"city": text, "region": text, "country": text, "country_code": text, "line1": text, "line2": text}
 	network := map[string]any{"professional_network": map[string]any{"url": text, "handle": text}}
-	company := map[string]any{"id": text, "name": text, "domain": text, "website": text, "description": text, "headcount_range": text, "company_type": text, "specialties": []string{text},
-		"locations": map[string]any{"headquarters": place, "offices": []any{place}}, "industry": map[string]any{"main_industry": text}, "social_profiles": network, "logo_url": text}
+	company := map[string]any{"id": text, "name": text, "domain": text, "website": text, "description": text,
+		"headcount_range": text, "company_type": text, "specialties": []string{text},
+		"locations": map[string]any{"headquarters": place, "offices": []any{place}}, "industry": map[string]any{"main_industry": text},
+		"social_profiles": network, "logo_url": text}
 	position := map[string]any{"title": text, "seniority": text, "description": text, "start_at": text, "end_at": text, "company": company,
 		"job_functions": []any{map[string]any{"function": text, "sub_function": text}}}
-	return map[string]any{"input": map[string]any{"email": email}, "profile": map[string]any{"id": text, "full_name": text, "first_name": text, "last_name": text, "headline": text,
-		"description": text, "location": place, "social_profiles": network, "skills": []string{text}, "languages": []any{map[string]any{"language": text, "proficiency": text}},
-		"educations": []any{map[string]any{"school_name": text, "degree": text, "start_at": text, "end_at": text}}, "employment": map[string]any{"current": position, "all": []any{position}}}}
+	return map[string]any{"input": map[string]any{"email": email},
+		"profile": map[string]any{"id": text, "full_name": text, "first_name": text, "last_name": text, "headline": text,
+			"description": text, "location": place, "social_profiles": network, "skills": []string{text}, "languages": []any{map[string]any{"language": text, "proficiency": text}},
+			"educations": []any{map[string]any{"school_name": text, "degree": text, "start_at": text, "end_at": text}},
+			"employment": map[string]any{"current": position, "all": []any{position}}}}
 }
 
 func TestNothingThatAProfileSaysEverRuns(t *testing.T) {
@@ -276,7 +288,8 @@ func TestNothingThatAProfileSaysEverRuns(t *testing.T) {
 	byRun, ids := map[string][]map[string]any{}, []string{}
 	for i, payload := range payloads {
 		email := fmt.Sprintf("hostile%d+found@gmail.com", i)
-		added, err := api.AddSubscriber.Call(t.Context(), w.client, api.SignUp{Email: email, Source: clip(payload), Metadata: map[string]any{"note": clip(payload)}})
+		added, err := api.AddSubscriber.Call(t.Context(), w.client,
+			api.SignUp{Email: email, Source: clip(payload), Metadata: map[string]any{"note": clip(payload)}})
 		w.must(err)
 		byRun[added.RunID] = append(byRun[added.RunID], hostile(email, payload))
 		ids = append(ids, added.SubscriberID)

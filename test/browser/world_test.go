@@ -90,7 +90,8 @@ func (w *world) wantRun(run, status string) {
 // paused adds a person while spending is paused: their run waits.
 func (w *world) paused() (subscriber, run string) {
 	w.t.Helper()
-	_, err := api.PauseSubmissions.Call(w.t.Context(), w.client, api.PauseRequest{Body: &api.Reason{Reason: "the test wants a run that waits"}})
+	_, err := api.PauseSubmissions.Call(w.t.Context(), w.client,
+		api.PauseRequest{Body: &api.Reason{Reason: "the test wants a run that waits"}})
 	w.must(err)
 	subscriber, run = w.add("waits+found@gmail.com")
 	w.eventually("the run waits for spending", func(ctx context.Context) bool {
@@ -118,7 +119,8 @@ type shown struct{ picture, path, text string }
 func (w *world) furnish() []shown {
 	w.t.Helper()
 	ctx := w.t.Context()
-	file := "email,full name,source\nana+found@gmail.com,Ana Cruz,newsletter\nben+notfound@gmail.com,,newsletter\ncora+found@gmail.com,,podcast\n" +
+	file := "email,full name,source\nana+found@gmail.com,Ana " +
+		"Cruz,newsletter\nben+notfound@gmail.com,,newsletter\ncora+found@gmail.com,,podcast\n" +
 		"dan@acme-corp.example,,podcast\nnot an address,,podcast\n"
 	up, err := w.client.Upload(ctx, apiclient.UploadFile{Name: "people.csv", Source: "csv", Confirm: true}, strings.NewReader(file))
 	w.must(err)
@@ -126,15 +128,18 @@ func (w *world) furnish() []shown {
 		now, err := api.GetUpload.Call(ctx, w.client, runapi.ID(up.ID))
 		return err == nil && now.Status == "done"
 	})
-	previewed, err := w.client.Upload(ctx, apiclient.UploadFile{Name: "more.csv"}, strings.NewReader(strings.ReplaceAll(file, "+found", "2+found")))
+	previewed, err := w.client.Upload(ctx, apiclient.UploadFile{Name: "more.csv"},
+		strings.NewReader(strings.ReplaceAll(file, "+found", "2+found")))
 	w.must(err)
-	people, err := api.ListSubscribers.Call(ctx, w.client, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{Status: "enriched"}, Paging: runapi.Paging{}})
+	people, err := api.ListSubscribers.Call(ctx, w.client,
+		api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{Status: "enriched"}, Paging: runapi.Paging{}})
 	w.must(err)
 	runs, err := runapi.ListRuns.Call(ctx, w.client, runapi.RunQuery{})
 	w.must(err)
 	submissions, err := api.ListSubmissions.Call(ctx, w.client, api.SubmissionQuery{})
 	w.must(err)
-	source, err := api.AddSource.Call(ctx, w.client, api.AddSourceRequest{Name: "Shop", Kind: "generic", Settings: []byte(`{"proof":"path","fields":{"email":"/email"}}`)})
+	source, err := api.AddSource.Call(ctx, w.client,
+		api.AddSourceRequest{Name: "Shop", Kind: "generic", Settings: []byte(`{"proof":"path","fields":{"email":"/email"}}`)})
 	w.must(err)
 	for _, body := range []string{`{"email":"eve+found@gmail.com"}`, `{"nothing":1}`} {
 		w.post(source.URL, body)

@@ -59,7 +59,8 @@ func TestASecondSignalKills(t *testing.T) {
 	if _, err := w.control.AddFault(w.ctx, simulator.Fault{Action: simulator.ActionHangWithoutAccepting, Delay: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := api.AddSubscriber.Call(w.ctx, w.client, api.SignUp{Email: "ann@gmail.com"}); err != nil; _, err = api.AddSubscriber.Call(w.ctx, w.client, api.SignUp{Email: "ann@gmail.com"}) {
+	for _, err := api.AddSubscriber.Call(w.ctx, w.client,
+		api.SignUp{Email: "ann@gmail.com"}); err != nil; _, err = api.AddSubscriber.Call(w.ctx, w.client, api.SignUp{Email: "ann@gmail.com"}) {
 		w.pause(10*time.Millisecond, err)
 	}
 	for {

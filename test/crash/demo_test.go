@@ -53,7 +53,8 @@ func TestTwoDemosDoNotShareADirectory(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Fatalf("%v runs beside the first", args)
 		}
-		if second.Cmd.ProcessState.ExitCode() != 1 || !strings.Contains(second.Output(), "already running") || !strings.Contains(second.Output(), "Try: ") {
+		if second.Cmd.ProcessState.ExitCode() != 1 || !strings.Contains(second.Output(), "already running") ||
+			!strings.Contains(second.Output(), "Try: ") {
 			t.Errorf("%v: %v\n%s", args, second.Err, second.Output())
 		}
 	}

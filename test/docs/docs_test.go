@@ -210,7 +210,8 @@ func TestEveryErrorCodeIsExplained(t *testing.T) {
 	page := read(t, "docs", "api.md")
 	codes := regexp.MustCompile(`(?:NewProblem\([\w.]+|NewError\([\w.]+|workflow\.Err\w+, http\.Status\w+|context\.\w+, http\.Status\w+), "([a-z_]+)"|&Error\{Class: \w+, Code: "([a-z_]+)"`)
 	found := 0
-	for _, dir := range []string{"internal/httpapi", "internal/httpapi/door", "internal/liwanag", "internal/intake", "internal/intake/sources", "internal/enrichment", "internal/notify", "internal/access"} {
+	for _, dir := range []string{"internal/httpapi", "internal/httpapi/door", "internal/liwanag", "internal/intake",
+		"internal/intake/sources", "internal/enrichment", "internal/notify", "internal/access"} {
 		files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(dir), "*.go"))
 		if err != nil {
 			t.Fatal(err)
@@ -240,7 +241,8 @@ func TestEveryErrorCodeIsExplained(t *testing.T) {
 func TestTheMetricsTableIsTheMetrics(t *testing.T) {
 	page, alerts := read(t, "docs", "operations.md"), read(t, "docs", "alerts.yml")
 	known := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^(\w+) (\w+)\{(.*?)\} (.*)\.$`).FindAllStringSubmatch(read(t, "internal", "telemetry", "testdata", "metrics.txt"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^(\w+) (\w+)\{(.*?)\} (.*)\.$`).FindAllStringSubmatch(read(t, "internal",
+		"telemetry", "testdata", "metrics.txt"), -1) {
 		known[m[2]] = true
 		row := "| `" + m[2] + "` | " + m[1] + " | " + strings.ReplaceAll(m[3], ",", ", ") + " | " + m[4]
 		if !strings.Contains(page, row) {

@@ -81,7 +81,8 @@ var law = []row{
 }
 
 // testHelpers never appear in the imports of what is not a test.
-var testHelpers = []string{"workflow/workflowtest", "workflow/runnertest", "engine/store/storetest", "internal/datastore/datastoretest", "internal/pgdb/pgtest", "test/process"}
+var testHelpers = []string{"workflow/workflowtest", "workflow/runnertest", "engine/store/storetest",
+	"internal/datastore/datastoretest", "internal/pgdb/pgtest", "test/process"}
 
 type pkg struct {
 	ImportPath string

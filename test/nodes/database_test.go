@@ -105,7 +105,8 @@ func (n *node) wantUnavailable(path string, body []byte) {
 		return
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Content-Type") != "application/problem+json" || answer.Header.Get("Retry-After") == "" {
+	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Content-Type") != "application/problem+json" ||
+		answer.Header.Get("Retry-After") == "" {
 		n.w.t.Errorf("POST %s without a database: %s, %v", path, answer.Status, answer.Header)
 	}
 	n.w.t.Logf("POST %s without a database: %s after %s", path, answer.Status, time.Since(began).Round(time.Millisecond))

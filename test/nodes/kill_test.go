@@ -14,7 +14,8 @@ const (
 )
 
 // sendingQuery counts the paid calls under way of a server.
-const sendingQuery = "SELECT count(*) FROM submission s JOIN wf_run r ON r.id = uuid_send(s.run_id) WHERE s.state = 'sending' AND r.owner = $1"
+const sendingQuery = "SELECT count(*) FROM submission s JOIN wf_run r ON r.id = uuid_send(s.run_id) " +
+	"WHERE s.state = 'sending' AND r.owner = $1"
 
 // Of two servers one after the other is killed at any moment: the other one goes
 // on with its runs, nothing is lost and nothing paid twice.
@@ -43,7 +44,8 @@ func TestKilledServersLoseNothingAndPayNothingTwice(t *testing.T) {
 		n.awaitReady()
 	}
 	w.finish()
-	t.Logf("%d of %d kills left runs, %d of them paid calls under way; the longest takeover took %s; %d submissions were sent again", takenOver, kills, cut,
+	t.Logf("%d of %d kills left runs, %d of them paid calls under way; the longest takeover took %s; %d "+
+		"submissions were sent again", takenOver, kills, cut,
 		longest.Round(time.Millisecond), w.number("SELECT count(*) FROM submission WHERE state = 'superseded'"))
 	if takenOver == 0 {
 		t.Error("no kill left a run to take over: the run proves nothing about it")

@@ -104,9 +104,11 @@ func (w *world) awaitsAnswers(epoch int64) bool {
 func (w *world) content() map[string]string {
 	w.t.Helper()
 	all := map[string]string{}
-	for _, table := range []string{"wf_run", "wf_history", "wf_signal", "job", "batch", "submission", "submission_job", "subscriber", "profile", "delivery", "credit_day"} {
+	for _, table := range []string{"wf_run", "wf_history", "wf_signal", "job", "batch", "submission", "submission_job",
+		"subscriber", "profile", "delivery", "credit_day"} {
 		var rows string
-		if err := w.database.QueryRow(w.ctx, "SELECT coalesce(string_agg(r, E'\\n' ORDER BY r), '') FROM (SELECT t::text AS r FROM "+table+" t) AS rows").Scan(&rows); err != nil {
+		if err := w.database.QueryRow(w.ctx,
+			"SELECT coalesce(string_agg(r, E'\\n' ORDER BY r), '') FROM (SELECT t::text AS r FROM "+table+" t) AS rows").Scan(&rows); err != nil {
 			w.t.Fatal(err)
 		}
 		if len(rows) > 10_000 {
@@ -126,7 +128,8 @@ func TestASenderThatWasPausedForTooLongGivesThePaidCallUp(t *testing.T) {
 	paused, other := w.nodes[0], w.nodes[1]
 	const tooLate = 10 * time.Second
 	w.await("the commit is too old to send", func() error {
-		return w.zero("SELECT count(*) FROM submission WHERE sending_at > (extract(epoch FROM clock_timestamp()) - $1) * 1e6", (tooLate + 500*time.Millisecond).Seconds())
+		return w.zero("SELECT count(*) FROM submission WHERE sending_at > (extract(epoch FROM "+
+			"clock_timestamp()) - $1) * 1e6", (tooLate + 500*time.Millisecond).Seconds())
 	})
 	paused.Signal(t, syscall.SIGCONT)
 	w.within(takeover, "the paused server finds out", func() error {
@@ -150,7 +153,8 @@ func TestASenderThatWasPausedForTooLongGivesThePaidCallUp(t *testing.T) {
 func TestTheLatePaidCallOfAPausedServerIsAdoptedByItsToken(t *testing.T) {
 	t.Parallel()
 	w := pausedSender(t, "30s")
-	w.fault(simulator.Fault{Action: simulator.ActionSlowDrip, Method: http.MethodPost, Delay: 50 * time.Millisecond}) // the webhook comes before the answer
+	// the webhook comes before the answer
+	w.fault(simulator.Fault{Action: simulator.ActionSlowDrip, Method: http.MethodPost, Delay: 50 * time.Millisecond})
 	w.nodes[0].Signal(t, syscall.SIGCONT)
 	w.finish()
 	if n := w.number("SELECT count(*) FROM submission"); n != 1 || w.nodes[1].adopted() != 1 {
@@ -166,7 +170,8 @@ func pausedSender(t *testing.T, grace string) *world {
 	database := pgtest.Database(t)
 	w := newWorld(t, 1, database, database, "LIWANAG_LEASE="+lease.String(), "LIWANAG_AMBIGUITY_GRACE="+grace)
 	sender := w.nodes[0]
-	commits := w.hold("CREATE CONSTRAINT TRIGGER hold AFTER UPDATE ON submission DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.state = 'sending') EXECUTE FUNCTION hold()")
+	commits := w.hold("CREATE CONSTRAINT TRIGGER hold AFTER UPDATE ON submission DEFERRABLE INITIALLY " +
+		"DEFERRED FOR EACH ROW WHEN (NEW.state = 'sending') EXECUTE FUNCTION hold()")
 	if err := w.signUp(sender.client, "ann@gmail.com"); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +213,8 @@ func TestAWebhookThatWasAnsweredIsDeliveredByTheNextServer(t *testing.T) {
 	w.nodes[0].Kill()
 	events.cut()
 	events.release()
-	if stored, sent := w.number("SELECT count(*) FROM delivery WHERE state = 'stored'"), w.number("SELECT count(*) FROM wf_signal"); stored != 1 || sent != 0 {
+	if stored, sent := w.number("SELECT count(*) FROM delivery WHERE state = 'stored'"),
+		w.number("SELECT count(*) FROM wf_signal"); stored != 1 || sent != 0 {
 		t.Fatalf("%d deliveries stored, %d events sent, want 1 and 0", stored, sent)
 	}
 	w.join().awaitReady()
@@ -247,7 +253,8 @@ func (w *world) hold(trigger string) *gate {
 	return &gate{w, open}
 }
 
-const waitingQuery = "FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+const waitingQuery = "FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted AND " +
+	"database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 // await waits until somebody stands in front of the gate.
 func (g *gate) await() {

@@ -66,7 +66,8 @@ func newWorld(t *testing.T, servers int, database, through string, env ...string
 	t.Cleanup(pool.Close)
 	w := &world{t: t, ctx: ctx, random: rand.New(rand.NewPCG(seed, 0)), control: control, balancer: newBalancer(t),
 		database: pool}
-	w.env = append(append([]string{"DATABASE_URL=" + through, "FULLENRICH_BASE_URL=" + base, "LIWANAG_PUBLIC_URL=" + w.balancer.url}, settings...), env...)
+	w.env = append(append([]string{"DATABASE_URL=" + through, "FULLENRICH_BASE_URL=" + base, "LIWANAG_PUBLIC_URL=" +
+		w.balancer.url}, settings...), env...)
 	w.client = client(t, w.balancer.url)
 	for range servers {
 		w.join()
@@ -311,7 +312,8 @@ func (w *world) settle() {
 		return errors.Join(
 			w.zero("SELECT count(*) FROM job WHERE status IN ('pending', 'submitted')"),
 			w.zero("SELECT count(*) FROM wf_run WHERE status = 'open'"),
-			w.zero("SELECT count(*) FROM delivery WHERE state NOT IN ('sent', 'settled')")) // what was sent to a run that had a result is settled later
+			// what was sent to a run that had a result is settled later
+			w.zero("SELECT count(*) FROM delivery WHERE state NOT IN ('sent', 'settled')"))
 	})
 }
 

@@ -138,7 +138,8 @@ func TestTheDescriptionPassesALinterAndItsGeneratedClientTalksToAServer(t *testi
 			t.Errorf("%s is %v, want %v", name, got[name], want)
 		}
 	}
-	if emails := fmt.Sprint(got["emails"]); emails != "[maria.santos+found@gmail.com]" || got["title"] == nil || len(fmt.Sprint(got["steps"])) < 10 {
+	if emails := fmt.Sprint(got["emails"]); emails != "[maria.santos+found@gmail.com]" || got["title"] == nil ||
+		len(fmt.Sprint(got["steps"])) < 10 {
 		t.Errorf("%v", got)
 	}
 }

@@ -10,7 +10,8 @@ import (
 
 var batchTests = map[string]func(*testing.T, *datastore.Store){
 	"a batch keeps every field": func(t *testing.T, s *datastore.Store) {
-		b := liwanag.Batch{RunID: newID(liwanag.RunKind), ClosesAt: noon, Size: 7, State: liwanag.BatchClosed, Started: true, EndedAt: noon.Add(time.Hour),
+		b := liwanag.Batch{RunID: newID(liwanag.RunKind), ClosesAt: noon, Size: 7, State: liwanag.BatchClosed,
+			Started: true, EndedAt: noon.Add(time.Hour),
 			Waiting: liwanag.WaitingBudget, WaitingUntil: noon.Add(time.Minute), CreatedAt: noon.Add(-time.Minute)}
 		insertBatches(t, s, b)
 		equal(t, get[liwanag.Batch](t)(s.Batches.Get(t.Context(), b.RunID)), b)

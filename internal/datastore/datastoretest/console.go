@@ -83,8 +83,10 @@ var sourceTests = map[string]func(*testing.T, *datastore.Store){
 		fourth := receipt(t, s, a, liwanag.ReceiptRejected, "four", noon)
 		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{}), []liwanag.ID{fourth.ID, third.ID, second.ID, first.ID})
 		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{SourceID: a.ID}), []liwanag.ID{fourth.ID, third.ID, first.ID})
-		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{SourceID: a.ID, States: []liwanag.ReceiptState{liwanag.ReceiptRejected}}), []liwanag.ID{fourth.ID, first.ID})
-		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{States: []liwanag.ReceiptState{liwanag.ReceiptAccepted, liwanag.ReceiptRefused}}), []liwanag.ID{third.ID, second.ID})
+		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{SourceID: a.ID,
+			States: []liwanag.ReceiptState{liwanag.ReceiptRejected}}), []liwanag.ID{fourth.ID, first.ID})
+		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{States: []liwanag.ReceiptState{liwanag.ReceiptAccepted,
+			liwanag.ReceiptRefused}}), []liwanag.ID{third.ID, second.ID})
 		equal(t, get[liwanag.Receipt](t)(s.Receipts.Get(t.Context(), first.ID)), first)
 		first.State, first.Code, first.Reason, first.Created, first.ReplayedAt = liwanag.ReceiptAccepted, "", "", 9, noon.Add(time.Hour)
 		write(t, s, func(tx *datastore.Tx) error { return tx.Receipts.Update(first) })
@@ -103,7 +105,8 @@ var sourceTests = map[string]func(*testing.T, *datastore.Store){
 		named := receipt(t, s, a, liwanag.ReceiptAccepted, "{\"email\":\"Ada_L@x.com\",\"raw\":\"\x00\xff\"}", noon)
 		escaped := receipt(t, s, a, liwanag.ReceiptRejected, "email=ada_l%40x.com", noon)
 		receipt(t, s, a, liwanag.ReceiptAccepted, "adaxl@x.com", noon)
-		equal(t, get[[]liwanag.ID](t)(s.Receipts.Naming(t.Context(), []string{"ada_l@x.com", "ada_l%40x.com"})), []liwanag.ID{named.ID, escaped.ID})
+		equal(t, get[[]liwanag.ID](t)(s.Receipts.Naming(t.Context(), []string{"ada_l@x.com", "ada_l%40x.com"})),
+			[]liwanag.ID{named.ID, escaped.ID})
 		write(t, s, func(tx *datastore.Tx) error { return tx.Receipts.DropBodies([]liwanag.ID{named.ID, escaped.ID}) })
 		equal(t, len(get[[]liwanag.ID](t)(s.Receipts.Naming(t.Context(), []string{"ada_l@x.com"}))), 0)
 		if got := get[liwanag.Receipt](t)(s.Receipts.Get(t.Context(), named.ID)); got.Body != nil || got.Kept || got.Size != named.Size {
@@ -168,7 +171,8 @@ var sinkTests = map[string]func(*testing.T, *datastore.Store){
 		a, b := sink(t, s), sink(t, s, liwanag.TopicEnriched)
 		equal(t, get[liwanag.Sink](t)(s.Sinks.Get(t.Context(), b.ID)), b)
 		equal(t, get[[]liwanag.Sink](t)(s.Sinks.List(t.Context())), []liwanag.Sink{a, b})
-		a.Name, a.URL, a.Topics, a.Secrets, a.Disabled, a.DisabledReason = "m", "https://y", []liwanag.Topic{liwanag.TopicCreditsLow}, []string{"1", "2"}, true, "gone"
+		a.Name, a.URL, a.Topics, a.Secrets, a.Disabled, a.DisabledReason = "m", "https://y", []liwanag.Topic{liwanag.TopicCreditsLow},
+			[]string{"1", "2"}, true, "gone"
 		a.FailingSince, a.SentAt, a.UpdatedAt = noon.Add(1*time.Hour), noon.Add(2*time.Hour), noon.Add(3*time.Hour)
 		write(t, s, func(tx *datastore.Tx) error { return tx.Sinks.Update(a) })
 		want(t, s, a, func(tx *datastore.Tx) (liwanag.Sink, error) { return tx.Sinks.Get(a.ID) })
@@ -187,7 +191,8 @@ var sinkTests = map[string]func(*testing.T, *datastore.Store){
 		announced(t, s, liwanag.Announcement{Topic: liwanag.TopicEnriched, Subject: who, JobID: job, Facts: `{"a":1}`, At: noon},
 			liwanag.Announcement{Topic: liwanag.TopicSubmissionHeld, Subject: what, At: noon})
 		got := messagesOf(t, s, liwanag.MessageFilter{SinkID: all.ID})
-		if len(got) != 2 || got[1].Subject != who || got[1].JobID != job || got[1].Facts != `{"a":1}` || got[0].Subject != what || got[0].State != liwanag.MessagePending || !got[0].CreatedAt.Equal(noon) {
+		if len(got) != 2 || got[1].Subject != who || got[1].JobID != job || got[1].Facts != `{"a":1}` || got[0].Subject != what ||
+			got[0].State != liwanag.MessagePending || !got[0].CreatedAt.Equal(noon) {
 			t.Fatalf("%+v", got)
 		}
 		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{SinkID: some.ID})), 1)
@@ -214,7 +219,8 @@ var sinkTests = map[string]func(*testing.T, *datastore.Store){
 		write(t, belled, again) // it has not ended
 		equal(t, rung, 1)
 		write(t, belled, func(tx *datastore.Tx) error {
-			_, err := tx.Messages.Move(liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessagePending}, To: liwanag.MessageFailed, At: noon})
+			_, err := tx.Messages.Move(liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessagePending},
+				To: liwanag.MessageFailed, At: noon})
 			return err
 		})
 		equal(t, rung, 1)
@@ -260,7 +266,8 @@ var sinkTests = map[string]func(*testing.T, *datastore.Store){
 			m = all[0]
 			return err
 		})
-		move := liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessageSending}, To: liwanag.MessageRetrying, Attempts: 1, Status: 500,
+		move := liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessageSending},
+			To: liwanag.MessageRetrying, Attempts: 1, Status: 500,
 			Error: "server error", NextAt: noon.Add(time.Minute), At: noon}
 		want(t, s, true, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Move(move) })
 		want(t, s, false, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Move(move) })
@@ -270,10 +277,12 @@ var sinkTests = map[string]func(*testing.T, *datastore.Store){
 		}
 		equal(t, get[[]liwanag.MessageAttempt](t)(s.Messages.Attempts(t.Context(), m.ID)), []liwanag.MessageAttempt{attempt})
 		want(t, s, false, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Again(m.ID) })
-		move = liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessageRetrying}, To: liwanag.MessageDelivered, Attempts: 2, Status: 204, At: noon.Add(time.Hour)}
+		move = liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessageRetrying},
+			To: liwanag.MessageDelivered, Attempts: 2, Status: 204, At: noon.Add(time.Hour)}
 		want(t, s, true, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Move(move) })
 		got := get[liwanag.Message](t)(s.Messages.Get(t.Context(), m.ID))
-		if got.State != liwanag.MessageDelivered || got.Attempts != 2 || got.Status != 204 || !got.EndedAt.Equal(noon.Add(time.Hour)) || !got.NextAt.IsZero() {
+		if got.State != liwanag.MessageDelivered || got.Attempts != 2 || got.Status != 204 || !got.EndedAt.Equal(noon.Add(time.Hour)) ||
+			!got.NextAt.IsZero() {
 			t.Fatalf("%+v", got)
 		}
 		want(t, s, true, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Again(m.ID) })
@@ -286,7 +295,8 @@ var sinkTests = map[string]func(*testing.T, *datastore.Store){
 	"messages about a person are dropped, ended ones and those of a deleted sink go": func(t *testing.T, s *datastore.Store) {
 		a, gone := sink(t, s), sink(t, s)
 		who := newID(liwanag.SubscriberKind)
-		announced(t, s, liwanag.Announcement{Topic: liwanag.TopicEnriched, Subject: who, At: noon}, liwanag.Announcement{Topic: liwanag.TopicTest, At: noon})
+		announced(t, s, liwanag.Announcement{Topic: liwanag.TopicEnriched, Subject: who, At: noon},
+			liwanag.Announcement{Topic: liwanag.TopicTest, At: noon})
 		write(t, s, func(tx *datastore.Tx) error { return tx.Messages.DropAbout(who, noon.Add(time.Hour)) })
 		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{States: []liwanag.MessageState{liwanag.MessageDropped}})), 2)
 		want(t, s, int64(0), func(tx *datastore.Tx) (int64, error) { return tx.Messages.Prune(noon.Add(time.Hour)) })
@@ -306,7 +316,8 @@ var accessTests = map[string]func(*testing.T, *datastore.Store){
 		write(t, s, func(tx *datastore.Tx) error { return tx.Passes.Insert(link) })
 		equal(t, get[liwanag.Pass](t)(s.Passes.Get(t.Context(), link.Hash)), link)
 		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { _, err := tx.Passes.Take(liwanag.PassSession, link.Hash); return err })
-		equal(t, together(t, s, 20, liwanag.ErrNotFound, func(_ int, tx *datastore.Tx) error { _, err := tx.Passes.Take(liwanag.PassLink, link.Hash); return err }), 1)
+		equal(t, together(t, s, 20, liwanag.ErrNotFound,
+			func(_ int, tx *datastore.Tx) error { _, err := tx.Passes.Take(liwanag.PassLink, link.Hash); return err }), 1)
 		_, err := s.Passes.Get(t.Context(), link.Hash)
 		notFound(t, err)
 	},
@@ -325,7 +336,8 @@ var accessTests = map[string]func(*testing.T, *datastore.Store){
 	"acts are listed newest first, by subject and act": func(t *testing.T, s *datastore.Store) {
 		for i := range 5 {
 			write(t, s, func(tx *datastore.Tx) error {
-				return tx.Acts.Insert(liwanag.Act{At: noon.Add(time.Duration(i) * time.Hour), Actor: "key", Act: fmt.Sprint("act.", i%2), Subject: fmt.Sprint("run_", i%3), Reason: "r", Request: "q"})
+				return tx.Acts.Insert(liwanag.Act{At: noon.Add(time.Duration(i) * time.Hour), Actor: "key",
+					Act: fmt.Sprint("act.", i%2), Subject: fmt.Sprint("run_", i%3), Reason: "r", Request: "q"})
 			})
 		}
 		reasons := func(f liwanag.ActFilter) (hours []int) {
@@ -364,7 +376,8 @@ var activityTests = map[string]func(*testing.T, *datastore.Store){
 		}
 		insertJobs(t, s, jobs...)
 		write(t, s, func(tx *datastore.Tx) error {
-			return tx.Jobs.Settle([]liwanag.JobResult{{ID: jobs[0].ID, Status: liwanag.JobEnriched, At: noon}, {ID: jobs[1].ID, Status: liwanag.JobEnriched, At: noon.Add(time.Hour)},
+			return tx.Jobs.Settle([]liwanag.JobResult{{ID: jobs[0].ID, Status: liwanag.JobEnriched, At: noon},
+				{ID: jobs[1].ID, Status: liwanag.JobEnriched, At: noon.Add(time.Hour)},
 				{ID: jobs[2].ID, Status: liwanag.JobNotFound, At: noon}, {ID: jobs[3].ID, Status: liwanag.JobFailed, At: noon.Add(time.Hour)}})
 		})
 		write(t, s, func(tx *datastore.Tx) error { return tx.Ledger.AddCredits(liwanag.DayOf(noon), 3, 7) })
@@ -372,7 +385,8 @@ var activityTests = map[string]func(*testing.T, *datastore.Store){
 			{From: hour.Add(-time.Hour)}, {From: hour, SignUps: 2, Enriched: 1, NotFound: 1},
 			{From: hour.Add(time.Hour), SignUps: 2, Enriched: 1, Failed: 1}, {From: hour.Add(2 * time.Hour)}})
 		day := noon.Truncate(24 * time.Hour)
-		equal(t, get[[]liwanag.Activity](t)(s.Activity(t.Context(), noon.Add(-24*time.Hour), noon.Add(3*time.Hour), 24*time.Hour)), []liwanag.Activity{
+		equal(t, get[[]liwanag.Activity](t)(s.Activity(t.Context(), noon.Add(-24*time.Hour), noon.Add(3*time.Hour),
+			24*time.Hour)), []liwanag.Activity{
 			{From: day.Add(-24 * time.Hour)}, {From: day, SignUps: 4, Enriched: 2, NotFound: 1, Failed: 1, Spent: 7}})
 		equal(t, len(get[[]liwanag.Activity](t)(s.Activity(t.Context(), noon, noon.Add(-time.Hour), time.Hour))), 0)
 	},
@@ -407,12 +421,14 @@ var activityTests = map[string]func(*testing.T, *datastore.Store){
 	},
 
 	"a raw body is rewritten until it is settled": func(t *testing.T, s *datastore.Store) {
-		d := liwanag.Delivery{Digest: digestOf(1), Source: liwanag.FromWebhook, Raw: []byte("ada"), Size: 3, State: liwanag.DeliveryStored, ReceivedAt: noon}
+		d := liwanag.Delivery{Digest: digestOf(1), Source: liwanag.FromWebhook, Raw: []byte("ada"), Size: 3,
+			State: liwanag.DeliveryStored, ReceivedAt: noon}
 		write(t, s, func(tx *datastore.Tx) error { _, err := tx.Deliveries.Insert(d); return err })
 		want(t, s, true, func(tx *datastore.Tx) (bool, error) { return tx.Deliveries.Rewrite(d.Digest, []byte("-")) })
 		equal(t, string(get[liwanag.Delivery](t)(s.Deliveries.Get(t.Context(), d.Digest)).Raw), "-")
 		write(t, s, func(tx *datastore.Tx) error {
-			_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
+			_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest,
+				From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
 			return err
 		})
 		want(t, s, false, func(tx *datastore.Tx) (bool, error) { return tx.Deliveries.Rewrite(d.Digest, []byte("ada")) })

@@ -53,13 +53,15 @@ var deliveryTests = map[string]func(*testing.T, *datastore.Store){
 		moveDelivery(t, s, false, m)
 		d.State, d.SubmissionID, d.EnrichmentID = liwanag.DeliverySent, m.SubmissionID, "enr"
 		equal(t, get[liwanag.Delivery](t)(s.Deliveries.Get(t.Context(), d.Digest)), d)
-		moveDelivery(t, s, true, liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored, liwanag.DeliverySent}, To: liwanag.DeliverySettled, Note: "late"})
+		moveDelivery(t, s, true, liwanag.DeliveryMove{Digest: d.Digest,
+			From: []liwanag.DeliveryState{liwanag.DeliveryStored, liwanag.DeliverySent}, To: liwanag.DeliverySettled, Note: "late"})
 		d.State, d.Raw, d.Note = liwanag.DeliverySettled, nil, "late"
 		equal(t, get[liwanag.Delivery](t)(s.Deliveries.Get(t.Context(), d.Digest)), d)
 	},
 
 	"what is left to do comes oldest first": func(t *testing.T, s *datastore.Store) {
-		second, first, looked, unmatched, sent := stored(1, noon.Add(time.Second)), stored(2, noon), stored(3, noon), stored(4, noon.Add(-time.Second)), stored(5, noon)
+		second, first, looked, unmatched, sent := stored(1, noon.Add(time.Second)), stored(2, noon), stored(3, noon),
+			stored(4, noon.Add(-time.Second)), stored(5, noon)
 		looked.State, looked.Note = liwanag.DeliveryUnmatched, "unknown_token"
 		unmatched.State = liwanag.DeliveryUnmatched
 		sent.State = liwanag.DeliverySent

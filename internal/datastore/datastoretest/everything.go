@@ -15,7 +15,8 @@ import (
 
 // nth is the id of a row of a database that was filled for plans.
 func nth(kind liwanag.Kind, n int64) liwanag.ID {
-	kinds := map[liwanag.Kind]int{liwanag.SubscriberKind: 1, liwanag.JobKind: 2, liwanag.RunKind: 3, liwanag.SubmissionKind: 4, liwanag.UploadKind: 5,
+	kinds := map[liwanag.Kind]int{liwanag.SubscriberKind: 1, liwanag.JobKind: 2, liwanag.RunKind: 3,
+		liwanag.SubmissionKind: 4, liwanag.UploadKind: 5,
 		liwanag.SourceIDKind: 6, liwanag.ReceiptKind: 7, liwanag.SinkKind: 8, liwanag.MessageKind: 9}
 	b, _ := hex.DecodeString(fmt.Sprintf("%012x7000800000000000%04x", n, kinds[kind])) // it is hexadecimal
 	id, _ := liwanag.IDFromBytes(kind, b)                                              // of 16 bytes
@@ -37,7 +38,8 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	_, _ = s.Subscribers.Count(ctx)
 	for _, cursor := range []string{"", listing.Cursor('s', person.Bytes())} {
 		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
-			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now}, {Status: liwanag.JobFailed, Query: "a", Source: "b"}} {
+			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now},
+			{Status: liwanag.JobFailed, Query: "a", Source: "b"}} {
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
 	}
@@ -68,7 +70,8 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	_, _ = s.Deliveries.Stored(ctx, 1)
 	_, _ = s.Deliveries.Unsettled(ctx, now, 1)
 	for _, cursor := range []string{"", listing.Cursor('d', make([]byte, 16))} {
-		for _, f := range []liwanag.DeliveryFilter{{}, {States: []liwanag.DeliveryState{"stored", "sent"}}, {SubmissionID: nth(liwanag.SubmissionKind, 7)}} {
+		for _, f := range []liwanag.DeliveryFilter{{}, {States: []liwanag.DeliveryState{"stored", "sent"}},
+			{SubmissionID: nth(liwanag.SubmissionKind, 7)}} {
 			_, _, _ = s.Deliveries.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
 	}
@@ -99,7 +102,8 @@ func UseEverything(t *datastore.Tx) error {
 		id := liwanag.NewID(liwanag.SubscriberKind)
 		ups = append(ups, liwanag.SignUp{ID: id, EmailKey: fmt.Sprintf("new-%d@gmail.com", n/2), EmailType: liwanag.Personal, At: now})
 		people, jobs = append(people, nth(liwanag.SubscriberKind, 9000+n)), append(jobs, nth(liwanag.JobKind, 15_000+n))
-		insert = append(insert, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: people[n], Status: liwanag.JobPending, CreatedAt: now})
+		insert = append(insert, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: people[n],
+			Status: liwanag.JobPending, CreatedAt: now})
 		results = append(results, liwanag.JobResult{ID: jobs[n], Status: liwanag.JobEnriched, At: now})
 		enriched = append(enriched, liwanag.Enriched{SubscriberID: people[n], Profile: []byte("{}"), ResultAt: now, At: now})
 	}
@@ -192,7 +196,8 @@ func readConsole(ctx context.Context, s *datastore.Store, now time.Time) {
 	_, _ = s.Receipts.Get(ctx, nth(liwanag.ReceiptKind, 7))
 	_, _ = s.Receipts.Naming(ctx, []string{"a"})
 	for _, cursor := range []string{"", listing.Cursor('r', nth(liwanag.ReceiptKind, 9000).Bytes())} {
-		for _, f := range []liwanag.ReceiptFilter{{}, {SourceID: source}, {States: []liwanag.ReceiptState{"refused"}}, {SourceID: source, States: []liwanag.ReceiptState{"refused"}}} {
+		for _, f := range []liwanag.ReceiptFilter{{}, {SourceID: source}, {States: []liwanag.ReceiptState{"refused"}},
+			{SourceID: source, States: []liwanag.ReceiptState{"refused"}}} {
 			_, _, _ = s.Receipts.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
 	}
@@ -218,7 +223,8 @@ func readConsole(ctx context.Context, s *datastore.Store, now time.Time) {
 
 func useConsole(t *datastore.Tx, now time.Time) error {
 	source := liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), TokenHash: liwanag.Digest{1}, CreatedAt: now, UpdatedAt: now}
-	receipt := liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind), SourceID: source.ID, State: "rejected", Body: []byte("a"), ReceivedAt: now}
+	receipt := liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind), SourceID: source.ID, State: "rejected",
+		Body: []byte("a"), ReceivedAt: now}
 	sink := liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), CreatedAt: now, UpdatedAt: now}
 	message := liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: sink.ID, State: "pending", CreatedAt: now}
 	all := []error{t.Sources.Insert(source), t.Receipts.Insert(receipt), t.Sinks.Insert(sink), t.Messages.Insert([]liwanag.Message{message})}

@@ -60,7 +60,8 @@ var jobTests = map[string]func(*testing.T, *datastore.Store){
 
 	"one open job an address: no way back from a final state past another": func(t *testing.T, s *datastore.Store) {
 		j := job(t, s, "mara@gmail.com")
-		move(t, s, []liwanag.ID{j.ID}, liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed, At: noon})
+		move(t, s, []liwanag.ID{j.ID},
+			liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed, At: noon})
 		insertJobs(t, s, pendingJob(j.SubscriberID))
 		refused(t, s, liwanag.ErrState, func(tx *datastore.Tx) error {
 			_, err := tx.Jobs.Move(liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobFailed}, To: liwanag.JobPending})
@@ -126,7 +127,8 @@ var jobTests = map[string]func(*testing.T, *datastore.Store){
 		end(again, liwanag.JobFailed, "")
 
 		want(t, s, []liwanag.ID{failed.ID, canceled.ID, held.ID, twice.ID}, func(tx *datastore.Tx) ([]liwanag.ID, error) {
-			ids, err := tx.Jobs.Reopen([]liwanag.ID{failed.ID, canceled.ID, held.ID, enriched.ID, gone.ID, elsewhere.ID, twice.ID, again.ID}, liwanag.JobPending)
+			ids, err := tx.Jobs.Reopen([]liwanag.ID{failed.ID, canceled.ID, held.ID, enriched.ID, gone.ID, elsewhere.ID,
+				twice.ID, again.ID}, liwanag.JobPending)
 			return sorted(ids), err
 		})
 		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), failed.ID)), failed)
@@ -135,10 +137,12 @@ var jobTests = map[string]func(*testing.T, *datastore.Store){
 
 	"a result is written whatever the state and ends the retries": func(t *testing.T, s *datastore.Store) {
 		j := job(t, s, "mara@gmail.com")
-		move(t, s, []liwanag.ID{j.ID}, liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed,
-			Failure: liwanag.JobFailure{Code: liwanag.CodeWebhookTimeout}, RetryAt: noon, At: noon})
+		move(t, s, []liwanag.ID{j.ID},
+			liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed,
+				Failure: liwanag.JobFailure{Code: liwanag.CodeWebhookTimeout}, RetryAt: noon, At: noon})
 		write(t, s, func(tx *datastore.Tx) error {
-			return tx.Jobs.Settle([]liwanag.JobResult{{ID: j.ID, Status: liwanag.JobEnriched, Credits: 2, EnrichmentID: "enr", Late: true, At: noon.Add(time.Hour)}})
+			return tx.Jobs.Settle([]liwanag.JobResult{{ID: j.ID, Status: liwanag.JobEnriched, Credits: 2, EnrichmentID: "enr",
+				Late: true, At: noon.Add(time.Hour)}})
 		})
 		j.Status, j.Credits, j.EnrichmentID, j.Late, j.EndedAt = liwanag.JobEnriched, 2, "enr", true, noon.Add(time.Hour)
 		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), j.ID)), j)
@@ -172,8 +176,9 @@ var jobTests = map[string]func(*testing.T, *datastore.Store){
 		for i, key := range []string{"a@gmail.com", "b@gmail.com", "c@gmail.com"} {
 			j := job(t, s, key)
 			ids = append(ids, j.ID)
-			move(t, s, []liwanag.ID{j.ID}, liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed,
-				At: noon, RetryAt: noon.Add(time.Duration(2-i) * time.Minute)})
+			move(t, s, []liwanag.ID{j.ID},
+				liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed,
+					At: noon, RetryAt: noon.Add(time.Duration(2-i) * time.Minute)})
 		}
 		due := get[[]liwanag.Job](t)(s.Jobs.RetryDue(t.Context(), noon.Add(time.Minute), 10))
 		equal(t, jobIDs(due), []liwanag.ID{ids[2], ids[1]})
@@ -244,7 +249,8 @@ var jobTests = map[string]func(*testing.T, *datastore.Store){
 			b.State = state
 			insertSubmission(t, s, b, j.ID)
 			// The job's own status does not count.
-			move(t, s, []liwanag.ID{j.ID}, liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: noon})
+			move(t, s, []liwanag.ID{j.ID},
+				liwanag.JobMove{IDs: []liwanag.ID{j.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: noon})
 			all = append(all, j.SubscriberID)
 			if flies {
 				flying = append(flying, j.SubscriberID)

@@ -56,7 +56,8 @@ func (m *model) open(person liwanag.ID) *liwanag.Job {
 
 func (m *model) insert(r *rapid.T) {
 	j := pendingJob(rapid.SampledFrom(m.people).Draw(r, "person"))
-	j.Status = rapid.SampledFrom([]liwanag.JobStatus{liwanag.JobPending, liwanag.JobHeld, liwanag.JobEnriched, liwanag.JobFailed}).Draw(r, "status")
+	j.Status = rapid.SampledFrom([]liwanag.JobStatus{liwanag.JobPending, liwanag.JobHeld, liwanag.JobEnriched,
+		liwanag.JobFailed}).Draw(r, "status")
 	expected := liwanag.Opened{JobID: j.ID, Inserted: true}
 	if open := m.open(j.SubscriberID); open != nil && j.Status.Open() {
 		expected = liwanag.Opened{JobID: open.ID}
@@ -102,7 +103,8 @@ func (m *model) reopen(r *rapid.T) {
 	for i, j := range m.jobs {
 		open := m.open(j.SubscriberID)
 		free := open == nil || open.ID == j.ID
-		if slices.Contains(ids, j.ID) && free && (j.Status == liwanag.JobFailed || j.Status == liwanag.JobCanceled || j.Status == liwanag.JobHeld) {
+		if slices.Contains(ids, j.ID) && free &&
+			(j.Status == liwanag.JobFailed || j.Status == liwanag.JobCanceled || j.Status == liwanag.JobHeld) {
 			m.jobs[i].Status = liwanag.JobPending
 			expected = append(expected, j.ID)
 		}

@@ -59,7 +59,8 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 		for _, state := range []liwanag.SubmissionState{liwanag.SubmissionRefused, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled} {
 			j := job(t, s, string(state)+"@gmail.com")
 			first := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 1), j.ID)
-			moveSubmission(t, s, true, liwanag.SubmissionMove{ID: first.ID, From: []liwanag.SubmissionState{liwanag.SubmissionPrepared}, To: state, At: noon})
+			moveSubmission(t, s, true, liwanag.SubmissionMove{ID: first.ID,
+				From: []liwanag.SubmissionState{liwanag.SubmissionPrepared}, To: state, At: noon})
 			second := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 1), j.ID)
 			want(t, s, second.ID, func(tx *datastore.Tx) (liwanag.ID, error) {
 				b, err := tx.Submissions.OfJob(j.ID)
@@ -67,7 +68,8 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 			})
 			// No way back while the other is open, and the refusal leaves nothing.
 			write(t, s, func(tx *datastore.Tx) error {
-				_, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: first.ID, From: []liwanag.SubmissionState{state}, To: liwanag.SubmissionAccepted})
+				_, err := tx.Submissions.Move(liwanag.SubmissionMove{ID: first.ID, From: []liwanag.SubmissionState{state},
+					To: liwanag.SubmissionAccepted})
 				if !errors.Is(err, liwanag.ErrState) {
 					return fmt.Errorf("got %w, want ErrState", err)
 				}
@@ -96,7 +98,8 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 
 	"sending is a fence: one sender, whose name stays": func(t *testing.T, s *datastore.Store) {
 		b := insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
-		first := liwanag.Sending{Sender: "one", TokenHash: digestOf(1), RequestDigest: digestOf(2), At: noon, GraceUntil: noon.Add(time.Hour), CreditDay: 42}
+		first := liwanag.Sending{Sender: "one", TokenHash: digestOf(1), RequestDigest: digestOf(2), At: noon,
+			GraceUntil: noon.Add(time.Hour), CreditDay: 42}
 		want(t, s, true, sending(b.ID, first))
 		want(t, s, false, sending(b.ID, liwanag.Sending{Sender: "two", TokenHash: digestOf(3), At: noon}))
 		want(t, s, false, sending(newID(liwanag.SubmissionKind), liwanag.Sending{Sender: "three", TokenHash: digestOf(4), At: noon}))
@@ -188,7 +191,8 @@ var submissionTests = map[string]func(*testing.T, *datastore.Store){
 			To: liwanag.SubmissionHeld, Cause: "why"})
 		b.State, b.Cause = liwanag.SubmissionHeld, "why"
 		equal(t, get[liwanag.Submission](t)(s.Submissions.Get(t.Context(), b.ID)), b)
-		equal(t, get[map[liwanag.SubmissionState]int64](t)(s.Submissions.Count(t.Context())), map[liwanag.SubmissionState]int64{liwanag.SubmissionHeld: 1})
+		equal(t, get[map[liwanag.SubmissionState]int64](t)(s.Submissions.Count(t.Context())),
+			map[liwanag.SubmissionState]int64{liwanag.SubmissionHeld: 1})
 	},
 
 	"costs and follow-ups are written": func(t *testing.T, s *datastore.Store) {

@@ -25,17 +25,21 @@ var subscriberTests = map[string]func(*testing.T, *datastore.Store){
 	},
 
 	"one subscriber an address: a known one is updated": func(t *testing.T, s *datastore.Store) {
-		first := liwanag.SignUp{ID: newID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "Mara@gmail.com", EmailType: liwanag.Personal,
-			Source: "blog", Metadata: json.RawMessage(`{"a":{"x":1},"b":2}`), Summary: liwanag.Summary{FirstName: "Mara", JobTitle: "Poet"}, At: noon}
+		first := liwanag.SignUp{ID: newID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "Mara@gmail.com",
+			EmailType: liwanag.Personal,
+			Source:    "blog", Metadata: json.RawMessage(`{"a":{"x":1},"b":2}`), Summary: liwanag.Summary{FirstName: "Mara", JobTitle: "Poet"},
+			At: noon}
 		later := noon.Add(time.Hour)
-		second := liwanag.SignUp{ID: newID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "mara@gmail.com", EmailType: liwanag.Corporate,
-			Metadata: json.RawMessage(`{"a":{"y":null},"c":"<3"}`), Summary: liwanag.Summary{JobTitle: "Editor"}, At: later}
+		second := liwanag.SignUp{ID: newID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "mara@gmail.com",
+			EmailType: liwanag.Corporate,
+			Metadata:  json.RawMessage(`{"a":{"y":null},"c":"<3"}`), Summary: liwanag.Summary{JobTitle: "Editor"}, At: later}
 		want(t, s, []liwanag.SignedUp{{ID: first.ID, Created: true}}, upsert(first))
 		want(t, s, []liwanag.SignedUp{{ID: first.ID}}, upsert(second))
 		got := get[liwanag.Subscriber](t)(s.Subscribers.Get(t.Context(), first.ID))
 		equal(t, members(t, got.Metadata), members(t, json.RawMessage(`{"a":{"y":null},"b":2,"c":"<3"}`)))
 		got.Metadata = nil
-		equal(t, got, liwanag.Subscriber{ID: first.ID, EmailKey: "mara@gmail.com", Email: "Mara@gmail.com", EmailType: liwanag.Personal, Source: "blog",
+		equal(t, got, liwanag.Subscriber{ID: first.ID, EmailKey: "mara@gmail.com", Email: "Mara@gmail.com",
+			EmailType: liwanag.Personal, Source: "blog",
 			Summary: liwanag.Summary{FirstName: "Mara", JobTitle: "Editor"}, CreatedAt: noon, UpdatedAt: later})
 		_, err := s.Subscribers.Get(t.Context(), second.ID)
 		notFound(t, err)
@@ -114,7 +118,8 @@ var subscriberTests = map[string]func(*testing.T, *datastore.Store){
 		want(t, s, []liwanag.SignedUp{{ID: first.ID, Created: true}}, upsert(first))
 		found := liwanag.Summary{FirstName: "Mara", FullName: "Mara Ilagan", CompanyName: "Bayan", JobTitle: "Poet", Headcount: 12}
 		want(t, s, []liwanag.ID{first.ID}, func(tx *datastore.Tx) ([]liwanag.ID, error) {
-			return tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: first.ID, Summary: found, Profile: json.RawMessage(`{}`), ResultAt: noon, At: noon}})
+			return tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: first.ID, Summary: found,
+				Profile: json.RawMessage(`{}`), ResultAt: noon, At: noon}})
 		})
 		again, twice := signUp("mara@gmail.com"), signUp("mara@gmail.com")
 		again.Summary = liwanag.Summary{FirstName: "Marie", CompanyName: "Acme", LinkedinURL: "https://linkedin.com/in/mara"}
@@ -150,7 +155,8 @@ func upsert(ups ...liwanag.SignUp) func(*datastore.Tx) ([]liwanag.SignedUp, erro
 }
 
 func fullSummary(mark string) liwanag.Summary {
-	return liwanag.Summary{FirstName: "fn" + mark, LastName: "ln" + mark, FullName: "full" + mark, Headline: "hl" + mark, JobTitle: "jt" + mark,
+	return liwanag.Summary{FirstName: "fn" + mark, LastName: "ln" + mark, FullName: "full" + mark, Headline: "hl" + mark,
+		JobTitle:  "jt" + mark,
 		Seniority: "sn" + mark, LinkedinURL: "li" + mark, Location: "lo" + mark, CompanyName: "cn" + mark, CompanyDomain: "cd" + mark,
 		CompanyLinkedinURL: "cl" + mark, Headcount: 180, Industry: "in" + mark}
 }

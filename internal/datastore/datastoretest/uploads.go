@@ -12,13 +12,15 @@ import (
 
 var uploadTests = map[string]func(*testing.T, *datastore.Store){
 	"row errors are forgotten over a few calls": func(t *testing.T, s *datastore.Store) {
-		up, other := liwanag.Upload{ID: newID(liwanag.UploadKind), Status: liwanag.UploadPreviewed, CreatedAt: noon}, liwanag.Upload{ID: newID(liwanag.UploadKind), Status: liwanag.UploadPreviewed, CreatedAt: noon}
+		up, other := liwanag.Upload{ID: newID(liwanag.UploadKind), Status: liwanag.UploadPreviewed, CreatedAt: noon},
+			liwanag.Upload{ID: newID(liwanag.UploadKind), Status: liwanag.UploadPreviewed, CreatedAt: noon}
 		write(t, s, func(tx *datastore.Tx) error {
 			for _, u := range []liwanag.Upload{up, other} {
 				if err := tx.Uploads.Insert(u); err != nil {
 					return err
 				}
-				if err := tx.Uploads.AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1, Reason: "a"}, {Row: 2, Reason: "b"}, {Row: 3, Reason: "c"}}); err != nil {
+				if err := tx.Uploads.AddErrors(u.ID,
+					[]liwanag.UploadRowError{{Row: 1, Reason: "a"}, {Row: 2, Reason: "b"}, {Row: 3, Reason: "c"}}); err != nil {
 					return err
 				}
 			}
@@ -67,7 +69,8 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 		equal(t, get[map[liwanag.UploadStatus]int64](t)(s.Uploads.Count(t.Context())), map[liwanag.UploadStatus]int64{u.Status: 1})
 		equal(t, get[[]liwanag.Upload](t)(s.Uploads.Active(t.Context())), []liwanag.Upload{u})
 		u.Status, u.Failure, u.EndedAt = liwanag.UploadFailed, liwanag.JobFailure{Code: "c", Message: "m"}, noon
-		moveUpload(true, liwanag.UploadMove{From: []liwanag.UploadStatus{liwanag.UploadImporting, liwanag.UploadEnriching}, To: u.Status, Failure: u.Failure, At: noon})
+		moveUpload(true, liwanag.UploadMove{From: []liwanag.UploadStatus{liwanag.UploadImporting, liwanag.UploadEnriching},
+			To: u.Status, Failure: u.Failure, At: noon})
 		equal(t, get[liwanag.Upload](t)(s.Uploads.Get(t.Context(), u.ID)), u)
 		equal(t, get[[]liwanag.Upload](t)(s.Uploads.Active(t.Context())), nil)
 	},
@@ -102,7 +105,8 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 		advance := func(expected bool, owner string, from int64) {
 			t.Helper()
 			want(t, s, expected, func(tx *datastore.Tx) (bool, error) {
-				return tx.Uploads.Advance(liwanag.UploadAdvance{ID: u.ID, Owner: owner, OwnedUntil: noon.Add(2 * time.Minute), From: from, To: from + 10})
+				return tx.Uploads.Advance(liwanag.UploadAdvance{ID: u.ID, Owner: owner, OwnedUntil: noon.Add(2 * time.Minute),
+					From: from, To: from + 10})
 			})
 		}
 		advance(false, "a", 0) // nobody has claimed it
@@ -165,7 +169,8 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 
 	"progress is counted from the jobs": func(t *testing.T, s *datastore.Store) {
 		id := newID(liwanag.UploadKind)
-		for i, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobEnriched, liwanag.JobEnriched,
+		for i, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld,
+			liwanag.JobEnriched, liwanag.JobEnriched,
 			liwanag.JobNotFound, liwanag.JobFailed, liwanag.JobCanceled} {
 			j := pendingJob(person(t, s, fmt.Sprintf("p%d@gmail.com", i)))
 			j.UploadID, j.Status = id, status
@@ -181,8 +186,11 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 }
 
 func fullUpload() liwanag.Upload {
-	return liwanag.Upload{ID: newID(liwanag.UploadKind), FileName: "a.csv", Source: "fair", Status: liwanag.UploadCanceled, Columns: []string{"email", "ü"},
-		Mapping: json.RawMessage(`{"email":"email"}`), Counts: liwanag.UploadCounts{Rows: 1, New: 2, Known: 3, Duplicate: 4, Corporate: 5, Unsubscribed: 9, Invalid: 6},
+	return liwanag.Upload{ID: newID(liwanag.UploadKind), FileName: "a.csv", Source: "fair",
+		Status: liwanag.UploadCanceled, Columns: []string{"email", "ü"},
+		Mapping:  json.RawMessage(`{"email":"email"}`),
+		Counts:   liwanag.UploadCounts{Rows: 1, New: 2, Known: 3, Duplicate: 4, Corporate: 5, Unsubscribed: 9, Invalid: 6},
 		Encoding: "Shift_JIS",
-		Size:     7, Position: 8, Owner: "node-1", OwnedUntil: noon.Add(time.Minute), Failure: liwanag.JobFailure{Code: "c", Message: "m"}, CreatedAt: noon, EndedAt: noon.Add(time.Second)}
+		Size:     7, Position: 8, Owner: "node-1", OwnedUntil: noon.Add(time.Minute), Failure: liwanag.JobFailure{Code: "c", Message: "m"},
+		CreatedAt: noon, EndedAt: noon.Add(time.Second)}
 }

@@ -103,7 +103,8 @@ func importChunk(b *testing.B, store *datastore.Store, upload liwanag.ID, from, 
 				continue
 			}
 			if len(jobs)%100 == 0 {
-				batches = append(batches, liwanag.Batch{RunID: liwanag.NewID(liwanag.RunKind), ClosesAt: now, State: liwanag.BatchClosed, CreatedAt: now})
+				batches = append(batches, liwanag.Batch{RunID: liwanag.NewID(liwanag.RunKind), ClosesAt: now,
+					State: liwanag.BatchClosed, CreatedAt: now})
 			}
 			batch := &batches[len(batches)-1]
 			batch.Size++

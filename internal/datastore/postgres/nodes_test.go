@@ -109,7 +109,8 @@ func TestPeopleWhoSignUpOnTwoNodesShareBatchesOfTheirSize(t *testing.T) {
 			ok, err = tx.Batches.Grow(batch.RunID, 1, full)
 		}
 		if err == nil && !ok {
-			batch = liwanag.Batch{RunID: liwanag.NewID(liwanag.RunKind), ClosesAt: noon.Add(time.Hour), Size: 1, State: liwanag.BatchOpen, CreatedAt: noon}
+			batch = liwanag.Batch{RunID: liwanag.NewID(liwanag.RunKind), ClosesAt: noon.Add(time.Hour), Size: 1,
+				State: liwanag.BatchOpen, CreatedAt: noon}
 			err = tx.Batches.Insert([]liwanag.Batch{batch})
 		}
 		if err != nil {
@@ -146,7 +147,8 @@ func TestAPersonWhoSignsUpOnTwoNodesHasOneOpenJob(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		opened, err := tx.Jobs.Insert([]liwanag.Job{{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: got[0].ID, Status: liwanag.JobPending, CreatedAt: noon}})
+		opened, err := tx.Jobs.Insert([]liwanag.Job{{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: got[0].ID,
+			Status: liwanag.JobPending, CreatedAt: noon}})
 		if err == nil {
 			created[i], inserted[i] = got[0].Created, opened[0].Inserted
 		}
@@ -166,7 +168,8 @@ func TestAPaidCallHasOneSenderOverTwoNodes(t *testing.T) {
 	}
 	won := make([]bool, 200)
 	onStores(t, []*datastore.Store{a, b}, len(won), nil, func(i int, tx *datastore.Tx) (err error) {
-		won[i], err = tx.Submissions.Move(liwanag.SubmissionMove{ID: s.ID, From: []liwanag.SubmissionState{liwanag.SubmissionPrepared}, To: liwanag.SubmissionSending,
+		won[i], err = tx.Submissions.Move(liwanag.SubmissionMove{ID: s.ID,
+			From: []liwanag.SubmissionState{liwanag.SubmissionPrepared}, To: liwanag.SubmissionSending,
 			Sending: &liwanag.Sending{Sender: fmt.Sprint(i), TokenHash: liwanag.Digest{byte(i), 1}, At: noon}})
 		return err
 	})

@@ -127,7 +127,8 @@ func (n node) print(indent string) string {
 }
 
 // partial are the indexes over a few rows only, which may be walked.
-var partial = []string{"batch_open", "batch_unstarted", "job_unbatched", "submission_flying", "upload_active", "delivery_new", "submission_job_open", "message_unstarted"}
+var partial = []string{"batch_open", "batch_unstarted", "job_unbatched", "submission_flying", "upload_active",
+	"delivery_new", "submission_job_open", "message_unstarted"}
 
 func faults(text string, plan node) (found []string) {
 	for part := range walks {

@@ -190,7 +190,8 @@ func TestADroppedBodyIsGoneFromItsTableWithTheNextVacuum(t *testing.T) {
 		return size
 	}
 	raw := []byte(strings.Repeat("mara.ilagan@example.net lives here. ", 1000))
-	d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, Raw: raw, Size: len(raw), State: liwanag.DeliveryStored, ReceivedAt: noon}
+	d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, Raw: raw, Size: len(raw),
+		State: liwanag.DeliveryStored, ReceivedAt: noon}
 	write(t, store, func(tx *datastore.Tx) error {
 		_, err := tx.Deliveries.Insert(d)
 		return err
@@ -199,7 +200,8 @@ func TestADroppedBodyIsGoneFromItsTableWithTheNextVacuum(t *testing.T) {
 		t.Fatalf("bodies take %d bytes: they are kept elsewhere", size)
 	}
 	write(t, store, func(tx *datastore.Tx) error {
-		_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
+		_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest,
+			From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
 		return err
 	})
 	if size := bodies(); size != 0 {
@@ -231,18 +233,21 @@ func TestRowsOfOneKeyInOneCallFollowEachOther(t *testing.T) {
 	}
 	first := job(liwanag.JobPending)
 	profile := func(name string, resultAt time.Duration) liwanag.Enriched {
-		return liwanag.Enriched{SubscriberID: person.ID, Summary: liwanag.Summary{FirstName: name}, Profile: []byte(name), ResultAt: noon.Add(resultAt), At: noon}
+		return liwanag.Enriched{SubscriberID: person.ID, Summary: liwanag.Summary{FirstName: name}, Profile: []byte(name),
+			ResultAt: noon.Add(resultAt), At: noon}
 	}
 	write(t, store, func(tx *datastore.Tx) error {
 		_, inserting := tx.Jobs.Insert([]liwanag.Job{first, job(liwanag.JobNotFound), job(liwanag.JobEnriched)})
-		settling := tx.Jobs.Settle([]liwanag.JobResult{{ID: first.ID, Status: liwanag.JobFailed, At: noon}, {ID: first.ID, Status: liwanag.JobCanceled, At: noon}})
+		settling := tx.Jobs.Settle([]liwanag.JobResult{{ID: first.ID, Status: liwanag.JobFailed, At: noon},
+			{ID: first.ID, Status: liwanag.JobCanceled, At: noon}})
 		changed, enriching := tx.Subscribers.Enrich([]liwanag.Enriched{profile("D", 2e9), profile("old", 1e9), profile("E", 3e9)})
 		if len(changed) != 2 {
 			t.Errorf("profiles changed %v", changed)
 		}
 		return errors.Join(inserting, settling, enriching)
 	})
-	if person, err = store.Subscribers.Get(t.Context(), person.ID); err != nil || person.EnrichmentStatus != liwanag.JobEnriched || person.Summary.FirstName != "E" {
+	if person, err = store.Subscribers.Get(t.Context(), person.ID); err != nil || person.EnrichmentStatus != liwanag.JobEnriched ||
+		person.Summary.FirstName != "E" {
 		t.Errorf("the latest job is %q, the latest profile %q, %v", person.EnrichmentStatus, person.Summary.FirstName, err)
 	}
 	if raw, err := store.Subscribers.Profile(t.Context(), person.ID); err != nil || string(raw) != "E" {

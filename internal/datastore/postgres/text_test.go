@@ -146,7 +146,8 @@ func readable(t *testing.T, store *datastore.Store) []liwanag.Subscriber {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !utf8.ValidString(person.Summary.FullName) || !strings.HasPrefix(person.Summary.FullName, "Ma\uFFFDra ") || !json.Valid(person.Metadata) {
+	if !utf8.ValidString(person.Summary.FullName) || !strings.HasPrefix(person.Summary.FullName, "Ma\uFFFDra ") ||
+		!json.Valid(person.Metadata) {
 		t.Errorf("a name came back as %q, metadata as %q", person.Summary.FullName, person.Metadata)
 	}
 	profile, err := store.Subscribers.Profile(ctx, person.ID)
@@ -156,7 +157,8 @@ func readable(t *testing.T, store *datastore.Store) []liwanag.Subscriber {
 	if known, err := store.Subscribers.Known(ctx, []string{hostile}); err != nil || len(known) != 1 {
 		t.Errorf("known: %q, %v", known, err)
 	}
-	for name, f := range map[string]liwanag.SubscriberFilter{"source": {Source: hostile}, "part": {Query: hostile}, "seniority": {Seniority: hostile}, "status": {Status: hostile}} {
+	for name, f := range map[string]liwanag.SubscriberFilter{"source": {Source: hostile}, "part": {Query: hostile},
+		"seniority": {Seniority: hostile}, "status": {Status: hostile}} {
 		if got, _, err := store.Subscribers.List(ctx, f, liwanag.Page{}); !errors.Is(err, liwanag.ErrInvalidFilter) || len(got) != 0 {
 			t.Errorf("listed by %s: %d, %v", name, len(got), err)
 		}

@@ -36,8 +36,9 @@ func TestStore(t *testing.T) {
 
 func TestRowsOutliveTheProcess(t *testing.T) {
 	config := sqlitedb.Config{Path: filepath.Join(t.TempDir(), "liwanag.db")}
-	up := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "mara@gmail.com", EmailType: liwanag.Personal,
-		At: time.Now().UTC().Truncate(time.Microsecond)}
+	up := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "mara@gmail.com",
+		EmailType: liwanag.Personal,
+		At:        time.Now().UTC().Truncate(time.Microsecond)}
 	db, store := open(t, config)
 	if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
 		_, err := tx.Subscribers.Upsert([]liwanag.SignUp{up})
@@ -143,11 +144,13 @@ func TestADroppedBodyLeavesNoTrace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "liwanag.db")
 	db, store := open(t, sqlitedb.Config{Path: path})
 	secret := []byte("mara.ilagan@example.net lives here")
-	d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, Raw: secret, Size: len(secret), State: liwanag.DeliveryStored, ReceivedAt: time.Now()}
+	d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, Raw: secret, Size: len(secret),
+		State: liwanag.DeliveryStored, ReceivedAt: time.Now()}
 	for _, fn := range []func(tx *datastore.Tx) error{
 		func(tx *datastore.Tx) error { _, err := tx.Deliveries.Insert(d); return err },
 		func(tx *datastore.Tx) error {
-			_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
+			_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest,
+				From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
 			return err
 		},
 	} {
@@ -169,7 +172,8 @@ func TestADroppedBodyLeavesNoTrace(t *testing.T) {
 
 func TestAProfileGoesWithItsSubscriber(t *testing.T) {
 	db, store := open(t, sqlitedb.Config{})
-	up := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "mara@gmail.com", EmailType: liwanag.Personal, At: time.Now()}
+	up := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: "mara@gmail.com", Email: "mara@gmail.com",
+		EmailType: liwanag.Personal, At: time.Now()}
 	if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
 		if _, err := tx.Subscribers.Upsert([]liwanag.SignUp{up}); err != nil {
 			return err

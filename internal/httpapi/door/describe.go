@@ -26,7 +26,8 @@ func openAPI(version string) *huma.OpenAPI {
 			Title: "Liwanag", Version: version,
 			License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"},
 			Description: "Newsletter sign-ups in, enriched subscribers out.\n\n" +
-				"Every error is `application/problem+json` with a stable `code`. Lists are pages: `items`, and `nextCursor` unless it is the last one. " +
+				"Every error is `application/problem+json` with a stable `code`. Lists are pages: `items`, and " +
+				"`nextCursor` unless it is the last one. " +
 				"What is not known is absent, never empty or zero. Times are RFC 3339, UTC. Ids are UUIDv7 with a prefix. " +
 				"Query parameters and fields that are not described are refused.",
 		},

@@ -171,10 +171,12 @@ func under(path, prefix string) bool {
 func (d *Door) admitBrowser(r *http.Request) error {
 	if !d.cfg.Access.Needed() {
 		if !loopbackHost(r.Host) {
-			return NewProblem(http.StatusForbidden, "host_not_allowed", "without an API key only this machine's own names are served, such as localhost: set LIWANAG_API_KEY")
+			return NewProblem(http.StatusForbidden, "host_not_allowed",
+				"without an API key only this machine's own names are served, such as localhost: set LIWANAG_API_KEY")
 		}
 		if name := forwarded(r.Header); name != "" {
-			return NewProblem(http.StatusForbidden, "proxy_not_allowed", "without an API key nothing is served through a proxy, and this request has "+name+": set LIWANAG_API_KEY")
+			return NewProblem(http.StatusForbidden, "proxy_not_allowed",
+				"without an API key nothing is served through a proxy, and this request has "+name+": set LIWANAG_API_KEY")
 		}
 	}
 	if err := d.csrf.Check(r); err != nil {

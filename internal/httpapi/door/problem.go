@@ -28,7 +28,8 @@ type Problem struct {
 
 // NewProblem is a problem of a status and a stable code.
 func NewProblem(status int, code, detail string, faults ...api.FieldFault) *Problem {
-	return &Problem{Problem: api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, Errors: faults}}
+	return &Problem{Problem: api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status,
+		Detail: detail, Code: code, Errors: faults}}
 }
 
 func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
@@ -187,10 +188,12 @@ func (d *Door) note(ctx context.Context, p *Problem) {
 	if p.Status == http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	d.cfg.Log.LogAttrs(ctx, level, "a request failed", slog.String("request", requestID(ctx)), slog.String("code", p.Code), slog.Any("error", p.Fault))
+	d.cfg.Log.LogAttrs(ctx, level, "a request failed", slog.String("request", requestID(ctx)),
+		slog.String("code", p.Code), slog.Any("error", p.Fault))
 }
 
 // InvalidField refuses a field of a body.
 func InvalidField(field, message string) *Problem {
-	return NewProblem(http.StatusUnprocessableEntity, "invalid_field", "the request has fields that cannot be taken", api.FieldFault{Field: field, Message: message})
+	return NewProblem(http.StatusUnprocessableEntity, "invalid_field", "the request has fields that cannot be taken",
+		api.FieldFault{Field: field, Message: message})
 }

@@ -48,12 +48,14 @@ func encode(w io.Writer, v any) error {
 // BadParameter refuses a query parameter: a filter that is not understood must
 // not select everything.
 func BadParameter(name, message string) *Problem {
-	return NewProblem(http.StatusBadRequest, "bad_parameter", "a query parameter cannot be taken", api.FieldFault{Field: Clip(name), Message: message})
+	return NewProblem(http.StatusBadRequest, "bad_parameter", "a query parameter cannot be taken",
+		api.FieldFault{Field: Clip(name), Message: message})
 }
 
 // InvalidFilter refuses a filter that has no clear meaning: it selects nobody.
 func InvalidFilter(name, message string) *Problem {
-	return NewProblem(http.StatusBadRequest, "invalid_filter", "a filter cannot be understood, so it selects nothing", api.FieldFault{Field: Clip(name), Message: message})
+	return NewProblem(http.StatusBadRequest, "invalid_filter", "a filter cannot be understood, so it selects nothing",
+		api.FieldFault{Field: Clip(name), Message: message})
 }
 
 // Unclear says what is wrong with a text to filter by. Databases take a control

@@ -103,7 +103,8 @@ func (d *Door) signOut(w http.ResponseWriter, r *http.Request) error {
 // could take for another site's address is none.
 func localPath(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.Contains(next, `\`) || u.Host != "" || u.Scheme != "" {
+	if err != nil || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.Contains(next, `\`) || u.Host != "" ||
+		u.Scheme != "" {
 		return "/"
 	}
 	return u.RequestURI()
@@ -122,7 +123,8 @@ func (d *Door) sessionCookie() (name string, secure bool) {
 func (d *Door) setSession(w http.ResponseWriter, session string, lasts time.Duration) {
 	name, secure := d.sessionCookie()
 	// #nosec G124 -- Secure wherever the public URL is https
-	http.SetCookie(w, &http.Cookie{Name: name, Value: session, Path: "/", MaxAge: int(lasts.Seconds()), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: name, Value: session, Path: "/", MaxAge: int(lasts.Seconds()), HttpOnly: true,
+		Secure: secure, SameSite: http.SameSiteLaxMode})
 }
 
 // sessionOf is the session that a request brings; empty without one.

@@ -1,0 +1,116 @@
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// maxWidth is how many characters a line of code may have; a new one should have
+// fewer than 120.
+const maxWidth = 140
+
+// wideRooms still have lines that are longer. A room that has none any more goes.
+var wideRooms = []string{"engine", "internal/app", "internal/chore", "internal/enrichment", "internal/intake", "internal/notify",
+	"internal/paid", "temporalrunner", "workflow"}
+
+// Tables may be wider: a field with its tag, and an element of a list that begins and
+// ends on the line. So may what stands between backquotes, which is quoted whole.
+func TestLinesCanBeRead(t *testing.T) {
+	wide := map[string]int{}
+	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != root && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules"):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_templ.go"):
+			return nil
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		room := slices.IndexFunc(wideRooms, func(r string) bool { return strings.HasPrefix(rel, r+"/") })
+		for _, line := range tooWide(t, rel, source) {
+			if room < 0 {
+				t.Errorf("%s:%d has more than %d characters", rel, line, maxWidth)
+			} else {
+				wide[wideRooms[room]]++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range wideRooms {
+		if wide[room] == 0 {
+			t.Errorf("%s has no line that is too long: take it out of wideRooms", room)
+		}
+	}
+}
+
+// tooWide are the numbers of lines that are too long and no table's.
+func tooWide(t *testing.T, name string, source []byte) (lines []int) {
+	t.Helper()
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, name, source, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	may := map[int]int{} // characters by which a line may be longer
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.Field:
+			if n.Tag != nil {
+				may[set.Position(n.Tag.Pos()).Line] = 1000
+			}
+		case *ast.BasicLit:
+			if strings.HasPrefix(n.Value, "`") {
+				for i, part := range strings.Split(n.Value, "\n") {
+					may[set.Position(n.Pos()).Line+i] += utf8.RuneCountInString(part)
+				}
+			}
+		}
+		return true
+	})
+	for i, line := range strings.Split(string(source), "\n") {
+		row := strings.TrimSpace(line)
+		if (strings.HasPrefix(row, "{") || strings.HasPrefix(row, `"`)) && strings.HasSuffix(row, ",") {
+			continue
+		}
+		if utf8.RuneCountInString(line) > maxWidth+may[i+1] {
+			lines = append(lines, i+1)
+		}
+	}
+	return lines
+}
+
+func TestATooLongLineIsFound(t *testing.T) {
+	long := strings.Repeat("x", maxWidth)
+	for text, want := range map[string]int{
+		"var a = \"" + long + "\"": 1,
+		"// " + long:               1,
+		"type a struct {\n\tb int `doc:\"" + long + "\"`\n}":  0,
+		"var a = []string{\n\t\"" + long + "\",\n}":           0,
+		"var a = `" + long + "\n" + long + "`":                0,
+		"var " + long + " = `short`":                          1,
+		"var a = `" + long + "` + b(" + long + ") + `" + "x`": 1,
+	} {
+		if got := tooWide(t, "a.go", []byte("package a\n\n"+text+"\n")); len(got) != want {
+			t.Errorf("%.40s: %v, want %d", text, got, want)
+		}
+	}
+}
