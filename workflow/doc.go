@@ -22,5 +22,18 @@
 // Steps run at least once and completed steps never again: make what a step does
 // outside idempotent, for example with [Info.IdempotencyKey].
 //
+// # For authors
+//
+// Say a workflow: [New], [Step], [WaitFor], [FinishIf] and the other functions that
+// take a [Workflow]; [Retry] for what may fail, [Event] for what comes from outside.
+// Tell what went wrong by the errors that a step returns: see [Permanent] and [Snooze].
+// Start and steer runs by a [Runner]. Package workflowtest runs a definition in virtual
+// time.
+//
+// # For runners
+//
+// [Plan], [Node], [Decision] and the history are what executes a definition; an author
+// needs none of them. Package runnertest is the suite that every runner passes.
+//
 // The package imports the standard library only.
 package workflow
