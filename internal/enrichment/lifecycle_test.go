@@ -332,12 +332,12 @@ func TestJobsOfARunThatNobodyKnowsGoToTheScheduledBatch(t *testing.T) {
 		if j := w.wantJob(ana, liwanag.JobPending, ""); !j.RunID.IsZero() {
 			t.Errorf("the job is still in the batch of run %s", j.RunID)
 		}
-		w.must(w.life.svc.Resume(ctx))
-		runs, err := w.life.svc.RunScheduledBatch(ctx, false)
+		runs, err := w.life.svc.RunScheduledBatch(ctx, false) // before spending goes on, which starts them too
 		w.must(err)
 		if len(runs) != 1 {
 			t.Fatalf("%d runs", len(runs))
 		}
+		w.must(w.life.svc.Resume(ctx))
 		w.sleep(5 * time.Minute)
 		w.wantJob(ana, liwanag.JobEnriched, "")
 		w.wantPaidOnce()
