@@ -89,7 +89,8 @@ func TestAHistoryThatGrowsWithoutEndEndsItsRun(t *testing.T) {
 		workflow.Step(wf, "a", func(context.Context, string) (int, error) { return 0, errors.New("not yet") }, endless)
 		workflow.OnError(wf, func(context.Context, string, workflow.Failure) error { return errors.New("neither") }, endless)
 		st := memory.New()
-		if err := st.Create(t.Context(), store.Run{ID: "r", Workflow: "w", Version: 1, Input: []byte(`""`), CreatedAt: time.Now(), Status: store.Open, Seq: 1}); err != nil {
+		if err := st.Create(t.Context(),
+			store.Run{ID: "r", Workflow: "w", Version: 1, Input: []byte(`""`), CreatedAt: time.Now(), Status: store.Open, Seq: 1}); err != nil {
 			t.Fatal(err)
 		}
 		// Most of it is there already.
@@ -101,7 +102,8 @@ func TestAHistoryThatGrowsWithoutEndEndsItsRun(t *testing.T) {
 		if err != nil || len(claimed) != 1 {
 			t.Fatal(claimed, err)
 		}
-		p := store.Progress{Attempt: workflow.MaxHistory - 5, Park: &store.Park{Kind: store.ParkRetry, Step: "a", Until: time.Now(), Since: time.Now()}}
+		p := store.Progress{Attempt: workflow.MaxHistory - 5,
+			Park: &store.Park{Kind: store.ParkRetry, Step: "a", Until: time.Now(), Since: time.Now()}}
 		for n := range p.Attempt {
 			p.Append = append(p.Append, store.Entry{Kind: store.EntryRetrying, Step: "a", Attempt: n + 1, At: time.Now(), StartedAt: time.Now(),
 				Failure: &workflow.Failure{Message: "not yet"}, NextAt: time.Now()})

@@ -238,7 +238,8 @@ func (s seen) look(run workflow.Run) seen {
 		if k := kinds[item.Step]; item.Attempt == 0 || k == workflow.KindWait || k == workflow.KindSleep {
 			attempt = ""
 		}
-		s.History = append(s.History, fmt.Sprintf("%s %s %s%s", item.At.Sub(run.CreatedAt).Round(time.Millisecond), item.Type, item.Step, attempt))
+		s.History = append(s.History, fmt.Sprintf("%s %s %s%s", item.At.Sub(run.CreatedAt).Round(time.Millisecond),
+			item.Type, item.Step, attempt))
 	}
 	return s.withoutSurplus()
 }

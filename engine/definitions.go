@@ -55,7 +55,8 @@ func (e *Engine) defineAll(ctx context.Context) error {
 		e.mu.Unlock()
 		switch {
 		case words != "" && e.cfg.Strict:
-			refused = append(refused, fmt.Errorf("engine: %s. Hold the definition again that they were begun with, and give the change a new version", words))
+			refused = append(refused, fmt.Errorf("engine: %s. Hold the definition again that they were begun "+
+				"with, and give the change a new version", words))
 		case !reflect.DeepEqual(kept, noted[d]):
 			news = append(news, func() error { return e.store.Note(ctx, d, kept) })
 		}
@@ -77,7 +78,8 @@ func (e *Engine) defineAll(ctx context.Context) error {
 
 // differing returns which noted shapes of a definition still matter, and says in words
 // what is another in the one that is held.
-func (e *Engine) differing(ctx context.Context, d store.Definition, mine workflow.Shape, noted []store.Shape) (kept []store.Shape, words string, err error) {
+func (e *Engine) differing(ctx context.Context, d store.Definition, mine workflow.Shape,
+	noted []store.Shape) (kept []store.Shape, words string, err error) {
 	runs, more := 0, ""
 	var differences []string
 	for i, s := range noted {

@@ -102,7 +102,8 @@ func retyped(t *testing.T, s store.Store, changed workflow.Definition, want stri
 	if err != nil || !strings.Contains(run.NoDefinition, want) || (run.Status == workflow.StatusCompleted) != (want == "") {
 		t.Errorf("the run is %s without a definition because of %q, %v; want %q", run.Status, run.NoDefinition, err, want)
 	}
-	if len(faults.said) != 1 || !strings.Contains(faults.said[0], "definition: 1 open runs of typed version 1 were begun by another definition: ") {
+	if len(faults.said) != 1 || !strings.Contains(faults.said[0],
+		"definition: 1 open runs of typed version 1 were begun by another definition: ") {
 		t.Errorf("told is %q", faults.said)
 	}
 	if err := stop(); err != nil {
@@ -130,7 +131,8 @@ func TestANewcomerWhoseInputIsOfAnotherTypeIsLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		e, _, stop := executing(t, engine.Config{Store: s, Definitions: []workflow.Definition{typed[numbered, name, name]()}})
-		if run, err := e.Describe(t.Context(), "run"); err != nil || !strings.Contains(run.NoDefinition, "input is of another type") || run.Status.Ended() {
+		if run, err := e.Describe(t.Context(), "run"); err != nil || !strings.Contains(run.NoDefinition, "input is of another type") ||
+			run.Status.Ended() {
 			t.Errorf("the run is %s: %q, %v", run.Status, run.NoDefinition, err)
 		}
 		if err := stop(); err != nil {
@@ -145,7 +147,8 @@ type mute struct{ store.Store }
 func (mute) Shapes(context.Context) (map[store.Definition][]store.Shape, error) { select {} }
 
 func TestAStoreThatSaysNothingOfDefinitionsIsNotWaitedFor(t *testing.T) {
-	e, err := engine.New(engine.Config{Store: &mute{memory.New()}, Lease: 50 * time.Millisecond, Definitions: []workflow.Definition{typed[name, name, name]()}})
+	e, err := engine.New(engine.Config{Store: &mute{memory.New()}, Lease: 50 * time.Millisecond,
+		Definitions: []workflow.Definition{typed[name, name, name]()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,8 @@ func (c Config) Validate() error {
 		faults = append(faults, errors.New("engine: a Store is needed"))
 	}
 	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 {
-		faults = append(faults, fmt.Errorf("engine: concurrency %d, lease %s and stop timeout %s must not be negative", c.Concurrency, c.Lease, c.StopTimeout))
+		faults = append(faults, fmt.Errorf("engine: concurrency %d, lease %s and stop timeout %s must not be negative",
+			c.Concurrency, c.Lease, c.StopTimeout))
 	}
 	if err := workflow.CheckNamespace(c.Namespace); err != nil {
 		faults = append(faults, fmt.Errorf("engine: %w", err))
@@ -125,7 +126,9 @@ func New(c Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: c.withDefaults(), store: c.Store, plans: map[store.Definition]*workflow.Plan{},
-		latest: map[string]*workflow.Plan{}, misfits: map[string]Misfit{}, shapes: map[store.Definition][]store.Shape{}, differ: map[store.Definition]string{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1), sooner: make(chan struct{}, 1), stop: true}
+		latest: map[string]*workflow.Plan{}, misfits: map[string]Misfit{}, shapes: map[store.Definition][]store.Shape{},
+		differ: map[store.Definition]string{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1),
+		sooner: make(chan struct{}, 1), stop: true}
 	e.slots, e.memory = newSlots(e.cfg.Concurrency), newMemory(e.cfg.Concurrency)
 	for _, d := range c.Definitions {
 		p := d.Plan()
@@ -199,7 +202,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	select {
 	case <-ended:
 	case <-base.Done():
-		e.tell.RunnerFault("stop", fmt.Errorf("runs are not given back after %s; they are abandoned and taken over at the next start", e.cfg.StopTimeout))
+		e.tell.RunnerFault("stop", fmt.Errorf("runs are not given back after %s; they are abandoned and taken "+
+			"over at the next start", e.cfg.StopTimeout))
 	}
 	return nil
 }

@@ -178,7 +178,8 @@ func (x *execution) again(en store.Entry) {
 // its own.
 func (x *execution) foldable(en store.Entry) (before store.Entry, ok bool) {
 	n := len(x.history)
-	if n < workflow.KeptApart || len(x.pending) > 0 || x.known() >= x.run.Seq || en.Kind != store.EntrySnoozed && en.Kind != store.EntryChecked {
+	if n < workflow.KeptApart || len(x.pending) > 0 || x.known() >= x.run.Seq || en.Kind != store.EntrySnoozed &&
+		en.Kind != store.EntryChecked {
 		return before, false
 	}
 	for i, at := 1, x.run.Seq; i <= workflow.KeptApart; i++ {

@@ -201,7 +201,8 @@ func TestSuspectsAreExecutedOneAtATimeAndHoldUpNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range []string{"s1", "s2", "s3"} {
-			r := store.Run{ID: id, Workflow: "w", Version: 1, Owner: node.Epoch, Input: []byte(`"suspect"`), CreatedAt: begun, StartedAt: begun, Status: store.Open, Seq: 1}
+			r := store.Run{ID: id, Workflow: "w", Version: 1, Owner: node.Epoch, Input: []byte(`"suspect"`), CreatedAt: begun,
+				StartedAt: begun, Status: store.Open, Seq: 1}
 			if err := st.Create(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,8 @@ func (e *Engine) enter() (leave func(), err error) {
 	}
 	if _, used := inUse.LoadOrStore(e.store, e); used {
 		e.running.Store(false)
-		return nil, errors.New("engine: another engine runs on this store value. Try: all definitions in one engine, or on PostgreSQL a store of its own for each")
+		return nil, errors.New("engine: another engine runs on this store value. Try: all definitions in one " +
+			"engine, or on PostgreSQL a store of its own for each")
 	}
 	return func() { inUse.Delete(e.store); e.running.Store(false) }, nil
 }

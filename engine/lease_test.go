@@ -163,7 +163,8 @@ func (h *hearing) heard(op string) (texts []string) {
 
 func TestAClockFarFromTheStoresIsToldAndNotBelieved(t *testing.T) {
 	for off, want := range map[time.Duration]string{
-		0: "", time.Second: "", 5 * time.Second: "5s ahead of the store's. Try", 25 * time.Hour: "25h0m0s ahead of the store's, which is followed", -25 * time.Hour: "25h0m0s behind the store's, which is followed",
+		0: "", time.Second: "", 5 * time.Second: "5s ahead of the store's. Try",
+		25 * time.Hour: "25h0m0s ahead of the store's, which is followed", -25 * time.Hour: "25h0m0s behind the store's, which is followed",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var wrong atomic.Int64
@@ -171,7 +172,8 @@ func TestAClockFarFromTheStoresIsToldAndNotBelieved(t *testing.T) {
 			heard := &hearing{}
 			wf := workflow.New[string]("w")
 			workflow.WaitFor(wf, "wait", done, 24*time.Hour)
-			e, err := engine.New(engine.Config{Store: &clocked{leased{Store: memory.New()}}, Definitions: []workflow.Definition{wf}, Observers: []workflow.Observer{heard},
+			e, err := engine.New(engine.Config{Store: &clocked{leased{Store: memory.New()}},
+				Definitions: []workflow.Definition{wf}, Observers: []workflow.Observer{heard},
 				Now: func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) }})
 			if err != nil {
 				t.Fatal(err)
@@ -250,7 +252,8 @@ func TestACommitThatTheDatabaseWillNeverTakeEndsItsRun(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		r := describe(t, e, "r")
-		if r.Status != workflow.StatusFailed || r.Failure.Code != workflow.CodeStore || r.Failure.Step != "odd" || !strings.Contains(r.Failure.Message, "value out of range") || ran.Load() != 2 {
+		if r.Status != workflow.StatusFailed || r.Failure.Code != workflow.CodeStore || r.Failure.Step != "odd" ||
+			!strings.Contains(r.Failure.Message, "value out of range") || ran.Load() != 2 {
 			t.Errorf("%s %+v after %d executions", r.Status, r.Failure, ran.Load())
 		}
 	})
@@ -272,11 +275,13 @@ func (m *mixed) Claim(ctx context.Context, n store.Node, w store.Wanted, now tim
 func TestAClaimedRunWhosePlanIsNotHeldIsToldAndGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := &mixed{Store: memory.New()}
-		if err := st.Create(t.Context(), store.Run{ID: "r", Workflow: "w", Version: 7, CreatedAt: time.Now(), Status: store.Open, Seq: 1}); err != nil {
+		if err := st.Create(t.Context(),
+			store.Run{ID: "r", Workflow: "w", Version: 7, CreatedAt: time.Now(), Status: store.Open, Seq: 1}); err != nil {
 			t.Fatal(err)
 		}
 		heard := &hearing{}
-		e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{nap(time.Second)}, Observers: []workflow.Observer{heard}})
+		e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{nap(time.Second)},
+			Observers: []workflow.Observer{heard}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,7 +377,8 @@ func TestANodeWhoseConnectionsFallSilentIsBackWithinItsLease(t *testing.T) {
 	heard := &hearing{}
 	wf := workflow.New[string]("w")
 	workflow.Step(wf, "a", func(context.Context, string) (bool, error) { return true, nil })
-	e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{wf}, Lease: lease, StopTimeout: time.Second, Observers: []workflow.Observer{heard}})
+	e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{wf}, Lease: lease,
+		StopTimeout: time.Second, Observers: []workflow.Observer{heard}})
 	if err != nil {
 		t.Fatal(err)
 	}

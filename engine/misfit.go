@@ -108,7 +108,8 @@ func (x *execution) stands() error {
 		return fmt.Errorf("the run stands at step %q, where version %d has %s", park.Step, x.plan.Version, at)
 	}
 	kinds := map[store.ParkKind]workflow.Kind{store.ParkWait: workflow.KindWait, store.ParkSleep: workflow.KindSleep}
-	if want, pause := kinds[park.Kind]; pause != (d.Node.Kind == workflow.KindWait || d.Node.Kind == workflow.KindSleep) || pause && want != d.Node.Kind {
+	if want, pause := kinds[park.Kind]; pause != (d.Node.Kind == workflow.KindWait || d.Node.Kind == workflow.KindSleep) || pause &&
+		want != d.Node.Kind {
 		return fmt.Errorf("the run stands at %q, which is a %s in version %d", park.Step, d.Node.Kind, x.plan.Version)
 	}
 	return nil
@@ -129,7 +130,8 @@ func (e *Engine) leave(c store.Claimed, why string) {
 	e.mu.Unlock()
 	if !known {
 		e.tell.RunnerFault("definition", fmt.Errorf("run %s is left alone, since it does not fit %s version %d: %s. "+
-			"Hold the definition again that it was begun with, and give the new one a new version; or terminate the run", c.Run.ID, c.Run.Workflow, c.Run.Version, why))
+			"Hold the definition again that it was begun with, and give the new one a new version; or terminate the run", c.Run.ID, c.Run.Workflow,
+			c.Run.Version, why))
 	}
 	c.Run.Park.Until = m.seen.Add(m.pause)
 	e.giveBack(c)

@@ -20,7 +20,8 @@ import (
 )
 
 // story is a definition that stands at a wait; what changes about it is up to build.
-func story(did func(string), build func(wf *workflow.Workflow[int], step func(string) func(context.Context, int) (int, error))) *workflow.Workflow[int] {
+func story(did func(string), build func(wf *workflow.Workflow[int],
+	step func(string) func(context.Context, int) (int, error))) *workflow.Workflow[int] {
 	wf := workflow.New[int]("story")
 	build(wf, func(name string) func(context.Context, int) (int, error) {
 		return func(context.Context, int) (int, error) { did(name); return 1, nil }
@@ -128,7 +129,8 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 			log = append(log, what)
 		}
 		run := func(build func(*workflow.Workflow[int], stepOf), faults *faultLog) (*engine.Engine, func()) {
-			e, err := engine.New(engine.Config{Store: s, Definitions: []workflow.Definition{story(did, build)}, Observers: []workflow.Observer{faults}})
+			e, err := engine.New(engine.Config{Store: s, Definitions: []workflow.Definition{story(did, build)},
+				Observers: []workflow.Observer{faults}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,7 +191,8 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 		e, stop = run(original, &faultLog{})
 		defer stop()
 		time.Sleep(time.Minute)
-		if got, err := e.Describe(t.Context(), "run"); err != nil || got.NoDefinition != "" || got.Status != workflow.StatusCompleted || fmt.Sprint(log) != "[a b]" {
+		if got, err := e.Describe(t.Context(), "run"); err != nil || got.NoDefinition != "" || got.Status != workflow.StatusCompleted ||
+			fmt.Sprint(log) != "[a b]" {
 			t.Errorf("after the rollback the run is %s (%v), and the steps ran as %v", got.Status, err, log)
 		}
 	})
@@ -204,12 +207,13 @@ func TestARunThatFitsGoesOnUnderAChangedDefinition(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		stop()
-		e, err := engine.New(engine.Config{Store: s, Definitions: []workflow.Definition{story(func(string) {}, func(wf *workflow.Workflow[int], step stepOf) {
-			a := workflow.Step(wf, "a", step("a"), workflow.Retry{MaxAttempts: 9})
-			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", func(n int) bool { return n == 2 }))
-			workflow.WaitFor(wf, "wait", ping, time.Hour)
-			workflow.Step(wf, "instead-of-b", step("b"))
-		})}})
+		e, err := engine.New(engine.Config{Store: s,
+			Definitions: []workflow.Definition{story(func(string) {}, func(wf *workflow.Workflow[int], step stepOf) {
+				a := workflow.Step(wf, "a", step("a"), workflow.Retry{MaxAttempts: 9})
+				workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", func(n int) bool { return n == 2 }))
+				workflow.WaitFor(wf, "wait", ping, time.Hour)
+				workflow.Step(wf, "instead-of-b", step("b"))
+			})}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,11 +244,13 @@ func TestAnEventThatDoesNotFitIsSetAsideAndTheRightOneFollows(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		for _, sig := range []workflow.Signal{{ID: "s1", Event: "ping", Payload: []byte(`"a string"`)}, {ID: "s2", Event: "gamma", Payload: []byte("1")}} {
+		for _, sig := range []workflow.Signal{{ID: "s1", Event: "ping", Payload: []byte(`"a string"`)},
+			{ID: "s2", Event: "gamma", Payload: []byte("1")}} {
 			if _, err := elsewhere.Signal(t.Context(), "run", sig); err != nil {
 				t.Errorf("event %s where no definition is held: %v", sig.ID, err)
 			}
-			if _, err := h.Runner.Signal(t.Context(), "run", sig); !errors.Is(err, workflow.ErrPayload) && !errors.Is(err, workflow.ErrUnknownEvent) {
+			if _, err := h.Runner.Signal(t.Context(), "run", sig); !errors.Is(err, workflow.ErrPayload) &&
+				!errors.Is(err, workflow.ErrUnknownEvent) {
 				t.Errorf("event %s where it is held: %v", sig.ID, err)
 			}
 		}

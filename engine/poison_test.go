@@ -122,7 +122,8 @@ func TestObserversAreToldWhatHappens(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		want := []string{"started a", "ended a retry 1s", "started a", "ended a completed 1s", "waits wait", "waited wait event 0s", "run r completed"}
+		want := []string{"started a", "ended a retry 1s", "started a", "ended a completed 1s", "waits wait",
+			"waited wait event 0s", "run r completed"}
 		if !slices.Equal(w.told, want) {
 			t.Errorf("told %q", w.told)
 		}
@@ -155,7 +156,10 @@ func TestAnAttemptThatIgnoresItsContextIsReportedOverdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &watcher{}
 		wf := workflow.New[string]("w")
-		workflow.Step(wf, "a", func(context.Context, string) (int, error) { time.Sleep(time.Minute); return 1, nil }, workflow.Timeout(time.Second))
+		workflow.Step(wf, "a", func(context.Context, string) (int, error) {
+			time.Sleep(time.Minute)
+			return 1, nil
+		}, workflow.Timeout(time.Second))
 		e, stop := observed(t, w, memory.New(), wf)
 		defer stop()
 		if err := wf.Start(t.Context(), e, "r", ""); err != nil {

@@ -16,21 +16,22 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func TestTheEngineKeepsTheRulesOfEveryRunnerOnPostgreSQL(t *testing.T) {
-	runnertest.Run(t, runnertest.Config{Second: 250 * time.Millisecond, New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
-		url := pgtest.Database(t)
-		n := startNode(t, url, "", defs...)
-		t.Cleanup(func() { n.stop() })
-		st, err := postgres.Open(context.Background(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = st.Close() })
-		return runnertest.Harness{Runner: n, Elsewhere: onlySends(t, st), Restart: func() workflow.Runner {
-			n.stop()
-			n = startNode(t, url, "", defs...)
-			return n
-		}}
-	}})
+	runnertest.Run(t, runnertest.Config{Second: 250 * time.Millisecond,
+		New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
+			url := pgtest.Database(t)
+			n := startNode(t, url, "", defs...)
+			t.Cleanup(func() { n.stop() })
+			st, err := postgres.Open(context.Background(), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = st.Close() })
+			return runnertest.Harness{Runner: n, Elsewhere: onlySends(t, st), Restart: func() workflow.Runner {
+				n.stop()
+				n = startNode(t, url, "", defs...)
+				return n
+			}}
+		}})
 }
 
 // node is an engine with a store of its own.

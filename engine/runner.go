@@ -216,7 +216,8 @@ func (e *Engine) reopening(c store.Claimed, from string) (r store.Reopening, err
 	}
 	plan := e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
 	if plan == nil {
-		return r, fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow, c.Run.Workflow, c.Run.Version, runID)
+		return r, fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow,
+			c.Run.Workflow, c.Run.Version, runID)
 	}
 	failed := plan.ReopenFrom(factsOf(plan, c.History, c.Signals))
 	if from == "" {

@@ -45,7 +45,8 @@ func (e *Engine) guarded(c store.Claimed, leave func(), do func(x *execution)) {
 		if r := recover(); r != nil {
 			e.tell.RunnerFault("panic", fmt.Errorf("run %s: %v\n%s", c.Run.ID, r, debug.Stack()))
 			x.pending, x.canceled = nil, true
-			f := workflow.Failure{Reason: workflow.ReasonError, Code: workflow.CodePanic, Message: workflow.Clip(fmt.Sprintf("the engine panicked: %v", r))}
+			f := workflow.Failure{Reason: workflow.ReasonError, Code: workflow.CodePanic,
+				Message: workflow.Clip(fmt.Sprintf("the engine panicked: %v", r))}
 			x.end(workflow.Decision{Status: workflow.StatusFailed, Failure: &f})
 		}
 	}()
@@ -53,7 +54,8 @@ func (e *Engine) guarded(c store.Claimed, leave func(), do func(x *execution)) {
 		do(x)
 		return
 	}
-	e.tell.RunnerFault("claim", fmt.Errorf("run %s is of version %d of workflow %s, which this engine does not hold; it is given back", c.Run.ID, c.Run.Version, c.Run.Workflow))
+	e.tell.RunnerFault("claim", fmt.Errorf("run %s is of version %d of workflow %s, which this engine does "+
+		"not hold; it is given back", c.Run.ID, c.Run.Version, c.Run.Workflow))
 	pause(e.working(), time.Second) // a store that mixes versions up once does so again
 	x.commit(&x.park, nil)
 }

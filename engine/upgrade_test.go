@@ -116,7 +116,8 @@ func TestRunsOfTheReleaseBeforeGoOnUnderTheNewNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		if err := db.Migrate(t.Context(), programBefore(t, "sqlite", "00001_runs.sql", "00002_open.sql"), "engine_migrations"); !errors.Is(err, sqlitedb.ErrSchemaNewer) {
+		if err := db.Migrate(t.Context(), programBefore(t, "sqlite", "00001_runs.sql", "00002_open.sql"),
+			"engine_migrations"); !errors.Is(err, sqlitedb.ErrSchemaNewer) {
 			t.Errorf("the program before makes tables of its own: %v", err)
 		}
 	})
@@ -148,7 +149,8 @@ func TestRunsOfTheReleaseBeforeGoOnUnderTheNewNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		if err := db.MigrateUp(t.Context(), programBefore(t, "postgres", "00001_runs.sql"), "engine_migrations"); !errors.Is(err, pgdb.ErrSchemaNewer) {
+		if err := db.MigrateUp(t.Context(), programBefore(t, "postgres", "00001_runs.sql"),
+			"engine_migrations"); !errors.Is(err, pgdb.ErrSchemaNewer) {
 			t.Errorf("the program before makes tables of its own: %v", err)
 		}
 	})

@@ -84,16 +84,19 @@ func TestARunIsDescribedAtEveryStage(t *testing.T) {
 		if d := cmp.Diff(backingOff, r.WaitingFor); d != "" || r.Status != workflow.StatusWaiting {
 			t.Errorf("%s %s", r.Status, d)
 		}
-		if d := cmp.Diff([]string{"a step completed #1 ", "maybe step skipped because not wanted", "b step waiting #1 busy", "wait wait pending"}, stepLines(r)); d != "" {
+		if d := cmp.Diff([]string{"a step completed #1 ", "maybe step skipped because not wanted", "b step waiting #1 busy",
+			"wait wait pending"}, stepLines(r)); d != "" {
 			t.Error(d)
 		}
 		time.Sleep(2 * time.Minute)
 		r = describe(t, e, "r")
-		waiting := &workflow.WaitingFor{Step: "wait", Kind: workflow.WaitEvent, Events: []string{"done"}, Until: begun.Add(61 * time.Minute), NextFetchAt: begun.Add(11 * time.Minute)}
+		waiting := &workflow.WaitingFor{Step: "wait", Kind: workflow.WaitEvent, Events: []string{"done"},
+			Until: begun.Add(61 * time.Minute), NextFetchAt: begun.Add(11 * time.Minute)}
 		if d := cmp.Diff(waiting, r.WaitingFor); d != "" || string(r.Output) != "2" {
 			t.Errorf("output %s %s", r.Output, d)
 		}
-		failed := []string{"a step completed #1 ", "maybe step skipped because not wanted", "b step failed #1 busy #2 busy", "wait wait pending", "on-error handler completed #1 "}
+		failed := []string{"a step completed #1 ", "maybe step skipped because not wanted", "b step failed #1 busy #2 busy",
+			"wait wait pending", "on-error handler completed #1 "}
 		if d := cmp.Diff(failed, stepLines(describe(t, e, "f"))); d != "" {
 			t.Error(d)
 		}
@@ -102,7 +105,8 @@ func TestARunIsDescribedAtEveryStage(t *testing.T) {
 			t.Fatal(err)
 		}
 		r = describe(t, e, "r")
-		if r.Status != workflow.StatusCanceled || r.Failure.Reason != workflow.ReasonCanceled || r.Failure.Message != "enough" || r.WaitingFor != nil {
+		if r.Status != workflow.StatusCanceled || r.Failure.Reason != workflow.ReasonCanceled || r.Failure.Message != "enough" ||
+			r.WaitingFor != nil {
 			t.Errorf("terminated: %s %+v", r.Status, r.Failure)
 		}
 		last := r.History[len(r.History)-2]
@@ -263,7 +267,8 @@ func TestARunOfADefinitionThatIsGoneIsAnOrphan(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		checkCompleted(t, next, "o")
 		orphans, err := next.Orphans(t.Context())
-		if d := cmp.Diff([]store.Count{{Workflow: "shown", Version: 1, Status: store.Open, Step: "wait", Runs: 1}}, orphans); err != nil || d != "" {
+		if d := cmp.Diff([]store.Count{{Workflow: "shown", Version: 1, Status: store.Open, Step: "wait", Runs: 1}}, orphans); err != nil ||
+			d != "" {
 			t.Error(err, d)
 		}
 		if counts, err := next.Counts(t.Context()); err != nil || len(counts) != 2 {
@@ -289,13 +294,15 @@ func TestRunsAreListedByWhatTheyDoAndPruned(t *testing.T) {
 		wf, slow := shown(), nap(time.Hour)
 		e, stop := observed(t, &watcher{}, memory.New(), wf, slow)
 		defer stop()
-		for _, err := range []error{wf.Start(t.Context(), e, "waits", "x"), wf.Start(t.Context(), e, "fails", "fails"), slow.Start(t.Context(), e, "runs", "")} {
+		for _, err := range []error{wf.Start(t.Context(), e, "waits", "x"), wf.Start(t.Context(), e, "fails", "fails"),
+			slow.Start(t.Context(), e, "runs", "")} {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
 		time.Sleep(5 * time.Minute)
-		for status, want := range map[workflow.Status]string{workflow.StatusWaiting: "waits", workflow.StatusFailed: "fails", workflow.StatusRunning: "runs"} {
+		for status, want := range map[workflow.Status]string{workflow.StatusWaiting: "waits",
+			workflow.StatusFailed: "fails", workflow.StatusRunning: "runs"} {
 			page, err := e.List(t.Context(), workflow.Query{Status: status})
 			if err != nil || len(page.Runs) != 1 || page.Runs[0].ID != want || page.Runs[0].Status != status {
 				t.Errorf("%s: %+v, %v", status, page.Runs, err)
@@ -330,7 +337,8 @@ func TestAStartIsRepeatedWithTheSameInputOnly(t *testing.T) {
 		for _, c := range []struct {
 			name, input string
 			want        error
-		}{{"nap", `{"a": 1}`, nil}, {"nap", `{"a":1}`, nil}, {"nap", `{"a":2}`, workflow.ErrInputDiffers}, {"shown", `{"a":1}`, workflow.ErrInputDiffers},
+		}{{"nap", `{"a": 1}`, nil}, {"nap", `{"a":1}`, nil}, {"nap", `{"a":2}`, workflow.ErrInputDiffers},
+			{"shown", `{"a":1}`, workflow.ErrInputDiffers},
 			{"none", `{}`, workflow.ErrUnknownWorkflow}} {
 			if err := start(c.name, c.input); !errors.Is(err, c.want) {
 				t.Errorf("%s %s: %v", c.name, c.input, err)

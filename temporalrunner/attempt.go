@@ -244,7 +244,8 @@ func run(ctx context.Context, n *workflow.Node, runID string, c call, got *outco
 func (d *definition) beat(ctx context.Context, ref workflow.RunRef, n *workflow.Node, attempt int) (stop func()) {
 	done := make(chan struct{})
 	late := time.AfterFunc(n.Timeout+overdue, func() {
-		d.tell.RunnerFault("overdue", fmt.Errorf("run %s, step %s: attempt %d runs longer than its timeout of %s and ignores its context", ref.ID, n.Name, attempt, n.Timeout))
+		d.tell.RunnerFault("overdue", fmt.Errorf("run %s, step %s: attempt %d runs longer than its timeout of "+
+			"%s and ignores its context", ref.ID, n.Name, attempt, n.Timeout))
 	})
 	tick := time.NewTicker(d.lease / 3)
 	go func() {

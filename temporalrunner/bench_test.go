@@ -46,8 +46,10 @@ type atHand func(ctx context.Context, id string) error
 func byHand(b *testing.B, c client.Client) atHand {
 	w := worker.New(c, "by-hand", worker.Options{MaxConcurrentActivityExecutionSize: 256})
 	w.RegisterActivityWithOptions(batchOf, activity.RegisterOptions{Name: "batch-pending-jobs"})
-	w.RegisterActivityWithOptions(func(_ context.Context, ids []string) (submission, error) { return submit(ids), nil }, activity.RegisterOptions{Name: "submit-to-fullenrich"})
-	w.RegisterActivityWithOptions(func(_ context.Context, arrival string) (int, error) { return len(arrival), nil }, activity.RegisterOptions{Name: "process-results"})
+	w.RegisterActivityWithOptions(func(_ context.Context, ids []string) (submission, error) { return submit(ids), nil },
+		activity.RegisterOptions{Name: "submit-to-fullenrich"})
+	w.RegisterActivityWithOptions(func(_ context.Context, arrival string) (int, error) { return len(arrival), nil },
+		activity.RegisterOptions{Name: "process-results"})
 	w.RegisterWorkflowWithOptions(func(ctx sdk.Context, in order) (n int, err error) {
 		ctx = sdk.WithActivityOptions(ctx, sdk.ActivityOptions{StartToCloseTimeout: time.Minute})
 		var ids []string
@@ -75,7 +77,8 @@ func byHand(b *testing.B, c client.Client) atHand {
 	}
 	b.Cleanup(w.Stop)
 	return func(ctx context.Context, id string) error {
-		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: "by-hand", EnableEagerStart: true}, "enrichment", order{1})
+		run, err := c.ExecuteWorkflow(ctx,
+			client.StartWorkflowOptions{ID: id, TaskQueue: "by-hand", EnableEagerStart: true}, "enrichment", order{1})
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,8 @@ func (c Config) Validate() error {
 		faults = append(faults, errors.New("temporalrunner: a Client is needed. Try: temporalrunner.Dial"))
 	}
 	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 {
-		faults = append(faults, fmt.Errorf("temporalrunner: concurrency %d, lease %s and stop timeout %s must not be negative", c.Concurrency, c.Lease, c.StopTimeout))
+		faults = append(faults, fmt.Errorf("temporalrunner: concurrency %d, lease %s and stop timeout %s must "+
+			"not be negative", c.Concurrency, c.Lease, c.StopTimeout))
 	}
 	if err := workflow.CheckNamespace(c.Namespace); err != nil {
 		faults = append(faults, fmt.Errorf("temporalrunner: %w", err))

@@ -49,7 +49,8 @@ func (r *Runner) countsOf(ctx context.Context, plan *workflow.Plan) ([]workflow.
 		runs[statusOf(status)] += group.GetCount()
 	}
 	var counts []workflow.Count
-	for _, status := range []workflow.Status{workflow.StatusCanceled, workflow.StatusCompleted, workflow.StatusFailed, workflow.StatusRunning, workflow.StatusTimedOut} {
+	for _, status := range []workflow.Status{workflow.StatusCanceled, workflow.StatusCompleted, workflow.StatusFailed,
+		workflow.StatusRunning, workflow.StatusTimedOut} {
 		if runs[status] > 0 {
 			counts = append(counts, workflow.Count{Workflow: plan.Name, Version: plan.Version, Status: status, Runs: runs[status]})
 		}

@@ -57,7 +57,8 @@ func (r *Runner) record(ctx context.Context, runID string) (*record, error) {
 	case err == nil:
 		return r.decoded(runID, answer.QueryResult.Get)
 	case undefined == "":
-		return nil, fmt.Errorf("temporalrunner: no worker tells of run %s: %w\n  Try: start a worker that holds %s", runID, err, info.GetType().GetName())
+		return nil, fmt.Errorf("temporalrunner: no worker tells of run %s: %w\n  Try: start a worker that holds %s", runID,
+			err, info.GetType().GetName())
 	}
 	run := summary(info)
 	run.NoDefinition = undefined
@@ -87,7 +88,8 @@ func anotherBegan(plan *workflow.Plan, begun workflow.Shape) string {
 	if words == nil {
 		return ""
 	}
-	return fmt.Sprintf("it was begun by another definition of %s version %d: %s", plan.Name, plan.Version, workflow.Clip(strings.Join(words, "; ")))
+	return fmt.Sprintf("it was begun by another definition of %s version %d: %s", plan.Name, plan.Version,
+		workflow.Clip(strings.Join(words, "; ")))
 }
 
 // ask has a worker answer about a run, as often as it takes until ctx ends.
@@ -161,7 +163,8 @@ func (r *Runner) ended(ctx context.Context, info *workflowpb.WorkflowExecutionIn
 	rec := &record{Run: summary(info)}
 	rec.note(rec.Run.CreatedAt, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": rec.Run.Workflow, "version": rec.Run.Version})
 	if r.plans[info.GetType().GetName()] != nil {
-		answer, err := r.ask(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID, RunID: info.GetExecution().GetRunId(), QueryType: describeName})
+		answer, err := r.ask(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID,
+			RunID: info.GetExecution().GetRunId(), QueryType: describeName})
 		if err != nil {
 			return nil, r.fault("describe", runID, err)
 		}

@@ -33,7 +33,8 @@ type DialConfig struct {
 func Dial(ctx context.Context, c DialConfig) (client.Client, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
-		return nil, fmt.Errorf("temporalrunner: Temporal's configuration cannot be read: %w\n  Try: correct the TEMPORAL_… variables, or the file that TEMPORAL_CONFIG_FILE names", err)
+		return nil, fmt.Errorf("temporalrunner: Temporal's configuration cannot be read: %w\n  Try: correct "+
+			"the TEMPORAL_… variables, or the file that TEMPORAL_CONFIG_FILE names", err)
 	}
 	if c.Address != "" {
 		options.HostPort = c.Address
@@ -59,7 +60,8 @@ func Dial(ctx context.Context, c DialConfig) (client.Client, error) {
 	defer cancel()
 	opened, err := client.DialContext(ctx, options)
 	if err != nil {
-		return nil, fmt.Errorf("temporalrunner: the Temporal server at %s does not answer: %w\n  Try: check TEMPORAL_ADDRESS and that the server runs; for a local one, temporal server start-dev", options.HostPort, err)
+		return nil, fmt.Errorf("temporalrunner: the Temporal server at %s does not answer: %w\n  Try: check "+
+			"TEMPORAL_ADDRESS and that the server runs; for a local one, temporal server start-dev", options.HostPort, err)
 	}
 	_, err = opened.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: options.Namespace})
 	if err == nil {
@@ -67,7 +69,10 @@ func Dial(ctx context.Context, c DialConfig) (client.Client, error) {
 	}
 	opened.Close()
 	if errors.As(err, new(*serviceerror.NamespaceNotFound)) {
-		return nil, fmt.Errorf("temporalrunner: the Temporal server at %s has no namespace %q\n  Try: check TEMPORAL_NAMESPACE, or create it: temporal operator namespace create --namespace %s", options.HostPort, options.Namespace, options.Namespace)
+		return nil, fmt.Errorf("temporalrunner: the Temporal server at %s has no namespace %q\n  Try: check "+
+			"TEMPORAL_NAMESPACE, or create it: temporal operator namespace create --namespace %s", options.HostPort, options.Namespace,
+			options.Namespace)
 	}
-	return nil, fmt.Errorf("temporalrunner: the namespace %q cannot be read from the Temporal server at %s: %w\n  Try: check TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and TEMPORAL_TLS", options.Namespace, options.HostPort, err)
+	return nil, fmt.Errorf("temporalrunner: the namespace %q cannot be read from the Temporal server at %s: "+
+		"%w\n  Try: check TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and TEMPORAL_TLS", options.Namespace, options.HostPort, err)
 }

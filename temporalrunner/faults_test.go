@@ -290,7 +290,8 @@ func TestARunThatAnotherDefinitionBeganGoesOnAfterTheRollback(t *testing.T) {
 		t.Errorf("told is %q", faults.said)
 	}
 	r, _ = running(t, original)
-	if run := until(t, r, "run", "ended", ended); run.Status != workflow.StatusCompleted || string(run.Output) != `"at last"` || run.NoDefinition != "" {
+	if run := until(t, r, "run", "ended", ended); run.Status != workflow.StatusCompleted || string(run.Output) != `"at last"` ||
+		run.NoDefinition != "" {
 		t.Errorf("the run is %+v", run)
 	}
 }

@@ -76,8 +76,9 @@ func (x *interpreter) begin(s start) error {
 		x.record, x.facts = full, full.history()
 	} else {
 		created := x.began()
-		x.record = &record{Opened: created, Keys: s.Keys, Run: workflow.Run{ID: info.WorkflowExecution.ID, Workflow: x.plan.Name, Version: x.plan.Version,
-			Input: s.Input, CreatedAt: created, StartedAt: x.now()}}
+		x.record = &record{Opened: created, Keys: s.Keys,
+			Run: workflow.Run{ID: info.WorkflowExecution.ID, Workflow: x.plan.Name, Version: x.plan.Version,
+				Input: s.Input, CreatedAt: created, StartedAt: x.now()}}
 		x.note(created, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": x.plan.Name, "version": x.plan.Version})
 		for _, n := range x.plan.Nodes {
 			if n.Kind != workflow.KindFinish {

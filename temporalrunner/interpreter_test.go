@@ -134,8 +134,9 @@ func story(name string, opts ...workflow.Option) *workflow.Workflow[order] {
 		}
 		return fmt.Sprint("submitted ", batch.Output(ctx)), nil
 	}, workflow.Retry{MaxAttempts: 5, InitialDelay: time.Second})
-	answer := workflow.WaitFor(wf, "wait", answered, 20*time.Second, workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{5 * time.Second}},
-		func(context.Context, order) (string, bool, error) { return "", false, nil }))
+	answer := workflow.WaitFor(wf, "wait", answered, 20*time.Second,
+		workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{5 * time.Second}},
+			func(context.Context, order) (string, bool, error) { return "", false, nil }))
 	workflow.Sleep(wf, "rest", 2*time.Second)
 	workflow.Step(wf, "process", func(ctx context.Context, _ order) (string, error) { return answer.Output(ctx) + "!", nil })
 	workflow.OnError(wf, func(context.Context, order, workflow.Failure) error { return nil })
@@ -160,15 +161,18 @@ func TestARunGoesItsWayInVirtualTime(t *testing.T) {
 	v = execution(t, story("story"))
 	happened(t, v.run(start{}), workflow.StatusTimedOut, "0 run.started", "0 step.completed batch #1", "0 step.retrying submit #1",
 		"1 step.retrying submit #2", "3 step.completed submit #3", "3 wait.started wait", "8 reconcile.checked wait #1", "13 reconcile.checked wait #1",
-		"18 reconcile.checked wait #1", "23 reconcile.checked wait #1", "23 wait.timed_out wait", "23 step.completed on-error #1", "23 run.timed_out")
+		"18 reconcile.checked wait #1", "23 reconcile.checked wait #1", "23 wait.timed_out wait", "23 step.completed on-error #1",
+		"23 run.timed_out")
 }
 
 func TestACancelOfTemporalsOwnIsOne(t *testing.T) {
 	v := execution(t, story("canceled"))
 	v.RegisterDelayedCallback(v.CancelWorkflow, 4*time.Second)
 	rec := v.run(start{})
-	happened(t, rec, workflow.StatusCanceled, "0 run.started", "0 step.completed batch #1", "0 step.retrying submit #1", "1 step.retrying submit #2",
-		"3 step.completed submit #3", "3 wait.started wait", "4 run.cancel_requested", "4 step.failed wait", "4 step.completed on-cancel #1", "4 run.canceled")
+	happened(t, rec, workflow.StatusCanceled, "0 run.started", "0 step.completed batch #1", "0 step.retrying submit #1",
+		"1 step.retrying submit #2",
+		"3 step.completed submit #3", "3 wait.started wait", "4 run.cancel_requested", "4 step.failed wait", "4 step.completed on-cancel #1",
+		"4 run.canceled")
 	if f := rec.Run.Failure; f == nil || f.Message != "canceled in Temporal" {
 		t.Errorf("the failure is %+v", f)
 	}
@@ -228,7 +232,8 @@ func TestARunIsReopenedFromTheRecordThatItLeft(t *testing.T) {
 	v = execution(t, wf)
 	v.SetStartTime(rec.Run.EndedAt.Add(time.Second))
 	again := v.run(start{Carried: carried, From: "wait"})
-	happened(t, again, workflow.StatusFailed, "0 run.started", "0 event.received", "0 wait.started wait", "0 event.consumed wait", "0 step.completed wait",
+	happened(t, again, workflow.StatusFailed, "0 run.started", "0 event.received", "0 wait.started wait",
+		"0 event.consumed wait", "0 step.completed wait",
 		"0 step.failed fail-once #1", "0 run.failed", "1 run.reopened wait", "1 wait.started wait", "1 event.consumed wait", "1 step.completed wait",
 		"1 step.failed fail-once #1", "1 run.failed")
 	if again.Run.Events[0].ConsumedBy != "wait" || len(again.Run.Steps) != 2 {
@@ -325,7 +330,8 @@ func TestALostWorkerCountsAsAnAttempt(t *testing.T) {
 
 func TestAStepThatRunsAtMostOnceIsGivenUpWithItsWorker(t *testing.T) {
 	wf := workflow.New[order]("once")
-	workflow.Step(wf, "step", func(context.Context, order) (string, error) { return "done", nil }, workflow.AtMostOnce, workflow.Retry{MaxAttempts: 5})
+	workflow.Step(wf, "step", func(context.Context, order) (string, error) { return "done", nil }, workflow.AtMostOnce,
+		workflow.Retry{MaxAttempts: 5})
 	v := execution(t, wf)
 	v.loses(1, alive)
 	rec := v.run(start{})
@@ -392,7 +398,8 @@ func TestAReopenedRunTakesWhatItLeftOver(t *testing.T) {
 	v = execution(t, wf)
 	v.SetStartTime(rec.Run.EndedAt.Add(time.Second))
 	again := v.run(start{Carried: rec, From: "step"})
-	if again.Run.Status != workflow.StatusCompleted || again.Run.Events[0].ConsumedBy != "first" || again.Run.Events[1].ConsumedBy != "second" {
+	if again.Run.Status != workflow.StatusCompleted || again.Run.Events[0].ConsumedBy != "first" ||
+		again.Run.Events[1].ConsumedBy != "second" {
 		t.Errorf("the run is %+v", again.Run)
 	}
 }

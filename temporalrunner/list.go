@@ -169,7 +169,8 @@ func (r *Runner) count(ctx context.Context, filter string) (int, error) {
 
 func (r *Runner) rows(ctx context.Context, filter string) (rows []row, err error) {
 	for token := []byte(nil); ; {
-		answer, err := r.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: filter, PageSize: window, NextPageToken: token})
+		answer, err := r.client.ListWorkflow(ctx,
+			&workflowservice.ListWorkflowExecutionsRequest{Query: filter, PageSize: window, NextPageToken: token})
 		if err != nil {
 			return nil, err
 		}

@@ -28,7 +28,8 @@ func TestTheRecordedShapesEndAsTheyShould(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.stop()
-	space, err := client.Dial(client.Options{HostPort: server.address, Namespace: server.newNamespace(t), Identity: "recorder", Logger: log.NewStructuredLogger(quiet())})
+	space, err := client.Dial(client.Options{HostPort: server.address, Namespace: server.newNamespace(t),
+		Identity: "recorder", Logger: log.NewStructuredLogger(quiet())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,8 @@ func TestTheRecordedShapesEndAsTheyShould(t *testing.T) {
 		}
 		keep(t, space, name, executions)
 	}
-	for name, n := range map[string]int{"answered": 7, "found": 8, "nothing-to-do": 0, "failed": 13, "canceled": 7, "timed-out": 7, "reopened": 9} {
+	for name, n := range map[string]int{"answered": 7, "found": 8, "nothing-to-do": 0, "failed": 13, "canceled": 7,
+		"timed-out": 7, "reopened": 9} {
 		begin(name, "enriching", n)
 	}
 	send("answered", "e1", "early")

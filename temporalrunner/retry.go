@@ -30,10 +30,12 @@ func (r *Runner) Retry(ctx context.Context, runID, from string) error {
 	}
 	plan := r.plans[typeOf(rec.Run.Workflow, rec.Run.Version)]
 	if plan == nil {
-		return fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow, rec.Run.Workflow, rec.Run.Version, runID)
+		return fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow, rec.Run.Workflow,
+			rec.Run.Version, runID)
 	}
 	if why := plan.FitsRun(workflow.Kept{Input: rec.Run.Input, History: rec.history()}); why != nil {
-		return fmt.Errorf("%w: the one of run %s, which does not fit %s version %d: %w", workflow.ErrUnknownWorkflow, runID, plan.Name, plan.Version, why)
+		return fmt.Errorf("%w: the one of run %s, which does not fit %s version %d: %w", workflow.ErrUnknownWorkflow, runID,
+			plan.Name, plan.Version, why)
 	}
 	failed := plan.ReopenFrom(rec.history())
 	if from == "" {

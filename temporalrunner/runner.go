@@ -58,7 +58,8 @@ func (r *Runner) Start(ctx context.Context, q workflow.StartRequest) error {
 	options := r.options(plan, q.RunID, digest)
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 	shape := plan.Shape()
-	_, err := r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version), start{Input: q.Input, Keys: &keys{r.cfg.Namespace}, Shape: &shape})
+	_, err := r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version),
+		start{Input: q.Input, Keys: &keys{r.cfg.Namespace}, Shape: &shape})
 	if errors.As(err, new(*serviceerror.WorkflowExecutionAlreadyStarted)) {
 		return r.sameRun(ctx, q.RunID, digest)
 	}
@@ -67,7 +68,8 @@ func (r *Runner) Start(ctx context.Context, q workflow.StartRequest) error {
 
 func (r *Runner) options(plan *workflow.Plan, runID, digest string) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{ID: runID, TaskQueue: r.queueOf(plan), WorkflowExecutionErrorWhenAlreadyStarted: true,
-		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL, EnableEagerStart: true, Memo: map[string]any{digestName: digest, shapeName: plan.Shape()}}
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL, EnableEagerStart: true,
+		Memo: map[string]any{digestName: digest, shapeName: plan.Shape()}}
 }
 
 // sameRun says whether the run that exists is the one that was to be started.

@@ -235,20 +235,21 @@ func polled(t *testing.T, c client.Client, queue string, kind enums.TaskQueueTyp
 }
 
 func TestTemporalKeepsTheRulesOfEveryRunner(t *testing.T) {
-	runnertest.Run(t, runnertest.Config{Second: 2 * time.Second, Slack: 20 * time.Second, Differs: differs, New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
-		cfg := Config{Client: shared.namespace(t), Definitions: defs}
-		r, stop := running(t, cfg)
-		t.Cleanup(func() { tellHistory(t, cfg.Client, "run-1") })
-		elsewhere, err := New(Config{Client: cfg.Client})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return runnertest.Harness{Runner: r, Elsewhere: elsewhere, Restart: func() workflow.Runner {
-			stop()
-			r, stop = running(t, cfg)
-			return r
-		}}
-	}})
+	runnertest.Run(t, runnertest.Config{Second: 2 * time.Second, Slack: 20 * time.Second, Differs: differs,
+		New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
+			cfg := Config{Client: shared.namespace(t), Definitions: defs}
+			r, stop := running(t, cfg)
+			t.Cleanup(func() { tellHistory(t, cfg.Client, "run-1") })
+			elsewhere, err := New(Config{Client: cfg.Client})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return runnertest.Harness{Runner: r, Elsewhere: elsewhere, Restart: func() workflow.Runner {
+				stop()
+				r, stop = running(t, cfg)
+				return r
+			}}
+		}})
 }
 
 // tellHistory logs what Temporal knows of a run whose test has failed.

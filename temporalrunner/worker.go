@@ -96,7 +96,8 @@ func (d *definition) mustHaveBegun(s start) {
 		return
 	}
 	if _, before := d.told.LoadOrStore(why, true); !before {
-		d.tell.RunnerFault("definition", fmt.Errorf("runs are left alone, a first one since %s. They go on when it is held again; give a change a new version", why))
+		d.tell.RunnerFault("definition",
+			fmt.Errorf("runs are left alone, a first one since %s. They go on when it is held again; give a change a new version", why))
 	}
 	panic("temporalrunner: the run is left alone: " + why)
 }

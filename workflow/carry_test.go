@@ -150,7 +150,8 @@ func TestOutputsWithMethodsOfTheirPointerAreStored(t *testing.T) {
 	wf := workflow.New[in]("w")
 	workflow.Step(wf, "a", func(context.Context, in) (pointer, error) { return pointer{7}, nil })
 	n, _ := wf.Plan().Node("a")
-	if out, err := n.Invoke(t.Context(), workflow.Call{RunID: "run", Attempt: 1, Input: json.RawMessage(`{}`)}); err != nil || string(out) != "7" {
+	if out, err := n.Invoke(t.Context(), workflow.Call{RunID: "run", Attempt: 1, Input: json.RawMessage(`{}`)}); err != nil ||
+		string(out) != "7" {
 		t.Errorf("the output is %s, %v", out, err)
 	}
 }

@@ -21,7 +21,8 @@ func drawn() *workflow.Plan {
 	label := workflow.Step(wf, "print-label", returns(1), workflow.Timeout(30*time.Second), workflow.Within(time.Hour),
 		workflow.Retry{MaxAttempts: 5, InitialDelay: time.Second, MaxDelay: time.Minute, Jitter: 0.1, RetryOn: []int{429, 503}})
 	workflow.FinishIf(wf, label, `nothing "to" ship`, func(n int) bool { return n == 0 })
-	workflow.Step(wf, "insure", returns("x"), workflow.AtMostOnce, workflow.If(label, "worth > 100 & <fragile> #1", func(n int) bool { return n > 100 }))
+	workflow.Step(wf, "insure", returns("x"), workflow.AtMostOnce,
+		workflow.If(label, "worth > 100 & <fragile> #1", func(n int) bool { return n > 100 }))
 	workflow.WaitFor(wf, "wait-for-pickup", alpha, 24*time.Hour, workflow.Reconcile(
 		workflow.Schedule{Offsets: []time.Duration{time.Hour}},
 		func(context.Context, in) (string, bool, error) { return "", false, nil },
@@ -30,7 +31,8 @@ func drawn() *workflow.Plan {
 		workflow.If(label, "abroad", func(n int) bool { return n > 100 }))
 	workflow.WaitForAny(wf, "wait-for-either", 90*time.Second, []workflow.AnyEvent{alpha, beta})
 	workflow.Sleep(wf, "cool-off", 10*time.Minute, workflow.If(label, "hot", func(n int) bool { return n > 100 }))
-	workflow.OnError(wf, func(context.Context, in, workflow.Failure) error { return nil }, workflow.Retry{MaxAttempts: 10, Backoff: workflow.Constant, InitialDelay: time.Second})
+	workflow.OnError(wf, func(context.Context, in, workflow.Failure) error { return nil },
+		workflow.Retry{MaxAttempts: 10, Backoff: workflow.Constant, InitialDelay: time.Second})
 	workflow.OnCancel(wf, func(context.Context, in, string) error { return nil })
 	return wf.Plan()
 }

@@ -87,7 +87,8 @@ func (s Signal) Validate() error {
 	case !validID(s.Event, MaxLabel):
 		return fmt.Errorf("workflow: signal %s needs the name of an event, 1 to %d printable bytes", s.ID, MaxLabel)
 	case len(s.Payload) > MaxPayload:
-		return fmt.Errorf("%w: the payload of event %s has %d bytes, %d are allowed: store it and send its id", ErrTooLarge, s.Event, len(s.Payload), MaxPayload)
+		return fmt.Errorf("%w: the payload of event %s has %d bytes, %d are allowed: store it and send its id", ErrTooLarge,
+			s.Event, len(s.Payload), MaxPayload)
 	case !json.Valid(s.Payload):
 		return fmt.Errorf("workflow: the payload of event %s is not JSON", s.Event)
 	}

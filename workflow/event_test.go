@@ -205,13 +205,15 @@ func TestArrivedEventsAreReadByType(t *testing.T) {
 func TestEventsCheckTheirPayload(t *testing.T) {
 	type payload struct{ N int }
 	e := workflow.Event[payload]{Name: "gamma"}
-	for text, want := range map[string]string{`{"N":1}`: "", `{"N":1,"more":true}`: "", `{"N":"one"}`: "event gamma: the payload does not fit", `[]`: "event gamma", `{`: "event gamma"} {
+	for text, want := range map[string]string{`{"N":1}`: "", `{"N":1,"more":true}`: "",
+		`{"N":"one"}`: "event gamma: the payload does not fit", `[]`: "event gamma", `{`: "event gamma"} {
 		check(t, text, e.Check(json.RawMessage(text)), want)
 	}
 }
 
 func TestBackoffsBeyondAllMeasureStayPositive(t *testing.T) {
-	for _, r := range []workflow.Retry{{}, {InitialDelay: math.MaxInt64}, {InitialDelay: 1}, {Backoff: workflow.Linear, InitialDelay: math.MaxInt64}} {
+	for _, r := range []workflow.Retry{{}, {InitialDelay: math.MaxInt64}, {InitialDelay: 1},
+		{Backoff: workflow.Linear, InitialDelay: math.MaxInt64}} {
 		r.MaxAttempts = math.MaxInt
 		if d, ok := r.Delay(math.MaxInt-1, errBroken); !ok || d < 0 || d > century {
 			t.Errorf("%+v waits %s", r, d)

@@ -84,5 +84,6 @@ func (f Folded) Fields() map[string]any {
 // HistoryFull is the failure of a step or wait whose run has gone on for too long.
 func (n *Node) HistoryFull(attempts int) Failure {
 	return Failure{Step: n.Name, Reason: ReasonError, Code: CodeTooLarge, Attempts: attempts,
-		Message: fmt.Sprintf("the run's history has %d entries, no more are allowed: wait longer between attempts, or go on in another run", MaxHistory)}
+		Message: fmt.Sprintf("the run's history has %d entries, no more are allowed: wait longer between "+
+			"attempts, or go on in another run", MaxHistory)}
 }

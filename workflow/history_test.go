@@ -28,7 +28,8 @@ func TestSnoozesInARowAreFolded(t *testing.T) {
 	}
 	last := add(nil)
 	want := workflow.Folded{Count: 7, First: start.Add(9 * time.Second), Latest: start.Add(15 * time.Second)}
-	if got := last.Folded(); len(history) != workflow.KeptApart || got != want || last.Seq != 16 || !last.At.Equal(want.Latest) || !strings.Contains(string(last.Data), `"nextAt":1`) {
+	if got := last.Folded(); len(history) != workflow.KeptApart || got != want || last.Seq != 16 || !last.At.Equal(want.Latest) ||
+		!strings.Contains(string(last.Data), `"nextAt":1`) {
 		t.Errorf("%d items, the last stands for %+v: %+v %s", len(history), got, last, last.Data)
 	}
 	if history[0].Folded().Count != 1 {
@@ -49,7 +50,8 @@ func TestSnoozesInARowAreFolded(t *testing.T) {
 }
 
 func TestTextsAreClippedToWhatIsKept(t *testing.T) {
-	for _, text := range []string{strings.Repeat("x", 20<<20), strings.Repeat("ä", 5000), strings.Repeat("\xff", 5000), strings.Repeat("x", 999) + "\xff\xff"} {
+	for _, text := range []string{strings.Repeat("x", 20<<20), strings.Repeat("ä", 5000), strings.Repeat("\xff", 5000),
+		strings.Repeat("x", 999) + "\xff\xff"} {
 		got := workflow.Clip(text)
 		if len(got) > workflow.MaxText || !strings.HasSuffix(got, "…") || !utf8.ValidString(got) {
 			t.Errorf("%.10q: %d bytes", text, len(got))

@@ -131,7 +131,8 @@ func (n *Node) fits(output json.RawMessage, earlier outputs) error {
 	case len(output) > MaxPayload:
 		return tooLarge("the output of step %s has %d bytes, %d are allowed: store it and return its id", n.Name, len(output), MaxPayload)
 	case total > MaxOutputs:
-		return tooLarge("with the output of step %s the run's outputs have %d bytes, %d are allowed: store them and return ids", n.Name, total, MaxOutputs)
+		return tooLarge("with the output of step %s the run's outputs have %d bytes, %d are allowed: store "+
+			"them and return ids", n.Name, total, MaxOutputs)
 	}
 	return nil
 }

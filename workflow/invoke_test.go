@@ -75,7 +75,10 @@ func TestAnAttemptThatIgnoresItsTimeoutAndSucceedsHasSucceeded(t *testing.T) {
 
 func TestASnoozeAfterTheTimeoutIsStillASnooze(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, err := invoke(t, func(ctx context.Context, _ in) (any, error) { <-ctx.Done(); return nil, workflow.Snooze(time.Minute) }, workflow.Timeout(time.Second))
+		_, err := invoke(t, func(ctx context.Context, _ in) (any, error) {
+			<-ctx.Done()
+			return nil, workflow.Snooze(time.Minute)
+		}, workflow.Timeout(time.Second))
 		if got := node(t).After("run", 1, 0, err); got.Then != workflow.AfterSnooze {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -107,7 +110,8 @@ func TestInputsAndOutputsThatNoLongerFitAreTheDefinitionsFault(t *testing.T) {
 	wf := workflow.New[in]("w")
 	a := workflow.Step(wf, "a", returns(1))
 	workflow.Step(wf, "b", func(ctx context.Context, _ in) (int, error) { return a.Output(ctx), nil })
-	workflow.WaitFor(wf, "c", beta, time.Hour, workflow.Reconcile(workflow.Schedule{}, func(ctx context.Context, _ in) (int, bool, error) { return 0, true, nil }))
+	workflow.WaitFor(wf, "c", beta, time.Hour,
+		workflow.Reconcile(workflow.Schedule{}, func(ctx context.Context, _ in) (int, bool, error) { return 0, true, nil }))
 	workflow.OnError(wf, func(ctx context.Context, _ in, _ workflow.Failure) error { a.Output(ctx); return nil })
 	p := wf.Plan()
 	misfit := call()
@@ -118,9 +122,11 @@ func TestInputsAndOutputsThatNoLongerFitAreTheDefinitionsFault(t *testing.T) {
 	_, output := p.Nodes[1].Invoke(t.Context(), stale)
 	_, _, check := p.Nodes[2].Check(t.Context(), misfit)
 	for what, err := range map[string]error{"input": input, "output": output, "look": check,
-		"handler": p.ErrorNode.Handle(t.Context(), misfit, workflow.Failure{}), "handler's output": p.ErrorNode.Handle(t.Context(), stale, workflow.Failure{})} {
+		"handler":          p.ErrorNode.Handle(t.Context(), misfit, workflow.Failure{}),
+		"handler's output": p.ErrorNode.Handle(t.Context(), stale, workflow.Failure{})} {
 		_, again := workflow.Retry{MaxAttempts: 2}.Delay(1, err)
-		if f := workflow.FailureOf("x", 1, err); f.Code != workflow.CodeDefinition || again || !strings.Contains(f.Message, "no longer fits the definition") {
+		if f := workflow.FailureOf("x", 1, err); f.Code != workflow.CodeDefinition || again ||
+			!strings.Contains(f.Message, "no longer fits the definition") {
 			t.Errorf("%s: %+v, tried again: %t", what, f, again)
 		}
 	}

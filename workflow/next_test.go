@@ -184,7 +184,8 @@ func TestFailuresSayWhatHappened(t *testing.T) {
 }
 
 func TestARetriedRunGoesOnWhereItStood(t *testing.T) {
-	all := workflow.History{done("step", 1), done("odd", ""), done("wait", ""), done("lenient", 1), {Kind: workflow.FactCompleted, Step: "sleep"}}
+	all := workflow.History{done("step", 1), done("odd", ""), done("wait", ""), done("lenient", 1),
+		{Kind: workflow.FactCompleted, Step: "sleep"}}
 	for name, c := range map[string]struct {
 		history workflow.History
 		want    string
@@ -342,11 +343,13 @@ func anyHistoryIsDecided(t *rapid.T) {
 		f := workflow.Fact{
 			Kind: rapid.SampledFrom([]workflow.FactKind{workflow.FactCompleted, workflow.FactSkipped, workflow.FactFailed, workflow.FactCanceled,
 				workflow.FactDeadline, workflow.FactReopened, "nonsense"}).Draw(t, "kind"),
-			Step:   steps.Draw(t, "step"),
-			Output: rapid.SampledFrom([]json.RawMessage{nil, {}, []byte("1"), []byte("13"), []byte("{"), []byte(`"x"`), []byte("null")}).Draw(t, "output"),
+			Step: steps.Draw(t, "step"),
+			Output: rapid.SampledFrom([]json.RawMessage{nil, {}, []byte("1"), []byte("13"), []byte("{"), []byte(`"x"`),
+				[]byte("null")}).Draw(t, "output"),
 		}
 		if rapid.Bool().Draw(t, "failure") {
-			f.Failure = &workflow.Failure{Step: f.Step, Reason: rapid.SampledFrom([]workflow.Reason{workflow.ReasonError, workflow.ReasonTimeout, ""}).Draw(t, "reason")}
+			f.Failure = &workflow.Failure{Step: f.Step,
+				Reason: rapid.SampledFrom([]workflow.Reason{workflow.ReasonError, workflow.ReasonTimeout, ""}).Draw(t, "reason")}
 		}
 		return f
 	})

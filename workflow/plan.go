@@ -105,7 +105,8 @@ func (p *Plan) Validate() error {
 func (p *Plan) nameless() (faults []error) {
 	check := func(what, name string) {
 		if name != "" && !validID(name, MaxLabel) {
-			faults = append(faults, fmt.Errorf("workflow %q: the %s %.40q: up to %d bytes of UTF-8 without control characters are allowed", p.Name, what, name, MaxLabel))
+			faults = append(faults, fmt.Errorf("workflow %q: the %s %.40q: up to %d bytes of UTF-8 without "+
+				"control characters are allowed", p.Name, what, name, MaxLabel))
 		}
 	}
 	check("name", p.Name)

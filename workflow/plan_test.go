@@ -48,7 +48,8 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 		"names of handlers": {func(w wf) {
 			workflow.Step(w, "on-error", returns(1))
 			workflow.Sleep(w, "on-cancel", time.Hour)
-		}, []string{`workflow "w", step "on-error": the name is that of a handler`, `workflow "w", step "on-cancel": the name is that of a handler`}},
+		}, []string{`workflow "w", step "on-error": the name is that of a handler`,
+			`workflow "w", step "on-cancel": the name is that of a handler`}},
 		"a wait without a deadline":   {func(w wf) { workflow.WaitFor(w, "a", alpha, 0) }, []string{`workflow "w", step "a": a wait without a deadline: give it a positive time`}},
 		"a wait for nothing":          {func(w wf) { workflow.WaitForAny(w, "a", time.Hour, nil) }, []string{`workflow "w", step "a": a wait needs an event to wait for`}},
 		"a wait for a nameless event": {func(w wf) { workflow.WaitFor(w, "a", workflow.Event[int]{}, time.Hour) }, []string{`workflow "w", step "a": an event needs a name`}},
@@ -67,10 +68,12 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 		"a jitter that is no fraction": {func(w wf) {
 			workflow.Step(w, "a", returns(1), workflow.Retry{Jitter: 1.5})
 			workflow.Step(w, "b", returns(1), workflow.Retry{Jitter: math.NaN()})
-		}, []string{`workflow "w", step "a": a jitter of 1.5: it is a fraction from 0 to 1`, `workflow "w", step "b": a jitter of NaN: it is a fraction from 0 to 1`}},
+		}, []string{`workflow "w", step "a": a jitter of 1.5: it is a fraction from 0 to 1`,
+			`workflow "w", step "b": a jitter of NaN: it is a fraction from 0 to 1`}},
 		"bounds that are none": {func(w wf) {
 			workflow.Step(w, "a", returns(1), workflow.Timeout(0), workflow.Within(-1))
-		}, []string{`workflow "w", step "a": a timeout of 0s: it must be positive`, `workflow "w", step "a": a bound of -1ns for all attempts: it must be positive`}},
+		}, []string{`workflow "w", step "a": a timeout of 0s: it must be positive`,
+			`workflow "w", step "a": a bound of -1ns for all attempts: it must be positive`}},
 		"two conditions": {func(w wf) {
 			a := workflow.Step(w, "a", returns(1))
 			workflow.Step(w, "b", returns(1), workflow.If(a, "x", yes), workflow.If(a, "y", yes))
@@ -78,8 +81,10 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 		"conditions on what is not there": {func(w wf) {
 			workflow.Step(w, "a", returns(1), workflow.If(foreign, "x", yes))
 			workflow.FinishIf(w, nil, "early", yes)
-			workflow.WaitFor(w, "b", alpha, time.Hour, workflow.Reconcile(workflow.ScheduleFrom(foreign, func(int) workflow.Schedule { return workflow.Schedule{} }), look))
-		}, []string{`workflow "w", step "a": condition x reads step "foreign" of workflow "other"`, `workflow "w", step "early": condition early reads no step`,
+			workflow.WaitFor(w, "b", alpha, time.Hour,
+				workflow.Reconcile(workflow.ScheduleFrom(foreign, func(int) workflow.Schedule { return workflow.Schedule{} }), look))
+		}, []string{`workflow "w", step "a": condition x reads step "foreign" of workflow "other"`,
+			`workflow "w", step "early": condition early reads no step`,
 			`workflow "w", step "b": schedule reads step "foreign" of workflow "other"`}},
 		"predicates and functions that are not there": {func(w wf) {
 			a := workflow.Step(w, "a", returns(1))
@@ -92,7 +97,8 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			`workflow "w", step "c": ScheduleFrom needs a function`, `workflow "w", step "d": Reconcile needs a schedule`,
 			`workflow "w", step "on-error": a handler needs a function`, `workflow "w", step "on-cancel": a handler needs a function`}},
 		"options on the wrong kind": {func(w wf) {
-			workflow.Sleep(w, "a", time.Hour, workflow.Retry{MaxAttempts: 2}, workflow.Timeout(1), workflow.Within(1), workflow.AtMostOnce, workflow.ContinueOnTimeout,
+			workflow.Sleep(w, "a", time.Hour, workflow.Retry{MaxAttempts: 2}, workflow.Timeout(1), workflow.Within(1),
+				workflow.AtMostOnce, workflow.ContinueOnTimeout,
 				workflow.Reconcile(workflow.Schedule{}, look))
 			workflow.Step(w, "b", returns(1), workflow.ContinueOnTimeout)
 			workflow.WaitFor(w, "c", alpha, time.Hour, workflow.Within(1), workflow.AtMostOnce)
@@ -102,7 +108,8 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			`workflow "w", step "a": ContinueOnTimeout means nothing on a sleep`, `workflow "w", step "a": Reconcile means nothing on a sleep`,
 			`workflow "w", step "b": ContinueOnTimeout means nothing on a step`, `workflow "w", step "c": Within means nothing on a wait`,
 			`workflow "w", step "c": AtMostOnce means nothing on a wait`, `workflow "w", step "on-error": AtMostOnce means nothing on a handler`,
-			`workflow "w", step "on-error": a handler takes no condition x`, `workflow "w", step "on-error": condition x reads step "foreign" of workflow "other"`}},
+			`workflow "w", step "on-error": a handler takes no condition x`,
+			`workflow "w", step "on-error": condition x reads step "foreign" of workflow "other"`}},
 		"a retry on a wait that does not look": {func(w wf) { workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Retry{MaxAttempts: 2}) },
 			[]string{`workflow "w", step "a": Retry and Timeout mean nothing on a wait that does not look by itself: give them to Reconcile`}},
 		"a retry without a number of attempts": {func(w wf) {
@@ -124,11 +131,16 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			`workflow "w", step "on-error": a retry with an initial delay of 1h above its maximal delay of 1m`}},
 		"options given twice": {func(w wf) {
 			twice := workflow.Retry{MaxAttempts: 2}
-			workflow.Step(w, "a", returns(1), twice, workflow.Timeout(1), workflow.Within(2), workflow.AtMostOnce, twice, workflow.Timeout(1), workflow.Within(2), workflow.AtMostOnce)
-			workflow.WaitFor(w, "b", alpha, time.Hour, workflow.ContinueOnTimeout, workflow.ContinueOnTimeout, twice, workflow.Reconcile(workflow.Schedule{}, look, twice))
-		}, []string{`workflow "w", step "a": Retry is given twice: which one counts?`, `workflow "w", step "a": Timeout is given twice: which one counts?`,
-			`workflow "w", step "a": Within is given twice: which one counts?`, `workflow "w", step "a": AtMostOnce is given twice: which one counts?`,
-			`workflow "w", step "b": ContinueOnTimeout is given twice: which one counts?`, `workflow "w", step "b": Retry is given twice: which one counts?`}},
+			workflow.Step(w, "a", returns(1), twice, workflow.Timeout(1), workflow.Within(2), workflow.AtMostOnce, twice,
+				workflow.Timeout(1), workflow.Within(2), workflow.AtMostOnce)
+			workflow.WaitFor(w, "b", alpha, time.Hour, workflow.ContinueOnTimeout, workflow.ContinueOnTimeout, twice,
+				workflow.Reconcile(workflow.Schedule{}, look, twice))
+		}, []string{`workflow "w", step "a": Retry is given twice: which one counts?`,
+			`workflow "w", step "a": Timeout is given twice: which one counts?`,
+			`workflow "w", step "a": Within is given twice: which one counts?`,
+			`workflow "w", step "a": AtMostOnce is given twice: which one counts?`,
+			`workflow "w", step "b": ContinueOnTimeout is given twice: which one counts?`,
+			`workflow "w", step "b": Retry is given twice: which one counts?`}},
 		"what is nil": {func(w wf) {
 			workflow.Step(w, "a", returns(1), nil)
 			var none *workflow.Event[int]
@@ -141,8 +153,10 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 		"a look of another type": {func(w wf) {
 			workflow.WaitFor(w, "a", beta, time.Hour, workflow.Reconcile(workflow.Schedule{}, look))
 			workflow.WaitForAny(w, "b", time.Hour, []workflow.AnyEvent{alpha}, workflow.Reconcile(workflow.Schedule{}, look))
-			workflow.WaitFor(w, "c", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{}, func(context.Context, string) (string, bool, error) { return "", false, nil }))
-		}, []string{`workflow "w", step "a": Reconcile yields string, the wait int`, `workflow "w", step "b": Reconcile yields string, the wait workflow.Arrived`,
+			workflow.WaitFor(w, "c", alpha, time.Hour,
+				workflow.Reconcile(workflow.Schedule{}, func(context.Context, string) (string, bool, error) { return "", false, nil }))
+		}, []string{`workflow "w", step "a": Reconcile yields string, the wait int`,
+			`workflow "w", step "b": Reconcile yields string, the wait workflow.Arrived`,
 			`workflow "w", step "c": Reconcile takes string, the run's input is workflow_test.in`}},
 		"two looks": {func(w wf) {
 			workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{}, look), workflow.Reconcile(workflow.Schedule{}, look))
@@ -151,7 +165,8 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{0}}, look))
 			workflow.WaitFor(w, "b", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{2, 2, 1}}, look))
 			workflow.WaitFor(w, "c", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{Jitter: 2}, look))
-		}, []string{`workflow "w", step "a": a schedule with 0s: offsets must be positive`, `workflow "w", step "b": a schedule with 2ns after 2ns: offsets must grow`,
+		}, []string{`workflow "w", step "a": a schedule with 0s: offsets must be positive`,
+			`workflow "w", step "b": a schedule with 2ns after 2ns: offsets must grow`,
 			`workflow "w", step "c": a schedule jitter of 2: it is a fraction from 0 to 1`}},
 		"two handlers": {func(w wf) {
 			workflow.Step(w, "a", returns(1))
@@ -180,7 +195,8 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 
 func withoutAttempts(steps ...string) (faults []string) {
 	for _, s := range steps {
-		faults = append(faults, fmt.Sprintf("workflow \"w\", step %q: a retry without MaxAttempts never tries again: say how many attempts there are", s))
+		faults = append(faults, fmt.Sprintf("workflow \"w\", step %q: a retry without MaxAttempts never tries "+
+			"again: say how many attempts there are", s))
 	}
 	return faults
 }
@@ -196,7 +212,8 @@ func TestOptionsOfAWholeWorkflowAreGivenOnce(t *testing.T) {
 
 func TestDefinitionsThatAreNoneAreFaults(t *testing.T) {
 	var none *workflow.Workflow[in]
-	plans, err := workflow.PlansOf([]workflow.Definition{nil, none, &workflow.Workflow[in]{}, (*workflow.Plan)(nil), &workflow.Plan{}, every(), every()})
+	plans, err := workflow.PlansOf([]workflow.Definition{nil, none, &workflow.Workflow[in]{}, (*workflow.Plan)(nil),
+		&workflow.Plan{}, every(), every()})
 	const each = "workflow: definition number %d is nil or zero: make it with New"
 	want := []string{fmt.Sprintf(each, 1), fmt.Sprintf(each, 2), fmt.Sprintf(each, 3), fmt.Sprintf(each, 4),
 		"workflow: a zero definition: make it with New", `workflow "every": version 1 is defined twice`}

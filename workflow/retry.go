@@ -117,7 +117,8 @@ func (r Retry) apply(p *Plan, n *Node) {
 	n.Retry = r
 	before := len(p.faults)
 	if r.MaxAttempts < 0 || r.InitialDelay < 0 || r.MaxDelay < 0 {
-		p.fault(n.Name, "a retry with a negative number: attempts %d, initial delay %s, maximal delay %s", r.MaxAttempts, r.InitialDelay, r.MaxDelay)
+		p.fault(n.Name, "a retry with a negative number: attempts %d, initial delay %s, maximal delay %s", r.MaxAttempts,
+			r.InitialDelay, r.MaxDelay)
 	}
 	if !(r.Jitter >= 0 && r.Jitter <= 1) {
 		p.fault(n.Name, "a jitter of %v: it is a fraction from 0 to 1", r.Jitter)

@@ -97,7 +97,8 @@ func TestErrorsDecideOnAnotherAttempt(t *testing.T) {
 }
 
 func TestMarksOfErrorsKeepWhatTheyMark(t *testing.T) {
-	for name, err := range map[string]error{"Permanent": workflow.Permanent(errBroken), "RetryAfter": workflow.RetryAfter(errBroken, time.Second)} {
+	for name, err := range map[string]error{"Permanent": workflow.Permanent(errBroken),
+		"RetryAfter": workflow.RetryAfter(errBroken, time.Second)} {
 		if !errors.Is(err, errBroken) || err.Error() != "broken" {
 			t.Errorf("%s hides the error: %v", name, err)
 		}
@@ -105,7 +106,8 @@ func TestMarksOfErrorsKeepWhatTheyMark(t *testing.T) {
 	if workflow.Permanent(nil) != nil || workflow.RetryAfter(nil, time.Second) != nil {
 		t.Error("no error became one")
 	}
-	if err := fmt.Errorf("so: %w", workflow.Snooze(time.Second)); !errors.Is(err, workflow.ErrSnoozed) || errors.Is(errBroken, workflow.ErrSnoozed) {
+	if err := fmt.Errorf("so: %w", workflow.Snooze(time.Second)); !errors.Is(err, workflow.ErrSnoozed) ||
+		errors.Is(errBroken, workflow.ErrSnoozed) {
 		t.Error("a snooze is not told from an error")
 	}
 }

@@ -72,7 +72,8 @@ func (r StartRequest) Validate() error {
 	case !validID(r.RunID, maxRunID):
 		return fmt.Errorf("workflow %s: a run id of 1 to %d printable bytes is needed", r.Workflow, maxRunID)
 	case len(r.Input) > MaxPayload:
-		return fmt.Errorf("%w: the input of run %s has %d bytes, %d are allowed: store it and pass its id", ErrTooLarge, r.RunID, len(r.Input), MaxPayload)
+		return fmt.Errorf("%w: the input of run %s has %d bytes, %d are allowed: store it and pass its id", ErrTooLarge,
+			r.RunID, len(r.Input), MaxPayload)
 	case !json.Valid(r.Input):
 		return fmt.Errorf("workflow %s: the input of run %s is not JSON", r.Workflow, r.RunID)
 	}

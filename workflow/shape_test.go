@@ -70,14 +70,19 @@ func TestWhatDiffersBetweenTwoShapesIsToldInWords(t *testing.T) {
 		t.Errorf("functions, retries and timeouts are told: %q", words)
 	}
 	for want, p := range map[string]*workflow.Plan{
-		`the input was integer and is string`:                            shaped[string, int, int](nil),
-		`the output of "a" was integer and is {X: integer}`:              shaped[int, struct{ X int }, int](nil),
-		`the event "e" was integer and is string`:                        shaped[int, int, string](nil),
-		`step "b" is gone`:                                               shaped[int, int, int](func(w wf, _ res) { step(w, "c") }),
-		`step "d" is new`:                                                shaped[int, int, int](func(w wf, a res) { base(w, a); step(w, "d") }),
-		`"c" was a step and is a sleep`:                                  shaped[int, int, int](func(w wf, _ res) { step(w, "b"); workflow.Sleep(w, "c", 1) }),
-		`the condition of "b" was "always" on "a" and is none`:           shaped[int, int, int](func(w wf, _ res) { step(w, "b"); step(w, "c") }),
-		`the condition of "b" was "always" on "a" and is "never" on "a"`: shaped[int, int, int](func(w wf, a res) { step(w, "b", workflow.If(a, "never", always)) }),
+		`the input was integer and is string`:               shaped[string, int, int](nil),
+		`the output of "a" was integer and is {X: integer}`: shaped[int, struct{ X int }, int](nil),
+		`the event "e" was integer and is string`:           shaped[int, int, string](nil),
+		`step "b" is gone`:                                  shaped[int, int, int](func(w wf, _ res) { step(w, "c") }),
+		`step "d" is new`:                                   shaped[int, int, int](func(w wf, a res) { base(w, a); step(w, "d") }),
+		`"c" was a step and is a sleep`: shaped[int, int, int](func(w wf, _ res) {
+			step(w, "b")
+			workflow.Sleep(w, "c", 1)
+		}),
+		`the condition of "b" was "always" on "a" and is none`: shaped[int, int, int](func(w wf, _ res) { step(w, "b"); step(w, "c") }),
+		`the condition of "b" was "always" on "a" and is "never" on "a"`: shaped[int, int, int](func(w wf, a res) {
+			step(w, "b", workflow.If(a, "never", always))
+		}),
 		`the order is ["a" "w" "c" "b"] and was ["a" "w" "b" "c"]`: shaped[int, int, int](func(w wf, a res) {
 			step(w, "c")
 			step(w, "b", workflow.If(a, "always", always))

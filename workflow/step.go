@@ -90,7 +90,8 @@ func WaitForAll[In any](wf *Workflow[In], name string, within time.Duration, eve
 	return waitForMany(wf, name, within, events, true, opts)
 }
 
-func waitForMany[In any](wf *Workflow[In], name string, within time.Duration, events []AnyEvent, all bool, opts []StepOption) *Result[Arrived] {
+func waitForMany[In any](wf *Workflow[In], name string, within time.Duration, events []AnyEvent, all bool,
+	opts []StepOption) *Result[Arrived] {
 	n := wf.mine().addWait(name, within, events, opts, reflect.TypeFor[Arrived]())
 	n.All, n.many = all, true
 	return &Result[Arrived]{node: n}
@@ -134,7 +135,8 @@ func (p *Plan) expect(n *Node) {
 			continue
 		}
 		if before, known := p.payloads[e.EventName()]; known && before != typed.payload() {
-			p.fault(n.Name, "the event %q has the payload %s, and %s in an earlier wait: one name is one type", e.EventName(), typed.payload(), before)
+			p.fault(n.Name, "the event %q has the payload %s, and %s in an earlier wait: one name is one type", e.EventName(),
+				typed.payload(), before)
 		} else if !known {
 			p.payloads[e.EventName()] = typed.payload()
 			p.keeps(n.Name, fmt.Sprintf("the payload of event %q", e.EventName()), typed.payload())

@@ -83,7 +83,8 @@ func New(ctx context.Context, c Config) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildNotify, a.buildEnrichment, a.buildIntake, a.buildSources, a.buildAPI, a.buildConsole, a.buildSchedule, a.buildMetrics} {
+	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildNotify, a.buildEnrichment,
+		a.buildIntake, a.buildSources, a.buildAPI, a.buildConsole, a.buildSchedule, a.buildMetrics} {
 		if err := phase(ctx); err != nil {
 			return nil, err
 		}
@@ -123,7 +124,8 @@ func (a *App) buildEnrichment(ctx context.Context) error {
 	}
 	var partner enrichment.Partner // stays nil without a key: a nil *Client is not
 	if key := a.cfg.Settings.FullEnrichAPIKey; key.IsSet() {
-		a.partner, err = fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: fullenrich.Secret(key.Reveal()), Budget: enrichment.CallBudget(a.store, cfg), Observe: a.metrics.Call})
+		a.partner, err = fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: fullenrich.Secret(key.Reveal()),
+			Budget: enrichment.CallBudget(a.store, cfg), Observe: a.metrics.Call})
 		if err != nil {
 			return &UsageError{err}
 		}
@@ -187,8 +189,9 @@ func (a *App) buildAPI(context.Context) (err error) {
 	a.access = access.New(datastore.Alone{Store: a.store}, s.APIKey.Reveal(), a.cfg.Now)
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
-		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
-		PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
+		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access, CreditBudget: s.CreditBudget,
+		CreditsLow: s.CreditsLow,
+		PublicURL:  a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
 		Ready: a.ready, Notices: a.runner.notices,
 	}
@@ -217,7 +220,8 @@ func (a *App) ready(ctx context.Context) error {
 // of what is old.
 func (a *App) buildSchedule(context.Context) (err error) {
 	a.times, err = schedule.New(schedule.Config{
-		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service), a.retention()}, Turns: datastore.Alone{Store: a.store}, Now: a.cfg.Now, Log: a.log,
+		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service), a.retention()},
+		Turns:   datastore.Alone{Store: a.store}, Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
 		return &UsageError{err}

@@ -181,7 +181,8 @@ func enrichesASignUp(t *testing.T, database string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`liwanag_submissions_total{outcome="accepted"} 1`, `liwanag_runs_ended_total{status="completed",workflow="subscriber-enrichment"} 1`} {
+	for _, want := range []string{`liwanag_submissions_total{outcome="accepted"} 1`,
+		`liwanag_runs_ended_total{status="completed",workflow="subscriber-enrichment"} 1`} {
 		if !strings.Contains(string(metrics), want) {
 			t.Errorf("%s is missing in the metrics", want)
 		}
@@ -197,7 +198,8 @@ func enrichesASignUp(t *testing.T, database string) {
 // A stop in the middle of a paid call waits for its answer: nothing is in doubt.
 func TestAStopLetsAPaidCallEnd(t *testing.T) {
 	base, control := startSimulator(t, 200)
-	if _, err := control.AddFault(t.Context(), simulator.Fault{Action: simulator.ActionSlowDrip, Method: "POST", Delay: 15 * time.Millisecond}); err != nil {
+	if _, err := control.AddFault(t.Context(),
+		simulator.Fault{Action: simulator.ActionSlowDrip, Method: "POST", Delay: 15 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	s := settings(t, base)
@@ -263,7 +265,8 @@ func TestASecondServerIsRefusedAndLeavesNothingOpen(t *testing.T) {
 	first := start(t, Config{Settings: s})
 	taken := s
 	taken.Addr = strings.TrimPrefix(first.URL(), "http://")
-	if _, err := New(t.Context(), Config{Settings: taken}); err == nil || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "Try: ") {
+	if _, err := New(t.Context(), Config{Settings: taken}); err == nil || !strings.Contains(err.Error(), "in use") ||
+		!strings.Contains(err.Error(), "Try: ") {
 		t.Errorf("the same address: %v", err)
 	}
 	admin := s
@@ -373,7 +376,8 @@ func TestEndedRunsAreDeletedAfterTheirRetention(t *testing.T) {
 	pass := liwanag.Pass{Hash: liwanag.Digest{1}, Kind: liwanag.PassSession, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(720 * time.Hour)}
 	if err := r.store.Write(t.Context(), func(tx *datastore.Tx) error {
 		return errors.Join(tx.Sinks.Insert(liwanag.Sink{ID: sink, Disabled: true, CreatedAt: time.Now(), UpdatedAt: time.Now()}),
-			tx.Messages.Insert([]liwanag.Message{{ID: message, SinkID: sink, State: liwanag.MessageDelivered, CreatedAt: time.Now(), EndedAt: time.Now()}}),
+			tx.Messages.Insert([]liwanag.Message{{ID: message, SinkID: sink, State: liwanag.MessageDelivered,
+				CreatedAt: time.Now(), EndedAt: time.Now()}}),
 			tx.Passes.Insert(pass), tx.Acts.Insert(liwanag.Act{At: time.Now(), Actor: "key", Act: "run.cancel"}))
 	}); err != nil {
 		t.Fatal(err)

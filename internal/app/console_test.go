@@ -43,7 +43,8 @@ func TestABrowserSignsInByTheLinkAndSeesWhatRuns(t *testing.T) {
 		}
 		return answer, string(raw)
 	}
-	if answer, page := ask("GET", "/runs", ""); answer.Request.URL.RequestURI() != "/sign-in?next=%2Fruns" || !strings.Contains(page, `name="key"`) {
+	if answer, page := ask("GET", "/runs", ""); answer.Request.URL.RequestURI() != "/sign-in?next=%2Fruns" ||
+		!strings.Contains(page, `name="key"`) {
 		t.Errorf("a stranger comes to %s: %s", answer.Request.URL, page)
 	}
 	link, err := r.SignInLink(t.Context())
@@ -57,7 +58,8 @@ func TestABrowserSignsInByTheLinkAndSeesWhatRuns(t *testing.T) {
 	if _, page := ask("GET", at.RequestURI(), ""); !strings.Contains(page, `value="`+at.Query().Get("link")+`"`) {
 		t.Errorf("the link's page has no button: %s", page)
 	}
-	if answer, page := ask("POST", "/sign-in", at.Query().Encode()); answer.Request.URL.Path != "/" || answer.StatusCode != 200 || !strings.Contains(page, "Overview") {
+	if answer, page := ask("POST", "/sign-in", at.Query().Encode()); answer.Request.URL.Path != "/" || answer.StatusCode != 200 ||
+		!strings.Contains(page, "Overview") {
 		t.Errorf("signing in leads to %s: %s", answer.Request.URL, page)
 	}
 

@@ -11,7 +11,8 @@ import (
 // What was closed leaves nothing running behind; idle connections of the tests'
 // own client excepted.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(suite{m}, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+	goleak.VerifyTestMain(suite{m}, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
 type suite struct{ *testing.M }

@@ -91,7 +91,8 @@ func TestADaysWorkShowsInTheMetricsAndTellsOnNobody(t *testing.T) {
 	checkMetrics(t, text)
 	tellsOnNobody(t, "the metrics", text)
 	tellsOnNobody(t, "the log", log.String())
-	for _, path := range []string{"/api/v1/runs", "/api/v1/runs/" + person.RunID + "/history", "/api/v1/runs/" + person.RunID, "/api/v1/audit", "/api/v1/submissions", "/api/v1/sinks"} {
+	for _, path := range []string{"/api/v1/runs", "/api/v1/runs/" + person.RunID + "/history", "/api/v1/runs/" +
+		person.RunID, "/api/v1/audit", "/api/v1/submissions", "/api/v1/sinks"} {
 		tellsOnNobody(t, path, bodyOf(t, r.URL()+path))
 	}
 	if !strings.Contains(log.String(), person.RunID) {
@@ -174,9 +175,11 @@ func checkMetrics(t *testing.T, text string) {
 			t.Errorf("%s is exposed and not declared", found[1])
 		}
 	}
-	for _, want := range []string{`liwanag_webhooks_refused_total{kind="subscribers",why="signature_wrong"} 1`, `liwanag_webhooks_accepted_total{kind="fullenrich"}`,
+	for _, want := range []string{`liwanag_webhooks_refused_total{kind="subscribers",why="signature_wrong"} 1`,
+		`liwanag_webhooks_accepted_total{kind="fullenrich"}`,
 		`liwanag_fullenrich_calls_total{operation="submit",outcome="unavailable"} 1`, `liwanag_import_rows_total{result="invalid"} 1`,
-		`liwanag_step_attempts_total{step="submit-to-fullenrich",then="retry"`, "liwanag_sse_listeners 1", "liwanag_figures_up 1", "liwanag_credits_budget 1000"} {
+		`liwanag_step_attempts_total{step="submit-to-fullenrich",then="retry"`, "liwanag_sse_listeners 1", "liwanag_figures_up 1",
+		"liwanag_credits_budget 1000"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is missing in the metrics", want)
 		}
@@ -193,7 +196,8 @@ func signedSignUp(t *testing.T, r *running, secret string) int {
 	body, at := `{"email":"`+canaryPerson+`","fullName":"Canary Birdwoman"}`, strconv.FormatInt(time.Now().Unix(), 10)
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "hook-1.%s.%s", at, body)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL()+"/webhooks/subscribers?who="+canaryPerson, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL()+"/webhooks/subscribers?who="+
+		canaryPerson, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

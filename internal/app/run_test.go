@@ -13,7 +13,8 @@ import (
 )
 
 // recorded runs phases and returns what ended, in order.
-func recorded(t *testing.T, run func(ctx context.Context, until func(name string, takes time.Duration) func(context.Context) error)) []string {
+func recorded(t *testing.T, run func(ctx context.Context,
+	until func(name string, takes time.Duration) func(context.Context) error)) []string {
 	var ended []string
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

@@ -58,7 +58,8 @@ func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition,
 		n, _, err := e.Overdue(ctx)
 		return n, err
 	}
-	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready, notices: func() []string { return leftAlone(e) }, prune: e.Prune, counter: &counter{of: e}, overdue: overdue, close: runs.Close}, nil
+	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready,
+		notices: func() []string { return leftAlone(e) }, prune: e.Prune, counter: &counter{of: e}, overdue: overdue, close: runs.Close}, nil
 }
 
 // leftAlone says how many runs have no definition, of each workflow and version; which
@@ -69,7 +70,8 @@ func leftAlone(e *engine.Engine) (notices []string) {
 		runs[fmt.Sprintf("%s version %d", m.Workflow, m.Version)]++
 	}
 	for _, of := range slices.Sorted(maps.Keys(runs)) {
-		notices = append(notices, fmt.Sprintf("%d runs of %s have no definition: they were begun by another one of this version, and stay as they are", runs[of], of))
+		notices = append(notices, fmt.Sprintf("%d runs of %s have no definition: they were begun by another "+
+			"one of this version, and stay as they are", runs[of], of))
 	}
 	return notices
 }

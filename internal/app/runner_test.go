@@ -44,7 +44,8 @@ func TestRunsWithoutADefinitionAreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if len(notices) != 1 || notices[0] != "2 runs of story version 1 have no definition: they were begun by another one of this version, and stay as they are" {
+		if len(notices) != 1 || notices[0] != "2 runs of story version 1 have no definition: they were begun "+
+			"by another one of this version, and stay as they are" {
 			t.Errorf("the notices are %q", notices)
 		}
 	})

@@ -87,7 +87,9 @@ func openPostgreSQL(ctx context.Context, url string) (*storage, error) {
 		return err
 	}
 	if !db.Durable() {
-		s.warnings = append(s.warnings, "the database server does not sync what it commits (fsync is off): a power cut may lose what was acknowledged. Try: fsync = on in postgresql.conf")
+		s.warnings = append(s.warnings,
+			"the database server does not sync what it commits (fsync is off): a power cut may lose what was "+
+				"acknowledged. Try: fsync = on in postgresql.conf")
 	}
 	return s, nil
 }

@@ -29,7 +29,8 @@ func TestAChoreIsDoneNowOnEveryTickAndWhenItIsRungFor(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			Crew{}.Run(ctx, Chore{Name: "count", Every: time.Minute, Bell: bell, Parts: []Part{All("one", func(context.Context) error { n++; return nil })}})
+			Crew{}.Run(ctx, Chore{Name: "count", Every: time.Minute, Bell: bell,
+				Parts: []Part{All("one", func(context.Context) error { n++; return nil })}})
 		}()
 		want := func(times int) {
 			t.Helper()

@@ -236,11 +236,13 @@ func TestTheScheduledBatchTakesWhatNoRunHolds(t *testing.T) {
 		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
 			var jobs []liwanag.Job
 			for i, e := range addresses(7) {
-				stored, err := tx.Subscribers.Upsert([]liwanag.SignUp{{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: e, Email: e, EmailType: liwanag.Personal, At: time.Now()}})
+				stored, err := tx.Subscribers.Upsert([]liwanag.SignUp{{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: e,
+					Email: e, EmailType: liwanag.Personal, At: time.Now()}})
 				if err != nil {
 					return err
 				}
-				jobs = append(jobs, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: stored[0].ID, Status: liwanag.JobPending, CreatedAt: time.Now().Add(time.Duration(i))})
+				jobs = append(jobs, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: stored[0].ID,
+					Status: liwanag.JobPending, CreatedAt: time.Now().Add(time.Duration(i))})
 			}
 			_, err := tx.Jobs.Insert(jobs)
 			return err

@@ -66,7 +66,8 @@ func pattern(path string) string {
 var (
 	wrongState = map[liwanag.SubmissionState]liwanag.SubmissionState{"sending": "ambiguous", "accepted": "ambiguous", "refused": "superseded",
 		"ambiguous": "held", "held": "ambiguous", "superseded": "refused", "settled": "superseded"}
-	wrongJob     = map[liwanag.JobStatus]liwanag.JobStatus{"submitted": "pending", "pending": "held", "held": "submitted", "failed": "canceled"}
+	wrongJob = map[liwanag.JobStatus]liwanag.JobStatus{"submitted": "pending", "pending": "held",
+		"held": "submitted", "failed": "canceled"}
 	wrongMeaning = map[paid.Meaning]paid.Meaning{paid.Taken: paid.Unknown, paid.Unknown: paid.Down, paid.Unsent: paid.Down,
 		paid.Unreached: paid.Unknown, paid.Busy: paid.Down, paid.Down: paid.Unknown, paid.Address: paid.Fault, paid.Key: paid.Fault,
 		paid.Credits: paid.Fault, paid.Fault: paid.Down}

@@ -54,18 +54,19 @@ func TestWhateverHappensNobodyIsLost(t *testing.T) {
 		for seed := range uint64(20) {
 			t.Run(fmt.Sprintf("%s/%d", policy, seed), func(t *testing.T) {
 				nodes := 1 + int(seed%2)
-				onNodes(t, nodes, enrichment.Config{PaidRetry: policy, ProbeEvery: 50 * time.Second}, simulator.Config{Seed: int64(seed)}, func(w *world) {
-					r := rand.New(rand.NewPCG(seed, 7))
-					w.strike(nemesis[(2*int(seed)+which)%len(nemesis)], r)
-					emails := w.havoc(r)
-					w.must(w.sim.ClearFaults(""))
-					w.calm(8 * time.Hour)
-					w.wantLaws(policy, emails)
-					for action, n := range w.sim.Ledger().Fired {
-						fired[action] += n
-					}
-					killed += w.deaths
-				})
+				onNodes(t, nodes, enrichment.Config{PaidRetry: policy, ProbeEvery: 50 * time.Second},
+					simulator.Config{Seed: int64(seed)}, func(w *world) {
+						r := rand.New(rand.NewPCG(seed, 7))
+						w.strike(nemesis[(2*int(seed)+which)%len(nemesis)], r)
+						emails := w.havoc(r)
+						w.must(w.sim.ClearFaults(""))
+						w.calm(8 * time.Hour)
+						w.wantLaws(policy, emails)
+						for action, n := range w.sim.Ledger().Fired {
+							fired[action] += n
+						}
+						killed += w.deaths
+					})
 			})
 		}
 	}

@@ -91,7 +91,8 @@ func (c Config) Validate() error {
 	fault(d.PaidRetry != Standard && d.PaidRetry != Strict, "paid retry %q: standard or strict", c.PaidRetry)
 	fault(d.OnAmbiguous != Resubmit && d.OnAmbiguous != Hold, "on ambiguous %q: resubmit or hold", c.OnAmbiguous)
 	for name, duration := range map[string]time.Duration{"batch window": c.BatchWindow, "webhook timeout": c.WebhookTimeout,
-		"ambiguity grace": c.AmbiguityGrace, "reuse results": c.ReuseResults, "retention": c.Retention, "probe every": c.ProbeEvery, "sweep every": c.SweepEvery} {
+		"ambiguity grace": c.AmbiguityGrace, "reuse results": c.ReuseResults, "retention": c.Retention, "probe every": c.ProbeEvery,
+		"sweep every": c.SweepEvery} {
 		fault(duration < 0, "%s %s: not negative", name, duration)
 	}
 	for i, at := range c.FetchSchedule {

@@ -72,7 +72,8 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	}
 	err := Config{BatchSize: 101, CallsPerMinute: -1, CreditBudget: -1, PaidRetry: "often", OnAmbiguous: "guess",
 		AmbiguityGrace: -1, FetchSchedule: []time.Duration{0}, PublicURL: "liwanag.example"}.Validate()
-	for _, want := range []string{"batch size 101", "calls per minute", "credit budget", "often", "guess", "ambiguity grace", "fetch schedule", "public URL"} {
+	for _, want := range []string{"batch size 101", "calls per minute", "credit budget", "often", "guess",
+		"ambiguity grace", "fetch schedule", "public URL"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not name %q", err, want)
 		}
@@ -111,7 +112,8 @@ func TestTheProbeTakesOnlyAHealthyAnswerForReachable(t *testing.T) {
 }
 
 func TestRetriesOfTransientFailuresGrowToSixHours(t *testing.T) {
-	want := []time.Duration{5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, 80 * time.Minute, 160 * time.Minute, 320 * time.Minute, 6 * time.Hour}
+	want := []time.Duration{5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, 80 * time.Minute,
+		160 * time.Minute, 320 * time.Minute, 6 * time.Hour}
 	for n, d := range want {
 		if got := retryAfterFailure(n); got != d {
 			t.Errorf("after %d: %s, want %s", n, got, d)

@@ -68,7 +68,8 @@ func failSubmission(tx *datastore.Tx, s liwanag.Submission, failure liwanag.JobF
 	if err != nil {
 		return err
 	}
-	failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted}, To: liwanag.JobFailed, Failure: failure, At: now})
+	failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobSubmitted},
+		To: liwanag.JobFailed, Failure: failure, At: now})
 	if err == nil {
 		err = announceFailed(tx, jobs, failed, failure, now)
 	}
@@ -158,7 +159,8 @@ func (e *Enricher) MarkCanceled(ctx context.Context, reason string) error {
 
 // end notes that a run has ended, on its batch and its submissions, and lets
 // finish decide on those that are open, in one transaction.
-func (e *Enricher) end(ctx context.Context, runID liwanag.ID, finish func(tx *datastore.Tx, open []liwanag.Submission, now time.Time) error) error {
+func (e *Enricher) end(ctx context.Context, runID liwanag.ID,
+	finish func(tx *datastore.Tx, open []liwanag.Submission, now time.Time) error) error {
 	now := e.now()
 	return e.store.Write(ctx, func(tx *datastore.Tx) error {
 		err := tx.Batches.Close(runID)

@@ -114,7 +114,8 @@ func (e *Enricher) supersedesDoubt(ctx context.Context, sub liwanag.Submission) 
 // sweep sends it if this process ends first. A zero submission: nothing was
 // written, because no job is left to submit, the day's credit budget is used up,
 // or the earlier one is not in the state that was read.
-func (e *Enricher) again(ctx context.Context, runID, id liwanag.ID, from liwanag.SubmissionState, cause string) (liwanag.Submission, error) {
+func (e *Enricher) again(ctx context.Context, runID, id liwanag.ID, from liwanag.SubmissionState,
+	cause string) (liwanag.Submission, error) {
 	now := e.now()
 	var next liwanag.Submission
 	err := e.store.Write(ctx, func(tx *datastore.Tx) error {

@@ -247,7 +247,8 @@ func TestALateResultOfWhoWasErasedNeverReachesPostgresDisk(t *testing.T) {
 	body := []byte(fmt.Sprintf(`{"id":"0c9d6c1e-5a55-4a0e-9b2f-0d6f7d0f9a11","status":"FINISHED","data":[`+
 		`{"custom":{"lw_job":%q},"profile":{"full_name":"Zebedee Marker-Gone","phone":"+63 917 555 0199"}},`+
 		`{"custom":{"lw_job":%q},"profile":{"full_name":"Zenobia Marker-Stays"}}]}`, opened[0].JobID, opened[1].JobID))
-	if err := svc.Receive(ctx, "a token of another day", false, fullenrich.Sign(key, body), body); !errors.Is(err, enrichment.ErrUnknownToken) {
+	if err := svc.Receive(ctx, "a token of another day", false, fullenrich.Sign(key, body), body); !errors.Is(err,
+		enrichment.ErrUnknownToken) {
 		t.Fatal(err)
 	}
 	rows, err := sql.Open("pgx", server.URL("postgres"))

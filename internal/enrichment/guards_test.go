@@ -216,7 +216,8 @@ func TestWithoutAKeyJobsWait(t *testing.T) {
 func TestWithoutAKeyNoWebhookIsTaken(t *testing.T) {
 	inWorld(t, enrichment.Config{Keys: []fullenrich.Secret{""}}, simulator.Config{}, func(w *world) {
 		body := []byte(`{}`)
-		if err := w.life.svc.Receive(context.Background(), "token", false, fullenrich.Sign("", body), body); !errors.Is(err, enrichment.ErrNoKey) {
+		if err := w.life.svc.Receive(context.Background(), "token", false, fullenrich.Sign("", body), body); !errors.Is(err,
+			enrichment.ErrNoKey) {
 			t.Errorf("%v", err)
 		}
 		if n := len(w.deliveries()); n != 0 {
@@ -305,7 +306,8 @@ func TestABodyAtTheTokenOfAnotherSubmissionIsQuarantined(t *testing.T) {
 			w.wantSubmissions(second, liwanag.SubmissionAmbiguous)
 			w.wantJob(cid, liwanag.JobSubmitted, "")
 			got := w.deliveries()
-			if contact && len(got) != 0 || !contact && (len(got) != 1 || got[0].State != liwanag.DeliveryQuarantined || got[0].Note != "foreign_enrichment") {
+			if contact && len(got) != 0 || !contact &&
+				(len(got) != 1 || got[0].State != liwanag.DeliveryQuarantined || got[0].Note != "foreign_enrichment") {
 				t.Errorf("deliveries: %+v", got)
 			}
 		})

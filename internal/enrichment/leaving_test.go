@@ -188,7 +188,8 @@ func TestErasingTakesThePersonOutOfBodiesThatAreKept(t *testing.T) {
 		ctx := context.Background()
 		w.signUp(ana, ben)
 		w.sleep(10 * time.Second)
-		for i, raw := range []string{`{"id":"x","data":[{"input":{"email":"` + ana + `"}},{"input":{"email":"` + ben + `"}}]}`, `no result, and it names ` + strings.ToUpper(ana)} {
+		for i, raw := range []string{`{"id":"x","data":[{"input":{"email":"` + ana + `"}},{"input":{"email":"` + ben +
+			`"}}]}`, `no result, and it names ` + strings.ToUpper(ana)} {
 			w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
 				_, err := tx.Deliveries.Insert(liwanag.Delivery{Digest: liwanag.Digest{byte(i + 1)}, Source: liwanag.FromWebhook, Raw: []byte(raw),
 					State: liwanag.DeliveryQuarantined, ReceivedAt: time.Now()})

@@ -124,7 +124,8 @@ func TestASubmissionInDoubtCanBeGivenUp(t *testing.T) {
 
 func TestGivenResultsSettleASubmissionWhateverIsKnownOfIt(t *testing.T) {
 	given := func(w *world, run liwanag.ID) {
-		_, err := w.life.svc.Emit(context.Background(), run, "by hand", json.RawMessage(`[{"input":{"email":"`+ana+`"},"profile":{"full_name":"Ana Santos"}}]`))
+		_, err := w.life.svc.Emit(context.Background(), run, "by hand",
+			json.RawMessage(`[{"input":{"email":"`+ana+`"},"profile":{"full_name":"Ana Santos"}}]`))
 		w.must(err)
 		w.sleep(time.Second)
 		subs := w.submissions(run)

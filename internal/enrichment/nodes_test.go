@@ -117,20 +117,21 @@ func TestSeveralNodesShareTheContactsInFlight(t *testing.T) {
 
 func TestSeveralNodesShareTheCreditsOfADay(t *testing.T) {
 	takesSeconds(t)
-	onNodes(t, 3, enrichment.Config{BatchSize: 2, CreditBudget: 12, SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
-		var people []string
-		for i := range 20 {
-			people = append(people, fmt.Sprintf("p%02d+found@example.net", i))
-		}
-		w.signUp(people...)
-		w.sleep(23 * time.Hour)
-		if spent := w.sim.Ledger().Totals.Credits; spent != 12 {
-			t.Errorf("%d credits were spent, the budget of all nodes is 12 a day", spent)
-		}
-		w.sleep(3 * time.Hour)
-		w.wantAccepted(1, people...)
-		w.wantPaidOnce()
-	})
+	onNodes(t, 3, enrichment.Config{BatchSize: 2, CreditBudget: 12, SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour},
+		simulator.Config{}, func(w *world) {
+			var people []string
+			for i := range 20 {
+				people = append(people, fmt.Sprintf("p%02d+found@example.net", i))
+			}
+			w.signUp(people...)
+			w.sleep(23 * time.Hour)
+			if spent := w.sim.Ledger().Totals.Credits; spent != 12 {
+				t.Errorf("%d credits were spent, the budget of all nodes is 12 a day", spent)
+			}
+			w.sleep(3 * time.Hour)
+			w.wantAccepted(1, people...)
+			w.wantPaidOnce()
+		})
 }
 
 // What one node asks FullEnrich in the background, several do not ask more often.
@@ -228,7 +229,8 @@ func TestAnUnmatchedResultIsAppliedOnceOverAllNodes(t *testing.T) {
 		}))
 		body := fmt.Appendf(nil, `{"id":"0c9d6c1e-5a55-4a0e-9b2f-0d6f7d0f9a11","status":"CREDITS_INSUFFICIENT","cost":{"credits":1},
 			"data":[{"input":{"email":%q},"custom":{"lw_job":%q}}]}`, ana, w.job(ana).ID)
-		d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryUnmatched, Raw: body, Size: len(body), ReceivedAt: time.Now()}
+		d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryUnmatched,
+			Raw: body, Size: len(body), ReceivedAt: time.Now()}
 		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
 			_, err := tx.Deliveries.Insert(d)
 			return err
@@ -265,7 +267,8 @@ func TestASenderThatStoodStillInItsCommitNeverPosts(t *testing.T) {
 // Row 21, the other way round: a stale node found the submission prepared, stood
 // still, and comes back while its successor's POST is out, or after it.
 func TestAStaleNodeLeavesASubmissionThatItsSuccessorSendsAlone(t *testing.T) {
-	for name, action := range map[string]simulator.Action{"accepted": simulator.ActionWebhookNever, "nobody knows": simulator.ActionAcceptThenHang} {
+	for name, action := range map[string]simulator.Action{"accepted": simulator.ActionWebhookNever,
+		"nobody knows": simulator.ActionAcceptThenHang} {
 		t.Run(name, func(t *testing.T) {
 			onNodes(t, 2, enrichment.Config{}, simulator.Config{}, func(w *world) {
 				ctx := context.Background()

@@ -82,7 +82,8 @@ func (s *Service) Resubmit(ctx context.Context, id liwanag.ID, reason string) er
 		return err
 	}
 	if next.ID.IsZero() {
-		return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "nothing is left to resubmit, or the credit budget of the day is used up")
+		return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code,
+			"nothing is left to resubmit, or the credit budget of the day is used up")
 	}
 	s.cfg.Log.InfoContext(ctx, "an operator resubmits", "submission", id, "reason", reason, "next", next.ID)
 	if next.Detached {
@@ -307,7 +308,8 @@ func (s *Service) judge(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool
 	return outcomes, nil
 }
 
-func (s *Service) enrich(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome, []liwanag.Opened, error) {
+func (s *Service) enrich(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome,
+	[]liwanag.Opened, error) {
 	outcomes, err := s.judge(tx, subscriberIDs, again, now)
 	if err != nil {
 		return nil, nil, err
@@ -318,7 +320,8 @@ func (s *Service) enrich(tx *datastore.Tx, subscriberIDs []liwanag.ID, again boo
 	for i, o := range outcomes {
 		switch o.Result {
 		case EnrichReused:
-			reused = append(reused, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: o.SubscriberID, Status: liwanag.JobEnriched, CreatedAt: now, EndedAt: now})
+			reused = append(reused, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: o.SubscriberID,
+				Status: liwanag.JobEnriched, CreatedAt: now, EndedAt: now})
 		case EnrichStarted:
 			wanted, at = append(wanted, Enrollment{SubscriberID: o.SubscriberID}), append(at, i)
 		}

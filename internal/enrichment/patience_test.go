@@ -18,33 +18,35 @@ import (
 
 func TestWhatPilesUpWhileSpendingIsPausedStaysWithinTheBudgetOfADay(t *testing.T) {
 	takesSeconds(t)
-	inWorld(t, enrichment.Config{CreditBudget: 2, BatchSize: 2, SweepEvery: time.Hour, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
-		ctx := context.Background()
-		w.must(w.life.svc.Pause(ctx, "a long weekend"))
-		var emails []string
-		for day := range 3 {
-			for i := range 2 {
-				emails = append(emails, fmt.Sprintf("p%d.%d+found@gmail.com", day, i))
+	inWorld(t, enrichment.Config{CreditBudget: 2, BatchSize: 2, SweepEvery: time.Hour, ProbeEvery: time.Hour},
+		simulator.Config{}, func(w *world) {
+			ctx := context.Background()
+			w.must(w.life.svc.Pause(ctx, "a long weekend"))
+			var emails []string
+			for day := range 3 {
+				for i := range 2 {
+					emails = append(emails, fmt.Sprintf("p%d.%d+found@gmail.com", day, i))
+				}
+				w.signUp(emails[2*day:]...)
+				w.sleep(24 * time.Hour)
 			}
-			w.signUp(emails[2*day:]...)
-			w.sleep(24 * time.Hour)
-		}
-		w.must(w.life.svc.Resume(ctx))
-		for day := 1; day <= 3; day++ {
-			w.sleep(6 * time.Hour)
-			if n := len(w.sim.Ledger().Submissions); n != day {
-				t.Errorf("%d batches of 2 were sent after %d days of a budget of 2", n, day)
+			w.must(w.life.svc.Resume(ctx))
+			for day := 1; day <= 3; day++ {
+				w.sleep(6 * time.Hour)
+				if n := len(w.sim.Ledger().Submissions); n != day {
+					t.Errorf("%d batches of 2 were sent after %d days of a budget of 2", n, day)
+				}
+				w.sleep(18 * time.Hour)
 			}
-			w.sleep(18 * time.Hour)
-		}
-		w.wantAccepted(1, emails...)
-		w.wantPaidOnce()
-	})
+			w.wantAccepted(1, emails...)
+			w.wantPaidOnce()
+		})
 }
 
 func TestLimitsThatBecameSmallerStrandNoBatch(t *testing.T) {
 	takesSeconds(t)
-	for name, smaller := range map[string]enrichment.Config{"in flight": {BatchSize: 1, MaxInFlight: 1}, "budget": {BatchSize: 1, CreditBudget: 1}} {
+	for name, smaller := range map[string]enrichment.Config{"in flight": {BatchSize: 1, MaxInFlight: 1},
+		"budget": {BatchSize: 1, CreditBudget: 1}} {
 		t.Run(name, func(t *testing.T) {
 			smaller.SweepEvery, smaller.ProbeEvery = time.Hour, time.Hour
 			inWorld(t, enrichment.Config{SweepEvery: time.Hour, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
@@ -64,31 +66,32 @@ func TestLimitsThatBecameSmallerStrandNoBatch(t *testing.T) {
 }
 
 func TestRunsInLineLookRarelyAndAllGetTheirTurn(t *testing.T) {
-	inWorld(t, enrichment.Config{BatchSize: 1, MaxInFlight: 1, FetchSchedule: []time.Duration{10 * time.Minute}}, simulator.Config{}, func(w *world) {
-		w.silence()
-		var emails []string
-		for i := range 12 {
-			emails = append(emails, fmt.Sprintf("p%d@gmail.com", i))
-		}
-		runs := w.signUp(emails...)
-		w.sleep(10 * time.Minute)
-		looks := 0
-		for _, run := range runs {
-			got, err := w.life.engine.Describe(context.Background(), run.String())
-			w.must(err)
-			for _, h := range got.History {
-				if h.Type == workflow.HistoryStepSnoozed {
-					looks++
+	inWorld(t, enrichment.Config{BatchSize: 1, MaxInFlight: 1, FetchSchedule: []time.Duration{10 * time.Minute}},
+		simulator.Config{}, func(w *world) {
+			w.silence()
+			var emails []string
+			for i := range 12 {
+				emails = append(emails, fmt.Sprintf("p%d@gmail.com", i))
+			}
+			runs := w.signUp(emails...)
+			w.sleep(10 * time.Minute)
+			looks := 0
+			for _, run := range runs {
+				got, err := w.life.engine.Describe(context.Background(), run.String())
+				w.must(err)
+				for _, h := range got.History {
+					if h.Type == workflow.HistoryStepSnoozed {
+						looks++
+					}
 				}
 			}
-		}
-		if looks < 12 || looks > 160 {
-			t.Errorf("12 runs in line looked %d times in 10 minutes", looks)
-		}
-		w.sleep(12 * 13 * time.Minute)
-		w.wantAccepted(1, emails...)
-		w.wantPaidOnce()
-	})
+			if looks < 12 || looks > 160 {
+				t.Errorf("12 runs in line looked %d times in 10 minutes", looks)
+			}
+			w.sleep(12 * 13 * time.Minute)
+			w.wantAccepted(1, emails...)
+			w.wantPaidOnce()
+		})
 }
 
 func TestAnOperatorsPauseOfDaysIsLookedAtMoreAndMoreRarely(t *testing.T) {
@@ -188,7 +191,8 @@ func TestTheEnrichmentOfSomebodyElseIsNotAdopted(t *testing.T) {
 		client, err := fullenrich.New(fullenrich.Config{BaseURL: partner + "/api/v2", Key: w.key,
 			Transport: transport(func() http.RoundTripper { return w.out })})
 		w.must(err)
-		other, err := client.Submit(ctx, fullenrich.SubmitRequest{Name: "by hand", CommittedAt: time.Now(), Contacts: []fullenrich.Contact{{Email: ben}}})
+		other, err := client.Submit(ctx,
+			fullenrich.SubmitRequest{Name: "by hand", CommittedAt: time.Now(), Contacts: []fullenrich.Contact{{Email: ben}}})
 		w.must(err)
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionAcceptThenReset, Count: 1})

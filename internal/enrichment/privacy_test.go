@@ -136,8 +136,9 @@ func TestWhatComesInWhileAPersonIsErasedIsGoneToo(t *testing.T) {
 		ctx := context.Background()
 		w.signUp(ana, ben)
 		w.sleep(2 * time.Hour)
-		late := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryQuarantined, ReceivedAt: time.Now(),
-			Raw: []byte(`{"data":[{"input":{"email":"` + ana + `"}}]}`)}
+		late := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryQuarantined,
+			ReceivedAt: time.Now(),
+			Raw:        []byte(`{"data":[{"input":{"email":"` + ana + `"}}]}`)}
 		between := sync.OnceFunc(func() { // right before the next transaction
 			w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error { _, err := tx.Deliveries.Insert(late); return err }))
 		})
@@ -214,7 +215,8 @@ func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
 	if !strings.Contains(after, ben) {
 		t.Error("the record of another person is gone")
 	}
-	for _, row := range texts(t, rows, `SELECT relname, vacuum_count FROM pg_stat_user_tables WHERE relname IN ('subscriber', 'profile', 'delivery', 'receipt')`) {
+	for _, row := range texts(t, rows,
+		`SELECT relname, vacuum_count FROM pg_stat_user_tables WHERE relname IN ('subscriber', 'profile', 'delivery', 'receipt')`) {
 		if row[1] == "0" {
 			t.Errorf("%s was not vacuumed: its dead rows hold the person", row[0])
 		}

@@ -15,7 +15,8 @@ import (
 // The answers of Receive besides success and a store that fails.
 var (
 	// ErrNoKey: there is no key that could verify anything; the sender repeats.
-	ErrNoKey = liwanag.NewError(liwanag.Unavailable, "secret_missing", "no FullEnrich key is configured, so no webhook can be verified: set FULLENRICH_API_KEY")
+	ErrNoKey = liwanag.NewError(liwanag.Unavailable, "secret_missing",
+		"no FullEnrich key is configured, so no webhook can be verified: set FULLENRICH_API_KEY")
 	// ErrSignature: the signature is missing or of no key of ours; nothing is
 	// stored.
 	ErrSignature = liwanag.NewError(liwanag.Unauthorized, "bad_signature", "the webhook's signature is missing or wrong")

@@ -70,7 +70,8 @@ func (e *Enricher) fetchNow(ctx context.Context, runID liwanag.ID) (Arrival, err
 	case done:
 		return arrival, err
 	case !sub.SendingAt.IsZero() && e.now().Sub(sub.SendingAt) > e.cfg.WebhookTimeout:
-		return Arrival{}, workflow.Permanent(errors.Join(&codedError{liwanag.CodeWebhookTimeout, "no result came in time; it is applied whenever it comes"}, err))
+		return Arrival{}, workflow.Permanent(errors.Join(&codedError{liwanag.CodeWebhookTimeout,
+			"no result came in time; it is applied whenever it comes"}, err))
 	case err != nil:
 		e.cfg.Log.WarnContext(ctx, "a result that was asked for cannot be fetched yet", "submission", sub.ID, "error", err)
 	}
@@ -170,7 +171,8 @@ func (e *Enricher) apply(tx *datastore.Tx, sub liwanag.Submission, s settlement,
 		return err
 	}
 	if len(s.retry) > 0 {
-		if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: s.retry, From: []liwanag.JobStatus{liwanag.JobFailed}, To: liwanag.JobFailed, At: now, RetryAt: now,
+		if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: s.retry, From: []liwanag.JobStatus{liwanag.JobFailed},
+			To: liwanag.JobFailed, At: now, RetryAt: now,
 			Failure: liwanag.JobFailure{Code: liwanag.CodeProviderUnavailable, Message: "FullEnrich had no credits left"}}); err != nil {
 			return err
 		}

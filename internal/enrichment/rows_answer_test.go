@@ -59,7 +59,8 @@ func TestRow05_OneBadAddressInABatch(t *testing.T) {
 		run := w.signUp(emails...)[0]
 		w.sleep(10 * time.Minute)
 		bad := w.wantJob("bad@example.net", liwanag.JobFailed, liwanag.CodeInvalidEmail)
-		if got := w.wantRun(bad.RunID, workflow.StatusFailed); got.Failure == nil || got.Failure.Code != liwanag.CodeInvalidEmail || got.Failure.Attempts != 1 {
+		if got := w.wantRun(bad.RunID, workflow.StatusFailed); got.Failure == nil || got.Failure.Code != liwanag.CodeInvalidEmail ||
+			got.Failure.Attempts != 1 {
 			t.Errorf("failure %+v, want %s at the first attempt", got.Failure, liwanag.CodeInvalidEmail)
 		}
 		w.wantJob(ana, liwanag.JobEnriched, "")
@@ -258,7 +259,8 @@ func TestRow09c_5xxWithoutTheEnvelopeAccepted(t *testing.T) {
 }
 
 func TestRow10_200WithoutAnID(t *testing.T) {
-	for _, action := range []simulator.Action{simulator.ActionAnswerWithoutID, simulator.ActionAnswerNonJSON, simulator.ActionAnswerTruncated} {
+	for _, action := range []simulator.Action{simulator.ActionAnswerWithoutID, simulator.ActionAnswerNonJSON,
+		simulator.ActionAnswerTruncated} {
 		t.Run(string(action)+" adopted", func(t *testing.T) {
 			underBoth(t, enrichment.Config{}, func(w *world) {
 				w.fault(simulator.Fault{Action: action, Count: 1})

@@ -253,7 +253,8 @@ func (e *Enricher) takeCall(tx *datastore.Tx, id liwanag.ID, now time.Time, pace
 		return &notNow{liwanag.WaitingCalls, minute.End().Add(time.Duration(float64(usable) * spread(id)))}
 	}
 	if allowed := 1 + int(float64(e.cfg.CallsPerMinute)*float64(elapsed)/float64(usable)); paced && calls > allowed {
-		return &notNow{liwanag.WaitingCalls, now.Add(e.pace() * time.Duration(calls-allowed)).Add(time.Duration(float64(2*e.pace()) * spread(id)))}
+		return &notNow{liwanag.WaitingCalls,
+			now.Add(e.pace() * time.Duration(calls-allowed)).Add(time.Duration(float64(2*e.pace()) * spread(id)))}
 	}
 	return nil
 }

@@ -62,7 +62,8 @@ func (s *Service) Start(ctx context.Context, runIDs ...liwanag.ID) error {
 		started = append(started, id)
 	}
 	if len(started) > 0 { // also when ctx has ended: they exist
-		faults = append(faults, s.store.Write(context.WithoutCancel(ctx), func(tx *datastore.Tx) error { return tx.Batches.MarkStarted(started) }))
+		faults = append(faults, s.store.Write(context.WithoutCancel(ctx),
+			func(tx *datastore.Tx) error { return tx.Batches.MarkStarted(started) }))
 	}
 	err := errors.Join(faults...)
 	if err != nil {

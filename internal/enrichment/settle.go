@@ -64,7 +64,8 @@ func settle(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result, l
 				Profile: record.Raw, ResultAt: sub.SendingAt, At: now})
 		case found || job.Status == liwanag.JobEnriched || job.Status == liwanag.JobNotFound:
 		case present && record.Err != nil:
-			became(&result, liwanag.JobFailed, liwanag.JobFailure{Code: liwanag.CodeBadRecord, Message: "FullEnrich's record cannot be read; the raw body is kept"}, res.ID, late, now)
+			became(&result, liwanag.JobFailed,
+				liwanag.JobFailure{Code: liwanag.CodeBadRecord, Message: "FullEnrich's record cannot be read; the raw body is kept"}, res.ID, late, now)
 		case present && res.Status == fullenrich.StatusFinished:
 			became(&result, liwanag.JobNotFound, liwanag.JobFailure{}, res.ID, late, now)
 		default:
@@ -126,16 +127,19 @@ func (s *settlement) missing(sub liwanag.Submission, result *liwanag.JobResult, 
 	case res.Status == fullenrich.StatusCreditsInsufficient && result.Failure.Code == liwanag.CodeWebhookTimeout:
 		s.retry = append(s.retry, result.ID)
 	case res.Status == fullenrich.StatusCanceled && waiting:
-		became(result, liwanag.JobFailed, liwanag.JobFailure{Code: liwanag.CodeProviderCanceled, Message: "the enrichment was canceled at FullEnrich"}, res.ID, late, now)
+		became(result, liwanag.JobFailed,
+			liwanag.JobFailure{Code: liwanag.CodeProviderCanceled, Message: "the enrichment was canceled at FullEnrich"}, res.ID, late, now)
 	case waiting:
-		became(result, liwanag.JobFailed, liwanag.JobFailure{Code: liwanag.CodeMissingRecord, Message: "FullEnrich's result does not name this address"}, res.ID, late, now)
+		became(result, liwanag.JobFailed,
+			liwanag.JobFailure{Code: liwanag.CodeMissingRecord, Message: "FullEnrich's result does not name this address"}, res.ID, late, now)
 	}
 }
 
 // price spreads what a result adds to the submission's cost over the people it
 // found, since FullEnrich names a total only: 1 each when it charges 1 for each.
 // Without a total, each found person counts 1.
-func (s *settlement) price(sub liwanag.Submission, jobs []liwanag.Job, records map[liwanag.ID]fullenrich.Record, res fullenrich.Result) map[liwanag.ID]int64 {
+func (s *settlement) price(sub liwanag.Submission, jobs []liwanag.Job, records map[liwanag.ID]fullenrich.Record,
+	res fullenrich.Result) map[liwanag.ID]int64 {
 	var found []liwanag.ID
 	for _, job := range jobs {
 		if r, ok := records[job.ID]; ok && r.Err == nil && r.Profile.Found() {

@@ -16,7 +16,8 @@ import (
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func jobNamed(email string, status liwanag.JobStatus) liwanag.Job {
-	return liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: liwanag.NewID(liwanag.SubscriberKind), Status: status, Email: email, EmailKey: email}
+	return liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: liwanag.NewID(liwanag.SubscriberKind),
+		Status: status, Email: email, EmailKey: email}
 }
 
 func acceptedSubmission() liwanag.Submission {
@@ -36,7 +37,8 @@ func recordFor(sub liwanag.Submission, job liwanag.Job, name string) fullenrich.
 const enrichmentA, enrichmentB = "0c9d6c1e-5a55-4a0e-9b2f-0d6f7d0f9a11", "1c9d6c1e-5a55-4a0e-9b2f-0d6f7d0f9a22"
 
 func finished(credits int64, records ...fullenrich.Record) fullenrich.Result {
-	return fullenrich.Result{ID: enrichmentA, Status: fullenrich.StatusFinished, Cost: fullenrich.Cost{Credits: credits, Known: true}, Data: records}
+	return fullenrich.Result{ID: enrichmentA, Status: fullenrich.StatusFinished,
+		Cost: fullenrich.Cost{Credits: credits, Known: true}, Data: records}
 }
 
 // after is what a settlement makes of the jobs.
@@ -54,7 +56,8 @@ func after(jobs []liwanag.Job, s settlement) []liwanag.Job {
 }
 
 func TestSettleDecidesEachJobByItsOwnRecord(t *testing.T) {
-	ana, ben, cid := jobNamed("ana@example.net", liwanag.JobSubmitted), jobNamed("ben@example.net", liwanag.JobSubmitted), jobNamed("cid@example.net", liwanag.JobSubmitted)
+	ana, ben, cid := jobNamed("ana@example.net", liwanag.JobSubmitted), jobNamed("ben@example.net", liwanag.JobSubmitted),
+		jobNamed("cid@example.net", liwanag.JobSubmitted)
 	jobs := []liwanag.Job{ana, ben, cid}
 	sub := acceptedSubmission()
 	bad := recordFor(sub, ben, "")
@@ -92,7 +95,8 @@ func TestSettleDecidesEachJobByItsOwnRecord(t *testing.T) {
 		"without ids the address decides": {finished(1, upper, recordFor(sub, ana, ""), recordFor(sub, ben, "")),
 			want{[3]liwanag.JobStatus{"not_found", "not_found", "enriched"}, [3]string{}, ""}},
 		"canceled: the rest fails": {canceled,
-			want{[3]liwanag.JobStatus{"enriched", "failed", "failed"}, [3]string{"", liwanag.CodeProviderCanceled, liwanag.CodeProviderCanceled}, ""}},
+			want{[3]liwanag.JobStatus{"enriched", "failed", "failed"},
+				[3]string{"", liwanag.CodeProviderCanceled, liwanag.CodeProviderCanceled}, ""}},
 		"credits ran out: the rest is pending": {poor,
 			want{[3]liwanag.JobStatus{"enriched", "pending", "pending"}, [3]string{}, ""}},
 	} {
@@ -133,7 +137,8 @@ func TestALaterResultOnlyAddsItsCost(t *testing.T) {
 }
 
 func TestWhatWasPaidForIsAppliedInEveryStateOfTheJob(t *testing.T) {
-	for _, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobFailed, liwanag.JobCanceled, liwanag.JobNotFound} {
+	for _, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld,
+		liwanag.JobFailed, liwanag.JobCanceled, liwanag.JobNotFound} {
 		job, sub := jobNamed("ana@example.net", status), acceptedSubmission()
 		s := settle(sub, []liwanag.Job{job}, finished(1, recordFor(sub, job, "Ana")), true, noon)
 		if got := after([]liwanag.Job{job}, s)[0]; got.Status != liwanag.JobEnriched || !got.Late || len(s.profiles) != 1 || s.late != 1 {
@@ -169,13 +174,15 @@ func TestAnErasedPersonsRecordIsDroppedAndPaid(t *testing.T) {
 // nothing.
 func TestSettleProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		states := []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobEnriched, liwanag.JobNotFound, liwanag.JobFailed, liwanag.JobCanceled}
+		states := []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobEnriched,
+			liwanag.JobNotFound, liwanag.JobFailed, liwanag.JobCanceled}
 		jobs := make([]liwanag.Job, rapid.IntRange(1, 6).Draw(t, "jobs"))
 		for i := range jobs {
 			jobs[i] = jobNamed(fmt.Sprintf("p%d@example.net", i), rapid.SampledFrom(states).Draw(t, "status"))
 		}
 		sub := acceptedSubmission()
-		sub.State = rapid.SampledFrom([]liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAccepted, liwanag.SubmissionAmbiguous,
+		sub.State = rapid.SampledFrom([]liwanag.SubmissionState{liwanag.SubmissionSending, liwanag.SubmissionAccepted,
+			liwanag.SubmissionAmbiguous,
 			liwanag.SubmissionHeld, liwanag.SubmissionRefused, liwanag.SubmissionSuperseded}).Draw(t, "state")
 		res := drawResult(t, sub, jobs)
 		late := rapid.Bool().Draw(t, "late")
@@ -288,7 +295,8 @@ func TestTheOrderOfResultsDoesNotMatter(t *testing.T) {
 }
 
 func TestNothingIsKeptOfWhoLeftInWhateverStateTheirJobIs(t *testing.T) {
-	for _, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobFailed, liwanag.JobCanceled, liwanag.JobNotFound} {
+	for _, status := range []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld,
+		liwanag.JobFailed, liwanag.JobCanceled, liwanag.JobNotFound} {
 		for _, email := range []string{"ana@example.net", ""} {
 			job, sub := jobNamed(email, status), acceptedSubmission()
 			job.Suppressed = email != ""

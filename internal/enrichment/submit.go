@@ -112,7 +112,8 @@ func goOn(tx *datastore.Tx, latest liwanag.Submission, now time.Time) (liwanag.S
 
 // reserve inserts the run's next submission within the day's credit budget. Jobs
 // above the budget get a batch of their own, which waits.
-func (e *Enricher) reserve(tx *datastore.Tx, runID liwanag.ID, earlier []liwanag.Submission, jobs []liwanag.Job, now time.Time) (liwanag.Submission, error) {
+func (e *Enricher) reserve(tx *datastore.Tx, runID liwanag.ID, earlier []liwanag.Submission, jobs []liwanag.Job,
+	now time.Time) (liwanag.Submission, error) {
 	day := liwanag.DayOf(now)
 	room, err := e.room(tx, day)
 	if err != nil {
@@ -253,7 +254,8 @@ func (e *Enricher) halve(ctx context.Context, sub liwanag.Submission) error {
 		jobs = with(jobs, liwanag.JobPending)
 		if single = len(jobs) == 1; single {
 			failure := liwanag.JobFailure{Code: liwanag.CodeInvalidEmail, Message: "FullEnrich does not take this address"}
-			failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobFailed, Failure: failure, At: now})
+			failed, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending},
+				To: liwanag.JobFailed, Failure: failure, At: now})
 			if err != nil {
 				return err
 			}

@@ -64,7 +64,8 @@ func TestATokenIsKnownBeforeItsBodyIs(t *testing.T) {
 		if len(hooks) == 0 {
 			t.Fatal("no webhook address was given")
 		}
-		for token, want := range map[string]bool{strings.TrimSuffix(hooks[0].URL[len(publicURL+"/webhooks/fullenrich/"):], "/contact"): true, "": false, "guess": false} {
+		for token, want := range map[string]bool{strings.TrimSuffix(hooks[0].URL[len(publicURL+"/webhooks/fullenrich/"):],
+			"/contact"): true, "": false, "guess": false} {
 			if known, err := w.life.svc.Knows(context.Background(), token); err != nil || known != want {
 				t.Errorf("%q: %v %v", token, known, err)
 			}

@@ -154,7 +154,8 @@ func TestAToppedUpBalanceWakesWhatWaitsForIt(t *testing.T) {
 			inWorld(t, enrichment.Config{BatchSize: 1}, simulator.Config{Balance: -1}, func(w *world) {
 				ctx := context.Background()
 				w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
-					return tx.Ledger.SetSpending(liwanag.Spending{Paused: true, Reason: liwanag.WaitingCredits, At: time.Now(), Until: time.Now().Add(time.Hour)})
+					return tx.Ledger.SetSpending(liwanag.Spending{Paused: true, Reason: liwanag.WaitingCredits, At: time.Now(),
+						Until: time.Now().Add(time.Hour)})
 				}))
 				runs := w.signUp(ana, ben)
 				w.sleep(12 * time.Minute)
@@ -214,25 +215,26 @@ func TestResumeLetsOneTryWhetherFullEnrichIsBack(t *testing.T) {
 }
 
 func TestARefusedResubmissionOfAnEndedRunIsSentUnderASmallerBudget(t *testing.T) {
-	inWorld(t, enrichment.Config{WebhookTimeout: 30 * time.Minute, SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
-		ctx := context.Background()
-		w.fault(simulator.Fault{Action: simulator.ActionResetBeforeReading, Count: 1})
-		run := w.signUp(ana, ben)[0]
-		w.sleep(40 * time.Minute)
-		sub := w.wantSubmissions(run, liwanag.SubmissionHeld)[0]
-		w.wantRun(run, workflow.StatusTimedOut)
-		w.stop()
-		w.cfg.WebhookTimeout = 90 * time.Hour
-		w.boot()
-		w.must(w.life.svc.Pause(ctx, "for a day"))
-		w.must(w.life.svc.Resubmit(ctx, sub.ID, "once more"))
-		w.sleep(time.Hour)
-		w.cfg.CreditBudget = 1
-		w.stopFor(24 * time.Hour)
-		w.must(w.life.svc.Resume(ctx))
-		w.sleep(50 * time.Hour)
-		w.wantAccepted(1, ana, ben)
-	})
+	inWorld(t, enrichment.Config{WebhookTimeout: 30 * time.Minute, SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour},
+		simulator.Config{}, func(w *world) {
+			ctx := context.Background()
+			w.fault(simulator.Fault{Action: simulator.ActionResetBeforeReading, Count: 1})
+			run := w.signUp(ana, ben)[0]
+			w.sleep(40 * time.Minute)
+			sub := w.wantSubmissions(run, liwanag.SubmissionHeld)[0]
+			w.wantRun(run, workflow.StatusTimedOut)
+			w.stop()
+			w.cfg.WebhookTimeout = 90 * time.Hour
+			w.boot()
+			w.must(w.life.svc.Pause(ctx, "for a day"))
+			w.must(w.life.svc.Resubmit(ctx, sub.ID, "once more"))
+			w.sleep(time.Hour)
+			w.cfg.CreditBudget = 1
+			w.stopFor(24 * time.Hour)
+			w.must(w.life.svc.Resume(ctx))
+			w.sleep(50 * time.Hour)
+			w.wantAccepted(1, ana, ben)
+		})
 }
 
 // silentRunner is a runner that only counts who was woken.

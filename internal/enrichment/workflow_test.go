@@ -173,7 +173,8 @@ func TestRequirement14_3_TheWorkflowWaitsForTheWebhook(t *testing.T) {
 		w.sleep(10 * time.Second)
 		got := w.wantRun(run, workflow.StatusWaiting)
 		want := &workflow.WaitingFor{Step: "wait-for-webhook", Kind: workflow.WaitEvent, Events: []string{"enrichment-complete"}}
-		if got.WaitingFor == nil || got.WaitingFor.Step != want.Step || got.WaitingFor.Kind != want.Kind || !cmp.Equal(got.WaitingFor.Events, want.Events) {
+		if got.WaitingFor == nil || got.WaitingFor.Step != want.Step || got.WaitingFor.Kind != want.Kind ||
+			!cmp.Equal(got.WaitingFor.Events, want.Events) {
 			t.Errorf("waits for %+v", got.WaitingFor)
 		}
 	})
@@ -196,7 +197,8 @@ func TestRequirement14_5_StepsHaveRetryPolicies(t *testing.T) {
 		"submit-to-fullenrich": {MaxAttempts: 5, Backoff: workflow.Exponential, InitialDelay: time.Second, MaxDelay: time.Minute, RetryOn: []int{429, 500, 502, 503, 504}},
 		"process-results":      {MaxAttempts: 3, Backoff: workflow.Exponential, InitialDelay: time.Second, MaxDelay: 10 * time.Second},
 	} {
-		if diff := cmp.Diff(want, node(t, name).Retry, cmp.Comparer(func(a, b func(error) bool) bool { return a == nil && b == nil })); diff != "" {
+		if diff := cmp.Diff(want, node(t, name).Retry,
+			cmp.Comparer(func(a, b func(error) bool) bool { return a == nil && b == nil })); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
@@ -213,7 +215,8 @@ func TestRequirement14_6_TheWaitEndsAfter24Hours(t *testing.T) {
 		w.sleep(24*time.Hour - time.Minute)
 		w.wantRun(run, workflow.StatusWaiting)
 		w.sleep(10 * time.Minute)
-		if got := w.wantRun(run, workflow.StatusTimedOut); got.Failure.Reason != workflow.ReasonTimeout || got.Failure.Step != "wait-for-webhook" {
+		if got := w.wantRun(run, workflow.StatusTimedOut); got.Failure.Reason != workflow.ReasonTimeout ||
+			got.Failure.Step != "wait-for-webhook" {
 			t.Errorf("failure %+v", got.Failure)
 		}
 	})

@@ -74,7 +74,8 @@ func (s *SignUps) Arrive(tx *datastore.Tx, people []Arrival, upTo time.Time) ([]
 			if cameBack {
 				back = append(back, row.ID)
 			}
-			wants = person.SuppressedAt.IsZero() && person.EnrichmentStatus == "" || cameBack && unfinished(person.EnrichmentStatus) && !expected[row.ID]
+			wants = person.SuppressedAt.IsZero() && person.EnrichmentStatus == "" || cameBack && unfinished(person.EnrichmentStatus) &&
+				!expected[row.ID]
 		}
 		if wants && s.cfg.wanted(people[i].Row.EmailType) {
 			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID})

@@ -19,7 +19,8 @@ const (
 	MaxFileRows  = 1_000_000
 )
 
-// CSVReader reads sign-ups from a CSV file of any usual kind and encoding; lines that end with LF, CRLF or CR; comma, semicolon, tab or bar; with a header in one of many
+// CSVReader reads sign-ups from a CSV file of any usual kind and encoding; lines that
+// end with LF, CRLF or CR; comma, semicolon, tab or bar; with a header in one of many
 // languages, below titles and notes if there are any, or without one when a column holds addresses. It holds one
 // row at a time. A row it cannot read is reported, and reading goes on at the
 // next line.
@@ -92,7 +93,8 @@ func newCSVReader(r io.Reader, as Reading, maxBytes, maxRows int64) (*CSVReader,
 	if len(sample) == sampleBytes && !bytes.ContainsAny(sample, lineEnds) {
 		return nil, &FileError{"bad_header", "the file's first row is longer than 64 KiB"}
 	}
-	c := &CSVReader{encoding: encoding, columns: h.columns, mapping: h.mapping, addresses: h.addresses, order: h.order, found: foundColumn(h.columns), maxRows: maxRows,
+	c := &CSVReader{encoding: encoding, columns: h.columns, mapping: h.mapping, addresses: h.addresses, order: h.order,
+		found: foundColumn(h.columns), maxRows: maxRows,
 		split: &splitter{src: in, delim: h.delim, line: 1}}
 	for range h.dataFrom {
 		if _, _, err := c.split.next(); err != nil {

@@ -54,7 +54,9 @@ func bestAddress(cell string) (address, name string, others []string) {
 	}
 	best := -1
 	var found []string
-	for _, part := range strings.FieldsFunc(strings.ReplaceAll(cell, ":::", ","), func(r rune) bool { return strings.ContainsRune(",;|/\n\r\t 、，；", r) }) {
+	for _, part := range strings.FieldsFunc(strings.ReplaceAll(cell, ":::", ","), func(r rune) bool {
+		return strings.ContainsRune(",;|/\n\r\t 、，；", r)
+	}) {
 		part, _ := addressCell(part)
 		email, err := liwanag.ParseEmail(part)
 		if err != nil {

@@ -154,7 +154,8 @@ func TestBombsAreReadInBoundedMemory(t *testing.T) {
 // going back one line after every fault would read everything 200 times.
 func TestGoingBackAfterFaultsIsBounded(t *testing.T) {
 	head := "email" + strings.Repeat(",x", 199) + "\n"
-	file := io.MultiReader(endless(head, "a\",\"bcdefghijklmnopqrstuvwxyz\n", 4<<20), strings.NewReader("\n\"\n"), strings.NewReader(strings.Repeat("good@x.com\n", 1000)))
+	file := io.MultiReader(endless(head, "a\",\"bcdefghijklmnopqrstuvwxyz\n", 4<<20), strings.NewReader("\n\"\n"),
+		strings.NewReader(strings.Repeat("good@x.com\n", 1000)))
 	c, err := NewCSVReader(file, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,8 @@ import (
 
 func TestByteOrderMarksAreDroppedWhereverTheyAre(t *testing.T) {
 	const mark = "\ufeff"
-	utf16, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(mark + "email,name\n" + mark + "a@x.com,Zoë\nb@x.com,B" + mark + "ea\n")
+	utf16, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(mark + "email,name\n" + mark +
+		"a@x.com,Zoë\nb@x.com,B" + mark + "ea\n")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,8 @@ func TestReaderFindsDelimiterAndColumns(t *testing.T) {
 		"the best of several e-mail columns": {"Work Email,Email\nw@x.com,a@x.com\n", []string{"Work Email", "Email"},
 			[]Field{FieldMetadata, FieldEmail}, SignUp{Email: "a@x.com", Metadata: map[string]any{"Work Email": "w@x.com"}}},
 		"no header": {"Ann;a@x.com;Paris\nBob;b@x.com;Rome\n", []string{"column_1", "column_2", "column_3"},
-			[]Field{FieldMetadata, FieldEmail, FieldMetadata}, SignUp{Email: "a@x.com", Metadata: map[string]any{"column_1": "Ann", "column_3": "Paris"}}},
+			[]Field{FieldMetadata, FieldEmail, FieldMetadata},
+			SignUp{Email: "a@x.com", Metadata: map[string]any{"column_1": "Ann", "column_3": "Paris"}}},
 		"one column, no header": {"a@x.com\nb@x.com", []string{"column_1"}, []Field{FieldEmail}, SignUp{Email: "a@x.com"}},
 		"quoted header, blank lines, empty columns": {"\n\n\"email\",\"first name\",,\n\n,,,\na@x.com,Ann,,\n",
 			[]string{"email", "first name"}, []Field{FieldEmail, FieldFirstName}, SignUp{Email: "a@x.com", FirstName: "Ann"}},
@@ -142,7 +143,8 @@ func TestEveryFieldIsRead(t *testing.T) {
 	good, bad, _ := readAll(t, strings.NewReader(file), nil)
 	want := []SignUp{
 		{Email: "a@x.com", Source: "s", ID: "7", FirstName: "f", LastName: "l", FullName: "n", CompanyName: "c", CompanyDomain: "d.com",
-			LinkedInURL: "linkedin.com/in/a", Tags: []string{"t", "u"}, Timestamp: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Metadata: map[string]any{"extra": "=1"}},
+			LinkedInURL: "linkedin.com/in/a", Tags: []string{"t", "u"}, Timestamp: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+			Metadata: map[string]any{"extra": "=1"}},
 		{Email: "b@x.com", Metadata: map[string]any{"created at": "yesterday"}},
 	}
 	if d := cmp.Diff(want, good); d != "" || bad != nil {
@@ -206,7 +208,8 @@ func TestABadRowCostsOnlyItself(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			for _, r := range []io.Reader{strings.NewReader("email,note\n" + c.rows), iotest.HalfReader(strings.NewReader("email,note\n" + c.rows))} {
+			for _, r := range []io.Reader{strings.NewReader("email,note\n" + c.rows),
+				iotest.HalfReader(strings.NewReader("email,note\n" + c.rows))} {
 				good, bad, _ := readAll(t, r, nil)
 				if d := cmp.Diff(c.good, emails(good)); d != "" {
 					t.Error("good", d)

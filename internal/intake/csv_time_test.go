@@ -23,7 +23,8 @@ func TestTimesAreReadInEveryWayThatHasOneMeaning(t *testing.T) {
 			t.Errorf("%s: %v %t, want %v", cell, got, ok, want)
 		}
 	}
-	for _, cell := range []string{"", "yesterday", "05/03/2026", "5/3/26", "2026-02-30", "2026-13-01", "45356", "09:12", "2026-03-05 25:00", "2026-03-05 09:12 EST",
+	for _, cell := range []string{"", "yesterday", "05/03/2026", "5/3/26", "2026-02-30", "2026-13-01", "45356", "09:12",
+		"2026-03-05 25:00", "2026-03-05 09:12 EST",
 		"0000-00-00", "March", "5 foo 2026", "2026"} {
 		if got, ok := parseTime(cell, orderUnknown); ok {
 			t.Errorf("%s was taken for %v", cell, got)

@@ -147,7 +147,8 @@ func oddWord(word []rune) (bad int) {
 			ascii++
 			continue
 		}
-		for _, script := range []*unicode.RangeTable{unicode.Latin, unicode.Cyrillic, unicode.Greek, unicode.Hebrew, unicode.Arabic, unicode.Thai} {
+		for _, script := range []*unicode.RangeTable{unicode.Latin, unicode.Cyrillic, unicode.Greek, unicode.Hebrew,
+			unicode.Arabic, unicode.Thai} {
 			if unicode.Is(script, r) {
 				foreign[script] = true
 			}

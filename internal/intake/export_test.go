@@ -62,8 +62,10 @@ func TestWhatWasExportedCanBeImported(t *testing.T) {
 
 func TestTheExportShowsEverythingKnownOfAPerson(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	person := liwanag.Subscriber{ID: liwanag.NewID(liwanag.SubscriberKind), Email: "ann@gmail.com", EmailType: liwanag.Personal, Source: "blog",
-		Metadata: []byte(`{"a":"b"}`), EnrichmentStatus: liwanag.JobEnriched, CreatedAt: at, UpdatedAt: at.Add(time.Hour), EnrichedAt: at.Add(2 * time.Hour),
+	person := liwanag.Subscriber{ID: liwanag.NewID(liwanag.SubscriberKind), Email: "ann@gmail.com",
+		EmailType: liwanag.Personal, Source: "blog",
+		Metadata: []byte(`{"a":"b"}`), EnrichmentStatus: liwanag.JobEnriched, CreatedAt: at, UpdatedAt: at.Add(time.Hour),
+		EnrichedAt: at.Add(2 * time.Hour),
 		Summary: liwanag.Summary{FirstName: "Ann", LastName: "Lee", FullName: "Ann Lee", Headline: "=1+1", JobTitle: "CEO", Seniority: "top",
 			LinkedinURL: "https://linkedin.com/in/a", Location: "Paris", CompanyName: "Acme", CompanyDomain: "acme.example",
 			CompanyLinkedinURL: "https://linkedin.com/company/acme", Headcount: 7, Industry: "Tea"}}

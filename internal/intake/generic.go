@@ -22,9 +22,11 @@ const (
 // Faults of a whole body.
 var (
 	// ErrMalformed: the body is not the JSON that is expected.
-	ErrMalformed = liwanag.NewError(liwanag.Invalid, "malformed_json", "the body is not one JSON object or an array of them, in UTF-8, at most 64 levels deep")
+	ErrMalformed = liwanag.NewError(liwanag.Invalid, "malformed_json",
+		"the body is not one JSON object or an array of them, in UTF-8, at most 64 levels deep")
 	// ErrTooMany: the array has more than MaxSignUps elements.
-	ErrTooMany = liwanag.NewError(liwanag.Invalid, "too_many_items", fmt.Sprintf("the array has more than %d elements: send several requests", MaxSignUps))
+	ErrTooMany = liwanag.NewError(liwanag.Invalid, "too_many_items",
+		fmt.Sprintf("the array has more than %d elements: send several requests", MaxSignUps))
 )
 
 // Item is one element of a body: a sign-up, or why it is none.

@@ -40,11 +40,16 @@ func loosely(t testing.TB, body string) (liwanag.SignUp, map[string]any) {
 
 func TestAWrongTypeIsKeptOrDroppedAndNeverCostsTheSignUp(t *testing.T) {
 	for fields, want := range map[string]string{
-		`"firstName":{"x":1}`: `{"firstName":{"x":1}}`, `"firstName":["Ann"]`: `{"firstName":["Ann"]}`, `"id":42`: `{"id":"42"}`, `"id":12345678901234567890`: `{"id":"12345678901234567890"}`,
-		`"firstName":null,"tags":null,"metadata":null,"timestamp":null`: ``, `"tags":[]`: ``, `"tags":"a, b"`: `{"tags":["a","b"]}`, `"tags":[1,null,{"name":"x"},["y"],""]`: `{"tags":["1","x"]}`,
-		`"tags":{"vip":true}`: `{"tags":{"vip":true}}`, `"metadata":"text"`: `{"metadata":"text"}`, `"metadata":[1]`: `{"metadata":[1]}`,
-		`"timestamp":""`: ``, `"timestamp":"yesterday"`: `{"timestamp":"yesterday"}`, `"timestamp":1700000000`: `{"timestamp":1700000000}`, `"timestamp":"2024-13-45T00:00:00Z"`: `{"timestamp":"2024-13-45T00:00:00Z"}`,
-		`"timestamp":"2024-01-02T03:04:05Z"`: `{"timestamp":"2024-01-02T03:04:05Z"}`, `"note":"a\u0000b","k\u0000":1`: `{"k":1,"note":"ab"}`, `"companyDomain":7`: `{"companyDomain":"7"}`,
+		`"firstName":{"x":1}`: `{"firstName":{"x":1}}`, `"firstName":["Ann"]`: `{"firstName":["Ann"]}`, `"id":42`: `{"id":"42"}`,
+		`"id":12345678901234567890`:                                     `{"id":"12345678901234567890"}`,
+		`"firstName":null,"tags":null,"metadata":null,"timestamp":null`: ``, `"tags":[]`: ``, `"tags":"a, b"`: `{"tags":["a","b"]}`,
+		`"tags":[1,null,{"name":"x"},["y"],""]`: `{"tags":["1","x"]}`,
+		`"tags":{"vip":true}`:                   `{"tags":{"vip":true}}`, `"metadata":"text"`: `{"metadata":"text"}`,
+		`"metadata":[1]`: `{"metadata":[1]}`,
+		`"timestamp":""`: ``, `"timestamp":"yesterday"`: `{"timestamp":"yesterday"}`, `"timestamp":1700000000`: `{"timestamp":1700000000}`,
+		`"timestamp":"2024-13-45T00:00:00Z"`: `{"timestamp":"2024-13-45T00:00:00Z"}`,
+		`"timestamp":"2024-01-02T03:04:05Z"`: `{"timestamp":"2024-01-02T03:04:05Z"}`, `"note":"a\u0000b","k\u0000":1`: `{"k":1,"note":"ab"}`,
+		`"companyDomain":7`: `{"companyDomain":"7"}`,
 	} {
 		if row, _ := loosely(t, `{"email":"ann@gmail.com",`+fields+`}`); string(row.Metadata) != want || row.Email != "ann@gmail.com" {
 			t.Errorf("%s: %s, want %s", fields, row.Metadata, want)
@@ -76,19 +81,23 @@ func TestALimitCutsAValueAndNeverThePerson(t *testing.T) {
 	if _, m := loosely(t, `{"email":"a@x.com","tags":`+string(list)+`}`); len(m["tags"].([]any)) != maxTags {
 		t.Errorf("%d tags", len(m["tags"].([]any)))
 	}
-	if _, m := loosely(t, `{"email":"a@x.com","tags":["`+strings.Repeat("é", 300)+`","b"]}`); m["tags"].([]any)[0] != strings.Repeat("é", 250) || m["tags"].([]any)[1] != "b" {
+	if _, m := loosely(t, `{"email":"a@x.com","tags":["`+strings.Repeat("é", 300)+
+		`","b"]}`); m["tags"].([]any)[0] != strings.Repeat("é", 250) || m["tags"].([]any)[1] != "b" {
 		t.Errorf("%.50v", m["tags"])
 	}
-	_, m := loosely(t, `{"email":"a@x.com","plan":"pro","note":"`+strings.Repeat("é<", 30_000)+`","list":[`+strings.Repeat(`"x",`, 30_000)+`1],"id":"7"}`)
+	_, m := loosely(t, `{"email":"a@x.com","plan":"pro","note":"`+strings.Repeat("é<", 30_000)+`","list":[`+
+		strings.Repeat(`"x",`, 30_000)+`1],"id":"7"}`)
 	note, _ := m["note"].(string)
 	kept, _ := m["list"].([]any)
 	if m["plan"] != "pro" || m["id"] != "7" || len(note)+4*len(kept) < 10_000 {
 		t.Errorf("%d bytes of the note, %d of the list, %v %v", len(note), len(kept), m["plan"], m["id"])
 	}
-	if row, m := loosely(t, `{"email":"a@x.com","note":"`+strings.Repeat("x", 70_000)+`"}`); len(row.Metadata) < maxMetadataBytes-1 || m["note"] == nil {
+	if row, m := loosely(t, `{"email":"a@x.com","note":"`+strings.Repeat("x", 70_000)+`"}`); len(row.Metadata) < maxMetadataBytes-1 ||
+		m["note"] == nil {
 		t.Errorf("a long note has %d bytes", len(row.Metadata))
 	}
-	if _, m := loosely(t, `{"email":"a@x.com","`+strings.Repeat("k", 70_000)+`":1,"in":{"a":1,"b":"`+strings.Repeat("x", 70_000)+`"}}`); len(m) != 1 || m["in"].(map[string]any)["a"] != 1.0 {
+	if _, m := loosely(t, `{"email":"a@x.com","`+strings.Repeat("k", 70_000)+`":1,"in":{"a":1,"b":"`+
+		strings.Repeat("x", 70_000)+`"}}`); len(m) != 1 || m["in"].(map[string]any)["a"] != 1.0 {
 		t.Error("a member in an object is not kept beside one that is cut")
 	}
 	deep := strings.Repeat(`{"]\"":[`, 200) + `"}"` + strings.Repeat(`]}`, 200)
@@ -127,7 +136,8 @@ func TestJSONBehindAByteOrderMarkIsRead(t *testing.T) {
 		little += string([]byte{byte(unit), byte(unit >> 8)})
 		big += string([]byte{byte(unit >> 8), byte(unit)})
 	}
-	for name, body := range map[string]string{"UTF-8": "\xef\xbb\xbf" + body, "white space": "\xef\xbb\xbf\n " + body, "UTF-16LE": little, "UTF-16BE": big} {
+	for name, body := range map[string]string{"UTF-8": "\xef\xbb\xbf" + body, "white space": "\xef\xbb\xbf\n " + body,
+		"UTF-16LE": little, "UTF-16BE": big} {
 		items, array, err := DecodeSignUps([]byte(body), false)
 		if err != nil || array || items[0].SignUp.FirstName != "Zoë" {
 			t.Errorf("%s: %+v, %v", name, items, err)

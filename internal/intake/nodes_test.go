@@ -65,7 +65,8 @@ func upload(t *testing.T, store *datastore.Store, id liwanag.ID) liwanag.Upload 
 func wantOnce(t *testing.T, store *datastore.Store, e *enroller, id liwanag.ID, people int64) {
 	t.Helper()
 	progress, err := store.Uploads.Progress(t.Context(), id)
-	if up := upload(t, store, id); err != nil || up.Status != liwanag.UploadEnriching || up.Counts.New != people || progress.Imported != people {
+	if up := upload(t, store, id); err != nil || up.Status != liwanag.UploadEnriching || up.Counts.New != people ||
+		progress.Imported != people {
 		t.Errorf("%+v, %+v, %v", up, progress, err)
 	}
 	jobs := int64(0)
@@ -187,7 +188,8 @@ func TestAnImportWhoseNodeStopsGoesOnElsewhereWithTheNextLook(t *testing.T) {
 // A node that was paused in the middle of an import leaves it alone when it comes
 // back, however far the other one is by then.
 func TestAPausedNodeThatComesBackLeavesItsImportAlone(t *testing.T) {
-	for name, pause := range map[string]time.Duration{"before the claim is over": claimFor / 2, "after another node has finished": 2 * (claimFor + maxLook)} {
+	for name, pause := range map[string]time.Duration{"before the claim is over": claimFor / 2,
+		"after another node has finished": 2 * (claimFor + maxLook)} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store, _ := openStore(t)

@@ -171,7 +171,8 @@ func (p HMACProfile) Scheme() (Scheme, error) {
 			fault(true, "signed holds a brace that is none of {body}, {timestamp}, {id}")
 		}
 	}
-	fault(p.TimestampHeader != "" && !strings.Contains(s.Signed, "{timestamp}"), "timestampHeader is not signed: add {timestamp} to signed, or leave it out")
+	fault(p.TimestampHeader != "" && !strings.Contains(s.Signed, "{timestamp}"),
+		"timestampHeader is not signed: add {timestamp} to signed, or leave it out")
 	fault(p.ToleranceSeconds < 0 || p.ToleranceSeconds > 3600, "toleranceSeconds is not between 1 and 3600")
 	return s, errors.Join(faults...)
 }

@@ -54,7 +54,8 @@ func (v vector) scheme(t testing.TB) Scheme {
 		}
 		return s
 	}
-	for name, s := range map[string]Scheme{"standard-webhooks": StandardWebhooks(), "svix": Svix(), "ghost": Ghost(false), "ghost-body": Ghost(true),
+	for name, s := range map[string]Scheme{"standard-webhooks": StandardWebhooks(), "svix": Svix(),
+		"ghost": Ghost(false), "ghost-body": Ghost(true),
 		"kit": Kit(), "bearer": Bearer()} {
 		if name == v.Scheme {
 			return s
@@ -145,7 +146,8 @@ func TestAReplayOutsideOfItsWindowIsRefused(t *testing.T) {
 		if v.Profile != nil && v.Profile.ToleranceSeconds > 0 {
 			window = time.Duration(v.Profile.ToleranceSeconds) * time.Second
 		}
-		for after, want := range map[time.Duration]error{window: nil, -window: nil, window + time.Millisecond: ErrStale, -window - time.Millisecond: ErrStale} {
+		for after, want := range map[time.Duration]error{window: nil, -window: nil, window + time.Millisecond: ErrStale,
+			-window - time.Millisecond: ErrStale} {
 			if _, err := v.verifier(t, after, v.Secret).Verify(v.header(), []byte(v.Body)); !errors.Is(err, want) {
 				t.Errorf("%s, %s after it was sent: %v, want %v", name, after, err, want)
 			}
@@ -208,7 +210,8 @@ func TestAPathAloneProvesNothingAndNeedsNoSecret(t *testing.T) {
 
 func TestTheNameOfTheBearerSchemeIgnoresCase(t *testing.T) {
 	v := vectors(t)["bearer"]
-	for value, want := range map[string]error{"bearer " + v.Secret: nil, "BEARER  " + v.Secret: nil, "Basic " + v.Secret: ErrUnsigned, "Bearer ": ErrUnsigned,
+	for value, want := range map[string]error{"bearer " + v.Secret: nil, "BEARER  " + v.Secret: nil, "Basic " +
+		v.Secret: ErrUnsigned, "Bearer ": ErrUnsigned,
 		"Bearer": ErrUnsigned, v.Secret: ErrUnsigned, "Bearer " + v.Secret[1:]: ErrBadSignature, "Bearer " + v.Secret + "x": ErrBadSignature} {
 		if _, err := v.verifier(t, 0, v.Secret).Verify(http.Header{"Authorization": {value}}, nil); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", value, err, want)
@@ -228,9 +231,12 @@ func TestATimeIsReadHoweverItIsWritten(t *testing.T) {
 		mac.Write([]byte(text + ".{}"))
 		return http.Header{"X-S": {hex.EncodeToString(mac.Sum(nil))}, "X-T": {text}}
 	}
-	for _, text := range []string{"1795348800", "1795348800000", "1795348800000000", "1795348800000000000", "2026-11-22T12:00:00Z", "2026-11-22T12:00:00.000Z",
-		"2026-11-22T13:00:00+01:00", "Sun, 22 Nov 2026 12:00:00 GMT", "Sun, 22 Nov 2026 12:00:00 +0000", "Sunday, 22-Nov-26 12:00:00 GMT", "Sun Nov 22 12:00:00 2026"} {
-		for age, want := range map[time.Duration]error{0: nil, 5 * time.Minute: nil, -5 * time.Minute: nil, 5*time.Minute + time.Second: ErrStale, -5*time.Minute - time.Second: ErrStale} {
+	for _, text := range []string{"1795348800", "1795348800000", "1795348800000000", "1795348800000000000",
+		"2026-11-22T12:00:00Z", "2026-11-22T12:00:00.000Z",
+		"2026-11-22T13:00:00+01:00", "Sun, 22 Nov 2026 12:00:00 GMT", "Sun, 22 Nov 2026 12:00:00 +0000", "Sunday, 22-Nov-26 12:00:00 GMT",
+		"Sun Nov 22 12:00:00 2026"} {
+		for age, want := range map[time.Duration]error{0: nil, 5 * time.Minute: nil, -5 * time.Minute: nil, 5*time.Minute +
+			time.Second: ErrStale, -5*time.Minute - time.Second: ErrStale} {
 			v, err := NewVerifier(scheme, []string{another}, func() time.Time { return at.Add(age) })
 			if err != nil {
 				t.Fatal(err)
@@ -244,7 +250,8 @@ func TestATimeIsReadHoweverItIsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"now", "+1795348800", "-1", "01795348800", "1795348800.0", "2026-11-22", "2026-11-22 12:00:00", "99999999999999999999", " 1795348800"} {
+	for _, text := range []string{"now", "+1795348800", "-1", "01795348800", "1795348800.0", "2026-11-22",
+		"2026-11-22 12:00:00", "99999999999999999999", " 1795348800"} {
 		if _, err := v.Verify(sent(text), []byte("{}")); !errors.Is(err, ErrUnsigned) {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -280,7 +287,8 @@ func TestAProfileThatVerifiesNothingIsRefused(t *testing.T) {
 
 func TestASecretThatCanBeGuessedIsRefused(t *testing.T) {
 	for _, scheme := range []Scheme{Ghost(false), Kit(), Bearer()} {
-		for secret, ok := range map[string]bool{"": false, "secret": false, strings.Repeat("x", 15): false, strings.Repeat("x", 16): true, strings.Repeat("x", 501): false} {
+		for secret, ok := range map[string]bool{"": false, "secret": false, strings.Repeat("x", 15): false,
+			strings.Repeat("x", 16): true, strings.Repeat("x", 501): false} {
 			if _, err := NewVerifier(scheme, []string{secret}, nil); (err == nil) != ok {
 				t.Errorf("%s, %d characters: %v", scheme.Name, len(secret), err)
 			}
@@ -325,7 +333,8 @@ func FuzzSignatureHeadersOfEveryScheme(f *testing.F) {
 			mac.Write([]byte(strings.NewReplacer("{id}", proof.ID, "{timestamp}", timestamp, "{body}", body).Replace(s.Signed)))
 			want = mac.Sum(nil)
 		}
-		for _, written := range []string{hex.EncodeToString(want), base64.RawStdEncoding.EncodeToString(want), base64.RawURLEncoding.EncodeToString(want), string(want)} {
+		for _, written := range []string{hex.EncodeToString(want), base64.RawStdEncoding.EncodeToString(want),
+			base64.RawURLEncoding.EncodeToString(want), string(want)} {
 			if strings.Contains(strings.ToLower(signature), strings.ToLower(written)) {
 				return
 			}

@@ -65,7 +65,8 @@ var (
 	// ErrBadSignature: no signature fits.
 	ErrBadSignature = liwanag.NewError(liwanag.Unauthorized, "signature_wrong", "the signature does not fit")
 	// ErrStale: the signature fits, but the time of sending is too far away.
-	ErrStale = liwanag.NewError(liwanag.Unauthorized, "signature_stale", "the webhook was signed too long ago, or ahead of our clock: check the sender's clock")
+	ErrStale = liwanag.NewError(liwanag.Unauthorized, "signature_stale",
+		"the webhook was signed too long ago, or ahead of our clock: check the sender's clock")
 )
 
 // Verifier checks signatures of one scheme. It is safe for concurrent use.

@@ -326,7 +326,8 @@ type enrollments struct {
 }
 
 // store upserts rows and enrolls those that are new and wanted; who left is marked.
-func store(tx *datastore.Tx, enroller Enroller, cfg Config, rows []liwanag.SignUp, upload liwanag.ID) ([]liwanag.SignedUp, enrollments, error) {
+func store(tx *datastore.Tx, enroller Enroller, cfg Config, rows []liwanag.SignUp,
+	upload liwanag.ID) ([]liwanag.SignedUp, enrollments, error) {
 	stored, err := upsert(tx, cfg, rows)
 	if err != nil {
 		return nil, enrollments{}, err

@@ -78,7 +78,8 @@ func TestAnUpdateNeverTriggers(t *testing.T) {
 	}
 	job := jobsOf(t, store, first.SubscriberID)[0]
 	if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
-		_, err := tx.Jobs.Move(liwanag.JobMove{IDs: []liwanag.ID{job.ID}, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobNotFound, At: time.Now()})
+		_, err := tx.Jobs.Move(liwanag.JobMove{IDs: []liwanag.ID{job.ID}, From: []liwanag.JobStatus{liwanag.JobPending},
+			To: liwanag.JobNotFound, At: time.Now()})
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -218,7 +219,8 @@ func TestFieldsAreStoredClean(t *testing.T) {
 	if err := json.Unmarshal(person.Metadata, &metadata); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]any{"plan": "pro", "id": "42", "tags": []any{"a", "b"}, "timestamp": "2026-01-02T02:04:05Z"}, metadata); d != "" {
+	if d := cmp.Diff(map[string]any{"plan": "pro", "id": "42", "tags": []any{"a", "b"},
+		"timestamp": "2026-01-02T02:04:05Z"}, metadata); d != "" {
 		t.Error(d)
 	}
 }
@@ -239,7 +241,8 @@ func TestEveryFaultOfASignUpIsNamed(t *testing.T) {
 	if d := cmp.Diff([]string{"source", "companyDomain", "linkedinUrl", "tags", "metadata"}, fields); d != "" {
 		t.Error(d)
 	}
-	for _, url := range []string{"javascript:alert(1)", "https://linkedin.com.evil.example/in/x", "https://u:p@linkedin.com/in/x", "https://linkedin.com:99/in/x", "ftp://linkedin.com/x"} {
+	for _, url := range []string{"javascript:alert(1)", "https://linkedin.com.evil.example/in/x",
+		"https://u:p@linkedin.com/in/x", "https://linkedin.com:99/in/x", "ftp://linkedin.com/x"} {
 		if r := add(t, s, SignUp{Email: "ann@gmail.com", LinkedInURL: url})[0]; r.Error == nil {
 			t.Errorf("%s was accepted", url)
 		}
@@ -248,7 +251,8 @@ func TestEveryFaultOfASignUpIsNamed(t *testing.T) {
 
 func TestUselessCellsBecomeMetadataOnlyWhereThatIsAsked(t *testing.T) {
 	cell := strings.Repeat("é", 400)
-	got, err := normalizer{domains: liwanag.BuiltinDomains(), lenient: true}.normalize(SignUp{Email: "ann@gmail.com", FirstName: cell, LinkedInURL: "n/a"})
+	got, err := normalizer{domains: liwanag.BuiltinDomains(),
+		lenient: true}.normalize(SignUp{Email: "ann@gmail.com", FirstName: cell, LinkedInURL: "n/a"})
 	if err != nil || got.Summary.FirstName != "" || got.Summary.LinkedinURL != "" ||
 		string(got.Metadata) != `{"firstName":"`+cell[:maxTextBytes]+`","linkedinUrl":"n/a"}` {
 		t.Errorf("%+v, %v", got, err)
@@ -374,10 +378,12 @@ func TestDecodeSignUps(t *testing.T) {
 	if d := cmp.Diff(want, got[0].SignUp); d != "" {
 		t.Error(d)
 	}
-	if got, _, err := DecodeSignUps([]byte(full), true); err != nil || got[0].Err == nil || got[0].Err.Error() != "plan: there is no such field; tier: there is no such field" {
+	if got, _, err := DecodeSignUps([]byte(full), true); err != nil || got[0].Err == nil ||
+		got[0].Err.Error() != "plan: there is no such field; tier: there is no such field" {
 		t.Errorf("strict: %+v, %v", got, err)
 	}
-	if got, _, err := DecodeSignUps([]byte(`{"email":null,"tags":null,"metadata":null,"timestamp":null}`), true); err != nil || got[0].Err != nil {
+	if got, _, err := DecodeSignUps([]byte(`{"email":null,"tags":null,"metadata":null,"timestamp":null}`), true); err != nil ||
+		got[0].Err != nil {
 		t.Errorf("null is the same as absent: %+v, %v", got, err)
 	}
 	got, array, err = DecodeSignUps([]byte(` [{"email":"a@x.com"}, {"email":7,"timestamp":"yesterday","tags":"x"}, null, []] `), true)

@@ -10,25 +10,30 @@ import (
 // came back.
 var (
 	// standingFlags are true or false: whether the person gets e-mail.
-	standingFlags = []string{"subscribed", "subscribedtoemails", "issubscribed", "emailsubscribed", "subscribedtonewsletter", "optin", "optedin",
+	standingFlags = []string{"subscribed", "subscribedtoemails", "issubscribed", "emailsubscribed",
+		"subscribedtonewsletter", "optin", "optedin",
 		"emailoptin", "acceptsmarketing", "acceptsemailmarketing", "newslettersubscribed", "newsletter", "marketingconsent", "emailconsent",
 		"marketingoptin", "emailsenabled", "emailenabled"}
 	// leftFlags are true or false the other way round, or the time since when.
-	leftFlags = []string{"unsubscribed", "isunsubscribed", "optedout", "optout", "emailoptout", "hasoptedoutofemail", "unsubscribedfromallemail",
+	leftFlags = []string{"unsubscribed", "isunsubscribed", "optedout", "optout", "emailoptout", "hasoptedoutofemail",
+		"unsubscribedfromallemail",
 		"cleaned", "bounced", "hardbounced", "complained", "suppressed", "emailunsubscribed", "unsubscribedfromemail", "unsubscribedfromemails",
 		"emailoptedout", "emaildisabled", "emailsdisabled", "donotemail", "donotmail", "donotcontact"}
 	// leftTimes say when: any value counts.
-	leftTimes = []string{"unsubscribedat", "unsubtime", "unsubscribetime", "unsubscribedate", "unsubscribedon", "unsubscribeddate", "unsubscribedtime",
+	leftTimes = []string{"unsubscribedat", "unsubtime", "unsubscribetime", "unsubscribedate", "unsubscribedon",
+		"unsubscribeddate", "unsubscribedtime",
 		"dateunsubscribed", "optouttime", "optoutdate", "optedoutat", "cleantime", "cleanedat", "bouncedat", "complainedat"}
 	// standingWords hold one of several words.
-	standingWords = []string{"status", "state", "memberstatus", "subscriberstatus", "subscriptionstatus", "emailstatus", "emailmarketingstatus",
+	standingWords = []string{"status", "state", "memberstatus", "subscriberstatus", "subscriptionstatus", "emailstatus",
+		"emailmarketingstatus",
 		"emailmarketingconsent", "marketingstatus", "contactstatus", "liststatus", "subscription", "subscriptionstate", "emailsubscriptionstatus",
 		"newsletterstatus", "optinstatus"}
 
 	noes      = []string{"false", "no", "n", "0", "off", "f"}
 	yeses     = []string{"true", "yes", "y", "1", "on", "t"}
 	leftWords = []string{"unsubscribed", "unsubscribe", "cleaned", "bounced", "hardbounced", "complained", "complaint", "spam", "optedout",
-		"optout", "suppressed", "blocked", "blacklisted", "blocklisted", "deleted", "removed", "disabled", "junk", "unsub", "neversubscribed", "notsubscribed", "nonsubscribed"}
+		"optout", "suppressed", "blocked", "blacklisted", "blocklisted", "deleted", "removed", "disabled", "junk", "unsub", "neversubscribed",
+		"notsubscribed", "nonsubscribed"}
 	// canceledWords are Kit's: elsewhere a plan is canceled, and the person stays.
 	canceledWords = []string{"cancelled", "canceled"}
 )

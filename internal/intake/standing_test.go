@@ -36,8 +36,10 @@ func TestASenderSaysThatSomebodyLeft(t *testing.T) {
 			t.Errorf("in a file, %s: %s says left: %+v, %v", c.name, c.value, row.SignUp, err)
 		}
 	}
-	for body, left := range map[string]bool{`{"email":"a@gmail.com","subscribed":false}`: true, `{"email":"a@gmail.com","subscribed":true}`: false,
-		`{"email":"a@gmail.com","status":"unsubscribed"}`: true, `{"email":"a@gmail.com","subscribed":0}`: true, `{"email":"a@gmail.com","subscribed":null}`: false} {
+	for body, left := range map[string]bool{`{"email":"a@gmail.com","subscribed":false}`: true,
+		`{"email":"a@gmail.com","subscribed":true}`:       false,
+		`{"email":"a@gmail.com","status":"unsubscribed"}`: true, `{"email":"a@gmail.com","subscribed":0}`: true,
+		`{"email":"a@gmail.com","subscribed":null}`: false} {
 		items, _, err := DecodeSignUps([]byte(body), false)
 		if err != nil || items[0].SignUp.Left != left {
 			t.Errorf("%s: %+v, %v", body, items, err)

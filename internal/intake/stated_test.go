@@ -23,7 +23,8 @@ func TestAnExportSaysWhoseFieldsWereFound(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]bool{file.String(): {true, false}, strings.Replace(file.String(), "enrichedAt", "more", 1): {false, false}} {
+	for name, want := range map[string][]bool{file.String(): {true, false},
+		strings.Replace(file.String(), "enrichedAt", "more", 1): {false, false}} {
 		c, err := NewCSVReader(strings.NewReader(name), nil)
 		if err != nil {
 			t.Fatal(err)

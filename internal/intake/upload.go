@@ -86,7 +86,8 @@ const (
 // *FileError; the upload stays as failed and names the reason.
 func (u *Uploads) Create(ctx context.Context, r io.Reader, req UploadRequest) (UploadView, error) {
 	up := liwanag.Upload{ID: liwanag.NewID(liwanag.UploadKind), FileName: fileName(req.FileName), Source: cutText(req.Source),
-		Status: liwanag.UploadFailed, Failure: liwanag.JobFailure{Code: CodeIncomplete, Message: "the transfer was cut off: upload the file again"},
+		Status: liwanag.UploadFailed, Failure: liwanag.JobFailure{Code: CodeIncomplete,
+			Message: "the transfer was cut off: upload the file again"},
 		CreatedAt: u.cfg.now()}
 	// Failed until the end, so that whatever happens on the way, the row tells.
 	if err := u.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Uploads.Insert(up) }); err != nil {
@@ -423,7 +424,8 @@ func (u *Uploads) Cancel(ctx context.Context, id liwanag.ID) (UploadView, error)
 	return view, u.drop(ctx, id)
 }
 
-func (u *Uploads) move(ctx context.Context, id liwanag.ID, act string, to liwanag.UploadStatus, from ...liwanag.UploadStatus) (UploadView, error) {
+func (u *Uploads) move(ctx context.Context, id liwanag.ID, act string, to liwanag.UploadStatus,
+	from ...liwanag.UploadStatus) (UploadView, error) {
 	err := u.store.Write(ctx, func(tx *datastore.Tx) error {
 		up, err := tx.Uploads.Get(id)
 		if err != nil {

@@ -38,7 +38,8 @@ func TestAFileInDoubtIsAskedAboutBeforeItIsImported(t *testing.T) {
 		}
 	}
 	// Another mapping does not make it clear.
-	if again, err := u.Remap(t.Context(), up.ID, Reading{Mapping: map[string]Field{"name": FieldFullName}}); err != nil || again.Status != liwanag.UploadNeedsMapping {
+	if again, err := u.Remap(t.Context(), up.ID, Reading{Mapping: map[string]Field{"name": FieldFullName}}); err != nil ||
+		again.Status != liwanag.UploadNeedsMapping {
 		t.Errorf("%+v, %v", again.Upload, err)
 	}
 	named, err := u.Remap(t.Context(), up.ID, Reading{Encoding: "gbk"})
@@ -54,7 +55,8 @@ func TestAFileInDoubtIsAskedAboutBeforeItIsImported(t *testing.T) {
 		t.Errorf("%+v", given.Upload)
 	}
 	var refused *FileError
-	if _, err := u.Create(t.Context(), strings.NewReader(string(file)), UploadRequest{Encoding: "morse"}); !errors.As(err, &refused) || refused.Code != "unknown_encoding" {
+	if _, err := u.Create(t.Context(), strings.NewReader(string(file)), UploadRequest{Encoding: "morse"}); !errors.As(err, &refused) ||
+		refused.Code != "unknown_encoding" {
 		t.Error(err)
 	}
 }
@@ -83,7 +85,8 @@ func TestTheEncodingIsFoundWhereverItShows(t *testing.T) {
 }
 
 func TestEncodingsGoByTheirUsualNames(t *testing.T) {
-	for name, want := range map[string]string{"utf8": "UTF-8", "latin1": "windows-1252", "cp1252": "windows-1252", "ansi": "windows-1252", "sjis": "Shift_JIS",
+	for name, want := range map[string]string{"utf8": "UTF-8", "latin1": "windows-1252", "cp1252": "windows-1252",
+		"ansi": "windows-1252", "sjis": "Shift_JIS",
 		"CP932": "Shift_JIS", "GBK": "GB18030", "MacRoman": "macintosh", "iso-8859-1": "windows-1252", "utf-16": "UTF-16LE", "koi8-r": "KOI8-R",
 		"cp850": "IBM850", "cp1251": "windows-1251", "euc_kr": "EUC-KR"} {
 		if shown, _, ok := EncodingNamed(name); !ok || shown != want {

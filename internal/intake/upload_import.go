@@ -105,7 +105,8 @@ func (u *Uploads) expire(ctx context.Context, id liwanag.ID) error {
 	importing := false
 	err := u.store.Write(ctx, func(tx *datastore.Tx) error {
 		if _, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: unread,
-			To: liwanag.UploadCanceled, Failure: liwanag.JobFailure{Code: CodeExpired, Message: "it was never confirmed: upload the file again"}, At: u.cfg.now()}); err != nil {
+			To: liwanag.UploadCanceled, Failure: liwanag.JobFailure{Code: CodeExpired, Message: "it was never confirmed: upload the file again"},
+			At: u.cfg.now()}); err != nil {
 			return err
 		}
 		up, err := tx.Uploads.Get(id)
@@ -177,7 +178,8 @@ func (u *Uploads) finish(ctx context.Context, id liwanag.ID) (over bool, err err
 	}
 	err = u.store.Write(ctx, func(tx *datastore.Tx) error {
 		now := u.cfg.now()
-		done, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadEnriching}, To: liwanag.UploadDone, At: now})
+		done, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadEnriching},
+			To: liwanag.UploadDone, At: now})
 		if err == nil && done {
 			_, err = datastore.Announce(tx, []liwanag.Announcement{{Topic: liwanag.TopicUploadCompleted, Subject: id, At: now}})
 		}

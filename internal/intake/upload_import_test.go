@@ -181,7 +181,8 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 func TestAnUploadWithoutNewPeopleIsDoneAtOnce(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
-	if view := importAll(t, u, create(t, u, "email\nboss@acme.example\nnope\n").ID); view.Status != liwanag.UploadDone || view.EndedAt.IsZero() {
+	if view := importAll(t, u, create(t, u, "email\nboss@acme.example\nnope\n").ID); view.Status != liwanag.UploadDone ||
+		view.EndedAt.IsZero() {
 		t.Errorf("%+v", view)
 	}
 }
@@ -270,7 +271,8 @@ func TestTheFileOfATransferThatDiedWithItsProcessIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, _ := openStore(t)
 		faulty := newFaulty(store, 3)
-		if _, err := newUploads(t, faulty.Store, &enroller{}, Config{}).Create(t.Context(), strings.NewReader(people(50_000)), UploadRequest{}); !errors.Is(err, liwanag.ErrDatabase) {
+		if _, err := newUploads(t, faulty.Store, &enroller{}, Config{}).Create(t.Context(),
+			strings.NewReader(people(50_000)), UploadRequest{}); !errors.Is(err, liwanag.ErrDatabase) {
 			t.Fatal(err)
 		}
 		all, _, err := store.Uploads.List(t.Context(), liwanag.Page{})

@@ -76,7 +76,8 @@ func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, as Reading) (UploadV
 		return UploadView{}, err
 	}
 	if !slices.Contains(unread, up.Status) {
-		return UploadView{}, liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload is "+string(up.Status)+": only a previewed one can be read in another way")
+		return UploadView{}, liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload is "+string(up.Status)+
+			": only a previewed one can be read in another way")
 	}
 	doubts := []string(nil)
 	if as.Encoding == "" {

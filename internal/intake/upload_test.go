@@ -94,7 +94,8 @@ func TestTheInvalidRowsCanBeCorrectedAndUploadedAgain(t *testing.T) {
 		t.Errorf("%+v", again.Counts)
 	}
 	importAll(t, u, again.ID)
-	if p, err := store.Subscribers.ByEmail(t.Context(), "ann@gmail.com"); err != nil || p.Summary.FullName != "Lee; Ann" || string(p.Metadata) != `{"Note":"=1+1"}` {
+	if p, err := store.Subscribers.ByEmail(t.Context(), "ann@gmail.com"); err != nil || p.Summary.FullName != "Lee; Ann" ||
+		string(p.Metadata) != `{"Note":"=1+1"}` {
 		t.Errorf("%+v %s, %v", p.Summary, p.Metadata, err)
 	}
 	if err := u.Retain(t.Context(), time.Date(2026, 12, 30, 0, 0, 0, 0, time.UTC)); err != nil {
@@ -132,13 +133,15 @@ func TestEachRowCountsOnce(t *testing.T) {
 		if d := cmp.Diff(want, view.Counts); d != "" || view.Progress.Imported != want.New || view.Position != 8 {
 			t.Errorf("%s: imported %s %+v", policy, d, view)
 		}
-		for email, personal := range map[string]bool{"ann@gmail.com": true, "eve@gmail.com": true, "known@gmail.com": true, "boss@acme.example": policy == EnrichAll} {
+		for email, personal := range map[string]bool{"ann@gmail.com": true, "eve@gmail.com": true, "known@gmail.com": true,
+			"boss@acme.example": policy == EnrichAll} {
 			person, err := store.Subscribers.ByEmail(t.Context(), email)
 			if err != nil || len(jobsOf(t, store, person.ID)) != map[bool]int{true: 1}[personal] {
 				t.Errorf("%s: %s: %+v, %v", policy, email, person, err)
 			}
 		}
-		if eve, err := store.Subscribers.ByEmail(t.Context(), "eve@gmail.com"); err != nil || string(eve.Metadata) != `{"companyDomain":"not a domain"}` {
+		if eve, err := store.Subscribers.ByEmail(t.Context(), "eve@gmail.com"); err != nil ||
+			string(eve.Metadata) != `{"companyDomain":"not a domain"}` {
 			t.Errorf("%+v, %v", eve, err)
 		}
 		if known, err := store.Subscribers.ByEmail(t.Context(), "known@gmail.com"); err != nil || known.Summary.CompanyDomain != "acme.example" {
@@ -197,7 +200,8 @@ func TestCancelStopsAnImport(t *testing.T) {
 	if err := errors.Join(u.importRows(t.Context(), view.Upload), u.imported(t.Context(), view.Upload)); err != nil {
 		t.Errorf("an import under way: %v", err)
 	}
-	if after := carryOn(t, u, preview.ID); after.Status != liwanag.UploadCanceled || after.Progress != view.Progress || after.Counts != view.Counts {
+	if after := carryOn(t, u, preview.ID); after.Status != liwanag.UploadCanceled || after.Progress != view.Progress ||
+		after.Counts != view.Counts {
 		t.Errorf("it went on: %+v", after)
 	}
 	if _, err := store.Uploads.Chunk(t.Context(), preview.ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
@@ -244,7 +248,8 @@ func TestAnUploadThatIsNeverConfirmedLosesItsFileInTheEnd(t *testing.T) {
 	if err := u.Retain(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
-	for id, want := range map[liwanag.ID]liwanag.UploadStatus{confirmed.ID: liwanag.UploadImporting, forgotten.ID: liwanag.UploadCanceled, young.ID: liwanag.UploadPreviewed} {
+	for id, want := range map[liwanag.ID]liwanag.UploadStatus{confirmed.ID: liwanag.UploadImporting,
+		forgotten.ID: liwanag.UploadCanceled, young.ID: liwanag.UploadPreviewed} {
 		got, err := u.Get(t.Context(), id)
 		if err != nil || got.Status != want || (got.Failure.Code == CodeExpired) != (want == liwanag.UploadCanceled) {
 			t.Errorf("%s %+v, want %s: %v", got.Status, got.Failure, want, err)
@@ -294,7 +299,8 @@ func TestARefusedFileLeavesAFailedUploadAndNoFile(t *testing.T) {
 	}
 	_, err := u.Create(t.Context(), strings.NewReader("name\nAnn\n"), UploadRequest{})
 	var refused *FileError
-	if !errors.As(err, &refused) || refused.Code != "no_email_column" || liwanag.ClassOf(err) != liwanag.Invalid || liwanag.CodeOf(err) != "no_email_column" {
+	if !errors.As(err, &refused) || refused.Code != "no_email_column" || liwanag.ClassOf(err) != liwanag.Invalid ||
+		liwanag.CodeOf(err) != "no_email_column" {
 		t.Errorf("%v", err)
 	}
 	if up := last(); up.Status != liwanag.UploadFailed || up.Failure.Code != "no_email_column" {
@@ -318,7 +324,8 @@ func TestTheMappingOfThePreviewHoldsForTheImport(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
 	file := "email,,Contact,note,note\nold@gmail.com,x,ann@gmail.com,1,2\n"
-	preview, err := u.Create(t.Context(), strings.NewReader(file), UploadRequest{Mapping: map[string]Field{"Contact": FieldEmail, "email": FieldIgnore}})
+	preview, err := u.Create(t.Context(), strings.NewReader(file),
+		UploadRequest{Mapping: map[string]Field{"Contact": FieldEmail, "email": FieldIgnore}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +345,8 @@ func TestUploadsAreListedNewestFirst(t *testing.T) {
 	first, second := create(t, u, people(3)), create(t, u, people(1))
 	importAll(t, u, first.ID)
 	all, _, err := u.List(t.Context(), liwanag.Page{})
-	if err != nil || len(all) != 2 || all[0].ID != second.ID || all[1].ID != first.ID || all[1].Progress.Imported != 3 || all[0].EstimatedCredits != 1 {
+	if err != nil || len(all) != 2 || all[0].ID != second.ID || all[1].ID != first.ID || all[1].Progress.Imported != 3 ||
+		all[0].EstimatedCredits != 1 {
 		t.Errorf("%+v, %v", all, err)
 	}
 }

@@ -39,7 +39,8 @@ var forbidden = []string{
 }
 
 // neither are spellings that are neither an address to Go nor a name.
-var neither = []string{"127.1", "127.0.1", "2130706433", "0177.0.0.1", "017700000001", "127.0.0.1.", "0", "127.0.0.1%00", "[::1%25lo]", "１２７.０.０.１"}
+var neither = []string{"127.1", "127.0.1", "2130706433", "0177.0.0.1", "017700000001", "127.0.0.1.", "0",
+	"127.0.0.1%00", "[::1%25lo]", "１２７.０.０.１"}
 
 func TestNoSpellingOfAnInnerAddressIsCalled(t *testing.T) {
 	if len(forbidden) < 40 {

@@ -53,7 +53,8 @@ func TestAMessageIsSentSignedToEverySinkThatAsksForIt(t *testing.T) {
 		for _, m := range s.messages(liwanag.MessageFilter{}) {
 			log, err := s.act.store.Messages.Attempts(context.Background(), m.ID)
 			s.must(err)
-			if run := s.run(m); run.Status != workflow.StatusCompleted || len(log) != 1 || log[0].Status != 200 || m.Attempts != 1 || m.EndedAt.IsZero() {
+			if run := s.run(m); run.Status != workflow.StatusCompleted || len(log) != 1 || log[0].Status != 200 || m.Attempts != 1 ||
+				m.EndedAt.IsZero() {
 				t.Errorf("%+v, run %s, log %+v", m, run.Status, log)
 			}
 		}
@@ -236,7 +237,8 @@ func TestASinkThatIsSwitchedOffIsNotCalledAndGetsWhatWaitsWhenItIsOn(t *testing.
 }
 
 func TestAReceiverMayAskForALaterTryWithinBounds(t *testing.T) {
-	for asked, want := range map[string]time.Duration{"3600": time.Hour, "5": 5 * time.Second, "99999999999": 12 * time.Hour, "-3": 10 * time.Second, "soon": 10 * time.Second,
+	for asked, want := range map[string]time.Duration{"3600": time.Hour, "5": 5 * time.Second,
+		"99999999999": 12 * time.Hour, "-3": 10 * time.Second, "soon": 10 * time.Second,
 		time.Date(2000, 1, 1, 2, 0, 0, 0, time.UTC).Format(http.TimeFormat): 2 * time.Hour} { // a bubble begins with the year 2000
 		t.Run(asked, func(t *testing.T) {
 			onStage(t, func(s *stage) {

@@ -43,7 +43,8 @@ func invalid(field, message string) error {
 // are of class invalid, or the store's.
 func (s *Sender) Add(ctx context.Context, name, address string, topics []liwanag.Topic) (Made, error) {
 	now := s.now()
-	sink := liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), Name: strings.TrimSpace(name), URL: strings.TrimSpace(address), Topics: topics, CreatedAt: now, UpdatedAt: now}
+	sink := liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), Name: strings.TrimSpace(name),
+		URL: strings.TrimSpace(address), Topics: topics, CreatedAt: now, UpdatedAt: now}
 	if u, err := url.Parse(sink.URL); err == nil && sink.Name == "" {
 		sink.Name = u.Hostname()
 	}
@@ -130,7 +131,8 @@ func (s *Sender) Test(ctx context.Context, id liwanag.ID) (m liwanag.Message, er
 		if sink.Disabled {
 			return liwanag.NewError(liwanag.Conflict, "sink_disabled", "the sink is disabled: enable it first")
 		}
-		m = liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: id, Topic: liwanag.TopicTest, State: liwanag.MessagePending, CreatedAt: s.now()}
+		m = liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: id, Topic: liwanag.TopicTest,
+			State: liwanag.MessagePending, CreatedAt: s.now()}
 		return tx.Messages.Insert([]liwanag.Message{m})
 	})
 	if err == nil {
@@ -175,12 +177,14 @@ func (s *Sender) check(sink liwanag.Sink) error {
 		return invalid("url", "an address of the form https://host/path is needed, without user and password")
 	}
 	addr, err := netip.ParseAddr(strings.Trim(u.Hostname(), "[]"))
-	inside := err == nil && allowed(s.cfg.Allow, addr) || u.Hostname() == "localhost" && allowed(s.cfg.Allow, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	inside := err == nil && allowed(s.cfg.Allow, addr) || u.Hostname() == "localhost" &&
+		allowed(s.cfg.Allow, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	switch {
 	case u.Scheme == "http" && !inside:
 		return invalid("url", "https is needed: what is sent is personal data (http only inside of LIWANAG_SINK_ALLOW)")
 	case err == nil && !inside && !s.public(addr, u.Port(), u.Scheme):
-		return invalid("url", "the address is inside of a network of our own, or its port is none of 80, 443, 8080 and 8443; LIWANAG_SINK_ALLOW names networks that may be called")
+		return invalid("url", "the address is inside of a network of our own, or its port is none of 80, 443, "+
+			"8080 and 8443; LIWANAG_SINK_ALLOW names networks that may be called")
 	}
 	return nil
 }

@@ -45,7 +45,8 @@ type Work interface {
 // then 12 h each.
 const attempts = 18
 
-var retry = workflow.Retry{MaxAttempts: attempts, Backoff: workflow.Exponential, InitialDelay: 10 * time.Second, MaxDelay: 12 * time.Hour, Jitter: 0.1}
+var retry = workflow.Retry{MaxAttempts: attempts, Backoff: workflow.Exponential, InitialDelay: 10 * time.Second,
+	MaxDelay: 12 * time.Hour, Jitter: 0.1}
 
 // New defines the workflow: one step, tried for three days.
 func New(work Work) *workflow.Workflow[Input] {

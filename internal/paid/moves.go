@@ -46,15 +46,23 @@ type (
 // The moves.
 var (
 	// Send is the fence of the paid call: who does not make it never posts.
-	Send      = &Move{"send", states{prepared}, sending, jobs{jobPending}, jobSubmitted, false, "all gates are open; durable before the first byte"}
-	Accept    = &Move{"accept", states{sending, ambiguous, held}, accepted, jobs{jobHeld}, jobSubmitted, false, "an id from the answer, a beacon, a webhook or an operator"}
-	Refuse    = &Move{"refuse", states{prepared, sending, ambiguous}, refused, jobs{jobSubmitted}, jobPending, true, "an answer that says no, or nothing was sent"}
-	Doubt     = &Move{"doubt", states{sending}, ambiguous, nil, "", false, "no answer that says anything; or somebody found it sending: its sender is lost"}
-	Hold      = &Move{"hold", states{sending, ambiguous}, held, jobs{jobSubmitted}, jobHeld, false, "grace over without evidence; or its run ended in doubt"}
-	Supersede = &Move{"supersede", states{ambiguous, held}, superseded, jobs{jobSubmitted, jobHeld}, jobPending, true, "it is sent once more: by evidence and policy, or by an operator"}
-	Settle    = &Move{"settle", states{sending, accepted, ambiguous, held, refused, superseded}, settled, nil, "", false, "a final result is applied, which says what becomes of jobs and credits"}
-	Expire    = &Move{"expire", states{accepted}, settled, jobs{jobSubmitted, jobFailed}, jobFailed, true, "FullEnrich keeps its result no longer"}
-	GiveUp    = &Move{"give up", states{ambiguous, held}, settled, jobs{jobSubmitted, jobHeld}, jobFailed, true, "an operator fails it"}
+	Send = &Move{"send", states{prepared}, sending, jobs{jobPending}, jobSubmitted, false,
+		"all gates are open; durable before the first byte"}
+	Accept = &Move{"accept", states{sending, ambiguous, held}, accepted, jobs{jobHeld}, jobSubmitted, false,
+		"an id from the answer, a beacon, a webhook or an operator"}
+	Refuse = &Move{"refuse", states{prepared, sending, ambiguous}, refused, jobs{jobSubmitted}, jobPending, true,
+		"an answer that says no, or nothing was sent"}
+	Doubt = &Move{"doubt", states{sending}, ambiguous, nil, "", false,
+		"no answer that says anything; or somebody found it sending: its sender is lost"}
+	Hold = &Move{"hold", states{sending, ambiguous}, held, jobs{jobSubmitted}, jobHeld, false,
+		"grace over without evidence; or its run ended in doubt"}
+	Supersede = &Move{"supersede", states{ambiguous, held}, superseded, jobs{jobSubmitted, jobHeld}, jobPending, true,
+		"it is sent once more: by evidence and policy, or by an operator"}
+	Settle = &Move{"settle", states{sending, accepted, ambiguous, held, refused, superseded}, settled, nil, "", false,
+		"a final result is applied, which says what becomes of jobs and credits"}
+	Expire = &Move{"expire", states{accepted}, settled, jobs{jobSubmitted, jobFailed}, jobFailed, true,
+		"FullEnrich keeps its result no longer"}
+	GiveUp = &Move{"give up", states{ambiguous, held}, settled, jobs{jobSubmitted, jobHeld}, jobFailed, true, "an operator fails it"}
 )
 
 // Moves are all of them: no submission changes otherwise.

@@ -91,10 +91,11 @@ func boundScenarios() []scenario {
 		{"fold looks in a row", func(w *world) {
 			polls, n := 3*workflow.KeptApart, 0
 			wf := workflow.New[input]("looking")
-			workflow.WaitFor(wf, "a", alpha, w.s(60), workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{w.s(0.1)}}, func(context.Context, input) (string, bool, error) {
-				n++
-				return "found", n > polls, nil
-			}))
+			workflow.WaitFor(wf, "a", alpha, w.s(60),
+				workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{w.s(0.1)}}, func(context.Context, input) (string, bool, error) {
+					n++
+					return "found", n > polls, nil
+				}))
 			w.begin(wf)
 			w.folded(w.ended(), workflow.HistoryReconcileChecked, polls)
 		}},

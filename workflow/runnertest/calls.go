@@ -38,7 +38,8 @@ func reopenScenarios() []scenario {
 			w.ended()
 			w.retry("a")
 			run := w.until(id, "ended again", func(r workflow.Run) bool { return r.Status.Ended() && len(r.History) > 5 })
-			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.failed a #1", "0 step.completed on-error #1", "0 run.failed", "0 run.reopened a",
+			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.failed a #1", "0 step.completed on-error #1",
+				"0 run.failed", "0 run.reopened a",
 				"0 step.failed a #1", "0 step.completed on-error #1", "0 run.failed")
 			w.told(run)
 		}},
@@ -54,7 +55,8 @@ func reopenScenarios() []scenario {
 			w.pass(1)
 			w.retry("a")
 			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received", "0 event.consumed a", "0 step.completed a",
+			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received",
+				"0 event.consumed a", "0 step.completed a",
 				"0 step.failed b #1", "0 run.failed", "1 run.reopened a", "1 wait.started a", "1 event.consumed a", "1 step.completed a",
 				"1 step.completed b #1", "1 step.completed c #1", "1 run.completed")
 			w.output(run, `"hello"`)
@@ -73,8 +75,10 @@ func reopenScenarios() []scenario {
 			w.ended()
 			w.retry("")
 			run := w.until(id, "ended again", func(r workflow.Run) bool { return r.Status.Ended() && len(r.History) > 9 })
-			w.expect(run, workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "0 event.received", "0 event.consumed a", "0 step.completed a",
-				"0 wait.started b", "1 wait.timed_out b", "1 run.timed_out", "1 run.reopened b", "1 wait.started b", "2 wait.timed_out b", "2 run.timed_out")
+			w.expect(run, workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "0 event.received",
+				"0 event.consumed a", "0 step.completed a",
+				"0 wait.started b", "1 wait.timed_out b", "1 run.timed_out", "1 run.reopened b", "1 wait.started b", "2 wait.timed_out b",
+				"2 run.timed_out")
 		}},
 		{"consumes what came too late", func(w *world) {
 			wf := workflow.New[input]("belated")
@@ -131,7 +135,8 @@ func reopenScenarios() []scenario {
 			w.ended()
 			g.release()
 			w.retry("")
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 step.completed a #1", "0 run.cancel_requested", "0 step.completed b #1",
+			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 step.completed a #1", "0 run.cancel_requested",
+				"0 step.completed b #1",
 				"0 run.canceled", "0 run.reopened b", "0 step.completed b #1", "0 run.completed")
 		}},
 		{"is refused where there is nothing to repeat", func(w *world) {
@@ -233,7 +238,8 @@ func callScenarios() []scenario {
 			w.hold(defs[1], defs[2], defs[0])
 			for v, want := range map[int]string{0: "3", 1: "1", 2: "2"} {
 				run := fmt.Sprintf("run-of-%d", v)
-				if err := w.harness.Runner.Start(w.Context(), workflow.StartRequest{Workflow: "versioned", Version: v, RunID: run, Input: raw("{}")}); err != nil {
+				if err := w.harness.Runner.Start(w.Context(),
+					workflow.StartRequest{Workflow: "versioned", Version: v, RunID: run, Input: raw("{}")}); err != nil {
 					w.Fatal(err)
 				}
 				done := w.until(run, "ended", func(r workflow.Run) bool { return r.Status.Ended() })
@@ -241,8 +247,12 @@ func callScenarios() []scenario {
 					w.Errorf("the run has version %d, want %s", done.Version, want)
 				}
 			}
-			w.errorIs("an unknown version", w.harness.Runner.Start(w.Context(), workflow.StartRequest{Workflow: "versioned", Version: 9, RunID: "x", Input: raw("{}")}), workflow.ErrUnknownWorkflow)
-			w.errorIs("an unknown workflow", w.harness.Runner.Start(w.Context(), workflow.StartRequest{Workflow: "nonsense", RunID: "x", Input: raw("{}")}), workflow.ErrUnknownWorkflow)
+			w.errorIs("an unknown version",
+				w.harness.Runner.Start(w.Context(), workflow.StartRequest{Workflow: "versioned", Version: 9, RunID: "x", Input: raw("{}")}),
+				workflow.ErrUnknownWorkflow)
+			w.errorIs("an unknown workflow",
+				w.harness.Runner.Start(w.Context(), workflow.StartRequest{Workflow: "nonsense", RunID: "x", Input: raw("{}")}),
+				workflow.ErrUnknownWorkflow)
 		}},
 		{"with data that no runner takes are refused", refusing},
 		{"about unknown and ended runs say so", func(w *world) {

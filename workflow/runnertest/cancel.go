@@ -24,7 +24,8 @@ func cancelScenarios() []scenario {
 			}
 			g.release()
 			run := w.ended()
-			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "1 step.completed a #1", "1 step.completed on-cancel #1", "1 run.canceled")
+			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "1 step.completed a #1",
+				"1 step.completed on-cancel #1", "1 run.canceled")
 			w.failure(run, workflow.Failure{Reason: workflow.ReasonCanceled, Message: "changed my mind"})
 			w.didOnly("a", "canceled: changed my mind")
 		}},
@@ -37,7 +38,8 @@ func cancelScenarios() []scenario {
 			w.cancel("too late?")
 			g.release()
 			run := w.ended()
-			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.completed a #1", "0 step.completed on-cancel #1", "0 run.canceled")
+			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.completed a #1",
+				"0 step.completed on-cancel #1", "0 run.canceled")
 			w.output(run, `"a"`)
 		}},
 		{"is seen before an early finish", func(w *world) {
@@ -49,7 +51,8 @@ func cancelScenarios() []scenario {
 			g.awaitEntered()
 			w.cancel("stop")
 			g.release()
-			w.expect(w.ended(), workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.completed a #1", "0 step.completed on-cancel #1", "0 run.canceled")
+			w.expect(w.ended(), workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.completed a #1",
+				"0 step.completed on-cancel #1", "0 run.canceled")
 		}},
 		{"came before the failure of the step it waited for", func(w *world) {
 			g := w.gate()
@@ -60,7 +63,8 @@ func cancelScenarios() []scenario {
 			g.awaitEntered()
 			w.cancel("stop")
 			g.release()
-			w.expect(w.ended(), workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.failed a #1", "0 step.completed on-cancel #1", "0 run.canceled")
+			w.expect(w.ended(), workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.failed a #1",
+				"0 step.completed on-cancel #1", "0 run.canceled")
 		}},
 		{"ends a wait", func(w *world) {
 			wf := w.cancelable("in-wait")
@@ -74,7 +78,8 @@ func cancelScenarios() []scenario {
 		}},
 		{"ends a back-off", func(w *world) {
 			wf := w.cancelable("in-back-off")
-			workflow.Step(wf, "a", func(context.Context, input) (string, error) { return "", errBroken }, workflow.Retry{MaxAttempts: 9, InitialDelay: w.s(9)})
+			workflow.Step(wf, "a", func(context.Context, input) (string, error) { return "", errBroken },
+				workflow.Retry{MaxAttempts: 9, InitialDelay: w.s(9)})
 			w.cancelsAt(wf, "a", workflow.WaitRetry, "0 step.retrying a #1")
 		}},
 		{"ends a snooze", func(w *world) {
@@ -125,7 +130,8 @@ func cancelScenarios() []scenario {
 			w.cancel("stop")
 			g.release()
 			run := w.ended()
-			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.retrying a #1", "0 step.completed on-cancel #1", "0 run.canceled")
+			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.retrying a #1",
+				"0 step.completed on-cancel #1", "0 run.canceled")
 			w.stepIs(run, "a", workflow.StatusCanceled)
 		}},
 		{"changes nothing while a time-out is handled", func(w *world) {
@@ -138,7 +144,8 @@ func cancelScenarios() []scenario {
 			w.send(alpha, "s1", "too late")
 			w.cancel("stop")
 			g.release()
-			w.expect(w.ended(), workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "1 wait.timed_out a", "1 event.received", "1 run.cancel_requested",
+			w.expect(w.ended(), workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "1 wait.timed_out a",
+				"1 event.received", "1 run.cancel_requested",
 				"1 step.completed on-error #1", "1 run.timed_out")
 		}},
 		{"wins over a look that finds nothing, and over the deadline", func(w *world) {
@@ -169,7 +176,8 @@ func cancelScenarios() []scenario {
 			w.cancel("stop")
 			g.release()
 			run := w.ended()
-			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 wait.started a", "1 run.cancel_requested", "1 reconcile.checked a", "1 step.completed a",
+			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 wait.started a", "1 run.cancel_requested",
+				"1 reconcile.checked a", "1 step.completed a",
 				"1 step.completed on-cancel #1", "1 run.canceled")
 			w.output(run, `"found"`)
 		}},
@@ -183,7 +191,8 @@ func cancelScenarios() []scenario {
 			w.cancel("stop")
 			g.release()
 			run := w.ended()
-			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.failed a #1", "0 run.cancel_requested", "0 step.completed on-error #1", "0 run.failed")
+			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.failed a #1", "0 run.cancel_requested",
+				"0 step.completed on-error #1", "0 run.failed")
 			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Message: "broken", Attempts: 1})
 		}},
 		{"changes nothing while a handler backs off", func(w *world) {
@@ -212,18 +221,21 @@ func cancelScenarios() []scenario {
 			w.cancel("second")
 			g.release()
 			run := w.ended()
-			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.completed a #1", "0 step.completed on-cancel #1", "0 run.canceled")
+			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 run.cancel_requested", "0 step.completed a #1",
+				"0 step.completed on-cancel #1", "0 run.canceled")
 			w.failure(run, workflow.Failure{Reason: workflow.ReasonCanceled, Message: "first"})
 		}},
 		{"has a handler with retries that hides nothing", func(w *world) {
 			wf := workflow.New[input]("helpless")
 			workflow.WaitFor(wf, "a", alpha, w.s(9))
-			workflow.OnCancel(wf, func(context.Context, input, string) error { return errors.New("cannot undo") }, workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(1)})
+			workflow.OnCancel(wf, func(context.Context, input, string) error { return errors.New("cannot undo") },
+				workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(1)})
 			w.begin(wf)
 			w.parked("a", workflow.WaitEvent)
 			w.cancel("stop")
 			run := w.ended()
-			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 wait.started a", "0 run.cancel_requested", "0 step.failed a", "0 step.retrying on-cancel #1", "1 step.failed on-cancel #2", "1 run.canceled")
+			w.expect(run, workflow.StatusCanceled, "0 run.started", "0 wait.started a", "0 run.cancel_requested",
+				"0 step.failed a", "0 step.retrying on-cancel #1", "1 step.failed on-cancel #2", "1 run.canceled")
 			w.failure(run, workflow.Failure{Reason: workflow.ReasonCanceled, Message: "stop"})
 		}},
 		{"by force ends a run at once", func(w *world) {
@@ -391,7 +403,8 @@ func runTimeoutScenarios() []scenario {
 			w.retry("")
 			w.pass(1)
 			w.send(alpha, "s1", "hello")
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "3 wait.timed_out a", "3 step.completed on-error #1", "3 run.timed_out",
+			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "3 wait.timed_out a",
+				"3 step.completed on-error #1", "3 run.timed_out",
 				"3 run.reopened a", "3 wait.started a", "4 event.received", "4 event.consumed a", "4 step.completed a", "4 run.completed")
 		}},
 	}

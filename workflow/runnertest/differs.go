@@ -26,7 +26,8 @@ var differing = map[string]func(*world){
 			w.Errorf("the receipt of a repeat is %+v, want duplicate", got)
 		}
 		run := w.describe(id)
-		w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received", "0 event.consumed a", "0 step.completed a", "0 run.completed")
+		w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received",
+			"0 event.consumed a", "0 step.completed a", "0 run.completed")
 		w.consumedBy(run, map[string]string{"s1": "a"})
 	},
 	"retry of runs/consumes what came too late": func(w *world) {

@@ -25,7 +25,8 @@ func eventScenarios() []scenario {
 				w.Errorf("the receipt is %+v, want neither duplicate nor late", got)
 			}
 			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "2 event.received", "2 event.consumed a", "2 step.completed a",
+			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "2 event.received",
+				"2 event.consumed a", "2 step.completed a",
 				"2 step.completed b #1", "2 run.completed")
 			w.output(run, `"hello!"`)
 			w.consumedBy(run, map[string]string{"s1": "a"})
@@ -41,7 +42,8 @@ func eventScenarios() []scenario {
 			w.pass(1)
 			g.release()
 			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 event.received", "1 step.completed a #1", "1 wait.started b", "1 event.consumed b",
+			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 event.received", "1 step.completed a #1",
+				"1 wait.started b", "1 event.consumed b",
 				"1 step.completed b", "1 run.completed")
 			w.output(run, `"hello"`)
 		}},
@@ -84,7 +86,8 @@ func eventScenarios() []scenario {
 			for _, c := range []struct {
 				event, payload string
 				want           error
-			}{{"beta", `"hello"`, workflow.ErrUnknownEvent}, {"gamma", `1`, workflow.ErrUnknownEvent}, {"alpha", `"a string"`, workflow.ErrPayload}} {
+			}{{"beta", `"hello"`, workflow.ErrUnknownEvent}, {"gamma", `1`, workflow.ErrUnknownEvent},
+				{"alpha", `"a string"`, workflow.ErrPayload}} {
 				_, err := w.harness.Runner.Signal(w.Context(), id, workflow.Signal{ID: c.event, Event: c.event, Payload: raw(c.payload)})
 				w.errorIs("event "+c.event, err, c.want)
 			}
@@ -146,7 +149,8 @@ func eventScenarios() []scenario {
 			w.parked("a", workflow.WaitEvent)
 			w.send(alpha, "s2", "hello")
 			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received", "0 event.received", "0 event.consumed a",
+			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received",
+				"0 event.received", "0 event.consumed a",
 				"0 step.completed a", "0 run.completed")
 			w.consumedBy(run, map[string]string{"s1": "late", "s2": "a"})
 		}},
@@ -175,7 +179,8 @@ func eventScenarios() []scenario {
 			workflow.OnError(wf, w.handles)
 			w.begin(wf)
 			run := w.ended()
-			w.expect(run, workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "3 wait.timed_out a", "3 step.completed on-error #1", "3 run.timed_out")
+			w.expect(run, workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "3 wait.timed_out a",
+				"3 step.completed on-error #1", "3 run.timed_out")
 			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonTimeout, Code: workflow.CodeTimeout, Message: "no alpha within"})
 			w.told(run)
 			w.stepIs(run, "a", workflow.StatusTimedOut)
@@ -189,7 +194,8 @@ func eventScenarios() []scenario {
 			})
 			w.begin(wf)
 			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "3 wait.timed_out a", "3 step.completed b #1", "3 run.completed")
+			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "3 wait.timed_out a",
+				"3 step.completed b #1", "3 run.completed")
 			w.output(run, "false")
 		}},
 		{"sent by many at once are one if their id is", func(w *world) {
@@ -333,14 +339,16 @@ func reconcileScenarios() []scenario {
 			wf := workflow.New[input]("last-look")
 			workflow.WaitFor(wf, "a", alpha, w.s(5), workflow.Reconcile(workflow.Schedule{}, w.looks(errFound)))
 			w.begin(wf)
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "5 reconcile.checked a", "5 step.completed a", "5 run.completed")
+			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "5 reconcile.checked a",
+				"5 step.completed a", "5 run.completed")
 		}},
 		{"times out when nothing is found", func(w *world) {
 			wf := workflow.New[input]("in-vain")
 			workflow.WaitFor(wf, "a", alpha, w.s(5), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 3)}, w.looks()))
 			w.begin(wf)
 			run := w.ended()
-			w.expect(run, workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "3 reconcile.checked a", "5 reconcile.checked a", "5 wait.timed_out a", "5 run.timed_out")
+			w.expect(run, workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "3 reconcile.checked a",
+				"5 reconcile.checked a", "5 wait.timed_out a", "5 run.timed_out")
 			w.didOnly("look", "look")
 		}},
 		{"waits for the next look after an error", func(w *world) {
@@ -388,12 +396,14 @@ func reconcileScenarios() []scenario {
 		}},
 		{"fails when what it finds cannot be encoded", func(w *world) {
 			wf := workflow.New[input]("infinite")
-			workflow.WaitFor(wf, "a", workflow.Event[float64]{Name: "number"}, w.s(90), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
-				func(context.Context, input) (float64, bool, error) { return math.Inf(1), true, nil }))
+			workflow.WaitFor(wf, "a", workflow.Event[float64]{Name: "number"}, w.s(90),
+				workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
+					func(context.Context, input) (float64, bool, error) { return math.Inf(1), true, nil }))
 			w.begin(wf)
 			run := w.ended()
 			w.expect(run, workflow.StatusFailed, "0 run.started", "0 wait.started a", "2 reconcile.checked a", "2 step.failed a", "2 run.failed")
-			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: "cannot be encoded", Attempts: 1})
+			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeDefinition,
+				Message: "cannot be encoded", Attempts: 1})
 		}},
 		{"tries an error again at the deadline", func(w *world) {
 			wf := workflow.New[input]("persistent")
@@ -408,7 +418,8 @@ func reconcileScenarios() []scenario {
 			workflow.WaitFor(wf, "a", alpha, w.s(5), workflow.Reconcile(workflow.Schedule{}, w.looks(errBroken, errBroken, errFound),
 				workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(1)}))
 			w.begin(wf)
-			w.expect(w.ended(), workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "5 step.retrying a", "6 reconcile.checked a", "6 wait.timed_out a", "6 run.timed_out")
+			w.expect(w.ended(), workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "5 step.retrying a",
+				"6 reconcile.checked a", "6 wait.timed_out a", "6 run.timed_out")
 		}},
 		{"takes an event that comes between two tries at the deadline", func(w *world) {
 			wf := workflow.New[input]("relieved")

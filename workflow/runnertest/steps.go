@@ -50,7 +50,8 @@ func stepScenarios() []scenario {
 			if want := parked.CreatedAt.Add(w.s(5)); w.virtual() && !parked.WaitingFor.Until.Equal(want) {
 				w.Errorf("sleeps until %s, want %s", parked.WaitingFor.Until, want)
 			}
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started nap", "5 step.completed nap", "5 step.completed a #1", "5 run.completed")
+			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started nap", "5 step.completed nap",
+				"5 step.completed a #1", "5 run.completed")
 		}},
 		{"know where they run", knowing},
 		{"wait between attempts as an exponential policy says", backingOff(workflow.Exponential, 0, 4, "0", "1", "3", "7", "15")},
@@ -93,7 +94,8 @@ func skipping(w *world) {
 	}, workflow.If(a, "a-is-a", func(s string) bool { return s == "a" }))
 	w.begin(wf)
 	run := w.ended()
-	w.expect(run, workflow.StatusCompleted, "0 run.started", "0 step.completed a #1", "0 step.skipped b", "0 step.skipped c", "0 step.skipped d",
+	w.expect(run, workflow.StatusCompleted, "0 run.started", "0 step.completed a #1", "0 step.skipped b",
+		"0 step.skipped c", "0 step.skipped d",
 		"0 step.completed e #1", "0 run.completed")
 	w.output(run, "false")
 	w.didOnly("a")
@@ -173,19 +175,23 @@ func failureScenarios() []scenario {
 			w.begin(wf)
 			run := w.ended()
 			w.expect(run, workflow.StatusFailed, "0 run.started", "1 step.retrying a #1", "3 step.failed a #2", "3 run.failed")
-			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonTimeout, Code: workflow.CodeTimeout, Message: "longer than", Attempts: 2})
+			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonTimeout, Code: workflow.CodeTimeout,
+				Message: "longer than", Attempts: 2})
 		}},
 		{"come when all attempts together take too long", func(w *world) {
 			wf := workflow.New[input]("bounded")
-			workflow.Step(wf, "a", w.fails("a", times(9, errBroken)...), workflow.Within(w.s(6)), workflow.Retry{MaxAttempts: 9, InitialDelay: w.s(1)})
+			workflow.Step(wf, "a", w.fails("a", times(9, errBroken)...), workflow.Within(w.s(6)),
+				workflow.Retry{MaxAttempts: 9, InitialDelay: w.s(1)})
 			w.begin(wf)
 			run := w.ended()
-			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.retrying a #1", "1 step.retrying a #2", "3 step.failed a #3", "3 run.failed")
+			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.retrying a #1", "1 step.retrying a #2",
+				"3 step.failed a #3", "3 run.failed")
 			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonTimeout, Code: workflow.CodeTimeout, Message: "together", Attempts: 3})
 		}},
 		{"come of panics, which follow the policy", func(w *world) {
 			wf := workflow.New[input]("panicky")
-			workflow.Step(wf, "a", func(context.Context, input) (string, error) { panic("out of paper") }, workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(1)})
+			workflow.Step(wf, "a", func(context.Context, input) (string, error) { panic("out of paper") },
+				workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(1)})
 			w.begin(wf)
 			run := w.ended()
 			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.retrying a #1", "1 step.failed a #2", "1 run.failed")
@@ -198,7 +204,8 @@ func failureScenarios() []scenario {
 			w.begin(wf)
 			run := w.ended()
 			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.failed a #1", "0 run.failed")
-			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeTooLarge, Message: "step a has 65538 bytes", Attempts: 1})
+			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeTooLarge,
+				Message: "step a has 65538 bytes", Attempts: 1})
 		}},
 		{"come of predicates that panic", func(w *world) {
 			wf := workflow.New[input]("poisoned")
@@ -207,7 +214,8 @@ func failureScenarios() []scenario {
 			workflow.OnError(wf, w.handles)
 			w.begin(wf)
 			run := w.ended()
-			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.completed a #1", "0 step.failed b", "0 step.completed on-error #1", "0 run.failed")
+			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.completed a #1", "0 step.failed b",
+				"0 step.completed on-error #1", "0 run.failed")
 			w.failure(run, workflow.Failure{Step: "b", Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: "oh no"})
 			w.told(run)
 		}},
@@ -219,7 +227,8 @@ func failureScenarios() []scenario {
 			w.begin(wf)
 			run := w.ended()
 			w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.failed a #1", "0 run.failed")
-			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeDefinition, Message: `reads the output of "b"`, Attempts: 1})
+			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeDefinition,
+				Message: `reads the output of "b"`, Attempts: 1})
 		}},
 		{"are not hidden by a handler that fails", handlerFailing},
 		{"let the handler see what was done", handlerSeeing},
@@ -234,7 +243,8 @@ func exhausting(w *world) {
 	workflow.OnCancel(wf, func(context.Context, input, string) error { w.did("on-cancel"); return nil })
 	w.begin(wf)
 	run := w.ended()
-	w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.retrying a #1", "1 step.failed a #2", "1 step.completed on-error #1", "1 run.failed")
+	w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.retrying a #1", "1 step.failed a #2",
+		"1 step.completed on-error #1", "1 run.failed")
 	w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Message: "broken", Attempts: 2})
 	w.told(run)
 	w.didOnly("a", "a")
@@ -270,7 +280,8 @@ func handlerFailing(w *world) {
 		workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(1)})
 	w.begin(wf)
 	run := w.ended()
-	w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.failed a #1", "0 step.retrying on-error #1", "1 step.failed on-error #2", "1 run.failed")
+	w.expect(run, workflow.StatusFailed, "0 run.started", "0 step.failed a #1", "0 step.retrying on-error #1",
+		"1 step.failed on-error #2", "1 run.failed")
 	w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Message: "broken", Attempts: 1})
 }
 
@@ -286,6 +297,7 @@ func handlerSeeing(w *world) {
 		return nil
 	})
 	w.begin(wf)
-	w.expect(w.ended(), workflow.StatusFailed, "0 run.started", "0 step.completed a #1", "0 step.failed b #1", "0 step.completed on-error #1", "0 run.failed")
+	w.expect(w.ended(), workflow.StatusFailed, "0 run.started", "0 step.completed a #1", "0 step.failed b #1",
+		"0 step.completed on-error #1", "0 run.failed")
 	w.didOnly("a", "b", "on-error")
 }

@@ -29,7 +29,8 @@ func waitingFor(w *world) {
 	workflow.Step(wf, "snooze", w.fails("snooze", workflow.Snooze(w.s(6))))
 	workflow.Sleep(wf, "sleep", w.s(7))
 	workflow.WaitForAny(wf, "event", w.s(30), []workflow.AnyEvent{alpha, beta},
-		workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 8)}, func(context.Context, input) (a workflow.Arrived, ok bool, err error) { return }))
+		workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 8)},
+			func(context.Context, input) (a workflow.Arrived, ok bool, err error) { return }))
 	w.begin(wf)
 	g.awaitEntered()
 	if run := w.describe(id); run.Status != workflow.StatusRunning || run.WaitingFor != nil {

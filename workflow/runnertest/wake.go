@@ -33,7 +33,8 @@ func wakeScenarios() []scenario {
 		}},
 		{"ends a back-off, and the next one lasts as ever", func(w *world) {
 			wf := workflow.New[input]("backing-off")
-			workflow.Step(wf, "a", w.fails("a", workflow.RetryAfter(errBroken, w.s(90)), errBroken), workflow.Retry{MaxAttempts: 3, InitialDelay: w.s(2)})
+			workflow.Step(wf, "a", w.fails("a", workflow.RetryAfter(errBroken, w.s(90)), errBroken),
+				workflow.Retry{MaxAttempts: 3, InitialDelay: w.s(2)})
 			w.wakesAt(wf, "a", workflow.WaitRetry)
 			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 step.retrying a #1", "2 step.retrying a #2",
 				"6 step.completed a #3", "6 run.completed")
@@ -132,7 +133,8 @@ func wakeScenarios() []scenario {
 			wf := workflow.New[input]("limited", workflow.RunTimeout(w.s(5)))
 			workflow.Step(wf, "a", w.fails("a", workflow.Snooze(w.s(90)), workflow.Snooze(w.s(90))))
 			w.wakesAt(wf, "a", workflow.WaitSnooze)
-			w.expect(w.ended(), workflow.StatusTimedOut, "0 run.started", "0 step.snoozed a #1", "2 step.snoozed a #1", "5 step.failed a", "5 run.timed_out")
+			w.expect(w.ended(), workflow.StatusTimedOut, "0 run.started", "0 step.snoozed a #1", "2 step.snoozed a #1",
+				"5 step.failed a", "5 run.timed_out")
 		}},
 		{"is refused of unknown and ended runs", func(w *world) {
 			wf := workflow.New[input]("over")

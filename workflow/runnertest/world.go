@@ -81,7 +81,8 @@ func (w *world) hold(defs ...workflow.Definition) {
 func (w *world) start(def workflow.Definition, id string) {
 	w.Helper()
 	p := def.Plan()
-	err := w.harness.Runner.Start(w.Context(), workflow.StartRequest{Workflow: p.Name, Version: p.Version, RunID: id, Input: json.RawMessage(`{"n":1}`)})
+	err := w.harness.Runner.Start(w.Context(),
+		workflow.StartRequest{Workflow: p.Name, Version: p.Version, RunID: id, Input: json.RawMessage(`{"n":1}`)})
 	if err != nil {
 		w.Fatalf("start of %s: %v", id, err)
 	}

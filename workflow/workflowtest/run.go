@@ -82,7 +82,8 @@ func (n *run) nudge() {
 
 func (n *run) record(t workflow.HistoryType, step string, attempt int, what note) {
 	raw, _ := json.Marshal(what) // plain data: this cannot fail
-	n.state.History = workflow.AppendHistory(n.state.History, workflow.HistoryItem{At: now(), Type: t, Step: step, Attempt: attempt, Data: raw})
+	n.state.History = workflow.AppendHistory(n.state.History,
+		workflow.HistoryItem{At: now(), Type: t, Step: step, Attempt: attempt, Data: raw})
 }
 
 // position is where a step stands, -1 when there is none of that name.

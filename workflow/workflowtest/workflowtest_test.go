@@ -72,7 +72,8 @@ func TestTranscripts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				run := workflowtest.Run(t, shipping(c.failures), order{"7"}, c.script...)
-				workflowtest.Golden(t, filepath.Join("testdata", strings.NewReplacer(" ", "-", ",", "").Replace(name)+".golden"), workflowtest.Transcript(run))
+				workflowtest.Golden(t, filepath.Join("testdata", strings.NewReplacer(" ", "-", ",", "").Replace(name)+".golden"),
+					workflowtest.Transcript(run))
 			})
 		})
 	}
@@ -101,7 +102,8 @@ func TestActsSeeTheRunAtTheirTime(t *testing.T) {
 			}
 			seen = append(seen, string(run.Status)+" "+run.WaitingFor.Step)
 		}
-		workflowtest.Run(t, shipping(0), order{"7"}, workflowtest.Do(0, look), workflowtest.Do(2*time.Minute, look), workflowtest.Do(2*time.Hour, look))
+		workflowtest.Run(t, shipping(0), order{"7"}, workflowtest.Do(0, look), workflowtest.Do(2*time.Minute, look),
+			workflowtest.Do(2*time.Hour, look))
 		if got := strings.Join(seen, ", "); got != "waiting pack, waiting dry, waiting wait-for-pickup" {
 			t.Errorf("the acts saw %s", got)
 		}

@@ -100,7 +100,8 @@ func (s *Store) Counts(ctx context.Context) ([]store.Count, error) {
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b store.Count) int {
-		return cmp.Or(strings.Compare(a.Workflow, b.Workflow), cmp.Compare(a.Version, b.Version), strings.Compare(string(a.Status), string(b.Status)), strings.Compare(a.Step, b.Step))
+		return cmp.Or(strings.Compare(a.Workflow, b.Workflow), cmp.Compare(a.Version, b.Version),
+			strings.Compare(string(a.Status), string(b.Status)), strings.Compare(a.Step, b.Step))
 	})
 	return out, nil
 }

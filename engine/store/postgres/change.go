@@ -33,7 +33,8 @@ const maxGroup = 512
 func (s *Store) apply(ctx context.Context, operation, runID string, c *change) error {
 	c.id = store.PackID(runID)
 	err := s.queues[shard(c.id, len(s.queues))].Do(ctx, c)
-	for _, verdict := range []error{nil, store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded, store.ErrLeaseLost, store.ErrCanceled, store.ErrInboxFull} {
+	for _, verdict := range []error{nil, store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded,
+		store.ErrLeaseLost, store.ErrCanceled, store.ErrInboxFull} {
 		if err == verdict { //nolint:errorlint // a verdict is returned as it is
 			return err
 		}

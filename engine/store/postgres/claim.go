@@ -334,5 +334,6 @@ func (c *claiming) recall(b batch, claimed *[]store.Claimed) {
 }
 
 func (c *claiming) claim(run store.Run, one claim) store.Claimed {
-	return store.Claimed{Run: run, TakenOver: one.takenOver, New: one.new, Lease: store.Lease{RunID: run.ID, Epoch: c.node.Epoch, Token: one.token}}
+	return store.Claimed{Run: run, TakenOver: one.takenOver, New: one.new,
+		Lease: store.Lease{RunID: run.ID, Epoch: c.node.Epoch, Token: one.token}}
 }

@@ -50,7 +50,8 @@ func register(t *testing.T, s *Store) store.Node {
 }
 
 func newRun(id string, owner int64) store.Run {
-	return store.Run{ID: id, Workflow: "w", Version: 1, Input: json.RawMessage("1"), CreatedAt: began, Owner: owner, Status: store.Open, Seq: 1}
+	return store.Run{ID: id, Workflow: "w", Version: 1, Input: json.RawMessage("1"), CreatedAt: began, Owner: owner,
+		Status: store.Open, Seq: 1}
 }
 
 func outcome(step string) store.Entry {
@@ -209,7 +210,8 @@ func TestAnUnreachableDatabaseIsNoAnswerAboutARun(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s works without a database", what)
 		}
-		for _, sentinel := range []error{store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded, store.ErrLeaseLost, store.ErrCanceled, store.ErrClosed} {
+		for _, sentinel := range []error{store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded,
+			store.ErrLeaseLost, store.ErrCanceled, store.ErrClosed} {
 			if errors.Is(err, sentinel) {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -328,8 +330,10 @@ func life(ctx context.Context, s *Store, node store.Node, id string, claimed <-c
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	wait := store.Entry{Kind: store.EntryCompleted, Step: "wait", At: began, StartedAt: began, StartedSeq: c.Run.Park.Seq, Consumed: []string{"s"}}
-	if err := commit(c.Lease, store.Progress{Decided: 1, Append: []store.Entry{wait}, End: &store.Ending{Status: store.Completed}}); err != nil {
+	wait := store.Entry{Kind: store.EntryCompleted, Step: "wait", At: began, StartedAt: began,
+		StartedSeq: c.Run.Park.Seq, Consumed: []string{"s"}}
+	if err := commit(c.Lease, store.Progress{Decided: 1, Append: []store.Entry{wait},
+		End: &store.Ending{Status: store.Completed}}); err != nil {
 		return fmt.Errorf("end: %w", err)
 	}
 	return nil

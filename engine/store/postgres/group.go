@@ -51,7 +51,8 @@ type newsOf struct {
 }
 
 func newGroup(changes []*change, repeats bool) *group {
-	return &group{dueAt: math.MaxInt64, changes: changes, repeats: repeats, rows: map[string]*row{}, alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]bool{}}
+	return &group{dueAt: math.MaxInt64, changes: changes, repeats: repeats, rows: map[string]*row{},
+		alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]bool{}}
 }
 
 // Rows are locked in the order of their ids, so that groups never wait in a circle.

@@ -16,7 +16,8 @@ import (
 const forgotten = "interval '1 day'"
 
 const (
-	renewQuery    = "UPDATE wf_node SET expires = clock_timestamp() + $2 WHERE epoch = $1 AND expires > clock_timestamp() RETURNING epoch, clock_timestamp()"
+	renewQuery = "UPDATE wf_node SET expires = clock_timestamp() + $2 WHERE epoch = $1 AND expires > " +
+		"clock_timestamp() RETURNING epoch, clock_timestamp()"
 	registerQuery = `
 		WITH gone AS (DELETE FROM wf_node WHERE epoch = $1 OR expires < clock_timestamp() - ` + forgotten + `)
 		INSERT INTO wf_node (name, expires) VALUES ($2, clock_timestamp() + $3) RETURNING epoch, clock_timestamp()`

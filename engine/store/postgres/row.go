@@ -27,7 +27,8 @@ const imageColumns = `id, owner, token, due_at, seq, inbox_seq, started_at, ende
 
 func scanImage(found pgx.Rows) (*row, error) {
 	r := &row{}
-	err := found.Scan(&r.id, &r.owner, &r.token, &r.dueAt, &r.seq, &r.inboxSeq, &r.startedAt, &r.endedAt, &r.endedSeq, &r.parkSince, &r.parkSeq,
+	err := found.Scan(&r.id, &r.owner, &r.token, &r.dueAt, &r.seq, &r.inboxSeq, &r.startedAt, &r.endedAt, &r.endedSeq,
+		&r.parkSince, &r.parkSeq,
 		&r.attempt, &r.takeovers, &r.canceled, &r.begun, &r.status, &r.parkKind, &r.parkStep, &r.parkEvents, &r.because, &r.failure)
 	return r, err
 }

@@ -48,7 +48,8 @@ func find(ctx context.Context, db *pgdb.DB, wanted string) (*schema, error) {
 		}
 	}
 	if wanted == "" {
-		return nil, errors.New("postgres: no schema in search_path exists\n  Try: a schema of your choice in Config.Schema, or ALTER ROLE ... SET search_path")
+		return nil, errors.New("postgres: no schema in search_path exists\n  Try: a schema of your choice in " +
+			"Config.Schema, or ALTER ROLE ... SET search_path")
 	}
 	return &schema{name: wanted, prefix: pgx.Identifier{wanted}.Sanitize() + "."}, nil
 }

@@ -86,7 +86,8 @@ func (d *dispatcher) stop() {
 func (d *dispatcher) loop() {
 	defer close(d.done)
 	for range d.due {
-		claimed, _, err := d.s.Claim(context.Background(), d.node, store.Want(1024, store.Definition{Workflow: "subscriber-enrichment", Version: 1}), time.Now())
+		claimed, _, err := d.s.Claim(context.Background(), d.node,
+			store.Want(1024, store.Definition{Workflow: "subscriber-enrichment", Version: 1}), time.Now())
 		if err != nil {
 			panic(err)
 		}
@@ -116,12 +117,14 @@ func (d *dispatcher) enrich(ctx context.Context) error {
 	outcome := func(step string, output json.RawMessage) store.Entry {
 		return store.Entry{Kind: store.EntryCompleted, Step: step, Attempt: 1, At: now, StartedAt: now, Output: output}
 	}
-	if _, err := d.s.Commit(ctx, lease, store.Progress{Append: []store.Entry{outcome("batch-pending-jobs", batchOutput)}, Now: now}); err != nil {
+	if _, err := d.s.Commit(ctx, lease,
+		store.Progress{Append: []store.Entry{outcome("batch-pending-jobs", batchOutput)}, Now: now}); err != nil {
 		return err
 	}
 	lease.Token++
 	if _, err := d.s.Commit(ctx, lease, store.Progress{Append: []store.Entry{outcome("submit-to-fullenrich", submitOutput)}, Now: now,
-		Park: &store.Park{Kind: store.ParkWait, Step: "wait-for-webhook", Events: []string{"enrichment-complete"}, Until: now.Add(24 * time.Hour), Since: now}}); err != nil {
+		Park: &store.Park{Kind: store.ParkWait, Step: "wait-for-webhook", Events: []string{"enrichment-complete"},
+			Until: now.Add(24 * time.Hour), Since: now}}); err != nil {
 		return err
 	}
 	woken := make(chan store.Claimed, 1)
@@ -136,8 +139,10 @@ func (d *dispatcher) enrich(ctx context.Context) error {
 	default:
 	}
 	c := <-woken
-	wait := store.Entry{Kind: store.EntryCompleted, Step: "wait-for-webhook", At: now, StartedAt: now, StartedSeq: c.Run.Park.Seq, Consumed: []string{"delivery-1"}}
-	_, err := d.s.Commit(ctx, c.Lease, store.Progress{Decided: c.Run.InboxSeq, Append: []store.Entry{wait, outcome("process-results", json.RawMessage(`{"count":1}`))},
-		End: &store.Ending{Status: store.Completed}, Now: now})
+	wait := store.Entry{Kind: store.EntryCompleted, Step: "wait-for-webhook", At: now, StartedAt: now,
+		StartedSeq: c.Run.Park.Seq, Consumed: []string{"delivery-1"}}
+	_, err := d.s.Commit(ctx, c.Lease,
+		store.Progress{Decided: c.Run.InboxSeq, Append: []store.Entry{wait, outcome("process-results", json.RawMessage(`{"count":1}`))},
+			End: &store.Ending{Status: store.Completed}, Now: now})
 	return err
 }

@@ -28,9 +28,11 @@ func dueQuery(class string) string {
 }
 
 const (
-	suspectQuery = "SELECT " + runColumns + " FROM wf_run WHERE " + suspect + " AND owner = 0 AND due_at <= ?" + ofDefs + " ORDER BY due_at, created_at LIMIT ?"
-	deadQuery    = "SELECT " + runColumns + " FROM wf_run WHERE " + goesOn + " AND owner > 0 AND owner < ?" + ofDefs + " ORDER BY due_at, created_at LIMIT ?"
-	takeQuery    = "UPDATE wf_run SET owner = ?, token = ?, takeovers = ?, started_at = ? WHERE id = ?"
+	suspectQuery = "SELECT " + runColumns + " FROM wf_run WHERE " + suspect + " AND owner = 0 AND due_at <= ?" + ofDefs +
+		" ORDER BY due_at, created_at LIMIT ?"
+	deadQuery = "SELECT " + runColumns + " FROM wf_run WHERE " + goesOn + " AND owner > 0 AND owner < ?" + ofDefs +
+		" ORDER BY due_at, created_at LIMIT ?"
+	takeQuery = "UPDATE wf_run SET owner = ?, token = ?, takeovers = ?, started_at = ? WHERE id = ?"
 )
 
 func nextQuery(class string) string {
@@ -59,7 +61,8 @@ type claiming struct {
 }
 
 // Claim leases due runs.
-func (s *Store) Claim(ctx context.Context, node store.Node, w store.Wanted, now time.Time) (claimed []store.Claimed, next time.Time, err error) {
+func (s *Store) Claim(ctx context.Context, node store.Node, w store.Wanted, now time.Time) (claimed []store.Claimed,
+	next time.Time, err error) {
 	from := s.passed.Begin(w.Definitions)
 	defs, err := json.Marshal(from.Keys)
 	if err != nil {

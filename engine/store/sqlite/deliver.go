@@ -30,7 +30,8 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 		}
 		if store.Crowded(inboxSeq) {
 			var events, bytes, repeats int
-			row := tx.QueryRow("SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(sum(id = ?), 0) FROM wf_signal WHERE run_id = ?", sig.ID, id)
+			row := tx.QueryRow("SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(sum(id = ?), 0) FROM "+
+				"wf_signal WHERE run_id = ?", sig.ID, id)
 			if err := row.Scan(&events, &bytes, &repeats); err != nil {
 				return err
 			}

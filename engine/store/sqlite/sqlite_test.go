@@ -92,7 +92,8 @@ func TestTheStoreLivesInABubble(t *testing.T) {
 			t.Fatal(err)
 		}
 		def := store.Definition{Workflow: "w", Version: 1}
-		if err := s.Create(t.Context(), store.Run{ID: "run-1", Workflow: def.Workflow, Version: def.Version, CreatedAt: time.Now(), Seq: 1}); err != nil {
+		if err := s.Create(t.Context(),
+			store.Run{ID: "run-1", Workflow: def.Workflow, Version: def.Version, CreatedAt: time.Now(), Seq: 1}); err != nil {
 			t.Fatal(err)
 		}
 		for day := range 30 {
@@ -270,7 +271,8 @@ func TestWhatTheFileWillNeverTakeIsRefused(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Create(t.Context(), store.Run{ID: "r", Workflow: "w", Version: 1, Owner: node.Epoch, CreatedAt: time.Now(), Seq: 1}); err != nil {
+	if err := s.Create(t.Context(),
+		store.Run{ID: "r", Workflow: "w", Version: 1, Owner: node.Epoch, CreatedAt: time.Now(), Seq: 1}); err != nil {
 		t.Fatal(err)
 	}
 	odd := store.Progress{Append: []store.Entry{{Kind: store.EntryCompleted, Step: "odd", At: time.Now()}}, Now: time.Now()}

@@ -40,7 +40,8 @@ func (b *bench) newcomer(id string, second int) {
 // napping creates a run that goes on at the given second.
 func (b *bench) napping(id string, second int) {
 	b.t.Helper()
-	b.commit(b.start(id), store.Progress{Park: &store.Park{Kind: store.ParkSleep, Step: "nap", Until: began.Add(time.Duration(second) * time.Second), Since: began}})
+	b.commit(b.start(id), store.Progress{Park: &store.Park{Kind: store.ParkSleep, Step: "nap",
+		Until: began.Add(time.Duration(second) * time.Second), Since: began}})
 }
 
 func classRoom(t *testing.T, h Harness) {

@@ -124,7 +124,8 @@ func reopened(t *testing.T, h Harness) {
 	c := b.claimOne("run-1")
 	b.ok(b.s.Cancel(t.Context(), "run-1", "stop", b.now))
 	b.commit(c.Lease, store.Progress{Decided: 2, Canceled: true, Attempt: 3, Begun: true, Append: []store.Entry{{Kind: store.EntryCompleted,
-		Step: "wait", At: b.now, StartedSeq: c.Run.Park.Seq, Consumed: []string{"s1"}}}, End: &store.Ending{Status: store.Failed, Failure: failure}})
+		Step: "wait", At: b.now, StartedSeq: c.Run.Park.Seq, Consumed: []string{"s1"}}},
+		End: &store.Ending{Status: store.Failed, Failure: failure}})
 	b.deliver("run-1", "s2", "answer")
 	ended := b.get("run-1")
 	b.now = b.now.Add(time.Hour)

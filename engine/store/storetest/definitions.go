@@ -16,7 +16,8 @@ func noted(t *testing.T, h Harness) {
 	b := open(t, h)
 	shape := func(name string, since time.Time) store.Shape {
 		return store.Shape{Since: since, Shape: workflow.Shape{Input: "{a: string}",
-			Nodes:  []workflow.NodeShape{{Name: name, Kind: workflow.KindStep, On: "x", Label: "y", Output: "any"}, {Name: "w", Kind: workflow.KindWait, Events: []string{"e"}, All: true}},
+			Nodes: []workflow.NodeShape{{Name: name, Kind: workflow.KindStep, On: "x", Label: "y", Output: "any"},
+				{Name: "w", Kind: workflow.KindWait, Events: []string{"e"}, All: true}},
 			Events: map[string]string{"e": "integer"}}}
 	}
 	second := store.Definition{Workflow: enrich.Workflow, Version: 1 << 40}

@@ -127,10 +127,12 @@ func newsWhileKept(t *testing.T, h Harness) {
 	b.deliver("run-1", "s1", "answer")
 	b.notDue("an event to a run that its node keeps")
 	came := store.Signal{Signal: signal("s1", "answer"), Seq: 3, At: b.now}
-	same(t, "an event came", b.commit(next(lease), store.Progress{Append: []store.Entry{completed("b", "1")}}), store.News{InboxSeq: 1, Signals: []store.Signal{came}})
+	same(t, "an event came", b.commit(next(lease), store.Progress{Append: []store.Entry{completed("b", "1")}}),
+		store.News{InboxSeq: 1, Signals: []store.Signal{came}})
 	b.ok(b.s.Cancel(t.Context(), "run-1", "stop", b.now))
 	b.notDue("a cancel of a run that its node keeps")
-	same(t, "a cancel came", b.commit(next(next(lease)), store.Progress{Decided: 1, Known: 3, Append: []store.Entry{completed("c", "1")}}), store.News{InboxSeq: 2, Canceled: true})
+	same(t, "a cancel came", b.commit(next(next(lease)),
+		store.Progress{Decided: 1, Known: 3, Append: []store.Entry{completed("c", "1")}}), store.News{InboxSeq: 2, Canceled: true})
 	gapFree(t, b.get("run-1"))
 }
 

@@ -156,7 +156,8 @@ func leaseOver(t *testing.T, h Harness) {
 func silentNode(t *testing.T, h Harness) {
 	a, b := pair(t, h)
 	a.startWaiting("waiting", "answer")
-	a.commit(a.start("asleep"), store.Progress{Park: &store.Park{Kind: store.ParkSleep, Step: "nap", Until: a.now.Add(time.Minute), Since: a.now}})
+	a.commit(a.start("asleep"), store.Progress{Park: &store.Park{Kind: store.ParkSleep, Step: "nap",
+		Until: a.now.Add(time.Minute), Since: a.now}})
 	for i := range 25 {
 		a.start(fmt.Sprintf("owned-%02d", i))
 	}
@@ -314,7 +315,8 @@ func (b *bench) liveThrough(ctx context.Context, id string, other *bench) error 
 			return err
 		}
 	}
-	news, err := b.s.Commit(ctx, lease, store.Progress{Append: []store.Entry{completed("c", "1")}, Now: b.now, End: &store.Ending{Status: store.Completed}})
+	news, err := b.s.Commit(ctx, lease,
+		store.Progress{Append: []store.Entry{completed("c", "1")}, Now: b.now, End: &store.Ending{Status: store.Completed}})
 	if err == nil && (news.InboxSeq != 2 || len(news.Signals) != 2) {
 		return fmt.Errorf("the ending was told %+v", news)
 	}

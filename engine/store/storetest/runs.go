@@ -59,7 +59,8 @@ func cameBack(t *testing.T, h Harness) {
 		{Kind: store.EntryCompleted, Step: "wait", At: began, StartedAt: began, Begins: true, Consumed: []string{"s1"}, Reconciled: true},
 	}
 	park := store.Park{Kind: store.ParkWait, Step: "wait-more", Events: []string{"answer", `od"d`}, Until: b.now.Add(time.Hour), Since: b.now}
-	news := b.commit(lease, store.Progress{Decided: 1, Append: entries, Park: &park, Attempt: 2, Begun: true, Takeovers: 1, StartedAt: b.now.Add(time.Hour)})
+	news := b.commit(lease, store.Progress{Decided: 1, Append: entries, Park: &park, Attempt: 2, Begun: true,
+		Takeovers: 1, StartedAt: b.now.Add(time.Hour)})
 	same(t, "news", news, store.News{InboxSeq: 1})
 
 	got := b.get("run-1")
@@ -79,7 +80,8 @@ func cameBack(t *testing.T, h Harness) {
 	b.commit(claimed.Lease, store.Progress{Decided: 1, End: &store.Ending{Status: store.Failed, Failure: failure, Because: "enough"}})
 	ended := b.get("run-1").Run
 	want := got.Run
-	want.Status, want.Owner, want.EndedAt, want.EndedSeq, want.Seq, want.Failure, want.Because = store.Failed, 0, b.now, 11, 11, failure, "enough"
+	want.Status, want.Owner, want.EndedAt, want.EndedSeq, want.Seq, want.Failure, want.Because = store.Failed, 0, b.now, 11, 11, failure,
+		"enough"
 	want.Attempt, want.Begun, want.Takeovers = 0, false, 0
 	same(t, "ended", ended, want)
 	gapFree(t, b.get("run-1"))

@@ -70,7 +70,8 @@ func TestHarmlessCellsAreNotTouched(t *testing.T) {
 }
 
 func TestUnprotectUndoesProtect(t *testing.T) {
-	piece := rapid.SampledFrom([]string{"=", "+", "-", "@", "\t", "\r", "\n", "\r\n", " ", "\u00a0", "'", "''", "a", "\"", ",", "＝", "\u200b", "\x01", "é", "\xff"})
+	piece := rapid.SampledFrom([]string{"=", "+", "-", "@", "\t", "\r", "\n", "\r\n", " ", "\u00a0", "'", "''", "a",
+		"\"", ",", "＝", "\u200b", "\x01", "é", "\xff"})
 	rapid.Check(t, func(t *rapid.T) {
 		cell := strings.Join(rapid.SliceOfN(piece, 0, 12).Draw(t, "pieces"), "")
 		protected := Protect(cell)

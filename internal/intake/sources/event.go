@@ -46,9 +46,10 @@ type event struct {
 
 // Faults of a whole body.
 var (
-	errUnreadable = liwanag.NewError(liwanag.Invalid, "unreadable_body", "the body is not what this sender's webhooks are: one JSON value in UTF-8")
-	errNotAForm   = liwanag.NewError(liwanag.Invalid, "unreadable_body", "the body is not a form as Mailchimp's webhooks are")
-	errNoItems    = liwanag.NewError(liwanag.Invalid, "no_items", "the setting items leads to neither an object nor an array")
-	errShape      = liwanag.NewError(liwanag.Invalid, "unexpected_shape", "the body does not have the shape of this sender's webhooks")
-	errNoPerson   = liwanag.NewError(liwanag.Invalid, "unexpected_shape", "an element is not an object")
+	errUnreadable = liwanag.NewError(liwanag.Invalid, "unreadable_body",
+		"the body is not what this sender's webhooks are: one JSON value in UTF-8")
+	errNotAForm = liwanag.NewError(liwanag.Invalid, "unreadable_body", "the body is not a form as Mailchimp's webhooks are")
+	errNoItems  = liwanag.NewError(liwanag.Invalid, "no_items", "the setting items leads to neither an object nor an array")
+	errShape    = liwanag.NewError(liwanag.Invalid, "unexpected_shape", "the body does not have the shape of this sender's webhooks")
+	errNoPerson = liwanag.NewError(liwanag.Invalid, "unexpected_shape", "an element is not an object")
 )

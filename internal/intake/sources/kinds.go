@@ -45,8 +45,10 @@ var kinds = []*kind{
 		defaults: Settings{Proof: ProofStandard},
 		scheme:   genericScheme, read: readGeneric,
 		help: "Any sender of JSON: one object or an array of up to 500.\n" +
-			"Choose the proof that the sender can give: standard-webhooks or svix (signed), hmac (a signature of its own), bearer (a token), path (nothing but the URL).\n" +
-			"Without fields the JSON has the names of POST /webhooks/subscribers; with fields, JSON pointers say where each is, such as \"email\": \"/data/email\".\n" +
+			"Choose the proof that the sender can give: standard-webhooks or svix (signed), hmac (a signature of " +
+			"its own), bearer (a token), path (nothing but the URL).\n" +
+			"Without fields the JSON has the names of POST /webhooks/subscribers; with fields, JSON pointers say " +
+			"where each is, such as \"email\": \"/data/email\".\n" +
 			"Try one of their bodies before you give them the URL.",
 	},
 	{
@@ -70,19 +72,22 @@ var kinds = []*kind{
 		},
 		scheme: func(Settings) (intake.Scheme, error) { return intake.Kit(), nil }, read: readKit,
 		help: "In Kit: Settings, Developer, Webhook endpoints, Add endpoint, with this URL and the subscriber events.\n" +
-			"Kit shows the secret once: enter it here, by changing the secret of this source. Until then its webhooks are answered 503, and Kit repeats them.\n" +
+			"Kit shows the secret once: enter it here, by changing the secret of this source. Until then its " +
+			"webhooks are answered 503, and Kit repeats them.\n" +
 			"Custom fields are kept in the metadata; fields can map them, such as \"companyName\": \"/fields/company\".",
 	},
 	{
 		kind: liwanag.SourceMailchimp, title: "Mailchimp", secretFrom: SecretFromNobody, maxBody: maxOne,
 		defaults: Settings{
-			Fields: map[intake.Field]pointers{intake.FieldEmail: {"/email"}, intake.FieldFirstName: {"/merges/FNAME"}, intake.FieldLastName: {"/merges/LNAME"},
+			Fields: map[intake.Field]pointers{intake.FieldEmail: {"/email"}, intake.FieldFirstName: {"/merges/FNAME"},
+				intake.FieldLastName:    {"/merges/LNAME"},
 				intake.FieldCompanyName: {"/merges/COMPANY"}, intake.FieldID: {"/id"}, intake.FieldTimestamp: {"/fired_at"}},
 			Keep: []string{"/list_id", "/merges/*"},
 		},
 		scheme: func(Settings) (intake.Scheme, error) { return intake.PathOnly(), nil }, read: readMailchimp,
 		help: "In Mailchimp: Audience, Settings, Webhooks, Create new webhook, with this URL.\n" +
-			"Choose Subscribes, Unsubscribes, Profile updates, Cleaned addresses and Email changed; and changes made by a subscriber, an admin and the API.\n" +
+			"Choose Subscribes, Unsubscribes, Profile updates, Cleaned addresses and Email changed; and changes " +
+			"made by a subscriber, an admin and the API.\n" +
 			"Mailchimp does not sign: whoever knows the URL is believed, so keep it like a password.",
 	},
 }

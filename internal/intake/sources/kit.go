@@ -65,7 +65,8 @@ func kitWhat(name, state string) What {
 	if strings.Contains(name, "unsubscribe") || strings.Contains(name, "deleted") {
 		return Unsubscribed
 	}
-	if strings.HasSuffix(name, "created") || strings.HasSuffix(name, "activated") || strings.HasSuffix(name, "subscribed") || strings.HasSuffix(name, "confirmed") {
+	if strings.HasSuffix(name, "created") || strings.HasSuffix(name, "activated") || strings.HasSuffix(name, "subscribed") ||
+		strings.HasSuffix(name, "confirmed") {
 		return Subscribed
 	}
 	return Updated

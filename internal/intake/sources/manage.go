@@ -35,8 +35,9 @@ type Draft struct {
 var (
 	errUnknownKind = liwanag.NewError(liwanag.Invalid, "unknown_kind", "there is no such kind of source: list the kinds")
 	errName        = liwanag.NewError(liwanag.Invalid, "invalid_name", "a source needs a name of 1 to 100 characters on one line")
-	errNoSecretFor = liwanag.NewError(liwanag.Invalid, "not_signed", "this source takes no secret: its sender proves nothing but that it knows the URL")
-	errNothing     = liwanag.NewError(liwanag.Invalid, "nothing_to_do", "say what to rotate: the secret, the URL, or both")
+	errNoSecretFor = liwanag.NewError(liwanag.Invalid, "not_signed",
+		"this source takes no secret: its sender proves nothing but that it knows the URL")
+	errNothing = liwanag.NewError(liwanag.Invalid, "nothing_to_do", "say what to rotate: the secret, the URL, or both")
 )
 
 // maxSecrets is how many secrets verify at once: the newest, and those from before
@@ -54,7 +55,8 @@ func (s *Service) Create(ctx context.Context, d Draft) (Made, error) {
 		return Made{}, err
 	}
 	now, token := s.now(), newToken()
-	m := Made{Source: liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), Name: name, Kind: d.Kind, TokenHash: hashOf(token), CreatedAt: now, UpdatedAt: now},
+	m := Made{Source: liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), Name: name, Kind: d.Kind,
+		TokenHash: hashOf(token), CreatedAt: now, UpdatedAt: now},
 		URL: s.url(d.Kind, token)}
 	settings, err := readSettings(k, d.Settings)
 	if err != nil {

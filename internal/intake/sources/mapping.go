@@ -8,7 +8,8 @@ import (
 )
 
 // mappable are the fields of a sign-up that a mapping can fill.
-var mappable = []intake.Field{intake.FieldEmail, intake.FieldSource, intake.FieldID, intake.FieldFirstName, intake.FieldLastName, intake.FieldFullName,
+var mappable = []intake.Field{intake.FieldEmail, intake.FieldSource, intake.FieldID, intake.FieldFirstName,
+	intake.FieldLastName, intake.FieldFullName,
 	intake.FieldCompanyName, intake.FieldCompanyDomain, intake.FieldLinkedInURL, intake.FieldTags, intake.FieldTimestamp}
 
 // signUp reads a person where the mapping says.

@@ -77,7 +77,8 @@ func TestWhatEachSenderSendsIsRead(t *testing.T) {
 			row := e.row
 			fmt.Fprintf(&got, "  %d %s %s", i, e.what, row.Email)
 			for _, f := range [][2]string{{"event", e.id}, {"source", row.Source}, {"first", row.Summary.FirstName}, {"last", row.Summary.LastName},
-				{"full", row.Summary.FullName}, {"company", row.Summary.CompanyName}, {"domain", row.Summary.CompanyDomain}, {"metadata", string(row.Metadata)}} {
+				{"full", row.Summary.FullName}, {"company", row.Summary.CompanyName}, {"domain", row.Summary.CompanyDomain},
+				{"metadata", string(row.Metadata)}} {
 				if f[1] != "" {
 					fmt.Fprintf(&got, "\n      %-8s %s", f[0], f[1])
 				}
@@ -126,9 +127,11 @@ func TestBodiesOfAnotherShapeAreFaults(t *testing.T) {
 func TestNoValueOfAGenericBodyCostsThePerson(t *testing.T) {
 	s := reader(t)
 	deep := strings.Repeat(`[`, 20_000) + strings.Repeat(`]`, 20_000)
-	for _, settings := range []string{`{"proof":"path"}`, `{"proof":"path","fields":{"email":"/email","tags":"/tags","firstName":"/firstName","timestamp":"/timestamp"},"keep":["/*"]}`} {
+	for _, settings := range []string{`{"proof":"path"}`,
+		`{"proof":"path","fields":{"email":"/email","tags":"/tags","firstName":"/firstName","timestamp":"/timestamp"},"keep":["/*"]}`} {
 		by := setUpOf(t, s, liwanag.SourceGeneric, settings)
-		for _, fields := range []string{`"tags":["x"` + strings.Repeat(`,"x"`, 100) + `]`, `"tags":["` + strings.Repeat("x", 501) + `"]`, `"note":"a\u0000b"`,
+		for _, fields := range []string{`"tags":["x"` + strings.Repeat(`,"x"`, 100) + `]`, `"tags":["` +
+			strings.Repeat("x", 501) + `"]`, `"note":"a\u0000b"`,
 			`"note":"` + strings.Repeat("x", 70_000) + `"`, `"deep":` + deep, `"firstName":["x"]`, `"timestamp":""`, `"tags":7`, `"metadata":7`} {
 			all, _, fault := s.understand(by, webhook{body: []byte("\xef\xbb\xbf" + `[{"email":"ann@gmail.com",` + fields + `}]`)})
 			if fault != nil || len(all) != 1 || all[0].row.Email != "ann@gmail.com" {
@@ -143,7 +146,8 @@ func TestAPointerLeadsWhereRFC6901Says(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for pointer, want := range map[string]string{"/foo/0": "bar", "/foo/1": "baz", "/": "0", "/a~1b": "1", "/c%d": "2", "/m~0n": "8", "/deep/list/0/x": "y",
+	for pointer, want := range map[string]string{"/foo/0": "bar", "/foo/1": "baz", "/": "0", "/a~1b": "1", "/c%d": "2",
+		"/m~0n": "8", "/deep/list/0/x": "y",
 		"/foo": "", "/foo/2": "", "/foo/-": "", "/foo/00": "", "/foo/-1": "", "/foo/0/x": "", "/null": "", "/null/x": "", "/nothing": ""} {
 		if got := intake.Text(find(doc, pointer)); got != want {
 			t.Errorf("%q: %q, want %q", pointer, got, want)
@@ -162,17 +166,23 @@ func TestAPointerLeadsWhereRFC6901Says(t *testing.T) {
 func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 	for settings, want := range map[string]string{
 		`[]`: "one JSON object", `{"fields":7}`: "fields", `{"colour":"red"}`: `"colour"`, `{}{}`: "one JSON object",
-		`{"proof":"trust me"}`: "proof is none of", `{"proof":"hmac"}`: "hmac belongs", `{"proof":"bearer","hmac":{"header":"X-S"}}`: "hmac belongs",
-		`{"proof":"hmac","hmac":{"header":"X S"}}`: "hmac: header",
-		`{"fields":{"firstName":"/n"}}`:            "email is missing", `{"fields":{"email":"mail"}}`: "fields.email: a JSON pointer begins with /",
-		`{"fields":{"email":"/e","shoeSize":"/s"}}`: `no field "shoeSize"`, `{"fields":{"email":[]}}`: "fields.email",
-		`{"items":"data"}`: "items: a JSON pointer", `{"event":{"at":"/type"}}`: "event needs", `{"event":{"at":"type","subscribed":["x"]}}`: "event.at",
-		`{"keep":["/a"]}`: "keep needs fields", `{"fields":{"email":"/e"},"keep":[""]}`: "keep has", `{"fields":{"email":"/e"},"keep":["x"]}`: "keep: a JSON pointer",
+		`{"proof":"trust me"}`: "proof is none of", `{"proof":"hmac"}`: "hmac belongs",
+		`{"proof":"bearer","hmac":{"header":"X-S"}}`: "hmac belongs",
+		`{"proof":"hmac","hmac":{"header":"X S"}}`:   "hmac: header",
+		`{"fields":{"firstName":"/n"}}`:              "email is missing",
+		`{"fields":{"email":"mail"}}`:                "fields.email: a JSON pointer begins with /",
+		`{"fields":{"email":"/e","shoeSize":"/s"}}`:  `no field "shoeSize"`, `{"fields":{"email":[]}}`: "fields.email",
+		`{"items":"data"}`: "items: a JSON pointer", `{"event":{"at":"/type"}}`: "event needs",
+		`{"event":{"at":"type","subscribed":["x"]}}`: "event.at",
+		`{"keep":["/a"]}`: "keep needs fields", `{"fields":{"email":"/e"},"keep":[""]}`: "keep has",
+		`{"fields":{"email":"/e"},"keep":["x"]}`:                                                          "keep: a JSON pointer",
 		`{"fields":{"email":"/e"},"event":{"at":"/t","updated":["` + strings.Repeat("x", 64<<10) + `"]}}`: "64 KiB",
-		`{"signsBodyAlone":true}`: "Ghost's", `{"eventId":"id"}`: "eventId",
+		`{"signsBodyAlone":true}`:                                                                         "Ghost's",
+		`{"eventId":"id"}`:                                                                                "eventId",
 	} {
 		k, _ := kindOf(liwanag.SourceGeneric)
-		if _, err := readSettings(k, json.RawMessage(settings)); liwanag.CodeOf(err) != codeInvalidSettings || !strings.Contains(fmt.Sprint(err), want) {
+		if _, err := readSettings(k, json.RawMessage(settings)); liwanag.CodeOf(err) != codeInvalidSettings ||
+			!strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v, want %q", settings, err, want)
 		}
 	}
@@ -257,11 +267,13 @@ func TestTheExampleOfTheDocumentsWorks(t *testing.T) {
 		t.Fatalf("%+v, %v", all, err)
 	}
 	row := all[0].row
-	if row.Email != "ann@gmail.com" || row.Source != "spring" || row.Summary.FirstName != "Ann" || row.Summary.CompanyName != "Acme" || string(row.Metadata) != `{"id":"11","tier":"gold"}` {
+	if row.Email != "ann@gmail.com" || row.Source != "spring" || row.Summary.FirstName != "Ann" || row.Summary.CompanyName != "Acme" ||
+		string(row.Metadata) != `{"id":"11","tier":"gold"}` {
 		t.Errorf("%+v %s", row, row.Metadata)
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); !bytes.Contains(page, []byte("`"+name)) && !bytes.Contains(page, []byte(`"`+name+`"`)) {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); !bytes.Contains(page, []byte("`"+name)) &&
+			!bytes.Contains(page, []byte(`"`+name+`"`)) {
 			t.Errorf("docs/webhooks.md does not name the setting %s", name)
 		}
 	}

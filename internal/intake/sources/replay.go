@@ -9,7 +9,8 @@ import (
 )
 
 // errNoBody: there is nothing to replay.
-var errNoBody = liwanag.NewError(liwanag.Conflict, "not_replayable", "the body of this delivery is not kept: it was refused, or too much time has passed")
+var errNoBody = liwanag.NewError(liwanag.Conflict, "not_replayable",
+	"the body of this delivery is not kept: it was refused, or too much time has passed")
 
 // Replay takes a receipt in once more, as its source is set up now, and says in
 // the receipt what became of it; one that cannot be taken is rejected anew, which

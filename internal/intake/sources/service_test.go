@@ -189,10 +189,12 @@ func TestTheLastEventOfAPersonSaysWhetherTheyAreIn(t *testing.T) {
 		{"type":"out","email":"bob@gmail.com"},{"type":"in","email":"bob@gmail.com"},
 		{"type":"new","email":"eve@gmail.com"},{"type":"in","email":"eve@gmail.com","name":"Eve"},
 		{"type":"out","email":"stranger@gmail.com"},{"type":"out","email":"nobody"},{"type":"login","email":"who@gmail.com"}]`)
-		if answer.State != liwanag.ReceiptAccepted || answer.Created != 3 || answer.Updated != 1 || answer.Unsubscribed != 1 || answer.Failed != 1 {
+		if answer.State != liwanag.ReceiptAccepted || answer.Created != 3 || answer.Updated != 1 || answer.Unsubscribed != 1 ||
+			answer.Failed != 1 {
 			t.Errorf("%+v", answer)
 		}
-		for email, want := range map[string]liwanag.JobStatus{"ann@gmail.com": "", "bob@gmail.com": liwanag.JobPending, "eve@gmail.com": liwanag.JobPending} {
+		for email, want := range map[string]liwanag.JobStatus{"ann@gmail.com": "", "bob@gmail.com": liwanag.JobPending,
+			"eve@gmail.com": liwanag.JobPending} {
 			if p := w.person(email); p.Email == "" || p.EnrichmentStatus != want || p.SuppressedAt.IsZero() != (want != "") {
 				t.Errorf("%s: %+v", email, p)
 			}
@@ -206,7 +208,8 @@ func TestTheLastEventOfAPersonSaysWhetherTheyAreIn(t *testing.T) {
 			t.Errorf("runs started: %v", w.started)
 		}
 		got := w.receipts()
-		if len(got) != 1 || got[0].Code != liwanag.CodeInvalidEmail || !strings.HasPrefix(got[0].Reason, "1 of 9 elements could not be taken") || strings.Contains(got[0].Reason, "nobody") {
+		if len(got) != 1 || got[0].Code != liwanag.CodeInvalidEmail ||
+			!strings.HasPrefix(got[0].Reason, "1 of 9 elements could not be taken") || strings.Contains(got[0].Reason, "nobody") {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -233,7 +236,8 @@ func TestTheSameDeliveryAtOnceIsTakenInOnce(t *testing.T) {
 		var calls sync.WaitGroup
 		for i := range answers {
 			calls.Go(func() {
-				answer, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, http.Header{"Idempotency-Key": {"k"}}, []byte(`{"email":"ann@gmail.com"}`))
+				answer, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, http.Header{"Idempotency-Key": {"k"}},
+					[]byte(`{"email":"ann@gmail.com"}`))
 				if err != nil {
 					t.Error(err)
 				}
@@ -291,7 +295,8 @@ func TestAnEventsIDHoldsAcrossDeliveriesOfItsSource(t *testing.T) {
 			t.Errorf("another source: %+v", a)
 		}
 		// What could not be taken is not remembered.
-		if _, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, one, nil, []byte(`{"type":"in","email":"x","event":9}`)); liwanag.CodeOf(err) != liwanag.CodeInvalidEmail {
+		if _, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, one, nil,
+			[]byte(`{"type":"in","email":"x","event":9}`)); liwanag.CodeOf(err) != liwanag.CodeInvalidEmail {
 			t.Error(err)
 		}
 		if a := w.send(one, `{"type":"in","email":"eve@gmail.com","event":9}`); a.Created != 1 {
@@ -302,7 +307,8 @@ func TestAnEventsIDHoldsAcrossDeliveriesOfItsSource(t *testing.T) {
 
 func TestAValueThatIsNoUseCostsNoSubscriber(t *testing.T) {
 	w := newWorld(t)
-	_, token := w.create(liwanag.SourceGeneric, `{"proof":"path","fields":{"email":"/e","companyDomain":"/d","linkedinUrl":"/l","timestamp":"/t"}}`)
+	_, token := w.create(liwanag.SourceGeneric,
+		`{"proof":"path","fields":{"email":"/e","companyDomain":"/d","linkedinUrl":"/l","timestamp":"/t"}}`)
 	w.send(token, `{"e":"ann@gmail.com","d":"n/a","l":"https://example.com/ann","t":"yesterday"}`)
 	if p := w.person("ann@gmail.com"); p.Summary.CompanyDomain != "" || p.Source != "Shop" ||
 		string(p.Metadata) != `{"companyDomain":"n/a","linkedinUrl":"https://example.com/ann","timestamp":"yesterday"}` {
@@ -333,7 +339,8 @@ func TestNothingIsKeptLongerThanItIsSaidToBe(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		made, token := w.create(liwanag.SourceGeneric, `{"proof":"path"}`)
 		w.send(token, `{"email":"ann@gmail.com"}`)
-		if _, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, nil, []byte(`{}`)); liwanag.CodeOf(err) != liwanag.CodeInvalidEmail {
+		if _, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, nil,
+			[]byte(`{}`)); liwanag.CodeOf(err) != liwanag.CodeInvalidEmail {
 			t.Fatal(err)
 		}
 		kept := func() (out []string) {
@@ -388,7 +395,8 @@ func TestRefusalsAreCountedByKindAndCode(t *testing.T) {
 			t.Errorf("%+v was taken in", c)
 		}
 	}
-	if want := []string{"ghost signature_missing", "kit unknown_source", "unknown unknown_source"}; !slices.Equal(w.meter.refused, want) || w.meter.accepted != nil {
+	if want := []string{"ghost signature_missing", "kit unknown_source", "unknown unknown_source"}; !slices.Equal(w.meter.refused, want) ||
+		w.meter.accepted != nil {
 		t.Errorf("%q, %q", w.meter.refused, w.meter.accepted)
 	}
 }

@@ -159,7 +159,8 @@ func (s Settings) fault(k *kind) string {
 
 // foreign names a setting that the kind does not have.
 func (s Settings) foreign(k *kind) string {
-	for name, set := range map[string]bool{"proof": s.Proof != "", "hmac": s.HMAC != nil, "items": s.Items != "", "event": s.Event != nil, "eventId": len(s.EventID) > 0} {
+	for name, set := range map[string]bool{"proof": s.Proof != "", "hmac": s.HMAC != nil, "items": s.Items != "",
+		"event": s.Event != nil, "eventId": len(s.EventID) > 0} {
 		if set && k.kind != liwanag.SourceGeneric {
 			return fmt.Sprintf("%s is a setting of generic sources", name)
 		}

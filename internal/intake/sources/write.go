@@ -61,7 +61,8 @@ func (all said) hopeless() (first error) {
 		}
 	}
 	if n := all.failed(); n > 1 {
-		return liwanag.Wrap(first, liwanag.Invalid, liwanag.CodeOf(first), fmt.Sprintf("none of %d elements can be taken, the first because of", n))
+		return liwanag.Wrap(first, liwanag.Invalid, liwanag.CodeOf(first),
+			fmt.Sprintf("none of %d elements can be taken, the first because of", n))
 	}
 	return first
 }
