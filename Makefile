@@ -1,8 +1,9 @@
 # make help lists the targets.
 GO        ?= go
-RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... ./internal/httpapi/... ./internal/live ./internal/throttle ./internal/console ./internal/access ./internal/notify ./internal/intake/sources
+PRODUCT   := ./cmd/liwanag/internal
+MODULES   := . temporalrunner cmd/liwanag
+RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... $(addprefix $(PRODUCT)/,httpapi/... live throttle console access notify intake/sources)
 TEMPORAL  := $(CURDIR)/.cache/bin/temporal
-LINT_PKGS := ./...
 
 # Left out: G104 (vet and review judge ignored errors; most are writes to a hash
 # or a buffer), G115 and G602 (no range analysis, so mostly noise), G101 (names
@@ -27,7 +28,7 @@ demo: ## Run the whole product against the FullEnrich simulator
 
 .PHONY: generate
 generate: templ ## Generate the console's pages from their templates
-	./.cache/bin/templ generate -path internal/console
+	./.cache/bin/templ generate -path $(PRODUCT)/console
 
 .PHONY: templ
 templ:
@@ -35,15 +36,15 @@ templ:
 
 .PHONY: assets
 assets: ## Fetch the console's vendored scripts from the npm registry again, by checksum
-	$(GO) -C tools run ./assets $(CURDIR)/internal/console/assets/vendor
+	$(GO) -C tools run ./assets $(CURDIR)/cmd/liwanag/internal/console/assets/vendor
 
 .PHONY: test
 test: deps ## Run every test (what it needs is installed first)
-	$(GO) test -timeout 30m ./...
+	$(GO) test -timeout 30m work
 
 .PHONY: short
 short: ## Run the tests that take no real time: no servers, no programs, no PostgreSQL
-	$(GO) test -short ./...
+	$(GO) test -short work
 
 .PHONY: race
 race: deps ## Run the tests of the concurrent packages under the race detector
@@ -52,16 +53,16 @@ race: deps ## Run the tests of the concurrent packages under the race detector
 .PHONY: lint
 lint: deps generated ## gofmt, go vet, staticcheck, gosec, generated files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./...
+	$(GO) vet work
 	$(GO) -C tools build -o ../.cache/bin/ honnef.co/go/tools/cmd/staticcheck github.com/securego/gosec/v2/cmd/gosec
-	./.cache/bin/staticcheck $(LINT_PKGS)
-	./.cache/bin/gosec -quiet $(GOSEC) $(LINT_PKGS)
+	./.cache/bin/staticcheck work
+	for m in $(MODULES); do (cd $$m && $(CURDIR)/.cache/bin/gosec -quiet $(GOSEC) ./...) || exit 1; done
 
 .PHONY: generated
 generated: templ ## Check that the console's generated files are those of its templates
-	@rm -rf .cache/generated && cp -R internal/console .cache/generated && rm -f .cache/generated/*_templ.go
+	@rm -rf .cache/generated && cp -R $(PRODUCT)/console .cache/generated && rm -f .cache/generated/*_templ.go
 	@said=$$(./.cache/bin/templ generate -path .cache/generated 2>&1) || { echo "$$said"; exit 1; }
-	@diff -r internal/console .cache/generated || { echo "Try: make generate"; exit 1; }
+	@diff -r $(PRODUCT)/console .cache/generated || { echo "Try: make generate"; exit 1; }
 
 .PHONY: check
 check: test race lint verify test-temporal ## What CI runs: all of them
@@ -72,11 +73,15 @@ temporal: ## Build a Temporal server for tests and the demo, once (about five mi
 
 .PHONY: test-temporal
 test-temporal: deps temporal ## Run the tests that need a Temporal server
-	LIWANAG_TEMPORAL=$(TEMPORAL) $(GO) test -tags temporal -timeout 30m ./temporalrunner/... ./internal/app/...
+	LIWANAG_TEMPORAL=$(TEMPORAL) $(GO) test -tags temporal -timeout 30m ./temporalrunner/... $(PRODUCT)/app/...
 
 .PHONY: verify
 verify: ## Check the modules against go.sum
 	$(GO) mod verify
+
+.PHONY: tidy
+tidy: ## Tidy every module
+	tools/tidy.sh
 
 .PHONY: deps
 deps: ## Install what the tests need (Go modules; PostgreSQL's and PgBouncer's programs; node; Chromium)
@@ -90,13 +95,13 @@ golden: ## Rewrite the golden files after a wanted change
 
 .PHONY: bench
 bench: temporal ## Run the benchmarks whose figures stand in docs/performance.md
-	$(GO) -C bench build -o ../.cache/bin/bench .
-	cd bench && for w in w1 latency growth waiting import webhooks \
+	$(GO) -C cmd/liwanag/bench build -o ../../../.cache/bin/bench .
+	cd cmd/liwanag/bench && for w in w1 latency growth waiting import webhooks \
 		"w1 -store postgres -peers" "w1 -store postgres -nodes 2" "latency -store postgres" "growth -store postgres" \
 		"waiting -store postgres" "import -store postgres" "idle -store postgres -nodes 2" temporal; \
-		do echo "bench $$w"; ../.cache/bin/bench $$w || exit 1; done
+		do echo "bench $$w"; ../../../.cache/bin/bench $$w || exit 1; done
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser of outside data for FUZZTIME each (default 30s)
-	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
+	@for p in $$($(GO) list work); do for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
 		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"github.com/liwanag/liwanag/internal/apiclient"
-	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
 )
 
 // clientFlags are those of commands that talk to a running server.

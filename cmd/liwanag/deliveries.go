@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
-	"github.com/liwanag/liwanag/internal/config"
-	"github.com/liwanag/liwanag/internal/demo"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/demo"
 )
 
 type demoCommand struct {

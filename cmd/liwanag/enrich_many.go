@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/liwanag/liwanag/internal/api"
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 

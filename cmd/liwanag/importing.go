@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/api"
-	"github.com/liwanag/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
 )
 
 // grammar is everything that can be typed.

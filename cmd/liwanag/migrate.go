@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 
-	"github.com/liwanag/liwanag/internal/app"
-	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/app"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
 )
 
 type migrateCommand struct {

@@ -14,8 +14,8 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
-	"github.com/liwanag/liwanag/internal/apiclient"
-	"github.com/liwanag/liwanag/internal/app"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/app"
 )
 
 // The exit codes.

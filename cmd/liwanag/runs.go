@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )

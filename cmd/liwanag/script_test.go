@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 		t.Skip("-short starts no servers")
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:           "../../test/script",
+		Dir:           "test/script",
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")

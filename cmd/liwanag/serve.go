@@ -7,8 +7,8 @@ import (
 	"os"
 	"runtime/debug"
 
-	"github.com/liwanag/liwanag/internal/app"
-	"github.com/liwanag/liwanag/internal/config"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/app"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
 )
 
 type serveCommand struct {

@@ -8,7 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/liwanag/liwanag/internal/app"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/app"
 )
 
 type simulateCommand struct {

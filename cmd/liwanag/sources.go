@@ -9,7 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/liwanag/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/liwanag/liwanag/internal/app"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/app"
 )
 
 type versionCommand struct{}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/liwanag/liwanag/internal/app"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/app"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 

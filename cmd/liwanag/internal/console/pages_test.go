@@ -1,0 +1,390 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+func TestPagesRenderAsTheyAlwaysDid(t *testing.T) {
+	site := served(t, newAPI(t, answers()))
+	for name, target := range map[string]string{"overview.html": "/", "run.html": "/runs/" + runID,
+		"runs.html": "/runs?status=failed", "workflow.html": "/workflows/subscriber-enrichment", "sign-in.html": "/sign-in?failed=1"} {
+		golden(t, name, visitPage(t, site, "GET", target, "").Body.String())
+	}
+}
+
+func TestPagesHoldNothingInline(t *testing.T) {
+	site := served(t, newAPI(t, answers()))
+	for _, target := range everyPage {
+		w := visitPage(t, site, "GET", target, "")
+		if w.Code >= 500 || w.Code != 200 && target != "/nowhere" {
+			t.Errorf("%s answers %d", target, w.Code)
+		}
+		if got := w.Header().Get("Content-Security-Policy"); got != policy {
+			t.Errorf("%s: policy %q", target, got)
+		}
+		if w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s may be cached", target)
+		}
+		for _, fault := range dangers(read(t, w.Body.String())) {
+			t.Errorf("%s: %s", target, fault)
+		}
+	}
+}
+
+func TestThePolicyAllowsOurOwnFilesAndNothingInline(t *testing.T) {
+	if want := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"; policy != want {
+		t.Errorf("%s", policy)
+	}
+}
+
+func TestAFilterOfSubscribersReachesTheAPITheFormAndTheFile(t *testing.T) {
+	for _, p := range runapi.Parameters(reflect.TypeFor[api.SubscriberFilter]()) {
+		if p.Type.Kind() != reflect.String {
+			continue
+		}
+		value := strings.Split(firstOf(p.Tag.Get("enum"), "VP"), ",")[0]
+		a := newAPI(t, answers())
+		body := visitPage(t, served(t, a), "GET", "/subscribers?"+p.Name+"="+value, "").Body.String()
+		if asked := strings.Join(a.sent, " "); !strings.Contains(asked, p.Name+"="+value) {
+			t.Errorf("%s: the API was asked %s", p.Name, asked)
+		}
+		if !strings.Contains(body, `name="`+p.Name+`"`) || !strings.Contains(body, `value="`+value+`"`) {
+			t.Errorf("%s: the form does not show it", p.Name)
+		}
+		if !strings.Contains(body, "/subscribers/export?"+p.Name+"="+value) {
+			t.Errorf("%s: the file is not filtered", p.Name)
+		}
+	}
+}
+
+func TestFormsAreBounded(t *testing.T) {
+	a := newAPI(t, answers())
+	w := visitPage(t, served(t, a), "POST", "/runs/"+runID+"/cancel", "reason="+strings.Repeat("x", maxForm))
+	if w.Code != http.StatusRequestEntityTooLarge || len(a.sent) != 0 {
+		t.Errorf("%d %q", w.Code, a.sent)
+	}
+}
+
+// dangers is what a page must not have: what the policy forbids, what runs, what
+// leads elsewhere.
+func dangers(root *html.Node) (faults []string) {
+	for _, n := range elements(root) {
+		switch n.Data {
+		case "script":
+			if !strings.HasPrefix(attribute(n, "src"), "/assets/") || n.FirstChild != nil {
+				faults = append(faults, "a script of its own")
+			}
+		case "style", "iframe", "object", "embed", "base", "img", "video", "audio", "foreignobject", "animate", "set":
+			faults = append(faults, "an element "+n.Data)
+		}
+		for _, a := range n.Attr {
+			if fault := dangerous(n, a); fault != "" {
+				faults = append(faults, fmt.Sprintf("<%s %s=%q> %s", n.Data, a.Key, a.Val, fault))
+			}
+		}
+	}
+	return faults
+}
+
+func dangerous(n *html.Node, a html.Attribute) string {
+	switch {
+	case a.Key == "style", strings.HasPrefix(a.Key, "on"), a.Key == "srcdoc", a.Key == "data-hx-on", strings.HasPrefix(a.Key, "data-hx-on:"),
+		a.Key == "data-hx-vals":
+		return "runs or is inline"
+	case slices.Contains([]string{"href", "src", "action", "formaction", "xlink:href", "data-hx-get", "data-hx-post"}, a.Key):
+		u, err := url.Parse(a.Val)
+		switch {
+		case err != nil:
+			return "is no address"
+		case u.Scheme == "" && u.Host == "" &&
+			(strings.HasPrefix(a.Val, "/") && !strings.HasPrefix(a.Val, "//") || strings.HasPrefix(a.Val, "#") || strings.HasPrefix(a.Val, "?")):
+		case u.Scheme == "https" && n.Data == "a" && strings.Contains(attribute(n, "rel"), "noopener") &&
+			strings.Contains(attribute(n, "rel"), "nofollow"):
+		default:
+			return "leads elsewhere"
+		}
+	}
+	return ""
+}
+
+// payloads are texts that want to run.
+var payloads = []string{
+	`<script>alert(1)</script>`, `"><script>alert(1)</script>`, `'><img src=x onerror=alert(1)>`, `<img src=x onerror=alert(1)>`,
+	`<svg onload=alert(1)>`, `"><svg/onload=alert(1)>`, `</title><script>alert(1)</script>`, `</textarea><script>alert(1)</script>`,
+	`</pre></code><script>alert(1)</script>`, `javascript:alert(1)`, `JaVaScRiPt:alert(1)`, ` javascript:alert(1)`, "java\nscript:alert(1)",
+	`data:text/html,<script>alert(1)</script>`, `vbscript:msgbox(1)`, `" onmouseover="alert(1)`, `' onfocus='alert(1)' autofocus='`,
+	`" style="background:url(javascript:alert(1))`, `<style>*{background:url(//evil)}</style>`, `<iframe src=javascript:alert(1)>`,
+	`<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>`, `<a href="javascript:alert(1)">x</a>`,
+	`{{constructor.constructor('alert(1)')()}}`,
+	`${alert(1)}`, `<!--><script>alert(1)</script>-->`, `<base href=//evil>`, `" data-hx-get="//evil" data-hx-trigger="load`,
+	`&lt;script&gt;alert(1)&lt;/script&gt;`,
+	`//evil.example/x`, `https://user:secret@evil.example/`, "\u202e<script>alert(1)</script>", `]]><script>alert(1)</script>`,
+	`'-alert(1)-'`, `\"><script>alert(1)</script>`,
+}
+
+func TestHostileTextsAreOnlyTexts(t *testing.T) {
+	if len(payloads) < 30 {
+		t.Fatalf("only %d payloads", len(payloads))
+	}
+	for _, text := range payloads {
+		routes := map[string]any{}
+		for route, answer := range answers() {
+			routes[route] = poisoned(answer, text)
+		}
+		site := served(t, newAPI(t, routes))
+		for _, target := range everyPage {
+			page := visitPage(t, site, "GET", target, "").Body.String()
+			for _, fault := range dangers(read(t, page)) {
+				t.Errorf("%q on %s: %s", text, target, fault)
+			}
+			if strings.HasPrefix(target, "/runs/"+runID) && !strings.Contains(page, html.EscapeString(text)) {
+				t.Errorf("%q is not shown on %s: it is not tested", text, target)
+			}
+		}
+	}
+}
+
+func TestHostileAddressesAreOnlyTexts(t *testing.T) {
+	site := served(t, newAPI(t, answers()))
+	for _, text := range payloads {
+		for _, target := range []string{"/?range=", "/sign-in?link=", "/sign-in?next=", "/runs?q=", "/runs?workflow=",
+			"/runs?until=", "/runs?cursor=", "/runs/cancel?q=", "/nowhere?x="} {
+			w := visitPage(t, site, "GET", target+url.QueryEscape(text), "")
+			for _, fault := range dangers(read(t, w.Body.String())) {
+				t.Errorf("%s with %q: %s", target, text, fault)
+			}
+		}
+	}
+}
+
+func TestOnlyHTTPSAddressesOfOthersBecomeLinks(t *testing.T) {
+	for address, want := range map[string]bool{
+		"https://www.linkedin.com/in/ana": true, "http://www.linkedin.com/in/ana": false, "javascript:alert(1)": false, "//linkedin.com/in/ana": false,
+		"linkedin.com/in/ana": false, "https://": false, "https://user:pass@x.example": false, "data:text/html,x": false, "": false, "/runs": false, "ftp://x.example/": false,
+	} {
+		if _, got := outside(address); got != want {
+			t.Errorf("%q: %v", address, got)
+		}
+	}
+}
+
+func TestProblemsOfTheAPIAreShownWithWhatToTry(t *testing.T) {
+	routes := answers()
+	routes["GET /api/v1/runs"] = &apiclient.Problem{Problem: api.Problem{Status: 503, Code: "database_unavailable",
+		Detail: "the database does not answer\n  Try: start it", Errors: []api.FieldFault{{Field: "q", Message: "is odd"}}}, RequestID: "REQ7"}
+	w := visitPage(t, served(t, newAPI(t, routes)), "GET", "/runs", "")
+	if w.Code != 503 {
+		t.Errorf("answers %d", w.Code)
+	}
+	for _, want := range []string{"The database does not answer", "<b>Try:</b> start it", "REQ7", "database_unavailable", "is odd"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+}
+
+func TestWithoutASessionOneIsSentToTheSignIn(t *testing.T) {
+	routes := answers()
+	routes["GET /api/v1/runs"] = &apiclient.Problem{Problem: api.Problem{Status: 401, Code: "unauthorized"}}
+	w := visitPage(t, served(t, newAPI(t, routes)), "GET", "/runs?status=failed", "")
+	if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || got != "/sign-in?next=%2Fruns%3Fstatus%3Dfailed" {
+		t.Errorf("%d %s", w.Code, got)
+	}
+}
+
+func TestTheSignInLeadsBackOnlyIntoTheConsole(t *testing.T) {
+	for next, want := range map[string]string{"/runs?q=1": "/runs?q=1", "//evil.example": "/", "///evil.example": "/",
+		"https://evil.example/": "/", `/\evil.example`: "/", "": "/", "runs": "/", "/a\nb": "/"} {
+		if got := own(next); got != want {
+			t.Errorf("%q leads to %q", next, got)
+		}
+	}
+}
+
+func TestABulkActIsCountedFirstAndThenDoneToNoMore(t *testing.T) {
+	a := newAPI(t, answers())
+	site := served(t, a)
+	page := visitPage(t, site, "GET", "/runs/cancel?status=waiting&since=1h", "").Body.String()
+	if want := `POST /api/v1/runs/cancel {"status":"waiting","since":"2026-03-14T11:00:00Z","dryRun":true}`; !slices.Contains(a.sent, want) || len(a.sent) != 1 {
+		t.Errorf("%q", a.sent)
+	}
+	for _, want := range []string{"<strong>7 runs</strong>", `name="expect" value="7"`, `name="since" value="2026-03-14T11:00:00Z"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	w := visitPage(t, site, "POST", "/runs/cancel", "status=waiting&since=2026-03-14T11:00:00Z&expect=7&reason=stop")
+	if want := `POST /api/v1/runs/cancel {"status":"waiting","since":"2026-03-14T11:00:00Z","reason":"stop","expect":7}`; a.sent[len(a.sent)-1] != want {
+		t.Errorf("%q", a.sent)
+	}
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/runs?since=2026-03-14T11%3A00%3A00Z&status=waiting" {
+		t.Errorf("%d %s", w.Code, w.Header().Get("Location"))
+	}
+	if w := visitPage(t, site, "POST", "/runs/cancel", "status=waiting"); w.Code != http.StatusBadRequest {
+		t.Errorf("without a count: %d", w.Code)
+	}
+	if w := visitPage(t, site, "GET", "/runs/cancel?since=soon", ""); w.Code != http.StatusBadRequest {
+		t.Errorf("with a time that is none: %d", w.Code)
+	}
+	if page := visitPage(t, site, "GET", "/runs/retry", "").Body.String(); !strings.Contains(page,
+		"600 lookups: 600 credits at most; 600 of today’s budget are left.") {
+		t.Error("the page does not say what a retry costs")
+	}
+	w = visitPage(t, site, "POST", "/runs/retry", "expect=7")
+	if !strings.Contains(w.Body.String(), "it runs again") {
+		t.Error("the runs that could not be retried are not shown")
+	}
+}
+
+func TestAnUploadThatNeedsAMappingAsksForItFirst(t *testing.T) {
+	all := answers()
+	up := uploadAnswer("needs_mapping")
+	up.Failure = &api.JobFailure{Code: "no_valid_rows", Message: "no row can be imported"}
+	all["GET /api/v1/uploads/{id}"] = up
+	page := visitPage(t, served(t, newAPI(t, all)), "GET", "/uploads/"+up.ID, "").Body.String()
+	form, state := strings.Index(page, "Read it like this"), strings.Index(page, `id="upload"`)
+	if !strings.Contains(page, "GB18030: 王伟") {
+		t.Error("the page does not show how the file reads in its encoding")
+	}
+	if !strings.Contains(page, "No row can be imported") || strings.Contains(page, "Import this file?") || form < 0 || form > state {
+		t.Errorf("the mapping is at %d, the state at %d", form, state)
+	}
+}
+
+func TestActsOnARunSayWhatBecameOfThem(t *testing.T) {
+	a := newAPI(t, answers())
+	site := served(t, a)
+	for _, act := range []struct{ path, form, sent, flash string }{
+		{"/cancel", "reason=wrong&force=true", `/cancel {"reason":"wrong","force":true}`, "Asked the run to end."},
+		{"/retry", "from=submit", `/retry {"from":"submit"}`, "The run goes on."},
+		{"/wake", "", `/wake`, "The run goes on now."},
+		{"/events", "type=given-up&data=%7B%22a%22%3A1%7D&event=E9", `/events {"id":"E9","type":"given-up","data":{"a":1}}`, "The run has the event."},
+	} {
+		w := visitPage(t, site, "POST", "/runs/"+runID+act.path, act.form)
+		if want := "POST /api/v1/runs/" + runID + act.sent; a.sent[len(a.sent)-1] != want {
+			t.Errorf("sent %s", a.sent[len(a.sent)-1])
+		}
+		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/runs/"+runID {
+			t.Errorf("%s: %d %s", act.path, w.Code, w.Header().Get("Location"))
+		}
+		if got := flashed(t, site, w); !strings.Contains(got, act.flash) {
+			t.Errorf("%s: no %q", act.path, act.flash)
+		}
+	}
+}
+
+// flashed follows a redirect with its cookie.
+func flashed(t *testing.T, site http.Handler, w interface{ Result() *http.Response }) string {
+	t.Helper()
+	res := w.Result()
+	r, _ := http.NewRequestWithContext(t.Context(), "GET", res.Header.Get("Location"), nil)
+	for _, c := range res.Cookies() {
+		if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode {
+			t.Errorf("cookie %s", c)
+		}
+		r.AddCookie(c)
+	}
+	page := &recorder{header: http.Header{}}
+	site.ServeHTTP(page, r)
+	if !strings.Contains(page.header.Get("Set-Cookie"), flashCookie+"=;") {
+		t.Error("the message would be shown again")
+	}
+	return page.body.String()
+}
+
+type recorder struct {
+	header http.Header
+	body   strings.Builder
+}
+
+func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) WriteHeader(int)             {}
+func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
+
+func TestWhatTheAPIRefusesIsTypedInStill(t *testing.T) {
+	routes := answers()
+	routes["POST /api/v1/runs/{id}/events"] = &apiclient.Problem{Problem: api.Problem{Status: 422, Code: "invalid_event",
+		Detail: "results is missing"}}
+	site := served(t, newAPI(t, routes))
+	for _, data := range []string{`{"mine":1}`, `{"broken`} {
+		w := visitPage(t, site, "POST", "/runs/"+runID+"/events", "type=given-up&data="+url.QueryEscape(data))
+		if w.Code != 422 || !strings.Contains(w.Body.String(), html.EscapeString(data)) || !strings.Contains(w.Body.String(), `role="alert"`) {
+			t.Errorf("%s: %d", data, w.Code)
+		}
+	}
+}
+
+func TestSpendingIsPausedAndResumedFromTheOverview(t *testing.T) {
+	a := newAPI(t, answers())
+	site := served(t, a)
+	w := visitPage(t, site, "POST", "/spending/pause", "reason=too+fast&back=%2F%3Frange%3D7d")
+	if a.sent[0] != `POST /api/v1/submissions/pause {"reason":"too fast"}` || w.Header().Get("Location") != "/?range=7d" {
+		t.Errorf("%q %s", a.sent, w.Header().Get("Location"))
+	}
+	routes := answers()
+	now := overviewAnswer().Credits // which the overview, as it was counted, does not know yet
+	now.Paused, now.PausedReason, now.PausedNote = true, "paused", "too fast"
+	routes["GET /api/v1/credits"] = now
+	page := visitPage(t, served(t, newAPI(t, routes)), "GET", "/", "").Body.String()
+	if !strings.Contains(page, "Resume spending") || strings.Contains(page, `action="/spending/pause"`) ||
+		!strings.Contains(page, "too fast") {
+		t.Error("the overview does not offer to resume")
+	}
+}
+
+func TestAnEmptyServerTellsHowToBringPeopleIn(t *testing.T) {
+	routes := answers()
+	routes["GET /api/v1/overview"] = api.Overview{Range: "24h"}
+	routes["GET /api/v1/runs"] = runapi.List[runapi.RunDetail]{}
+	site := served(t, newAPI(t, routes))
+	for target, want := range map[string]string{"/": "Upload a CSV", "/runs": "No run yet", "/runs?q=x": "No run matches"} {
+		if !strings.Contains(visitPage(t, site, "GET", target, "").Body.String(), want) {
+			t.Errorf("%s: no %q", target, want)
+		}
+	}
+}
+
+func TestThePagesOfAListingAreLinks(t *testing.T) {
+	page := visitPage(t, served(t, newAPI(t, answers())), "GET", "/runs?status=failed&cursor=HERE", "").Body.String()
+	for _, want := range []string{`href="/runs?cursor=NEXT&amp;status=failed"`, `href="/runs?status=failed">First page`,
+		`href="/runs/cancel?status=failed"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+}
+
+func TestDurationsReadLikePeopleSayThem(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "0 s", 3 * time.Microsecond: "3 µs", 12 * time.Millisecond: "12 ms",
+		2 * time.Second: "2 s", 2500 * time.Millisecond: "2.5 s",
+		75 * time.Second: "1 min 15 s", 2 * time.Hour: "2 h", 26 * time.Hour: "1 d 2 h", -time.Minute: "1 min"} {
+		if got := length(d); got != want {
+			t.Errorf("%v: %q", d, got)
+		}
+	}
+	for d, want := range map[time.Duration]string{0: "now", 30 * time.Second: "30 s ago", -90 * time.Minute: "in 1 h",
+		47 * time.Hour: "47 h ago", 72 * time.Hour: "3 d ago"} {
+		if got := relative(ago(d), noon); got != want {
+			t.Errorf("%v: %q", d, got)
+		}
+	}
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1500: "−1,500"} {
+		if got := number(n); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+func (c *Console) registerSinks() {
+	c.handle("GET /sinks", func(v *visit) error { return c.sinks(v, nil) })
+	c.handle("POST /sinks", c.addSink)
+	c.handle("GET /sinks/{id}", func(v *visit) error { return c.sink(v, nil, nil) })
+	c.handle("POST /sinks/{id}/settings", c.changeSink)
+	c.handle("POST /sinks/{id}/rotate", func(v *visit) error {
+		made, err := api.RotateSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id")))
+		if err != nil {
+			return c.sink(v, nil, err)
+		}
+		return c.sink(v, &made, nil)
+	})
+	c.handle("POST /sinks/{id}/test", func(v *visit) error {
+		m, err := api.TestSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id")))
+		if err != nil {
+			return c.sink(v, nil, err)
+		}
+		return v.goTo(under("/messages", m.ID), "A test message is on its way.")
+	})
+	c.handle("POST /sinks/{id}/delete", func(v *visit) error {
+		if _, err := api.DeleteSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id"))); err != nil {
+			return c.sink(v, nil, err)
+		}
+		return v.goTo("/sinks", "The sink is gone, and what was to be sent to it dropped.")
+	})
+	c.handle("GET /messages", c.messages)
+	c.handle("GET /messages/{id}", func(v *visit) error { return c.message(v, nil) })
+	c.handle("POST /messages/{id}/resend", func(v *visit) error {
+		id := v.PathValue("id")
+		if _, err := api.ResendMessage.Call(v.Context(), v.api, runapi.ID(id)); err != nil {
+			return c.message(v, err)
+		}
+		return v.goTo(under("/messages", id), "The message is sent once more.")
+	})
+}
+
+var (
+	topics = []string{"subscriber.enriched", "subscriber.enrichment_failed", "upload.completed",
+		"submission.held", "credits.low", "webhooks.silent"}
+	messageStates = []string{"pending", "sending", "retrying", "delivered", "failed", "dropped"}
+)
+
+// topicWords say when a topic is told.
+var topicWords = map[string]string{
+	"subscriber.enriched": "somebody was found", "subscriber.enrichment_failed": "somebody was not found, or their lookup failed for good",
+	"upload.completed": "every lookup of an upload has its answer", "submission.held": "a paid call needs your decision",
+	"credits.low": "the balance fell below the mark", "webhooks.silent": "FullEnrich's webhooks do not come",
+}
+
+// sinksView is what the list of sinks shows.
+type sinksView struct {
+	*visit
+	List runapi.List[api.Sink]
+}
+
+func (c *Console) sinks(v *visit, fault error) error {
+	list, err := api.ListSinks.Call(v.Context(), v.api, runapi.NoInput{})
+	if err != nil {
+		return err
+	}
+	return v.showOr(fault, frame{Title: "Sinks", Nav: "/sinks", Here: "/sinks"}, sinksPage(sinksView{v, list}))
+}
+
+func (c *Console) addSink(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	made, err := api.AddSink.Call(v.Context(), v.api,
+		api.AddSinkRequest{Name: strings.TrimSpace(v.PostForm.Get("name")), URL: strings.TrimSpace(v.PostForm.Get("url")),
+			Topics: v.PostForm["topic"]})
+	if err != nil {
+		return c.sinks(v, err)
+	}
+	return c.sink(v, &made, nil)
+}
+
+// sinkView is what the page of a sink shows.
+type sinkView struct {
+	*visit
+	Sink     api.Sink
+	Messages runapi.List[api.Message]
+}
+
+// sink shows a sink: the one that was just made, or the one of the address.
+func (c *Console) sink(v *visit, made *api.Sink, fault error) error {
+	view := sinkView{visit: v}
+	var err error
+	if made != nil {
+		view.Sink = *made
+	} else if view.Sink, err = api.GetSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id"))); err != nil {
+		return err
+	}
+	if view.Messages, err = api.ListMessages.Call(v.Context(), v.api,
+		api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: view.Sink.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
+		return err
+	}
+	return v.showOr(fault, frame{Title: view.Sink.Name, Nav: "/sinks", Here: under("/sinks", view.Sink.ID),
+		Crumbs: []crumb{{"Sinks", "/sinks"}}}, sinkPage(view))
+}
+
+func (c *Console) changeSink(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	id := v.PathValue("id")
+	var change api.ChangeSinkRequest
+	if name := strings.TrimSpace(v.PostForm.Get("name")); name != "" {
+		address := strings.TrimSpace(v.PostForm.Get("url"))
+		change.Name, change.URL, change.Topics = &name, &address, append([]string{}, v.PostForm["topic"]...)
+	}
+	if state := v.PostForm.Get("state"); state != "" {
+		off := state == "off"
+		change.Disabled = &off
+	}
+	if _, err := api.ChangeSink.Call(v.Context(), v.api, runapi.To(id, change)); err != nil {
+		return c.sink(v, nil, err)
+	}
+	return v.goTo(under("/sinks", id), "The sink is changed.")
+}
+
+// stateOf is how a sink stands.
+func stateOf(s api.Sink) string {
+	switch {
+	case s.Disabled:
+		return "disabled"
+	case !s.FailingSince.IsZero():
+		return "failed"
+	}
+	return "enabled"
+}
+
+// messagesView is what the list of messages shows.
+type messagesView struct {
+	*visit
+	List runapi.List[api.Message]
+}
+
+func (c *Console) messages(v *visit) error {
+	list, err := api.ListMessages.Call(v.Context(), v.api,
+		api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: v.param("sinkId"), State: v.param("state"),
+			Topic: v.param("topic")}, Paging: v.page()})
+	if err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, frame{Title: "Messages", Nav: "/sinks", Crumbs: []crumb{{"Sinks", "/sinks"}}},
+		messagesPage(messagesView{v, list}))
+}
+
+// messageView is what the page of a message shows.
+type messageView struct {
+	*visit
+	Message api.MessageDetail
+}
+
+func (v messageView) over() bool {
+	return v.Message.State == "delivered" || v.Message.State == "failed" || v.Message.State == "dropped"
+}
+
+func (c *Console) message(v *visit, fault error) error {
+	id := v.PathValue("id")
+	m, err := api.GetMessage.Call(v.Context(), v.api, runapi.ID(id))
+	if err != nil {
+		return err
+	}
+	return v.showOr(fault, frame{Title: shortID(m.ID), Nav: "/sinks", Here: under("/messages", id),
+		Crumbs: []crumb{{"Sinks", "/sinks"}, {"Sink", under("/sinks", m.SinkID)}}}, messagePage(messageView{v, m}))
+}

@@ -1,0 +1,168 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+func (c *Console) registerSubscribers() {
+	c.handle("GET /subscribers", func(v *visit) error { return c.subscribers(v, nil) })
+	c.handle("POST /subscribers", c.addSubscriber)
+	c.handle("GET /subscribers/{id}", func(v *visit) error { return c.subscriber(v, nil) })
+	c.handle("POST /subscribers/{id}/enrich", c.enrichSubscriber)
+	c.handle("POST /subscribers/{id}/erase", c.eraseSubscriber)
+}
+
+var jobStatuses = runapi.Enum[api.SubscriberFilter]("Status")
+
+// subscribersView is what the list of subscribers shows.
+type subscribersView struct {
+	*visit
+	Query api.SubscriberQuery
+	List  runapi.List[api.Subscriber]
+}
+
+func (c *Console) subscribers(v *visit, fault error) error {
+	view := subscribersView{visit: v, Query: api.SubscriberQuery{Paging: v.page()}}
+	err := v.filter(&view.Query.SubscriberFilter)
+	if err != nil {
+		return err
+	}
+	if view.List, err = api.ListSubscribers.Call(v.Context(), v.api, view.Query); err != nil {
+		return err
+	}
+	return v.showOr(fault, frame{Title: "Subscribers", Nav: "/subscribers", Here: "/subscribers"}, subscribersPage(view))
+}
+
+// showOr shows a page, or the same page with the fault of an action on top.
+func (v *visit) showOr(fault error, f frame, body templ.Component) error {
+	status := http.StatusOK
+	if fault != nil {
+		f.Fault = faultOf(fault)
+		status = f.Fault.Status
+	}
+	return v.show(status, f, body)
+}
+
+// export is the address of a file of all that match.
+func (v subscribersView) export() string {
+	return address(api.ExportSubscribers.Path, runapi.Values(v.Query.SubscriberFilter))
+}
+
+func (c *Console) addSubscriber(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	added, err := api.AddSubscriber.Call(v.Context(), v.api,
+		api.SignUp{Email: v.PostForm.Get("email"), FullName: v.PostForm.Get("fullName"), Source: v.PostForm.Get("source")})
+	if err != nil {
+		return c.subscribers(v, err)
+	}
+	message := "The subscriber is added."
+	if added.Status == "updated" {
+		message = "The subscriber was known already, and is updated."
+	}
+	return v.goTo(under("/subscribers", added.SubscriberID), message)
+}
+
+// subscriberView is what the page of a person shows.
+type subscriberView struct {
+	*visit
+	Person  api.SubscriberDetail
+	Profile *fullenrich.Profile // nil without one
+}
+
+func (c *Console) subscriber(v *visit, fault error) error {
+	id := v.PathValue("id")
+	person, err := api.GetSubscriber.Call(v.Context(), v.api, runapi.ID(id))
+	if err != nil {
+		return err
+	}
+	view := subscriberView{visit: v, Person: person, Profile: profileOf(person.Profile)}
+	return v.showOr(fault, frame{Title: firstOf(person.FullName, person.Email), Nav: "/subscribers", Here: under("/subscribers", id),
+		Crumbs: []crumb{{"Subscribers", "/subscribers"}}}, subscriberPage(view))
+}
+
+// profileOf reads all that FullEnrich said of a person; nil for nothing.
+func profileOf(record json.RawMessage) *fullenrich.Profile {
+	if len(record) == 0 {
+		return nil
+	}
+	whole, err := json.Marshal(map[string]any{"id": "one", "status": fullenrich.StatusFinished, "data": []json.RawMessage{record}})
+	if err != nil {
+		return nil
+	}
+	result, err := fullenrich.ParseResult(whole)
+	if err != nil || len(result.Data) != 1 || !result.Data[0].Profile.Found() {
+		return nil
+	}
+	return result.Data[0].Profile
+}
+
+func (c *Console) enrichSubscriber(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	id := v.PathValue("id")
+	done, err := api.EnrichSubscriber.Call(v.Context(), v.api, runapi.To(id, &api.EnrichSubscriberRequest{Again: v.PostForm.Has("again")}))
+	if err != nil {
+		return c.subscriber(v, err)
+	}
+	message := map[string]string{
+		"started": "A lookup was ordered.", "open": "There is an open lookup already.", "reused": "The result is young enough: it was used again, at no cost.",
+		"in_flight": "An earlier lookup is paid for, and its result still expected.", "unsubscribed": "The person unsubscribed: nothing is looked up for them.",
+	}[done.Result]
+	return v.goTo(under("/subscribers", id), firstOf(message, words(done.Result)))
+}
+
+func (c *Console) eraseSubscriber(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	id := v.PathValue("id")
+	person, err := api.GetSubscriber.Call(v.Context(), v.api, runapi.ID(id))
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(strings.TrimSpace(v.PostForm.Get("email")), person.Email) {
+		return c.subscriber(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "not_confirmed",
+			Detail: "nothing was erased: what was typed is not the person's address\n  Try: type it as it stands on the page"}})
+	}
+	if _, err := api.EraseSubscriber.Call(v.Context(), v.api,
+		api.EraseRequest{IDPath: runapi.ID(id), Reason: v.PostForm.Get("reason")}); err != nil {
+		return c.subscriber(v, err)
+	}
+	return v.goTo("/subscribers", "The person is erased: nothing here names them any more.")
+}
+
+// span is a time from one text to another, as a profile has them.
+func spanWords(from, to string, current bool) string {
+	switch {
+	case from == "" && to == "":
+		return ""
+	case to == "" && current:
+		return from + " to now"
+	case to == "" || from == "":
+		return firstOf(from, to)
+	}
+	return from + " to " + to
+}
+
+// joined puts what is there beside each other.
+func joined(separator string, texts ...string) string {
+	var there []string
+	for _, t := range texts {
+		if t != "" {
+			there = append(there, t)
+		}
+	}
+	return strings.Join(there, separator)
+}

@@ -1,0 +1,92 @@
+package datastore
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/listing"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+func scanPass(r Row) (p liwanag.Pass, err error) {
+	err = r.Scan(digestColumn{&p.Hash}, textTo(&p.Kind), digestColumn{&p.KeyHash}, timeColumn{&p.CreatedAt}, timeColumn{&p.ExpiresAt})
+	return p, err
+}
+
+// Passes reads sessions and sign-in links.
+type Passes struct{ reader }
+
+func (s Passes) Get(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error) {
+	return one(s.in(ctx), scanPass, `SELECT hash, kind, key_hash, created_at, expires_at FROM pass WHERE hash = $1`, hash[:])
+}
+
+// PassTx writes sessions and sign-in links.
+type PassTx struct{ writing }
+
+func (t PassTx) Insert(p liwanag.Pass) error {
+	return t.must(`INSERT INTO pass (hash, kind, key_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+		p.Hash[:], string(p.Kind), digest(p.KeyHash), micros(p.CreatedAt), micros(p.ExpiresAt))
+}
+
+// Take deletes a pass of a kind and returns it. ErrNotFound.
+func (t PassTx) Take(kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error) {
+	return one(t, scanPass, `DELETE FROM pass WHERE hash = $1 AND kind = $2 RETURNING hash, kind, key_hash, created_at, expires_at`, hash[:], string(kind))
+}
+
+// Prune drops passes that expired before the given time, and says how many.
+func (t PassTx) Prune(before time.Time) (int64, error) {
+	return t.exec(`DELETE FROM pass WHERE expires_at < $1`, micros(before))
+}
+
+const actListing = 'a'
+
+func scanAct(r Row) (a liwanag.Act, err error) {
+	err = r.Scan(&a.Seq, timeColumn{&a.At}, textTo(&a.Actor), textTo(&a.Act), textTo(&a.Subject), textTo(&a.Reason), textTo(&a.Request))
+	return a, err
+}
+
+// Acts reads the audit trail.
+type Acts struct{ reader }
+
+// List gives a page, newest first. ErrInvalidCursor.
+func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]liwanag.Act, string, error) {
+	after, err := listing.Key(actListing, 8, p.Cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	var w where
+	if f.Subject != "" {
+		w.and(`subject = $?`, f.Subject)
+	}
+	if f.Act != "" {
+		w.and(`act = $?`, f.Act)
+	}
+	if after != nil {
+		w.and(`seq < $?`, int64(binary.BigEndian.Uint64(after)))
+	}
+	limit := listing.Limit(p)
+	all, err := list(s.in(ctx), scanAct, `SELECT seq, at, actor, act, subject, reason, request FROM act`+w.String()+
+		` ORDER BY seq DESC LIMIT `+w.bind(limit+1), w.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	all, next := listing.Paged(all, limit, func(a liwanag.Act) string {
+		return listing.Cursor(actListing, binary.BigEndian.AppendUint64(nil, uint64(a.Seq)))
+	})
+	return all, next, nil
+}
+
+// ActTx writes the audit trail.
+type ActTx struct{ writing }
+
+func (t ActTx) Insert(a liwanag.Act) error {
+	return t.must(`INSERT INTO act (at, actor, act, subject, reason, request) VALUES ($1, $2, $3, $4, $5, $6)`,
+		micros(a.At), a.Actor, a.Act, text(a.Subject), text(a.Reason), text(a.Request))
+}
+
+// Prune drops acts from before the given time, a bounded number a call, and says
+// how many.
+func (t ActTx) Prune(before time.Time) (int64, error) {
+	return t.exec(`DELETE FROM act WHERE seq = ANY(ARRAY(SELECT seq FROM act WHERE at < $1 ORDER BY at LIMIT $2))`, micros(before), pruneRows)
+}

@@ -1,0 +1,40 @@
+package datastore
+
+import (
+	"context"
+	"time"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+// Alone are the writes that are a transaction of their own, for those who need no
+// other: they declare the few that they use.
+type Alone struct{ *Store }
+
+// Pass reads a session or a sign-in link. ErrNotFound.
+func (a Alone) Pass(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error) {
+	return a.Passes.Get(ctx, hash)
+}
+
+// InsertPass stores a session or a sign-in link.
+func (a Alone) InsertPass(ctx context.Context, p liwanag.Pass) error {
+	return a.Write(ctx, func(tx *Tx) error { return tx.Passes.Insert(p) })
+}
+
+// TakePass deletes a pass of a kind and returns it. ErrNotFound.
+func (a Alone) TakePass(ctx context.Context, kind liwanag.PassKind, hash liwanag.Digest) (p liwanag.Pass, err error) {
+	err = a.Write(ctx, func(tx *Tx) error {
+		p, err = tx.Passes.Take(kind, hash)
+		return err
+	})
+	return p, err
+}
+
+// TakeTurn claims one instant of something that one node does for all.
+func (a Alone) TakeTurn(ctx context.Context, name string, at time.Time) (mine bool, err error) {
+	err = a.Write(ctx, func(tx *Tx) error {
+		mine, err = tx.Ledger.TakeFiring(name, at)
+		return err
+	})
+	return mine && err == nil, err
+}

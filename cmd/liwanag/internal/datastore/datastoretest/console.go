@@ -1,0 +1,436 @@
+package datastoretest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+func source(t *testing.T, s *datastore.Store, name string, token byte) liwanag.Source {
+	t.Helper()
+	one := liwanag.Source{ID: newID(liwanag.SourceIDKind), Name: name, Kind: liwanag.SourceGeneric, TokenHash: digestOf(token),
+		Secrets: []string{"new", "old"}, Settings: []byte(`{"a": 1}`), CreatedAt: noon, UpdatedAt: noon}
+	write(t, s, func(tx *datastore.Tx) error { return tx.Sources.Insert(one) })
+	return one
+}
+
+func receipt(t *testing.T, s *datastore.Store, of liwanag.Source, state liwanag.ReceiptState, body string, at time.Time) liwanag.Receipt {
+	t.Helper()
+	one := liwanag.Receipt{ID: newID(liwanag.ReceiptKind), SourceID: of.ID, State: state, Code: "c", Reason: "r", ContentType: "text/plain",
+		Size: len(body), Created: 1, Updated: 2, Unsubscribed: 3, Failed: 4, ReceivedAt: at}
+	if body != "" {
+		one.Body, one.Kept = []byte(body), true
+	}
+	write(t, s, func(tx *datastore.Tx) error { return tx.Receipts.Insert(one) })
+	return one
+}
+
+func receiptIDs(t *testing.T, s *datastore.Store, f liwanag.ReceiptFilter) []liwanag.ID {
+	t.Helper()
+	var out []liwanag.ID
+	for page := (liwanag.Page{Limit: 2}); ; {
+		all, next, err := s.Receipts.List(t.Context(), f, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range all {
+			if r.Body != nil {
+				t.Fatal("a listing holds a body")
+			}
+			out = append(out, r.ID)
+		}
+		if next == "" {
+			return out
+		}
+		page.Cursor = next
+	}
+}
+
+var sourceTests = map[string]func(*testing.T, *datastore.Store){
+	"a source is found by id and token, changed and deleted": func(t *testing.T, s *datastore.Store) {
+		a, b := source(t, s, "a", 1), source(t, s, "b", 2)
+		equal(t, get[liwanag.Source](t)(s.Sources.Get(t.Context(), a.ID)), a)
+		equal(t, get[liwanag.Source](t)(s.Sources.ByToken(t.Context(), b.TokenHash)), b)
+		equal(t, get[[]liwanag.Source](t)(s.Sources.List(t.Context())), []liwanag.Source{a, b})
+		a.Name, a.Secrets, a.Settings, a.Disabled, a.TokenHash, a.UpdatedAt = "c", nil, nil, true, digestOf(3), noon.Add(time.Hour)
+		write(t, s, func(tx *datastore.Tx) error { return tx.Sources.Update(a) })
+		equal(t, get[liwanag.Source](t)(s.Sources.ByToken(t.Context(), a.TokenHash)), a)
+		write(t, s, func(tx *datastore.Tx) error { return tx.Sources.Delete(a.ID) })
+		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { return tx.Sources.Delete(a.ID) })
+		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { return tx.Sources.Update(a) })
+		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { _, err := tx.Sources.Get(a.ID); return err })
+		_, err := s.Sources.ByToken(t.Context(), a.TokenHash)
+		notFound(t, err)
+		equal(t, get[[]liwanag.Source](t)(s.Sources.List(t.Context())), []liwanag.Source{b})
+	},
+
+	"two sources never share an address": func(t *testing.T, s *datastore.Store) {
+		source(t, s, "a", 1)
+		refused(t, s, liwanag.ErrState, func(tx *datastore.Tx) error {
+			return tx.Sources.Insert(liwanag.Source{ID: newID(liwanag.SourceIDKind), TokenHash: digestOf(1), CreatedAt: noon, UpdatedAt: noon})
+		})
+	},
+
+	"receipts are listed by source and state, newest first, and replaced": func(t *testing.T, s *datastore.Store) {
+		a, b := source(t, s, "a", 1), source(t, s, "b", 2)
+		first := receipt(t, s, a, liwanag.ReceiptRejected, "one", noon)
+		second := receipt(t, s, b, liwanag.ReceiptAccepted, "two", noon)
+		third := receipt(t, s, a, liwanag.ReceiptRefused, "", noon)
+		fourth := receipt(t, s, a, liwanag.ReceiptRejected, "four", noon)
+		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{}), []liwanag.ID{fourth.ID, third.ID, second.ID, first.ID})
+		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{SourceID: a.ID}), []liwanag.ID{fourth.ID, third.ID, first.ID})
+		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{SourceID: a.ID,
+			States: []liwanag.ReceiptState{liwanag.ReceiptRejected}}), []liwanag.ID{fourth.ID, first.ID})
+		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{States: []liwanag.ReceiptState{liwanag.ReceiptAccepted,
+			liwanag.ReceiptRefused}}), []liwanag.ID{third.ID, second.ID})
+		equal(t, get[liwanag.Receipt](t)(s.Receipts.Get(t.Context(), first.ID)), first)
+		first.State, first.Code, first.Reason, first.Created, first.ReplayedAt = liwanag.ReceiptAccepted, "", "", 9, noon.Add(time.Hour)
+		write(t, s, func(tx *datastore.Tx) error { return tx.Receipts.Update(first) })
+		equal(t, get[liwanag.Receipt](t)(s.Receipts.Get(t.Context(), first.ID)), first)
+		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error {
+			return tx.Receipts.Update(liwanag.Receipt{ID: newID(liwanag.ReceiptKind)})
+		})
+		_, _, err := s.Receipts.List(t.Context(), liwanag.ReceiptFilter{}, liwanag.Page{Cursor: "x"})
+		if err == nil {
+			t.Fatal("a cursor of nothing was taken")
+		}
+	},
+
+	"receipts that name a person are found, and their bodies forgotten": func(t *testing.T, s *datastore.Store) {
+		a := source(t, s, "a", 1)
+		named := receipt(t, s, a, liwanag.ReceiptAccepted, "{\"email\":\"Ada_L@x.com\",\"raw\":\"\x00\xff\"}", noon)
+		escaped := receipt(t, s, a, liwanag.ReceiptRejected, "email=ada_l%40x.com", noon)
+		receipt(t, s, a, liwanag.ReceiptAccepted, "adaxl@x.com", noon)
+		equal(t, get[[]liwanag.ID](t)(s.Receipts.Naming(t.Context(), []string{"ada_l@x.com", "ada_l%40x.com"})),
+			[]liwanag.ID{named.ID, escaped.ID})
+		write(t, s, func(tx *datastore.Tx) error { return tx.Receipts.DropBodies([]liwanag.ID{named.ID, escaped.ID}) })
+		equal(t, len(get[[]liwanag.ID](t)(s.Receipts.Naming(t.Context(), []string{"ada_l@x.com"}))), 0)
+		if got := get[liwanag.Receipt](t)(s.Receipts.Get(t.Context(), named.ID)); got.Body != nil || got.Kept || got.Size != named.Size {
+			t.Fatalf("%+v", got)
+		}
+	},
+
+	"old receipts go: bodies first, then rows, and refused ones beyond a number": func(t *testing.T, s *datastore.Store) {
+		a, gone := source(t, s, "a", 1), source(t, s, "gone", 2)
+		oldAccepted := receipt(t, s, a, liwanag.ReceiptAccepted, "x", noon)
+		oldRejected := receipt(t, s, a, liwanag.ReceiptRejected, "x", noon)
+		var refusals []liwanag.ID
+		for range 5 {
+			refusals = append(refusals, receipt(t, s, a, liwanag.ReceiptRefused, "", noon.Add(time.Hour)).ID)
+		}
+		receipt(t, s, gone, liwanag.ReceiptAccepted, "y", noon.Add(time.Hour))
+		write(t, s, func(tx *datastore.Tx) error { return tx.Sources.Delete(gone.ID) })
+		want(t, s, int64(5), func(tx *datastore.Tx) (int64, error) { return tx.Receipts.Prune(noon.Add(time.Minute), noon, 2) })
+		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{}), []liwanag.ID{refusals[4], refusals[3], oldRejected.ID, oldAccepted.ID})
+		if got := get[liwanag.Receipt](t)(s.Receipts.Get(t.Context(), oldAccepted.ID)); got.Body != nil {
+			t.Fatal("an old accepted body is kept")
+		}
+		if got := get[liwanag.Receipt](t)(s.Receipts.Get(t.Context(), oldRejected.ID)); got.Body == nil {
+			t.Fatal("a rejected body is gone")
+		}
+		want(t, s, int64(2), func(tx *datastore.Tx) (int64, error) { return tx.Receipts.Prune(noon, noon.Add(time.Minute), 2) })
+		equal(t, receiptIDs(t, s, liwanag.ReceiptFilter{}), []liwanag.ID{refusals[4], refusals[3]})
+	},
+}
+
+func sink(t *testing.T, s *datastore.Store, topics ...liwanag.Topic) liwanag.Sink {
+	t.Helper()
+	one := liwanag.Sink{ID: newID(liwanag.SinkKind), Name: "n", URL: "https://x.example/hook", Topics: topics, Secrets: []string{"whsec_a"},
+		CreatedAt: noon, UpdatedAt: noon}
+	write(t, s, func(tx *datastore.Tx) error { return tx.Sinks.Insert(one) })
+	return one
+}
+
+func announced(t *testing.T, s *datastore.Store, all ...liwanag.Announcement) {
+	t.Helper()
+	write(t, s, func(tx *datastore.Tx) error { _, err := datastore.Announce(tx, all); return err })
+}
+
+func messagesOf(t *testing.T, s *datastore.Store, f liwanag.MessageFilter) []liwanag.Message {
+	t.Helper()
+	var out []liwanag.Message
+	for page := (liwanag.Page{Limit: 2}); ; {
+		all, next, err := s.Messages.List(t.Context(), f, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, all...)
+		if next == "" {
+			return out
+		}
+		page.Cursor = next
+	}
+}
+
+var sinkTests = map[string]func(*testing.T, *datastore.Store){
+	"a sink is stored, changed and deleted": func(t *testing.T, s *datastore.Store) {
+		a, b := sink(t, s), sink(t, s, liwanag.TopicEnriched)
+		equal(t, get[liwanag.Sink](t)(s.Sinks.Get(t.Context(), b.ID)), b)
+		equal(t, get[[]liwanag.Sink](t)(s.Sinks.List(t.Context())), []liwanag.Sink{a, b})
+		a.Name, a.URL, a.Topics, a.Secrets, a.Disabled, a.DisabledReason = "m", "https://y", []liwanag.Topic{liwanag.TopicCreditsLow},
+			[]string{"1", "2"}, true, "gone"
+		a.FailingSince, a.SentAt, a.UpdatedAt = noon.Add(1*time.Hour), noon.Add(2*time.Hour), noon.Add(3*time.Hour)
+		write(t, s, func(tx *datastore.Tx) error { return tx.Sinks.Update(a) })
+		want(t, s, a, func(tx *datastore.Tx) (liwanag.Sink, error) { return tx.Sinks.Get(a.ID) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Sinks.Delete(a.ID) })
+		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { return tx.Sinks.Update(a) })
+		_, err := s.Sinks.Get(t.Context(), a.ID)
+		notFound(t, err)
+		want(t, s, []liwanag.Sink{b}, func(tx *datastore.Tx) ([]liwanag.Sink, error) { return tx.Sinks.List() })
+	},
+
+	"what is announced becomes a message for each sink that asks for it": func(t *testing.T, s *datastore.Store) {
+		all, some, off := sink(t, s), sink(t, s, liwanag.TopicSubmissionHeld), sink(t, s)
+		off.Disabled = true
+		write(t, s, func(tx *datastore.Tx) error { return tx.Sinks.Update(off) })
+		who, what, job := newID(liwanag.SubscriberKind), newID(liwanag.SubmissionKind), newID(liwanag.JobKind)
+		announced(t, s, liwanag.Announcement{Topic: liwanag.TopicEnriched, Subject: who, JobID: job, Facts: `{"a":1}`, At: noon},
+			liwanag.Announcement{Topic: liwanag.TopicSubmissionHeld, Subject: what, At: noon})
+		got := messagesOf(t, s, liwanag.MessageFilter{SinkID: all.ID})
+		if len(got) != 2 || got[1].Subject != who || got[1].JobID != job || got[1].Facts != `{"a":1}` || got[0].Subject != what ||
+			got[0].State != liwanag.MessagePending || !got[0].CreatedAt.Equal(noon) {
+			t.Fatalf("%+v", got)
+		}
+		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{SinkID: some.ID})), 1)
+		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{SinkID: off.ID})), 0)
+		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{Topic: liwanag.TopicSubmissionHeld})), 2)
+		equal(t, get[[]liwanag.ID](t)(s.Messages.Waiting(t.Context())), []liwanag.ID{all.ID, some.ID})
+	},
+
+	"the bell rings after each commit that stored messages": func(t *testing.T, s *datastore.Store) {
+		rung := 0
+		belled := s.Announcing(func() { rung++ })
+		one := []liwanag.Announcement{{Topic: liwanag.TopicTest, At: noon}}
+		tell := func(tx *datastore.Tx) error { _, err := datastore.Announce(tx, one); return err }
+		write(t, belled, tell) // to nobody
+		equal(t, rung, 0)
+		a := sink(t, belled)
+		equal(t, rung, 0)
+		write(t, belled, tell)
+		equal(t, rung, 1)
+		refused(t, belled, liwanag.ErrState, func(tx *datastore.Tx) error { return errors.Join(tell(tx), liwanag.ErrState) })
+		equal(t, rung, 1)
+		m := messagesOf(t, s, liwanag.MessageFilter{SinkID: a.ID})[0]
+		again := func(tx *datastore.Tx) error { _, err := tx.Messages.Again(m.ID); return err }
+		write(t, belled, again) // it has not ended
+		equal(t, rung, 1)
+		write(t, belled, func(tx *datastore.Tx) error {
+			_, err := tx.Messages.Move(liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessagePending},
+				To: liwanag.MessageFailed, At: noon})
+			return err
+		})
+		equal(t, rung, 1)
+		write(t, belled, again)
+		equal(t, rung, 2)
+	},
+
+	"messages are claimed oldest first, each once": func(t *testing.T, s *datastore.Store) {
+		a := sink(t, s)
+		for range 40 {
+			announced(t, s, liwanag.Announcement{Topic: liwanag.TopicTest, At: noon})
+		}
+		claimed := make([][]liwanag.Message, 8)
+		equal(t, together(t, s, 8, nil, func(i int, tx *datastore.Tx) (err error) {
+			claimed[i], err = tx.Messages.Claim(a.ID, 4)
+			return err
+		}), 8)
+		seen := map[liwanag.ID]bool{}
+		for _, part := range claimed {
+			equal(t, len(part), 4)
+			for _, m := range part {
+				if seen[m.ID] || m.RunID.IsZero() || m.State != liwanag.MessageSending {
+					t.Fatalf("%+v", m)
+				}
+				seen[m.ID] = true
+			}
+		}
+		want(t, s, 8, func(tx *datastore.Tx) (int, error) { return tx.Messages.Busy(a.ID, liwanag.MessagePending) })
+		unstarted := get[[]liwanag.Message](t)(s.Messages.Unstarted(t.Context(), 100))
+		equal(t, len(unstarted), 32)
+		write(t, s, func(tx *datastore.Tx) error {
+			return tx.Messages.MarkStarted([]liwanag.ID{unstarted[0].ID, unstarted[1].ID})
+		})
+		equal(t, len(get[[]liwanag.Message](t)(s.Messages.Unstarted(t.Context(), 100))), 30)
+	},
+
+	"a message goes its way once, is logged, and sent again by hand": func(t *testing.T, s *datastore.Store) {
+		a := sink(t, s)
+		announced(t, s, liwanag.Announcement{Topic: liwanag.TopicTest, At: noon})
+		var m liwanag.Message
+		write(t, s, func(tx *datastore.Tx) error {
+			all, err := tx.Messages.Claim(a.ID, 5)
+			m = all[0]
+			return err
+		})
+		move := liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessageSending},
+			To: liwanag.MessageRetrying, Attempts: 1, Status: 500,
+			Error: "server error", NextAt: noon.Add(time.Minute), At: noon}
+		want(t, s, true, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Move(move) })
+		want(t, s, false, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Move(move) })
+		attempt := liwanag.MessageAttempt{MessageID: m.ID, N: 1, At: noon, Took: 3 * time.Millisecond, Status: 500, Error: "server error"}
+		for range 2 {
+			write(t, s, func(tx *datastore.Tx) error { return tx.Messages.Attempted(attempt) })
+		}
+		equal(t, get[[]liwanag.MessageAttempt](t)(s.Messages.Attempts(t.Context(), m.ID)), []liwanag.MessageAttempt{attempt})
+		want(t, s, false, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Again(m.ID) })
+		move = liwanag.MessageMove{ID: m.ID, From: []liwanag.MessageState{liwanag.MessageRetrying},
+			To: liwanag.MessageDelivered, Attempts: 2, Status: 204, At: noon.Add(time.Hour)}
+		want(t, s, true, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Move(move) })
+		got := get[liwanag.Message](t)(s.Messages.Get(t.Context(), m.ID))
+		if got.State != liwanag.MessageDelivered || got.Attempts != 2 || got.Status != 204 || !got.EndedAt.Equal(noon.Add(time.Hour)) ||
+			!got.NextAt.IsZero() {
+			t.Fatalf("%+v", got)
+		}
+		want(t, s, true, func(tx *datastore.Tx) (bool, error) { return tx.Messages.Again(m.ID) })
+		got = get[liwanag.Message](t)(s.Messages.Get(t.Context(), m.ID))
+		if got.State != liwanag.MessagePending || !got.RunID.IsZero() || got.Attempts != 2 || !got.EndedAt.IsZero() {
+			t.Fatalf("%+v", got)
+		}
+	},
+
+	"messages about a person are dropped, ended ones and those of a deleted sink go": func(t *testing.T, s *datastore.Store) {
+		a, gone := sink(t, s), sink(t, s)
+		who := newID(liwanag.SubscriberKind)
+		announced(t, s, liwanag.Announcement{Topic: liwanag.TopicEnriched, Subject: who, At: noon},
+			liwanag.Announcement{Topic: liwanag.TopicTest, At: noon})
+		write(t, s, func(tx *datastore.Tx) error { return tx.Messages.DropAbout(who, noon.Add(time.Hour)) })
+		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{States: []liwanag.MessageState{liwanag.MessageDropped}})), 2)
+		want(t, s, int64(0), func(tx *datastore.Tx) (int64, error) { return tx.Messages.Prune(noon.Add(time.Hour)) })
+		equal(t, len(messagesOf(t, s, liwanag.MessageFilter{})), 4)
+		write(t, s, func(tx *datastore.Tx) error { return tx.Sinks.Delete(gone.ID) })
+		want(t, s, int64(3), func(tx *datastore.Tx) (int64, error) { return tx.Messages.Prune(noon.Add(2 * time.Hour)) })
+		left := messagesOf(t, s, liwanag.MessageFilter{})
+		if len(left) != 1 || left[0].SinkID != a.ID || left[0].Topic != liwanag.TopicTest {
+			t.Fatalf("%+v", left)
+		}
+	},
+}
+
+var accessTests = map[string]func(*testing.T, *datastore.Store){
+	"a sign-in link is taken once": func(t *testing.T, s *datastore.Store) {
+		link := liwanag.Pass{Hash: digestOf(1), Kind: liwanag.PassLink, KeyHash: digestOf(9), CreatedAt: noon, ExpiresAt: noon.Add(time.Hour)}
+		write(t, s, func(tx *datastore.Tx) error { return tx.Passes.Insert(link) })
+		equal(t, get[liwanag.Pass](t)(s.Passes.Get(t.Context(), link.Hash)), link)
+		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { _, err := tx.Passes.Take(liwanag.PassSession, link.Hash); return err })
+		equal(t, together(t, s, 20, liwanag.ErrNotFound,
+			func(_ int, tx *datastore.Tx) error { _, err := tx.Passes.Take(liwanag.PassLink, link.Hash); return err }), 1)
+		_, err := s.Passes.Get(t.Context(), link.Hash)
+		notFound(t, err)
+	},
+
+	"passes that expired go": func(t *testing.T, s *datastore.Store) {
+		write(t, s, func(tx *datastore.Tx) error {
+			return tx.Passes.Insert(liwanag.Pass{Hash: digestOf(1), Kind: liwanag.PassSession, CreatedAt: noon, ExpiresAt: noon})
+		})
+		want(t, s, int64(0), func(tx *datastore.Tx) (int64, error) { return tx.Passes.Prune(noon) })
+		_ = get[liwanag.Pass](t)(s.Passes.Get(t.Context(), digestOf(1)))
+		want(t, s, int64(1), func(tx *datastore.Tx) (int64, error) { return tx.Passes.Prune(noon.Add(time.Second)) })
+		_, err := s.Passes.Get(t.Context(), digestOf(1))
+		notFound(t, err)
+	},
+
+	"acts are listed newest first, by subject and act": func(t *testing.T, s *datastore.Store) {
+		for i := range 5 {
+			write(t, s, func(tx *datastore.Tx) error {
+				return tx.Acts.Insert(liwanag.Act{At: noon.Add(time.Duration(i) * time.Hour), Actor: "key",
+					Act: fmt.Sprint("act.", i%2), Subject: fmt.Sprint("run_", i%3), Reason: "r", Request: "q"})
+			})
+		}
+		reasons := func(f liwanag.ActFilter) (hours []int) {
+			for page := (liwanag.Page{Limit: 2}); ; {
+				all, next, err := s.Acts.List(t.Context(), f, page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, a := range all {
+					equal(t, a, liwanag.Act{Seq: a.Seq, At: a.At, Actor: "key", Act: a.Act, Subject: a.Subject, Reason: "r", Request: "q"})
+					hours = append(hours, int(a.At.Sub(noon)/time.Hour))
+				}
+				if next == "" {
+					return hours
+				}
+				page.Cursor = next
+			}
+		}
+		equal(t, reasons(liwanag.ActFilter{}), []int{4, 3, 2, 1, 0})
+		equal(t, reasons(liwanag.ActFilter{Subject: "run_0"}), []int{3, 0})
+		equal(t, reasons(liwanag.ActFilter{Act: "act.0"}), []int{4, 2, 0})
+		want(t, s, int64(3), func(tx *datastore.Tx) (int64, error) { return tx.Acts.Prune(noon.Add(3 * time.Hour)) })
+		equal(t, reasons(liwanag.ActFilter{}), []int{4, 3})
+	},
+}
+
+var activityTests = map[string]func(*testing.T, *datastore.Store){
+	"what happened is counted by hours and days": func(t *testing.T, s *datastore.Store) {
+		hour := noon.Truncate(time.Hour)
+		var jobs []liwanag.Job
+		for i := range 4 {
+			up := signUp(fmt.Sprint(i, "@gmail.com"))
+			up.At = noon.Add(time.Duration(i/2) * time.Hour)
+			write(t, s, func(tx *datastore.Tx) error { _, err := tx.Subscribers.Upsert([]liwanag.SignUp{up}); return err })
+			jobs = append(jobs, pendingJob(up.ID))
+		}
+		insertJobs(t, s, jobs...)
+		write(t, s, func(tx *datastore.Tx) error {
+			return tx.Jobs.Settle([]liwanag.JobResult{{ID: jobs[0].ID, Status: liwanag.JobEnriched, At: noon},
+				{ID: jobs[1].ID, Status: liwanag.JobEnriched, At: noon.Add(time.Hour)},
+				{ID: jobs[2].ID, Status: liwanag.JobNotFound, At: noon}, {ID: jobs[3].ID, Status: liwanag.JobFailed, At: noon.Add(time.Hour)}})
+		})
+		write(t, s, func(tx *datastore.Tx) error { return tx.Ledger.AddCredits(liwanag.DayOf(noon), 3, 7) })
+		equal(t, get[[]liwanag.Activity](t)(s.Activity(t.Context(), noon.Add(-time.Hour), noon.Add(2*time.Hour), time.Hour)), []liwanag.Activity{
+			{From: hour.Add(-time.Hour)}, {From: hour, SignUps: 2, Enriched: 1, NotFound: 1},
+			{From: hour.Add(time.Hour), SignUps: 2, Enriched: 1, Failed: 1}, {From: hour.Add(2 * time.Hour)}})
+		day := noon.Truncate(24 * time.Hour)
+		equal(t, get[[]liwanag.Activity](t)(s.Activity(t.Context(), noon.Add(-24*time.Hour), noon.Add(3*time.Hour),
+			24*time.Hour)), []liwanag.Activity{
+			{From: day.Add(-24 * time.Hour)}, {From: day, SignUps: 4, Enriched: 2, NotFound: 1, Failed: 1, Spent: 7}})
+		equal(t, len(get[[]liwanag.Activity](t)(s.Activity(t.Context(), noon, noon.Add(-time.Hour), time.Hour))), 0)
+	},
+
+	"people who unsubscribe are marked, come back, and are deleted with their profile": func(t *testing.T, s *datastore.Store) {
+		ids := people(t, s, "a@gmail.com", "b@gmail.com")
+		one := []liwanag.ID{ids[0]}
+		want(t, s, one, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(one, noon) })
+		want(t, s, nil, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(one, noon.Add(time.Hour)) })
+		equal(t, get[liwanag.Subscriber](t)(s.Subscribers.Get(t.Context(), ids[0])).SuppressedAt, noon)
+		jobs := insertJobs(t, s, pendingJob(ids[0]), pendingJob(ids[1]))
+		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), jobs[0])).Suppressed, true)
+		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), jobs[1])).Suppressed, false)
+		want(t, s, one, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(ids, time.Time{}) })
+		equal(t, get[liwanag.Subscriber](t)(s.Subscribers.Get(t.Context(), ids[0])).SuppressedAt, time.Time{})
+		write(t, s, func(tx *datastore.Tx) error {
+			_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: ids[0], Profile: []byte(`{}`), ResultAt: noon, At: noon}})
+			return err
+		})
+		write(t, s, func(tx *datastore.Tx) error { return tx.Subscribers.Delete(one) })
+		_, err := s.Subscribers.Get(t.Context(), ids[0])
+		notFound(t, err)
+		_, err = s.Subscribers.Profile(t.Context(), ids[0])
+		notFound(t, err)
+		left := get[[]liwanag.Job](t)(s.Jobs.OfSubscriber(t.Context(), ids[0]))
+		if len(left) != 1 || left[0].EmailKey != "" || left[0].Suppressed {
+			t.Fatalf("%+v", left)
+		}
+		if err := s.Scrub(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	},
+
+	"a raw body is rewritten until it is settled": func(t *testing.T, s *datastore.Store) {
+		d := liwanag.Delivery{Digest: digestOf(1), Source: liwanag.FromWebhook, Raw: []byte("ada"), Size: 3,
+			State: liwanag.DeliveryStored, ReceivedAt: noon}
+		write(t, s, func(tx *datastore.Tx) error { _, err := tx.Deliveries.Insert(d); return err })
+		want(t, s, true, func(tx *datastore.Tx) (bool, error) { return tx.Deliveries.Rewrite(d.Digest, []byte("-")) })
+		equal(t, string(get[liwanag.Delivery](t)(s.Deliveries.Get(t.Context(), d.Digest)).Raw), "-")
+		write(t, s, func(tx *datastore.Tx) error {
+			_, err := tx.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest,
+				From: []liwanag.DeliveryState{liwanag.DeliveryStored}, To: liwanag.DeliverySettled})
+			return err
+		})
+		want(t, s, false, func(tx *datastore.Tx) (bool, error) { return tx.Deliveries.Rewrite(d.Digest, []byte("ada")) })
+	},
+}

@@ -1,0 +1,265 @@
+package datastoretest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/listing"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+// nth is the id of a row of a database that was filled for plans.
+func nth(kind liwanag.Kind, n int64) liwanag.ID {
+	kinds := map[liwanag.Kind]int{liwanag.SubscriberKind: 1, liwanag.JobKind: 2, liwanag.RunKind: 3,
+		liwanag.SubmissionKind: 4, liwanag.UploadKind: 5,
+		liwanag.SourceIDKind: 6, liwanag.ReceiptKind: 7, liwanag.SinkKind: 8, liwanag.MessageKind: 9}
+	b, _ := hex.DecodeString(fmt.Sprintf("%012x7000800000000000%04x", n, kinds[kind])) // it is hexadecimal
+	id, _ := liwanag.IDFromBytes(kind, b)                                              // of 16 bytes
+	return id
+}
+
+// ReadEverything calls every read of a store with arguments that plans depend on.
+func ReadEverything(ctx context.Context, s *datastore.Store) {
+	run, person, digest := nth(liwanag.RunKind, 150), nth(liwanag.SubscriberKind, 9000), sha256.Sum256([]byte("7"))
+	now := time.UnixMicro(15_000)
+	keys := make([]string, 100)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("%x@gmail.com", sha256.Sum256([]byte(fmt.Sprint(i))))
+	}
+	_, _ = s.Subscribers.Get(ctx, person)
+	_, _ = s.Subscribers.ByEmail(ctx, "a")
+	_, _ = s.Subscribers.Known(ctx, keys)
+	_, _ = s.Subscribers.Profile(ctx, person)
+	_, _ = s.Subscribers.Count(ctx)
+	for _, cursor := range []string{"", listing.Cursor('s', person.Bytes())} {
+		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
+			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now},
+			{Status: liwanag.JobFailed, Query: "a", Source: "b"}} {
+			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Cursor: cursor})
+		}
+	}
+	_, _ = s.Jobs.Get(ctx, nth(liwanag.JobKind, 7))
+	_, _ = s.Jobs.OfSubscriber(ctx, person)
+	_, _ = s.Jobs.OfRun(ctx, run)
+	_, _ = s.Jobs.OfSubmission(ctx, nth(liwanag.SubmissionKind, 7))
+	_, _ = s.Jobs.RunsOfEmail(ctx, "a")
+	_, _ = s.Jobs.Unbatched(ctx, 1)
+	_, _ = s.Jobs.RetryDue(ctx, now, 1)
+	_, _ = s.Jobs.OpenRuns(ctx, now, run, 1)
+	_, _ = s.Jobs.Count(ctx)
+	_, _ = s.Batches.Get(ctx, run)
+	_, _ = s.Batches.Unstarted(ctx, 1)
+	_, _ = s.Batches.Waiting(ctx, liwanag.WaitingKey, liwanag.ID{}, 1)
+	_, _ = s.Submissions.Get(ctx, nth(liwanag.SubmissionKind, 7))
+	_, _ = s.Submissions.ByToken(ctx, digest)
+	_, _ = s.Submissions.ByEnrichment(ctx, "a")
+	_, _ = s.Submissions.OfRun(ctx, run)
+	_, _ = s.Submissions.Due(ctx, now, 1)
+	_, _ = s.Submissions.Count(ctx)
+	for _, cursor := range []string{"", listing.Cursor('b', run.Bytes())} {
+		for _, f := range []liwanag.SubmissionFilter{{}, {States: []liwanag.SubmissionState{"held", "sending"}}} {
+			_, _, _ = s.Submissions.List(ctx, f, liwanag.Page{Cursor: cursor})
+		}
+	}
+	_, _ = s.Deliveries.Get(ctx, digest)
+	_, _ = s.Deliveries.Stored(ctx, 1)
+	_, _ = s.Deliveries.Unsettled(ctx, now, 1)
+	for _, cursor := range []string{"", listing.Cursor('d', make([]byte, 16))} {
+		for _, f := range []liwanag.DeliveryFilter{{}, {States: []liwanag.DeliveryState{"stored", "sent"}},
+			{SubmissionID: nth(liwanag.SubmissionKind, 7)}} {
+			_, _, _ = s.Deliveries.List(ctx, f, liwanag.Page{Cursor: cursor})
+		}
+	}
+	upload := nth(liwanag.UploadKind, 100)
+	_, _ = s.Uploads.Get(ctx, upload)
+	_, _ = s.Uploads.Progress(ctx, upload)
+	_, _ = s.Uploads.Chunk(ctx, upload, 0)
+	_, _ = s.Uploads.Errors(ctx, upload, 0, 1)
+	_, _ = s.Uploads.Active(ctx)
+	_, _, _ = s.Uploads.List(ctx, liwanag.Page{Cursor: listing.Cursor('u', upload.Bytes())})
+	_, _ = s.Ledger.Spending(ctx)
+	_, _ = s.Ledger.Credits(ctx, 1)
+	_, _ = s.Ledger.Balance(ctx)
+	_, _ = s.Ledger.Calls(ctx, 1)
+	_, _ = s.Ledger.Evidence(ctx, "a")
+	readConsole(ctx, s, now)
+}
+
+// UseEverything calls every operation of a transaction.
+func UseEverything(t *datastore.Tx) error {
+	now := time.UnixMicro(15_000)
+	var ups []liwanag.SignUp
+	var jobs, people []liwanag.ID
+	var insert []liwanag.Job
+	var results []liwanag.JobResult
+	var enriched []liwanag.Enriched
+	for n := range int64(100) {
+		id := liwanag.NewID(liwanag.SubscriberKind)
+		ups = append(ups, liwanag.SignUp{ID: id, EmailKey: fmt.Sprintf("new-%d@gmail.com", n/2), EmailType: liwanag.Personal, At: now})
+		people, jobs = append(people, nth(liwanag.SubscriberKind, 9000+n)), append(jobs, nth(liwanag.JobKind, 15_000+n))
+		insert = append(insert, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: people[n],
+			Status: liwanag.JobPending, CreatedAt: now})
+		results = append(results, liwanag.JobResult{ID: jobs[n], Status: liwanag.JobEnriched, At: now})
+		enriched = append(enriched, liwanag.Enriched{SubscriberID: people[n], Profile: []byte("{}"), ResultAt: now, At: now})
+	}
+	if _, err := t.Subscribers.Upsert(ups); err != nil {
+		return err
+	}
+	_, _ = t.Subscribers.Get(people)
+	enriched[0].SubscriberID = ups[0].ID // there is such a person
+	_, _ = t.Subscribers.Enrich(enriched)
+	if _, err := t.Jobs.Insert(append(insert, insert[0])); err != nil {
+		return err
+	}
+	run := liwanag.NewID(liwanag.RunKind)
+	_, _ = t.Jobs.Get(jobs)
+	_, _ = t.Jobs.OfRun(nth(liwanag.RunKind, 150))
+	_, _ = t.Jobs.OpenOf(people)
+	_, _ = t.Jobs.InFlight(people)
+	_, _ = t.Jobs.Assign(jobs, run)
+	_, _ = t.Jobs.ClearRetry(jobs)
+	_ = t.Batches.Insert([]liwanag.Batch{{RunID: run, ClosesAt: now, State: liwanag.BatchOpen, CreatedAt: now}})
+	_, _, _ = t.Batches.Open(now)
+	_, _ = t.Batches.Get(run)
+	_, _ = t.Batches.Grow(run, 1, 100)
+	_ = t.Batches.MarkStarted([]liwanag.ID{run})
+	_ = t.Batches.End(run, now)
+	_ = t.Batches.Wait(run, liwanag.WaitingKey, now)
+	_ = t.Batches.Close(run)
+	b := liwanag.Submission{ID: liwanag.NewID(liwanag.SubmissionKind), RunID: run, N: 1, State: liwanag.SubmissionPrepared, PreparedAt: now}
+	if err := t.Submissions.Insert(b, jobs); err != nil {
+		return err
+	}
+	_, _ = t.Submissions.Get(b.ID)
+	_, _ = t.Submissions.PreparedBefore(b.ID)
+	_, _ = t.Submissions.OfRun(run)
+	_, _ = t.Submissions.OfJob(jobs[0])
+	_, _ = sending(b.ID, liwanag.Sending{TokenHash: liwanag.Digest{1}, At: now})(t)
+	_, _ = t.Submissions.Learn(b.ID, "a")
+	_, _ = t.Submissions.Move(liwanag.SubmissionMove{ID: b.ID, From: []liwanag.SubmissionState{"sending"}, To: "accepted"})
+	_ = t.Submissions.Cost(liwanag.SubmissionCost{ID: b.ID})
+	_ = t.Submissions.Follow(b.ID, now)
+	_ = t.Submissions.FollowUnsent(now)
+	_, _ = t.Submissions.Detach(run, true)
+	_, _ = t.Submissions.InFlight()
+	_, _ = t.Jobs.OfSubmission(b.ID)
+	_, _ = t.Jobs.Move(liwanag.JobMove{IDs: jobs, From: []liwanag.JobStatus{"enriched"}, To: "failed", At: now})
+	_, _ = t.Jobs.Reopen(jobs, liwanag.JobPending)
+	return errors.Join(t.Jobs.Settle(results), useTheRest(t, now))
+}
+
+func useTheRest(t *datastore.Tx, now time.Time) error {
+	d := liwanag.Delivery{Digest: liwanag.Digest{1}, State: liwanag.DeliveryStored, ReceivedAt: now}
+	_, _ = t.Deliveries.Insert(d)
+	_, _ = t.Deliveries.Get(d.Digest)
+	_, _ = t.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, To: liwanag.DeliverySent})
+	_ = t.Deliveries.Prune(now, now, 1)
+	_, _ = t.Ledger.TakeCall(1)
+	_, _ = t.Ledger.Spending()
+	_ = t.Ledger.SetSpending(liwanag.Spending{})
+	_, _ = t.Ledger.Credits(1)
+	_ = t.Ledger.AddCredits(1, 1, 1)
+	_ = t.Ledger.SetBalance(liwanag.Balance{})
+	_ = t.Ledger.Prove("a", now)
+	_ = t.Ledger.Reached("a", now, time.Minute)
+	_, _ = t.Ledger.TakeFiring("a", now)
+	_ = t.Ledger.Prune(time.UnixMicro(100))
+	_, _, _ = t.Webhooks.Remember("a", "b", nil, now)
+	_, _, _ = t.Webhooks.Remember("a", "b", nil, now)
+	_, _ = t.Webhooks.Forget(time.UnixMicro(100))
+	u := liwanag.Upload{ID: liwanag.NewID(liwanag.UploadKind), CreatedAt: now}
+	_ = t.Uploads.Insert(u)
+	_, _ = t.Uploads.Get(u.ID)
+	_ = t.Uploads.PutChunk(u.ID, 0, []byte("a"))
+	_, _ = t.Uploads.DropChunks(u.ID, 1)
+	_, _ = t.Uploads.DropErrors(u.ID, 1)
+	_ = t.Uploads.Preview(u)
+	_, _ = t.Uploads.Move(liwanag.UploadMove{ID: u.ID})
+	_, _ = t.Uploads.Claim(liwanag.UploadClaim{ID: u.ID, Owner: "a", Now: now, Until: now})
+	_, _ = t.Uploads.Advance(liwanag.UploadAdvance{ID: u.ID})
+	if err := useConsole(t, now); err != nil {
+		return err
+	}
+	return t.Uploads.AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1}})
+}
+
+func readConsole(ctx context.Context, s *datastore.Store, now time.Time) {
+	source, sink := nth(liwanag.SourceIDKind, 7), nth(liwanag.SinkKind, 7)
+	_, _ = s.Sources.Get(ctx, source)
+	_, _ = s.Sources.ByToken(ctx, liwanag.Digest{1})
+	_, _ = s.Sources.List(ctx)
+	_, _ = s.Receipts.Get(ctx, nth(liwanag.ReceiptKind, 7))
+	_, _ = s.Receipts.Naming(ctx, []string{"a"})
+	for _, cursor := range []string{"", listing.Cursor('r', nth(liwanag.ReceiptKind, 9000).Bytes())} {
+		for _, f := range []liwanag.ReceiptFilter{{}, {SourceID: source}, {States: []liwanag.ReceiptState{"refused"}},
+			{SourceID: source, States: []liwanag.ReceiptState{"refused"}}} {
+			_, _, _ = s.Receipts.List(ctx, f, liwanag.Page{Cursor: cursor})
+		}
+	}
+	_, _ = s.Sinks.Get(ctx, sink)
+	_, _ = s.Sinks.List(ctx)
+	_, _ = s.Messages.Get(ctx, nth(liwanag.MessageKind, 7))
+	_, _ = s.Messages.Attempts(ctx, nth(liwanag.MessageKind, 7))
+	_, _ = s.Messages.Waiting(ctx)
+	_, _ = s.Messages.Unstarted(ctx, 1)
+	for _, cursor := range []string{"", listing.Cursor('m', nth(liwanag.MessageKind, 9000).Bytes())} {
+		for _, f := range []liwanag.MessageFilter{{}, {SinkID: sink}, {States: []liwanag.MessageState{"failed"}}, {SinkID: sink, Topic: "test"}} {
+			_, _, _ = s.Messages.List(ctx, f, liwanag.Page{Cursor: cursor})
+		}
+	}
+	_, _ = s.Passes.Get(ctx, liwanag.Digest{1})
+	for _, cursor := range []string{"", listing.Cursor('a', []byte{6: 30, 7: 0})} {
+		for _, f := range []liwanag.ActFilter{{}, {Subject: "run_1"}, {Act: "run.cancel"}} {
+			_, _, _ = s.Acts.List(ctx, f, liwanag.Page{Cursor: cursor})
+		}
+	}
+	_, _ = s.Activity(ctx, now.Add(-2*time.Millisecond), now, time.Millisecond)
+}
+
+func useConsole(t *datastore.Tx, now time.Time) error {
+	source := liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), TokenHash: liwanag.Digest{1}, CreatedAt: now, UpdatedAt: now}
+	receipt := liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind), SourceID: source.ID, State: "rejected",
+		Body: []byte("a"), ReceivedAt: now}
+	sink := liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), CreatedAt: now, UpdatedAt: now}
+	message := liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: sink.ID, State: "pending", CreatedAt: now}
+	all := []error{t.Sources.Insert(source), t.Receipts.Insert(receipt), t.Sinks.Insert(sink), t.Messages.Insert([]liwanag.Message{message})}
+	_, _ = t.Sources.Get(source.ID)
+	_ = t.Sources.Update(source)
+	_, _ = t.Receipts.Get(receipt.ID)
+	_ = t.Receipts.Update(receipt)
+	_ = t.Receipts.DropBodies([]liwanag.ID{receipt.ID})
+	_ = t.Sources.Delete(source.ID)
+	_, err := t.Receipts.Prune(now, now, 1)
+	all = append(all, err)
+	_, _ = t.Sinks.Get(sink.ID)
+	_, _ = t.Sinks.List()
+	_ = t.Sinks.Update(sink)
+	_, _ = t.Messages.Get(message.ID)
+	_, _ = t.Messages.Busy(sink.ID, "sending")
+	_, err = t.Messages.Claim(sink.ID, 1)
+	all = append(all, err, t.Messages.MarkStarted([]liwanag.ID{message.ID}),
+		t.Messages.Attempted(liwanag.MessageAttempt{MessageID: message.ID, N: 1, At: now}))
+	_, err = t.Messages.Move(liwanag.MessageMove{ID: message.ID, From: []liwanag.MessageState{"sending"}, To: "delivered", At: now})
+	all = append(all, err)
+	_, err = t.Messages.Again(message.ID)
+	all = append(all, err, t.Messages.DropAbout(receipt.ID, now), t.Sinks.Delete(sink.ID))
+	_, err = t.Messages.Prune(now)
+	pass := liwanag.Pass{Hash: liwanag.Digest{1}, Kind: liwanag.PassLink, CreatedAt: now, ExpiresAt: now}
+	all = append(all, err, t.Passes.Insert(pass))
+	_, err = t.Passes.Prune(now)
+	all = append(all, err)
+	_, err = t.Passes.Take(pass.Kind, liwanag.Digest{1})
+	all = append(all, err, t.Acts.Insert(liwanag.Act{At: now}))
+	_, err = t.Acts.Prune(now)
+	all = append(all, err)
+	people := []liwanag.ID{liwanag.NewID(liwanag.SubscriberKind)}
+	_, err = t.Subscribers.Suppress(people, now)
+	all = append(all, err, t.Subscribers.Delete(people))
+	_, err = t.Deliveries.Rewrite(liwanag.Digest{1}, nil)
+	return errors.Join(append(all, err)...)
+}

@@ -1,0 +1,256 @@
+package datastoretest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+var listingTests = map[string]func(*testing.T, *datastore.Store){
+	"subscribers page newest first, stable under inserts": func(t *testing.T, s *datastore.Store) {
+		ids := people(t, s, "a@gmail.com", "b@gmail.com", "c@gmail.com", "d@gmail.com", "e@gmail.com")
+		list := func(p liwanag.Page) ([]liwanag.ID, string, error) {
+			page, next, err := s.Subscribers.List(t.Context(), liwanag.SubscriberFilter{}, p)
+			return identify(page, func(s liwanag.Subscriber) liwanag.ID { return s.ID }), next, err
+		}
+		pagesAreStable(t, ids, list, func() { person(t, s, "late@gmail.com") })
+	},
+
+	"a filter with a control character selects nobody": func(t *testing.T, s *datastore.Store) {
+		person(t, s, "ann@gmail.com")
+		for _, f := range []liwanag.SubscriberFilter{{Query: "\x00"}, {Query: "ann\x00"}, {Query: "\n"}, {Source: "\x00"}, {Query: "\u0085"},
+			{Seniority: "vp\x00"}} {
+			if got, _, err := s.Subscribers.List(t.Context(), f, liwanag.Page{}); !errors.Is(err, liwanag.ErrInvalidFilter) || len(got) > 0 {
+				t.Errorf("%+v selects %d people, %v", f, len(got), err)
+			}
+			for _, err := range s.Subscribers.Each(t.Context(), f) {
+				if !errors.Is(err, liwanag.ErrInvalidFilter) {
+					t.Errorf("%+v: %v", f, err)
+				}
+			}
+		}
+	},
+
+	"submissions page newest first, stable under inserts": func(t *testing.T, s *datastore.Store) {
+		for _, f := range []liwanag.SubmissionFilter{
+			{},
+			{States: []liwanag.SubmissionState{liwanag.SubmissionPrepared}},
+			{States: []liwanag.SubmissionState{liwanag.SubmissionHeld, liwanag.SubmissionPrepared, liwanag.SubmissionRefused}},
+		} {
+			run := newID(liwanag.RunKind)
+			n := 0
+			insert := func() liwanag.ID {
+				n++
+				b := preparedSubmission(run, n, 0)
+				if n%2 == 0 && len(f.States) != 1 {
+					b.State = liwanag.SubmissionRefused
+				}
+				return insertSubmission(t, s, b).ID
+			}
+			f.RunID = run
+			insertSubmission(t, s, preparedSubmission(newID(liwanag.RunKind), 1, 0))
+			list := func(p liwanag.Page) ([]liwanag.ID, string, error) {
+				page, next, err := s.Submissions.List(t.Context(), f, p)
+				return identify(page, func(b liwanag.Submission) liwanag.ID { return b.ID }), next, err
+			}
+			pagesAreStable(t, []liwanag.ID{insert(), insert(), insert(), insert(), insert()}, list, func() { insert() })
+		}
+		if _, _, err := s.Submissions.List(t.Context(), liwanag.SubmissionFilter{}, liwanag.Page{}); err != nil {
+			t.Fatal(err)
+		}
+	},
+
+	"deliveries page newest first, stable under inserts, without bodies": func(t *testing.T, s *datastore.Store) {
+		n := byte(0)
+		at := noon
+		submission := newID(liwanag.SubmissionKind)
+		insert := func() liwanag.Digest {
+			n++
+			d := liwanag.Delivery{Digest: digestOf(n), Source: liwanag.FromWebhook, Raw: []byte("{}"), Size: 2, State: liwanag.DeliveryStored,
+				SubmissionID: submission, ReceivedAt: at}
+			if n%2 == 0 { // two share an instant
+				at = at.Add(time.Second)
+				d.State = liwanag.DeliverySent
+			}
+			want(t, s, true, func(tx *datastore.Tx) (bool, error) { return tx.Deliveries.Insert(d) })
+			return d.Digest
+		}
+		digests := []liwanag.Digest{insert(), insert(), insert(), insert(), insert()}
+		for _, f := range []liwanag.DeliveryFilter{{}, {SubmissionID: submission},
+			{States: []liwanag.DeliveryState{liwanag.DeliverySent, liwanag.DeliveryStored}}} {
+			list := func(p liwanag.Page) ([]liwanag.Digest, string, error) {
+				page, next, err := s.Deliveries.List(t.Context(), f, p)
+				for _, d := range page {
+					if d.Raw != nil {
+						t.Error("a listing carries the body")
+					}
+				}
+				return identify(page, func(d liwanag.Delivery) liwanag.Digest { return d.Digest }), next, err
+			}
+			pagesAreStable(t, digests, list, func() { digests = append(digests, insert()) })
+		}
+		got, _, err := s.Deliveries.List(t.Context(), liwanag.DeliveryFilter{SubmissionID: newID(liwanag.SubmissionKind)}, liwanag.Page{})
+		if err != nil || len(got) != 0 {
+			t.Fatalf("deliveries of another submission: %v, %v", got, err)
+		}
+	},
+
+	"uploads page newest first, stable under inserts": func(t *testing.T, s *datastore.Store) {
+		insert := func() liwanag.ID {
+			u := liwanag.Upload{ID: newID(liwanag.UploadKind), FileName: "a.csv", Status: liwanag.UploadPreviewed, CreatedAt: noon}
+			write(t, s, func(tx *datastore.Tx) error { return tx.Uploads.Insert(u) })
+			return u.ID
+		}
+		list := func(p liwanag.Page) ([]liwanag.ID, string, error) {
+			page, next, err := s.Uploads.List(t.Context(), p)
+			return identify(page, func(u liwanag.Upload) liwanag.ID { return u.ID }), next, err
+		}
+		pagesAreStable(t, []liwanag.ID{insert(), insert(), insert(), insert(), insert()}, list, func() { insert() })
+	},
+
+	"every filter of subscribers selects": func(t *testing.T, s *datastore.Store) {
+		mara := signUp("mara@gmail.com")
+		mara.Source, mara.Summary = "blog", liwanag.Summary{
+			FullName: "Mara Ilagan", CompanyName: "100% Élan_Co", Seniority: "C-Suite_É"}
+		jon := signUp("jon@acme.example")
+		jon.EmailType, jon.At = liwanag.Corporate, noon.Add(time.Hour)
+		ana := signUp("ana@gmail.com")
+		ana.At = noon.Add(2 * time.Hour)
+		write(t, s, func(tx *datastore.Tx) error {
+			_, err := tx.Subscribers.Upsert([]liwanag.SignUp{mara, jon, ana})
+			return err
+		})
+		old := pendingJob(mara.ID)
+		old.Status, old.EndedAt = liwanag.JobNotFound, noon
+		insertJobs(t, s, old)
+		insertJobs(t, s, pendingJob(mara.ID))
+		ids := func(ups ...liwanag.SignUp) []liwanag.ID {
+			return identify(ups, func(u liwanag.SignUp) liwanag.ID { return u.ID })
+		}
+		for name, c := range map[string]struct {
+			filter liwanag.SubscriberFilter
+			want   []liwanag.ID
+		}{
+			"none":             {liwanag.SubscriberFilter{}, ids(ana, jon, mara)},
+			"status":           {liwanag.SubscriberFilter{Status: liwanag.JobPending}, ids(mara)},
+			"earlier status":   {liwanag.SubscriberFilter{Status: liwanag.JobNotFound}, nil},
+			"no job":           {liwanag.SubscriberFilter{Status: liwanag.NoJob}, ids(ana, jon)},
+			"type":             {liwanag.SubscriberFilter{EmailType: liwanag.Corporate}, ids(jon)},
+			"source":           {liwanag.SubscriberFilter{Source: "blog"}, ids(mara)},
+			"seniority":        {liwanag.SubscriberFilter{Seniority: "c-SUITE_é"}, ids(mara)},
+			"seniority, whole": {liwanag.SubscriberFilter{Seniority: "c-suite"}, nil},
+			"no joker in it":   {liwanag.SubscriberFilter{Seniority: "c_suite_é"}, nil},
+			"query, address":   {liwanag.SubscriberFilter{Query: "ACME"}, ids(jon)},
+			"query, name":      {liwanag.SubscriberFilter{Query: "ilag"}, ids(mara)},
+			"query, company":   {liwanag.SubscriberFilter{Query: "élan"}, ids(mara)},
+			"query, literally": {liwanag.SubscriberFilter{Query: "0% "}, ids(mara)},
+			"query, no joker":  {liwanag.SubscriberFilter{Query: "m_ra"}, nil},
+			"after":            {liwanag.SubscriberFilter{CreatedAfter: noon}, ids(ana, jon)},
+			"before":           {liwanag.SubscriberFilter{CreatedBefore: noon.Add(2 * time.Hour)}, ids(jon, mara)},
+			"ids":              {liwanag.SubscriberFilter{IDs: ids(mara, ana)}, ids(ana, mara)},
+			"all at once": {liwanag.SubscriberFilter{IDs: ids(mara, ana), Status: liwanag.JobPending, EmailType: liwanag.Personal, Source: "blog",
+				Query: "mara", CreatedAfter: noon.Add(-1), CreatedBefore: noon.Add(time.Hour)}, ids(mara)},
+		} {
+			t.Run(name, func(t *testing.T) {
+				page, next, err := s.Subscribers.List(t.Context(), c.filter, liwanag.Page{})
+				if err != nil || next != "" {
+					t.Fatalf("next %q, error %v", next, err)
+				}
+				equal(t, identify(page, func(s liwanag.Subscriber) liwanag.ID { return s.ID }), c.want)
+				var each []liwanag.ID
+				for one, err := range s.Subscribers.Each(t.Context(), c.filter) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					each = append(each, one.ID)
+				}
+				equal(t, each, c.want)
+			})
+		}
+	},
+
+	"each goes through more than a page": func(t *testing.T, s *datastore.Store) {
+		var ups []liwanag.SignUp
+		var ids []liwanag.ID
+		for i := range 1203 {
+			ups = append(ups, signUp(fmt.Sprintf("person-%d@gmail.com", i)))
+			ids = append(ids, ups[i].ID)
+		}
+		write(t, s, func(tx *datastore.Tx) error {
+			_, err := tx.Subscribers.Upsert(ups)
+			return err
+		})
+		slices.Reverse(ids)
+		var each []liwanag.ID
+		for one := range s.Subscribers.Each(t.Context(), liwanag.SubscriberFilter{}) {
+			each = append(each, one.ID)
+		}
+		equal(t, each, ids)
+		for range s.Subscribers.Each(t.Context(), liwanag.SubscriberFilter{}) {
+			break // must not go on
+		}
+		page, next, err := s.Subscribers.List(t.Context(), liwanag.SubscriberFilter{}, liwanag.Page{Limit: 10_000})
+		if err != nil || len(page) != 500 || next == "" {
+			t.Fatalf("a page of %d, next %q, %v", len(page), next, err)
+		}
+	},
+
+	"a cursor that no listing returned is refused": func(t *testing.T, s *datastore.Store) {
+		people(t, s, "a@gmail.com", "b@gmail.com")
+		_, subscriberCursor, err := s.Subscribers.List(t.Context(), liwanag.SubscriberFilter{}, liwanag.Page{Limit: 1})
+		if err != nil || subscriberCursor == "" {
+			t.Fatalf("cursor %q, %v", subscriberCursor, err)
+		}
+		for _, cursor := range []string{"?", "AAAA", subscriberCursor} {
+			p := liwanag.Page{Cursor: cursor}
+			_, _, err1 := s.Submissions.List(t.Context(), liwanag.SubmissionFilter{}, p)
+			_, _, err2 := s.Deliveries.List(t.Context(), liwanag.DeliveryFilter{}, p)
+			_, _, err3 := s.Uploads.List(t.Context(), p)
+			_, _, err4 := s.Subscribers.List(t.Context(), liwanag.SubscriberFilter{}, liwanag.Page{Cursor: "u" + cursor})
+			for _, err := range []error{err1, err2, err3, err4} {
+				if !errors.Is(err, liwanag.ErrInvalidCursor) {
+					t.Fatalf("cursor %q: got %v, want ErrInvalidCursor", cursor, err)
+				}
+			}
+		}
+	},
+}
+
+func identify[T, ID any](all []T, id func(T) ID) []ID {
+	var ids []ID
+	for _, one := range all {
+		ids = append(ids, id(one))
+	}
+	return ids
+}
+
+// pagesAreStable reads the rows, given oldest first, in pages of two while
+// newer ones come.
+func pagesAreStable[ID any](t *testing.T, oldestFirst []ID, list func(liwanag.Page) ([]ID, string, error), insert func()) {
+	t.Helper()
+	expected := slices.Clone(oldestFirst)
+	slices.Reverse(expected)
+	var got []ID
+	cursor := ""
+	for {
+		page, next, err := list(liwanag.Page{Limit: 2, Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) > 2 {
+			t.Fatalf("a page of %d", len(page))
+		}
+		got = append(got, page...)
+		if next == "" {
+			break
+		}
+		cursor = next
+		insert()
+	}
+	equal(t, got, expected)
+}

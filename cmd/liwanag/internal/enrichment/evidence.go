@@ -1,0 +1,59 @@
+package enrichment
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/paid"
+)
+
+// judge says why a submission in doubt whose grace is over is held; empty: it is
+// sent once more.
+func (e *Enricher) judge(sub liwanag.Submission, again bool, evidence liwanag.Evidence) (cause string) {
+	return paid.Judge(paid.Doubtful{Submission: sub, Again: again, Evidence: evidence, Hold: e.cfg.OnAmbiguous == Hold,
+		Local: loopback(e.cfg.PublicURL) && loopback(e.cfg.BaseURL)})
+}
+
+// probeOver asks the public URL for its health.
+func probeOver(client *http.Client, publicURL string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if publicURL == "" {
+			return fmt.Errorf("enrichment: there is no public URL to probe")
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, publicURL+"/healthz", nil)
+		if err != nil {
+			return fmt.Errorf("enrichment: probe of the public URL: %w", err)
+		}
+		answer, err := client.Do(request)
+		if err != nil {
+			return fmt.Errorf("enrichment: probe of the public URL: %w", err)
+		}
+		defer answer.Body.Close()
+		_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10))
+		if answer.StatusCode != http.StatusOK {
+			return fmt.Errorf("enrichment: probe of the public URL: status %d", answer.StatusCode)
+		}
+		return nil
+	}
+}
+
+// probe notes that the public URL reaches us, while a submission needs it.
+func (e *Enricher) probe(ctx context.Context) error {
+	unsettled, _, err := e.store.Submissions.List(ctx, liwanag.SubmissionFilter{States: []liwanag.SubmissionState{
+		liwanag.SubmissionSending, liwanag.SubmissionAmbiguous, liwanag.SubmissionAccepted}}, liwanag.Page{Limit: 1})
+	if err != nil || len(unsettled) == 0 {
+		return err
+	}
+	at := e.now() // before: a process may stand still after the answer
+	if err := e.cfg.Probe(ctx); err != nil {
+		e.cfg.Log.WarnContext(ctx, "the public URL does not reach this server: a webhook could be lost", "error", err)
+		return nil // a gap is what the evidence shows; nothing else to do
+	}
+	return e.store.Write(ctx, func(tx *datastore.Tx) error {
+		return tx.Ledger.Reached(e.cfg.PublicURL, at, paid.DeliveryGap)
+	})
+}

@@ -1,0 +1,367 @@
+package enrichment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/paid"
+	"github.com/liwanag/liwanag/fullenrich"
+	"github.com/liwanag/liwanag/workflow"
+)
+
+// stateError says that a submission's state does not allow an act.
+func stateError(sub liwanag.Submission, act string) error {
+	return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code,
+		fmt.Sprintf("submission %s is %s: only one that is ambiguous or held can be %s", sub.ID, sub.State, act))
+}
+
+func inDoubt(s liwanag.SubmissionState) bool {
+	return s == liwanag.SubmissionAmbiguous || s == liwanag.SubmissionHeld
+}
+
+// Adopt gives a submission in doubt the enrichment id that an operator read in
+// FullEnrich's dashboard, and fetches at once; what comes is delivered like a
+// webhook. ErrNotFound, ErrState, ErrInvalidID.
+func (s *Service) Adopt(ctx context.Context, id liwanag.ID, enrichmentID string) error {
+	if !fullenrich.ValidEnrichmentID(enrichmentID) {
+		return liwanag.NewError(liwanag.Invalid, liwanag.ErrInvalidID.Code, "an enrichment id is a UUID")
+	}
+	sub, err := s.store.Submissions.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !inDoubt(sub.State) {
+		return stateError(sub, "adopted")
+	}
+	if err := s.belongs(ctx, sub, enrichmentID); err != nil {
+		return err
+	}
+	if err := s.learn(ctx, sub, enrichmentID, string(liwanag.FromOperator)); err != nil {
+		return err
+	}
+	sub.EnrichmentID = enrichmentID
+	if err := s.fetchFor(ctx, sub); err != nil {
+		s.cfg.Log.WarnContext(ctx, "an adopted submission cannot be fetched yet", "submission", id, "error", err)
+		return s.followAt(ctx, id, s.now().Add(retransmitAfter))
+	}
+	return nil
+}
+
+// belongs refuses the id of another submission's enrichment, a slip of the hand
+// that would fail every job as missing. While FullEnrich cannot be asked, the
+// operator's word counts.
+func (s *Service) belongs(ctx context.Context, sub liwanag.Submission, enrichmentID string) error {
+	if s.partner == nil {
+		return nil
+	}
+	if got, err := s.partner.Fetch(ctx, enrichmentID); err != nil || isOf(sub, got.Result) {
+		return nil
+	}
+	return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code,
+		fmt.Sprintf("that enrichment is not of submission %s: FullEnrich's dashboard shows its name, %s", sub.ID, sub.Name))
+}
+
+// Resubmit sends the jobs of a submission in doubt once more, on an operator's
+// word: if the first was accepted after all, both are paid for. ErrNotFound,
+// ErrState.
+func (s *Service) Resubmit(ctx context.Context, id liwanag.ID, reason string) error {
+	sub, err := s.store.Submissions.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !inDoubt(sub.State) {
+		return stateError(sub, "resubmitted")
+	}
+	next, err := s.again(ctx, sub.RunID, id, sub.State, paid.CauseResubmitted)
+	if err != nil {
+		return err
+	}
+	if next.ID.IsZero() {
+		return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code,
+			"nothing is left to resubmit, or the credit budget of the day is used up")
+	}
+	s.cfg.Log.InfoContext(ctx, "an operator resubmits", "submission", id, "reason", reason, "next", next.ID)
+	if next.Detached {
+		if err := s.followAt(ctx, next.ID, s.now()); err != nil {
+			return err
+		}
+		ring(s.bells.sweep)
+		return nil
+	}
+	_, _, err = s.transmit(ctx, next)
+	return err
+}
+
+// Fail ends a submission in doubt on an operator's word: its jobs fail, and its
+// run with them. A result that comes nevertheless is applied. ErrNotFound,
+// ErrState.
+func (s *Service) Fail(ctx context.Context, id liwanag.ID, reason string) error {
+	sub, err := s.store.Submissions.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !inDoubt(sub.State) {
+		return stateError(sub, "failed")
+	}
+	failed, err := s.conclude(ctx, id, liwanag.CodeOperatorFailed, reason, paid.GiveUp)
+	if err != nil {
+		return err
+	}
+	if !failed { // adopted meanwhile
+		if sub, err = s.store.Submissions.Get(ctx, id); err != nil {
+			return err
+		}
+		return stateError(sub, "failed")
+	}
+	return s.arrive(ctx, sub, Arrival{SubmissionID: id, Failed: liwanag.CodeOperatorFailed})
+}
+
+// Pause stops all spending until Resume.
+func (s *Service) Pause(ctx context.Context, note string) error {
+	now := s.now()
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+		return tx.Ledger.SetSpending(liwanag.Spending{Paused: true, Reason: liwanag.WaitingPaused, Note: note, At: now})
+	})
+}
+
+// Resume lets spending go on, whatever stopped it, and wakes at once what waits
+// for that.
+func (s *Service) Resume(ctx context.Context) error {
+	return s.resumeWhen(ctx, func(liwanag.Spending) bool { return true })
+}
+
+// KeyConfirmed lets spending go on if FullEnrich's refusal of the key stopped it.
+func (s *Service) KeyConfirmed(ctx context.Context) error {
+	return s.resumeWhen(ctx, func(spending liwanag.Spending) bool {
+		return spending.Paused && spending.Reason == liwanag.WaitingKey
+	})
+}
+
+// CancelRun asks a run to end. Errors are the runner's.
+func (s *Service) CancelRun(ctx context.Context, runID, reason string) error {
+	return s.runner.Cancel(ctx, runID, reason)
+}
+
+// RetryRun reopens a failed, timed-out or canceled run from a step (empty: the
+// one that failed) and gives it its jobs back. Errors are the runner's.
+func (s *Service) RetryRun(ctx context.Context, runID, from string) error {
+	id, err := liwanag.ParseID(liwanag.RunKind, runID)
+	if err != nil {
+		return err
+	}
+	if err := s.runner.Retry(ctx, runID, from); err != nil {
+		return err
+	}
+	// The steps that need the jobs take them back too: this is for a wait.
+	return s.store.Write(ctx, func(tx *datastore.Tx) error { return takeBack(tx, id) })
+}
+
+// errOnlyCounted takes back what was done to see what it would do.
+var errOnlyCounted = errors.New("enrichment: only counted")
+
+// WouldOrder says how many lookups a run would order if it were retried now. It
+// makes the change of RetryRun and takes it back.
+func (s *Service) WouldOrder(ctx context.Context, runID string) (lookups int64, err error) {
+	id, err := liwanag.ParseID(liwanag.RunKind, runID)
+	if err != nil {
+		return 0, err
+	}
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		lookups = 0
+		if err := takeBack(tx, id); err != nil {
+			return err
+		}
+		jobs, err := tx.Jobs.OfRun(id)
+		if err != nil {
+			return err
+		}
+		for _, j := range with(jobs, liwanag.JobPending) {
+			if _, gone := left(j); !gone {
+				lookups++
+			}
+		}
+		return errOnlyCounted
+	})
+	if !errors.Is(err, errOnlyCounted) {
+		return 0, err
+	}
+	return lookups, nil
+}
+
+// Emit ends a run's wait by hand: with results, as FullEnrich would have given
+// them, or without, which fetches now. The results are kept as a delivery, so
+// that the event holds no personal data. Of several with one event ID the first
+// wins. ErrState when the run has submitted nothing; else the runner's errors.
+func (s *Service) Emit(ctx context.Context, runID liwanag.ID, eventID string, results json.RawMessage) (workflow.Receipt, error) {
+	var a Arrival
+	if len(results) > 0 {
+		var err error
+		if a.DeliveryID, err = s.storeGiven(ctx, runID, eventID, results); err != nil {
+			return workflow.Receipt{}, err
+		}
+	}
+	receipt, err := Completed.Send(ctx, s.runner, runID.String(), eventID, a)
+	if err != nil || !receipt.Late || a.DeliveryID == "" {
+		return receipt, err
+	}
+	digest, err := parseDigest(a.DeliveryID)
+	if err == nil {
+		_, err = s.settleDelivery(ctx, digest, true)
+	}
+	return receipt, err
+}
+
+// EnrichOutcome says what Enrich did for a subscriber.
+type EnrichOutcome struct {
+	SubscriberID liwanag.ID
+	Result       EnrichResult
+	RunID        liwanag.ID // of the open job
+}
+
+// EnrichResult is the kind of an EnrichOutcome.
+type EnrichResult string
+
+// The results of Enrich.
+const (
+	EnrichStarted  EnrichResult = "started"      // a new job
+	EnrichOpen     EnrichResult = "open"         // there was an open job already
+	EnrichReused   EnrichResult = "reused"       // a young result was used again, nothing is paid
+	EnrichInFlight EnrichResult = "in_flight"    // an earlier lookup is paid for and its result expected
+	EnrichUnknown  EnrichResult = "not_found"    // no such subscriber
+	EnrichLeft     EnrichResult = "unsubscribed" // the person unsubscribed: nothing is looked up for them
+)
+
+// Enrich makes new jobs for subscribers, at most a few hundred at a time. A
+// result younger than Config.ReuseResults is used again, and a lookup that is
+// still expected is not ordered twice; again orders and pays for all of them.
+func (s *Service) Enrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) ([]EnrichOutcome, error) {
+	now := s.now()
+	var outcomes []EnrichOutcome
+	var opened []liwanag.Opened
+	err := s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		outcomes, opened, err = s.enrich(tx, subscriberIDs, again, now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return outcomes, s.Start(ctx, runsOf(opened)...)
+}
+
+// WouldEnrich says what Enrich would do now, and does nothing.
+func (s *Service) WouldEnrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) (outcomes []EnrichOutcome, err error) {
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		outcomes, err = s.judge(tx, subscriberIDs, again, s.now())
+		return err
+	})
+	return outcomes, err
+}
+
+// judge decides on each subscriber, on the rows as they are.
+func (s *Service) judge(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome, error) {
+	people, err := tx.Subscribers.Get(subscriberIDs)
+	if err != nil {
+		return nil, err
+	}
+	flying, err := tx.Jobs.InFlight(subscriberIDs)
+	if err != nil {
+		return nil, err
+	}
+	unfinished, err := tx.Jobs.OpenOf(subscriberIDs)
+	if err != nil {
+		return nil, err
+	}
+	known, inFlight, open := map[liwanag.ID]liwanag.Subscriber{}, map[liwanag.ID]bool{}, map[liwanag.ID]liwanag.Job{}
+	for _, j := range unfinished {
+		open[j.SubscriberID] = j
+	}
+	for _, p := range people {
+		known[p.ID] = p
+	}
+	for _, id := range flying {
+		inFlight[id] = true
+	}
+	outcomes := make([]EnrichOutcome, len(subscriberIDs))
+	for i, id := range subscriberIDs {
+		p, ok := known[id]
+		outcomes[i] = EnrichOutcome{SubscriberID: id}
+		switch {
+		case !ok:
+			outcomes[i].Result = EnrichUnknown
+		case !p.SuppressedAt.IsZero():
+			outcomes[i].Result = EnrichLeft
+		case !open[id].ID.IsZero():
+			outcomes[i].Result, outcomes[i].RunID = EnrichOpen, open[id].RunID
+		case !again && inFlight[id]:
+			outcomes[i].Result = EnrichInFlight
+		case !again && !p.EnrichedAt.IsZero() && now.Sub(p.EnrichedAt) < s.cfg.ReuseResults:
+			outcomes[i].Result = EnrichReused
+		default:
+			outcomes[i].Result = EnrichStarted
+		}
+	}
+	return outcomes, nil
+}
+
+func (s *Service) enrich(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome,
+	[]liwanag.Opened, error) {
+	outcomes, err := s.judge(tx, subscriberIDs, again, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	var wanted []Enrollment
+	var reused []liwanag.Job
+	var at []int
+	for i, o := range outcomes {
+		switch o.Result {
+		case EnrichReused:
+			reused = append(reused, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: o.SubscriberID,
+				Status: liwanag.JobEnriched, CreatedAt: now, EndedAt: now})
+		case EnrichStarted:
+			wanted, at = append(wanted, Enrollment{SubscriberID: o.SubscriberID}), append(at, i)
+		}
+	}
+	if _, err := tx.Jobs.Insert(reused); err != nil {
+		return nil, nil, err
+	}
+	opened, err := Enroll(tx, wanted, s.cfg, now)
+	for i, o := range opened {
+		outcomes[at[i]].RunID = o.RunID
+		if !o.Inserted { // the same person twice in one call
+			outcomes[at[i]].Result = EnrichOpen
+		}
+	}
+	return outcomes, opened, err
+}
+
+// CallBudget takes a call from the shared budget of the calendar minute; it is
+// what fullenrich.Config.Budget asks before every call but the paid one. In the
+// last seconds of a minute, when no call is made, it waits for the next: a fetch
+// that happens to fall there must not be put off to the next look. The error is
+// of class unavailable.
+func CallBudget(store *datastore.Store, cfg Config) func(context.Context) error {
+	e := &Enricher{store: store, cfg: cfg.withDefaults()}
+	return func(ctx context.Context) error {
+		for {
+			now := e.now()
+			err := store.Write(ctx, func(tx *datastore.Tx) error { return e.takeCall(tx, liwanag.ID{}, now, false) })
+			wait := new(notNow)
+			switch {
+			case !errors.As(err, &wait):
+				return err
+			case wait.until.Sub(now) > time.Minute-usable:
+				return liwanag.Wrap(err, liwanag.Unavailable, "call_budget", "FullEnrich's calls of this minute are used up")
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(wait.until.Sub(now)):
+			}
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package door
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+// Who acts, as the audit trail has it.
+const (
+	actorKey     = "key"     // whoever has the API key
+	actorConsole = "console" // a browser with a session
+	actorLocal   = "local"   // no key is set: somebody on this machine
+)
+
+// noActs are operations that change something and are no manual acts: programs
+// add subscribers all day, a trial stores nothing, and a mapping only changes a preview.
+var noActs = []string{"add-subscriber", "try-source", "map-upload"}
+
+// actsThatRead change nothing: personal data leaves.
+var actsThatRead = []string{"export-subscribers"}
+
+// actOf is an operation's name in the audit trail, run.cancel for cancel-run;
+// empty for one that is no manual act. Whatever may change something is one,
+// unless it is named above: a new route is audited by itself.
+func actOf(op *huma.Operation) string {
+	reads := op.Method == http.MethodGet && !slices.Contains(actsThatRead, op.OperationID)
+	if reads || slices.Contains(noActs, op.OperationID) || !under(op.Path, "/api") {
+		return ""
+	}
+	verb, noun, _ := strings.Cut(op.OperationID, "-")
+	return noun + "." + verb
+}
+
+// intent is what a request is about to do, as its path, query and body say.
+type intent struct{ name, subject, reason string }
+
+// intend notes the act of a request.
+func (d *Door) intend(op *huma.Operation, r *http.Request, body []byte) {
+	said := struct {
+		Reason string `json:"reason"`
+		DryRun bool   `json:"dryRun"`
+	}{Reason: r.URL.Query().Get("reason")}
+	_ = json.Unmarshal(body, &said) // a body that does not fit is refused before it acts
+	if said.DryRun {
+		return
+	}
+	var subject liwanag.ID // text that is no id names nothing, and could be anything
+	_ = subject.UnmarshalText([]byte(r.PathValue("id")))
+	scopeOf(r.Context()).intent = intent{actOf(op), subject.String(), said.Reason}
+}
+
+// auditIntended writes the row of a request's act, just before it acts.
+func (d *Door) auditIntended(ctx context.Context) error {
+	intended := scopeOf(ctx).intent
+	if intended.name == "" {
+		return nil
+	}
+	return d.audit(ctx, intended)
+}
+
+// acted follows an act: what was counted before it does not show it.
+func (d *Door) acted(ctx context.Context) {
+	if scopeOf(ctx).intent.name != "" && d.cfg.Acted != nil {
+		d.cfg.Acted()
+	}
+}
+
+// audit writes a row of the audit trail. An act whose row cannot be written does
+// not happen.
+func (d *Door) audit(ctx context.Context, a intent) error {
+	carried := scopeOf(ctx)
+	return d.cfg.Note(ctx, liwanag.Act{At: d.cfg.Now().UTC(), Actor: carried.actor, Act: a.name, Subject: a.subject,
+		Reason: clipTo(a.reason, maxReason), Request: carried.id})
+}
+
+// maxReason bounds what is kept of a reason, in bytes.
+const maxReason = 500

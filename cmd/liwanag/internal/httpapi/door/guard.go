@@ -1,0 +1,339 @@
+package door
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/access"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+// scope is what a request carries along.
+type scope struct {
+	id     string
+	from   netip.Addr
+	share  *Share // what its body counts among
+	held   int64  // bytes of its body in memory
+	actor  string // who asks, once that is known
+	intent intent // what it does, for the audit trail
+	extend func() // gives it more time, as Streamer.Extend
+}
+
+type scopeKey struct{}
+
+func scopeOf(ctx context.Context) *scope {
+	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
+		return s
+	}
+	return &scope{extend: func() {}}
+}
+
+// From is the network that a request comes from.
+func From(ctx context.Context) netip.Addr { return scopeOf(ctx).from }
+
+// Extend gives a request more time, which it has as long as it asks for it.
+func Extend(ctx context.Context) { scopeOf(ctx).extend() }
+
+// SessionOver says whether a request of the console goes on without its session.
+func (d *Door) SessionOver(r *http.Request) bool {
+	return scopeOf(r.Context()).actor == actorConsole && d.identify(r) != nil
+}
+
+func requestID(ctx context.Context) string { return scopeOf(ctx).id }
+
+// ServeHTTP serves one request: id, headers, log and recovery around what serve
+// answers.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := d.cfg.Now()
+	asking := scopeOf(r.Context()) // a page asks in its own name, for its browser
+	carried := &scope{id: cmp.Or(asking.id, rand.Text()), from: asking.from, share: d.Bodies.API}
+	if !carried.from.IsValid() {
+		carried.from = networkOf(d.ClientOf(r))
+	}
+	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
+	out := &response{ResponseWriter: w}
+	carried.extend = (&Streamer{control: http.NewResponseController(out)}).Extend
+	secureHeaders(out.Header(), carried.id)
+	route := "none"
+	defer func() { d.logged(r, out, route, began) }()
+	defer func() {
+		carried.share.Leave(carried.from, carried.held)
+		if fault := recover(); fault == http.ErrAbortHandler {
+			panic(fault)
+		} else if fault != nil {
+			d.recovered(out, r, fault)
+		}
+	}()
+	pattern, err := d.admit(out, r)
+	if pattern != "" {
+		route = pattern
+	}
+	if err == nil && d.takesPlace(r, pattern) {
+		if err = d.apiPool.enter(r.Context()); err == nil {
+			defer d.apiPool.leave()
+		}
+	}
+	if err != nil {
+		d.Write(out, r, err)
+		return
+	}
+	if pattern == noPage {
+		d.missing.ServeHTTP(out, r)
+		return
+	}
+	d.mux.ServeHTTP(out, r)
+}
+
+// takesPlace says whether a request counts among those that are worked on. Pages
+// do not: what they ask the API for does.
+func (d *Door) takesPlace(r *http.Request, pattern string) bool {
+	return !ingress(r) && !probes(r) && r.URL.Path != runapi.Listen.Path && !d.pages[pattern] && pattern != noPage
+}
+
+// secureHeaders are on every answer; pages loosen the policy for their own style.
+func secureHeaders(h http.Header, id string) {
+	h.Set("X-Request-Id", id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// ingress are requests that bring a proof of their own.
+func ingress(r *http.Request) bool { return under(r.URL.Path, "/webhooks") }
+
+// probes are the questions of whoever keeps the process running.
+func probes(r *http.Request) bool {
+	return r.URL.Path == api.GetHealth.Path || r.URL.Path == api.GetReady.Path
+}
+
+// admit decides who may pass before it is looked up where to, and returns the
+// route. Whatever is neither under /api nor a route that was declared open
+// needs the key too, so that a new route is closed unless somebody opens it.
+func (d *Door) admit(w http.ResponseWriter, r *http.Request) (pattern string, err error) {
+	if !ingress(r) && !probes(r) {
+		if err := d.admitBrowser(r); err != nil {
+			return "", err
+		}
+	}
+	authenticated := false
+	if under(r.URL.Path, "/api") {
+		if err := d.authenticate(w, r); err != nil {
+			return "", err
+		}
+		authenticated = true
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return "", NewProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "send the body as it is, without Content-Encoding")
+	}
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path || r.Method == http.MethodConnect {
+		return "", NewProblem(http.StatusNotFound, "not_found", "there is no such route")
+	}
+	handler, pattern := d.mux.Handler(r)
+	if pattern == "" && d.wantsPage(r) {
+		return noPage, d.admitVisitor(r)
+	}
+	if pattern == "" {
+		return "", d.unrouted(w, handler, r)
+	}
+	if !authenticated && !d.open[pattern] {
+		if d.pages[pattern] {
+			return pattern, d.admitVisitor(r)
+		}
+		if err := d.authenticate(w, r); err != nil {
+			return pattern, err
+		}
+	}
+	return pattern, nil
+}
+
+func under(path, prefix string) bool {
+	return path == prefix || strings.HasPrefix(path, prefix+"/")
+}
+
+// admitBrowser keeps web pages of others away: a page that made its own name
+// point here (without a key there is nothing else to stop it), and one that lets
+// its visitor's browser send a form.
+func (d *Door) admitBrowser(r *http.Request) error {
+	if !d.cfg.Access.Needed() {
+		if !loopbackHost(r.Host) {
+			return NewProblem(http.StatusForbidden, "host_not_allowed",
+				"without an API key only this machine's own names are served, such as localhost: set LIWANAG_API_KEY")
+		}
+		if name := forwarded(r.Header); name != "" {
+			return NewProblem(http.StatusForbidden, "proxy_not_allowed",
+				"without an API key nothing is served through a proxy, and this request has "+name+": set LIWANAG_API_KEY")
+		}
+	}
+	if err := d.csrf.Check(r); err != nil {
+		return NewProblem(http.StatusForbidden, "cross_origin", "another site's page may not do this")
+	}
+	return nil
+}
+
+func loopbackHost(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// authenticate lets the key and sessions of the console pass. Failures are
+// counted by address: wrong keys slow it down, see throttle; whoever brings nothing
+// is told so ten times a minute.
+func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) error {
+	err := d.identify(r)
+	if !errors.Is(err, access.ErrRefused) {
+		return err
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="liwanag"`)
+	refused := NewProblem(http.StatusUnauthorized, "unauthorized", "send the API key as Authorization: Bearer <key>, or sign in")
+	if r.Header.Get("Authorization") != "" {
+		return refused // a wrong key has been counted
+	}
+	return d.failed(r, refused)
+}
+
+// failed counts a failure and returns it, or that there were too many.
+func (d *Door) failed(r *http.Request, failure *Problem) error {
+	if err := d.failures.Count(scopeOf(r.Context()).from); err != nil {
+		return err
+	}
+	return failure
+}
+
+// identify finds out who asks: whoever has the key, or else a browser that
+// signed in. access.ErrRefused, a problem when there were too many wrong keys, or
+// the error of the store.
+func (d *Door) identify(r *http.Request) error {
+	carried := scopeOf(r.Context())
+	if !d.cfg.Access.Needed() {
+		carried.actor = actorLocal
+		return nil
+	}
+	if header := r.Header.Get("Authorization"); header != "" {
+		scheme, key, _ := strings.Cut(header, " ")
+		right, err := d.guesses.Try(r.Context(), carried.from, func() bool {
+			return strings.EqualFold(scheme, "Bearer") && d.cfg.Access.Key(strings.TrimSpace(key))
+		})
+		if err != nil {
+			return err
+		}
+		if !right {
+			return access.ErrRefused
+		}
+		carried.actor = actorKey
+		return nil
+	}
+	err := d.cfg.Access.Session(r.Context(), d.sessionOf(r))
+	if err == nil {
+		carried.actor = actorConsole
+	}
+	return err
+}
+
+// unrouted turns the router's own answers into problems.
+func (d *Door) unrouted(w http.ResponseWriter, router http.Handler, r *http.Request) error {
+	probe := &probe{header: http.Header{}}
+	router.ServeHTTP(probe, r)
+	if probe.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", probe.header.Get("Allow"))
+		return NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this route takes "+probe.header.Get("Allow"))
+	}
+	return NewProblem(http.StatusNotFound, "not_found", "there is no such route")
+}
+
+// probe learns what the router would answer.
+type probe struct {
+	header http.Header
+	status int
+}
+
+func (p *probe) Header() http.Header         { return p.header }
+func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
+func (p *probe) WriteHeader(status int)      { p.status = status }
+
+// recovered answers for a handler that panicked. The value may hold what a
+// client sent, so only faults of the runtime are logged with it.
+func (d *Door) recovered(w *response, r *http.Request, fault any) {
+	what := fmt.Sprintf("%T", fault)
+	if err, ok := fault.(runtime.Error); ok {
+		what = err.Error()
+	}
+	d.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "a handler panicked", slog.String("request", requestID(r.Context())),
+		slog.String("panic", what), slog.String("stack", string(debug.Stack())))
+	if w.status != 0 {
+		panic(http.ErrAbortHandler) // the answer has begun: cut it off, so that it does not look whole
+	}
+	d.Write(w, r, internal(nil))
+}
+
+// logged logs a request by its route: paths and queries hold tokens and
+// addresses.
+func (d *Door) logged(r *http.Request, w *response, route string, began time.Time) {
+	took := d.cfg.Now().Sub(began)
+	d.meter(r, route, w.status, took)
+	level := slog.LevelInfo
+	if d.open[route] && w.status < 400 && !under(r.URL.Path, "/webhooks") {
+		level = slog.LevelDebug // probes and pages
+	}
+	d.cfg.Log.LogAttrs(r.Context(), level, "request", slog.String("request", requestID(r.Context())), slog.String("route", route),
+		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took))
+}
+
+// meter counts a request. One without a route has a method of anybody's making.
+func (d *Door) meter(r *http.Request, route string, status int, took time.Duration) {
+	method, path, found := strings.Cut(route, " ")
+	if !found {
+		method, path = "any", route
+	}
+	if r.URL.Path == runapi.Listen.Path {
+		took = 0 // it lasts as long as its listener likes
+	}
+	d.cfg.Count(method, path, status, max(took, 0))
+}
+
+// response remembers what was answered.
+type response struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}

@@ -1,0 +1,77 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+// Server serves the HTTP interface: resources behind a door. It is safe for
+// concurrent use.
+type Server struct {
+	*door.Door
+	cfg       Config
+	verifier  *intake.Verifier
+	overviews overviews
+}
+
+// New returns a server, or all faults of cfg.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	var secrets []string
+	for _, s := range cfg.SubscriberSecrets {
+		if s != "" {
+			secrets = append(secrets, s.Reveal())
+		}
+	}
+	verifier, err := intake.NewVerifier(intake.StandardWebhooks(), secrets, cfg.Now)
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: %w\n  Try: SUBSCRIBER_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)", err)
+	}
+	s := &Server{cfg: cfg, verifier: verifier, overviews: newOverviews()}
+	s.Door = door.New(door.Config{Access: cfg.Access, PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies,
+		MaxConnections: cfg.MaxConnections, MaxRequests: cfg.MaxRequests, Note: s.note, Acted: s.overviews.forget,
+		DiskFull: cfg.DiskFull, Version: cfg.Version, Count: cfg.Meter.Request, Now: cfg.Now, Log: cfg.Log})
+	s.register()
+	nameSourceKind(s.Schemas())
+	if err := s.Describe(api.Notes); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	return s, nil
+}
+
+// note writes a row of the audit trail.
+func (s *Server) note(ctx context.Context, act liwanag.Act) error {
+	return s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error { return tx.Acts.Insert(act) })
+}
+
+// register registers the routes of all resources.
+func (s *Server) register() {
+	s.registerSubscribers()
+	s.registerUploads()
+	s.registerUploadMapping()
+	s.registerRuns()
+	s.registerBulk()
+	s.registerWorkflows()
+	s.registerEnrichments()
+	s.registerSubmissions()
+	s.registerCredits()
+	s.registerSubscriberWebhook()
+	s.registerFullEnrichWebhook()
+	s.registerSources()
+	s.registerSourceWebhook()
+	s.registerDeliveries()
+	s.registerSinks()
+	s.registerOverview()
+	s.registerEvents()
+	s.registerAudit()
+	s.registerHealth()
+}

@@ -1,0 +1,195 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+func (s *Server) registerSubscribers() {
+	door.Stream(s.Door, api.AddSubscriber, s.addSubscriber)
+	door.Serve(s.Door, api.ListSubscribers, s.listSubscribers)
+	door.Serve(s.Door, api.GetSubscriber, s.getSubscriber)
+	door.Serve(s.Door, api.EnrichSubscriber, s.enrichSubscriber)
+	door.Serve(s.Door, api.EnrichSubscribers, s.enrichSubscribers)
+	door.Serve(s.Door, api.EraseSubscriber, s.eraseSubscriber)
+	door.Stream(s.Door, api.ExportSubscribers, s.exportSubscribers)
+}
+
+// signUpSchema is that of a sign-up, whose unknown fields are kept or refused.
+func signUpSchema(s *Server, keepsUnknown bool) *huma.Schema {
+	ref := door.SchemaOf[api.SignUp](s.Door)
+	if !keepsUnknown {
+		return ref
+	}
+	open := *s.Schemas().SchemaFromRef(ref.Ref)
+	open.AdditionalProperties = true
+	return &open
+}
+
+func (s *Server) addSubscriber(w http.ResponseWriter, r *http.Request, _ *api.SignUp) error {
+	if err := door.IsJSON(r); err != nil {
+		return err
+	}
+	raw, err := s.ReadBody(w, r, door.MaxJSON)
+	if err != nil {
+		return err
+	}
+	items, array, err := intake.DecodeSignUps(raw, true)
+	if err == nil && array {
+		err = intake.ErrMalformed
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), door.HookWithin)
+	defer cancel()
+	results, err := s.cfg.SignUps.Add(ctx, items)
+	if err != nil {
+		return err
+	}
+	return answerOne(w, results[0])
+}
+
+// answerOne answers for a single sign-up, whose refusal is the request's.
+func answerOne(w http.ResponseWriter, result intake.Result) error {
+	if refused := result.Error; refused != nil {
+		p := door.NewProblem(http.StatusUnprocessableEntity, refused.Code, refused.Message)
+		for _, f := range refused.Errors {
+			p.Errors = append(p.Errors, api.FieldFault(f))
+		}
+		return p
+	}
+	return door.WriteJSON(w, http.StatusAccepted, result)
+}
+
+func subscriberFilter(q api.SubscriberFilter) liwanag.SubscriberFilter {
+	return liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
+		Seniority: q.Seniority, Query: q.Q, CreatedAfter: q.Since, CreatedBefore: q.Until}
+}
+
+func viewSubscriber(p liwanag.Subscriber) api.Subscriber {
+	status := p.EnrichmentStatus
+	if status == "" {
+		status = liwanag.NoJob
+	}
+	return api.Subscriber{
+		ID: p.ID.String(), Email: p.Email, EmailType: string(p.EmailType), Source: p.Source, EnrichmentStatus: string(status),
+		FirstName: p.Summary.FirstName, LastName: p.Summary.LastName, FullName: p.Summary.FullName, Headline: p.Summary.Headline,
+		JobTitle: p.Summary.JobTitle, Seniority: p.Summary.Seniority, LinkedinURL: p.Summary.LinkedinURL, Location: p.Summary.Location,
+		CompanyName: p.Summary.CompanyName, CompanyDomain: p.Summary.CompanyDomain, CompanyLinkedinURL: p.Summary.CompanyLinkedinURL,
+		Headcount: p.Summary.Headcount, Industry: p.Summary.Industry, Metadata: p.Metadata,
+		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(), EnrichedAt: utc(p.EnrichedAt), UnsubscribedAt: utc(p.SuppressedAt),
+	}
+}
+
+// utc keeps the zero time zero.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
+}
+
+func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (runapi.List[api.Subscriber], error) {
+	rows, next, err := s.cfg.Store.Subscribers.List(ctx, subscriberFilter(in.SubscriberFilter), pageOf(in.Paging))
+	return listOf(rows, next, viewSubscriber), err
+}
+
+func viewFailure(f liwanag.JobFailure) *api.JobFailure {
+	if f == (liwanag.JobFailure{}) {
+		return nil
+	}
+	return &api.JobFailure{Code: f.Code, Message: f.Message}
+}
+
+func viewJob(j liwanag.Job) api.Job {
+	return api.Job{ID: j.ID.String(), Status: string(j.Status), RunID: j.RunID.String(), EnrichmentID: j.EnrichmentID, Credits: j.Credits,
+		Failure: viewFailure(j.Failure), RetryAt: utc(j.RetryAt), CreatedAt: j.CreatedAt.UTC(), EndedAt: utc(j.EndedAt)}
+}
+
+func (s *Server) getSubscriber(ctx context.Context, in *runapi.IDPath) (api.SubscriberDetail, error) {
+	id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
+	if err != nil {
+		return api.SubscriberDetail{}, err
+	}
+	person, err := s.cfg.Store.Subscribers.Get(ctx, id)
+	if err != nil {
+		return api.SubscriberDetail{}, named(err, "subscriber")
+	}
+	jobs, err := s.cfg.Store.Jobs.OfSubscriber(ctx, id)
+	if err != nil {
+		return api.SubscriberDetail{}, err
+	}
+	detail := api.SubscriberDetail{Subscriber: viewSubscriber(person), Jobs: listOf(jobs, "", viewJob).Items}
+	for i, j := range jobs {
+		if j.Status == liwanag.JobPending && !j.RunID.IsZero() {
+			waiting, err := s.waitingOf(ctx, j.RunID)
+			if err != nil {
+				return api.SubscriberDetail{}, err
+			}
+			detail.Jobs[i].WaitingFor, detail.Jobs[i].WaitingUntil = string(waiting.Waiting), utc(waiting.WaitingUntil)
+		}
+	}
+	profile, err := s.cfg.Store.Subscribers.Profile(ctx, id)
+	if err != nil && !errors.Is(err, liwanag.ErrNotFound) {
+		return api.SubscriberDetail{}, err
+	}
+	detail.Profile = profile
+	return detail, nil
+}
+
+// waitingOf is a run's batch, which knows what it waits for; empty when the run
+// has none.
+func (s *Server) waitingOf(ctx context.Context, runID liwanag.ID) (liwanag.Batch, error) {
+	batch, err := s.cfg.Store.Batches.Get(ctx, runID)
+	if errors.Is(err, liwanag.ErrNotFound) {
+		return liwanag.Batch{}, nil
+	}
+	return batch, err
+}
+
+func viewEnriched(o enrichment.EnrichOutcome) api.Enriched {
+	return api.Enriched{SubscriberID: o.SubscriberID.String(), Result: string(o.Result), RunID: o.RunID.String()}
+}
+
+func (s *Server) enrichSubscriber(ctx context.Context, in *runapi.Addressed[*api.EnrichSubscriberRequest]) (api.Enriched, error) {
+	id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
+	if err != nil {
+		return api.Enriched{}, err
+	}
+	outcomes, err := s.cfg.Enrichment.Enrich(ctx, []liwanag.ID{id}, in.Body != nil && in.Body.Again)
+	if err != nil {
+		return api.Enriched{}, err
+	}
+	if outcomes[0].Result == enrichment.EnrichUnknown {
+		return api.Enriched{}, door.NotFound("subscriber")
+	}
+	return viewEnriched(outcomes[0]), nil
+}
+
+// eraseSubscriber deletes a person. Their jobs and paid calls stay, for the books,
+// and name nobody.
+func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (none runapi.None, err error) {
+	id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
+	if err != nil {
+		return none, err
+	}
+	return none, named(s.cfg.Enrichment.Erase(ctx, id), "subscriber")
+}
+
+func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberFilter) error {
+	return s.Download(w, r, "subscribers.csv", func(to *door.Streamer) error {
+		return intake.Export(r.Context(), to, s.cfg.Store.Subscribers.Each(r.Context(), subscriberFilter(*in)))
+	})
+}

@@ -1,0 +1,83 @@
+package intake
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+// addressCell gives the address a cell holds, without what programs and people
+// put around it, and the name before or behind it. A cell that holds something
+// else comes back as it is.
+func addressCell(cell string) (address, name string) {
+	whole := strings.Trim(cell, typographic)
+	if _, err := liwanag.ParseEmail(whole); err == nil {
+		return strings.TrimSpace(whole), ""
+	}
+	text := strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, whole)
+	if strings.ContainsRune(text, '＠') || strings.ContainsRune(text, '．') {
+		text = norm.NFKC.String(text)
+	}
+	bare := text
+	if before, rest, ok := strings.Cut(text, "<"); ok {
+		if inside, behind, closed := strings.Cut(rest, ">"); closed && strings.Trim(behind, around) == "" {
+			bare, name = inside, before
+		}
+	} else if before, rest, ok := strings.Cut(text, "("); ok && strings.HasSuffix(strings.TrimSpace(rest), ")") {
+		bare, name = before, strings.TrimSuffix(strings.TrimSpace(rest), ")")
+	}
+	bare = strings.Trim(bare, around)
+	if len(bare) > len(mailto) && strings.EqualFold(bare[:len(mailto)], mailto) {
+		bare, _, _ = strings.Cut(strings.Trim(bare[len(mailto):], around), "?")
+	}
+	if _, err := liwanag.ParseEmail(bare); err != nil {
+		return cell, ""
+	}
+	return bare, strings.Trim(name, around)
+}
+
+// bestAddress gives of a cell with one or several addresses the one to use: the
+// first personal one, else the first. The others come back as they are.
+func bestAddress(cell string) (address, name string, others []string) {
+	address, name = addressCell(cell)
+	if _, err := liwanag.ParseEmail(address); err == nil || strings.Count(cell, "@") < 2 {
+		return address, name, nil
+	}
+	best := -1
+	var found []string
+	for _, part := range strings.FieldsFunc(strings.ReplaceAll(cell, ":::", ","), func(r rune) bool {
+		return strings.ContainsRune(",;|/\n\r\t 、，；", r)
+	}) {
+		part, _ := addressCell(part)
+		email, err := liwanag.ParseEmail(part)
+		if err != nil {
+			continue
+		}
+		if best < 0 && liwanag.BuiltinDomains().Classify(email.Domain) == liwanag.Personal {
+			best = len(found)
+		}
+		found = append(found, part)
+	}
+	if len(found) == 0 {
+		return address, name, nil
+	}
+	best = max(best, 0)
+	return found[best], "", append(slices.Clone(found[:best]), found[best+1:]...)
+}
+
+const (
+	mailto = "mailto:"
+	// around is what stands beside an address and is no part of one.
+	around = " \t\r\n\u00a0\u3000\"'`<>()[].,;:" + typographic
+	// typographic quotes would pass for letters.
+	typographic = "‘’‚“”„«»‹›"
+)

@@ -1,0 +1,69 @@
+package intake
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+func TestASenderSaysThatSomebodyLeft(t *testing.T) {
+	for _, c := range []struct {
+		name, value string
+		left        bool
+	}{
+		{"subscribed_to_emails", "false", true}, {"subscribed_to_emails", "TRUE", false}, {"Subscribed", "no", true}, {"subscribed", "", false},
+		{"Opted Out", "Yes", true}, {"unsubscribed", "false", false}, {"UNSUB_TIME", "2026-01-02 03:04:05", true}, {"unsubscribed_at", "", false},
+		{"unsubscribed_at", "NULL", false}, {"Status", "Unsubscribed", true}, {"Status", "cleaned", true}, {"MEMBER_STATUS", "Opted-Out", true},
+		{"status", "subscribed", false}, {"status", "free", false}, {"status", "canceled", false}, {"state", "cancelled", true}, {"state", "CA", false},
+		{"note", "unsubscribed", false},
+		{"Email disabled", "true", true}, {"Newsletter", "no", true}, {"Newsletter", "Weekly", false}, {"do_not_email", "1", true},
+		{"Unsubscribed", "2026-01-02 03:04:05", true}, {"Unsubscribed", "02/01/2026", true}, {"Unsubscribed", "0000-00-00 00:00:00", false},
+		{"Unsubscribed", "unsubscribed", true}, {"Unsubscribed", "not yet", false}, {"Date Unsubscribed", "Jan 2 2026", true},
+		{"unsubscribed_at", "never", false}, {"unsubscribed_at", "0000-00-00", false}, {"subscriber_status", "disabled", true}, {"status", "junk", true},
+	} {
+		if got := leaves(c.name, c.value); got != c.left {
+			t.Errorf("%s: %s says left: %t", c.name, c.value, got)
+		}
+		file, err := NewCSVReader(strings.NewReader("email,"+c.name+"\na@gmail.com,"+c.value+"\n"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row, err := file.Next(); err != nil || row.SignUp.Left != c.left {
+			t.Errorf("in a file, %s: %s says left: %+v, %v", c.name, c.value, row.SignUp, err)
+		}
+	}
+	for body, left := range map[string]bool{`{"email":"a@gmail.com","subscribed":false}`: true,
+		`{"email":"a@gmail.com","subscribed":true}`:       false,
+		`{"email":"a@gmail.com","status":"unsubscribed"}`: true, `{"email":"a@gmail.com","subscribed":0}`: true,
+		`{"email":"a@gmail.com","subscribed":null}`: false} {
+		items, _, err := DecodeSignUps([]byte(body), false)
+		if err != nil || items[0].SignUp.Left != left {
+			t.Errorf("%s: %+v, %v", body, items, err)
+		}
+		var object map[string]any
+		if err := json.Unmarshal([]byte(body), &object); err != nil {
+			t.Fatal(err)
+		}
+		if object["subscribed"] != float64(0) && Leaves(object) != left {
+			t.Errorf("%s says left: %t", body, !left)
+		}
+	}
+}
+
+func TestRowsThatSayThatSomebodyLeftCountByThemselves(t *testing.T) {
+	store, _ := openStore(t)
+	u := newUploads(t, store, &enroller{}, Config{})
+	up := create(t, u, "email,status\nann@gmail.com,subscribed\nbob@gmail.com,unsubscribed\nBOB@gmail.com,cleaned\n"+
+		"boss@acme.example,cleaned\nit@acme.example,\nnobody,unsubscribed\n")
+	want := liwanag.UploadCounts{Rows: 6, New: 1, Duplicate: 1, Corporate: 1, Unsubscribed: 2, Invalid: 1}
+	if d := cmp.Diff(want, up.Counts); d != "" {
+		t.Error("preview", d)
+	}
+	if d := cmp.Diff(want, importAll(t, u, up.ID).Counts); d != "" {
+		t.Error("imported", d)
+	}
+}
