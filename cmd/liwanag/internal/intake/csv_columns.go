@@ -37,6 +37,15 @@ const (
 	FieldIgnore Field = "ignore"
 )
 
+// fieldNames are the fields there are.
+func fieldNames() (names []string) {
+	for _, f := range []Field{FieldEmail, FieldSource, FieldID, FieldFirstName, FieldLastName, FieldFullName, FieldCompanyName,
+		FieldCompanyDomain, FieldLinkedInURL, FieldTags, FieldTimestamp, FieldMetadata, FieldMetadataObject, FieldIgnore} {
+		names = append(names, string(f))
+	}
+	return names
+}
+
 // aliases are the headers people write, reduced by headerKey, the most telling
 // first: of several columns that could be one field, the one whose alias comes
 // first is taken, and the others are kept as metadata.
@@ -217,10 +226,7 @@ func columnNames(headers []string) []string {
 	names := make([]string, len(headers))
 	seen := map[string]bool{}
 	for i, h := range headers {
-		name := cleanText(csvsafe.Unprotect(h))
-		if len(name) > maxHeaderBytes {
-			name = strings.ToValidUTF8(name[:maxHeaderBytes], "")
-		}
+		name := cutHeader(cleanText(csvsafe.Unprotect(h)))
 		names[i] = name
 		for n := 2; name != "" && seen[names[i]]; n++ {
 			names[i] = name + "_" + strconv.Itoa(n)
@@ -228,6 +234,13 @@ func columnNames(headers []string) []string {
 		seen[names[i]] = true
 	}
 	return names
+}
+
+func cutHeader(name string) string {
+	if len(name) > maxHeaderBytes {
+		name = strings.ToValidUTF8(name[:maxHeaderBytes], "")
+	}
+	return name
 }
 
 func columnOf(mapping []Field, field Field) int {

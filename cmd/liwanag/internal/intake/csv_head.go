@@ -2,6 +2,8 @@ package intake
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,21 +76,42 @@ const (
 
 // checkMapping finds what is wrong with a mapping by itself.
 func checkMapping(columns []string, given map[string]Field) error {
-	taken := map[Field]bool{}
-	for column, field := range given {
+	taken := map[Field]string{}
+	for _, column := range slices.Sorted(maps.Keys(given)) {
+		field := given[column]
 		_, known := aliases[field]
+		other, twice := taken[field]
 		free := field == FieldMetadata || field == FieldMetadataObject || field == FieldIgnore
 		switch {
 		case !slices.Contains(columns, column):
-			return &FileError{"bad_mapping", "the mapping names a column that the file does not have"}
+			return badMapping(columns, "the file has no column %q", column)
 		case !known && !free:
-			return &FileError{"bad_mapping", "the mapping names a field that does not exist"}
-		case known && taken[field]:
-			return &FileError{"bad_mapping", "the mapping gives one field to two columns"}
+			return badMapping(columns, "there is no field %q, which column %q is given", string(field), column)
+		case known && twice:
+			return badMapping(columns, "the field %q is given to two columns, %q and %q", string(field), other, column)
 		}
-		taken[field] = true
+		taken[field] = column
 	}
 	return nil
+}
+
+// maxColumnsNamed is how many columns an error names.
+const maxColumnsNamed = 50
+
+// badMapping refuses a mapping and says what there is to map.
+func badMapping(columns []string, reason string, names ...any) error {
+	for i, name := range names {
+		names[i] = cutHeader(name.(string))
+	}
+	var named []string
+	for _, column := range columns[:min(len(columns), maxColumnsNamed)] {
+		named = append(named, strconv.Quote(column))
+	}
+	if more := len(columns) - len(named); more > 0 {
+		named = append(named, "and "+strconv.Itoa(more)+" more")
+	}
+	return &FileError{"bad_mapping", fmt.Sprintf("the mapping does not fit: "+reason, names...) +
+		". The file's columns: " + strings.Join(named, ", ") + ". The fields: " + strings.Join(fieldNames(), ", ")}
 }
 
 // excelSeparator reads the line "sep=;" that Excel understands, as programs write

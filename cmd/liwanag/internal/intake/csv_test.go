@@ -175,6 +175,38 @@ func TestMappingOverridesTheHeaders(t *testing.T) {
 	}
 }
 
+func TestAWrongMappingIsToldWhatThereIsToMap(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for name, c := range map[string]struct {
+		file  string
+		given map[string]Field
+		want  []string
+	}{
+		"unknown column": {"email,Contact\n", map[string]Field{"Kontact": FieldFullName}, []string{`no column "Kontact"`, `"email", "Contact"`}},
+		"unknown field":  {"email,Contact\n", map[string]Field{"Contact": "nmae"}, []string{`no field "nmae"`, `column "Contact"`}},
+		"one field twice": {"email,,Contact\n", map[string]Field{"Contact": FieldSource, "": FieldSource},
+			[]string{`"source" is given to two columns, "" and "Contact"`}},
+		"no header":    {"a@x.com,b\n", map[string]Field{"name": FieldFullName}, []string{`"column_1", "column_2"`}},
+		"many columns": {"email" + strings.Repeat(",x", 59) + "\n", map[string]Field{long: FieldID}, []string{`"x_49", and 10 more`}},
+	} {
+		_, err := NewCSVReader(strings.NewReader(c.file), c.given)
+		var refused *FileError
+		if !errors.As(err, &refused) || refused.Code != "bad_mapping" || strings.Contains(err.Error(), long) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, want := range append(c.want, "The fields: email, source, id, firstName, lastName, fullName, companyName, companyDomain, "+
+			"linkedinUrl, tags, timestamp, metadata, metadataObject, ignore") {
+			if !strings.Contains(refused.Reason, want) {
+				t.Errorf("%s: %q is not in %q", name, want, refused.Reason)
+			}
+		}
+	}
+	if names := fieldNames(); len(names) != len(aliases)+3 {
+		t.Errorf("%d fields are named: %v", len(names), names)
+	}
+}
+
 func TestABadRowCostsOnlyItself(t *testing.T) {
 	long := strings.Repeat("x", maxFieldBytes+1)
 	cases := map[string]struct {
