@@ -5,225 +5,245 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
-	"time"
 
 	"github.com/liwanag/liwanag/workflow"
 )
 
 func eventScenarios() []scenario {
 	return []scenario{
-		{"resume a run that waits", func(w *world) {
-			wf := workflow.New[input]("waiting")
-			a := workflow.WaitFor(wf, "a", alpha, w.s(9))
-			workflow.Step(wf, "b", func(ctx context.Context, _ input) (string, error) { return a.Output(ctx) + "!", nil })
-			w.begin(wf)
-			w.parked("a", workflow.WaitEvent)
-			w.pass(2)
-			if got := w.send(alpha, "s1", "hello"); got != (workflow.Receipt{}) {
-				w.Errorf("the receipt is %+v, want neither duplicate nor late", got)
-			}
-			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "2 event.received",
-				"2 event.consumed a", "2 step.completed a",
-				"2 step.completed b #1", "2 run.completed")
-			w.output(run, `"hello!"`)
-			w.consumedBy(run, map[string]string{"s1": "a"})
-		}},
-		{"that come early are kept for their wait", func(w *world) {
-			g := w.gate()
-			wf := workflow.New[input]("early-event")
-			workflow.Step(wf, "a", w.holds("a", g, nil))
-			workflow.WaitFor(wf, "b", alpha, w.s(9))
-			w.begin(wf)
-			g.awaitEntered()
-			w.send(alpha, "s1", "hello")
-			w.pass(1)
-			g.release()
-			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 event.received", "1 step.completed a #1",
-				"1 wait.started b", "1 event.consumed b",
-				"1 step.completed b", "1 run.completed")
-			w.output(run, `"hello"`)
-		}},
-		{"that nothing waits for do not hurry a back-off or a snooze", func(w *world) {
-			g := w.gate()
-			wf := workflow.New[input]("unhurried")
-			a := workflow.Step(wf, "a", func(ctx context.Context, _ input) (string, error) {
-				g.pass()
-				w.did("a")
-				switch len(w.log) {
-				case 1:
-					return "", errBroken
-				case 2:
-					return "", workflow.Snooze(w.s(2))
-				}
-				return "a", nil
-			}, workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(3)})
-			w.mayTake(wf, a, alpha)
-			w.begin(wf)
-			for n := range 2 {
-				g.awaitEntered()
-				w.send(alpha, fmt.Sprint("during", n), "hello")
-				g.release()
-				w.until(id, "waiting", func(r workflow.Run) bool { return r.Status == workflow.StatusWaiting })
-				w.send(alpha, fmt.Sprint("after", n), "hello")
-			}
-			g.awaitEntered()
-			g.release()
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 event.received", "0 step.retrying a #1", "0 event.received",
-				"3 event.received", "3 step.snoozed a #2", "3 event.received", "5 step.completed a #2", "5 run.completed")
-		}},
-		{"that no wait takes, or that do not fit, are refused", func(w *world) {
-			wf := workflow.New[input]("choosy")
-			a := workflow.WaitFor(wf, "a", workflow.Event[int](alpha), w.s(9))
-			workflow.Step(wf, "b", func(ctx context.Context, _ input) (int, error) { return a.Output(ctx), nil })
-			other := workflow.New[input]("other")
-			workflow.WaitFor(other, "a", beta, w.s(9))
-			w.begin(wf, other)
-			w.parked("a", workflow.WaitEvent)
-			for _, c := range []struct {
-				event, payload string
-				want           error
-			}{{"beta", `"hello"`, workflow.ErrUnknownEvent}, {"gamma", `1`, workflow.ErrUnknownEvent},
-				{"alpha", `"a string"`, workflow.ErrPayload}} {
-				_, err := w.harness.Runner.Signal(w.Context(), id, workflow.Signal{ID: c.event, Event: c.event, Payload: raw(c.payload)})
-				w.errorIs("event "+c.event, err, c.want)
-			}
-			_, err := w.harness.Runner.Signal(w.Context(), "nobody", workflow.Signal{ID: "s1", Event: "gamma", Payload: raw("1")})
-			w.errorIs("an unknown event to an unknown run", err, workflow.ErrNotFound)
-			if _, err := w.harness.Runner.Signal(w.Context(), id, workflow.Signal{ID: "alpha", Event: "alpha", Payload: raw("7")}); err != nil {
-				w.Errorf("the right event after the wrong one: %v", err)
-			}
-			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received", "0 event.consumed a",
-				"0 step.completed a", "0 step.completed b #1", "0 run.completed")
-			w.output(run, "7")
-			bad := workflow.StartRequest{Workflow: "choosy", RunID: "run-2", Input: raw(`"no object"`)}
-			w.errorIs("start with another type", w.harness.Runner.Start(w.Context(), bad), workflow.ErrPayload)
-			_, err = w.harness.Runner.Describe(w.Context(), "run-2")
-			w.errorIs("the run that was refused", err, workflow.ErrNotFound)
-		}},
+		{"resume a run that waits", eventsResumeARunThatWaits},
+		{"that come early are kept for their wait", eventsThatComeEarlyAreKeptForTheirWait},
+		{"that nothing waits for do not hurry a back-off or a snooze", eventsThatNothingWaitsForDoNotHurryABackOffOrASnooze},
+		{"that no wait takes, or that do not fit, are refused", eventsThatNoWaitTakesOrThatDoNotFitAreRefused},
 		{"that do not fit are set aside, and the right one follows", settingAside},
-		{"of one id are one event", func(w *world) {
-			wf := workflow.New[input]("repeated")
-			a := workflow.WaitFor(wf, "a", alpha, w.s(9))
-			workflow.WaitFor(wf, "b", alpha, w.s(9), workflow.ContinueOnTimeout)
-			workflow.Step(wf, "c", func(ctx context.Context, _ input) (string, error) { return a.Output(ctx), nil })
-			w.begin(wf)
-			w.parked("a", workflow.WaitEvent)
-			w.send(alpha, "s1", "first")
-			if got := w.send(alpha, "s1", "second"); !got.Duplicate {
-				w.Errorf("the receipt of a repeat is %+v, want duplicate", got)
-			}
-			run := w.ended()
-			w.output(run, `"first"`)
-			w.consumedBy(run, map[string]string{"s1": "a"})
-			w.stepIs(run, "b", workflow.StatusTimedOut)
-		}},
-		{"that come after the end are late", func(w *world) {
-			wf := workflow.New[input]("over")
-			a := workflow.Step(wf, "a", w.does("a"))
-			w.mayTake(wf, a, alpha)
-			w.begin(wf)
-			w.ended()
-			w.pass(1)
-			if got := w.send(alpha, "s1", "hello"); !got.Late {
-				w.Errorf("the receipt is %+v, want late", got)
-			}
-			if got := w.send(alpha, "s1", "hello"); !got.Duplicate {
-				w.Errorf("the receipt of a repeat is %+v, want duplicate", got)
-			}
-			run := w.describe(id)
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 step.completed a #1", "0 run.completed", "1 event.late")
-			w.consumedBy(run, map[string]string{"s1": "late"})
-		}},
-		{"that nothing consumed are late at the end", func(w *world) {
-			wf := workflow.New[input]("left-over")
-			a := workflow.WaitFor(wf, "a", alpha, w.s(9))
-			w.mayTake(wf, a, beta)
-			w.begin(wf)
-			w.parked("a", workflow.WaitEvent)
-			w.send(beta, "s1", "for nobody")
-			w.parked("a", workflow.WaitEvent)
-			w.send(alpha, "s2", "hello")
-			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received",
-				"0 event.received", "0 event.consumed a",
-				"0 step.completed a", "0 run.completed")
-			w.consumedBy(run, map[string]string{"s1": "late", "s2": "a"})
-		}},
-		{"of one type are consumed first in, first out", func(w *world) {
-			g := w.gate()
-			wf := workflow.New[input]("queue")
-			workflow.Step(wf, "gate", w.holds("gate", g, nil))
-			a := workflow.WaitFor(wf, "a", alpha, w.s(9))
-			b := workflow.WaitFor(wf, "b", alpha, w.s(9))
-			workflow.Step(wf, "c", func(ctx context.Context, _ input) (string, error) { return a.Output(ctx) + b.Output(ctx), nil })
-			w.begin(wf)
-			g.awaitEntered()
-			w.send(alpha, "z", "1")
-			w.send(alpha, "y", "2")
-			w.send(alpha, "x", "3")
-			g.release()
-			run := w.ended()
-			w.output(run, `"12"`)
-			w.consumedBy(run, map[string]string{"z": "a", "y": "b", "x": "late"})
-		}},
+		{"of one id are one event", eventsOfOneIdAreOneEvent},
+		{"that come after the end are late", eventsThatComeAfterTheEndAreLate},
+		{"that nothing consumed are late at the end", eventsThatNothingConsumedAreLateAtTheEnd},
+		{"of one type are consumed first in, first out", eventsOfOneTypeAreConsumedFirstInFirstOut},
 		{"are waited for, any of several", waitingForAny},
 		{"are waited for, all of several", waitingForAll},
-		{"that do not come time the run out", func(w *world) {
-			wf := workflow.New[input]("unanswered")
-			workflow.WaitFor(wf, "a", alpha, w.s(3))
-			workflow.OnError(wf, w.handles)
-			w.begin(wf)
-			run := w.ended()
-			w.expect(run, workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "3 wait.timed_out a",
-				"3 step.completed on-error #1", "3 run.timed_out")
-			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonTimeout, Code: workflow.CodeTimeout, Message: "no alpha within"})
-			w.told(run)
-			w.stepIs(run, "a", workflow.StatusTimedOut)
-		}},
-		{"that do not come let a run go on that may", func(w *world) {
-			wf := workflow.New[input]("patient")
-			a := workflow.WaitFor(wf, "a", alpha, w.s(3), workflow.ContinueOnTimeout)
-			workflow.Step(wf, "b", func(ctx context.Context, _ input) (bool, error) {
-				_, there := a.Lookup(ctx)
-				return there, nil
-			})
-			w.begin(wf)
-			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "3 wait.timed_out a",
-				"3 step.completed b #1", "3 run.completed")
-			w.output(run, "false")
-		}},
-		{"sent by many at once are one if their id is", func(w *world) {
-			wf := workflow.New[input]("crowded")
-			workflow.WaitFor(wf, "a", alpha, w.s(9))
-			w.begin(wf)
-			w.parked("a", workflow.WaitEvent)
-			var crowd sync.WaitGroup
-			firsts := make(chan int, 20)
-			for n := range 20 {
-				crowd.Go(func() {
-					r, err := alpha.Send(w.Context(), w.harness.Runner, id, "s1", fmt.Sprint(n))
-					if err != nil {
-						w.Error(err)
-					}
-					if !r.Duplicate {
-						firsts <- n
-					}
-				})
+		{"that do not come time the run out", eventsThatDoNotComeTimeTheRunOut},
+		{"that do not come let a run go on that may", eventsThatDoNotComeLetARunGoOnThatMay},
+		{"sent by many at once are one if their id is", eventsSentByManyAtOnceAreOneIfTheirIdIs},
+	}
+}
+
+func eventsResumeARunThatWaits(w *world) {
+	wf := workflow.New[input]("waiting")
+	a := workflow.WaitFor(wf, "a", alpha, w.s(9))
+	workflow.Step(wf, "b", func(ctx context.Context, _ input) (string, error) { return a.Output(ctx) + "!", nil })
+	w.begin(wf)
+	w.parked("a", workflow.WaitEvent)
+	w.pass(2)
+	if got := w.send(alpha, "s1", "hello"); got != (workflow.Receipt{}) {
+		w.Errorf("the receipt is %+v, want neither duplicate nor late", got)
+	}
+	run := w.ended()
+	w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "2 event.received",
+		"2 event.consumed a", "2 step.completed a",
+		"2 step.completed b #1", "2 run.completed")
+	w.output(run, `"hello!"`)
+	w.consumedBy(run, map[string]string{"s1": "a"})
+}
+
+func eventsThatComeEarlyAreKeptForTheirWait(w *world) {
+	g := w.gate()
+	wf := workflow.New[input]("early-event")
+	workflow.Step(wf, "a", w.holds("a", g, nil))
+	workflow.WaitFor(wf, "b", alpha, w.s(9))
+	w.begin(wf)
+	g.awaitEntered()
+	w.send(alpha, "s1", "hello")
+	w.pass(1)
+	g.release()
+	run := w.ended()
+	w.expect(run, workflow.StatusCompleted, "0 run.started", "0 event.received", "1 step.completed a #1",
+		"1 wait.started b", "1 event.consumed b",
+		"1 step.completed b", "1 run.completed")
+	w.output(run, `"hello"`)
+}
+
+func eventsThatNothingWaitsForDoNotHurryABackOffOrASnooze(w *world) {
+	g := w.gate()
+	wf := workflow.New[input]("unhurried")
+	a := workflow.Step(wf, "a", func(ctx context.Context, _ input) (string, error) {
+		g.pass()
+		w.did("a")
+		switch len(w.log) {
+		case 1:
+			return "", errBroken
+		case 2:
+			return "", workflow.Snooze(w.s(2))
+		}
+		return "a", nil
+	}, workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(3)})
+	w.mayTake(wf, a, alpha)
+	w.begin(wf)
+	for n := range 2 {
+		g.awaitEntered()
+		w.send(alpha, fmt.Sprint("during", n), "hello")
+		g.release()
+		w.until(id, "waiting", func(r workflow.Run) bool { return r.Status == workflow.StatusWaiting })
+		w.send(alpha, fmt.Sprint("after", n), "hello")
+	}
+	g.awaitEntered()
+	g.release()
+	w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 event.received", "0 step.retrying a #1", "0 event.received",
+		"3 event.received", "3 step.snoozed a #2", "3 event.received", "5 step.completed a #2", "5 run.completed")
+}
+
+func eventsThatNoWaitTakesOrThatDoNotFitAreRefused(w *world) {
+	wf := workflow.New[input]("choosy")
+	a := workflow.WaitFor(wf, "a", workflow.Event[int](alpha), w.s(9))
+	workflow.Step(wf, "b", func(ctx context.Context, _ input) (int, error) { return a.Output(ctx), nil })
+	other := workflow.New[input]("other")
+	workflow.WaitFor(other, "a", beta, w.s(9))
+	w.begin(wf, other)
+	w.parked("a", workflow.WaitEvent)
+	for _, c := range []struct {
+		event, payload string
+		want           error
+	}{{"beta", `"hello"`, workflow.ErrUnknownEvent}, {"gamma", `1`, workflow.ErrUnknownEvent},
+		{"alpha", `"a string"`, workflow.ErrPayload}} {
+		_, err := w.harness.Runner.Signal(w.Context(), id, workflow.Signal{ID: c.event, Event: c.event, Payload: raw(c.payload)})
+		w.errorIs("event "+c.event, err, c.want)
+	}
+	_, err := w.harness.Runner.Signal(w.Context(), "nobody", workflow.Signal{ID: "s1", Event: "gamma", Payload: raw("1")})
+	w.errorIs("an unknown event to an unknown run", err, workflow.ErrNotFound)
+	if _, err := w.harness.Runner.Signal(w.Context(), id, workflow.Signal{ID: "alpha", Event: "alpha", Payload: raw("7")}); err != nil {
+		w.Errorf("the right event after the wrong one: %v", err)
+	}
+	run := w.ended()
+	w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received", "0 event.consumed a",
+		"0 step.completed a", "0 step.completed b #1", "0 run.completed")
+	w.output(run, "7")
+	bad := workflow.StartRequest{Workflow: "choosy", RunID: "run-2", Input: raw(`"no object"`)}
+	w.errorIs("start with another type", w.harness.Runner.Start(w.Context(), bad), workflow.ErrPayload)
+	_, err = w.harness.Runner.Describe(w.Context(), "run-2")
+	w.errorIs("the run that was refused", err, workflow.ErrNotFound)
+}
+
+func eventsOfOneIdAreOneEvent(w *world) {
+	wf := workflow.New[input]("repeated")
+	a := workflow.WaitFor(wf, "a", alpha, w.s(9))
+	workflow.WaitFor(wf, "b", alpha, w.s(9), workflow.ContinueOnTimeout)
+	workflow.Step(wf, "c", func(ctx context.Context, _ input) (string, error) { return a.Output(ctx), nil })
+	w.begin(wf)
+	w.parked("a", workflow.WaitEvent)
+	w.send(alpha, "s1", "first")
+	if got := w.send(alpha, "s1", "second"); !got.Duplicate {
+		w.Errorf("the receipt of a repeat is %+v, want duplicate", got)
+	}
+	run := w.ended()
+	w.output(run, `"first"`)
+	w.consumedBy(run, map[string]string{"s1": "a"})
+	w.stepIs(run, "b", workflow.StatusTimedOut)
+}
+
+func eventsThatComeAfterTheEndAreLate(w *world) {
+	wf := workflow.New[input]("over")
+	a := workflow.Step(wf, "a", w.does("a"))
+	w.mayTake(wf, a, alpha)
+	w.begin(wf)
+	w.ended()
+	w.pass(1)
+	if got := w.send(alpha, "s1", "hello"); !got.Late {
+		w.Errorf("the receipt is %+v, want late", got)
+	}
+	if got := w.send(alpha, "s1", "hello"); !got.Duplicate {
+		w.Errorf("the receipt of a repeat is %+v, want duplicate", got)
+	}
+	run := w.describe(id)
+	w.expect(run, workflow.StatusCompleted, "0 run.started", "0 step.completed a #1", "0 run.completed", "1 event.late")
+	w.consumedBy(run, map[string]string{"s1": "late"})
+}
+
+func eventsThatNothingConsumedAreLateAtTheEnd(w *world) {
+	wf := workflow.New[input]("left-over")
+	a := workflow.WaitFor(wf, "a", alpha, w.s(9))
+	w.mayTake(wf, a, beta)
+	w.begin(wf)
+	w.parked("a", workflow.WaitEvent)
+	w.send(beta, "s1", "for nobody")
+	w.parked("a", workflow.WaitEvent)
+	w.send(alpha, "s2", "hello")
+	run := w.ended()
+	w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "0 event.received",
+		"0 event.received", "0 event.consumed a",
+		"0 step.completed a", "0 run.completed")
+	w.consumedBy(run, map[string]string{"s1": "late", "s2": "a"})
+}
+
+func eventsOfOneTypeAreConsumedFirstInFirstOut(w *world) {
+	g := w.gate()
+	wf := workflow.New[input]("queue")
+	workflow.Step(wf, "gate", w.holds("gate", g, nil))
+	a := workflow.WaitFor(wf, "a", alpha, w.s(9))
+	b := workflow.WaitFor(wf, "b", alpha, w.s(9))
+	workflow.Step(wf, "c", func(ctx context.Context, _ input) (string, error) { return a.Output(ctx) + b.Output(ctx), nil })
+	w.begin(wf)
+	g.awaitEntered()
+	w.send(alpha, "z", "1")
+	w.send(alpha, "y", "2")
+	w.send(alpha, "x", "3")
+	g.release()
+	run := w.ended()
+	w.output(run, `"12"`)
+	w.consumedBy(run, map[string]string{"z": "a", "y": "b", "x": "late"})
+}
+
+func eventsThatDoNotComeTimeTheRunOut(w *world) {
+	wf := workflow.New[input]("unanswered")
+	workflow.WaitFor(wf, "a", alpha, w.s(3))
+	workflow.OnError(wf, w.handles)
+	w.begin(wf)
+	run := w.ended()
+	w.expect(run, workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "3 wait.timed_out a",
+		"3 step.completed on-error #1", "3 run.timed_out")
+	w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonTimeout, Code: workflow.CodeTimeout, Message: "no alpha within"})
+	w.told(run)
+	w.stepIs(run, "a", workflow.StatusTimedOut)
+}
+
+func eventsThatDoNotComeLetARunGoOnThatMay(w *world) {
+	wf := workflow.New[input]("patient")
+	a := workflow.WaitFor(wf, "a", alpha, w.s(3), workflow.ContinueOnTimeout)
+	workflow.Step(wf, "b", func(ctx context.Context, _ input) (bool, error) {
+		_, there := a.Lookup(ctx)
+		return there, nil
+	})
+	w.begin(wf)
+	run := w.ended()
+	w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "3 wait.timed_out a",
+		"3 step.completed b #1", "3 run.completed")
+	w.output(run, "false")
+}
+
+func eventsSentByManyAtOnceAreOneIfTheirIdIs(w *world) {
+	wf := workflow.New[input]("crowded")
+	workflow.WaitFor(wf, "a", alpha, w.s(9))
+	w.begin(wf)
+	w.parked("a", workflow.WaitEvent)
+	var crowd sync.WaitGroup
+	firsts := make(chan int, 20)
+	for n := range 20 {
+		crowd.Go(func() {
+			r, err := alpha.Send(w.Context(), w.harness.Runner, id, "s1", fmt.Sprint(n))
+			if err != nil {
+				w.Error(err)
 			}
-			crowd.Wait()
-			run := w.ended()
-			if len(firsts) != 1 {
-				w.Errorf("%d of the signals were taken as the first", len(firsts))
-			} else if w.output(run, fmt.Sprintf(`"%d"`, <-firsts)); len(run.Events) != 1 {
-				w.Errorf("the run shows %d events, want 1", len(run.Events))
+			if !r.Duplicate {
+				firsts <- n
 			}
-		}},
+		})
+	}
+	crowd.Wait()
+	run := w.ended()
+	if len(firsts) != 1 {
+		w.Errorf("%d of the signals were taken as the first", len(firsts))
+	} else if w.output(run, fmt.Sprintf(`"%d"`, <-firsts)); len(run.Events) != 1 {
+		w.Errorf("the run shows %d events, want 1", len(run.Events))
 	}
 }
 
@@ -322,178 +342,8 @@ func waitingForAll(w *world) {
 	w.consumedBy(run, map[string]string{"s1": "both", "s2": "late", "s3": "both"})
 }
 
-func reconcileScenarios() []scenario {
-	return []scenario{
-		{"looks on its schedule until the answer is there", func(w *world) {
-			wf := workflow.New[input]("looking")
-			a := workflow.WaitFor(wf, "a", alpha, w.s(60), workflow.Reconcile(
-				workflow.Schedule{Offsets: durations(w, 1, 2, 3)}, w.looks(nil, nil, nil, errFound)))
-			workflow.Step(wf, "b", func(ctx context.Context, _ input) (string, error) { return a.Output(ctx), nil })
-			w.begin(wf)
-			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 wait.started a", "1 reconcile.checked a", "2 reconcile.checked a",
-				"5 reconcile.checked a", "8 reconcile.checked a", "8 step.completed a", "8 step.completed b #1", "8 run.completed")
-			w.output(run, `"found"`)
-		}},
-		{"looks once more at the deadline", func(w *world) {
-			wf := workflow.New[input]("last-look")
-			workflow.WaitFor(wf, "a", alpha, w.s(5), workflow.Reconcile(workflow.Schedule{}, w.looks(errFound)))
-			w.begin(wf)
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "5 reconcile.checked a",
-				"5 step.completed a", "5 run.completed")
-		}},
-		{"times out when nothing is found", func(w *world) {
-			wf := workflow.New[input]("in-vain")
-			workflow.WaitFor(wf, "a", alpha, w.s(5), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 3)}, w.looks()))
-			w.begin(wf)
-			run := w.ended()
-			w.expect(run, workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "3 reconcile.checked a",
-				"5 reconcile.checked a", "5 wait.timed_out a", "5 run.timed_out")
-			w.didOnly("look", "look")
-		}},
-		{"waits for the next look after an error", func(w *world) {
-			wf := workflow.New[input]("undeterred")
-			workflow.WaitFor(wf, "a", alpha, w.s(9), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
-				w.looks(errBroken, errBroken, errFound), workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(0.5)}))
-			w.begin(wf)
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "2 reconcile.checked a", "4 reconcile.checked a",
-				"6 reconcile.checked a", "6 step.completed a", "6 run.completed")
-		}},
-		{"fails with an error that no look will mend", func(w *world) {
-			wf := workflow.New[input]("refused")
-			workflow.WaitFor(wf, "a", alpha, w.s(90), workflow.ContinueOnTimeout, workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
-				w.looks(errBroken, workflow.Permanent(errors.New("no such order"))), workflow.Retry{MaxAttempts: 9}))
-			workflow.OnError(wf, w.handles)
-			w.begin(wf)
-			run := w.ended()
-			w.expect(run, workflow.StatusFailed, "0 run.started", "0 wait.started a", "2 reconcile.checked a", "4 reconcile.checked a",
-				"4 step.failed a", "4 step.completed on-error #1", "4 run.failed")
-			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Message: "no such order", Attempts: 1})
-			w.told(run)
-		}},
-		{"fails with such an error at the deadline", func(w *world) {
-			wf := workflow.New[input]("refused-late")
-			workflow.WaitFor(wf, "a", alpha, w.s(3), workflow.Reconcile(workflow.Schedule{}, w.looks(workflow.Permanent(errBroken))))
-			w.begin(wf)
-			run := w.ended()
-			w.expect(run, workflow.StatusFailed, "0 run.started", "0 wait.started a", "3 reconcile.checked a", "3 step.failed a", "3 run.failed")
-			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Message: "broken", Attempts: 1})
-		}},
-		{"takes an event that comes during such a look", func(w *world) {
-			g := w.gate()
-			wf := workflow.New[input]("overruled")
-			workflow.WaitFor(wf, "a", alpha, w.s(90), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
-				func(context.Context, input) (string, bool, error) {
-					g.pass()
-					return "", false, workflow.Permanent(errBroken)
-				}))
-			w.begin(wf)
-			g.awaitEntered()
-			w.send(alpha, "s1", "hello")
-			g.release()
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "2 event.received", "2 reconcile.checked a",
-				"2 event.consumed a", "2 step.completed a", "2 run.completed")
-		}},
-		{"fails when what it finds cannot be encoded", func(w *world) {
-			wf := workflow.New[input]("infinite")
-			workflow.WaitFor(wf, "a", workflow.Event[float64]{Name: "number"}, w.s(90),
-				workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 2)},
-					func(context.Context, input) (float64, bool, error) { return math.Inf(1), true, nil }))
-			w.begin(wf)
-			run := w.ended()
-			w.expect(run, workflow.StatusFailed, "0 run.started", "0 wait.started a", "2 reconcile.checked a", "2 step.failed a", "2 run.failed")
-			w.failure(run, workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeDefinition,
-				Message: "cannot be encoded", Attempts: 1})
-		}},
-		{"tries an error again at the deadline", func(w *world) {
-			wf := workflow.New[input]("persistent")
-			workflow.WaitFor(wf, "a", alpha, w.s(5), workflow.Reconcile(workflow.Schedule{}, w.looks(errBroken, errBroken, errFound),
-				workflow.Retry{MaxAttempts: 3, InitialDelay: w.s(1)}))
-			w.begin(wf)
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "5 step.retrying a", "6 step.retrying a",
-				"8 reconcile.checked a", "8 step.completed a", "8 run.completed")
-		}},
-		{"times out after the last error", func(w *world) {
-			wf := workflow.New[input]("given-up")
-			workflow.WaitFor(wf, "a", alpha, w.s(5), workflow.Reconcile(workflow.Schedule{}, w.looks(errBroken, errBroken, errFound),
-				workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(1)}))
-			w.begin(wf)
-			w.expect(w.ended(), workflow.StatusTimedOut, "0 run.started", "0 wait.started a", "5 step.retrying a",
-				"6 reconcile.checked a", "6 wait.timed_out a", "6 run.timed_out")
-		}},
-		{"takes an event that comes between two tries at the deadline", func(w *world) {
-			wf := workflow.New[input]("relieved")
-			workflow.WaitFor(wf, "a", alpha, w.s(5), workflow.Reconcile(workflow.Schedule{}, w.looks(times(9, errBroken)...),
-				workflow.Retry{MaxAttempts: 9, InitialDelay: w.s(4)}))
-			w.begin(wf)
-			w.parked("a", workflow.WaitEvent)
-			w.pass(6)
-			w.send(alpha, "s1", "hello")
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 wait.started a", "5 step.retrying a", "6 event.received",
-				"6 event.consumed a", "6 step.completed a", "6 run.completed")
-		}},
-		{"takes an event that comes during a look", eventDuring(1, "2 event.received", "3 reconcile.checked a", "3 event.consumed a", "3 step.completed a", "3 run.completed")},
-		{"takes an event that comes during the last look, although the deadline has passed",
-			eventDuring(9, "10 event.received", "11 reconcile.checked a", "11 event.consumed a", "11 step.completed a", "11 run.completed")},
-		{"follows a schedule that depends on an output", func(w *world) {
-			wf := workflow.New[input]("depending")
-			a := workflow.Step(wf, "a", w.does("a"))
-			none := workflow.Step(wf, "none", w.does("none"), workflow.If(a, "never", func(string) bool { return false }))
-			every := func(string) workflow.Schedule { return workflow.Schedule{Offsets: durations(w, 2)} }
-			workflow.WaitFor(wf, "b", alpha, w.s(9), workflow.Reconcile(workflow.ScheduleFrom(a, every), w.looks(errFound)))
-			workflow.WaitFor(wf, "c", alpha, w.s(9), workflow.Reconcile(workflow.ScheduleFrom(none, every), w.looks(errFound)))
-			w.begin(wf)
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "0 step.completed a #1", "0 step.skipped none", "0 wait.started b",
-				"2 reconcile.checked b", "2 step.completed b", "2 wait.started c", "11 reconcile.checked c", "11 step.completed c", "11 run.completed")
-		}},
-		{"sees outputs, and survives a panic", func(w *world) {
-			wf := workflow.New[input]("seeing")
-			a := workflow.Step(wf, "a", w.does("a"))
-			workflow.WaitFor(wf, "b", alpha, w.s(9), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 1)},
-				func(ctx context.Context, in input) (string, bool, error) {
-					w.did("look")
-					if len(w.log) == 2 {
-						panic("oh no")
-					}
-					return fmt.Sprint(a.Output(ctx), in.N), true, nil
-				}))
-			w.begin(wf)
-			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 step.completed a #1", "0 wait.started b", "1 reconcile.checked b",
-				"2 reconcile.checked b", "2 step.completed b", "2 run.completed")
-			w.output(run, `"a1"`)
-		}},
-	}
-}
-
-func durations(w *world, seconds ...float64) (d []time.Duration) {
-	for _, n := range seconds {
-		d = append(d, w.s(n))
-	}
-	return d
-}
-
 // errFound, among the errors of a look, says that it finds its answer.
 var errFound = errors.New("found")
-
-// looks is a look with these results, one a look: an error, nil for nothing
-// there, or errFound. After them there is nothing.
-func (w *world) looks(results ...error) func(context.Context, input) (string, bool, error) {
-	var mu sync.Mutex
-	n := 0
-	return func(context.Context, input) (string, bool, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		w.did("look")
-		if n++; n > len(results) {
-			return "", false, nil
-		}
-		if results[n-1] == errFound {
-			return "found", true, nil
-		}
-		return "", false, results[n-1]
-	}
-}
 
 // eventDuring sends an event a second into a look of two seconds.
 func eventDuring(at float64, want ...string) func(*world) {

@@ -218,58 +218,62 @@ func counting(w *world, waits workflow.Count) {
 
 func restartScenarios() []scenario {
 	return []scenario{
-		{"changes nothing in how runs go on", func(w *world) {
-			wf := workflow.New[input]("long")
-			workflow.Step(wf, "a", w.fails("a", errBroken, workflow.Snooze(w.s(5))), workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(5)})
-			workflow.Sleep(wf, "b", w.s(5))
-			c := workflow.WaitFor(wf, "c", alpha, w.s(20), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 5)}, w.looks()))
-			workflow.Step(wf, "d", func(ctx context.Context, _ input) (string, error) { return c.Output(ctx), nil })
-			w.begin(wf)
-			if w.harness.Restart == nil {
-				return // it remembers nothing, so it promises nothing
-			}
-			restart := func() { w.harness.Runner = w.harness.Restart() }
-			for _, at := range []struct {
-				step string
-				kind workflow.WaitKind
-			}{{"a", workflow.WaitRetry}, {"a", workflow.WaitSnooze}, {"b", workflow.WaitSleep}, {"c", workflow.WaitEvent}} {
-				w.parked(at.step, at.kind)
-				w.pass(2)
-				restart()
-			}
-			w.until(id, "looking", func(r workflow.Run) bool {
-				return r.History[len(r.History)-1].Type == workflow.HistoryReconcileChecked
-			})
-			w.pass(1)
-			restart()
-			w.pass(1)
-			w.send(alpha, "s1", "hello")
-			run := w.ended()
-			w.expect(run, workflow.StatusCompleted, "0 run.started", "0 step.retrying a #1", "5 step.snoozed a #2", "10 step.completed a #2",
-				"10 wait.started b", "15 step.completed b", "15 wait.started c", "20 reconcile.checked c", "22 event.received", "22 event.consumed c",
-				"22 step.completed c", "22 step.completed d #1", "22 run.completed")
-			w.output(run, `"hello"`)
-		}},
-		{"lets a running step end", func(w *world) {
-			g := w.gate()
-			wf := workflow.New[input]("busy")
-			workflow.Step(wf, "a", w.holds("a", g, nil))
-			workflow.Step(wf, "b", w.does("b"))
-			w.begin(wf)
-			g.awaitEntered()
-			if w.harness.Restart == nil {
-				g.release()
-				w.ended()
-				w.didOnly("a", "b")
-				return
-			}
-			go func() {
-				w.pass(2)
-				g.release()
-			}()
-			w.harness.Runner = w.harness.Restart()
-			w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "2 step.completed a #1", "2 step.completed b #1", "2 run.completed")
-			w.didOnly("a", "b")
-		}},
+		{"changes nothing in how runs go on", restartChangesNothingInHowRunsGoOn},
+		{"lets a running step end", restartLetsARunningStepEnd},
 	}
+}
+
+func restartChangesNothingInHowRunsGoOn(w *world) {
+	wf := workflow.New[input]("long")
+	workflow.Step(wf, "a", w.fails("a", errBroken, workflow.Snooze(w.s(5))), workflow.Retry{MaxAttempts: 2, InitialDelay: w.s(5)})
+	workflow.Sleep(wf, "b", w.s(5))
+	c := workflow.WaitFor(wf, "c", alpha, w.s(20), workflow.Reconcile(workflow.Schedule{Offsets: durations(w, 5)}, w.looks()))
+	workflow.Step(wf, "d", func(ctx context.Context, _ input) (string, error) { return c.Output(ctx), nil })
+	w.begin(wf)
+	if w.harness.Restart == nil {
+		return // it remembers nothing, so it promises nothing
+	}
+	restart := func() { w.harness.Runner = w.harness.Restart() }
+	for _, at := range []struct {
+		step string
+		kind workflow.WaitKind
+	}{{"a", workflow.WaitRetry}, {"a", workflow.WaitSnooze}, {"b", workflow.WaitSleep}, {"c", workflow.WaitEvent}} {
+		w.parked(at.step, at.kind)
+		w.pass(2)
+		restart()
+	}
+	w.until(id, "looking", func(r workflow.Run) bool {
+		return r.History[len(r.History)-1].Type == workflow.HistoryReconcileChecked
+	})
+	w.pass(1)
+	restart()
+	w.pass(1)
+	w.send(alpha, "s1", "hello")
+	run := w.ended()
+	w.expect(run, workflow.StatusCompleted, "0 run.started", "0 step.retrying a #1", "5 step.snoozed a #2", "10 step.completed a #2",
+		"10 wait.started b", "15 step.completed b", "15 wait.started c", "20 reconcile.checked c", "22 event.received", "22 event.consumed c",
+		"22 step.completed c", "22 step.completed d #1", "22 run.completed")
+	w.output(run, `"hello"`)
+}
+
+func restartLetsARunningStepEnd(w *world) {
+	g := w.gate()
+	wf := workflow.New[input]("busy")
+	workflow.Step(wf, "a", w.holds("a", g, nil))
+	workflow.Step(wf, "b", w.does("b"))
+	w.begin(wf)
+	g.awaitEntered()
+	if w.harness.Restart == nil {
+		g.release()
+		w.ended()
+		w.didOnly("a", "b")
+		return
+	}
+	go func() {
+		w.pass(2)
+		g.release()
+	}()
+	w.harness.Runner = w.harness.Restart()
+	w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "2 step.completed a #1", "2 step.completed b #1", "2 run.completed")
+	w.didOnly("a", "b")
 }

@@ -40,7 +40,7 @@ func (i *inTurn) Follow(ctx context.Context) (enrichment.Arrival, bool, error) {
 	return i.next().Follow(ctx)
 }
 
-func (i *inTurn) Settle(ctx context.Context, a enrichment.Arrival) (enrichment.Summary, error) {
+func (i *inTurn) Settle(ctx context.Context, a enrichment.Arrival) (enrichment.Settlement, error) {
 	return i.next().Settle(ctx, a)
 }
 

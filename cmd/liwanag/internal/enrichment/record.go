@@ -23,23 +23,23 @@ func (e *codedError) Error() string     { return e.message }
 func (e *codedError) ErrorCode() string { return e.code }
 
 // Settle applies the result that ended the wait. Settling again changes nothing.
-func (e *Enricher) Settle(ctx context.Context, a Arrival) (Summary, error) {
+func (e *Enricher) Settle(ctx context.Context, a Arrival) (Settlement, error) {
 	runID, err := runOf(ctx)
 	if err != nil {
-		return Summary{}, err
+		return Settlement{}, err
 	}
 	switch {
 	case a.Failed != "":
-		return Summary{}, workflow.Permanent(&codedError{a.Failed, "the submission has no result: " + a.Failed})
+		return Settlement{}, workflow.Permanent(&codedError{a.Failed, "the submission has no result: " + a.Failed})
 	case a.DeliveryID == "":
 		if a, err = e.fetchNow(ctx, runID); err != nil {
-			return Summary{}, err
+			return Settlement{}, err
 		}
 	}
 	if a.Failed != "" {
-		return Summary{}, workflow.Permanent(&codedError{a.Failed, "the submission has no result: " + a.Failed})
+		return Settlement{}, workflow.Permanent(&codedError{a.Failed, "the submission has no result: " + a.Failed})
 	}
-	summary := Summary{}
+	summary := Settlement{}
 	if a.DeliveryID == "" { // its result was applied before
 		summary, err = e.summarize(ctx, a.SubmissionID)
 	} else {
@@ -49,7 +49,7 @@ func (e *Enricher) Settle(ctx context.Context, a Arrival) (Summary, error) {
 		}
 	}
 	if err != nil {
-		return Summary{}, err
+		return Settlement{}, err
 	}
 	return summary, e.leave(ctx, runID)
 }
@@ -108,17 +108,17 @@ func (e *Enricher) storeGiven(ctx context.Context, runID liwanag.ID, key string,
 // settleDelivery applies a stored result, in one transaction: subscribers, jobs,
 // costs, submission, delivery. The result is read before, so that the writer is
 // held for the rows alone.
-func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, late bool) (Summary, error) {
+func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, late bool) (Settlement, error) {
 	d, err := e.store.Deliveries.Get(ctx, digest)
 	if err != nil {
-		return Summary{}, fmt.Errorf("enrichment: delivery %s: %w", hexOf(digest), err)
+		return Settlement{}, fmt.Errorf("enrichment: delivery %s: %w", hexOf(digest), err)
 	}
 	if d.State == liwanag.DeliverySettled || d.State == liwanag.DeliveryQuarantined {
 		return e.summarize(ctx, d.SubmissionID)
 	}
 	res, err := fullenrich.ParseResult(d.Raw)
 	if err != nil {
-		return Summary{}, workflow.Permanent(errors.Join(&codedError{noteUnreadable, "the result cannot be read"}, err))
+		return Settlement{}, workflow.Permanent(errors.Join(&codedError{noteUnreadable, "the result cannot be read"}, err))
 	}
 	now := e.now()
 	var done settlement
@@ -150,7 +150,7 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 		return e.apply(tx, sub, done, late, now)
 	})
 	if err != nil {
-		return Summary{}, err
+		return Settlement{}, err
 	}
 	e.report(ctx, d.SubmissionID, done)
 	return done.summary, nil
@@ -216,10 +216,10 @@ func (e *Enricher) report(ctx context.Context, id liwanag.ID, s settlement) {
 }
 
 // summarize counts what became of a submission's jobs.
-func (e *Enricher) summarize(ctx context.Context, id liwanag.ID) (Summary, error) {
+func (e *Enricher) summarize(ctx context.Context, id liwanag.ID) (Settlement, error) {
 	sub, err := e.store.Submissions.Get(ctx, id)
 	if err != nil {
-		return Summary{}, err
+		return Settlement{}, err
 	}
 	jobs, err := e.store.Jobs.OfSubmission(ctx, id)
 	var out settlement

@@ -33,7 +33,7 @@ type settlement struct {
 	spent      int64  // what this result adds to it
 	duplicates int    // jobs that were paid for a second time
 	note       string // why the raw body is kept; empty: it is dropped
-	summary    Summary
+	summary    Settlement
 	noCredits  bool
 	late       int // jobs that a late result changed
 }

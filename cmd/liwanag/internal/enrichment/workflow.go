@@ -46,7 +46,7 @@ type Arrival struct {
 }
 
 // Summary says what a result made of the jobs.
-type Summary struct {
+type Settlement struct {
 	Enriched int   `json:"enriched"`
 	NotFound int   `json:"notFound"`
 	Failed   int   `json:"failed,omitempty"`
@@ -68,7 +68,7 @@ type Work interface {
 	// another way.
 	Follow(ctx context.Context) (Arrival, bool, error)
 	// Settle applies a result.
-	Settle(ctx context.Context, a Arrival) (Summary, error)
+	Settle(ctx context.Context, a Arrival) (Settlement, error)
 	// MarkFailed ends the jobs of a run that failed or timed out.
 	MarkFailed(ctx context.Context, f workflow.Failure) error
 	// MarkCanceled ends the jobs of a run that was canceled.
@@ -115,7 +115,7 @@ func New(work Work, cfg Config) *workflow.Workflow[Input] {
 			return work.Follow(ctx)
 		}, workflow.Retry{MaxAttempts: 3, Backoff: workflow.Exponential, InitialDelay: time.Second, MaxDelay: 10 * time.Second}))
 
-	workflow.Step(wf, stepSettle, func(ctx context.Context, _ Input) (Summary, error) {
+	workflow.Step(wf, stepSettle, func(ctx context.Context, _ Input) (Settlement, error) {
 		return work.Settle(ctx, arrival.Output(ctx))
 	}, workflow.Retry{MaxAttempts: 3, Backoff: workflow.Exponential, InitialDelay: time.Second, MaxDelay: 10 * time.Second})
 

@@ -57,8 +57,8 @@ func (s *scripted) Follow(context.Context) (enrichment.Arrival, bool, error) {
 	return s.look(time.Since(s.begun))
 }
 
-func (s *scripted) Settle(context.Context, enrichment.Arrival) (enrichment.Summary, error) {
-	return enrichment.Summary{Enriched: 1, NotFound: 1, Credits: 1}, s.settle
+func (s *scripted) Settle(context.Context, enrichment.Arrival) (enrichment.Settlement, error) {
+	return enrichment.Settlement{Enriched: 1, NotFound: 1, Credits: 1}, s.settle
 }
 
 func (s *scripted) MarkFailed(_ context.Context, f workflow.Failure) error {

@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+func TestAFileOfInvalidRowsAloneIsNotConfirmed(t *testing.T) {
+	w := newWorld(t)
+	c := w.client()
+	up, err := c.Upload(t.Context(), apiclient.UploadFile{Name: "a.csv", Confirm: true}, strings.NewReader("email\nnobody\nno-one\n"))
+	w.must(err)
+	if up.Status != "needs_mapping" || up.Failure == nil || up.Failure.Code != "no_valid_rows" || up.Counts.Invalid != 2 {
+		t.Errorf("%+v", up)
+	}
+	_, err = api.ConfirmUpload.Call(t.Context(), c, runapi.ID(up.ID))
+	wantCode(t, err, 409, "state")
+}
+
+func TestAnUploadNamesItsEncodingOrAsksForIt(t *testing.T) {
+	w := newWorld(t)
+	c := w.client()
+	file := "email,name\nwei@qq.com,\xcd\xf5\xce\xb0\n"
+	up, err := c.Upload(t.Context(), apiclient.UploadFile{Name: "a.csv", Confirm: true}, strings.NewReader(file))
+	w.must(err)
+	if up.Status != "needs_mapping" || up.Failure == nil || up.Failure.Code != "unclear_encoding" {
+		t.Errorf("%+v", up)
+	}
+	sample, err := api.GetUploadSample.Call(t.Context(), c, runapi.ID(up.ID))
+	w.must(err)
+	if !slices.ContainsFunc(sample.Encodings, func(e api.EncodingSample) bool {
+		return e.Name == "GB18030" && slices.Equal(e.Values, []string{"王伟"})
+	}) {
+		t.Errorf("%+v", sample.Encodings)
+	}
+	if up, err = api.MapUpload.Call(t.Context(), c, runapi.To(up.ID, api.MapUploadRequest{Encoding: "gb18030"})); err != nil ||
+		up.Status != "previewed" {
+		t.Errorf("%+v %v", up, err)
+	}
+	given, err := c.Upload(t.Context(), apiclient.UploadFile{Name: "a.csv", Encoding: "GBK"}, strings.NewReader(file))
+	if err != nil || given.Encoding != "GB18030" || given.Status != "previewed" {
+		t.Errorf("%+v %v", given, err)
+	}
+	_, err = c.Upload(t.Context(), apiclient.UploadFile{Name: "a.csv", Encoding: "morse"}, strings.NewReader(file))
+	wantCode(t, err, 422, "unknown_encoding")
+}
+
+func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stop := w.run()
+		defer stop()
+		ctx, c := t.Context(), w.client()
+		file := "Work mail,Nick\nada@gmail.com,A\nnobody,B\nada@gmail.com,C\ngrace@acme-corp.com,D\n"
+		up, err := c.Upload(ctx, apiclient.UploadFile{Name: `C:\lists\people.csv`, Source: "fair",
+			Mapping: map[string]string{"Work mail": "email", "Nick": "fullName"}}, strings.NewReader(file))
+		w.must(err)
+		want := api.UploadCounts{Rows: 4, New: 1, Duplicate: 1, Corporate: 1, Invalid: 1}
+		if up.Status != "previewed" || up.Counts != want || up.EstimatedCredits != 1 || up.FileName != "people.csv" ||
+			up.Mapping["Nick"] != "fullName" {
+			t.Errorf("%+v", up)
+		}
+		if people, err := api.ListSubscribers.Call(ctx, c,
+			api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{}, Paging: runapi.Paging{}}); err != nil || len(people.Items) != 0 {
+			t.Errorf("before it was confirmed: %+v %v", people, err)
+		}
+		var faults bytes.Buffer
+		_, err = api.GetUploadErrors.Copy(ctx, c, runapi.ID(up.ID), &faults)
+		w.must(err)
+		if rows, err := csv.NewReader(&faults).ReadAll(); err != nil || len(rows) != 2 || rows[1][0] != "2" || rows[1][2] != "invalid_email" ||
+			strings.Contains(rows[1][4], "nobody") {
+			t.Errorf("%v %v", rows, err)
+		}
+		if up, err = api.ConfirmUpload.Call(ctx, c, runapi.ID(up.ID)); err != nil || up.Status == "previewed" {
+			t.Errorf("%+v %v", up, err)
+		}
+		for u, err := range c.WatchUpload(ctx, up.ID, time.Second) {
+			w.must(err)
+			up = u
+		}
+		if up.Status != "done" || up.Progress.Enriched != 1 || up.EndedAt.IsZero() {
+			t.Errorf("%+v", up)
+		}
+		_, err = api.ConfirmUpload.Call(ctx, c, runapi.ID(up.ID))
+		wantCode(t, err, 409, "state")
+		_, err = api.CancelUpload.Call(ctx, c, runapi.ID(up.ID))
+		wantCode(t, err, 409, "state")
+		uploads, err := api.ListUploads.Call(ctx, c, api.UploadQuery{Paging: runapi.Paging{}})
+		if err != nil || len(uploads.Items) != 1 || uploads.Items[0].ID != up.ID {
+			t.Errorf("%+v %v", uploads, err)
+		}
+		var export bytes.Buffer
+		n, err := api.ExportSubscribers.Copy(ctx, c, api.SubscriberFilter{Source: "fair"}, &export)
+		if err != nil || int(n) != export.Len() || strings.Count(export.String(), "\n") < 2 ||
+			!strings.Contains(export.String(), "ada@gmail.com") {
+			t.Errorf("%d %v %s", n, err, &export)
+		}
+		export.Reset()
+		if _, err = api.ExportSubscribers.Copy(ctx, c, api.SubscriberFilter{Status: "failed"}, &export); err != nil ||
+			strings.Count(export.String(), "\n") != 1 {
+			t.Errorf("nobody matches: %v %s", err, &export)
+		}
+		second, err := c.Upload(ctx, apiclient.UploadFile{Name: "x.csv", Confirm: true}, strings.NewReader("email\nlinus@gmail.com\n"))
+		if err != nil || second.Status != "importing" {
+			t.Errorf("%+v %v", second, err)
+		}
+		third, err := c.Upload(ctx, apiclient.UploadFile{Name: "y.csv"}, strings.NewReader("email\nken@gmail.com\n"))
+		w.must(err)
+		if third, err = api.CancelUpload.Call(ctx, c, runapi.ID(third.ID)); err != nil || third.Status != "canceled" || !third.Ended() {
+			t.Errorf("%+v %v", third, err)
+		}
+		_, err = c.Upload(ctx, apiclient.UploadFile{Name: "z.csv"}, strings.NewReader("a,b\n1,2\n"))
+		wantCode(t, err, 422, "no_email_column")
+	})
+}
+
+func TestAnExportThatFailsIsNeverMistakenForAWholeOne(t *testing.T) {
+	w := newWorld(t)
+	fault := errors.New("the disk is gone")
+	for size, wholeProblem := range map[int]bool{1: true, 1 << 20: false} {
+		w.server.Route(fmt.Sprintf("GET /api/v1/test%d", size), func(rw http.ResponseWriter, r *http.Request) error {
+			return w.server.Download(rw, r, "x.csv", func(to *door.Streamer) error {
+				_, _ = to.Write(bytes.Repeat([]byte("x"), size))
+				return fault
+			})
+		})
+		func() {
+			defer func() {
+				if cut := recover() == http.ErrAbortHandler; cut == wholeProblem {
+					t.Errorf("%d bytes: cut off %v", size, cut)
+				}
+			}()
+			rec := w.call("GET", fmt.Sprintf("/api/v1/test%d", size), "")
+			w.wantProblem(rec, 500, "internal")
+		}()
+	}
+	rec := w.call("GET", "/api/v1/subscribers/export", "")
+	if rec.Header().Get("Content-Disposition") != `attachment; filename="subscribers.csv"` ||
+		rec.Header().Get("Content-Type") != "text/csv; charset=utf-8" {
+		t.Errorf("%v", rec.Header())
+	}
+}
