@@ -21,7 +21,8 @@ type Config struct {
 	// Definitions are what this engine can execute; several versions of a workflow
 	// may stand side by side.
 	Definitions []workflow.Definition
-	// Name names this node in views and logs; default: host name and process id.
+	// Name names this node in views and logs, in up to 200 bytes of UTF-8 without control
+	// characters; default: host name and process id.
 	Name string
 	// Concurrency is how many runs execute a step at once; default 256.
 	Concurrency int
@@ -60,8 +61,10 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("engine: concurrency %d, lease %s and stop timeout %s must not be negative",
 			c.Concurrency, c.Lease, c.StopTimeout))
 	}
-	if err := workflow.CheckNamespace(c.Namespace); err != nil {
-		faults = append(faults, fmt.Errorf("engine: %w", err))
+	for what, name := range map[string]string{"name": c.Name, "namespace": c.Namespace} {
+		if err := workflow.CheckName(what, name); err != nil {
+			faults = append(faults, fmt.Errorf("engine: %w", err))
+		}
 	}
 	_, err := workflow.PlansOf(c.Definitions)
 	faults = append(faults, err)
@@ -70,8 +73,11 @@ func (c Config) Validate() error {
 
 func (c Config) withDefaults() Config {
 	if c.Name == "" {
-		host, _ := os.Hostname()
-		c.Name = fmt.Sprintf("%s-%d", cmp.Or(host, "node"), os.Getpid())
+		host, err := os.Hostname()
+		if err != nil || host == "" || workflow.CheckName("host", host) != nil {
+			host = "node"
+		}
+		c.Name = fmt.Sprintf("%s-%d", host, os.Getpid())
 	}
 	c.Concurrency = cmp.Or(c.Concurrency, 256)
 	c.Lease = cmp.Or(c.Lease, 15*time.Second)

@@ -199,11 +199,17 @@ func TestARetryOfTheRunKeepsTheKeysOfItsSteps(t *testing.T) {
 	}
 }
 
-func TestANamespaceThatNoKeyCanBeginWithIsRefused(t *testing.T) {
-	for _, namespace := range []string{"a\x00", "line\nline", "\xff", strings.Repeat("n", 201)} {
-		_, err := engine.New(engine.Config{Store: memory.New(), Namespace: namespace})
-		if err == nil || !strings.Contains(err.Error(), "namespace") {
-			t.Errorf("%.20q: %v", namespace, err)
+func TestNamesThatNotEveryDatabaseKeepsAreFaultsOfTheConfiguration(t *testing.T) {
+	wf := (&keys{}).sending()
+	for _, name := range []string{"a\x00", "line\nline", "\x7f", "\xff", strings.Repeat("n", 201)} {
+		for what, c := range map[string]engine.Config{"name": {Name: name}, "namespace": {Namespace: name}} {
+			c.Store, c.Definitions = memory.New(), []workflow.Definition{wf}
+			if _, err := engine.New(c); err == nil || !strings.Contains(err.Error(), "the "+what+" ") {
+				t.Errorf("%s %.20q: %v", what, name, err)
+			}
 		}
+	}
+	if _, err := engine.New(engine.Config{Store: memory.New(), Name: strings.Repeat("ü", 100), Namespace: "eu/1"}); err != nil {
+		t.Error(err)
 	}
 }

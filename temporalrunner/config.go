@@ -54,8 +54,10 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("temporalrunner: concurrency %d, lease %s and stop timeout %s must "+
 			"not be negative", c.Concurrency, c.Lease, c.StopTimeout))
 	}
-	if err := workflow.CheckNamespace(c.Namespace); err != nil {
-		faults = append(faults, fmt.Errorf("temporalrunner: %w", err))
+	for what, name := range map[string]string{"task queue": c.TaskQueue, "namespace": c.Namespace} {
+		if err := workflow.CheckName(what, name); err != nil {
+			faults = append(faults, fmt.Errorf("temporalrunner: %w", err))
+		}
 	}
 	_, err := workflow.PlansOf(c.Definitions)
 	faults = append(faults, err)

@@ -403,3 +403,13 @@ func TestAReopenedRunTakesWhatItLeftOver(t *testing.T) {
 		t.Errorf("the run is %+v", again.Run)
 	}
 }
+
+func TestNamesThatNotEveryServerKeepsAreFaultsOfTheConfiguration(t *testing.T) {
+	for _, name := range []string{"a\x00", "line\nline", "\xff"} {
+		for what, c := range map[string]Config{"task queue": {TaskQueue: name}, "namespace": {Namespace: name}} {
+			if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "the "+what+" ") {
+				t.Errorf("%s %q: %v", what, name, err)
+			}
+		}
+	}
+}

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// CheckNamespace refuses a namespace that idempotency keys cannot begin with. An
-// empty one is none.
-func CheckNamespace(namespace string) error {
-	if namespace != "" && !validID(namespace, 200) {
-		return fmt.Errorf("the namespace %.40q: up to 200 bytes of UTF-8 without control characters are allowed", namespace)
+// CheckName refuses a name of something in a runner's configuration that not every
+// database keeps, or shows, as it is. An empty one stands for the default.
+func CheckName(what, name string) error {
+	if name != "" && !validID(name, MaxLabel) {
+		return fmt.Errorf("the %s %.40q: up to %d bytes of UTF-8 without control characters are allowed", what, name, MaxLabel)
 	}
 	return nil
 }

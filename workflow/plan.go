@@ -104,9 +104,8 @@ func (p *Plan) Validate() error {
 // shows, as they are.
 func (p *Plan) nameless() (faults []error) {
 	check := func(what, name string) {
-		if name != "" && !validID(name, MaxLabel) {
-			faults = append(faults, fmt.Errorf("workflow %q: the %s %.40q: up to %d bytes of UTF-8 without "+
-				"control characters are allowed", p.Name, what, name, MaxLabel))
+		if err := CheckName(what, name); err != nil {
+			faults = append(faults, fmt.Errorf("workflow %q: %w", p.Name, err))
 		}
 	}
 	check("name", p.Name)

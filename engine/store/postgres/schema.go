@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/liwanag/liwanag/internal/migrate"
 	"github.com/liwanag/liwanag/internal/pgdb"
+	"github.com/liwanag/liwanag/workflow"
 )
 
 //go:embed migrations/*.sql migrations/wf/*.sql
@@ -38,6 +40,9 @@ type schema struct {
 // find finds the schema of a database: the one that is wanted, or the one on
 // search_path that has the tables, or else the first one there.
 func find(ctx context.Context, db *pgdb.DB, wanted string) (*schema, error) {
+	if err := workflow.CheckName("schema", wanted); err != nil || len(wanted) > 63 {
+		return nil, fmt.Errorf("postgres: %w", cmp.Or(err, fmt.Errorf("the schema %q: up to 63 bytes are allowed", wanted)))
+	}
 	if wanted == "" {
 		err := db.QueryRow(ctx, `
 			SELECT coalesce((

@@ -61,6 +61,16 @@ func TestAMigratedDatabaseIsLikeANewOne(t *testing.T) {
 	}
 }
 
+func TestASchemaWhoseNameTheServerDoesNotKeepIsRefused(t *testing.T) {
+	url := pgtest.Database(t)
+	for _, name := range []string{"a\x00b", "\xff", "a\nb", strings.Repeat("s", 64)} {
+		if _, err := (Config{URL: url, Schema: name}).Open(t.Context()); err == nil || !strings.Contains(err.Error(), "the schema \"") ||
+			strings.Contains(err.Error(), "SQLSTATE") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 func TestTheTablesOfOthersAreNoneOfOurs(t *testing.T) {
 	_, url := database(t)
 	pgtest.Shared(t).Exec(t, pgtest.Name(url), `
