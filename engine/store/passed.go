@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // Passed is how far the claims of a process have come: up to when nothing is due that
@@ -25,6 +26,7 @@ type Passing struct {
 	// Keys are its definitions as a statement knows them: workflow, slash, version.
 	Keys []string
 	low  int64 // since when something is due that became so meanwhile
+	back int64 // how much of what it passes is in doubt meanwhile
 }
 
 // Due says that a run is due, or will be, from the given time on.
@@ -34,6 +36,18 @@ func (p *Passed) Due(at int64) {
 	p.old, p.new = min(p.old, at), min(p.new, at)
 	for _, c := range p.claims {
 		c.low = min(c.low, at)
+	}
+}
+
+// Doubt says that something may have become due unheard, since so long before what was
+// passed.
+func (p *Passed) Doubt(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	back := d.Microseconds()
+	p.old, p.new = p.old-back, p.new-back
+	for _, c := range p.claims {
+		c.back = back
 	}
 }
 
@@ -58,7 +72,7 @@ func (p *Passed) Came(c *Passing) {
 	defer p.mu.Unlock()
 	p.end(c)
 	if slices.Equal(c.Keys, p.keys) {
-		p.old, p.new = min(c.Old, c.low), min(c.New, c.low)
+		p.old, p.new = min(c.Old-c.back, c.low), min(c.New-c.back, c.low)
 	}
 }
 

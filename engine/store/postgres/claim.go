@@ -128,11 +128,12 @@ const (
 	byDue = " ORDER BY due_at LIMIT "
 )
 
-// dueQuery claims what is due, the earliest of both classes.
+// dueQuery claims what is due, the earliest of both classes, and says whether all that
+// it found was of one.
 const dueQuery = `
 	UPDATE wf_run SET owner = $3, token = token + 2, started_at = CASE started_at WHEN 0 THEN $2 ELSE started_at END
 	FROM (
-		SELECT id AS due, fresh FROM (
+		SELECT id AS due, fresh, every(fresh) OVER () OR every(NOT fresh) OVER () AS of_one FROM (
 			SELECT * FROM (SELECT id, due_at AS at, created_at AS created, false AS fresh FROM wf_run
 				WHERE ` + goesOn + ready + ` AND due_at BETWEEN $5 AND $2` + ofDefs + byDue + `$7` + locked + `) AS goes_on
 			UNION ALL
@@ -141,7 +142,7 @@ const dueQuery = `
 		) AS both_classes ORDER BY at, created LIMIT $4
 	) AS taken
 	WHERE id = due
-	RETURNING ` + runColumns + ", fresh"
+	RETURNING ` + runColumns + ", fresh, of_one"
 
 // deadQuery takes over what dead nodes had begun. What they had begun with a worker
 // lost before, or had not begun, buryQueries have dealt with.
@@ -149,13 +150,13 @@ const deadQuery = `
 	UPDATE wf_run SET owner = $3, token = token + 2, takeovers = 1
 	FROM (SELECT id AS due FROM wf_run WHERE ` + goesOn + ` AND owner = ANY($2) AND takeovers = 0` + ofDefs + byDue + `$4` + locked + `) AS taken
 	WHERE id = due
-	RETURNING ` + runColumns + ", false"
+	RETURNING ` + runColumns + ", false, false"
 
 const suspectQuery = `
 	UPDATE wf_run SET owner = $3, token = token + 2
 	FROM (SELECT id AS due FROM wf_run WHERE ` + suspect + ` AND owner = 0 AND due_at <= $2` + ofDefs + byDue + `$4` + locked + `) AS taken
 	WHERE id = due
-	RETURNING ` + runColumns + ", false"
+	RETURNING ` + runColumns + ", false, false"
 
 // What a dead node owned and had not begun goes back as it is; of what it had begun
 // with a worker lost before, its Begun says whether to count another.
@@ -229,6 +230,7 @@ func (s *Store) bury(ctx context.Context, c *claiming) error {
 func (s *Store) take(ctx context.Context, c *claiming, query string, n int) error {
 	var claimed []store.Claimed
 	var taken []claim
+	var ofOne bool
 	due := query == dueQuery
 	if query != suspectQuery {
 		n = max(n-len(c.claimed)-len(c.doubt), 0)
@@ -243,11 +245,11 @@ func (s *Store) take(ctx context.Context, c *claiming, query string, n int) erro
 	}
 	ask := func(first *pgx.Batch) {
 		b := batch{first, s.schema}
-		claimed, taken, c.alive = nil, nil, false
+		claimed, taken, ofOne, c.alive = nil, nil, false, false
 		b.Queue(query, args...).Query(func(found pgx.Rows) error {
 			for found.Next() {
 				one := claim{takenOver: query == deadQuery}
-				run, token, err := scanRun(found, &one.new)
+				run, token, err := scanRun(found, &one.new, &ofOne)
 				if err != nil {
 					return err
 				}
@@ -276,14 +278,15 @@ func (s *Store) take(ctx context.Context, c *claiming, query string, n int) erro
 	if err == nil {
 		c.claimed, c.doubt = append(c.claimed, claimed...), nil
 		if due {
-			c.came(claimed[:len(taken)], n)
+			c.came(claimed[:len(taken)], ofOne, n)
 		}
 	}
 	return err
 }
 
-// came notes how far a claim of what is due came.
-func (c *claiming) came(taken []store.Claimed, n int) {
+// came notes how far a claim of what is due came. Of a class nothing is left when there
+// was room for more, or when all that was found is of the other one.
+func (c *claiming) came(taken []store.Claimed, ofOne bool, n int) {
 	var first [2]int64
 	var found [2]int
 	for _, one := range taken {
@@ -296,8 +299,8 @@ func (c *claiming) came(taken []store.Claimed, n int) {
 		}
 	}
 	all := len(taken) < n
-	c.from.Old = store.To(c.from.Old, first[0], found[0], c.w.Old, all, c.now)
-	c.from.New = store.To(c.from.New, first[1], found[1], c.w.New, all, c.now)
+	c.from.Old = store.To(c.from.Old, first[0], found[0], c.w.Old, all || ofOne && found[0] == 0, c.now)
+	c.from.New = store.To(c.from.New, first[1], found[1], c.w.New, all || ofOne && found[1] == 0, c.now)
 }
 
 func sortDue(claimed []store.Claimed) {

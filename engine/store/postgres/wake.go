@@ -14,6 +14,10 @@ const (
 	// sweepEvery is how often a node looks for what nobody told it: the runs of a
 	// dead node, and a notification that was lost.
 	sweepEvery = 3 * time.Second
+	// sweepBack is how long before what was passed a sweep looks. What nobody told is
+	// due since then, but for what was given back as it was: each deepSweep-th looks at all.
+	sweepBack = time.Minute
+	deepSweep = 10
 	// headStart is how long a node has to take what it made due before it tells the
 	// others: mostly it does, and nobody else is woken for nothing.
 	headStart = 20 * time.Millisecond
@@ -29,12 +33,22 @@ func (s *Store) Wake() <-chan struct{} {
 				s.rouse()
 			}
 		})
+		n := 0
 		go s.announce.every(sweepEvery, func() {
-			s.passed.Due(0)
-			s.rouse()
+			n++
+			s.sweep(n)
 		})
 	})
 	return s.wake
+}
+
+// sweep lets the next claim look for what nobody told.
+func (s *Store) sweep(n int) {
+	s.passed.Doubt(sweepBack)
+	if n%deepSweep == 0 {
+		s.passed.Due(0)
+	}
+	s.rouse()
 }
 
 func (s *Store) rouse() {
