@@ -37,7 +37,7 @@ func (e *Engine) claimLoop(ctx context.Context) {
 			}
 			continue
 		}
-		w.Definitions = e.defs
+		w.Definitions, w.Bytes = e.defs, min(small, e.memory.share)
 		claimed, later, err := e.claim(ctx, w)
 		if err != nil {
 			if ctx.Err() == nil {

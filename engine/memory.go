@@ -15,8 +15,9 @@ const (
 	// their inputs, histories and inboxes. Each may have its share of a slot in any
 	// case; who needs more waits for it.
 	inMemory = 64 << 20
-	// rowSize is what an entry or a signal takes beside its payload.
-	rowSize = 400
+	// small is how much the history and inbox of a run may take to come with its
+	// claim, in bytes, if its share of a slot allows.
+	small = 32 << 10
 )
 
 // memory bounds what executed runs take.
@@ -76,31 +77,17 @@ func (h *held) release() {
 	h.m.serve()
 }
 
-func sizeOf(c store.Claimed) int {
-	size := len(c.Run.Input)
-	for _, en := range c.History {
-		size += rowSize + len(en.Output)
-		if en.Failure != nil {
-			size += len(en.Failure.Message)
-		}
-	}
-	for _, s := range c.Signals {
-		size += rowSize + len(s.Payload)
-	}
-	return size
-}
-
 // whole reads what a claim left out, once there is room for it; false when the run
-// is not this node's any more. A newcomer has nothing more to read.
+// is not this node's any more. A run that was created here has nothing more to read.
 func (e *Engine) whole(c store.Claimed) (store.Claimed, *held, bool) {
-	if c.Run.Seq <= 1 {
+	if c.Whole || c.Run.Seq <= 1 {
 		return c, nil, true
 	}
 	full, ok := e.readOwned(c)
 	if !ok {
 		return c, nil, false
 	}
-	size := sizeOf(full)
+	size := len(full.Run.Input) + full.Rest()
 	if size <= e.memory.share {
 		return full, nil, true
 	}

@@ -9,9 +9,52 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/engine/store/memory"
 	"github.com/liwanag/liwanag/workflow"
 )
+
+// getting counts the runs that are read one by one.
+type getting struct {
+	*memory.Store
+	gets atomic.Int64
+}
+
+func (c *getting) Get(ctx context.Context, id string) (store.Claimed, error) {
+	c.gets.Add(1)
+	return c.Store.Get(ctx, id)
+}
+
+func TestSmallRunsAreReadWithTheirClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wf := workflow.New[string]("w")
+		workflow.Step(wf, "a", func(_ context.Context, in string) (string, error) { return in, nil })
+		workflow.WaitFor(wf, "w", done, time.Hour)
+		workflow.Step(wf, "b", func(context.Context, string) (int, error) { return 1, nil })
+		st := &getting{Store: memory.New()}
+		e, stop := run(t.Context(), t, st, wf)
+		defer stop()
+		for id, want := range map[string]int64{"small": 0, "big": 1} {
+			in := id
+			if id == "big" {
+				in = strings.Repeat("x", workflow.MaxPayload-10)
+			}
+			if err := wf.Start(t.Context(), e, id, in); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			st.gets.Store(0)
+			if _, err := done.Send(t.Context(), e, id, "s", "x"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if got := st.gets.Load(); got != want {
+				t.Errorf("the %s run was read %d times beside its claims", id, got)
+			}
+			checkCompleted(t, e, id)
+		}
+	})
+}
 
 // TestBigRunsAreInMemoryAFewAtATime makes runs due at once that are as big as runs may
 // be, and a small one behind them.

@@ -139,16 +139,22 @@ func (p *Plan) fitsInbox(inbox []Signal, begun, mine Shape) error {
 // one with a field that the type does not have. What is no JSON at all fits nothing, and
 // fails its run by itself.
 func fitsType(raw json.RawMessage, t reflect.Type, strict bool) error {
-	if !json.Valid(raw) {
-		return nil
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if strict {
-		d.DisallowUnknownFields()
-	}
 	var err error
-	if fault := guard("", func() { err = d.Decode(reflect.New(t).Interface()) }); fault != nil { // a decoder of the type
-		return errors.New(fault.Message)
+	fault := guard("", func() { // a decoder of the type
+		into := reflect.New(t).Interface()
+		if !strict {
+			err = json.Unmarshal(raw, into)
+			return
+		}
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.DisallowUnknownFields()
+		err = d.Decode(into)
+	})
+	if fault != nil {
+		err = errors.New(fault.Message)
+	}
+	if err != nil && !json.Valid(raw) {
+		return nil
 	}
 	return err
 }

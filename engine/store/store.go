@@ -49,7 +49,8 @@ type Store interface {
 	Create(ctx context.Context, r Run) error
 
 	// Claim leases runs that are due at now, as many as are wanted, of each class the
-	// earliest first, ties by creation. It reads their rows alone; Get reads the rest.
+	// earliest first, ties by creation. It reads their rows, and small histories and
+	// inboxes with them, see Wanted's Bytes; Get reads the others.
 	// A newcomer that is claimed has begun: its StartedAt is now. Runs of dead nodes
 	// are dealt with first, see Claimed. next is no later than the earliest time after
 	// now at which a run of these definitions is due, zero when there is none.
@@ -177,6 +178,9 @@ type Wanted struct {
 	New         int // of them, newcomers: runs that have not begun
 	Old         int // of them, runs that go on: by a time, an event, a lost node
 	Suspects    int // beside them
+	// Bytes is how much the history and inbox of a run may take, as Claimed's Rest
+	// says, to be read with its row; 0: rows alone.
+	Bytes int
 }
 
 // Want is room for n runs of these definitions, of either class.
@@ -211,13 +215,33 @@ type Lease struct {
 type Claimed struct {
 	Lease   Lease
 	Run     Run
-	History []Entry  // in order of Seq; Get reads it
-	Signals []Signal // in order of Seq, consumed and late ones included; Get reads it
+	History []Entry  // in order of Seq
+	Signals []Signal // in order of Seq, consumed and late ones included
+	// Whole: History and Signals were read. Get reads them always, Claim when they
+	// are small.
+	Whole bool
 	// TakenOver: this claim took the run from a dead node; the attempt that node
 	// may have begun is lost.
 	TakenOver bool
 	// New: the run was a newcomer until this claim.
 	New bool
+}
+
+// RowSize is what an entry or a signal takes beside its payload, about.
+const RowSize = 400
+
+// Rest is what history and signals take, in bytes, about.
+func (c Claimed) Rest() (size int) {
+	for _, en := range c.History {
+		size += RowSize + len(en.Output)
+		if en.Failure != nil {
+			size += len(en.Failure.Message)
+		}
+	}
+	for _, s := range c.Signals {
+		size += RowSize + len(s.Payload)
+	}
+	return size
 }
 
 // Progress is everything that one move changed, written in one fenced

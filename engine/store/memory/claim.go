@@ -44,7 +44,7 @@ func (s *Store) Claim(ctx context.Context, node store.Node, w store.Wanted, now 
 	ready := append(first(old, w.Old), first(fresh, w.New)...)
 	var claimed []store.Claimed
 	for _, r := range append(first(ready, w.Runs), first(suspects, w.Suspects)...) {
-		claimed = append(claimed, r.take(node, now))
+		claimed = append(claimed, r.take(node, w.Bytes, now))
 	}
 	return claimed, next, nil
 }
@@ -79,7 +79,7 @@ func first(rows []*row, n int) []*row {
 	return rows[:min(max(n, 0), len(rows))]
 }
 
-func (r *row) take(node store.Node, now time.Time) store.Claimed {
+func (r *row) take(node store.Node, bytes int, now time.Time) store.Claimed {
 	c := store.Claimed{TakenOver: r.Owner != 0, New: r.StartedAt.IsZero()}
 	if c.TakenOver {
 		r.Takeovers++
@@ -90,9 +90,12 @@ func (r *row) take(node store.Node, now time.Time) store.Claimed {
 	r.Owner = node.Epoch
 	r.token += 2
 	c.Run, c.Lease = r.Run, store.Lease{RunID: r.ID, Epoch: node.Epoch, Token: r.token}
+	if (store.Claimed{History: r.history, Signals: r.signals}).Rest() <= bytes {
+		c.History, c.Signals, c.Whole = slices.Clone(r.history), slices.Clone(r.signals), true
+	}
 	return c
 }
 
 func (r *row) whole() store.Claimed {
-	return store.Claimed{Run: r.Run, History: slices.Clone(r.history), Signals: slices.Clone(r.signals)}
+	return store.Claimed{Run: r.Run, History: slices.Clone(r.history), Signals: slices.Clone(r.signals), Whole: true}
 }

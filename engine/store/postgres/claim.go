@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -128,9 +129,19 @@ const (
 	byDue = " ORDER BY due_at LIMIT "
 )
 
+// rest is what the rest of a run takes, told without reading it; limit is how many
+// entries or signals are too many.
+func rest(limit string) string {
+	return fmt.Sprintf(`, CASE WHEN seq < 2 THEN 0 ELSE
+		(SELECT coalesce(sum(size), 0) FROM (SELECT %[1]d + coalesce(octet_length(output), 0) + octet_length(failure) AS size
+			FROM wf_history WHERE run_id = wf_run.id LIMIT %[2]s) AS entries) +
+		(SELECT coalesce(sum(size), 0) FROM (SELECT %[1]d + coalesce(octet_length(payload), 0) AS size
+			FROM wf_signal WHERE run_id = wf_run.id LIMIT %[2]s) AS signals) END`, store.RowSize, limit)
+}
+
 // dueQuery claims what is due, the earliest of both classes, and says whether all that
 // it found was of one.
-const dueQuery = `
+var dueQuery = `
 	UPDATE wf_run SET owner = $3, token = token + 2, started_at = CASE started_at WHEN 0 THEN $2 ELSE started_at END
 	FROM (
 		SELECT id AS due, fresh, every(fresh) OVER () OR every(NOT fresh) OVER () AS of_one FROM (
@@ -142,21 +153,21 @@ const dueQuery = `
 		) AS both_classes ORDER BY at, created LIMIT $4
 	) AS taken
 	WHERE id = due
-	RETURNING ` + runColumns + ", fresh, of_one"
+	RETURNING ` + runColumns + ", fresh, of_one" + rest("$9")
 
 // deadQuery takes over what dead nodes had begun. What they had begun with a worker
 // lost before, or had not begun, buryQueries have dealt with.
-const deadQuery = `
+var deadQuery = `
 	UPDATE wf_run SET owner = $3, token = token + 2, takeovers = 1
 	FROM (SELECT id AS due FROM wf_run WHERE ` + goesOn + ` AND owner = ANY($2) AND takeovers = 0` + ofDefs + byDue + `$4` + locked + `) AS taken
 	WHERE id = due
-	RETURNING ` + runColumns + ", false, false"
+	RETURNING ` + runColumns + ", false, false" + rest("$5")
 
-const suspectQuery = `
+var suspectQuery = `
 	UPDATE wf_run SET owner = $3, token = token + 2
 	FROM (SELECT id AS due FROM wf_run WHERE ` + suspect + ` AND owner = 0 AND due_at <= $2` + ofDefs + byDue + `$4` + locked + `) AS taken
 	WHERE id = due
-	RETURNING ` + runColumns + ", false, false"
+	RETURNING ` + runColumns + ", false, false" + rest("$5")
 
 // What a dead node owned and had not begun goes back as it is; of what it had begun
 // with a worker lost before, its Begun says whether to count another.
@@ -243,19 +254,22 @@ func (s *Store) take(ctx context.Context, c *claiming, query string, n int) erro
 	if due {
 		args = append(args, c.from.Old, c.from.New, min(n, c.w.Old), min(n, c.w.New))
 	}
+	args = append(args, c.w.Bytes/store.RowSize+1)
 	ask := func(first *pgx.Batch) {
 		b := batch{first, s.schema}
 		claimed, taken, ofOne, c.alive = nil, nil, false, false
 		b.Queue(query, args...).Query(func(found pgx.Rows) error {
 			for found.Next() {
 				one := claim{takenOver: query == deadQuery}
-				run, token, err := scanRun(found, &one.new, &ofOne)
+				var size int
+				run, token, err := scanRun(found, &one.new, &ofOne, &size)
 				if err != nil {
 					return err
 				}
 				one.id, one.token = store.PackID(run.ID), token
 				taken = append(taken, one)
 				claimed = append(claimed, c.claim(run, one))
+				claimed[len(claimed)-1].Whole = size <= c.w.Bytes
 			}
 			sortDue(claimed)
 			return found.Err()
@@ -263,10 +277,11 @@ func (s *Store) take(ctx context.Context, c *claiming, query string, n int) erro
 		c.recall(b, &claimed)
 		b.Queue(nextQuery, c.bounds()...).QueryRow(func(row pgx.Row) error { return row.Scan(&c.alive, &c.next, &c.left, &c.suspects) })
 	}
-	err := s.db.Exchange(ctx, ask, func(*pgx.Batch) error {
+	err := s.db.Exchange(ctx, ask, func(last *pgx.Batch) error {
 		if !c.alive {
 			return store.ErrLeaseLost
 		}
+		readRest(batch{last, s.schema}, claimed)
 		return nil
 	})
 	if errors.Is(err, pgdb.ErrOutcomeUnknown) || errors.Is(err, pgdb.ErrAnswerLost) {

@@ -21,7 +21,7 @@ func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
 		if c[0].Run, _, err = scanRun(row); err != nil {
 			return err
 		}
-		c[0].History, c[0].Signals = nil, nil
+		c[0].History, c[0].Signals, c[0].Whole = nil, nil, true
 		b := batch{&pgx.Batch{}, s.schema}
 		readRest(b, c)
 		return tx.SendBatch(ctx, b.Batch).Close()
@@ -40,17 +40,20 @@ const (
 	signalsQuery = "SELECT " + signalColumns + " FROM wf_signal WHERE run_id = ANY($1)"
 )
 
-// readRest queues the reading of the histories and signals of runs. They are put in
+// readRest queues the reading of the histories and signals of whole runs. They are put in
 // order here: the server would sort every payload.
 func readRest(b batch, claimed []store.Claimed) {
-	if len(claimed) == 0 {
-		return
-	}
-	ids := make([][]byte, len(claimed))
+	var ids [][]byte
 	at := make(map[string]*store.Claimed, len(claimed))
 	for i := range claimed {
-		ids[i] = store.PackID(claimed[i].Run.ID)
-		at[string(ids[i])] = &claimed[i]
+		if c := &claimed[i]; c.Whole && c.Run.Seq > 1 {
+			id := store.PackID(c.Run.ID)
+			ids = append(ids, id)
+			at[string(id)] = c
+		}
+	}
+	if len(ids) == 0 {
+		return
 	}
 	b.Queue(historyQuery, ids).Query(func(found pgx.Rows) error {
 		for found.Next() {
@@ -72,8 +75,8 @@ func readRest(b batch, claimed []store.Claimed) {
 			c := at[run]
 			c.Signals = append(c.Signals, sig)
 		}
-		for i := range claimed {
-			arrange(&claimed[i])
+		for _, c := range at {
+			arrange(c)
 		}
 		return found.Err()
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,18 +23,26 @@ const (
 	ofDefs = " AND workflow || '/' || version IN (SELECT value FROM json_each(?))"
 )
 
+// claimQuery reads rows, and what the rest of each takes, without reading it; ?1 is
+// how many entries or signals are too many.
+var claimQuery = fmt.Sprintf("SELECT "+runColumns+`, CASE WHEN seq < 2 THEN 0 ELSE
+	(SELECT ifnull(sum(size), 0) FROM (SELECT %[1]d + ifnull(length(output), 0) + ifnull(length(failure), 0) AS size
+		FROM wf_history WHERE run_id = wf_run.id LIMIT ?1)) +
+	(SELECT ifnull(sum(size), 0) FROM (SELECT %[1]d + ifnull(length(payload), 0) AS size
+		FROM wf_signal WHERE run_id = wf_run.id LIMIT ?1))
+	END FROM wf_run WHERE `, store.RowSize)
+
 func dueQuery(class string) string {
-	return "SELECT " + runColumns + " FROM wf_run WHERE " + class + " AND owner = 0 AND due_at BETWEEN ? AND ? AND takeovers < 2" +
+	return claimQuery + class + " AND owner = 0 AND due_at BETWEEN ? AND ? AND takeovers < 2" +
 		ofDefs + " ORDER BY due_at, created_at LIMIT ?"
 }
 
-const (
-	suspectQuery = "SELECT " + runColumns + " FROM wf_run WHERE " + suspect + " AND owner = 0 AND due_at <= ?" + ofDefs +
-		" ORDER BY due_at, created_at LIMIT ?"
-	deadQuery = "SELECT " + runColumns + " FROM wf_run WHERE " + goesOn + " AND owner > 0 AND owner < ?" + ofDefs +
-		" ORDER BY due_at, created_at LIMIT ?"
-	takeQuery = "UPDATE wf_run SET owner = ?, token = ?, takeovers = ?, started_at = ? WHERE id = ?"
+var (
+	suspectQuery = claimQuery + suspect + " AND owner = 0 AND due_at <= ?" + ofDefs + " ORDER BY due_at, created_at LIMIT ?"
+	deadQuery    = claimQuery + goesOn + " AND owner > 0 AND owner < ?" + ofDefs + " ORDER BY due_at, created_at LIMIT ?"
 )
+
+const takeQuery = "UPDATE wf_run SET owner = ?, token = ?, takeovers = ?, started_at = ? WHERE id = ?"
 
 func nextQuery(class string) string {
 	return "SELECT due_at FROM wf_run WHERE " + class + " AND owner = 0 AND due_at > ? ORDER BY due_at LIMIT 1"
@@ -166,17 +175,18 @@ func (c *claiming) suspects() error {
 }
 
 func (c *claiming) read(query string, args ...any) (runs []store.Claimed, err error) {
-	found, err := c.tx.Query(query, args...)
+	found, err := c.tx.Query(query, append([]any{c.w.Bytes/store.RowSize + 1}, args...)...)
 	err = each(found, err, func(r rows) error {
-		run, token, err := scanRun(r)
-		runs = append(runs, store.Claimed{Run: run, TakenOver: run.Owner != 0, New: run.StartedAt.IsZero(),
+		var rest int
+		run, token, err := scanRun(r, &rest)
+		runs = append(runs, store.Claimed{Run: run, TakenOver: run.Owner != 0, New: run.StartedAt.IsZero(), Whole: rest <= c.w.Bytes,
 			Lease: store.Lease{RunID: run.ID, Epoch: c.node.Epoch, Token: token + 2}})
 		return err
 	})
 	return runs, err
 }
 
-// take makes a run the node's.
+// take makes a run the node's, and reads the rest of a small one.
 func (c *claiming) take(one *store.Claimed) error {
 	if one.TakenOver {
 		one.Run.Takeovers++
@@ -185,8 +195,12 @@ func (c *claiming) take(one *store.Claimed) error {
 		one.Run.StartedAt = c.now
 	}
 	one.Run.Owner = c.node.Epoch
-	_, err := c.tx.Exec(takeQuery, c.node.Epoch, one.Lease.Token, one.Run.Takeovers, micros(one.Run.StartedAt), store.PackID(one.Run.ID))
-	return err
+	id := store.PackID(one.Run.ID)
+	_, err := c.tx.Exec(takeQuery, c.node.Epoch, one.Lease.Token, one.Run.Takeovers, micros(one.Run.StartedAt), id)
+	if err != nil || !one.Whole || one.Run.Seq < 2 {
+		return err
+	}
+	return readRest(inWriter(c.tx), id, one)
 }
 
 func (c *claiming) next() (at time.Time, err error) {

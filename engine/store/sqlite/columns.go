@@ -132,14 +132,14 @@ const runColumns = `id, workflow, version, status, owner, token, due_at, seq, in
 	takeovers, created_at, started_at, ended_at, ended_seq, park_kind, park_step, park_events, park_since, park_seq,
 	because, failure, input`
 
-// scanRun reads a row. Events that cannot be decoded are left out: the run wakes
+// scanRun reads runColumns, and what follows them. Events that cannot be decoded are left out: the run wakes
 // at the end of its park, and parks anew.
-func scanRun(row interface{ Scan(dest ...any) error }) (r store.Run, token int64, err error) {
+func scanRun(row interface{ Scan(dest ...any) error }, rest ...any) (r store.Run, token int64, err error) {
 	var lost, fault error
-	err = row.Scan(runID{&r.ID}, &r.Workflow, &r.Version, &r.Status, &r.Owner, &token, instant{&r.Park.Until}, &r.Seq,
+	err = row.Scan(append([]any{runID{&r.ID}, &r.Workflow, &r.Version, &r.Status, &r.Owner, &token, instant{&r.Park.Until}, &r.Seq,
 		&r.InboxSeq, &r.Canceled, &r.Attempt, &r.Begun, &r.Takeovers, instant{&r.CreatedAt}, instant{&r.StartedAt},
 		instant{&r.EndedAt}, &r.EndedSeq, &r.Park.Kind, &r.Park.Step, document{&r.Park.Events, &lost}, instant{&r.Park.Since},
-		&r.Park.Seq, &r.Because, document{&r.Failure, &fault}, (*[]byte)(&r.Input))
+		&r.Park.Seq, &r.Because, document{&r.Failure, &fault}, (*[]byte)(&r.Input)}, rest...)...)
 	if fault != nil {
 		r.Failure = illegible("", fault)
 	}

@@ -22,6 +22,7 @@ func (s *Store) Get(ctx context.Context, runID string) (c store.Claimed, err err
 		return store.Claimed{}, store.ErrNotFound
 	}
 	if err == nil {
+		c.Whole = true
 		err = readRest(func(query string, args ...any) (rows, error) { return tx.QueryContext(ctx, query, args...) }, id, &c)
 	}
 	if err != nil {

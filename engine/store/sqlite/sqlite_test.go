@@ -178,10 +178,10 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 		plan  string
 	}{
 		{waiting.query(), append(waiting.args, 1), "SCAN wf_run USING INDEX wf_run_open"},
-		{dueQuery(goesOn), []any{1, 2, `["w/1"]`, 1}, "USING INDEX wf_run_due (owner=? AND due_at>? AND due_at<?)"},
-		{dueQuery(newcomer), []any{1, 2, `["w/1"]`, 1}, "USING INDEX wf_run_new (owner=? AND due_at>? AND due_at<?)"},
-		{suspectQuery, []any{2, `["w/1"]`, 1}, "USING INDEX wf_run_suspect (due_at<?)"},
-		{deadQuery, []any{1, `["w/1"]`, 1}, "USING INDEX wf_run_due (owner>? AND owner<?)"},
+		{dueQuery(goesOn), []any{9, 1, 2, `["w/1"]`, 1}, "USING INDEX wf_run_due (owner=? AND due_at>? AND due_at<?)"},
+		{dueQuery(newcomer), []any{9, 1, 2, `["w/1"]`, 1}, "USING INDEX wf_run_new (owner=? AND due_at>? AND due_at<?)"},
+		{suspectQuery, []any{9, 2, `["w/1"]`, 1}, "USING INDEX wf_run_suspect (due_at<?)"},
+		{deadQuery, []any{9, 1, `["w/1"]`, 1}, "USING INDEX wf_run_due (owner>? AND owner<?)"},
 		{buryQueries[0], []any{1, 1}, "USING INDEX wf_run_new (owner>? AND owner<?)"},
 		{buryQueries[1], []any{1, 1}, "USING INDEX wf_run_due (owner>? AND owner<?)"},
 		{nextQuery(goesOn), []any{1}, "USING INDEX wf_run_due (owner=? AND due_at>?)"},

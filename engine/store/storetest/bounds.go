@@ -1,15 +1,22 @@
 package storetest
 
 import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/workflow"
 )
 
 var bounds = map[string]func(t *testing.T, h Harness){
 	"an entry takes the place of the one it goes on with": folded,
 	"an entry stands for itself when something came":      notFolded,
+	"a claim brings small runs whole, and rows of others": smallRuns,
+	"a claim of what is big reads little":                 bigRuns,
 }
 
 // snoozed is an entry of a step that was not ready, for the n-th time.
@@ -56,4 +63,76 @@ func notFolded(t *testing.T, h Harness) {
 		t.Errorf("%+v", c.History)
 	}
 	gapFree(t, c)
+}
+
+// startBig creates a run of so many entries of so many bytes, which waits for answer.
+func (b *bench) startBig(id string, entries, bytes int) {
+	b.t.Helper()
+	var all []store.Entry
+	for range entries {
+		all = append(all, completed("a", fmt.Sprintf("%q", strings.Repeat("x", bytes))))
+	}
+	b.commit(b.start(id), store.Progress{Append: all, Park: b.wait("answer")})
+}
+
+func smallRuns(t *testing.T, h Harness) {
+	b := open(t, h)
+	b.create("newcomer")
+	b.startBig("small", 2, 100)
+	b.startBig("payload", 1, 5000)
+	b.startBig("entries", 30, 1)
+	b.startBig("inbox", 1, 1)
+	b.startBig("signals", 1, 1)
+	for _, id := range []string{"small", "payload", "entries"} {
+		b.deliver(id, "s1", "answer")
+	}
+	_, err := b.s.Deliver(t.Context(), "inbox", workflow.Signal{ID: "s1", Event: "answer", Payload: json.RawMessage(fmt.Sprintf("%05000d", 1))}, b.now)
+	b.ok(err)
+	for i := range 12 {
+		b.deliver("signals", fmt.Sprint("s", i), "answer")
+	}
+	claimed := b.want(store.Wanted{Runs: 10, New: 10, Old: 10, Bytes: 4000})
+	if len(claimed) != 6 {
+		t.Fatalf("claimed %v", idsOf(claimed))
+	}
+	for _, c := range claimed {
+		if small := c.Run.ID == "newcomer" || c.Run.ID == "small"; c.Whole != small {
+			t.Errorf("%s is whole: %v", c.Run.ID, c.Whole)
+		}
+		if c.Whole {
+			b.isWhole(c)
+			continue
+		}
+		if len(c.History)+len(c.Signals) > 0 {
+			t.Errorf("%s comes with %d entries and %d signals", c.Run.ID, len(c.History), len(c.Signals))
+		}
+		same(t, "the claimed row", c.Run, b.get(c.Run.ID).Run)
+	}
+}
+
+// bigRuns counts what is allocated, so that a store which reads what it leaves out is
+// seen.
+func bigRuns(t *testing.T, h Harness) {
+	const runs, entries, bytes = 64, 8, 50_000
+	b := open(t, h)
+	for i := range runs {
+		id := fmt.Sprint("run-", i)
+		b.startBig(id, entries, bytes)
+		b.deliver(id, "s1", "answer")
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	claimed := b.want(store.Wanted{Runs: runs, New: runs, Old: runs, Bytes: 32 << 10})
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > runs*entries*bytes/8 {
+		t.Errorf("a claim allocated %d bytes", took)
+	}
+	if len(claimed) != runs {
+		t.Fatalf("%d claimed", len(claimed))
+	}
+	for _, c := range claimed {
+		if c.Whole || len(c.History) > 0 {
+			t.Errorf("%s: whole %v, %d entries", c.Run.ID, c.Whole, len(c.History))
+		}
+	}
 }

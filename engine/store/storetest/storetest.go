@@ -134,15 +134,22 @@ func (b *bench) wait(events ...string) *store.Park {
 
 func (b *bench) claim(n int) []store.Claimed {
 	b.t.Helper()
-	claimed, _, err := b.s.Claim(b.t.Context(), b.node, store.Want(n, enrich), b.now)
+	w := store.Want(n, enrich)
+	w.Bytes = 1 << 20
+	claimed, _, err := b.s.Claim(b.t.Context(), b.node, w, b.now)
 	b.ok(err)
-	for i := range claimed { // a claim reads rows alone
-		c := &claimed[i]
-		whole := b.get(c.Run.ID)
-		same(b.t, "the claimed row", c.Run, whole.Run)
-		c.History, c.Signals = whole.History, whole.Signals
+	for _, c := range claimed {
+		b.isWhole(c)
 	}
 	return claimed
+}
+
+// isWhole checks that a claim read what Get reads.
+func (b *bench) isWhole(c store.Claimed) {
+	b.t.Helper()
+	whole := b.get(c.Run.ID)
+	whole.Lease, whole.TakenOver, whole.New = c.Lease, c.TakenOver, c.New
+	same(b.t, "what was claimed", c, whole)
 }
 
 func (b *bench) claimOne(id string) store.Claimed {
