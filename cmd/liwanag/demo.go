@@ -126,10 +126,7 @@ func (c *demoCommand) importSignUps(p *program, client *apiclient.Client) error 
 	if err != nil {
 		return err
 	}
-	if err := in.describe(upload); err != nil {
-		return err
-	}
-	if err := in.invalidRows(p.ctx, upload); err != nil {
+	if err := in.understand(upload); err != nil {
 		return err
 	}
 	fmt.Fprintln(p.err)

@@ -107,6 +107,20 @@ func encodingText(e api.EncodingSample) string {
 	return e.Name + ": " + strings.Join(e.Values, ", ")
 }
 
+// understand shows what the server found in a file, and gives up one that needs a
+// mapping or an encoding first.
+func (i *importing) understand(u api.Upload) error {
+	if u.Failure != nil && u.Failure.Code == "unclear_encoding" {
+		return i.unclear(u)
+	}
+	if err := errors.Join(i.describe(u), i.invalidRows(i.p.ctx, u)); err != nil || u.Status != "needs_mapping" {
+		return err
+	}
+	_, err := api.CancelUpload.Call(i.p.ctx, i.client, runapi.ID(u.ID))
+	return errors.Join(fmt.Errorf("%s cannot be imported: %s\n  Try: liwanag subscribers import --map \"COLUMN=email\", "+
+		"with the column that holds the addresses", printable(u.FileName, ""), failureText(u.Failure)), err)
+}
+
 // unclear refuses a file that reads differently in several encodings, and shows how.
 func (i *importing) unclear(u api.Upload) error {
 	sample, err := api.GetUploadSample.Call(i.p.ctx, i.client, runapi.ID(u.ID))
@@ -118,8 +132,8 @@ func (i *importing) unclear(u api.Upload) error {
 		fmt.Fprintf(i.p.err, "  %s\n", printable(encodingText(e), ""))
 	}
 	_, err = api.CancelUpload.Call(i.p.ctx, i.client, runapi.ID(u.ID))
-	return errors.Join(fmt.Errorf("it is not clear how %s is written\n  Try: --encoding NAME, the one in "+
-		"which it reads rightly", printable(u.FileName, "")), err)
+	return errors.Join(fmt.Errorf("it is not clear how %s is written\n  Try: liwanag subscribers import --encoding NAME, "+
+		"the one in which it reads rightly", printable(u.FileName, "")), err)
 }
 
 // follow shows an upload's progress until its rows are imported, or, with

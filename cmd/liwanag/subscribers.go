@@ -219,19 +219,8 @@ func (c *subscribersImport) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	if upload.Failure != nil && upload.Failure.Code == "unclear_encoding" {
-		return in.unclear(upload)
-	}
-	if err := in.describe(upload); err != nil {
+	if err := in.understand(upload); err != nil {
 		return err
-	}
-	if err := in.invalidRows(p.ctx, upload); err != nil {
-		return err
-	}
-	if upload.Counts.Rows == upload.Counts.Invalid {
-		_, err := api.CancelUpload.Call(p.ctx, client, runapi.ID(upload.ID))
-		return errors.Join(fmt.Errorf("no row of %s can be imported, all are invalid\n  Try: --map "+
-			"\"COLUMN=email\", if the addresses are in another column", name), err)
 	}
 	if upload, err = c.decide(p, in, upload); err != nil {
 		return err

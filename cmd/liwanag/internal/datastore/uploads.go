@@ -139,6 +139,11 @@ func (t UploadTx) Insert(u liwanag.Upload) error {
 		text(u.Failure.Code), text(u.Failure.Message), micros(u.CreatedAt), micros(u.EndedAt), text(u.Encoding))
 }
 
+// Delete forgets an upload of which no piece, no row's fault and no job is left.
+func (t UploadTx) Delete(id liwanag.ID) error {
+	return t.must(`DELETE FROM upload WHERE id = $1`, id.Bytes())
+}
+
 func (t UploadTx) Get(id liwanag.ID) (liwanag.Upload, error) {
 	return one(t, scanUpload, uploadByID, id.Bytes())
 }

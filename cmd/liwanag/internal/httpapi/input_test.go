@@ -193,7 +193,7 @@ func TestUploadsThatCannotBeTakenAreRefused(t *testing.T) {
 		"unknown field":  {[][2]string{{"path", "/etc/passwd"}, {"file", "email\na@gmail.com\n"}}, 422, "invalid_field"},
 		"long source":    {[][2]string{{"source", strings.Repeat("x", maxFormField+1)}, {"file", "email\n"}}, 422, "invalid_field"},
 		"mapping":        {[][2]string{{"mapping", `["email"]`}, {"file", "email\n"}}, 422, "invalid_field"},
-		"no address":     {[][2]string{{"file", "name,age\nada,36\n"}}, 422, "no_email_column"},
+		"wrong mapping":  {[][2]string{{"mapping", `{"mail": "email"}`}, {"file", "name,age\nada,36\n"}}, 422, "bad_mapping"},
 		"empty":          {[][2]string{{"file", ""}}, 422, "empty_file"},
 		"no row":         {[][2]string{{"file", "email,name\r\n\r\n,\r\n"}}, 422, "no_rows"},
 		"not text":       {[][2]string{{"file", "email\x00\n"}}, 422, "not_text"},
@@ -242,12 +242,12 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestARefusedUploadIsReadToItsEnd(t *testing.T) {
 	w := newWorld(t)
-	text, kind := form([2]string{"file", "name\n" + strings.Repeat("ada\n", 1<<20)})
+	text, kind := form([2]string{"file", "%PDF-1.7\n" + strings.Repeat("ada\n", 1<<20)})
 	body := strings.NewReader(text)
 	r := request("POST", "/api/v1/uploads", "")
 	r.Header.Set("Content-Type", kind)
 	r.Body, r.ContentLength = io.NopCloser(body), int64(len(text))
-	w.wantProblem(w.do(r), 422, "no_email_column")
+	w.wantProblem(w.do(r), 422, "not_text")
 	if body.Len() > 0 {
 		t.Errorf("%d of %d bytes are left: a client that is still sending them sees a reset connection, not the reason", body.Len(), len(text))
 	}

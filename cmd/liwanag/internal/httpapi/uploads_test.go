@@ -122,8 +122,10 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 		if third, err = api.CancelUpload.Call(ctx, c, runapi.ID(third.ID)); err != nil || third.Status != "canceled" || !third.Ended() {
 			t.Errorf("%+v %v", third, err)
 		}
-		_, err = c.Upload(ctx, apiclient.UploadFile{Name: "z.csv"}, strings.NewReader("a,b\n1,2\n"))
-		wantCode(t, err, 422, "no_email_column")
+		fourth, err := c.Upload(ctx, apiclient.UploadFile{Name: "z.csv", Confirm: true}, strings.NewReader("a,b\n1,2\n"))
+		if err != nil || fourth.Status != "needs_mapping" || fourth.Failure.Code != "no_email_column" || len(fourth.Columns) != 2 {
+			t.Errorf("%+v %v", fourth, err)
+		}
 	})
 }
 

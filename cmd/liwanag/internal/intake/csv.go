@@ -201,7 +201,11 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 // address finds the person's address in the cell it should be in, else in the
 // other columns that hold addresses. What is not used is kept.
 func (c *CSVReader) address(s *SignUp, fields []string) {
-	written, column := s.Email, c.columns[columnOf(c.mapping, FieldEmail)]
+	at := columnOf(c.mapping, FieldEmail)
+	if at < 0 {
+		return
+	}
+	written, column := s.Email, c.columns[at]
 	address, name, others := bestAddress(written)
 	if s.Email = address; s.FullName == "" && s.FirstName == "" && s.LastName == "" {
 		s.FullName = name

@@ -17,13 +17,14 @@ const sampleBytes = 64 << 10
 
 // FileError refuses a file as a whole.
 type FileError struct {
-	// Code is one of no_email_column, too_many_columns, not_text, bad_header,
-	// file_too_large, too_many_rows, empty_file, no_rows, bad_mapping,
-	// unknown_encoding.
+	// Code is one of too_many_columns, not_text, bad_header, file_too_large,
+	// too_many_rows, empty_file, no_rows, bad_mapping, unknown_encoding.
 	Code string
 	// Reason says what is wrong and what to do, without any of the file's data.
 	Reason string
 }
+
+var errNoRows = &FileError{"no_rows", "the file has no row below its header: is it the right one?"}
 
 func (e *FileError) Error() string { return e.Reason }
 

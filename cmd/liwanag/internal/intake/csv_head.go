@@ -33,17 +33,16 @@ const sampleRecords = 200
 
 // readHead guesses the delimiter, and where the header is, from a sample of the
 // beginning. given says what columns mean, by name, whatever their headers suggest.
+// Where no column holds addresses the head is the likeliest one all the same.
 func readHead(sample []byte, given map[string]Field) (head, error) {
 	var best head
 	bestScore := -1
-	var fault error = &FileError{"no_email_column", "no column holds e-mail addresses: name one \"email\", or give a mapping"}
+	var fault error
 	sep, skip := excelSeparator(sample)
 	for _, delim := range delimiters(sep) {
 		h, score, err := tryHead(sample, delim, skip, given)
 		if err != nil {
-			if _, tooMany := err.(*FileError); tooMany {
-				fault = err
-			}
+			fault = err
 			continue
 		}
 		if delim == sep && score >= 0 {
@@ -53,8 +52,11 @@ func readHead(sample []byte, given map[string]Field) (head, error) {
 			best, bestScore = h, score
 		}
 	}
-	if bestScore < 0 {
+	switch {
+	case bestScore < addressScore && fault != nil:
 		return head{}, fault
+	case bestScore < 0:
+		return head{}, errNoRows
 	}
 	return best, checkMapping(best.columns, given)
 }
@@ -67,11 +69,12 @@ func delimiters(sep byte) []byte {
 	return usual
 }
 
-// Scores of a head: one that the file's own "sep=" names, then one with more known
-// columns, then one with more columns.
+// Scores of a head: one with a column of addresses, then one that the file's own
+// "sep=" names, then one with more known columns, then one with more columns.
 const (
-	knownScore = 2 * maxColumns
-	sepScore   = knownScore * maxColumns
+	knownScore   = 2 * maxColumns
+	sepScore     = knownScore * (maxColumns + 1)
+	addressScore = 2 * sepScore
 )
 
 // checkMapping finds what is wrong with a mapping by itself.
@@ -181,15 +184,41 @@ func tryHead(sample []byte, delim byte, skip int, given map[string]Field) (head,
 		}
 		h := headerAt(records, skip+i, delim, given)
 		if columnOf(h.mapping, FieldEmail) >= 0 && filled(fields) > fullest {
-			h.order = orderOf(cellsOf(records[h.dataFrom:], columnOf(h.mapping, FieldTimestamp)))
-			return h, understood(h.mapping)*knownScore + min(len(h.columns), maxColumns), nil
+			return scored(records, h, addressScore+understood(h.mapping)*knownScore+min(len(h.columns), maxColumns))
 		}
 	}
-	if h, ok := headByValues(records, skip, delim, given); ok {
-		h.order = orderOf(cellsOf(records[h.dataFrom:], columnOf(h.mapping, FieldTimestamp)))
-		return h, min(len(h.columns), maxColumns), nil
+	h, ok := headByValues(records, skip, delim, given)
+	if !ok {
+		h, ok = headByNames(records, skip, delim, given)
 	}
-	return head{}, -1, nil
+	switch {
+	case !ok:
+		return head{}, -1, nil
+	case columnOf(h.mapping, FieldEmail) >= 0:
+		return scored(records, h, addressScore+min(len(h.columns), maxColumns))
+	}
+	return scored(records, h, understood(h.mapping)*knownScore+min(len(h.columns), maxColumns))
+}
+
+func scored(records [][]string, h head, score int) (head, int, error) {
+	h.order = orderOf(cellsOf(records[h.dataFrom:], columnOf(h.mapping, FieldTimestamp)))
+	return h, score, nil
+}
+
+// headByNames finds the header of a file in which nothing is an address: of the first
+// records the one with most known columns, then with most columns.
+func headByNames(records [][]string, skip int, delim byte, given map[string]Field) (best head, ok bool) {
+	most := -1
+	for i, fields := range records[skip:min(skip+headRecords, len(records))] {
+		if strings.Trim(strings.Join(fields, ""), ",;\t| \"") == "" {
+			continue
+		}
+		h := headerAt(records, skip+i, delim, given)
+		if n := understood(h.mapping)*knownScore + len(h.columns); n > most {
+			best, most = h, n
+		}
+	}
+	return best, most >= 0
 }
 
 // headerAt takes a record for the header.
@@ -233,7 +262,7 @@ func mapByValues(mapping []Field, data [][]string) {
 	}
 }
 
-// headByValues finds the addresses by themselves. The record before the first of
+// headByValues finds the addresses by themselves, which given may call something else. The record before the first of
 // them is a header in a language we do not know if it has something where they
 // stand; else columns have numbers for names.
 func headByValues(records [][]string, skip int, delim byte, given map[string]Field) (head, bool) {
@@ -271,7 +300,7 @@ func headByValues(records [][]string, skip int, delim byte, given map[string]Fie
 		h.mapping[email] = FieldEmail
 		h.mapping = override(h.mapping, h.columns, given)
 		h.addresses = otherAddresses(counts, email)
-		return h, columnOf(h.mapping, FieldEmail) >= 0
+		return h, true
 	}
 	h := head{delim: delim, dataFrom: skip, addresses: otherAddresses(counts, email)}
 	for i := range width {
@@ -281,7 +310,7 @@ func headByValues(records [][]string, skip int, delim byte, given map[string]Fie
 	h.mapping[email] = FieldEmail
 	mapByValues(h.mapping, records[skip:])
 	h.mapping = override(h.mapping, h.columns, given)
-	return h, columnOf(h.mapping, FieldEmail) >= 0
+	return h, true
 }
 
 func otherAddresses(counts []int, email int) (columns []int) {

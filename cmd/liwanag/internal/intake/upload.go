@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -64,6 +65,8 @@ const (
 	CodeExpired = "expired"
 	// CodeNoValidRows: all rows are invalid. The upload needs a mapping.
 	CodeNoValidRows = "no_valid_rows"
+	// CodeNoEmailColumn: no column holds addresses. The upload needs a mapping.
+	CodeNoEmailColumn = "no_email_column"
 	// CodeUnclearEncoding: the file may be written in several encodings, and reads
 	// differently in each. The upload needs one to be named.
 	CodeUnclearEncoding = "unclear_encoding"
@@ -82,8 +85,8 @@ const (
 
 // Create reads a file to its end, stores it and counts its rows: the upload is
 // then previewed and waits for Confirm, or needs a mapping because no row of it
-// could be imported. A file refused as a whole is a
-// *FileError; the upload stays as failed and names the reason.
+// could be imported, or it may be read wrongly. What cannot be a list is a
+// *FileError, and nothing of it is kept. A transfer that was cut off stays as failed.
 func (u *Uploads) Create(ctx context.Context, r io.Reader, req UploadRequest) (UploadView, error) {
 	up := liwanag.Upload{ID: liwanag.NewID(liwanag.UploadKind), FileName: fileName(req.FileName), Source: cutText(req.Source),
 		Status: liwanag.UploadFailed, Failure: liwanag.JobFailure{Code: CodeIncomplete,
@@ -99,7 +102,8 @@ func (u *Uploads) Create(ctx context.Context, r io.Reader, req UploadRequest) (U
 			if err := tx.Uploads.Preview(up); err != nil {
 				return err
 			}
-			return moved(tx.Uploads.Move(u.readAs(up, doubts, liwanag.UploadFailed)))
+			m, err := u.readAs(up, doubts, liwanag.UploadFailed)
+			return errors.Join(err, moved(tx.Uploads.Move(m)))
 		})
 	}
 	if err != nil {
@@ -113,17 +117,22 @@ var unread = []liwanag.UploadStatus{liwanag.UploadPreviewed, liwanag.UploadNeeds
 
 // readAs is what becomes of an upload that was read: one of which nobody would
 // come in is not for confirmation, nor one that may be read wrongly.
-func (u *Uploads) readAs(up liwanag.Upload, doubts []string, from ...liwanag.UploadStatus) liwanag.UploadMove {
+func (u *Uploads) readAs(up liwanag.Upload, doubts []string, from ...liwanag.UploadStatus) (liwanag.UploadMove, error) {
+	mapping, err := mappingOf(up)
+	addressed := slices.Contains(slices.Collect(maps.Values(mapping)), FieldEmail)
 	m := liwanag.UploadMove{ID: up.ID, From: from, To: liwanag.UploadPreviewed, At: u.cfg.now()}
 	switch {
 	case doubts != nil:
 		m.To, m.Failure = liwanag.UploadNeedsMapping, liwanag.JobFailure{Code: CodeUnclearEncoding,
 			Message: "it is not clear how the file is written, say which encoding it is: " + strings.Join(doubts, ", ")}
+	case !addressed:
+		m.To, m.Failure = liwanag.UploadNeedsMapping, liwanag.JobFailure{Code: CodeNoEmailColumn,
+			Message: "no column holds e-mail addresses: say which one does, or upload another file"}
 	case up.Counts.Invalid == up.Counts.Rows:
 		m.To, m.Failure = liwanag.UploadNeedsMapping, liwanag.JobFailure{Code: CodeNoValidRows,
-			Message: "no row can be imported, all are invalid: say which column holds the addresses, or upload another file"}
+			Message: "no row is valid: say which column holds the addresses, or upload another file"}
 	}
-	return m
+	return m, err
 }
 
 // fileName is the last element of a name as any system writes it.
@@ -146,20 +155,15 @@ func moved(ok bool, err error) error {
 	return err
 }
 
-// discard notes why a file was refused and forgets it.
+// discard forgets a file that was refused, and of one that was cut off all but that.
 func (u *Uploads) discard(ctx context.Context, id liwanag.ID, cause error) error {
-	var refused *FileError
-	if errors.As(cause, &refused) {
-		err := u.store.Write(ctx, func(tx *datastore.Tx) error {
-			_, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: []liwanag.UploadStatus{liwanag.UploadFailed}, To: liwanag.UploadFailed,
-				Failure: liwanag.JobFailure{Code: refused.Code, Message: refused.Reason}, At: u.cfg.now()})
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if err := errors.Join(u.dropErrors(ctx, id), u.drop(ctx, id)); err != nil {
+		return err
 	}
-	return u.drop(ctx, id)
+	if refused := (*FileError)(nil); !errors.As(cause, &refused) {
+		return nil
+	}
+	return u.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Uploads.Delete(id) })
 }
 
 // drop forgets a file piece by piece.
@@ -190,7 +194,7 @@ func (u *Uploads) preview(ctx context.Context, r io.Reader, as Reading, up *liwa
 		return nil, err
 	}
 	if p.counts.Rows == 0 {
-		return nil, &FileError{"no_rows", "the file has a header and no row below it: is it the right one?"}
+		return nil, errNoRows
 	}
 	up.Size = file.size
 	if found := seen.detect(c.encoding); as.Encoding == "" {

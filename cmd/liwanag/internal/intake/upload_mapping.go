@@ -101,7 +101,8 @@ func (u *Uploads) Remap(ctx context.Context, id liwanag.ID, as Reading) (UploadV
 		if err := tx.Uploads.Preview(up); err != nil {
 			return err
 		}
-		return moved(tx.Uploads.Move(u.readAs(up, doubts, now.Status)))
+		m, err := u.readAs(up, doubts, now.Status)
+		return errors.Join(err, moved(tx.Uploads.Move(m)))
 	})
 	if err != nil {
 		return UploadView{}, err

@@ -103,11 +103,48 @@ func TestAFileOfInvalidRowsAloneNeedsAMapping(t *testing.T) {
 	}
 }
 
+func TestAFileWithoutAnAddressColumnNeedsAMapping(t *testing.T) {
+	store, _ := openStore(t)
+	u := newUploads(t, store, &enroller{}, Config{})
+	for name, c := range map[string]struct {
+		file    string
+		given   map[string]Field
+		columns []string
+		field   string // that holds what turns out to be the addresses
+	}{
+		"known names":   {"name,city\nAnn,Paris\n", nil, []string{"name", "city"}, "city"},
+		"semicolons":    {"sep=;\nVorname;Ort, Land\nAnn;Köln\n", nil, []string{"Vorname", "Ort, Land"}, "Ort, Land"},
+		"a title first": {"Our list\n\nfirst\tsecond\n1\t2\n", nil, []string{"first", "second"}, "second"},
+		"one column":    {"people\nann\nben\n", nil, []string{"people"}, "people"},
+		"told so":       {"email,note\nann@gmail.com,x\n", map[string]Field{"email": FieldIgnore}, []string{"email", "note"}, "email"},
+		"told so, without a header": {"ann@gmail.com,x\nben@gmail.com,y\n", map[string]Field{"column_1": FieldMetadata},
+			[]string{"column_1", "column_2"}, "column_1"},
+	} {
+		up, err := u.Create(t.Context(), strings.NewReader(c.file), UploadRequest{Mapping: c.given})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if up.Status != liwanag.UploadNeedsMapping || up.Failure.Code != CodeNoEmailColumn || up.Counts.Rows == 0 ||
+			up.Counts.Invalid != up.Counts.Rows || cmp.Diff(c.columns, up.Columns) != "" {
+			t.Errorf("%s: %+v", name, up.Upload)
+		}
+		if rows, err := u.Sample(t.Context(), up.ID); err != nil || len(rows) != int(up.Counts.Rows) {
+			t.Errorf("%s: %d rows of its sample, %v", name, len(rows), err)
+		}
+		mapped, err := u.Remap(t.Context(), up.ID, Reading{Mapping: map[string]Field{c.field: FieldEmail}})
+		if err != nil || mapped.Failure.Code == CodeNoEmailColumn || mapped.Counts.Rows != up.Counts.Rows ||
+			cmp.Diff(c.columns, mapped.Columns) != "" {
+			t.Errorf("%s, mapped: %+v, %v", name, mapped.Upload, err)
+		}
+	}
+}
+
 func TestAMappingThatDoesNotFitChangesNothing(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
 	up := create(t, u, "email,note\nann@gmail.com,x\nbad,y\n")
-	for _, mapping := range []map[string]Field{{"email": FieldIgnore}, {"nowhere": FieldEmail}, {"note": "nothing"}} {
+	for _, mapping := range []map[string]Field{{"nowhere": FieldEmail}, {"note": "nothing"}} {
 		var refused *FileError
 		if _, err := u.Remap(t.Context(), up.ID, Reading{Mapping: mapping}); !errors.As(err, &refused) {
 			t.Errorf("%v: %v", mapping, err)

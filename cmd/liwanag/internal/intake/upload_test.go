@@ -283,39 +283,41 @@ func TestTheFileOfACancelThatDiedHalfWayIsForgotten(t *testing.T) {
 	}
 }
 
-func TestARefusedFileLeavesAFailedUploadAndNoFile(t *testing.T) {
+func TestARefusedFileLeavesNothingBehind(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
-	last := func() liwanag.Upload {
-		t.Helper()
-		all, _, err := store.Uploads.List(t.Context(), liwanag.Page{Limit: 1})
-		if err != nil || len(all) != 1 {
-			t.Fatal(all, err)
+	for want, file := range map[string]string{
+		"not_text":    "PK\x03\x04" + strings.Repeat("x", 1<<20),
+		"empty_file":  "",
+		"no_rows":     "email,name\n" + strings.Repeat(",\n", 400_000), // refused when it is stored already
+		"bad_mapping": "email\nann@gmail.com\n",
+	} {
+		_, err := u.Create(t.Context(), strings.NewReader(file), UploadRequest{Mapping: map[string]Field{"email": FieldEmail, "name": FieldFullName}})
+		if liwanag.ClassOf(err) != liwanag.Invalid || liwanag.CodeOf(err) != want {
+			t.Errorf("%s: %v", want, err)
 		}
-		if _, err := store.Uploads.Chunk(t.Context(), all[0].ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
-			t.Errorf("the file was kept: %v", err)
-		}
-		return all[0]
 	}
-	_, err := u.Create(t.Context(), strings.NewReader("name\nAnn\n"), UploadRequest{})
-	var refused *FileError
-	if !errors.As(err, &refused) || refused.Code != "no_email_column" || liwanag.ClassOf(err) != liwanag.Invalid ||
-		liwanag.CodeOf(err) != "no_email_column" {
-		t.Errorf("%v", err)
+	if all, _, err := store.Uploads.List(t.Context(), liwanag.Page{}); err != nil || len(all) != 0 {
+		t.Errorf("%+v, %v", all, err)
 	}
-	if up := last(); up.Status != liwanag.UploadFailed || up.Failure.Code != "no_email_column" {
-		t.Errorf("%+v", up)
-	}
+}
+
+func TestATransferThatWasCutOffLeavesAFailedUploadAndNoFile(t *testing.T) {
+	store, _ := openStore(t)
+	u := newUploads(t, store, &enroller{}, Config{})
 	broken := errors.New("connection reset")
-	_, err = u.Create(t.Context(), io.MultiReader(strings.NewReader(people(50_000)), iotest.ErrReader(broken)), UploadRequest{})
+	_, err := u.Create(t.Context(), io.MultiReader(strings.NewReader(people(50_000)), iotest.ErrReader(broken)), UploadRequest{})
 	if !errors.Is(err, broken) {
 		t.Error(err)
 	}
-	up := last()
-	if up.Status != liwanag.UploadFailed || up.Failure.Code != CodeIncomplete {
-		t.Errorf("%+v", up)
+	all, _, err := store.Uploads.List(t.Context(), liwanag.Page{})
+	if err != nil || len(all) != 1 || all[0].Status != liwanag.UploadFailed || all[0].Failure.Code != CodeIncomplete {
+		t.Fatalf("%+v, %v", all, err)
 	}
-	if _, err := u.Confirm(t.Context(), up.ID); !errors.Is(err, liwanag.ErrState) {
+	if _, err := store.Uploads.Chunk(t.Context(), all[0].ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
+		t.Errorf("the file was kept: %v", err)
+	}
+	if _, err := u.Confirm(t.Context(), all[0].ID); !errors.Is(err, liwanag.ErrState) {
 		t.Errorf("an incomplete upload was confirmed: %v", err)
 	}
 }

@@ -185,7 +185,10 @@ func useTheRest(t *datastore.Tx, now time.Time) error {
 	if err := useConsole(t, now); err != nil {
 		return err
 	}
-	return t.Uploads.AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1}})
+	if err := t.Uploads.AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1}}); err != nil {
+		return err
+	}
+	return t.Uploads.Delete(u.ID)
 }
 
 func readConsole(ctx context.Context, s *datastore.Store, now time.Time) {

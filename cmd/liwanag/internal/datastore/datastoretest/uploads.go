@@ -2,6 +2,7 @@ package datastoretest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -40,6 +41,16 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 		_, err := s.Uploads.Get(t.Context(), newID(liwanag.UploadKind))
 		notFound(t, err)
 		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { return tx.Uploads.Preview(fullUpload()) })
+	},
+
+	"an upload is forgotten, and no other": func(t *testing.T, s *datastore.Store) {
+		u, other := fullUpload(), fullUpload()
+		write(t, s, func(tx *datastore.Tx) error { return errors.Join(tx.Uploads.Insert(u), tx.Uploads.Insert(other)) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Uploads.Delete(u.ID) })
+		_, err := s.Uploads.Get(t.Context(), u.ID)
+		notFound(t, err)
+		equal(t, get[liwanag.Upload](t)(s.Uploads.Get(t.Context(), other.ID)), other)
+		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { return tx.Uploads.Delete(u.ID) })
 	},
 
 	"a preview writes what the reading found and no more": func(t *testing.T, s *datastore.Store) {
