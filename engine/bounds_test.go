@@ -2,7 +2,10 @@ package engine_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -10,11 +13,12 @@ import (
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/engine/store/memory"
+	"github.com/liwanag/liwanag/engine/store/sqlite"
 	"github.com/liwanag/liwanag/workflow"
 )
 
-// TestATurnCostsTheSameHoweverOftenARunPolled counts the entries that are kept of a
-// run, which is what each of its turns reads.
+// TestATurnCostsTheSameHoweverOftenARunPolled counts the rows and bytes that are kept
+// of a run, which is what each of its turns reads.
 func TestATurnCostsTheSameHoweverOftenARunPolled(t *testing.T) {
 	for name, build := range map[string]func(*workflow.Workflow[string], *atomic.Int64){
 		"snoozes": func(wf *workflow.Workflow[string], polls *atomic.Int64) {
@@ -28,37 +32,71 @@ func TestATurnCostsTheSameHoweverOftenARunPolled(t *testing.T) {
 				}))
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var polls atomic.Int64
-				wf := workflow.New[string]("w")
-				build(wf, &polls)
-				st := memory.New()
-				e, stop := run(t.Context(), t, st, wf)
-				defer stop()
-				if err := wf.Start(t.Context(), e, "r", ""); err != nil {
+		t.Run(name+" in memory", func(t *testing.T) {
+			pollsOften(t, build, 20_000, func(*testing.T) store.Store { return memory.New() })
+		})
+		t.Run(name+" on SQLite", func(t *testing.T) {
+			pollsOften(t, build, 1500, func(t *testing.T) store.Store {
+				st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "runs.db"))
+				if err != nil {
 					t.Fatal(err)
 				}
-				for _, n := range []time.Duration{100, 1000, 5000} {
-					time.Sleep(n * time.Minute)
-					c, err := st.Get(t.Context(), "r")
-					if err != nil || len(c.History) != workflow.KeptApart {
-						t.Errorf("after %d polls %d entries are kept, %v", polls.Load(), len(c.History), err)
-					}
-				}
-				synctest.Wait()
-				count := 0
-				for _, item := range describe(t, e, "r").History {
-					if f := item.Folded(); item.Type == workflow.HistoryStepSnoozed || item.Type == workflow.HistoryReconcileChecked {
-						count += f.Count
-					}
-				}
-				if int64(count) != polls.Load() || count < 6000 {
-					t.Errorf("the history tells of %d polls, there were %d", count, polls.Load())
-				}
+				return st
 			})
 		})
 	}
+}
+
+// pollsOften compares a run after 500 polls and after most.
+func pollsOften(t *testing.T, build func(*workflow.Workflow[string], *atomic.Int64), most int64, open func(*testing.T) store.Store) {
+	if testing.Short() {
+		most = 1000
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var polls atomic.Int64
+		wf := workflow.New[string]("w")
+		build(wf, &polls)
+		st := open(t)
+		e, stop := run(t.Context(), t, st, wf)
+		if err := wf.Start(t.Context(), e, "r", ""); err != nil {
+			t.Fatal(err)
+		}
+		after := func(n int64) (rows, bytes int) {
+			for polls.Load() < n {
+				time.Sleep(time.Hour)
+			}
+			synctest.Wait()
+			c, err := st.Get(t.Context(), "r")
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept, err := json.Marshal(c.History)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(c.History) + len(c.Signals), len(kept)
+		}
+		rows, bytes := after(500)
+		moreRows, moreBytes := after(most)
+		if rows != workflow.KeptApart || moreRows != rows || moreBytes > bytes+16 { // a number has more digits
+			t.Errorf("%d rows of %d bytes are read after 500 polls, %d of %d after %d", rows, bytes, moreRows, moreBytes, polls.Load())
+		}
+		var count int64
+		for _, item := range describe(t, e, "r").History {
+			if f := item.Folded(); item.Type == workflow.HistoryStepSnoozed || item.Type == workflow.HistoryReconcileChecked {
+				count += int64(f.Count)
+			}
+		}
+		if count != polls.Load() {
+			t.Errorf("the history tells of %d polls, there were %d", count, polls.Load())
+		}
+		stop()
+		if c, ok := st.(io.Closer); ok {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 func TestASnoozeOfNothingIsFloored(t *testing.T) {
