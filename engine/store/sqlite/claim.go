@@ -152,8 +152,8 @@ func (c *claiming) due() error {
 	both = both[:min(max(runs, 0), len(both))]
 	c.claimed = append(c.claimed, both...)
 	all := len(both) < runs
-	c.old = store.To(c.old, dueOf(old), len(old), c.w.Old, all, now)
-	c.fresh = store.To(c.fresh, dueOf(fresh), len(fresh), c.w.New, all, now)
+	c.old = store.To(c.old, dueOf(old), len(old), c.w.Old, all || runs > 0 && len(old) == 0, now)
+	c.fresh = store.To(c.fresh, dueOf(fresh), len(fresh), c.w.New, all || runs > 0 && len(fresh) == 0, now)
 	return nil
 }
 
