@@ -38,11 +38,17 @@ type column[T any] struct {
 
 // list writes what fetch gives, page by page, in the format that was asked for.
 func list[T any](p *program, o outputFlag, page pageFlags, columns []column[T], fetch func(runapi.Paging) (runapi.List[T], error)) error {
+	return listWith(p, page, fetch, func(items iter.Seq2[T, error]) error { return write(p, o, columns, items) })
+}
+
+// listWith lets write have what fetch gives, page by page.
+func listWith[T any](p *program, page pageFlags, fetch func(runapi.Paging) (runapi.List[T], error),
+	write func(iter.Seq2[T, error]) error) error {
 	if page.Limit < 1 && !page.All {
 		return usage("--limit 50, or --all", "a limit of %d shows nothing", page.Limit)
 	}
 	more := false
-	err := write(p, o, columns, func(yield func(T, error) bool) { more = pages(page, fetch, yield) })
+	err := write(func(yield func(T, error) bool) { more = pages(page, fetch, yield) })
 	if err == nil && more {
 		fmt.Fprintf(p.err, "These are the newest %d. Try: --limit N, or --all\n", page.Limit)
 	}

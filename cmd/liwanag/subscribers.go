@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
@@ -98,9 +101,40 @@ func (c *subscribersList) Run(p *program) error {
 		{"title", func(x s) string { return x.JobTitle }},
 		{"company", func(x s) string { return x.CompanyName }},
 	}
-	return list(p, c.outputFlag, c.pageFlags, columns, func(page runapi.Paging) (runapi.List[s], error) {
+	fetch := func(page runapi.Paging) (runapi.List[s], error) {
 		return api.ListSubscribers.Call(p.ctx, client, api.SubscriberQuery{SubscriberFilter: c.filter(), Paging: page})
-	})
+	}
+	if c.Output == "csv" { // as the export writes it, so that it can be imported too
+		return listWith(p, c.pageFlags, fetch, func(items iter.Seq2[s, error]) error {
+			return intake.Export(p.ctx, p.out, func(yield func(liwanag.Subscriber, error) bool) {
+				for item, err := range items {
+					person, fault := exported(item)
+					if !yield(person, errors.Join(err, fault)) {
+						return
+					}
+				}
+			})
+		})
+	}
+	return list(p, c.outputFlag, c.pageFlags, columns, fetch)
+}
+
+// exported is what the export writes of a subscriber.
+func exported(s api.Subscriber) (liwanag.Subscriber, error) {
+	person := liwanag.Subscriber{Email: s.Email, EmailType: liwanag.EmailType(s.EmailType), Source: s.Source,
+		EnrichmentStatus: liwanag.JobStatus(s.EnrichmentStatus), Metadata: s.Metadata,
+		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, EnrichedAt: s.EnrichedAt}
+	of := &person.Summary
+	of.FirstName, of.LastName, of.FullName, of.Headline = s.FirstName, s.LastName, s.FullName, s.Headline
+	of.JobTitle, of.Seniority, of.LinkedinURL, of.Location = s.JobTitle, s.Seniority, s.LinkedinURL, s.Location
+	of.CompanyName, of.CompanyDomain, of.CompanyLinkedinURL = s.CompanyName, s.CompanyDomain, s.CompanyLinkedinURL
+	of.Headcount, of.Industry = s.Headcount, s.Industry
+	if s.ID == "" {
+		return person, nil // there is only an error beside it
+	}
+	var err error
+	person.ID, err = liwanag.ParseID(liwanag.SubscriberKind, s.ID)
+	return person, err
 }
 
 type subscribersShow struct {
