@@ -86,7 +86,8 @@ func smallRuns(t *testing.T, h Harness) {
 	for _, id := range []string{"small", "payload", "entries"} {
 		b.deliver(id, "s1", "answer")
 	}
-	_, err := b.s.Deliver(t.Context(), "inbox", workflow.Signal{ID: "s1", Event: "answer", Payload: json.RawMessage(fmt.Sprintf("%05000d", 1))}, b.now)
+	large := workflow.Signal{ID: "s1", Event: "answer", Payload: json.RawMessage(fmt.Sprintf("%05000d", 1))}
+	_, err := b.s.Deliver(t.Context(), "inbox", large, b.now)
 	b.ok(err)
 	for i := range 12 {
 		b.deliver("signals", fmt.Sprint("s", i), "answer")

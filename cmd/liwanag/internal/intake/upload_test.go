@@ -292,7 +292,8 @@ func TestARefusedFileLeavesNothingBehind(t *testing.T) {
 		"no_rows":     "email,name\n" + strings.Repeat(",\n", 400_000), // refused when it is stored already
 		"bad_mapping": "email\nann@gmail.com\n",
 	} {
-		_, err := u.Create(t.Context(), strings.NewReader(file), UploadRequest{Mapping: map[string]Field{"email": FieldEmail, "name": FieldFullName}})
+		mapping := map[string]Field{"email": FieldEmail, "name": FieldFullName}
+		_, err := u.Create(t.Context(), strings.NewReader(file), UploadRequest{Mapping: mapping})
 		if liwanag.ClassOf(err) != liwanag.Invalid || liwanag.CodeOf(err) != want {
 			t.Errorf("%s: %v", want, err)
 		}
