@@ -265,6 +265,19 @@ func TestAnUploadThatNeedsAMappingAsksForItFirst(t *testing.T) {
 	}
 }
 
+func TestColumnsReadInAnotherEncodingAreNotMapped(t *testing.T) {
+	for form, want := range map[string]string{
+		"readAs=UTF-8&encoding=UTF-8&column=correo&field=email":   `{"mapping":{"correo":"email"},"encoding":"UTF-8"}`,
+		"readAs=UTF-8&encoding=GB18030&column=correo&field=email": `{"encoding":"GB18030"}`,
+	} {
+		a := newAPI(t, answers())
+		visitPage(t, served(t, a), "POST", "/uploads/"+uploadAnswer("previewed").ID+"/mapping", form)
+		if !slices.ContainsFunc(a.sent, func(s string) bool { return strings.HasSuffix(s, "/mapping "+want) }) {
+			t.Errorf("%s: the API was asked %q", form, a.sent)
+		}
+	}
+}
+
 func TestActsOnARunSayWhatBecameOfThem(t *testing.T) {
 	a := newAPI(t, answers())
 	site := served(t, a)

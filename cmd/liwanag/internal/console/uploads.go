@@ -126,7 +126,10 @@ func (c *Console) mapUpload(v *visit) error {
 		return err
 	}
 	id := v.PathValue("id")
-	columns, fields := v.PostForm["column"], v.PostForm["field"]
+	columns, fields, encoding := v.PostForm["column"], v.PostForm["field"], v.PostForm.Get("encoding")
+	if encoding != v.PostForm.Get("readAs") {
+		columns = nil // they were read in another encoding, and may have other names in this one
+	}
 	mapping := map[string]string{}
 	for i, column := range columns {
 		if i < len(fields) {
@@ -134,7 +137,7 @@ func (c *Console) mapUpload(v *visit) error {
 		}
 	}
 	if _, err := api.MapUpload.Call(v.Context(), v.api,
-		runapi.To(id, api.MapUploadRequest{Mapping: mapping, Encoding: v.PostForm.Get("encoding")})); err != nil {
+		runapi.To(id, api.MapUploadRequest{Mapping: mapping, Encoding: encoding})); err != nil {
 		return c.oneUpload(v, err)
 	}
 	return v.goTo(under("/uploads", id), "The file was read as you said.")
