@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"flag"
 	"os"
 	"testing"
 	"time"
@@ -13,12 +14,18 @@ import (
 	"github.com/liwanag/liwanag/workflow/runnertest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+// Most of a test in real time is waiting, which needs no processor.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	os.Exit(pgtest.Main(m))
+}
 
 func TestTheEngineKeepsTheRulesOfEveryRunnerOnPostgreSQL(t *testing.T) {
 	runnertest.Run(t, runnertest.Config{Second: 250 * time.Millisecond,
 		New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
-			url := pgtest.Database(t)
+			url := pgtest.Schema(t)
 			n := startNode(t, url, "", defs...)
 			t.Cleanup(func() { n.stop() })
 			st, err := postgres.Open(context.Background(), url)
