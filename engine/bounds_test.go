@@ -33,10 +33,10 @@ func TestATurnCostsTheSameHoweverOftenARunPolled(t *testing.T) {
 		},
 	} {
 		t.Run(name+" in memory", func(t *testing.T) {
-			pollsOften(t, build, 20_000, func(*testing.T) store.Store { return memory.New() })
+			pollsOften(t, build, 5_000, func(*testing.T) store.Store { return memory.New() })
 		})
 		t.Run(name+" on SQLite", func(t *testing.T) {
-			pollsOften(t, build, 1500, func(t *testing.T) store.Store {
+			pollsOften(t, build, 1000, func(t *testing.T) store.Store {
 				st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "runs.db"))
 				if err != nil {
 					t.Fatal(err)
@@ -121,43 +121,66 @@ func TestAHistoryThatGrowsWithoutEndEndsItsRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves out what takes seconds")
 	}
-	synctest.Test(t, func(t *testing.T) {
-		wf := workflow.New[string]("w")
-		endless := workflow.Retry{MaxAttempts: 1 << 30, Backoff: workflow.Constant, InitialDelay: time.Second}
-		workflow.Step(wf, "a", func(context.Context, string) (int, error) { return 0, errors.New("not yet") }, endless)
-		workflow.OnError(wf, func(context.Context, string, workflow.Failure) error { return errors.New("neither") }, endless)
-		st := memory.New()
-		if err := st.Create(t.Context(),
-			store.Run{ID: "r", Workflow: "w", Version: 1, Input: []byte(`""`), CreatedAt: time.Now(), Status: store.Open, Seq: 1}); err != nil {
-			t.Fatal(err)
+	retrying := func(step string, n int) store.Progress {
+		p := store.Progress{Attempt: n, Park: &store.Park{Kind: store.ParkRetry, Step: step, Until: time.Now(), Since: time.Now()}}
+		for n := range n {
+			p.Append = append(p.Append, store.Entry{Kind: store.EntryRetrying, Step: step, Attempt: n + 1, At: time.Now(),
+				StartedAt: time.Now(), Failure: &workflow.Failure{Message: "not yet"}, NextAt: time.Now()})
 		}
-		// Most of it is there already.
-		node, err := st.Heartbeat(t.Context(), "before", time.Minute)
-		if err != nil {
-			t.Fatal(err)
-		}
-		claimed, _, err := st.Claim(t.Context(), node, store.Want(1, store.Definition{Workflow: "w", Version: 1}), time.Now())
-		if err != nil || len(claimed) != 1 {
-			t.Fatal(claimed, err)
-		}
-		p := store.Progress{Attempt: workflow.MaxHistory - 5,
-			Park: &store.Park{Kind: store.ParkRetry, Step: "a", Until: time.Now(), Since: time.Now()}}
-		for n := range p.Attempt {
-			p.Append = append(p.Append, store.Entry{Kind: store.EntryRetrying, Step: "a", Attempt: n + 1, At: time.Now(), StartedAt: time.Now(),
-				Failure: &workflow.Failure{Message: "not yet"}, NextAt: time.Now()})
-		}
-		if _, err := st.Commit(t.Context(), claimed[0].Lease, p); err != nil {
-			t.Fatal(err)
-		}
-		e, stop := run(t.Context(), t, st, wf)
-		defer stop()
-		time.Sleep(2000 * time.Second)
-		r := describe(t, e, "r")
-		if r.Status != workflow.StatusFailed || r.Failure.Code != workflow.CodeTooLarge || r.Failure.Step != "a" {
-			t.Errorf("%s %+v", r.Status, r.Failure)
-		}
-		if n := len(r.History); n > workflow.MaxHistory*11/10+5 {
-			t.Errorf("%d items", n)
-		}
+		return p
+	}
+	t.Run("of a step", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { grown(t, workflow.MaxHistory, retrying("a", workflow.MaxHistory-5)) })
 	})
+	t.Run("of a handler", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			const most = workflow.MaxHistory * 11 / 10
+			p := retrying(workflow.OnErrorName, most-10)
+			too := workflow.Failure{Step: "a", Reason: workflow.ReasonError, Code: workflow.CodeTooLarge, Attempts: 1}
+			p.Append = append([]store.Entry{{Kind: store.EntryFailed, Step: "a", Attempt: 1, At: time.Now(), StartedAt: time.Now(),
+				Failure: &too}}, p.Append...)
+			grown(t, most, p)
+		})
+	})
+}
+
+// grown goes on with a run of which most is there already, and whose step and handler
+// never succeed.
+func grown(t *testing.T, most int, p store.Progress) {
+	wf := workflow.New[string]("w")
+	endless := workflow.Retry{MaxAttempts: 1 << 30, Backoff: workflow.Constant, InitialDelay: time.Second}
+	workflow.Step(wf, "a", func(context.Context, string) (int, error) { return 0, errors.New("not yet") }, endless)
+	tries := 0
+	workflow.OnError(wf, func(context.Context, string, workflow.Failure) error {
+		if tries++; most == workflow.MaxHistory {
+			return nil
+		}
+		return errors.New("neither")
+	}, endless)
+	st := memory.New()
+	if err := st.Create(t.Context(),
+		store.Run{ID: "r", Workflow: "w", Version: 1, Input: []byte(`""`), CreatedAt: time.Now(), Status: store.Open, Seq: 1}); err != nil {
+		t.Fatal(err)
+	}
+	node, err := st.Heartbeat(t.Context(), "before", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimed, _, err := st.Claim(t.Context(), node, store.Want(1, store.Definition{Workflow: "w", Version: 1}), time.Now())
+	if err != nil || len(claimed) != 1 {
+		t.Fatal(claimed, err)
+	}
+	if _, err := st.Commit(t.Context(), claimed[0].Lease, p); err != nil {
+		t.Fatal(err)
+	}
+	e, stop := run(t.Context(), t, st, wf)
+	defer stop()
+	time.Sleep(5 * time.Minute)
+	r := describe(t, e, "r")
+	if r.Status != workflow.StatusFailed || r.Failure.Code != workflow.CodeTooLarge || r.Failure.Step != "a" || tries == 0 {
+		t.Errorf("%s %+v after %d tries of the handler", r.Status, r.Failure, tries)
+	}
+	if n := len(r.History); n < most-10 || n > most+5 {
+		t.Errorf("%d items", n)
+	}
 }
