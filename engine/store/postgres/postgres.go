@@ -103,7 +103,7 @@ func newStore(ctx context.Context, db *pgdb.DB, in string) (*Store, error) {
 		return nil, fmt.Errorf("postgres: read which runs are of an earlier release: %w", err)
 	}
 	s := &Store{db: db, schema: where, old: instant(old), id: rand.Text(), wake: make(chan struct{}, 1)}
-	s.life, s.die = context.WithCancel(context.WithoutCancel(ctx))
+	s.life, s.die = context.WithCancel(context.WithoutCancel(ctx)) // #nosec G118 -- Close calls it
 	s.announce = announceTo(s.notify)
 	for range writers {
 		q := groupcommit.New[*change]()
