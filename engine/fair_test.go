@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,12 @@ func (o *order) add(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ran = append(o.ran, id)
+}
+
+func (o *order) all() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.ran)
 }
 
 func (o *order) at(id string) int {
@@ -76,7 +83,7 @@ func TestAFloodOfNewcomersHoldsUpNothingThatGoesOn(t *testing.T) {
 					start(flood, fmt.Sprintf("flood-%03d", 999-i))
 				}
 				time.Sleep(10500 * time.Millisecond)
-				before := len(o.ran)
+				before := len(o.all())
 				if _, err := done.Send(t.Context(), e, "waits", "s", "x"); err != nil {
 					t.Fatal(err)
 				}
@@ -88,7 +95,7 @@ func TestAFloodOfNewcomersHoldsUpNothingThatGoesOn(t *testing.T) {
 					t.Errorf("the event was served as number %d, it came after %d", at, before)
 				}
 				last := "flood-999x"
-				for _, id := range o.ran {
+				for _, id := range o.all() {
 					if strings.HasPrefix(id, "flood") {
 						if id >= last && last != "flood-999x" {
 							t.Errorf("%s ran after %s, which came later", id, last)
