@@ -119,7 +119,7 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 // A waiting run costs at most 1,400 bytes on the disk: the row with room to move,
 // two outcomes, and the indexes, of an enrichment that waits for its webhook.
 func TestAWaitingRunIsSmall(t *testing.T) {
-	const n, limit = 3000, 1500 // 1,340 to 1,410, as the updates fall into pages
+	const n, limit = 3000, 1500                                  // 1,340 to 1,410, as the updates fall into pages
 	jobs := json.RawMessage(fmt.Sprintf(`{"jobs":[%0200d]}`, 1)) // about what a batch returns
 	submission := json.RawMessage(`{"enrichmentId":"0190163d-8694-739b-aea5-966c26f8ad91","jobIds":["job_0190163d-8694-739b-aea5-966c26f8ad91"]}`)
 	s := open(t, pgtest.Database(t))
