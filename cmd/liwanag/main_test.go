@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -181,6 +182,20 @@ func TestAListingStopsAtItsLimitAndSaysSo(t *testing.T) {
 	p, _, _ := offline(t)
 	if err := list(p, outputFlag{"table"}, pageFlags{}, columns, fetch); err == nil {
 		t.Error("a limit of 0 was accepted")
+	}
+}
+
+func TestRecordsAreCountedWhateverTheirCellsHold(t *testing.T) {
+	var out strings.Builder
+	file := &records{to: &out}
+	text := "\"email\",\"metadata\"\n\"a@x.com\",\"two\nlines, \"\"quoted\"\"\n\"\nb@x.com,\n"
+	for _, part := range strings.SplitAfter(text, "o") {
+		if n, err := io.WriteString(file, part); n != len(part) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if file.n != 3 || out.String() != text {
+		t.Errorf("%d records in %q", file.n, out.String())
 	}
 }
 

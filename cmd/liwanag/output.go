@@ -38,21 +38,27 @@ type column[T any] struct {
 
 // list writes what fetch gives, page by page, in the format that was asked for.
 func list[T any](p *program, o outputFlag, page pageFlags, columns []column[T], fetch func(runapi.Paging) (runapi.List[T], error)) error {
-	return listWith(p, page, fetch, func(items iter.Seq2[T, error]) error { return write(p, o, columns, items) })
+	if err := page.check(); err != nil {
+		return err
+	}
+	more := false
+	err := write(p, o, columns, func(yield func(T, error) bool) { more = pages(page, fetch, yield) })
+	if err == nil && more {
+		p.limited(page)
+	}
+	return err
 }
 
-// listWith lets write have what fetch gives, page by page.
-func listWith[T any](p *program, page pageFlags, fetch func(runapi.Paging) (runapi.List[T], error),
-	write func(iter.Seq2[T, error]) error) error {
+func (page pageFlags) check() error {
 	if page.Limit < 1 && !page.All {
 		return usage("--limit 50, or --all", "a limit of %d shows nothing", page.Limit)
 	}
-	more := false
-	err := write(func(yield func(T, error) bool) { more = pages(page, fetch, yield) })
-	if err == nil && more {
-		fmt.Fprintf(p.err, "These are the newest %d. Try: --limit N, or --all\n", page.Limit)
-	}
-	return err
+	return nil
+}
+
+// limited says that there may be more than the limit lets through.
+func (p *program) limited(page pageFlags) {
+	fmt.Fprintf(p.err, "These are the newest %d. Try: --limit N, or --all\n", page.Limit)
 }
 
 // write writes items in the format that was asked for.
@@ -152,6 +158,25 @@ func writeCSV[T any](w io.Writer, columns []column[T], items iter.Seq2[T, error]
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// records counts the records of the CSV file that is written through it.
+type records struct {
+	to     io.Writer
+	n      int
+	quoted bool
+}
+
+func (r *records) Write(part []byte) (int, error) {
+	for _, b := range part {
+		switch {
+		case b == '"':
+			r.quoted = !r.quoted
+		case b == '\n' && !r.quoted:
+			r.n++
+		}
+	}
+	return r.to.Write(part)
 }
 
 // unformula keeps a spreadsheet from executing a cell.

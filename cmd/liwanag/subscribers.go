@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
@@ -91,6 +88,9 @@ func (c *subscribersList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
+	if c.Output == "csv" {
+		return c.export(p, client)
+	}
 	type s = api.Subscriber
 	columns := []column[s]{
 		{"id", func(x s) string { return x.ID }},
@@ -104,37 +104,24 @@ func (c *subscribersList) Run(p *program) error {
 	fetch := func(page runapi.Paging) (runapi.List[s], error) {
 		return api.ListSubscribers.Call(p.ctx, client, api.SubscriberQuery{SubscriberFilter: c.filter(), Paging: page})
 	}
-	if c.Output == "csv" { // as the export writes it, so that it can be imported too
-		return listWith(p, c.pageFlags, fetch, func(items iter.Seq2[s, error]) error {
-			return intake.Export(p.ctx, p.out, func(yield func(liwanag.Subscriber, error) bool) {
-				for item, err := range items {
-					person, fault := exported(item)
-					if !yield(person, errors.Join(err, fault)) {
-						return
-					}
-				}
-			})
-		})
-	}
 	return list(p, c.outputFlag, c.pageFlags, columns, fetch)
 }
 
-// exported is what the export writes of a subscriber.
-func exported(s api.Subscriber) (liwanag.Subscriber, error) {
-	person := liwanag.Subscriber{Email: s.Email, EmailType: liwanag.EmailType(s.EmailType), Source: s.Source,
-		EnrichmentStatus: liwanag.JobStatus(s.EnrichmentStatus), Metadata: s.Metadata,
-		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, EnrichedAt: s.EnrichedAt}
-	of := &person.Summary
-	of.FirstName, of.LastName, of.FullName, of.Headline = s.FirstName, s.LastName, s.FullName, s.Headline
-	of.JobTitle, of.Seniority, of.LinkedinURL, of.Location = s.JobTitle, s.Seniority, s.LinkedinURL, s.Location
-	of.CompanyName, of.CompanyDomain, of.CompanyLinkedinURL = s.CompanyName, s.CompanyDomain, s.CompanyLinkedinURL
-	of.Headcount, of.Industry = s.Headcount, s.Industry
-	if s.ID == "" {
-		return person, nil // there is only an error beside it
+// export writes the file of the export, so that it can be imported too.
+func (c *subscribersList) export(p *program, client *apiclient.Client) error {
+	if err := c.check(); err != nil {
+		return err
 	}
-	var err error
-	person.ID, err = liwanag.ParseID(liwanag.SubscriberKind, s.ID)
-	return person, err
+	wanted := api.SubscriberExport{SubscriberFilter: c.filter()}
+	if !c.All {
+		wanted.Limit = c.Limit
+	}
+	file := &records{to: p.out}
+	_, err := api.ExportSubscribers.Copy(p.ctx, client, wanted, file)
+	if err == nil && !c.All && file.n > c.Limit {
+		p.limited(c.pageFlags)
+	}
+	return err
 }
 
 type subscribersShow struct {
@@ -335,7 +322,7 @@ func (c *subscribersExport) Run(p *program) (err error) {
 		return err
 	}
 	if c.File == "" {
-		_, err = api.ExportSubscribers.Copy(p.ctx, client, c.filter(), p.out)
+		_, err = api.ExportSubscribers.Copy(p.ctx, client, api.SubscriberExport{SubscriberFilter: c.filter()}, p.out)
 		return err
 	}
 	// A file that is there is whole: it gets its name at the end.
@@ -348,7 +335,7 @@ func (c *subscribersExport) Run(p *program) (err error) {
 			err = errors.Join(err, os.Remove(partial.Name()))
 		}
 	}()
-	n, err := api.ExportSubscribers.Copy(p.ctx, client, c.filter(), partial)
+	n, err := api.ExportSubscribers.Copy(p.ctx, client, api.SubscriberExport{SubscriberFilter: c.filter()}, partial)
 	if err = errors.Join(err, partial.Close()); err != nil {
 		return err
 	}

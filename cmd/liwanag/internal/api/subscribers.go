@@ -22,7 +22,7 @@ var (
 		"enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
 	EraseSubscriber = runapi.Delete[EraseRequest]("/subscribers/{id}",
 		"erase-subscriber", "Erase a subscriber and everything that is known of them")
-	ExportSubscribers = runapi.File[SubscriberFilter]("/subscribers/export",
+	ExportSubscribers = runapi.File[SubscriberExport]("/subscribers/export",
 		"export-subscribers", "All subscribers as CSV, which can be imported again", "text/csv")
 )
 
@@ -41,6 +41,12 @@ type SubscriberFilter struct {
 type SubscriberQuery struct {
 	SubscriberFilter
 	runapi.Paging
+}
+
+// SubscriberExport asks for a file of subscribers.
+type SubscriberExport struct {
+	SubscriberFilter
+	Limit int `query:"limit" minimum:"1" maximum:"1000000000" doc:"The newest of them, at most; absent: all."`
 }
 
 // SignUp is one person to add; everything but Email may be empty.

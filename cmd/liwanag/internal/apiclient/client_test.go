@@ -145,11 +145,11 @@ func TestAnExportThatIsCutOffIsAnError(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	var u *Unreachable
-	if n, err := api.ExportSubscribers.Copy(t.Context(), c, api.SubscriberFilter{}, io.Discard); !errors.As(err, &u) || n == 0 {
+	if n, err := api.ExportSubscribers.Copy(t.Context(), c, api.SubscriberExport{}, io.Discard); !errors.As(err, &u) || n == 0 {
 		t.Errorf("%d %v", n, err)
 	}
 	full := errors.New("disk full")
-	if _, err := api.ExportSubscribers.Copy(t.Context(), c, api.SubscriberFilter{}, failing{full}); !errors.Is(err, full) ||
+	if _, err := api.ExportSubscribers.Copy(t.Context(), c, api.SubscriberExport{}, failing{full}); !errors.Is(err, full) ||
 		errors.As(err, &u) {
 		t.Errorf("the writer's fault: %v", err)
 	}

@@ -95,7 +95,7 @@ func TestBodiesAreStreamedBothWays(t *testing.T) {
 		_, _ = io.WriteString(w, "second\n")
 	})
 	var got bytes.Buffer
-	n, err := api.ExportSubscribers.Copy(t.Context(), client, api.SubscriberFilter{}, writer(func(p []byte) {
+	n, err := api.ExportSubscribers.Copy(t.Context(), client, api.SubscriberExport{}, writer(func(p []byte) {
 		if got.Len() == 0 {
 			close(said)
 		}
@@ -119,7 +119,7 @@ func TestAnAnswerThatIsCutOffIsAnError(t *testing.T) {
 		},
 	} {
 		if _, err := api.ExportSubscribers.Copy(t.Context(), calling(t, httptest.NewRecorder(), handler),
-			api.SubscriberFilter{}, io.Discard); err == nil {
+			api.SubscriberExport{}, io.Discard); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -146,7 +146,7 @@ func TestTheAPIHearsThatTheBrowserIsGone(t *testing.T) {
 		close(ended)
 	})
 	full := errors.New("disk full")
-	if _, err := api.ExportSubscribers.Copy(t.Context(), client, api.SubscriberFilter{}, refusing{full}); !errors.Is(err, full) {
+	if _, err := api.ExportSubscribers.Copy(t.Context(), client, api.SubscriberExport{}, refusing{full}); !errors.Is(err, full) {
 		t.Errorf("%v", err)
 	}
 	<-ended

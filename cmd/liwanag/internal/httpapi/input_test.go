@@ -93,7 +93,7 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 		{"POST /api/v1/subscribers/enrich", `{"filter":{"q":"\u0000"},"expect":1}`, 400, "invalid_filter"},
 		{"GET /api/v1/subscribers?a;b", ``, 400, "bad_parameter"},
 		{"GET /api/v1/subscribers/export?status=unknown", ``, 400, "bad_parameter"},
-		{"GET /api/v1/subscribers/export?limit=3", ``, 400, "bad_parameter"},
+		{"GET /api/v1/subscribers/export?limit=0", ``, 400, "bad_parameter"},
 		{"GET /api/v1/subscribers/" + sub.String(), ``, 404, "not_found"},
 		{"GET /api/v1/subscribers/" + run.String(), ``, 404, "not_found"},
 		{"GET /api/v1/subscribers/nobody", ``, 404, "not_found"},

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"time"
 
@@ -188,8 +189,19 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 	return none, named(s.cfg.Enrichment.Erase(ctx, id), "subscriber")
 }
 
-func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberFilter) error {
-	return s.Download(w, r, "subscribers.csv", func(to *door.Streamer) error {
-		return intake.Export(r.Context(), to, s.cfg.Store.Subscribers.Each(r.Context(), subscriberFilter(*in)))
-	})
+func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberExport) error {
+	people := first(in.Limit, s.cfg.Store.Subscribers.Each(r.Context(), subscriberFilter(in.SubscriberFilter)))
+	return s.Download(w, r, "subscribers.csv", func(to *door.Streamer) error { return intake.Export(r.Context(), to, people) })
+}
+
+// first yields n items at most; 0: all.
+func first[T any](n int, items iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		left := n
+		for item, err := range items {
+			if left--; !yield(item, err) || left == 0 {
+				return
+			}
+		}
+	}
 }

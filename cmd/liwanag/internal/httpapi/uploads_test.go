@@ -103,13 +103,15 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 			t.Errorf("%+v %v", uploads, err)
 		}
 		var export bytes.Buffer
-		n, err := api.ExportSubscribers.Copy(ctx, c, api.SubscriberFilter{Source: "fair"}, &export)
+		wanted := api.SubscriberExport{SubscriberFilter: api.SubscriberFilter{Source: "fair"}}
+		n, err := api.ExportSubscribers.Copy(ctx, c, wanted, &export)
 		if err != nil || int(n) != export.Len() || strings.Count(export.String(), "\n") < 2 ||
 			!strings.Contains(export.String(), "ada@gmail.com") {
 			t.Errorf("%d %v %s", n, err, &export)
 		}
 		export.Reset()
-		if _, err = api.ExportSubscribers.Copy(ctx, c, api.SubscriberFilter{Status: "failed"}, &export); err != nil ||
+		wanted.SubscriberFilter = api.SubscriberFilter{Status: "failed"}
+		if _, err = api.ExportSubscribers.Copy(ctx, c, wanted, &export); err != nil ||
 			strings.Count(export.String(), "\n") != 1 {
 			t.Errorf("nobody matches: %v %s", err, &export)
 		}

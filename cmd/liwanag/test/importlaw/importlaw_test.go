@@ -77,7 +77,7 @@ var law = inFull([]row{
 	{"~/demo", []string{"fullenrich/simulator", "~/app", "~/config", "~/liwanag", "internal/sqlitedb", "~/telemetry"}, nil},
 	{"cmd/liwanag/test/process", []string{"fullenrich/simulator", "~/apiclient"}, nil},
 	{"cmd/liwanag/test/...", nil, nil},
-	{"cmd/liwanag", []string{"workflow", "workflow/runapi", "~/api", "~/app", "~/config", "~/apiclient", "~/demo", "~/intake", "~/liwanag"},
+	{"cmd/liwanag", []string{"workflow", "workflow/runapi", "~/api", "~/app", "~/config", "~/apiclient", "~/demo"},
 		[]string{"github.com/alecthomas/kong", "charm.land/lipgloss/v2", "github.com/vbauerster/mpb/v8", "golang.org/x/term"}},
 })
 
