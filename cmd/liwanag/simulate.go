@@ -19,6 +19,7 @@ type simulateCommand struct {
 	Speed   float64 `name:"speed" default:"1" help:"Divides every duration: a contact takes 30 to 90 s at 1."`
 	Balance float64 `name:"balance" default:"100000" help:"Credits of the account."`
 	Found   float64 `name:"found" default:"0.6" help:"Share of addresses that belong to somebody, 0 to 1."`
+	Retries int     `name:"webhook-retries" default:"5" help:"How often a webhook is repeated that is not taken; a minute apart at speed 1."`
 
 	UntilStdinCloses bool `name:"until-stdin-closes" hidden:"" help:"End with whoever started it, and not before."`
 }
@@ -41,8 +42,12 @@ func (c *simulateCommand) Run(p *program) error {
 	if balance == 0 {
 		balance = -1 // the simulator's word for an empty account
 	}
-	s, err := app.NewSimulator(ctx,
-		app.SimulatorConfig{Addr: c.Addr, Dir: c.Dir, Key: c.Key, Seed: c.Seed, Speed: c.Speed, Balance: balance, Found: c.Found})
+	retries := c.Retries
+	if retries == 0 {
+		retries = -1 // its word for never
+	}
+	s, err := app.NewSimulator(ctx, app.SimulatorConfig{Addr: c.Addr, Dir: c.Dir, Key: c.Key, Seed: c.Seed,
+		Speed: c.Speed, Balance: balance, Found: c.Found, Retries: retries})
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ type SimulatorConfig struct {
 	Speed   float64 // divides every duration; default 1
 	Balance float64 // credits; default 100,000
 	Found   float64 // share of unmarked addresses that belong to somebody; default 0.6
+	Retries int     // how often a webhook that was not taken is repeated; default 5, negative for never
 }
 
 // Simulator is a pretended FullEnrich, as a server of its own.
@@ -29,7 +30,7 @@ type Simulator struct {
 
 // NewSimulator opens the simulator's address and state.
 func NewSimulator(ctx context.Context, c SimulatorConfig) (*Simulator, error) {
-	cfg := simulator.Config{Dir: c.Dir, Seed: c.Seed, Speed: c.Speed, Balance: c.Balance, FoundShare: c.Found}
+	cfg := simulator.Config{Dir: c.Dir, Seed: c.Seed, Speed: c.Speed, Balance: c.Balance, FoundShare: c.Found, Retries: c.Retries}
 	if c.Key != "" {
 		cfg.Keys = []string{c.Key}
 	}

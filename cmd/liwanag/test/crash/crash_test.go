@@ -44,9 +44,7 @@ func TestStopsUnderLoadLeaveNothingInDoubt(t *testing.T) {
 // A stop is quick when nothing runs.
 func TestAnIdleServerStopsWithinASecond(t *testing.T) {
 	w := newWorld(t, 0, 0)
-	for err := w.client.Ready(w.ctx); err != nil; err = w.client.Ready(w.ctx) {
-		w.pause(10*time.Millisecond, err)
-	}
+	w.ready()
 	w.server.Stop(t, time.Second)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -74,7 +75,7 @@ func TestAKilledServerTellsOfEverySubscriber(t *testing.T) {
 		if err == nil && states["delivered"] == w.addresses && len(states) == 1 {
 			break
 		}
-		w.pause(100*time.Millisecond, errors.Join(err, errors.New("messages are still under way")))
+		w.pause(100*time.Millisecond, errors.Join(err, fmt.Errorf("messages are still under way: %v", states)))
 	}
 	w.finish()
 	r.mu.Lock()
