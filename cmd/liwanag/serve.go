@@ -30,7 +30,7 @@ func (c *serveCommand) Run(p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := app.New(p.ctx, app.Config{Settings: c.Settings, Log: log})
+	server, err := app.New(p.ctx, app.Config{Settings: c.Settings, Log: log, Memory: app.LimitMemory()})
 	if p.ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // told to stop while it started: as good an end as any
 	}

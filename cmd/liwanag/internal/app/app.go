@@ -33,6 +33,8 @@ type Config struct {
 	// SweepEvery is how often the sweep and the background loops look for what is
 	// left; default: enrichment's own.
 	SweepEvery time.Duration
+	// Memory is what the process may have, in bytes, see LimitMemory; 0: no limit.
+	Memory int64
 	// Now is the wall clock; default time.Now.
 	Now func() time.Time
 }
@@ -193,7 +195,7 @@ func (a *App) buildAPI(context.Context) (err error) {
 		CreditsLow: s.CreditsLow,
 		PublicURL:  a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
-		Ready: a.ready, Notices: a.runner.notices,
+		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory,
 	}
 	if s.SubscriberWebhookSecret.IsSet() {
 		cfg.SubscriberSecrets = []fullenrich.Secret{fullenrich.Secret(s.SubscriberWebhookSecret.Reveal())}

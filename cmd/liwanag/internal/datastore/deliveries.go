@@ -160,26 +160,28 @@ func (t DeliveryTx) Rewrite(d liwanag.Digest, raw []byte) (bool, error) {
 
 // Prune drops quarantined and unmatched deliveries received before the given
 // time, settled ones received before the other, and all but the newest keep
-// unmatched ones. A call drops a bounded number; the next one goes on.
-func (t DeliveryTx) Prune(quarantinedBefore, settledBefore time.Time, keep int) error {
+// unmatched ones. A call drops a bounded number; more: another one goes on.
+func (t DeliveryTx) Prune(quarantinedBefore, settledBefore time.Time, keep int) (more bool, err error) {
 	for _, p := range []struct {
 		state  liwanag.DeliveryState
 		before time.Time
-		limit  int
+		limit  int64
 	}{
 		{liwanag.DeliveryQuarantined, quarantinedBefore, pruneBodies},
 		{liwanag.DeliveryUnmatched, quarantinedBefore, pruneBodies},
 		{liwanag.DeliverySettled, settledBefore, pruneRows},
 	} {
-		if _, err := t.exec(`
+		n, err := t.exec(`
 			DELETE FROM delivery WHERE seq = ANY(ARRAY(
 				SELECT seq FROM delivery WHERE state = $1 AND received_at < $2 ORDER BY received_at LIMIT $3))`,
-			string(p.state), micros(p.before), p.limit); err != nil {
-			return err
+			string(p.state), micros(p.before), p.limit)
+		if err != nil {
+			return false, err
 		}
+		more = more || n == p.limit
 	}
-	_, err := t.exec(`
+	n, err := t.exec(`
 		DELETE FROM delivery WHERE seq = ANY(ARRAY(
 			SELECT seq FROM delivery WHERE state = 'unmatched' ORDER BY received_at DESC, seq DESC LIMIT $1 OFFSET $2))`, pruneBodies, keep)
-	return err
+	return more || n == pruneBodies, err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -132,7 +131,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.Probe == nil {
-		c.Probe = probeOver(&http.Client{Timeout: 5 * time.Second}, c.PublicURL)
+		c.Probe = probeOver(probeClient(), c.PublicURL)
 	}
 	if c.Now == nil {
 		c.Now = time.Now

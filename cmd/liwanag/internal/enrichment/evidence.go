@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
@@ -16,6 +17,14 @@ import (
 func (e *Enricher) judge(sub liwanag.Submission, again bool, evidence liwanag.Evidence) (cause string) {
 	return paid.Judge(paid.Doubtful{Submission: sub, Again: again, Evidence: evidence, Hold: e.cfg.OnAmbiguous == Hold,
 		Local: loopback(e.cfg.PublicURL) && loopback(e.cfg.BaseURL)})
+}
+
+// probeClient follows no redirect and no proxy of the environment: FullEnrich does not
+// either, and the answer has to be ours.
+func probeClient() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second,
+		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true, TLSHandshakeTimeout: 5 * time.Second},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // probeOver asks the public URL for its health.

@@ -20,7 +20,7 @@ var (
 	// ErrSignature: the signature is missing or of no key of ours; nothing is
 	// stored.
 	ErrSignature = liwanag.NewError(liwanag.Unauthorized, "bad_signature", "the webhook's signature is missing or wrong")
-	// ErrUnknownToken: no submission has this token. A result that is signed all
+	// ErrUnknownToken: no submission has this token, or it expired. A result that is signed all
 	// the same is kept as unmatched.
 	ErrUnknownToken = liwanag.NewError(liwanag.NotFound, "unknown_token", "no submission has this webhook address")
 )
@@ -32,11 +32,28 @@ func (s *Service) Knows(ctx context.Context, token string) (bool, error) {
 		s.cfg.Meter.Refused("no_key")
 		return false, ErrNoKey
 	}
-	_, err := s.store.Submissions.ByToken(ctx, sha256.Sum256([]byte(token)))
+	_, err := s.byToken(ctx, sha256.Sum256([]byte(token)))
 	if errors.Is(err, liwanag.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// tokensLast is how long the address that FullEnrich was given takes results under its
+// submission, from the last time that it was sent. FullEnrich keeps them as long.
+const tokensLast = 90 * 24 * time.Hour
+
+// byToken is the submission of a token that has not expired. ErrNotFound.
+func (s *Service) byToken(ctx context.Context, hash liwanag.Digest) (liwanag.Submission, error) {
+	sub, err := s.store.Submissions.ByToken(ctx, hash)
+	given := sub.PreparedAt
+	if sub.SendingAt.After(given) {
+		given = sub.SendingAt
+	}
+	if err == nil && s.now().Sub(given) > tokensLast {
+		return liwanag.Submission{}, liwanag.ErrNotFound
+	}
+	return sub, err
 }
 
 func (s *Service) hasKey() bool {
@@ -58,7 +75,7 @@ func (s *Service) Receive(ctx context.Context, token string, contact bool, signa
 		return ErrSignature
 	}
 	hash := liwanag.Digest(sha256.Sum256([]byte(token)))
-	sub, err := s.store.Submissions.ByToken(ctx, hash)
+	sub, err := s.byToken(ctx, hash)
 	switch {
 	case errors.Is(err, liwanag.ErrNotFound):
 		s.cfg.Meter.Refused("unknown_token")
@@ -104,7 +121,8 @@ func (s *Service) keep(ctx context.Context, d liwanag.Delivery) error {
 		if err != nil || matched || !fresh {
 			return err
 		}
-		return tx.Deliveries.Prune(time.Time{}, time.Time{}, maxUnmatched)
+		_, err = tx.Deliveries.Prune(time.Time{}, time.Time{}, maxUnmatched)
+		return err
 	})
 	if err == nil {
 		ring(s.bells.deliveries)

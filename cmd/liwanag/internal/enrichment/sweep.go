@@ -35,7 +35,7 @@ func (s *Service) sweep() []chore.Part {
 		chore.Alone(strandedAfter, chore.All("stranded jobs", s.strandedRuns)), // every waiting run is read
 		chore.All("balance", s.checkBalance),
 		chore.Alone(time.Hour, chore.All("silence", s.checkSilence)),
-		chore.All("prune", s.prune),
+		{Name: "prune", Do: s.prune},
 	}
 }
 
@@ -339,15 +339,16 @@ func (s *Service) hasWork(ctx context.Context) (bool, error) {
 	return len(jobs) > 0, err
 }
 
-// prune drops what is past its time.
-func (s *Service) prune(ctx context.Context) error {
+// prune drops what is past its time, piece by piece.
+func (s *Service) prune(ctx context.Context) (more bool, err error) {
 	now := s.now()
-	return s.store.Write(ctx, func(tx *datastore.Tx) error {
-		if err := tx.Deliveries.Prune(now.Add(-s.cfg.Retention), now.Add(-keepSettled), maxUnmatched); err != nil {
+	err = s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		if more, err = tx.Deliveries.Prune(now.Add(-s.cfg.Retention), now.Add(-keepSettled), maxUnmatched); err != nil {
 			return err
 		}
 		return tx.Ledger.Prune(now.Add(-keepReach))
 	})
+	return more && err == nil, err
 }
 
 // RunScheduledBatch makes batches of all pending jobs that have none, as many

@@ -72,3 +72,26 @@ func TestATokenIsKnownBeforeItsBodyIs(t *testing.T) {
 		}
 	})
 }
+
+func TestATokenExpiresAfterNinetyDays(t *testing.T) {
+	inWorld(t, enrichment.Config{SweepEvery: 24 * time.Hour}, simulator.Config{}, func(w *world) {
+		w.signUp(ana)
+		w.sleep(5 * time.Minute)
+		token := strings.TrimSuffix(w.sim.Ledger().Webhooks[0].URL[len(publicURL+"/webhooks/fullenrich/"):], "/contact")
+		known := func(want bool) {
+			t.Helper()
+			if known, err := w.life.svc.Knows(context.Background(), token); err != nil || known != want {
+				t.Errorf("after %s: %v %v", time.Since(w.born), known, err)
+			}
+		}
+		w.sleep(89 * 24 * time.Hour)
+		known(true)
+		before := len(w.deliveries())
+		w.sleep(24 * time.Hour)
+		known(false)
+		w.lost(token, 1)
+		if got := w.deliveries(); len(got) != before+1 {
+			t.Errorf("%d are kept, and %d were", len(got), before)
+		}
+	})
+}

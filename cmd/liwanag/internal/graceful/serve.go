@@ -20,7 +20,13 @@ var ErrCutOff = errors.New("requests were cut off: they took longer than the gra
 // within grace; after it they are cut off: ErrCutOff.
 func Serve(ctx context.Context, server *http.Server, l net.Listener, grace time.Duration) error {
 	unused := unused{conns: map[net.Conn]bool{}}
-	server.ConnState = unused.follow
+	before := server.ConnState
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		if before != nil {
+			before(conn, state)
+		}
+		unused.follow(conn, state)
+	}
 	server.RegisterOnShutdown(unused.close)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()

@@ -98,8 +98,11 @@ type Config struct {
 
 	Meter Meter // default: discards
 
-	MaxConnections int // open at once; default 8,192
-	MaxRequests    int // of the API served at once, and as many of webhooks apart from them; default 256
+	MaxConnections int // open at once; default 8,192, and fewer where Memory is little
+	// Memory is what the process may have, in bytes; bodies and connections take a part
+	// of it. 0: no limit.
+	Memory      int64
+	MaxRequests int // of the API served at once, and as many of webhooks apart from them; default 256
 
 	Now func() time.Time // wall clock; default time.Now
 	Log *slog.Logger     // default: discards
@@ -140,9 +143,21 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
+const (
+	maxConnections = 8192
+	// connectionTakes is a third of what each connection may cost: one that waits takes
+	// about 20 KiB.
+	connectionTakes = 64 << 10
+)
+
 func (c Config) withDefaults() Config {
 	c.Version = cmp.Or(c.Version, "dev")
-	c.MaxConnections = cmp.Or(c.MaxConnections, 8192)
+	if c.MaxConnections == 0 {
+		c.MaxConnections = maxConnections
+		if c.Memory > 0 {
+			c.MaxConnections = int(min(maxConnections, max(c.Memory/connectionTakes, 64)))
+		}
+	}
 	c.MaxRequests = cmp.Or(c.MaxRequests, 256)
 	if c.Now == nil {
 		c.Now = time.Now

@@ -12,8 +12,7 @@ import (
 )
 
 const (
-	// maxResult bounds a result: a batch of 100 is up to 1 MB.
-	maxResult = 8 << 20
+	maxResult = door.MaxHookBody
 	// fullEnrichKind is how results count among webhooks.
 	fullEnrichKind = "fullenrich"
 )

@@ -39,10 +39,13 @@ func (p *pipes) Close() error   { close(p.closed); return nil }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8484} }
 
 // dial opens a connection; false when nobody takes it.
-func (p *pipes) dial() (net.Conn, bool) {
+func (p *pipes) dial() (net.Conn, bool) { return p.dialFrom("127.0.0.1") }
+
+// dialFrom opens one from an address.
+func (p *pipes) dialFrom(addr string) (net.Conn, bool) {
 	ours, theirs := net.Pipe()
 	select {
-	case p.conns <- addressed{theirs}:
+	case p.conns <- addressed{theirs, addr}:
 		return ours, true
 	case <-p.closed:
 		return nil, false
@@ -51,9 +54,12 @@ func (p *pipes) dial() (net.Conn, bool) {
 	}
 }
 
-type addressed struct{ net.Conn }
+type addressed struct {
+	net.Conn
+	addr string
+}
 
-func (addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9} }
+func (a addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(a.addr), Port: 9} }
 
 // serving runs a server over pipes in virtual time.
 func serving(t *testing.T, change func(*Config), test func(t *testing.T, w *world, p *pipes, stop func() error)) {
@@ -340,25 +346,5 @@ func TestAConnectionThatNobodyUsesDoesNotHoldUpAStop(t *testing.T) {
 		if strings.Contains(w.log.String(), "cut off") {
 			t.Error("a request is said to have been cut off, and there was none")
 		}
-	})
-}
-
-func TestConnectionsAreCapped(t *testing.T) {
-	serving(t, func(c *Config) { c.MaxConnections = 2 }, func(t *testing.T, w *world, p *pipes, _ func() error) {
-		first, _ := p.dial()
-		second, ok := p.dial()
-		if !ok {
-			t.Fatal("the second connection is refused")
-		}
-		if _, ok := p.dial(); ok {
-			t.Error("a third connection is taken")
-		}
-		_ = first.Close()
-		synctest.Wait()
-		third, ok := p.dial()
-		if !ok {
-			t.Fatal("no connection is taken when there is room again")
-		}
-		_, _ = second.Close(), third.Close()
 	})
 }

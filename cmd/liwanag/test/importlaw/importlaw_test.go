@@ -63,7 +63,7 @@ var law = inFull([]row{
 	{"~/live", []string{"workflow", "workflow/runapi"}, nil},
 	{"~/throttle", nil, []string{"golang.org/x/time"}},
 	{"~/httpapi/door", []string{"~/access", "~/api", "~/graceful", "~/intake", "~/liwanag", "~/throttle", "workflow", "workflow/runapi"},
-		[]string{"github.com/danielgtaylor/huma/v2", "golang.org/x/net"}},
+		[]string{"github.com/danielgtaylor/huma/v2"}},
 	{"~/httpapi", []string{"fullenrich", "~/access", "~/api", "~/datastore", "~/enrichment", "~/httpapi/door", "~/intake/...", "~/liwanag", "~/live", "~/notify", "workflow", "workflow/runapi"},
 		[]string{"github.com/danielgtaylor/huma/v2"}},
 	{"~/access", []string{"~/liwanag"}, nil},

@@ -158,7 +158,7 @@ func useTheRest(t *datastore.Tx, now time.Time) error {
 	_, _ = t.Deliveries.Insert(d)
 	_, _ = t.Deliveries.Get(d.Digest)
 	_, _ = t.Deliveries.Move(liwanag.DeliveryMove{Digest: d.Digest, To: liwanag.DeliverySent})
-	_ = t.Deliveries.Prune(now, now, 1)
+	_, _ = t.Deliveries.Prune(now, now, 1)
 	_, _ = t.Ledger.TakeCall(1)
 	_, _ = t.Ledger.Spending()
 	_ = t.Ledger.SetSpending(liwanag.Spending{})

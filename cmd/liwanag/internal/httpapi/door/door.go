@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"golang.org/x/net/netutil"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/access"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/graceful"
@@ -30,14 +29,15 @@ import (
 )
 
 // Config is what a Door stands on. All of it is needed but DiskFull, Acted,
-// PublicURL and TrustedProxies.
+// PublicURL, TrustedProxies and Memory.
 type Config struct {
 	Access         *access.Keeper
 	PublicURL      string         // with https the console's cookies are sent over TLS alone
 	TrustedProxies []netip.Prefix // besides those on this machine
 
-	MaxConnections int // open at once
-	MaxRequests    int // of the API served at once, and as many of webhooks apart from them
+	MaxConnections int   // open at once
+	Memory         int64 // that the process may have, bytes, of which bodies take a part; 0: no limit
+	MaxRequests    int   // of the API served at once, and as many of webhooks apart from them
 
 	// Note writes a row of the audit trail. An act whose row cannot be written does not
 	// happen. Acted is told after it.
@@ -79,7 +79,7 @@ func New(cfg Config) *Door {
 	d := &Door{cfg: cfg, mux: http.NewServeMux(), spec: openAPI(cfg.Version), open: map[string]bool{}, pages: map[string]bool{},
 		stopping: make(chan struct{}), failures: throttle.NewFailures(cfg.Now), guesses: throttle.NewGuesses(),
 		csrf: http.NewCrossOriginProtection(), apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
-		Bodies:    Bodies{API: newShare(maxBodies, 0), Known: newShare(maxBodies, 0), Unproven: newShare(MaxUnproven, MaxUnproven/4)},
+		Bodies:    newBodies(cfg.Memory),
 		Strangers: Strangers{Share: newShare(maxStrangers, 0), from: map[netip.Addr]bool{}}}
 	d.registerSignIn()
 	d.registerDocs()
@@ -130,11 +130,12 @@ func (d *Door) Serve(ctx context.Context, ln net.Listener, grace time.Duration) 
 	hs := &http.Server{
 		Handler: d, ReadHeaderTimeout: ReadHeaderTimeout, ReadTimeout: ReadTimeout, WriteTimeout: WriteTimeout,
 		IdleTimeout: IdleTimeout, MaxHeaderBytes: MaxHeaderBytes, DisableGeneralOptionsHandler: true,
+		ConnState: follow, ConnContext: remember,
 		// Faults of connections name addresses of clients, and are theirs.
 		ErrorLog: slog.NewLogLogger(d.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	hs.RegisterOnShutdown(func() { close(d.stopping) })
-	err := graceful.Serve(ctx, hs, netutil.LimitListener(ln, d.cfg.MaxConnections), grace)
+	err := graceful.Serve(ctx, hs, newConnections(ln, d.cfg.MaxConnections, d.proxy), grace)
 	if errors.Is(err, graceful.ErrCutOff) {
 		d.cfg.Log.WarnContext(ctx, graceful.ErrCutOff.Error(), "grace", grace)
 		return nil

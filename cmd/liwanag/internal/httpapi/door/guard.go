@@ -77,6 +77,11 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			d.recovered(out, r, fault)
 		}
 	}()
+	if one := connectionOf(r.Context()); one != nil && one.isSpare() && !probes(r) {
+		leaveUnread(out)
+		d.Write(out, r, Busy())
+		return
+	}
 	pattern, err := d.admit(out, r)
 	if pattern != "" {
 		route = pattern

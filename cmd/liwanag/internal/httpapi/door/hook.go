@@ -44,7 +44,12 @@ func Hook[In, Out any](d *Door, route runapi.Route[In, Out], admit func(http.Res
 			defer by.Leave()
 		}
 		scopeOf(r.Context()).share = by.Share
+		read := func() {}
+		if by.Share != d.Bodies.Known {
+			read = readsBody(r.Context())
+		}
 		raw, err := d.ReadBody(w, r, by.Limit)
+		read()
 		if err == nil {
 			err = d.hookPool.enter(r.Context())
 		}

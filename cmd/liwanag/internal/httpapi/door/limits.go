@@ -19,7 +19,7 @@ func Busy() *Problem {
 // pool bounds how many requests are worked on at once.
 type pool chan struct{}
 
-// poolPatience is how long a request waits for its turn.
+// PoolPatience is how long a request waits for its turn.
 const PoolPatience = 10 * time.Second
 
 func newPool(n int) pool { return make(pool, n) }
@@ -53,6 +53,9 @@ const (
 	// maxUnproven is for webhooks that show nothing before their body is read, of
 	// which one address may hold a quarter.
 	MaxUnproven = 64 << 20
+	// MaxHookBody is the most that a webhook may have: a result of 100 people is up to
+	// 1 MB.
+	MaxHookBody = 8 << 20
 )
 
 // Bodies are the shares of what has arrived.
@@ -71,6 +74,20 @@ type Share struct {
 	mu   sync.Mutex
 	held int64
 	by   map[netip.Addr]int64 // where each is limited
+}
+
+// newBodies shares memory out, bytes; 0: there is as much as anybody wants. Each share
+// has room for a largest body of its kind.
+func newBodies(memory int64) Bodies {
+	part := func(most, share, least int64) int64 {
+		if memory <= 0 {
+			return most
+		}
+		return max(min(most, memory/share), least)
+	}
+	unproven := part(MaxUnproven, 16, 2*MaxHookBody)
+	return Bodies{API: newShare(part(maxBodies, 10, 16*MaxJSON), 0), Known: newShare(part(maxBodies, 10, 2*MaxHookBody), 0),
+		Unproven: newShare(unproven, max(unproven/4, MaxHookBody))}
 }
 
 func newShare(limit, each int64) *Share {
@@ -97,6 +114,9 @@ func (s *Share) Held() int64 {
 	defer s.mu.Unlock()
 	return s.held
 }
+
+// Limit is how many there are, bytes.
+func (s *Share) Limit() int64 { return s.limit }
 
 // Leave gives n bytes back.
 func (s *Share) Leave(from netip.Addr, n int64) {

@@ -31,7 +31,10 @@ func (d *Door) registerSignIn() {
 
 // signIn turns the API key, or a sign-in link's secret, into a session.
 func (d *Door) signIn(w http.ResponseWriter, r *http.Request) error {
+	scopeOf(r.Context()).share = d.Bodies.Unproven
+	read := readsBody(r.Context())
 	raw, err := d.ReadBody(w, r, maxSignIn)
+	read()
 	if err != nil {
 		return err
 	}
