@@ -61,7 +61,8 @@ func newWorld(t *testing.T, addresses, interruptions int) *world {
 
 // interrupt imports the addresses, and ends the server in the given way at random
 // moments meanwhile; each time it is started again. A third of the moments may come
-// before the server answers, the others after: on a busy machine none would ever.
+// before the server answers, a third comes after, on a busy machine too, and a third
+// when a paid call is under way.
 func (w *world) interrupt(end func()) {
 	w.t.Helper()
 	// A file for every second interruption, so that there is work to interrupt.
@@ -69,8 +70,15 @@ func (w *world) interrupt(end func()) {
 	go func() { imported <- w.importAll(next) }()
 	n := 0
 	for ; n < w.interruptions || imported != nil; n++ {
-		if n%3 > 0 {
+		moment := time.Duration(50+w.random.IntN(900)) * time.Millisecond
+		switch n % 3 {
+		case 1:
 			w.ready()
+		case 2:
+			w.ready()
+			if w.calling() {
+				moment = time.Duration(w.random.IntN(100)) * time.Millisecond
+			}
 		}
 		select {
 		case err := <-imported:
@@ -78,7 +86,7 @@ func (w *world) interrupt(end func()) {
 				w.t.Fatalf("import: %v\n%s", err, w.server.Tail())
 			}
 			imported = nil
-		case <-time.After(time.Duration(50+w.random.IntN(900)) * time.Millisecond):
+		case <-time.After(moment):
 		case <-w.server.Ended:
 			w.t.Fatalf("the server ended by itself: %v\n%s", w.server.Err, w.server.Tail())
 		}
@@ -105,6 +113,17 @@ func (w *world) ready() {
 	for err := w.client.Ready(w.ctx); err != nil; err = w.client.Ready(w.ctx) {
 		w.pause(10*time.Millisecond, err)
 	}
+}
+
+// calling waits until a paid call is under way, for a second at most.
+func (w *world) calling() bool {
+	for began := time.Now(); time.Since(began) < time.Second; w.pause(10*time.Millisecond, errors.New("no call yet")) {
+		list, err := api.ListSubmissions.Call(w.ctx, w.client, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{State: "sending"}})
+		if err == nil && len(list.Items) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // importAll uploads all addresses in files, one for each token.
