@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,6 +35,9 @@ type Config struct {
 	BaseURL string
 	// Key is the workspace's API key.
 	Key Secret
+	// Header is sent with every request, such as the one that names a sub-account.
+	// See [ValidHeader].
+	Header http.Header
 	// Transport carries the requests. The default has a connect timeout of 5 s, a
 	// TLS timeout of 5 s and 20 s for the answer's header, speaks HTTP/1.1, uses
 	// no proxy, and gives every submission a connection of its own. One that is
@@ -56,6 +60,9 @@ func (c Config) Validate() error {
 	if c.Key == "" {
 		faults = append(faults, errors.New("fullenrich: no API key"))
 	}
+	for name, values := range c.Header {
+		faults = append(faults, ValidHeader(name, strings.Join(values, "")))
+	}
 	for _, r := range c.Key.Reveal() {
 		if r <= ' ' || r > '~' {
 			faults = append(faults, errors.New("fullenrich: API key has white space or characters that no key has; was it copied whole?"))
@@ -63,6 +70,26 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// ours are headers that mean something to this client, or to a transport: with an
+// Idempotency-Key net/http would repeat a submission by itself.
+var ours = []string{"Authorization", "Accept", "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Expect", "Host",
+	"Idempotency-Key", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent", "X-Idempotency-Key"}
+
+// ValidHeader says why a header cannot be one of [Config.Header]: it is none, or the
+// client sets it, or it would have requests repeated.
+func ValidHeader(name, value string) error {
+	odd := func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z') }
+	switch {
+	case name == "" || strings.ContainsFunc(name, odd):
+		return errors.New("fullenrich: the name of a header is letters, digits and hyphens")
+	case value == "" || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
+		return errors.New("fullenrich: the value of a header is one line of ASCII")
+	case slices.Contains(ours, http.CanonicalHeaderKey(name)):
+		return fmt.Errorf("fullenrich: the header %s cannot be set", http.CanonicalHeaderKey(name))
+	}
+	return nil
 }
 
 // base never quotes the URL in an error: a password may stand in it.
@@ -137,6 +164,7 @@ type Client struct {
 	observer func(Call)
 	// submits and calls differ in their connections: see newTransport.
 	submits, calls http.RoundTripper
+	header         http.Header
 	// The key lives in these closures only, where nothing can print it.
 	authorize func(http.Header)
 	redact    func(string) string
@@ -159,6 +187,7 @@ func newClient(c Config, l limits) (*Client, error) {
 		limits:    l,
 		budget:    c.Budget,
 		observer:  c.Observe,
+		header:    c.Header.Clone(),
 		authorize: func(h http.Header) { h.Set("Authorization", "Bearer "+key) },
 		redact:    func(text string) string { return strings.ReplaceAll(text, key, redacted) },
 	}

@@ -346,3 +346,22 @@ func TestErrorsTellNothingPersonal(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
+
+func TestAHeaderOfOnesOwnGoesAlongUnlessItIsOurs(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("X-Sub-Account"); got != "a-1" || r.Header.Get("Authorization") == "" {
+			t.Errorf("%s %s with %q", r.Method, r.URL.Path, r.Header)
+		}
+		_, _ = io.WriteString(w, `{"balance":5}`)
+	})
+	client := newTestClient(t, Config{BaseURL: server.URL, Header: http.Header{"x-sub-account": {"a-1"}}})
+	if _, err := client.Credits(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for name, value := range map[string]string{"authorization": "Bearer x", "Idempotency-Key": "1", "x-idempotency-key": "1", "Host": "a",
+		"X Y": "1", "": "1", "X-A": "", "X-B": "a\r\nX-C: 1", "X-D": "é"} {
+		if err := ValidHeader(name, value); err == nil {
+			t.Errorf("%q: %q is taken", name, value)
+		}
+	}
+}

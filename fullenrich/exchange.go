@@ -85,6 +85,9 @@ func (a *answer) ok() bool { return a.status >= 200 && a.status < 300 }
 // It uses the transport and not an http.Client, whose business is to follow
 // redirects: a 307 or 308 would carry the body, and the key, elsewhere.
 func (c *Client) exchange(via http.RoundTripper, request *http.Request) (*answer, error) {
+	for name, values := range c.header {
+		request.Header[http.CanonicalHeaderKey(name)] = values
+	}
 	c.authorize(request.Header)
 	request.Header.Set("Accept", "application/json")
 	// Set by us, so that no transport inflates a gzip bomb on our behalf.

@@ -129,13 +129,13 @@ type JobFailure struct {
 
 // EnrichSubscriberRequest says how a subscriber is looked up once more.
 type EnrichSubscriberRequest struct {
-	Again bool `json:"again,omitempty" doc:"Order and pay even if there is a result."`
+	Again bool `json:"again,omitempty" doc:"Order and pay even if there is a result, or lately was none."`
 }
 
 // Enriched says what was done for a subscriber.
 type Enriched struct {
 	SubscriberID string `json:"subscriberId"`
-	Result       string `json:"result" enum:"started,open,reused,in_flight,not_found,unsubscribed" doc:"started: a new job. open: there was one. reused: a young result was used again for nothing. in_flight: an earlier lookup is paid for and expected. not_found: no such subscriber. unsubscribed: nothing is looked up for them."`
+	Result       string `json:"result" enum:"started,open,reused,recently_not_found,in_flight,not_found,unsubscribed" doc:"started: a new job. open: there was one. reused: a young result was used again for nothing. recently_not_found: FullEnrich did not find them lately. in_flight: an earlier lookup is paid for and expected. not_found: no such subscriber. unsubscribed: nothing is looked up for them."`
 	RunID        string `json:"runId,omitempty"`
 }
 

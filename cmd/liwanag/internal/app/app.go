@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/access"
@@ -126,7 +127,15 @@ func (a *App) buildEnrichment(ctx context.Context) error {
 	}
 	var partner enrichment.Partner // stays nil without a key: a nil *Client is not
 	if key := a.cfg.Settings.FullEnrichAPIKey; key.IsSet() {
-		a.partner, err = fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: fullenrich.Secret(key.Reveal()),
+		header := http.Header{}
+		name, value, err := a.cfg.Settings.ExtraHeader()
+		if err != nil {
+			return &UsageError{err}
+		}
+		if name != "" {
+			header.Set(name, value)
+		}
+		a.partner, err = fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: fullenrich.Secret(key.Reveal()), Header: header,
 			Budget: enrichment.CallBudget(a.store, cfg), Observe: a.metrics.Call})
 		if err != nil {
 			return &UsageError{err}
@@ -151,7 +160,8 @@ func (a *App) enrichmentConfig() (enrichment.Config, error) {
 		BatchSize: s.BatchSize, BatchWindow: s.BatchWindow, WebhookTimeout: s.WebhookTimeout, FetchSchedule: s.FetchSchedule,
 		CallsPerMinute: s.CallsPerMinute, MaxInFlight: s.MaxInFlight, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
 		PaidRetry: enrichment.PaidRetry(s.PaidRetry), OnAmbiguous: enrichment.OnAmbiguous(s.OnAmbiguous),
-		AmbiguityGrace: s.AmbiguityGrace, ReuseResults: s.ReuseResults, Retention: s.Retention,
+		AmbiguityGrace: s.AmbiguityGrace, ProbeEvery: s.ProbeEvery, ReuseResults: s.ReuseResults,
+		ReuseNotFound: s.ReuseNotFound, Retention: s.Retention,
 		PublicURL: a.publicURL, BaseURL: s.FullEnrichBaseURL,
 		SweepEvery: a.cfg.SweepEvery, Now: a.cfg.Now, Log: a.log, Meter: a.metrics,
 	}

@@ -33,6 +33,7 @@ type Settings struct {
 	FullEnrichPreviousAPIKey     Secret     `name:"fullenrich-previous-api-key" env:"FULLENRICH_PREVIOUS_API_KEY" placeholder:"KEY" help:"The key before, which still verifies webhooks while keys rotate. Not as a flag."`
 	FullEnrichPreviousAPIKeyFile SecretFile `name:"fullenrich-previous-api-key-file" env:"FULLENRICH_PREVIOUS_API_KEY_FILE" placeholder:"FILE" help:"File with the key before."`
 	FullEnrichBaseURL            string     `name:"fullenrich-base-url" env:"FULLENRICH_BASE_URL" default:"https://app.fullenrich.com/api/v2" placeholder:"URL" help:"FullEnrich's API."`
+	FullEnrichHeader             string     `name:"fullenrich-header" env:"FULLENRICH_HEADER" placeholder:"NAME: VALUE" help:"A header for every call of FullEnrich, such as the one that names a sub-account."`
 
 	BatchSize      int             `name:"batch-size" env:"LIWANAG_BATCH_SIZE" default:"100" help:"Jobs a batch takes, 1 to 100."`
 	BatchWindow    time.Duration   `name:"batch-window" env:"LIWANAG_BATCH_WINDOW" default:"2s" help:"How long a batch stays open."`
@@ -43,8 +44,10 @@ type Settings struct {
 	MaxInFlight    int           `name:"max-in-flight" env:"LIWANAG_MAX_IN_FLIGHT" default:"2000" help:"Contacts in flight at FullEnrich."`
 	PaidRetry      string        `name:"paid-retry" env:"LIWANAG_PAID_RETRY" default:"standard" help:"What an unclear 5xx answer to a paid call means: standard sends again, strict waits."`
 	OnAmbiguous    string        `name:"on-ambiguous" env:"LIWANAG_ON_AMBIGUOUS" default:"resubmit" help:"When nobody knows whether a paid call was accepted and the grace is over: resubmit or hold."`
-	AmbiguityGrace time.Duration `name:"ambiguity-grace" env:"LIWANAG_AMBIGUITY_GRACE" default:"1h" help:"How long a paid call may be in doubt."`
+	AmbiguityGrace time.Duration `name:"ambiguity-grace" env:"LIWANAG_AMBIGUITY_GRACE" default:"1h" help:"How long a paid call may be in doubt; not shorter than probe-every."`
+	ProbeEvery     time.Duration `name:"probe-every" env:"LIWANAG_PROBE_EVERY" default:"20s" help:"How often it is tried whether FullEnrich could reach this server, while results are expected; at most 50s."`
 	ReuseResults   time.Duration `name:"reuse-results" env:"LIWANAG_REUSE_RESULTS" default:"2160h" help:"A result this young is used again instead of paid for."`
+	ReuseNotFound  time.Duration `name:"reuse-not-found" env:"LIWANAG_REUSE_NOT_FOUND" default:"168h" help:"Whom FullEnrich did not find this lately is not asked for again."`
 	SinkAllow      string        `name:"sink-allow" env:"LIWANAG_SINK_ALLOW" placeholder:"CIDR,..." help:"Networks of our own that webhooks may be sent to, such as 10.0.0.0/8. Default: public addresses only."`
 	CreditsLow     int64         `name:"credits-low" env:"LIWANAG_CREDITS_LOW" default:"100" placeholder:"N" help:"A balance at FullEnrich below this is announced to sinks and shown in the console, once a UTC day. 0: never."`
 	CreditBudget   int64         `name:"credit-budget" env:"LIWANAG_CREDIT_BUDGET" placeholder:"N" help:"Credits a UTC day; jobs above it wait. Default: no limit."`

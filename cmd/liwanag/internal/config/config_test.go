@@ -54,7 +54,7 @@ func TestDefaultsAreValidAndAsPromised(t *testing.T) {
 		FullEnrichBaseURL: "https://app.fullenrich.com/api/v2",
 		BatchSize:         100, BatchWindow: 2 * time.Second, WebhookTimeout: 24 * time.Hour,
 		CallsPerMinute: 55, MaxInFlight: 2000, PaidRetry: "standard", OnAmbiguous: "resubmit", AmbiguityGrace: time.Hour,
-		ReuseResults: 2160 * time.Hour, CreditsLow: 100, Enrich: "personal", Schedule: "*/5 * * * *", Concurrency: 256,
+		ProbeEvery: 20 * time.Second, ReuseResults: 2160 * time.Hour, ReuseNotFound: 168 * time.Hour, CreditsLow: 100, Enrich: "personal", Schedule: "*/5 * * * *", Concurrency: 256,
 		Lease: 15 * time.Second, StopTimeout: 35 * time.Second, Retention: 720 * time.Hour, LogLevel: "info", LogFormat: "auto",
 	}
 	if diff := cmp.Diff(want, g.Serve.Settings, cmp.Comparer(func(a, b Secret) bool { return a == b })); diff != "" {
@@ -265,6 +265,9 @@ func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 		"batch-window":          func(s *Settings) { s.BatchWindow = -1 },
 		"webhook-timeout":       func(s *Settings) { s.WebhookTimeout = 0 },
 		"ambiguity-grace":       func(s *Settings) { s.AmbiguityGrace = 0 },
+		"probe-every":           func(s *Settings) { s.ProbeEvery = time.Minute },
+		"reuse-not-found":       func(s *Settings) { s.ReuseNotFound = -1 },
+		"fullenrich-header":     func(s *Settings) { s.FullEnrichHeader = "no colon" },
 		"reuse-results":         func(s *Settings) { s.ReuseResults = -1 },
 		"lease":                 func(s *Settings) { s.Lease = 0 },
 		"stop-timeout":          func(s *Settings) { s.StopTimeout = -1 },

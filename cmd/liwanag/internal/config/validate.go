@@ -92,6 +92,9 @@ func (s *Settings) validateAddresses(f *faults) {
 				"public-url says that others reach this server, and there is no API key: everybody could read the subscribers and spend credits")
 		}
 	}
+	if _, _, err := s.ExtraHeader(); err != nil {
+		f.add("X-Name: value", "fullenrich-header: %w", err)
+	}
 	checkURL(f, "server", s.Server, "http://127.0.0.1:8484")
 	checkURL(f, "fullenrich-base-url", s.FullEnrichBaseURL, "https://app.fullenrich.com/api/v2")
 	if u, err := url.Parse(s.FullEnrichBaseURL); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
@@ -170,6 +173,9 @@ func holdsPassword(text string) bool {
 	return set || u.Query().Has("password")
 }
 
+// longestProbe keeps probes below the 60 s after which FullEnrich repeats a webhook.
+const longestProbe = 50 * time.Second
+
 func (s *Settings) validateNumbers(f *faults) {
 	if s.BatchSize < 1 || s.BatchSize > 100 {
 		f.add("a number from 1 to 100: FullEnrich takes no more at once", "batch-size %d is out of range", s.BatchSize)
@@ -202,8 +208,10 @@ func (s *Settings) validateNumbers(f *faults) {
 	}{
 		{"batch-window", "2s", s.BatchWindow, 0},
 		{"webhook-timeout", "24h", s.WebhookTimeout, time.Second},
-		{"ambiguity-grace", "1h", s.AmbiguityGrace, time.Second},
+		{"probe-every", "20s", s.ProbeEvery, 100 * time.Millisecond},
+		{"ambiguity-grace", "1h: within it the public URL has to be tried", s.AmbiguityGrace, max(s.ProbeEvery, time.Second)},
 		{"reuse-results", "2160h", s.ReuseResults, 0},
+		{"reuse-not-found", "168h", s.ReuseNotFound, 0},
 		{"lease", "15s", s.Lease, time.Second},
 		{"stop-timeout", "35s", s.StopTimeout, 0},
 		{"retention", "720h", s.Retention, time.Hour},
@@ -211,6 +219,10 @@ func (s *Settings) validateNumbers(f *faults) {
 		if d.value < d.least {
 			f.add(d.try, "%s %s is below %s", d.name, d.value, d.least)
 		}
+	}
+	if s.ProbeEvery > longestProbe {
+		f.add("20s", "probe-every %s is above %s: FullEnrich repeats a webhook after a minute, which a gap must not be as long as",
+			s.ProbeEvery, longestProbe)
 	}
 	for i, at := range s.FetchSchedule {
 		last := i == len(s.FetchSchedule)-1
@@ -306,6 +318,19 @@ func dialable(addr string) string {
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return addr
+}
+
+// ExtraHeader is the name and value of FullEnrichHeader; empty without one.
+func (s Settings) ExtraHeader() (name, value string, err error) {
+	if s.FullEnrichHeader == "" {
+		return "", "", nil
+	}
+	name, value, found := strings.Cut(s.FullEnrichHeader, ":")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	if !found || name == "" || value == "" {
+		return "", "", errors.New("it is not of the form NAME: VALUE")
+	}
+	return name, value, nil
 }
 
 // SinkNetworks are the networks of SinkAllow.

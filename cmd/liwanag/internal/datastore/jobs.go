@@ -131,6 +131,14 @@ func (t JobTx) InFlight(subscriberIDs []liwanag.ID) ([]liwanag.ID, error) {
 		WHERE j.subscriber_id = ANY($1)`, idsOf(t, subscriberIDs))
 }
 
+// NotFoundSince tells which of the subscribers have a latest job that found nobody at
+// or after the given time.
+func (t JobTx) NotFoundSince(subscriberIDs []liwanag.ID, since time.Time) ([]liwanag.ID, error) {
+	return list(t, scanID(liwanag.SubscriberKind), `SELECT subscriber_id FROM job
+		WHERE subscriber_id = ANY($1) AND latest = true AND status = 'not_found' AND ended_at >= $2`,
+		idsOf(t, subscriberIDs), micros(since))
+}
+
 // Insert stores jobs in order and answers in that order. A unique index over
 // the subscriber of open jobs is the guard: a person with an open job keeps
 // it, and the answer names it. Status must be open or final as given (a

@@ -189,6 +189,7 @@ func (d *Demo) settings(c Config, base string) (config.Settings, error) {
 	s.FullEnrichBaseURL, s.FullEnrichAPIKey = base, config.NewSecret(simulator.DefaultKey)
 	s.CallsPerMinute = max(s.CallsPerMinute, int(float64(s.CallsPerMinute)*c.Speed))
 	s.AmbiguityGrace = max(time.Second, shorter(s.AmbiguityGrace, c.Speed))
+	s.ProbeEvery = min(s.ProbeEvery, s.AmbiguityGrace/2)
 	s.FetchSchedule = nil
 	for _, at := range []time.Duration{10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour} {
 		s.FetchSchedule = append(s.FetchSchedule, shorter(at, c.Speed))

@@ -54,6 +54,7 @@ type Config struct {
 	OnAmbiguous    OnAmbiguous   // default Resubmit
 	AmbiguityGrace time.Duration // how long a submission may be in doubt; default 1 h
 	ReuseResults   time.Duration // a result this young is used instead of paid for; default 2,160 h
+	ReuseNotFound  time.Duration // whom FullEnrich did not find this lately is not asked for again; default 168 h
 	Retention      time.Duration // how long raw webhooks that were not applied are kept, 30 days at most; default 720 h
 
 	PublicURL string              // where FullEnrich reaches us; becomes the webhook URL
@@ -90,10 +91,13 @@ func (c Config) Validate() error {
 	fault(d.PaidRetry != Standard && d.PaidRetry != Strict, "paid retry %q: standard or strict", c.PaidRetry)
 	fault(d.OnAmbiguous != Resubmit && d.OnAmbiguous != Hold, "on ambiguous %q: resubmit or hold", c.OnAmbiguous)
 	for name, duration := range map[string]time.Duration{"batch window": c.BatchWindow, "webhook timeout": c.WebhookTimeout,
-		"ambiguity grace": c.AmbiguityGrace, "reuse results": c.ReuseResults, "retention": c.Retention, "probe every": c.ProbeEvery,
+		"ambiguity grace": c.AmbiguityGrace, "reuse results": c.ReuseResults,
+		"reuse not found": c.ReuseNotFound, "retention": c.Retention, "probe every": c.ProbeEvery,
 		"sweep every": c.SweepEvery} {
 		fault(duration < 0, "%s %s: not negative", name, duration)
 	}
+	fault(d.AmbiguityGrace < d.ProbeEvery, "ambiguity grace %s is below the %s between two probes: nothing would be known of the public URL",
+		d.AmbiguityGrace, d.ProbeEvery)
 	for i, at := range c.FetchSchedule {
 		fault(at <= 0, "fetch schedule: entry %d is %s, must be above 0", i+1, at)
 	}
@@ -115,6 +119,7 @@ func (c Config) withDefaults() Config {
 	c.OnAmbiguous = cmp.Or(c.OnAmbiguous, Resubmit)
 	c.AmbiguityGrace = cmp.Or(c.AmbiguityGrace, time.Hour)
 	c.ReuseResults = cmp.Or(c.ReuseResults, 2160*time.Hour)
+	c.ReuseNotFound = cmp.Or(c.ReuseNotFound, 168*time.Hour)
 	c.Retention = min(cmp.Or(c.Retention, keepQuarantined), keepQuarantined)
 	c.ProbeEvery = cmp.Or(c.ProbeEvery, 20*time.Second)
 	c.SweepEvery = cmp.Or(c.SweepEvery, time.Minute)

@@ -71,7 +71,7 @@ func TestConfigNamesEveryFault(t *testing.T) {
 		t.Errorf("the zero value: %v", err)
 	}
 	err := Config{BatchSize: 101, CallsPerMinute: -1, CreditBudget: -1, PaidRetry: "often", OnAmbiguous: "guess",
-		AmbiguityGrace: -1, FetchSchedule: []time.Duration{0}, PublicURL: "liwanag.example"}.Validate()
+		AmbiguityGrace: -1, ReuseNotFound: -1, FetchSchedule: []time.Duration{0}, PublicURL: "liwanag.example"}.Validate()
 	for _, want := range []string{"batch size 101", "calls per minute", "credit budget", "often", "guess",
 		"ambiguity grace", "fetch schedule", "public URL"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
@@ -228,17 +229,20 @@ type EnrichResult string
 
 // The results of Enrich.
 const (
-	EnrichStarted  EnrichResult = "started"      // a new job
-	EnrichOpen     EnrichResult = "open"         // there was an open job already
-	EnrichReused   EnrichResult = "reused"       // a young result was used again, nothing is paid
-	EnrichInFlight EnrichResult = "in_flight"    // an earlier lookup is paid for and its result expected
-	EnrichUnknown  EnrichResult = "not_found"    // no such subscriber
+	EnrichStarted  EnrichResult = "started"   // a new job
+	EnrichOpen     EnrichResult = "open"      // there was an open job already
+	EnrichReused   EnrichResult = "reused"    // a young result was used again, nothing is paid
+	EnrichInFlight EnrichResult = "in_flight" // an earlier lookup is paid for and its result expected
+	EnrichUnknown  EnrichResult = "not_found" // no such subscriber
+	// EnrichNotFound: FullEnrich did not find the person lately, and would not now.
+	EnrichNotFound EnrichResult = "recently_not_found"
 	EnrichLeft     EnrichResult = "unsubscribed" // the person unsubscribed: nothing is looked up for them
 )
 
 // Enrich makes new jobs for subscribers, at most a few hundred at a time. A
-// result younger than Config.ReuseResults is used again, and a lookup that is
-// still expected is not ordered twice; again orders and pays for all of them.
+// result younger than Config.ReuseResults is used again, whom FullEnrich did not find
+// within Config.ReuseNotFound is not asked for, and a lookup that is still expected is
+// not ordered twice; again orders and pays for all of them.
 func (s *Service) Enrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) ([]EnrichOutcome, error) {
 	now := s.now()
 	var outcomes []EnrichOutcome
@@ -276,6 +280,10 @@ func (s *Service) judge(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool
 	if err != nil {
 		return nil, err
 	}
+	missed, err := tx.Jobs.NotFoundSince(subscriberIDs, now.Add(-s.cfg.ReuseNotFound))
+	if err != nil {
+		return nil, err
+	}
 	known, inFlight, open := map[liwanag.ID]liwanag.Subscriber{}, map[liwanag.ID]bool{}, map[liwanag.ID]liwanag.Job{}
 	for _, j := range unfinished {
 		open[j.SubscriberID] = j
@@ -301,6 +309,8 @@ func (s *Service) judge(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool
 			outcomes[i].Result = EnrichInFlight
 		case !again && !p.EnrichedAt.IsZero() && now.Sub(p.EnrichedAt) < s.cfg.ReuseResults:
 			outcomes[i].Result = EnrichReused
+		case !again && slices.Contains(missed, id):
+			outcomes[i].Result = EnrichNotFound
 		default:
 			outcomes[i].Result = EnrichStarted
 		}

@@ -43,9 +43,9 @@ type settlement struct {
 // applied whenever it comes. A bad record fails its own job, a foreign record
 // touches none. It is idempotent: settling the same result again changes nothing.
 func settle(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result, late bool, now time.Time) settlement {
-	records, note := match(sub, jobs, res)
+	records, foreign, note := match(sub, jobs, res)
 	out := settlement{note: note, noCredits: res.Status == fullenrich.StatusCreditsInsufficient}
-	shares := out.price(sub, jobs, records, res)
+	shares := out.price(sub, jobs, records, foreign, res)
 	for _, job := range jobs {
 		record, present := records[job.ID]
 		result := liwanag.JobResult{ID: job.ID, Status: job.Status, Failure: job.Failure, EnrichmentID: job.EnrichmentID,
@@ -137,12 +137,17 @@ func (s *settlement) missing(sub liwanag.Submission, result *liwanag.JobResult, 
 
 // price spreads what a result adds to the submission's cost over the people it
 // found, since FullEnrich names a total only: 1 each when it charges 1 for each.
-// Without a total, each found person counts 1.
-func (s *settlement) price(sub liwanag.Submission, jobs []liwanag.Job, records map[liwanag.ID]fullenrich.Record,
+// Without a total, each found person counts 1. What a total names beyond the people
+// found is of the records that cannot be read, and then of those that are nobody's
+// here, whose share no job has.
+func (s *settlement) price(sub liwanag.Submission, jobs []liwanag.Job, records map[liwanag.ID]fullenrich.Record, foreign int64,
 	res fullenrich.Result) map[liwanag.ID]int64 {
-	var found []liwanag.ID
+	var found, unread []liwanag.ID
 	for _, job := range jobs {
-		if r, ok := records[job.ID]; ok && r.Err == nil && r.Profile.Found() {
+		switch r, ok := records[job.ID]; {
+		case ok && r.Err != nil:
+			unread = append(unread, job.ID)
+		case ok && r.Profile.Found():
 			found = append(found, job.ID)
 		}
 	}
@@ -152,10 +157,13 @@ func (s *settlement) price(sub liwanag.Submission, jobs []liwanag.Job, records m
 	}
 	s.credits = max(total, sub.Credits)
 	s.spent = s.credits - sub.Credits
+	extra := max(s.spent-int64(len(found)), 0)
+	sharers := append(found, unread[:min(extra, int64(len(unread)))]...)
+	heads := int64(len(sharers)) + min(max(extra-int64(len(unread)), 0), foreign)
 	shares := map[liwanag.ID]int64{}
-	for i, id := range found {
-		shares[id] = s.spent / int64(len(found))
-		if int64(i) < s.spent%int64(len(found)) {
+	for i, id := range sharers {
+		shares[id] = s.spent / heads
+		if int64(i) < s.spent%heads {
 			shares[id]++
 		}
 	}
@@ -188,13 +196,18 @@ func (r roster) owner(record fullenrich.Record) (liwanag.Job, bool) {
 }
 
 // match finds the record of each job. A record whose ids or address are not of
-// this submission is foreign and belongs to no job.
-func match(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result) (map[liwanag.ID]fullenrich.Record, string) {
-	listed, records, note := rosterOf(jobs), map[liwanag.ID]fullenrich.Record{}, ""
+// this submission is foreign and belongs to no job; foreign is how many of these may
+// have cost something.
+func match(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result) (records map[liwanag.ID]fullenrich.Record,
+	foreign int64, note string) {
+	listed, records := rosterOf(jobs), map[liwanag.ID]fullenrich.Record{}
 	for _, r := range res.Data {
 		job, ok := listed.owner(r)
 		if owner := r.Custom[customSubmission]; !ok || owner != "" && !sub.ID.IsZero() && owner != sub.ID.String() {
 			note = noteForeignRecord
+			if r.Err != nil || r.Profile.Found() {
+				foreign++
+			}
 			continue
 		}
 		if r.Err != nil {
@@ -204,7 +217,7 @@ func match(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result) (m
 			records[job.ID] = r
 		}
 	}
-	return records, note
+	return records, foreign, note
 }
 
 // summaryOf is what a listing shows of a profile.

@@ -3,6 +3,7 @@ package enrichment
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -113,6 +114,38 @@ func TestSettleDecidesEachJobByItsOwnRecord(t *testing.T) {
 	}
 }
 
+func TestARecordThatCannotBeReadCostsNoNeighbour(t *testing.T) {
+	jobs := []liwanag.Job{jobNamed("ana@example.net", liwanag.JobSubmitted), jobNamed("ben@example.net", liwanag.JobSubmitted),
+		jobNamed("cid@example.net", liwanag.JobSubmitted), jobNamed("dan@example.net", liwanag.JobSubmitted)}
+	sub := acceptedSubmission()
+	ana, ben := recordFor(sub, jobs[0], "Ana"), recordFor(sub, jobs[1], "Ben")
+	bad, worse := recordFor(sub, jobs[2], ""), recordFor(sub, jobs[3], "")
+	bad.Err, worse.Err = fullenrich.ErrBadRecord, fullenrich.ErrBadRecord
+	foreign := recordFor(sub, jobNamed("eve@example.net", liwanag.JobSubmitted), "Eve")
+	for name, tc := range map[string]struct {
+		res  fullenrich.Result
+		want [4]int64
+	}{
+		"it was charged":                      {finished(3, ana, ben, bad), [4]int64{1, 1, 1, 0}},
+		"it was not":                          {finished(2, ana, ben, bad), [4]int64{1, 1, 0, 0}},
+		"one of two was":                      {finished(3, ana, ben, bad, worse), [4]int64{1, 1, 1, 0}},
+		"both were":                           {finished(4, ana, ben, bad, worse), [4]int64{1, 1, 1, 1}},
+		"nobody else":                         {finished(1, bad), [4]int64{0, 0, 1, 0}},
+		"a foreign one costs nobody here":     {finished(3, ana, ben, foreign), [4]int64{1, 1, 0, 0}},
+		"nor a foreign one beside it":         {finished(4, ana, ben, bad, foreign), [4]int64{1, 1, 1, 0}},
+		"more a person is spread over people": {finished(6, ana, ben, bad), [4]int64{2, 2, 2, 0}},
+	} {
+		var got [4]int64
+		s := settle(sub, jobs, tc.res, false, noon)
+		for i, j := range after(jobs, s) {
+			got[i] = j.Credits
+		}
+		if got != tc.want || s.spent != tc.res.Cost.Credits {
+			t.Errorf("%s: %v of %d, want %v of %d", name, got, s.spent, tc.want, tc.res.Cost.Credits)
+		}
+	}
+}
+
 func TestALaterResultOnlyAddsItsCost(t *testing.T) {
 	job := jobNamed("ana@example.net", liwanag.JobSubmitted)
 	first := acceptedSubmission()
@@ -206,7 +239,12 @@ func TestSettleProperties(t *testing.T) {
 				found++
 			}
 		}
-		if total-before != s.spent && found > 0 {
+		own := true // a foreign record's share is nobody's here
+		for _, r := range res.Data {
+			own = own && r.Custom[customJob] != "" && slices.ContainsFunc(jobs,
+				func(j liwanag.Job) bool { return j.ID.String() == r.Custom[customJob] })
+		}
+		if total-before > s.spent || total-before != s.spent && found > 0 && own {
 			t.Fatalf("jobs cost %d more, the submission %d", total-before, s.spent)
 		}
 		if s.spent < 0 || s.credits < sub.Credits {

@@ -185,7 +185,9 @@ func (s *Service) fetchFor(ctx context.Context, sub liwanag.Submission) error {
 	arrival, done, err := s.fetch(ctx, sub)
 	var answer *fullenrich.Error
 	if errors.As(err, &answer) && answer.Status == http.StatusNotFound {
-		return nil // younger than FullEnrich keeps results: looked at again tomorrow
+		s.cfg.Log.WarnContext(ctx, "FullEnrich does not know an enrichment that it keeps for three months: it is fetched again. "+
+			"Try: FULLENRICH_HEADER, if it was made for a sub-account", "submission", sub.ID, "enrichment", sub.EnrichmentID)
+		return nil
 	}
 	if err != nil || !done {
 		return err

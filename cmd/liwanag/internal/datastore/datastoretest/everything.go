@@ -121,6 +121,7 @@ func UseEverything(t *datastore.Tx) error {
 	_, _ = t.Jobs.OfRun(nth(liwanag.RunKind, 150))
 	_, _ = t.Jobs.OpenOf(people)
 	_, _ = t.Jobs.InFlight(people)
+	_, _ = t.Jobs.NotFoundSince(people, now)
 	_, _ = t.Jobs.Assign(jobs, run)
 	_, _ = t.Jobs.ClearRetry(jobs)
 	_ = t.Batches.Insert([]liwanag.Batch{{RunID: run, ClosesAt: now, State: liwanag.BatchOpen, CreatedAt: now}})

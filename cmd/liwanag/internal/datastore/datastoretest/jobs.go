@@ -262,6 +262,33 @@ var jobTests = map[string]func(*testing.T, *datastore.Store){
 		})
 	},
 
+	"whom the latest lookup did not find lately are told": func(t *testing.T, s *datastore.Store) {
+		var all []liwanag.ID
+		for key, ends := range map[string][]liwanag.JobStatus{"a": {liwanag.JobNotFound}, "b": {liwanag.JobNotFound, liwanag.JobFailed},
+			"c": {liwanag.JobFailed, liwanag.JobNotFound}, "d": {liwanag.JobEnriched}} {
+			who := person(t, s, key+"@gmail.com")
+			for _, status := range ends {
+				j := pendingJob(who)
+				j.Status, j.EndedAt = status, noon
+				insertJobs(t, s, j)
+			}
+			if ends[len(ends)-1] == liwanag.JobNotFound {
+				all = append(all, who)
+			}
+		}
+		other := person(t, s, "e@gmail.com")
+		since := func(at time.Time, want ...liwanag.ID) {
+			t.Helper()
+			write(t, s, func(tx *datastore.Tx) error {
+				ids, err := tx.Jobs.NotFoundSince(append(all, other), at)
+				equal(t, sorted(ids), sorted(want))
+				return err
+			})
+		}
+		since(noon, all...)
+		since(noon.Add(time.Second))
+	},
+
 	"random writes do what a model does": jobsLikeTheModel,
 
 	"a write with no jobs at all is no error": func(t *testing.T, s *datastore.Store) {
