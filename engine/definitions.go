@@ -154,6 +154,14 @@ func (e *Engine) begunAs(r store.Run) *workflow.Shape {
 	return nil
 }
 
+// beganAlone says whether a run was begun since no other node is there: then its values
+// are those of the definition that is held, and need not be decoded to know it.
+func (e *Engine) beganAlone(r store.Run) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return !e.alone.IsZero() && r.CreatedAt.After(e.alone)
+}
+
 // Notices are what people should know of this node although it is ready: which runs it
 // leaves alone, and why. They cost no query.
 func (e *Engine) Notices() []string {

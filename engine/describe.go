@@ -162,7 +162,7 @@ func kindOf(plan *workflow.Plan, step string) workflow.Kind {
 
 // effective are the entries about steps that still count after reopenings.
 func effective(plan *workflow.Plan, history []store.Entry) []store.Entry {
-	var out []store.Entry
+	out := make([]store.Entry, 0, len(history))
 	for _, en := range history {
 		switch en.Kind {
 		case store.EntryReopened:

@@ -77,11 +77,12 @@ func (s *slots) wanted() (w store.Wanted, stamp int64) {
 }
 
 // claimed takes over what was claimed and notes what may be left. It returns what has
-// a slot.
+// a slot, in the same place.
 func (s *slots) claimed(w store.Wanted, claimed []store.Claimed, stamp int64) (start []store.Claimed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	runs, fresh := 0, 0
+	start = claimed[:0]
 	for _, c := range claimed {
 		if c.Run.Takeovers >= store.SuspectAfter {
 			s.suspect = true

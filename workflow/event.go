@@ -66,7 +66,7 @@ func (e Event[T]) Send(ctx context.Context, to Sender, runID, signalID string, p
 	if err != nil {
 		return Receipt{}, fmt.Errorf("event %s: the payload cannot be encoded: %w", e.Name, err)
 	}
-	return to.Signal(ctx, runID, Signal{ID: signalID, Event: e.Name, Payload: raw})
+	return to.Signal(ctx, runID, Signal{ID: signalID, Event: e.Name, Payload: raw, of: e.payload(), sent: raw})
 }
 
 // Signal is an event on its way to a run.
@@ -74,7 +74,14 @@ type Signal struct {
 	ID      string // chosen by the sender, unique within the run
 	Event   string
 	Payload json.RawMessage
+
+	// What Send made of a value, and of which type: it is known to be JSON, and to fit.
+	of   reflect.Type
+	sent json.RawMessage
 }
+
+// asSent says whether the payload is what Send made, of whichever type.
+func (s Signal) asSent() bool { return s.of != nil && bytes.Equal(s.sent, s.Payload) }
 
 // Validate refuses what no runner would take: a signal without ID or event, with
 // one that is too long or cannot be printed, or a payload that is not JSON or larger than [MaxPayload].
@@ -89,7 +96,7 @@ func (s Signal) Validate() error {
 	case len(s.Payload) > MaxPayload:
 		return fmt.Errorf("%w: the payload of event %s has %d bytes, %d are allowed: store it and send its id", ErrTooLarge,
 			s.Event, len(s.Payload), MaxPayload)
-	case !json.Valid(s.Payload):
+	case !s.asSent() && !json.Valid(s.Payload):
 		return fmt.Errorf("workflow: the payload of event %s is not JSON", s.Event)
 	}
 	return nil

@@ -220,3 +220,46 @@ func TestBackoffsBeyondAllMeasureStayPositive(t *testing.T) {
 		}
 	}
 }
+
+// forwards is a sender that changes what it sends on.
+type forwards func(workflow.Signal)
+
+func (f forwards) Signal(_ context.Context, _ string, s workflow.Signal) (workflow.Receipt, error) {
+	f(s)
+	return workflow.Receipt{}, nil
+}
+
+func TestASenderThatChangesAPayloadIsNotBelieved(t *testing.T) {
+	wf := workflow.New[struct{}]("w")
+	workflow.WaitFor(wf, "wait", workflow.Event[int]{Name: "number"}, time.Hour)
+	for name, c := range map[string]struct {
+		send    func(forwards) (workflow.Receipt, error)
+		payload string
+		fits    bool
+	}{
+		"as it was": {func(f forwards) (workflow.Receipt, error) {
+			return workflow.Event[int]{Name: "number"}.Send(t.Context(), f, "run", "s", 1)
+		}, "1", true},
+		"changed": {func(f forwards) (workflow.Receipt, error) {
+			return workflow.Event[int]{Name: "number"}.Send(t.Context(), f, "run", "s", 1)
+		}, `"one"`, false},
+		"no JSON": {func(f forwards) (workflow.Receipt, error) {
+			return workflow.Event[int]{Name: "number"}.Send(t.Context(), f, "run", "s", 1)
+		}, "x", false},
+		"of another type": {func(f forwards) (workflow.Receipt, error) {
+			return workflow.Event[string]{Name: "number"}.Send(t.Context(), f, "run", "s", "one")
+		}, `"one"`, false},
+	} {
+		if _, err := c.send(func(s workflow.Signal) {
+			s.Payload = json.RawMessage(c.payload)
+			if err := wf.Plan().CheckEvent(s); (err == nil) != c.fits {
+				t.Errorf("%s: CheckEvent: %v", name, err)
+			}
+			if err := s.Validate(); (err == nil) != json.Valid(s.Payload) {
+				t.Errorf("%s: Validate: %v", name, err)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -146,11 +146,16 @@ func (c *claiming) due() error {
 	if err != nil {
 		return err
 	}
-	both := slices.SortedStableFunc(slices.Values(append(old[:len(old):len(old)], fresh...)), func(a, b store.Claimed) int {
-		return cmp.Or(a.Run.Park.Until.Compare(b.Run.Park.Until), a.Run.CreatedAt.Compare(b.Run.CreatedAt))
-	})
+	first := len(c.claimed)
+	c.claimed = append(append(c.claimed, old...), fresh...)
+	both := c.claimed[first:]
+	if len(old) > 0 && len(fresh) > 0 {
+		slices.SortStableFunc(both, func(a, b store.Claimed) int {
+			return cmp.Or(a.Run.Park.Until.Compare(b.Run.Park.Until), a.Run.CreatedAt.Compare(b.Run.CreatedAt))
+		})
+	}
 	both = both[:min(max(runs, 0), len(both))]
-	c.claimed = append(c.claimed, both...)
+	c.claimed = c.claimed[:first+len(both)]
 	all := len(both) < runs
 	c.old = store.To(c.old, dueOf(old), len(old), c.w.Old, all || runs > 0 && len(old) == 0, now)
 	c.fresh = store.To(c.fresh, dueOf(fresh), len(fresh), c.w.New, all || runs > 0 && len(fresh) == 0, now)
