@@ -115,6 +115,8 @@ type TriedSignUp struct {
 	CompanyName   string          `json:"companyName,omitempty"`
 	CompanyDomain string          `json:"companyDomain,omitempty"`
 	LinkedinURL   string          `json:"linkedinUrl,omitempty"`
+	Tags          []string        `json:"tags,omitempty"`
+	SignedUpAt    time.Time       `json:"signedUpAt,omitzero"`
 	Metadata      json.RawMessage `json:"metadata,omitempty"`
 }
 

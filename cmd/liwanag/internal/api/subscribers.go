@@ -77,7 +77,9 @@ type Subscriber struct {
 	ID                 string          `json:"id"`
 	Email              string          `json:"email"`
 	EmailType          string          `json:"emailType" enum:"personal,corporate"`
-	Source             string          `json:"source,omitempty"`
+	Source             string          `json:"source,omitempty" doc:"The first."`
+	Sources            []string        `json:"sources,omitempty" doc:"All, the first first."`
+	Tags               []string        `json:"tags,omitempty" doc:"Those of any sender."`
 	EnrichmentStatus   string          `json:"enrichmentStatus" doc:"none, or the status of the latest job."`
 	FirstName          string          `json:"firstName,omitempty"`
 	LastName           string          `json:"lastName,omitempty"`
@@ -87,16 +89,53 @@ type Subscriber struct {
 	Seniority          string          `json:"seniority,omitempty"`
 	LinkedinURL        string          `json:"linkedinUrl,omitempty"`
 	Location           string          `json:"location,omitempty"`
+	Country            string          `json:"country,omitempty"`
 	CompanyName        string          `json:"companyName,omitempty"`
 	CompanyDomain      string          `json:"companyDomain,omitempty"`
 	CompanyLinkedinURL string          `json:"companyLinkedinUrl,omitempty"`
 	Headcount          int64           `json:"headcount,omitempty"`
 	Industry           string          `json:"industry,omitempty"`
+	NameFrom           string          `json:"nameFrom,omitempty" enum:"stated,found" doc:"Which side the three names are of."`
+	CompanyFrom        string          `json:"companyFrom,omitempty" enum:"stated,found" doc:"Which side all of the company is of."`
+	NameMatches        string          `json:"nameMatches" enum:"yes,no,unknown" doc:"Whether the name that was found is the one that was stated. no: both are whole, in one script, and share nothing."`
+	Stated             *Stated         `json:"stated,omitempty" doc:"What sign-ups and files said."`
+	Found              *Found          `json:"found,omitempty" doc:"What a lookup found."`
 	Metadata           json.RawMessage `json:"metadata,omitempty"`
+	SignedUpAt         time.Time       `json:"signedUpAt,omitzero" doc:"When they signed up, as the sender said; the earliest."`
 	CreatedAt          time.Time       `json:"createdAt"`
 	UpdatedAt          time.Time       `json:"updatedAt"`
 	EnrichedAt         time.Time       `json:"enrichedAt,omitzero"`
 	UnsubscribedAt     time.Time       `json:"unsubscribedAt,omitzero" doc:"Since then nothing is looked up for them; absent: they did not unsubscribe, or came back."`
+}
+
+// Stated is what was said of a person: by themselves, or in a list.
+type Stated struct {
+	FirstName     string    `json:"firstName,omitempty"`
+	LastName      string    `json:"lastName,omitempty"`
+	FullName      string    `json:"fullName,omitempty"`
+	CompanyName   string    `json:"companyName,omitempty"`
+	CompanyDomain string    `json:"companyDomain,omitempty"`
+	LinkedinURL   string    `json:"linkedinUrl,omitempty"`
+	At            time.Time `json:"at,omitzero" doc:"The last time that something was said."`
+}
+
+// Found is what a lookup found of a person.
+type Found struct {
+	FirstName          string    `json:"firstName,omitempty"`
+	LastName           string    `json:"lastName,omitempty"`
+	FullName           string    `json:"fullName,omitempty"`
+	CompanyName        string    `json:"companyName,omitempty"`
+	CompanyDomain      string    `json:"companyDomain,omitempty"`
+	LinkedinURL        string    `json:"linkedinUrl,omitempty"`
+	JobTitle           string    `json:"jobTitle,omitempty"`
+	Seniority          string    `json:"seniority,omitempty"`
+	Headline           string    `json:"headline,omitempty"`
+	Location           string    `json:"location,omitempty"`
+	Country            string    `json:"country,omitempty"`
+	CompanyLinkedinURL string    `json:"companyLinkedinUrl,omitempty"`
+	Headcount          int64     `json:"headcount,omitempty"`
+	Industry           string    `json:"industry,omitempty"`
+	At                 time.Time `json:"at,omitzero" doc:"When it was applied."`
 }
 
 // SubscriberDetail is a subscriber with all that is known.

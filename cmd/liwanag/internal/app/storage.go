@@ -3,11 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/sqlite"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/engine/store"
 	enginepostgres "github.com/liwanag/liwanag/engine/store/postgres"
 	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
@@ -107,7 +109,9 @@ func Migrate(ctx context.Context, d config.Database) (where string, err error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = s.runs(ctx)
+	if err = enrichment.Part(ctx, s.rows, slog.New(slog.DiscardHandler)); err == nil {
+		_, err = s.runs(ctx)
+	}
 	return s.where, errors.Join(err, s.close())
 }
 
@@ -118,6 +122,13 @@ func migratePostgreSQL(ctx context.Context, url string) (where string, err error
 	}
 	defer db.Close()
 	if err := postgres.Migrate(ctx, db); err != nil {
+		return "", err
+	}
+	rows, err := postgres.New(ctx, db)
+	if err != nil {
+		return "", err
+	}
+	if err := enrichment.Part(ctx, rows, slog.New(slog.DiscardHandler)); err != nil {
 		return "", err
 	}
 	return db.Where(), enginepostgres.Migrate(ctx, url)

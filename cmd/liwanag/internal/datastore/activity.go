@@ -22,7 +22,8 @@ func (s *Store) Activity(ctx context.Context, since, until time.Time, span time.
 	}
 	from, to, width := micros(spans[0].From), micros(until), span.Microseconds()
 	tallies, err := list(reader{s.db}.in(ctx), scanTally, `
-		SELECT created_at / $3, 'signed_up', count(*) FROM subscriber WHERE created_at >= $1 AND created_at < $2 GROUP BY 1
+		SELECT coalesce(signed_up_at, created_at) / $3, 'signed_up', count(*) FROM subscriber
+			WHERE coalesce(signed_up_at, created_at) >= $1 AND coalesce(signed_up_at, created_at) < $2 GROUP BY 1
 		UNION ALL SELECT ended_at / $3, status, count(*) FROM job WHERE ended_at >= $1 AND ended_at < $2 GROUP BY 1, 2
 		UNION ALL SELECT day, 'spent', spent FROM credit_day WHERE day >= $4 AND day <= $5`,
 		from, to, width, int64(liwanag.DayOf(spans[0].From)), int64(liwanag.DayOf(until)))

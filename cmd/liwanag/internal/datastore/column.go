@@ -267,6 +267,39 @@ func wordsText[T ~string](all []T) any {
 	return string(b)
 }
 
+// objectColumn reads a value from its JSON.
+type objectColumn[T any] struct{ to *T }
+
+func objectTo[T any](to *T) objectColumn[T] { return objectColumn[T]{to} }
+
+func (c objectColumn[T]) Scan(v any) error {
+	var zero T
+	*c.to = zero
+	switch s := v.(type) {
+	case nil:
+		return nil
+	case string:
+		return json.Unmarshal([]byte(s), c.to)
+	}
+	return fmt.Errorf("an object is stored as %T", v)
+}
+
+func (c objectColumn[T]) ScanText(v pgtype.Text) error {
+	if !v.Valid {
+		return c.Scan(nil)
+	}
+	return c.Scan(v.String)
+}
+
+// jsonOf is a value as JSON, empty for one that says nothing.
+func jsonOf(v any) string {
+	b, _ := json.Marshal(v) // texts, numbers and times: it can be encoded
+	if s := string(b); s != "{}" && s != "null" {
+		return s
+	}
+	return ""
+}
+
 // idText reads an id of any kind from its text.
 type idText struct{ to *liwanag.ID }
 

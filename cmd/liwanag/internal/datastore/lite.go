@@ -15,7 +15,7 @@ import (
 //	= ANY($n), unnest($n::uuid[]) the 16-byte ids that lie side by side in $n
 //	true, false                   1, 0
 //	ILIKE $n                      LIKE $n ESCAPE '\', which ignores the case of ASCII letters
-//	greatest(, ctid               max(, rowid
+//	greatest(, strpos(, ctid      max(, instr(, rowid
 func Lite(query string) string {
 	if kept, ok := lites.Load(query); ok {
 		return kept.(string)
@@ -48,6 +48,7 @@ var (
 		{regexp.MustCompile(`\bfalse\b`), "0"},
 		{regexp.MustCompile(`ILIKE (\$\d+)`), `LIKE $1 ESCAPE '\'`},
 		{regexp.MustCompile(`\bgreatest\(`), "max("},
+		{regexp.MustCompile(`\bstrpos\(`), "instr("},
 		{regexp.MustCompile(`\bctid\b`), "rowid"},
 	}
 )

@@ -14,6 +14,7 @@ import (
 const subscriberColumns = `s.id, s.email_key, s.email, s.email_type, s.source, s.created_at, s.updated_at, s.enriched_at, s.result_at,
 	s.first_name, s.last_name, s.full_name, s.headline, s.job_title, s.seniority, s.linkedin_url, s.location,
 	s.company_name, s.company_domain, s.company_linkedin_url, s.headcount, s.industry, s.metadata, s.suppressed_at,
+	s.country, s.name_matches, s.stated, s.found, s.sources, s.tags, s.signed_up_at,
 	(SELECT l.status FROM job l WHERE l.subscriber_id = s.id AND l.latest = true LIMIT 1)`
 
 func scanSubscriber(r Row) (s liwanag.Subscriber, err error) {
@@ -23,7 +24,11 @@ func scanSubscriber(r Row) (s liwanag.Subscriber, err error) {
 		textTo(&f.FirstName), textTo(&f.LastName), textTo(&f.FullName), textTo(&f.Headline), textTo(&f.JobTitle),
 		textTo(&f.Seniority), textTo(&f.LinkedinURL), textTo(&f.Location), textTo(&f.CompanyName), textTo(&f.CompanyDomain),
 		textTo(&f.CompanyLinkedinURL), numberColumn{&f.Headcount}, textTo(&f.Industry), jsonTo(&s.Metadata), timeColumn{&s.SuppressedAt},
-		textTo(&s.EnrichmentStatus))
+		textTo(&f.Country), textTo(&s.NameMatches), objectTo(&s.Stated), objectTo(&s.Found), wordsTo(&s.Sources), objectTo(&s.Tags),
+		timeColumn{&s.SignedUpAt}, textTo(&s.EnrichmentStatus))
+	if s.Sources == nil && s.Source != "" {
+		s.Sources = []string{s.Source}
+	}
 	return s, err
 }
 
@@ -99,36 +104,58 @@ func (t SubscriberTx) Upsert(signUps []liwanag.SignUp) ([]liwanag.SignedUp, erro
 	return done, t.update(signUps, known, done)
 }
 
-// withSummary adds a summary to rows; what it does not say is absent.
-func withSummary[T any](r *records[T], summary func(T) liwanag.Summary) *records[T] {
+// withFacts adds what is known of people to their rows; what is not is absent. A
+// single source is kept by itself.
+func withFacts(r *records[liwanag.Subscriber]) *records[liwanag.Subscriber] {
+	type person = liwanag.Subscriber
 	return r.
-		text("first_name", func(t T) string { return summary(t).FirstName }).
-		text("last_name", func(t T) string { return summary(t).LastName }).
-		text("full_name", func(t T) string { return summary(t).FullName }).
-		text("headline", func(t T) string { return summary(t).Headline }).
-		text("job_title", func(t T) string { return summary(t).JobTitle }).
-		text("seniority", func(t T) string { return summary(t).Seniority }).
-		text("linkedin_url", func(t T) string { return summary(t).LinkedinURL }).
-		text("location", func(t T) string { return summary(t).Location }).
-		text("company_name", func(t T) string { return summary(t).CompanyName }).
-		text("company_domain", func(t T) string { return summary(t).CompanyDomain }).
-		text("company_linkedin_url", func(t T) string { return summary(t).CompanyLinkedinURL }).
-		text("industry", func(t T) string { return summary(t).Industry }).
-		known("headcount", func(t T) int64 { return summary(t).Headcount })
+		text("source", func(p person) string { return p.Source }).
+		text("sources", func(p person) string {
+			if len(p.Sources) < 2 {
+				return ""
+			}
+			return jsonOf(p.Sources)
+		}).
+		text("tags", func(p person) string { return jsonOf(p.Tags) }).
+		text("metadata", func(p person) string { return string(p.Metadata) }).
+		text("stated", func(p person) string { return jsonOf(p.Stated) }).
+		text("found", func(p person) string { return jsonOf(p.Found) }).
+		time("signed_up_at", func(p person) time.Time { return p.SignedUpAt }).
+		time("updated_at", func(p person) time.Time { return p.UpdatedAt }).
+		text("first_name", func(p person) string { return p.Summary.FirstName }).
+		text("last_name", func(p person) string { return p.Summary.LastName }).
+		text("full_name", func(p person) string { return p.Summary.FullName }).
+		text("headline", func(p person) string { return p.Summary.Headline }).
+		text("job_title", func(p person) string { return p.Summary.JobTitle }).
+		text("seniority", func(p person) string { return p.Summary.Seniority }).
+		text("linkedin_url", func(p person) string { return p.Summary.LinkedinURL }).
+		text("location", func(p person) string { return p.Summary.Location }).
+		text("country", func(p person) string { return p.Summary.Country }).
+		text("company_name", func(p person) string { return p.Summary.CompanyName }).
+		text("company_domain", func(p person) string { return p.Summary.CompanyDomain }).
+		text("company_linkedin_url", func(p person) string { return p.Summary.CompanyLinkedinURL }).
+		text("industry", func(p person) string { return p.Summary.Industry }).
+		known("headcount", func(p person) int64 { return p.Summary.Headcount }).
+		word("name_matches", func(p person) string { return string(p.NameMatches) })
 }
 
 // insert stores those whose address is new, the first of each, and tells which.
 func (t SubscriberTx) insert(signUps []liwanag.SignUp) ([]liwanag.ID, error) {
-	r := recordsOf(signUps).
-		id("id", func(s liwanag.SignUp) liwanag.ID { return s.ID }).
-		word("email_key", func(s liwanag.SignUp) string { return s.EmailKey }).
-		word("email", func(s liwanag.SignUp) string { return s.Email }).
-		word("email_type", func(s liwanag.SignUp) string { return string(s.EmailType) }).
-		text("source", func(s liwanag.SignUp) string { return s.Source }).
-		text("metadata", func(s liwanag.SignUp) string { return string(s.Metadata) }).
-		time("created_at", func(s liwanag.SignUp) time.Time { return s.At }).
-		time("updated_at", func(s liwanag.SignUp) time.Time { return s.At })
-	withSummary(r, func(s liwanag.SignUp) liwanag.Summary { return s.Summary })
+	type person = liwanag.Subscriber
+	people := make([]person, len(signUps))
+	for i, s := range signUps {
+		people[i] = person{ID: s.ID, EmailKey: s.EmailKey, Email: s.Email, EmailType: s.EmailType, CreatedAt: s.At}
+		if err := people[i].Merge(s); err != nil {
+			return nil, err
+		}
+	}
+	r := withFacts(recordsOf(people).
+		id("id", func(p person) liwanag.ID { return p.ID }).
+		word("email_key", func(p person) string { return p.EmailKey }).
+		word("email", func(p person) string { return p.Email }).
+		word("email_type", func(p person) string { return string(p.EmailType) }).
+		time("created_at", func(p person) time.Time { return p.CreatedAt }).
+		flag("parted", func(person) bool { return true }))
 	return t.insertNew("subscriber", r.Records, `(email_key)`, "")
 }
 
@@ -161,18 +188,63 @@ func (t SubscriberTx) update(signUps []liwanag.SignUp, indexes []int, done []liw
 	return t.put(known)
 }
 
-// put writes what sign-ups and results say of people, each of them once.
+// put writes what is known of people, each of them once.
 func (t SubscriberTx) put(people []liwanag.Subscriber) error {
 	type person = liwanag.Subscriber
-	r := recordsOf(people).
+	r := withFacts(recordsOf(people).
 		id("id", func(p person) liwanag.ID { return p.ID }).
-		text("source", func(p person) string { return p.Source }).
-		text("metadata", func(p person) string { return string(p.Metadata) }).
-		time("updated_at", func(p person) time.Time { return p.UpdatedAt }).
 		time("enriched_at", func(p person) time.Time { return p.EnrichedAt }).
-		time("result_at", func(p person) time.Time { return p.ResultAt })
-	withSummary(r, func(p person) liwanag.Summary { return p.Summary })
+		time("result_at", func(p person) time.Time { return p.ResultAt }))
 	return t.updateEach("subscriber", r.Records, "")
+}
+
+// Unparted is somebody of a release that kept what was said and what was found in one
+// place, with all that FullEnrich said, nil for nothing.
+type Unparted struct {
+	Person  liwanag.Subscriber
+	Profile []byte
+}
+
+// Unparted lists up to limit such people, by id.
+func (t SubscriberTx) Unparted(limit int) ([]Unparted, error) {
+	people, err := list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.parted = false ORDER BY s.id LIMIT $1`, limit)
+	if err != nil || len(people) == 0 {
+		return nil, err
+	}
+	ids := make([]liwanag.ID, len(people))
+	for i, p := range people {
+		ids[i] = p.ID
+	}
+	type profile struct {
+		of  liwanag.ID
+		raw []byte
+	}
+	profiles, err := list(t, func(r Row) (p profile, err error) {
+		err = r.Scan(idTo(liwanag.SubscriberKind, &p.of), &p.raw)
+		return p, err
+	}, `SELECT subscriber_id, raw FROM profile WHERE subscriber_id = ANY($1)`, idsOf(t, ids))
+	byID := make(map[liwanag.ID][]byte, len(profiles))
+	for _, p := range profiles {
+		byID[p.of] = p.raw
+	}
+	all := make([]Unparted, len(people))
+	for i, p := range people {
+		all[i] = Unparted{p, byID[p.ID]}
+	}
+	return all, err
+}
+
+// Part writes people whose two sides stand apart now.
+func (t SubscriberTx) Part(people []liwanag.Subscriber) error {
+	ids := make([]liwanag.ID, len(people))
+	for i, p := range people {
+		ids[i] = p.ID
+	}
+	if err := t.put(people); err != nil {
+		return err
+	}
+	_, err := t.exec(`UPDATE subscriber SET parted = true WHERE id = ANY($1)`, idsOf(t, ids))
+	return err
 }
 
 // Enrich applies profiles in order, as [Subscriber.Apply] does: an older result
@@ -197,11 +269,7 @@ func (t SubscriberTx) Enrich(results []liwanag.Enriched) (changed []liwanag.ID, 
 		if person == nil {
 			continue
 		}
-		applied, err := person.Apply(r)
-		if err != nil {
-			return nil, err
-		}
-		if applied {
+		if person.Apply(r) {
 			latest[person.ID] = r
 			changed = append(changed, person.ID)
 		}

@@ -79,7 +79,7 @@ func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, after []byte, limit 
 		w.and(`s.email_type = $?`, string(f.EmailType))
 	}
 	if f.Source != "" {
-		w.and(`s.source = $?`, f.Source)
+		w.and(`(s.source = $? OR strpos(s.sources, `+w.bind(jsonOf(f.Source))+`) > 0)`, f.Source)
 	}
 	if !f.CreatedAfter.IsZero() {
 		w.and(`/*lite +*/s.created_at > $?`, micros(f.CreatedAfter))

@@ -173,7 +173,8 @@ func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
 
 	now := time.Now()
 	person := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), Email: ana, EmailKey: ana, EmailType: liwanag.Personal,
-		Metadata: []byte(`{"note": "Ana Souza"}`), At: now}
+		Source: "ana souza", Sources: []string{"Ana Souza's list"}, Tags: []string{"ana souza"}, TagsOf: "ana souza",
+		Stated: liwanag.Statement{FullName: "Ana Souza"}, Metadata: []byte(`{"note": "Ana Souza"}`), At: now}
 	source := liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), CreatedAt: now, UpdatedAt: now}
 	must(store.Write(ctx, func(tx *datastore.Tx) error {
 		if _, err := tx.Subscribers.Upsert([]liwanag.SignUp{person}); err != nil {
@@ -182,7 +183,7 @@ func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
 		if _, err := svc.Enroll(tx, []enrichment.Enrollment{{SubscriberID: person.ID}}); err != nil {
 			return err
 		}
-		_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: person.ID, Summary: liwanag.Summary{FullName: "Ana Souza"},
+		_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: person.ID, Found: liwanag.Finding{FullName: "Ana Souza"},
 			Profile: []byte(`{"full_name": "Ana Souza"}`), ResultAt: now, At: now}})
 		if err != nil {
 			return err

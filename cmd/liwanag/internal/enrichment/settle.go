@@ -60,7 +60,7 @@ func settle(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result, l
 		case gone: // nothing is kept of who left, whatever was paid for
 		case found && job.Status != liwanag.JobEnriched:
 			became(&result, liwanag.JobEnriched, liwanag.JobFailure{}, res.ID, late, now)
-			out.profiles = append(out.profiles, liwanag.Enriched{SubscriberID: job.SubscriberID, Summary: summaryOf(record.Profile),
+			out.profiles = append(out.profiles, liwanag.Enriched{SubscriberID: job.SubscriberID, Found: findingOf(record.Profile),
 				Profile: record.Raw, ResultAt: sub.SendingAt, At: now})
 		case found || job.Status == liwanag.JobEnriched || job.Status == liwanag.JobNotFound:
 		case present && record.Err != nil:
@@ -220,8 +220,8 @@ func match(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result) (r
 	return records, foreign, note
 }
 
-// summaryOf is what a listing shows of a profile.
-func summaryOf(p *fullenrich.Profile) liwanag.Summary {
+// findingOf is what is kept of a profile beside all of it.
+func findingOf(p *fullenrich.Profile) liwanag.Finding {
 	current := p.Employment.Current
 	place := p.Location.City
 	for _, part := range []string{p.Location.Region, p.Location.Country} {
@@ -230,10 +230,11 @@ func summaryOf(p *fullenrich.Profile) liwanag.Summary {
 		}
 		place += part
 	}
-	return liwanag.Summary{
+	return liwanag.Finding{
 		FirstName: p.FirstName, LastName: p.LastName, Headline: p.Headline,
 		FullName: cmp.Or(p.FullName, strings.TrimSpace(p.FirstName+" "+p.LastName)),
 		JobTitle: current.Title, Seniority: current.Seniority, LinkedinURL: p.SocialProfiles.ProfessionalNetwork.URL, Location: place,
+		Country:     p.Location.Country,
 		CompanyName: current.Company.Name, CompanyDomain: current.Company.Domain,
 		CompanyLinkedinURL: current.Company.SocialProfiles.ProfessionalNetwork.URL,
 		Headcount:          current.Company.Headcount, Industry: current.Company.Industry.MainIndustry,

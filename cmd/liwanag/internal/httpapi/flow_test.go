@@ -81,7 +81,8 @@ func TestASignUpIsEnrichedAndEverythingIsShown(t *testing.T) {
 		w.must(err)
 		if person.EnrichmentStatus != "enriched" || person.FullName == "" || person.CompanyName == "" || len(person.Profile) == 0 ||
 			person.EnrichedAt.IsZero() ||
-			person.Email != "Ada@gmail.com" || person.Source != "blog" || string(person.Metadata) != `{"tags":["x"]}` {
+			person.Email != "Ada@gmail.com" || person.Source != "blog" || person.Metadata != nil || !slices.Equal(person.Tags, []string{"x"}) ||
+			person.Found == nil || person.Found.FullName != person.FullName || person.NameFrom != "found" || person.Stated != nil {
 			t.Errorf("%+v", person)
 		}
 		if len(person.Jobs) != 1 || person.Jobs[0].Status != "enriched" || person.Jobs[0].RunID != added.RunID || person.Jobs[0].Credits != 1 {
@@ -298,9 +299,13 @@ func TestSenioritySelectsInListsFilesAndLookups(t *testing.T) {
 	ctx, c := context.Background(), w.client()
 	for address, level := range map[string]string{"ann@acme-corp.com": "VP", "bob@acme-corp.com": "Senior", "cat@acme-corp.com": "vp"} {
 		person := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: address, Email: address, EmailType: liwanag.Corporate,
-			Summary: liwanag.Summary{Seniority: level}, At: time.Now()}
+			At: time.Now()}
 		w.must(w.store.Write(ctx, func(tx *datastore.Tx) error {
-			_, err := tx.Subscribers.Upsert([]liwanag.SignUp{person})
+			if _, err := tx.Subscribers.Upsert([]liwanag.SignUp{person}); err != nil {
+				return err
+			}
+			_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: person.ID, Found: liwanag.Finding{Seniority: level},
+				Profile: []byte("{}"), At: person.At.AddDate(-1, 0, 0)}})
 			return err
 		}))
 	}

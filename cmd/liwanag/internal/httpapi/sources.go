@@ -112,9 +112,9 @@ func viewTried(item sources.TriedItem) api.TriedItem {
 	case item.Err != nil:
 		out.Error = liwanag.CodeOf(item.Err)
 	case item.What != sources.Ignored:
-		out.SignUp = &api.TriedSignUp{Email: p.Email, EmailType: string(p.EmailType), Source: p.Source, FirstName: p.Summary.FirstName,
-			LastName: p.Summary.LastName, FullName: p.Summary.FullName, CompanyName: p.Summary.CompanyName, CompanyDomain: p.Summary.CompanyDomain,
-			LinkedinURL: p.Summary.LinkedinURL, Metadata: p.Metadata}
+		out.SignUp = &api.TriedSignUp{Email: p.Email, EmailType: string(p.EmailType), Source: p.Source, FirstName: p.Stated.FirstName,
+			LastName: p.Stated.LastName, FullName: p.Stated.FullName, CompanyName: p.Stated.CompanyName, CompanyDomain: p.Stated.CompanyDomain,
+			LinkedinURL: p.Stated.LinkedinURL, Tags: p.Tags, SignedUpAt: utc(p.SignedUpAt), Metadata: p.Metadata}
 	}
 	return out
 }

@@ -90,8 +90,27 @@ func viewSubscriber(p liwanag.Subscriber) api.Subscriber {
 		JobTitle: p.Summary.JobTitle, Seniority: p.Summary.Seniority, LinkedinURL: p.Summary.LinkedinURL, Location: p.Summary.Location,
 		CompanyName: p.Summary.CompanyName, CompanyDomain: p.Summary.CompanyDomain, CompanyLinkedinURL: p.Summary.CompanyLinkedinURL,
 		Headcount: p.Summary.Headcount, Industry: p.Summary.Industry, Metadata: p.Metadata,
+		Sources: p.Sources, Tags: p.Tags.All(), SignedUpAt: utc(p.SignedUpAt),
+		NameFrom: string(p.NameFrom()), CompanyFrom: string(p.CompanyFrom()), NameMatches: string(p.NameMatches), Country: p.Summary.Country,
+		Stated: viewStated(p.Stated), Found: viewFound(p.Found),
 		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(), EnrichedAt: utc(p.EnrichedAt), UnsubscribedAt: utc(p.SuppressedAt),
 	}
+}
+
+func viewStated(s liwanag.Statement) *api.Stated {
+	if s == (liwanag.Statement{}) {
+		return nil
+	}
+	view := api.Stated(s)
+	return &view
+}
+
+func viewFound(f liwanag.Finding) *api.Found {
+	if f == (liwanag.Finding{}) {
+		return nil
+	}
+	view := api.Found(f)
+	return &view
 }
 
 // utc keeps the zero time zero.

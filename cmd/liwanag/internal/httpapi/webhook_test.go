@@ -80,7 +80,7 @@ func TestOnlyTheAddressCostsASignUpByWebhook(t *testing.T) {
 		`"]`, `"metadata":{"note":"a\u0000b"}`,
 		`"metadata":{"note":"` + strings.Repeat("x", 70_000) + `"}`, `"timestamp":""`, `"timestamp":7`, `"metadata":[1]`, `"firstName":"` +
 			strings.Repeat("x", 600) + `"`,
-		`"companyDomain":"n/a"`} {
+		`"companyDomain":"not one"`} {
 		body := fmt.Sprintf(`{"email":"p%d@gmail.com",%s}`, i, fields)
 		rec := w.do(sign(w, request("POST", api.SubscriberWebhook.Path, "\xef\xbb\xbf"+body), fmt.Sprint("msg_", i)))
 		if one := answerOf[api.SignedUp](w, rec, 202); one.Status != "created" {

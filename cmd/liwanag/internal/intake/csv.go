@@ -34,7 +34,7 @@ type CSVReader struct {
 	unread   []string   // columns of the present row whose cell is no time
 	// addresses are columns of addresses beside the mapped one.
 	addresses []int
-	found     int // the column of an export of ours that is filled when a lookup found somebody; else -1
+	old       *oldExport // an export of an old release of ours; else nil
 	rows      int64
 	maxRows   int64
 }
@@ -94,7 +94,7 @@ func newCSVReader(r io.Reader, as Reading, maxBytes, maxRows int64) (*CSVReader,
 		return nil, &FileError{"bad_header", "the file's first row is longer than 64 KiB"}
 	}
 	c := &CSVReader{encoding: encoding, columns: h.columns, mapping: h.mapping, addresses: h.addresses, order: h.order,
-		found: foundColumn(h.columns), maxRows: maxRows,
+		old: oldExportOf(h.columns), maxRows: maxRows,
 		split: &splitter{src: in, delim: h.delim, line: 1}}
 	for range h.dataFrom {
 		if _, _, err := c.split.next(); err != nil {
@@ -166,7 +166,7 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	c.unread = nil
 	size := 0
 	for i, cell := range fields {
-		if cell = strings.TrimSpace(c.plain(cell)); cell == "" {
+		if cell = strings.TrimSpace(c.plain(cell)); cell == "" || liwanag.IsNothing(cell) {
 			continue
 		}
 		field, column := FieldMetadata, "column_"+strconv.Itoa(i+1) // a cell too many
@@ -194,7 +194,9 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 		}
 		return SignUp{}, &RowError{liwanag.CodeInvalidEmail, string(FieldEmail), err.Error()}
 	}
-	s.Found = c.found >= 0 && c.found < len(fields) && fields[c.found] != ""
+	if c.old != nil {
+		c.old.correct(&s, fields)
+	}
 	return s, nil
 }
 
@@ -264,6 +266,8 @@ func (s *SignUp) set(field Field, column, cell string) {
 		s.CompanyDomain = cell
 	case FieldLinkedInURL:
 		s.LinkedInURL = cell
+	case FieldSources:
+		s.Sources = tagsOf(cell)
 	case FieldTags:
 		s.Tags = tagsOf(cell)
 		s.Tags = s.Tags[:min(len(s.Tags), maxTags)]

@@ -33,6 +33,8 @@ const (
 	// FieldMetadataObject merges a column that holds JSON objects into the
 	// metadata.
 	FieldMetadataObject Field = "metadataObject"
+	// FieldSources lists all sources of a person, as an export of ours does.
+	FieldSources Field = "sources"
 	// FieldIgnore leaves the column out.
 	FieldIgnore Field = "ignore"
 )
@@ -40,7 +42,7 @@ const (
 // fieldNames are the fields there are.
 func fieldNames() (names []string) {
 	for _, f := range []Field{FieldEmail, FieldSource, FieldID, FieldFirstName, FieldLastName, FieldFullName, FieldCompanyName,
-		FieldCompanyDomain, FieldLinkedInURL, FieldTags, FieldTimestamp, FieldMetadata, FieldMetadataObject, FieldIgnore} {
+		FieldCompanyDomain, FieldLinkedInURL, FieldTags, FieldTimestamp, FieldSources, FieldMetadata, FieldMetadataObject, FieldIgnore} {
 		names = append(names, string(f))
 	}
 	return names

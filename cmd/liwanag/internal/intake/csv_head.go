@@ -82,15 +82,15 @@ func checkMapping(columns []string, given map[string]Field) error {
 	taken := map[Field]string{}
 	for _, column := range slices.Sorted(maps.Keys(given)) {
 		field := given[column]
-		_, known := aliases[field]
+		known := slices.Contains(fieldNames(), string(field))
 		other, twice := taken[field]
 		free := field == FieldMetadata || field == FieldMetadataObject || field == FieldIgnore
 		switch {
 		case !slices.Contains(columns, column):
 			return badMapping(columns, "the file has no column %q", column)
-		case !known && !free:
+		case !known:
 			return badMapping(columns, "there is no field %q, which column %q is given", string(field), column)
-		case known && twice:
+		case !free && twice:
 			return badMapping(columns, "the field %q is given to two columns, %q and %q", string(field), other, column)
 		}
 		taken[field] = column

@@ -72,7 +72,7 @@ func TestOfSeveralAddressesTheBestOneCountsAndTheRestAreKept(t *testing.T) {
 		"the column by its header": {"Work Email,Email\nw@acme.example,ann@gmail.com\n",
 			SignUp{Email: "ann@gmail.com", Metadata: map[string]any{"Work Email": "w@acme.example"}}},
 		"one that is none": {"Email,Work Email\nn/a,w@acme.example\n",
-			SignUp{Email: "w@acme.example", Metadata: map[string]any{"Email": "n/a"}}},
+			SignUp{Email: "w@acme.example"}},
 	} {
 		good, bad, _ := readAll(t, strings.NewReader(c.file), nil)
 		if d := cmp.Diff([]SignUp{c.want}, good); d != "" || bad != nil {

@@ -2,10 +2,12 @@ package intake
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake/csvsafe"
@@ -21,7 +23,8 @@ type exportColumn struct {
 }
 
 // exportColumns are a promise: new ones are added at the end. What FullEnrich
-// said of a person is not taken back from a file.
+// found is not taken back from a file: names and company come back as they were
+// stated.
 func exportColumns() []exportColumn {
 	type s = *liwanag.Subscriber
 	return []exportColumn{
@@ -30,16 +33,16 @@ func exportColumns() []exportColumn {
 		{"emailType", FieldIgnore, func(p s) string { return string(p.EmailType) }},
 		{"source", FieldSource, func(p s) string { return p.Source }},
 		{"enrichmentStatus", FieldIgnore, func(p s) string { return statusText(p.EnrichmentStatus) }},
-		{"firstName", FieldFirstName, func(p s) string { return p.Summary.FirstName }},
-		{"lastName", FieldLastName, func(p s) string { return p.Summary.LastName }},
-		{"fullName", FieldFullName, func(p s) string { return p.Summary.FullName }},
+		{"firstName", FieldIgnore, func(p s) string { return p.Summary.FirstName }},
+		{"lastName", FieldIgnore, func(p s) string { return p.Summary.LastName }},
+		{"fullName", FieldIgnore, func(p s) string { return p.Summary.FullName }},
 		{"headline", FieldIgnore, func(p s) string { return p.Summary.Headline }},
 		{"jobTitle", FieldIgnore, func(p s) string { return p.Summary.JobTitle }},
 		{"seniority", FieldIgnore, func(p s) string { return p.Summary.Seniority }},
-		{"linkedinUrl", FieldLinkedInURL, func(p s) string { return p.Summary.LinkedinURL }},
+		{"linkedinUrl", FieldIgnore, func(p s) string { return p.Summary.LinkedinURL }},
 		{"location", FieldIgnore, func(p s) string { return p.Summary.Location }},
-		{"companyName", FieldCompanyName, func(p s) string { return p.Summary.CompanyName }},
-		{"companyDomain", FieldCompanyDomain, func(p s) string { return p.Summary.CompanyDomain }},
+		{"companyName", FieldIgnore, func(p s) string { return p.Summary.CompanyName }},
+		{"companyDomain", FieldIgnore, func(p s) string { return p.Summary.CompanyDomain }},
 		{"companyLinkedinUrl", FieldIgnore, func(p s) string { return p.Summary.CompanyLinkedinURL }},
 		{"headcount", FieldIgnore, func(p s) string { return countText(p.Summary.Headcount) }},
 		{"industry", FieldIgnore, func(p s) string { return p.Summary.Industry }},
@@ -47,6 +50,20 @@ func exportColumns() []exportColumn {
 		{"createdAt", FieldIgnore, func(p s) string { return timeText(p.CreatedAt) }},
 		{"updatedAt", FieldIgnore, func(p s) string { return timeText(p.UpdatedAt) }},
 		{"enrichedAt", FieldIgnore, func(p s) string { return timeText(p.EnrichedAt) }},
+		{"statedFirstName", FieldFirstName, func(p s) string { return p.Stated.FirstName }},
+		{"statedLastName", FieldLastName, func(p s) string { return p.Stated.LastName }},
+		{"statedFullName", FieldFullName, func(p s) string { return p.Stated.FullName }},
+		{"statedCompanyName", FieldCompanyName, func(p s) string { return p.Stated.CompanyName }},
+		{"statedCompanyDomain", FieldCompanyDomain, func(p s) string { return p.Stated.CompanyDomain }},
+		{"statedLinkedinUrl", FieldLinkedInURL, func(p s) string { return p.Stated.LinkedinURL }},
+		{"statedAt", FieldIgnore, func(p s) string { return timeText(p.Stated.At) }},
+		{"nameFrom", FieldIgnore, func(p s) string { return string(p.NameFrom()) }},
+		{"companyFrom", FieldIgnore, func(p s) string { return string(p.CompanyFrom()) }},
+		{"nameMatches", FieldIgnore, func(p s) string { return string(p.NameMatches) }},
+		{"country", FieldIgnore, func(p s) string { return p.Summary.Country }},
+		{"sources", FieldSources, func(p s) string { return listText(p.Sources) }},
+		{"tags", FieldTags, func(p s) string { return listText(p.Tags.All()) }},
+		{"signedUpAt", FieldTimestamp, func(p s) string { return timeText(p.SignedUpAt) }},
 	}
 }
 
@@ -59,26 +76,94 @@ func ExportColumns() []string {
 	return names
 }
 
-// exportedMapping is the mapping of a file with exactly the export's header, nil
-// for any other.
+// shownFields are those that exports of the first release had for what was said and
+// what was found alike.
+var shownFields = []Field{FieldFirstName, FieldLastName, FieldFullName, FieldLinkedInURL, FieldCompanyName, FieldCompanyDomain}
+
+// isExported says whether a header is one of ours, of any release, with whatever
+// columns somebody added or took away; old, whether it has none for what was stated.
+func isExported(columns []string) (ours, old bool) {
+	for _, name := range []string{"email", "emailType", "enrichmentStatus"} {
+		if !slices.Contains(columns, name) {
+			return false, false
+		}
+	}
+	return true, !slices.ContainsFunc(columns, func(c string) bool { return strings.HasPrefix(c, "stated") })
+}
+
+// exportedMapping is the mapping of a file with a header of ours, nil for any other.
 func exportedMapping(columns []string) []Field {
-	if !slices.Equal(columns, ExportColumns()) {
+	ours, old := isExported(columns)
+	if !ours {
 		return nil
 	}
-	var mapping []Field
+	known := map[string]Field{}
 	for _, c := range exportColumns() {
-		mapping = append(mapping, c.field)
+		known[c.name] = c.field
+	}
+	for _, field := range shownFields {
+		if old {
+			known[string(field)] = field
+		}
+	}
+	mapping := make([]Field, len(columns))
+	for i, column := range columns {
+		if mapping[i] = FieldMetadata; known[column] != "" {
+			mapping[i] = known[column]
+		}
 	}
 	return mapping
 }
 
-// foundColumn tells in a file with exactly the export's header which rows show what
-// a lookup found; -1 for any other file.
-func foundColumn(columns []string) int {
-	if exportedMapping(columns) == nil {
-		return -1
+// oldExport is what of a row of an old export of ours was said by somebody: what its
+// metadata kept as stated, and else the names and the company of a person whom no
+// lookup had found.
+type oldExport struct{ enrichedAt int }
+
+func oldExportOf(columns []string) *oldExport {
+	if ours, old := isExported(columns); !ours || !old {
+		return nil
 	}
-	return slices.Index(columns, "enrichedAt")
+	return &oldExport{slices.Index(columns, "enrichedAt")}
+}
+
+func (o *oldExport) correct(s *SignUp, fields []string) {
+	if o.enrichedAt < 0 || o.enrichedAt < len(fields) && fields[o.enrichedAt] != "" {
+		for _, field := range shownFields {
+			s.set(field, "", "")
+		}
+	}
+	stated, _ := s.Metadata["stated"].(map[string]any)
+	for _, field := range shownFields {
+		if text, ok := stated[string(field)].(string); ok {
+			s.set(field, "", text)
+		}
+	}
+	if stated != nil {
+		delete(s.Metadata, "stated")
+	}
+	if tags, ok := s.Metadata["tags"].([]any); ok {
+		s.Tags = Texts(tags)
+		delete(s.Metadata, "tags")
+	}
+	if text, ok := s.Metadata["timestamp"].(string); ok {
+		if at, err := time.Parse(time.RFC3339, text); err == nil {
+			s.Timestamp = at
+			delete(s.Metadata, "timestamp")
+		}
+	}
+	if len(s.Metadata) == 0 {
+		s.Metadata = nil
+	}
+}
+
+// listText is a list in one cell, as tagsOf reads it.
+func listText(all []string) string {
+	if slices.ContainsFunc(all, func(s string) bool { return strings.ContainsAny(s, ",;|、\"[") || strings.Contains(s, ":::") }) {
+		raw, _ := json.Marshal(all) // texts
+		return string(raw)
+	}
+	return strings.Join(all, ", ")
 }
 
 // Export writes subscribers as CSV that a spreadsheet never executes and that

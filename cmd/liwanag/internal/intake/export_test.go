@@ -21,7 +21,8 @@ func TestWhatWasExportedCanBeImported(t *testing.T) {
 	for i, before := range []string{"", " ", "\u00a0", "\n", "\r\n"} {
 		for j, starter := range []string{"=", "+", "-", "@", "\t", "\r"} {
 			all = append(all, SignUp{Email: fmt.Sprintf("p%d%d@gmail.com", i, j), FullName: "x" + before + starter + "1", Source: "'=" + starter,
-				CompanyName: "Lee, \"Ann\"; & Söhne", CompanyDomain: "acme.example", LinkedInURL: "https://linkedin.com/in/x", Tags: []string{"a", "b"},
+				CompanyName: "Lee, \"Ann\"; & Söhne", CompanyDomain: "acme.example", LinkedInURL: "https://linkedin.com/in/x", Tags: []string{"a", "b, c"},
+				Sources: []string{"a; b"}, Timestamp: time.Date(2024, 1, i+1, j, 0, 0, 0, time.UTC),
 				Metadata: map[string]any{"note": before + starter + "cmd|' /C calc'!A0", "n": 1.5}})
 		}
 	}
@@ -41,7 +42,7 @@ func TestWhatWasExportedCanBeImported(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.ID, p.CreatedAt, p.UpdatedAt = liwanag.ID{}, time.Time{}, time.Time{}
+			p.ID, p.CreatedAt, p.UpdatedAt, p.Stated.At = liwanag.ID{}, time.Time{}, time.Time{}, time.Time{}
 			people[p.EmailKey] = p
 		}
 		return out.String(), people
@@ -68,7 +69,11 @@ func TestTheExportShowsEverythingKnownOfAPerson(t *testing.T) {
 		EnrichedAt: at.Add(2 * time.Hour),
 		Summary: liwanag.Summary{FirstName: "Ann", LastName: "Lee", FullName: "Ann Lee", Headline: "=1+1", JobTitle: "CEO", Seniority: "top",
 			LinkedinURL: "https://linkedin.com/in/a", Location: "Paris", CompanyName: "Acme", CompanyDomain: "acme.example",
-			CompanyLinkedinURL: "https://linkedin.com/company/acme", Headcount: 7, Industry: "Tea"}}
+			CompanyLinkedinURL: "https://linkedin.com/company/acme", Headcount: 7, Industry: "Tea", Country: "France"},
+		Stated: liwanag.Statement{FirstName: "A.", LastName: "L.", FullName: "A. L.", CompanyName: "Tea", CompanyDomain: "tea.example",
+			LinkedinURL: "https://linkedin.com/in/l", At: at},
+		Found: liwanag.Finding{FullName: "Ann Lee", CompanyName: "Acme"}, NameMatches: liwanag.NamesMatch, Sources: []string{"blog", "a, b"},
+		Tags: liwanag.TagLists{"a": {"weekly"}, "b": {"vip"}}, SignedUpAt: at.AddDate(0, 0, -1)}
 	var out bytes.Buffer
 	broken := errors.New("broken")
 	err := Export(t.Context(), &out, func(yield func(liwanag.Subscriber, error) bool) {
@@ -90,8 +95,9 @@ func TestTheExportShowsEverythingKnownOfAPerson(t *testing.T) {
 	want := [][]string{ExportColumns(),
 		{person.ID.String(), "ann@gmail.com", "personal", "blog", "enriched", "Ann", "Lee", "Ann Lee", "'=1+1", "CEO", "top", "https://linkedin.com/in/a",
 			"Paris", "Acme", "acme.example", "https://linkedin.com/company/acme", "7", "Tea", `{"a":"b"}`,
-			"2026-01-02T03:04:05Z", "2026-01-02T04:04:05Z", "2026-01-02T05:04:05Z"},
-		{"", "bob@gmail.com", "", "", "none", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", ""}}
+			"2026-01-02T03:04:05Z", "2026-01-02T04:04:05Z", "2026-01-02T05:04:05Z", "A.", "L.", "A. L.", "Tea", "tea.example", "https://linkedin.com/in/l",
+			"2026-01-02T03:04:05Z", "found", "found", "yes", "France", `["blog","a, b"]`, "vip, weekly", "2026-01-01T03:04:05Z"},
+		append([]string{"", "bob@gmail.com", "", "", "none"}, make([]string, len(ExportColumns())-5)...)}
 	if d := cmp.Diff(want, rows); d != "" {
 		t.Error(d)
 	}
@@ -99,7 +105,9 @@ func TestTheExportShowsEverythingKnownOfAPerson(t *testing.T) {
 
 func TestTheHeaderOfTheExportIsAPromise(t *testing.T) {
 	want := "id,email,emailType,source,enrichmentStatus,firstName,lastName,fullName,headline,jobTitle,seniority,linkedinUrl,location," +
-		"companyName,companyDomain,companyLinkedinUrl,headcount,industry,metadata,createdAt,updatedAt,enrichedAt"
+		"companyName,companyDomain,companyLinkedinUrl,headcount,industry,metadata,createdAt,updatedAt,enrichedAt," +
+		"statedFirstName,statedLastName,statedFullName,statedCompanyName,statedCompanyDomain,statedLinkedinUrl,statedAt,nameFrom,companyFrom," +
+		"nameMatches,country,sources,tags,signedUpAt"
 	if d := cmp.Diff(want, strings.Join(ExportColumns(), ",")); d != "" {
 		t.Error(d)
 	}

@@ -28,11 +28,15 @@ type SignUp struct {
 	CompanyName   string
 	CompanyDomain string // a domain or a web address
 	LinkedInURL   string
-	Tags          []string
+	Tags          []string // nil: nothing is said of them; empty: there are none any more
 	Metadata      map[string]any
 	Timestamp     time.Time // when the person signed up, as the sender says
 	Left          bool      // the sender says that they unsubscribed
-	Found         bool      // an export of ours: names and company are what a lookup found
+	Sources       []string  // an export of ours: all that it lists
+	// TagsOf is whose list Tags are; empty: Source's. AddsTags: they are added to it,
+	// since a file does not tell of all.
+	TagsOf   string
+	AddsTags bool
 }
 
 // Limits of a sign-up.
@@ -108,9 +112,9 @@ func (n normalizer) normalize(s SignUp) (liwanag.SignUp, error) {
 		return ""
 	}
 	out := liwanag.SignUp{
-		Email: email.Address, EmailKey: email.Key, EmailType: n.domains.Classify(email.Domain), Found: s.Found, Left: s.Left,
-		Source: keep(FieldSource, s.Source, shortText),
-		Summary: liwanag.Summary{
+		Email: email.Address, EmailKey: email.Key, EmailType: n.domains.Classify(email.Domain), Left: s.Left,
+		Source: keep(FieldSource, s.Source, nameText), TagsOf: s.TagsOf, AddsTags: s.AddsTags, SignedUpAt: s.Timestamp.UTC(),
+		Stated: liwanag.Statement{
 			FirstName:     keep(FieldFirstName, s.FirstName, nameText),
 			LastName:      keep(FieldLastName, s.LastName, nameText),
 			FullName:      keep(FieldFullName, s.FullName, nameText),
@@ -125,13 +129,13 @@ func (n normalizer) normalize(s SignUp) (liwanag.SignUp, error) {
 	if n.lenient {
 		s.Tags = cutTags(s.Tags)
 	}
-	if tags, err := cleanTags(s.Tags); err != nil {
+	if out.Tags, err = cleanTags(s.Tags); err != nil {
 		faults = append(faults, FieldError{string(FieldTags), err.Error()})
-	} else if len(tags) > 0 {
-		metadata = with(metadata, string(FieldTags), tags)
 	}
-	if !s.Timestamp.IsZero() {
-		metadata = with(metadata, string(FieldTimestamp), s.Timestamp.UTC().Format(time.RFC3339Nano))
+	for _, source := range s.Sources {
+		if source, err := nameText(source); err == nil && source != "" {
+			out.Sources = append(out.Sources, source)
+		}
 	}
 	if n.lenient {
 		metadata = fitMetadata(metadata)
@@ -198,11 +202,7 @@ func shortText(s string) (string, error) {
 // something.
 func nameText(s string) (string, error) {
 	s, err := shortText(s)
-	if says := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPunct(r) && !unicode.IsSpace(r) }) >= 0; !says {
-		return "", err
-	}
-	switch s {
-	case "NULL", "null", `\N`, "undefined", "N/A", "n/a", "N/a", "#N/A", "n.a.", "N.A.", "(null)", "(none)":
+	if liwanag.IsNoName(s) {
 		return "", err
 	}
 	return s, err
@@ -222,13 +222,16 @@ func cutText(s string) string {
 }
 
 func cleanTags(tags []string) ([]string, error) {
-	var out []string
+	if tags == nil {
+		return nil, nil
+	}
+	out := []string{}
 	for _, tag := range tags {
 		tag, err := shortText(tag)
 		if err != nil {
 			return nil, err
 		}
-		if tag != "" {
+		if tag != "" && !liwanag.IsNothing(tag) {
 			out = append(out, tag)
 		}
 	}
@@ -241,7 +244,7 @@ func cleanTags(tags []string) ([]string, error) {
 // companyDomain accepts a bare domain or the address of a web page.
 func companyDomain(s string) (string, error) {
 	s = cleanText(s)
-	if s == "" {
+	if says, _ := nameText(s); says == "" {
 		return "", nil
 	}
 	host := s
@@ -255,13 +258,17 @@ func companyDomain(s string) (string, error) {
 	if err != nil {
 		return "", errors.New("it is not a domain")
 	}
-	return strings.TrimPrefix(email.Domain, "www."), nil
+	domain := strings.TrimPrefix(email.Domain, "www.")
+	if !strings.Contains(domain, ".") { // www.co
+		return "", errors.New("it is not a domain")
+	}
+	return domain, nil
 }
 
 // linkedInURL accepts an address below linkedin.com, with or without https.
 func linkedInURL(s string) (string, error) {
 	s = cleanText(s)
-	if s == "" {
+	if says, _ := nameText(s); says == "" {
 		return "", nil
 	}
 	if !strings.Contains(s, "://") {

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
 // What other people's programs send is read as far as it goes: of a sign-up, only
@@ -75,6 +77,7 @@ func Texts(value any) (out []string) {
 	case string:
 		return strings.Split(v, ",")
 	case []any:
+		out = []string{}
 		for _, element := range v {
 			if object, ok := element.(map[string]any); ok {
 				element = object["name"]
@@ -121,8 +124,12 @@ func readLoosely(raw json.RawMessage, into any) bool {
 
 // cutTags are the first maxTags tags, each within the limit of a name.
 func cutTags(tags []string) (out []string) {
+	if tags == nil {
+		return nil
+	}
+	out = []string{}
 	for _, tag := range tags {
-		if tag = cutText(tag); tag != "" && len(out) < maxTags {
+		if tag = cutText(tag); tag != "" && !liwanag.IsNothing(tag) && len(out) < maxTags {
 			out = append(out, tag)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -219,9 +220,11 @@ func TestFieldsAreStoredClean(t *testing.T) {
 	if err := json.Unmarshal(person.Metadata, &metadata); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]any{"plan": "pro", "id": "42", "tags": []any{"a", "b"},
-		"timestamp": "2026-01-02T02:04:05Z"}, metadata); d != "" {
+	if d := cmp.Diff(map[string]any{"plan": "pro", "id": "42"}, metadata); d != "" {
 		t.Error(d)
+	}
+	if tags := person.Tags["blog"]; !slices.Equal(tags, []string{"a", "b"}) || person.SignedUpAt.Format(time.RFC3339) != "2026-01-02T02:04:05Z" {
+		t.Error(tags, person.SignedUpAt)
 	}
 }
 
@@ -252,9 +255,9 @@ func TestEveryFaultOfASignUpIsNamed(t *testing.T) {
 func TestUselessCellsBecomeMetadataOnlyWhereThatIsAsked(t *testing.T) {
 	cell := strings.Repeat("é", 400)
 	got, err := normalizer{domains: liwanag.BuiltinDomains(),
-		lenient: true}.normalize(SignUp{Email: "ann@gmail.com", FirstName: cell, LinkedInURL: "n/a"})
-	if err != nil || got.Summary.FirstName != "" || got.Summary.LinkedinURL != "" ||
-		string(got.Metadata) != `{"firstName":"`+cell[:maxTextBytes]+`","linkedinUrl":"n/a"}` {
+		lenient: true}.normalize(SignUp{Email: "ann@gmail.com", FirstName: cell, LinkedInURL: "x/y"})
+	if err != nil || got.Stated.FirstName != "" || got.Stated.LinkedinURL != "" ||
+		string(got.Metadata) != `{"firstName":"`+cell[:maxTextBytes]+`","linkedinUrl":"x/y"}` {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if got, err := (normalizer{domains: liwanag.BuiltinDomains(), lenient: true}).normalize(SignUp{Email: "n/a"}); err == nil {

@@ -329,13 +329,11 @@ func (u *Uploads) read(row Row) (liwanag.SignUp, *RowError) {
 	if row.Err != nil {
 		return liwanag.SignUp{}, row.Err
 	}
+	row.SignUp.AddsTags = true
 	signUp, err := u.normalizer.normalize(row.SignUp)
 	var invalid *ValidationError
 	if errors.As(err, &invalid) {
 		return liwanag.SignUp{}, &RowError{Code: liwanag.CodeOf(err), Field: invalid.Fields[0].Field, Reason: invalid.Fields[0].Message}
-	}
-	if s := &signUp.Summary; s.FullName == "" && s.FirstName != "" && s.LastName != "" {
-		s.FullName = s.FirstName + " " + s.LastName
 	}
 	return signUp, nil
 }

@@ -1,117 +1,211 @@
 package liwanag
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
+	"maps"
+	"slices"
+	"time"
 )
 
-// StatedKey is the member of a person's metadata that keeps what sign-ups said of
-// somebody who has a result: an object with the JSON names of the fields.
-const StatedKey = "stated"
+// Statement is what a person said of themselves, or a list of them. Empty means
+// unknown.
+type Statement struct {
+	FirstName     string    `json:"firstName,omitempty"`
+	LastName      string    `json:"lastName,omitempty"`
+	FullName      string    `json:"fullName,omitempty"`
+	CompanyName   string    `json:"companyName,omitempty"`
+	CompanyDomain string    `json:"companyDomain,omitempty"`
+	LinkedinURL   string    `json:"linkedinUrl,omitempty"`
+	At            time.Time `json:"at,omitzero"` // the last time that something was said
+}
 
-// Merge takes a later sign-up in. Without a result a non-empty field replaces. With
-// one it is only stated, and shown where the result says nothing: names are taken
-// from one side, and so is what is known of the company. Metadata is merged by its
-// top-level keys. An error of class Invalid when metadata is no JSON object.
-func (p *Subscriber) Merge(s SignUp) error {
-	stated, err := MergeMetadata(p.stated(), statedIn(s.Metadata))
-	if err != nil {
-		return err
+// Finding is what a lookup found of a person. Empty and zero mean unknown.
+type Finding struct {
+	FirstName          string    `json:"firstName,omitempty"`
+	LastName           string    `json:"lastName,omitempty"`
+	FullName           string    `json:"fullName,omitempty"`
+	CompanyName        string    `json:"companyName,omitempty"`
+	CompanyDomain      string    `json:"companyDomain,omitempty"`
+	LinkedinURL        string    `json:"linkedinUrl,omitempty"`
+	JobTitle           string    `json:"jobTitle,omitempty"`
+	Seniority          string    `json:"seniority,omitempty"`
+	Headline           string    `json:"headline,omitempty"`
+	Location           string    `json:"location,omitempty"`
+	Country            string    `json:"country,omitempty"`
+	CompanyLinkedinURL string    `json:"companyLinkedinUrl,omitempty"`
+	Headcount          int64     `json:"headcount,omitempty"`
+	Industry           string    `json:"industry,omitempty"`
+	At                 time.Time `json:"at,omitzero"` // when it was applied
+}
+
+// Summary is what a listing shows of a person. Empty and zero mean unknown.
+type Summary struct {
+	FirstName, LastName, FullName string
+	Headline, JobTitle, Seniority string
+	LinkedinURL, Location         string
+	Country                       string
+	CompanyName, CompanyDomain    string
+	CompanyLinkedinURL            string
+	Headcount                     int64
+	Industry                      string
+}
+
+// Side says where something shown is from.
+type Side string
+
+// The sides; none where nothing is known.
+const (
+	SideStated Side = "stated"
+	SideFound  Side = "found"
+)
+
+// NameFrom is the side whose names are shown: what was found, else what was said.
+func (p *Subscriber) NameFrom() Side {
+	switch f, s := p.Found, p.Stated; {
+	case f.FirstName+f.LastName+f.FullName != "":
+		return SideFound
+	case s.FirstName+s.LastName+s.FullName != "":
+		return SideStated
 	}
+	return ""
+}
+
+// CompanyFrom is the side whose company is shown: the found one when it can be told
+// which it is, else the stated one.
+func (p *Subscriber) CompanyFrom() Side {
+	switch f, s := p.Found, p.Stated; {
+	case f.CompanyName+f.CompanyDomain+f.CompanyLinkedinURL != "":
+		return SideFound
+	case s.CompanyName+s.CompanyDomain != "":
+		return SideStated
+	case f.Headcount != 0 || f.Industry != "":
+		return SideFound
+	}
+	return ""
+}
+
+// Settle makes what is shown follow from what was said and found: all names are from
+// one side, and so is all of the company. Half of each would be nobody's.
+func (p *Subscriber) Settle() {
+	f, s := p.Found, p.Stated
+	p.Summary = Summary{Headline: f.Headline, JobTitle: f.JobTitle, Seniority: f.Seniority, Location: f.Location, Country: f.Country,
+		LinkedinURL: cmp.Or(f.LinkedinURL, s.LinkedinURL)}
+	shown := &p.Summary
+	if p.NameFrom() == SideFound {
+		shown.FirstName, shown.LastName, shown.FullName = f.FirstName, f.LastName, f.FullName
+	} else {
+		shown.FirstName, shown.LastName, shown.FullName = s.FirstName, s.LastName, s.FullName
+	}
+	shown.FullName = cmp.Or(shown.FullName, joinNames(shown.FirstName, shown.LastName))
+	if p.CompanyFrom() == SideFound {
+		shown.CompanyName, shown.CompanyDomain, shown.CompanyLinkedinURL = f.CompanyName, f.CompanyDomain, f.CompanyLinkedinURL
+		shown.Headcount, shown.Industry = f.Headcount, f.Industry
+	} else {
+		shown.CompanyName, shown.CompanyDomain = s.CompanyName, s.CompanyDomain
+	}
+	p.NameMatches = MatchNames(Names{s.FirstName, s.LastName, s.FullName}, Names{f.FirstName, f.LastName, f.FullName})
+}
+
+func joinNames(first, last string) string {
+	if first == "" || last == "" {
+		return first + last
+	}
+	return first + " " + last
+}
+
+// Merge takes a sign-up in. What it says replaces what was said before, field by
+// field; of what was found it touches nothing. The first source and the earliest
+// time of signing up stay. Metadata is merged by its top-level keys. An error of
+// class Invalid when metadata is no JSON object.
+func (p *Subscriber) Merge(s SignUp) (err error) {
 	if p.Metadata, err = MergeMetadata(p.Metadata, s.Metadata); err != nil {
 		return err
 	}
-	p.Source, p.UpdatedAt = cmp.Or(s.Source, p.Source), s.At
-	known := !p.EnrichedAt.IsZero()
-	if (known || stated != nil) && !s.Found {
-		if stated, err = MergeMetadata(stated, statementsOf(s.Summary)); err != nil {
-			return err
+	for _, source := range append([]string{s.Source}, s.Sources...) {
+		if source != "" && !slices.Contains(p.Sources, source) && len(p.Sources) < maxSources {
+			p.Sources = append(p.Sources, source)
 		}
 	}
-	if known {
-		p.Summary = oneSided(p.Summary, s.Summary)
-	} else {
-		p.Summary = fieldwise(s.Summary, p.Summary)
+	if len(p.Sources) > 0 {
+		p.Source = p.Sources[0]
 	}
-	return p.state(stated)
+	if s.Tags != nil {
+		p.Tags = p.Tags.with(cmp.Or(s.TagsOf, s.Source), s.Tags, s.AddsTags)
+	}
+	if at := s.SignedUpAt; !at.IsZero() && (p.SignedUpAt.IsZero() || at.Before(p.SignedUpAt)) {
+		p.SignedUpAt = at
+	}
+	was := p.Stated
+	p.Stated.Add(s.Stated)
+	if p.Stated != was || s.Stated != (Statement{}) {
+		p.Stated.At = s.At
+	}
+	p.UpdatedAt = s.At
+	p.Settle()
+	return nil
 }
 
-// Apply takes a result in, unless a newer one is there. What had been said of the
-// person until the first result stays as stated.
-func (p *Subscriber) Apply(r Enriched) (applied bool, err error) {
+// Add takes over what is said, field by field; of what is not said nothing changes.
+func (s *Statement) Add(said Statement) {
+	s.FirstName, s.LastName = cmp.Or(said.FirstName, s.FirstName), cmp.Or(said.LastName, s.LastName)
+	s.FullName, s.LinkedinURL = cmp.Or(said.FullName, s.FullName), cmp.Or(said.LinkedinURL, s.LinkedinURL)
+	s.CompanyName, s.CompanyDomain = cmp.Or(said.CompanyName, s.CompanyName), cmp.Or(said.CompanyDomain, s.CompanyDomain)
+}
+
+// Apply takes a result in, unless a newer one is there. What was said stays.
+func (p *Subscriber) Apply(r Enriched) (applied bool) {
 	if !p.ResultAt.IsZero() && (r.ResultAt.IsZero() || r.ResultAt.Before(p.ResultAt)) {
-		return false, nil
+		return false
 	}
-	if p.EnrichedAt.IsZero() && p.stated() == nil {
-		if err := p.state(statementsOf(p.Summary)); err != nil {
-			return false, err
+	p.Found = r.Found
+	p.Found.At = r.At
+	p.UpdatedAt, p.EnrichedAt, p.ResultAt = r.At, r.At, r.ResultAt
+	p.Settle()
+	return true
+}
+
+// Bounds of what grows with every sender.
+const (
+	maxSources  = 100
+	maxTagLists = 100
+	maxTagsOf   = 1000
+)
+
+// TagLists are the tags of a person, a list for each sender that keeps one.
+type TagLists map[string][]string
+
+// All are the tags that people see: those of any sender, in alphabetical order.
+func (t TagLists) All() []string {
+	var all []string
+	for _, list := range t {
+		all = append(all, list...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// with is a copy in which a sender's list is replaced, or has more.
+func (t TagLists) with(sender string, tags []string, more bool) TagLists {
+	changed := maps.Clone(t)
+	if changed == nil {
+		changed = TagLists{}
+	}
+	list := []string{}
+	if more {
+		list = slices.Clone(t[sender])
+	}
+	for _, tag := range tags {
+		if !slices.Contains(list, tag) && len(list) < maxTagsOf {
+			list = append(list, tag)
 		}
 	}
-	p.Summary = oneSided(r.Summary, p.Summary)
-	p.UpdatedAt, p.EnrichedAt, p.ResultAt = r.At, r.At, r.ResultAt
-	return true, nil
-}
-
-func (p *Subscriber) stated() json.RawMessage { return statedIn(p.Metadata) }
-
-// statedIn is nil when the metadata has no such object.
-func statedIn(metadata json.RawMessage) json.RawMessage {
-	var members map[string]json.RawMessage
-	if len(metadata) == 0 || json.Unmarshal(metadata, &members) != nil || !bytes.HasPrefix(members[StatedKey], []byte("{")) {
+	if _, known := t[sender]; len(list) > 0 && (known || len(t) < maxTagLists) {
+		changed[sender] = list
+	} else {
+		delete(changed, sender)
+	}
+	if len(changed) == 0 {
 		return nil
 	}
-	return members[StatedKey]
-}
-
-func (p *Subscriber) state(stated json.RawMessage) (err error) {
-	if stated == nil {
-		return nil
-	}
-	member, err := json.Marshal(map[string]json.RawMessage{StatedKey: stated})
-	if err == nil {
-		p.Metadata, err = MergeMetadata(p.Metadata, member)
-	}
-	return err
-}
-
-// statementsOf are the fields that a person can state, nil without any.
-func statementsOf(s Summary) json.RawMessage {
-	fields := struct {
-		FirstName     string `json:"firstName,omitempty"`
-		LastName      string `json:"lastName,omitempty"`
-		FullName      string `json:"fullName,omitempty"`
-		CompanyName   string `json:"companyName,omitempty"`
-		CompanyDomain string `json:"companyDomain,omitempty"`
-		LinkedinURL   string `json:"linkedinUrl,omitempty"`
-	}{s.FirstName, s.LastName, s.FullName, s.CompanyName, s.CompanyDomain, s.LinkedinURL}
-	raw, err := json.Marshal(fields)
-	if err != nil || string(raw) == "{}" {
-		return nil
-	}
-	return raw
-}
-
-// fieldwise takes each field from the first that has it.
-func fieldwise(a, b Summary) Summary {
-	return Summary{
-		FirstName: cmp.Or(a.FirstName, b.FirstName), LastName: cmp.Or(a.LastName, b.LastName), FullName: cmp.Or(a.FullName, b.FullName),
-		Headline: cmp.Or(a.Headline, b.Headline), JobTitle: cmp.Or(a.JobTitle, b.JobTitle), Seniority: cmp.Or(a.Seniority, b.Seniority),
-		LinkedinURL: cmp.Or(a.LinkedinURL, b.LinkedinURL), Location: cmp.Or(a.Location, b.Location),
-		CompanyName: cmp.Or(a.CompanyName, b.CompanyName), CompanyDomain: cmp.Or(a.CompanyDomain, b.CompanyDomain),
-		CompanyLinkedinURL: cmp.Or(a.CompanyLinkedinURL, b.CompanyLinkedinURL),
-		Headcount:          cmp.Or(a.Headcount, b.Headcount), Industry: cmp.Or(a.Industry, b.Industry),
-	}
-}
-
-// oneSided is fieldwise, but for the names and for the company: of these, all fields
-// are from the first that has any. Half of each would be nobody's.
-func oneSided(a, b Summary) Summary {
-	if a.FirstName+a.LastName+a.FullName != "" {
-		b.FirstName, b.LastName, b.FullName = "", "", ""
-	}
-	if a.CompanyName+a.CompanyDomain+a.CompanyLinkedinURL+a.Industry != "" || a.Headcount != 0 {
-		b.CompanyName, b.CompanyDomain, b.CompanyLinkedinURL, b.Industry, b.Headcount = "", "", "", "", 0
-	}
-	return fieldwise(a, b)
+	return changed
 }

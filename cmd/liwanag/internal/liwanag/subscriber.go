@@ -17,20 +17,30 @@ const (
 	Corporate EmailType = "corporate"
 )
 
-// Subscriber is a person who signed up, one for each normalised address.
+// Subscriber is a person who signed up, one for each normalised address. What was
+// said of them and what was found stand apart; lists show one of each, see [Subscriber.Settle].
 type Subscriber struct {
 	ID        ID
 	EmailKey  string // normalised: trimmed, NFC, lower-cased; unique
 	Email     string // as it is sent to FullEnrich: trimmed, NFC, domain lower-cased
 	EmailType EmailType
-	Source    string
+	Source    string   // the first
+	Sources   []string // all, the first first
+	Tags      TagLists
 	Metadata  json.RawMessage // a JSON object, or nil
-	Summary   Summary
+	Stated    Statement       // written by sign-ups alone
+	Found     Finding         // written by results alone
+	// Summary and NameMatches follow from Stated and Found.
+	Summary     Summary
+	NameMatches NameMatch
 	// EnrichmentStatus is the status of the person's latest job, or empty
 	// ("none") without one. Read only.
 	EnrichmentStatus JobStatus
-	CreatedAt        time.Time
-	UpdatedAt        time.Time
+	// SignedUpAt is when they signed up, as the sender says; the earliest that one
+	// said. Zero: none did.
+	SignedUpAt time.Time
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
 	// EnrichedAt is when a profile was applied; zero without one.
 	EnrichedAt time.Time
 	// ResultAt is how old the profile is: when the lookup it came from was
@@ -41,30 +51,22 @@ type Subscriber struct {
 	SuppressedAt time.Time
 }
 
-// Summary is what a listing shows of a person. Empty and zero mean unknown.
-type Summary struct {
-	FirstName, LastName, FullName string
-	Headline, JobTitle, Seniority string
-	LinkedinURL, Location         string
-	CompanyName, CompanyDomain    string
-	CompanyLinkedinURL            string
-	Headcount                     int64
-	Industry                      string
-}
-
-// SignUp is one address as intake stores it. Empty fields of Summary leave what
-// is there.
+// SignUp is one address as intake stores it. Empty fields leave what is there.
 type SignUp struct {
-	ID        ID // used when the address is new
-	EmailKey  string
-	Email     string
-	EmailType EmailType
-	Source    string
-	Metadata  json.RawMessage
-	Summary   Summary
-	Left      bool // the sender says that they unsubscribed: stores leave that to intake
-	Found     bool // Summary is what a lookup found elsewhere, not what the person said
-	At        time.Time
+	ID         ID // used when the address is new
+	EmailKey   string
+	Email      string
+	EmailType  EmailType
+	Source     string
+	Sources    []string // further ones, of a file that knows several
+	Tags       []string // nil: the sender says nothing of them
+	TagsOf     string   // whose list of tags it is; empty: that of Source
+	AddsTags   bool     // Tags are added to that list, which they replace otherwise
+	Metadata   json.RawMessage
+	Stated     Statement // without At
+	Left       bool      // the sender says that they unsubscribed: stores leave that to intake
+	SignedUpAt time.Time // as the sender says
+	At         time.Time
 }
 
 // SignedUp says what became of a SignUp.
@@ -76,7 +78,7 @@ type SignedUp struct {
 // Enriched is a profile to apply to a subscriber.
 type Enriched struct {
 	SubscriberID ID
-	Summary      Summary
+	Found        Finding         // without At
 	Profile      json.RawMessage // all that FullEnrich said, one record
 	ResultAt     time.Time       // when the lookup was sent
 	At           time.Time       // when it is applied

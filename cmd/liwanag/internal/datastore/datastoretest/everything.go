@@ -262,6 +262,8 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	_, err = t.Acts.Prune(now)
 	all = append(all, err)
 	people := []liwanag.ID{liwanag.NewID(liwanag.SubscriberKind)}
+	_, err = t.Subscribers.Unparted(1)
+	all = append(all, err, t.Subscribers.Part([]liwanag.Subscriber{{ID: people[0]}}))
 	_, err = t.Subscribers.Suppress(people, now)
 	all = append(all, err, t.Subscribers.Delete(people))
 	_, err = t.Deliveries.Rewrite(liwanag.Digest{1}, nil)

@@ -115,14 +115,19 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 
 	"every filter of subscribers selects": func(t *testing.T, s *datastore.Store) {
 		mara := signUp("mara@gmail.com")
-		mara.Source, mara.Summary = "blog", liwanag.Summary{
-			FullName: "Mara Ilagan", CompanyName: "100% Élan_Co", Seniority: "C-Suite_É"}
+		mara.Source, mara.Sources = "blog", []string{`the "web"`}
+		mara.Stated = liwanag.Statement{FullName: "Mara Ilagan", CompanyName: "100% Élan_Co"}
 		jon := signUp("jon@acme.example")
 		jon.EmailType, jon.At = liwanag.Corporate, noon.Add(time.Hour)
 		ana := signUp("ana@gmail.com")
 		ana.At = noon.Add(2 * time.Hour)
 		write(t, s, func(tx *datastore.Tx) error {
 			_, err := tx.Subscribers.Upsert([]liwanag.SignUp{mara, jon, ana})
+			return err
+		})
+		write(t, s, func(tx *datastore.Tx) error {
+			_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: mara.ID, Found: liwanag.Finding{Seniority: "C-Suite_É"},
+				Profile: []byte("{}"), ResultAt: noon, At: noon}})
 			return err
 		})
 		old := pendingJob(mara.ID)
@@ -142,6 +147,8 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 			"no job":           {liwanag.SubscriberFilter{Status: liwanag.NoJob}, ids(ana, jon)},
 			"type":             {liwanag.SubscriberFilter{EmailType: liwanag.Corporate}, ids(jon)},
 			"source":           {liwanag.SubscriberFilter{Source: "blog"}, ids(mara)},
+			"another source":   {liwanag.SubscriberFilter{Source: `the "web"`}, ids(mara)},
+			"part of a source": {liwanag.SubscriberFilter{Source: "web"}, nil},
 			"seniority":        {liwanag.SubscriberFilter{Seniority: "c-SUITE_é"}, ids(mara)},
 			"seniority, whole": {liwanag.SubscriberFilter{Seniority: "c-suite"}, nil},
 			"no joker in it":   {liwanag.SubscriberFilter{Seniority: "c_suite_é"}, nil},

@@ -89,7 +89,7 @@ func importChunk(b *testing.B, store *datastore.Store, upload liwanag.ID, from, 
 	for i := from; i < to; i++ {
 		key := fmt.Sprintf("%x.person-%d@gmail.com", uint32(i)*2654435761, i)
 		signUps = append(signUps, liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: key, Email: key,
-			EmailType: liwanag.Personal, Source: "csv", Summary: liwanag.Summary{FirstName: "Mara", LastName: "Ilagan"}, At: now})
+			EmailType: liwanag.Personal, Source: "csv", Stated: liwanag.Statement{FirstName: "Mara", LastName: "Ilagan"}, At: now})
 	}
 	return store.Write(b.Context(), func(tx *datastore.Tx) error {
 		people, err := tx.Subscribers.Upsert(signUps)

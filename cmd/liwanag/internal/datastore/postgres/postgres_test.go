@@ -62,6 +62,7 @@ func TestRowsOutliveTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := liwanag.Subscriber{ID: up.ID, EmailKey: up.EmailKey, Email: up.Email, EmailType: up.EmailType, CreatedAt: up.At, UpdatedAt: up.At}
+	want.Settle()
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b liwanag.ID) bool { return a == b })); diff != "" {
 		t.Fatal(diff)
 	}
@@ -215,7 +216,7 @@ func TestRowsOfOneKeyInOneCallFollowEachOther(t *testing.T) {
 	_, store := openEmpty(t)
 	up := func(name, title, metadata string, at time.Duration) liwanag.SignUp {
 		s := signUp("mara@gmail.com")
-		s.Summary, s.Metadata, s.At = liwanag.Summary{FirstName: name, JobTitle: title}, []byte(metadata), noon.Add(at)
+		s.Stated, s.Metadata, s.At = liwanag.Statement{FirstName: name, CompanyName: title}, []byte(metadata), noon.Add(at)
 		return s
 	}
 	write(t, store, upsert(up("A", "a", `{"a":1}`, 0)))
@@ -224,7 +225,7 @@ func TestRowsOfOneKeyInOneCallFollowEachOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := person.Summary; got != (liwanag.Summary{FirstName: "C", JobTitle: "d"}) || !person.UpdatedAt.Equal(noon.Add(3e9)) ||
+	if got := person.Summary; got != (liwanag.Summary{FirstName: "C", FullName: "C", CompanyName: "d"}) || !person.UpdatedAt.Equal(noon.Add(3e9)) ||
 		string(person.Metadata) != `{"a":1,"b":2,"c":1}` {
 		t.Errorf("three updates of a person made %+v, %s at %v", got, person.Metadata, person.UpdatedAt)
 	}
@@ -233,7 +234,7 @@ func TestRowsOfOneKeyInOneCallFollowEachOther(t *testing.T) {
 	}
 	first := job(liwanag.JobPending)
 	profile := func(name string, resultAt time.Duration) liwanag.Enriched {
-		return liwanag.Enriched{SubscriberID: person.ID, Summary: liwanag.Summary{FirstName: name}, Profile: []byte(name),
+		return liwanag.Enriched{SubscriberID: person.ID, Found: liwanag.Finding{FirstName: name}, Profile: []byte(name),
 			ResultAt: noon.Add(resultAt), At: noon}
 	}
 	write(t, store, func(tx *datastore.Tx) error {

@@ -95,7 +95,7 @@ func (r recorder) Query(query string, args ...any) (*sqlitedb.Rows, error) {
 var walks = []string{
 	"SCAN json_each", "ROW VALUES CLAUSE", "SCAN at", "SCAN CONSTANT ROW", "SCAN (subquery", "SCAN spending", "SCAN reach",
 	"batch_unstarted", "batch_open", "job_unbatched", "submission_flying", "upload_active", "delivery_new",
-	"USING COVERING INDEX job_status", "USING COVERING INDEX submission_state", "SCAN subscriber USING COVERING INDEX subscriber_created",
+	"USING COVERING INDEX job_status", "USING COVERING INDEX submission_state", "SCAN subscriber USING COVERING INDEX subscriber_signed_up",
 	"SCAN none", "SCAN sink", "SCAN source", "message_unstarted", "receipt_kept",
 }
 

@@ -55,6 +55,7 @@ func TestRowsOutliveTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := liwanag.Subscriber{ID: up.ID, EmailKey: up.EmailKey, Email: up.Email, EmailType: up.EmailType, CreatedAt: up.At, UpdatedAt: up.At}
+	want.Settle()
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b liwanag.ID) bool { return a == b })); diff != "" {
 		t.Fatal(diff)
 	}

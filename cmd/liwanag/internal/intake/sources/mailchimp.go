@@ -51,6 +51,9 @@ func readMailchimp(s Settings, w webhook) (reading, error) {
 	}
 	for i := range r.events {
 		r.events[i].at = fired
+		if p := &r.events[i].signUp; r.events[i].what != Subscribed && p.Timestamp.Equal(fired) { // not when they signed up
+			p.Timestamp = time.Time{}
+		}
 	}
 	return r, nil
 }

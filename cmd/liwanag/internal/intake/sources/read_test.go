@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -76,9 +77,10 @@ func TestWhatEachSenderSendsIsRead(t *testing.T) {
 			}
 			row := e.row
 			fmt.Fprintf(&got, "  %d %s %s", i, e.what, row.Email)
-			for _, f := range [][2]string{{"event", e.id}, {"source", row.Source}, {"first", row.Summary.FirstName}, {"last", row.Summary.LastName},
-				{"full", row.Summary.FullName}, {"company", row.Summary.CompanyName}, {"domain", row.Summary.CompanyDomain},
-				{"metadata", string(row.Metadata)}} {
+			for _, f := range [][2]string{{"event", e.id}, {"source", row.Source}, {"first", row.Stated.FirstName}, {"last", row.Stated.LastName},
+				{"full", row.Stated.FullName}, {"company", row.Stated.CompanyName}, {"domain", row.Stated.CompanyDomain},
+				{"tags", strings.Join(row.Tags, ", ")},
+				{"signed up", timeText(row.SignedUpAt)}, {"metadata", string(row.Metadata)}} {
 				if f[1] != "" {
 					fmt.Fprintf(&got, "\n      %-8s %s", f[0], f[1])
 				}
@@ -267,7 +269,7 @@ func TestTheExampleOfTheDocumentsWorks(t *testing.T) {
 		t.Fatalf("%+v, %v", all, err)
 	}
 	row := all[0].row
-	if row.Email != "ann@gmail.com" || row.Source != "spring" || row.Summary.FirstName != "Ann" || row.Summary.CompanyName != "Acme" ||
+	if row.Email != "ann@gmail.com" || row.Source != "spring" || row.Stated.FirstName != "Ann" || row.Stated.CompanyName != "Acme" ||
 		string(row.Metadata) != `{"id":"11","tier":"gold"}` {
 		t.Errorf("%+v %s", row, row.Metadata)
 	}
@@ -282,4 +284,11 @@ func TestTheExampleOfTheDocumentsWorks(t *testing.T) {
 			t.Errorf("docs/webhooks.md does not name the field %s", field)
 		}
 	}
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
 }

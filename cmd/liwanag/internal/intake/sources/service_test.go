@@ -311,7 +311,7 @@ func TestAValueThatIsNoUseCostsNoSubscriber(t *testing.T) {
 		`{"proof":"path","fields":{"email":"/e","companyDomain":"/d","linkedinUrl":"/l","timestamp":"/t"}}`)
 	w.send(token, `{"e":"ann@gmail.com","d":"n/a","l":"https://example.com/ann","t":"yesterday"}`)
 	if p := w.person("ann@gmail.com"); p.Summary.CompanyDomain != "" || p.Source != "Shop" ||
-		string(p.Metadata) != `{"companyDomain":"n/a","linkedinUrl":"https://example.com/ann","timestamp":"yesterday"}` {
+		string(p.Metadata) != `{"linkedinUrl":"https://example.com/ann","timestamp":"yesterday"}` {
 		t.Errorf("%+v %s", p, p.Metadata)
 	}
 }

@@ -37,6 +37,7 @@ func (s *Service) check(by setUp, events []event) said {
 		if e.what == Subscribed && e.signUp.Source == "" {
 			e.signUp.Source = by.label(e.list)
 		}
+		e.signUp.TagsOf = by.ID.String()
 		items[i].row, items[i].err = s.people.Check(e.signUp)
 	}
 	return items
