@@ -20,6 +20,8 @@ type execution struct {
 	history []store.Entry // as last read; pending follows it
 	facts   workflow.History
 	signals []store.Signal
+	cut     bool // signals lacks some
+	took    bool // since they were read some were consumed
 
 	inboxSeq int64 // what has been seen of the inbox
 	canceled bool  // what has been seen of cancels
@@ -127,6 +129,7 @@ func (x *execution) latest(step string, kinds ...store.EntryKind) (store.Entry, 
 // after it.
 func (x *execution) read(c store.Claimed) {
 	x.run, x.history, x.signals, x.opened = c.Run, c.History, c.Signals, c.Run.CreatedAt
+	x.cut, x.took = c.Cut, false
 	for _, en := range c.History {
 		if en.Kind == store.EntryReopened {
 			x.opened = en.At
@@ -141,6 +144,7 @@ func (x *execution) read(c store.Claimed) {
 
 // consume marks the signals that an entry consumed.
 func (x *execution) consume(en store.Entry) {
+	x.took = x.took || len(en.Consumed) > 0
 	for i := range x.signals {
 		for _, id := range en.Consumed {
 			if x.signals[i].ID == id {
@@ -165,31 +169,18 @@ func (x *execution) inbox() []workflow.Signal {
 // in vain, in a row is folded with the one before it.
 func (x *execution) again(en store.Entry) {
 	if before, ok := x.foldable(en); ok {
-		en.Folds, en.Count, en.First, en.StartedAt = before.Seq, max(before.Count, 1)+1, before.First, before.StartedAt
-		if en.First.IsZero() {
-			en.First = before.At
-		}
+		en = en.After(before)
+		en.Folds = before.Seq
 	}
 	x.pending = append(x.pending, en)
 }
 
-// foldable is the entry that another one goes on with: the run's latest happening,
-// as far as this engine knows, behind so many of the kind that it needs no place of
-// its own.
+// foldable is the entry that another one goes on with, as far as this engine knows.
 func (x *execution) foldable(en store.Entry) (before store.Entry, ok bool) {
-	n := len(x.history)
-	if n < workflow.KeptApart || len(x.pending) > 0 || x.known() >= x.run.Seq || en.Kind != store.EntrySnoozed &&
-		en.Kind != store.EntryChecked {
+	if len(x.pending) > 0 || x.known() >= x.run.Seq {
 		return before, false
 	}
-	for i, at := 1, x.run.Seq; i <= workflow.KeptApart; i++ {
-		before = x.history[n-i]
-		if before.Kind != en.Kind || before.Step != en.Step || before.Attempt != en.Attempt || before.Seq != at {
-			return before, false
-		}
-		at -= int64(max(before.Count, 1))
-	}
-	return x.history[n-1], true
+	return store.Foldable(x.history, en, x.run.Seq)
 }
 
 // full says that the history has no room for another attempt.

@@ -112,3 +112,50 @@ func TestBigRunsAreInMemoryAFewAtATime(t *testing.T) {
 		}
 	})
 }
+
+// cutting is a store whose reads bring one event at a time of those that no wait has
+// consumed, as others do of an inbox that is fuller than it may be.
+type cutting struct{ *memory.Store }
+
+func (c cutting) Claim(ctx context.Context, n store.Node, w store.Wanted, now time.Time) ([]store.Claimed, time.Time, error) {
+	w.Bytes = 0
+	return c.Store.Claim(ctx, n, w, now)
+}
+
+func (c cutting) Get(ctx context.Context, id string) (store.Claimed, error) {
+	got, err := c.Store.Get(ctx, id)
+	kept := got.Signals[:0]
+	waiting := 0
+	for _, s := range got.Signals {
+		if s.ConsumedBy == "" {
+			waiting++
+		}
+		if s.ConsumedBy != "" || waiting == 1 {
+			kept = append(kept, s)
+		}
+	}
+	got.Signals, got.Cut = kept, waiting > 1
+	return got, err
+}
+
+func TestEventsThatThereWasNoRoomForAreReadWhenOthersAreConsumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wf := workflow.New[string]("w")
+		workflow.Sleep(wf, "first", time.Hour)
+		for i := range 4 {
+			workflow.WaitFor(wf, fmt.Sprint("w", i), done, 24*time.Hour)
+		}
+		e, stop := run(t.Context(), t, cutting{memory.New()}, wf)
+		defer stop()
+		if err := wf.Start(t.Context(), e, "r", ""); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			if _, err := done.Send(t.Context(), e, "r", fmt.Sprint("s", i), "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Hour + time.Second)
+		checkCompleted(t, e, "r")
+	})
+}

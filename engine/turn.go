@@ -191,6 +191,9 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 		x.settle(outcome)
 		return true
 	}
+	if x.cut && x.took { // what there was no room for may be what it waits for
+		return x.after(x.commit(nil, nil)) && x.reload() == nil
+	}
 	if x.refused != nil {
 		outcome.Kind, outcome.Failure = store.EntryFailed, x.refused
 		x.e.tell.WaitEnded(x.ref, n.Name, "failed", 0)

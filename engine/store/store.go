@@ -220,6 +220,8 @@ type Claimed struct {
 	// Whole: History and Signals were read. Get reads them always, Claim when they
 	// are small.
 	Whole bool
+	// Cut: Signals lacks the latest of an inbox that holds more than it may.
+	Cut bool
 	// TakenOver: this claim took the run from a dead node; the attempt that node
 	// may have begun is lost.
 	TakenOver bool

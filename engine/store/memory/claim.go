@@ -97,5 +97,10 @@ func (r *row) take(node store.Node, bytes int, now time.Time) store.Claimed {
 }
 
 func (r *row) whole() store.Claimed {
-	return store.Claimed{Run: r.Run, History: slices.Clone(r.history), Signals: slices.Clone(r.signals), Whole: true}
+	c := store.Claimed{Run: r.Run, Signals: slices.Clone(r.signals), Whole: true}
+	reading := store.Into(&c)
+	for _, e := range r.history {
+		reading.Entry(e, e.Consumed)
+	}
+	return c
 }

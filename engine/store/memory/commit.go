@@ -61,7 +61,8 @@ func (r *row) news(p store.Progress) store.News {
 
 func (r *row) append(en store.Entry) {
 	if en.Folds != 0 && en.Folds == r.Seq {
-		r.history = slices.Clip(r.history[:len(r.history)-1]) // what was read of it stays as it was
+		n := slices.IndexFunc(r.history, func(old store.Entry) bool { return old.Seq > en.Folds+1-int64(en.Count) })
+		r.history = slices.Clip(r.history[:n]) // what was read of it stays as it was
 	} else {
 		en = en.Alone()
 	}

@@ -101,26 +101,18 @@ func scanEntry(row scanner) (run string, e store.Entry, err error) {
 	return string(id), e, nil
 }
 
-// arrange puts what was read of a run in order. Which wait consumed a signal stands
-// in the history alone, so that a payload is written once.
+// arrange puts what was read of a run in order.
 func arrange(c *store.Claimed) {
-	slices.SortFunc(c.History, func(a, b store.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
-	slices.SortFunc(c.Signals, func(a, b store.Signal) int { return cmp.Compare(a.Seq, b.Seq) })
-	consumedBy := map[string]string{}
-	for i := range c.History {
-		e := &c.History[i]
-		for _, id := range e.Consumed {
-			consumedBy[id] = e.Step
-			if e.Kind == store.EntryReopened {
-				delete(consumedBy, id)
-			}
-		}
-		if e.Kind == store.EntryReopened {
-			e.Consumed = nil
-		}
+	history, signals := c.History, c.Signals
+	slices.SortFunc(history, func(a, b store.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortFunc(signals, func(a, b store.Signal) int { return cmp.Compare(a.Seq, b.Seq) })
+	c.History, c.Signals = history[:0], signals[:0]
+	reading := store.Into(c)
+	for _, e := range history {
+		reading.Entry(e, e.Consumed)
 	}
-	for i := range c.Signals {
-		c.Signals[i].ConsumedBy = consumedBy[c.Signals[i].ID]
+	for _, s := range signals {
+		reading.Signal(s)
 	}
 }
 

@@ -15,15 +15,15 @@ func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
 	if err := s.open(operation); err != nil {
 		return store.Claimed{}, err
 	}
-	c := make([]store.Claimed, 1)
+	var c store.Claimed
 	err := s.db.Read(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 		row := tx.QueryRow(ctx, s.schema.in("SELECT "+runColumns+" FROM wf_run WHERE id = $1"), store.PackID(runID))
-		if c[0].Run, _, err = scanRun(row); err != nil {
+		if c.Run, _, err = scanRun(row); err != nil {
 			return err
 		}
-		c[0].History, c[0].Signals, c[0].Whole = nil, nil, true
+		c.History, c.Signals, c.Whole = nil, nil, true
 		b := batch{&pgx.Batch{}, s.schema}
-		readRest(b, c)
+		readBig(b, &c)
 		return tx.SendBatch(ctx, b.Batch).Close()
 	})
 	switch {
@@ -32,13 +32,39 @@ func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
 	case err != nil:
 		return store.Claimed{}, s.fault(operation, err)
 	}
-	return c[0], nil
+	return c, nil
 }
 
 const (
 	historyQuery = "SELECT run_id, " + entryColumns + " FROM wf_history WHERE run_id = ANY($1)"
 	signalsQuery = "SELECT " + signalColumns + " FROM wf_signal WHERE run_id = ANY($1)"
 )
+
+// readBig queues the reading of one run's history and signals, in order, since they may be
+// more than there is room for.
+func readBig(b batch, c *store.Claimed) {
+	id, reading := store.PackID(c.Run.ID), store.Into(c)
+	b.Queue(historyQuery+" ORDER BY seq", [][]byte{id}).Query(func(found pgx.Rows) error {
+		for found.Next() {
+			_, e, err := scanEntry(found)
+			if err != nil {
+				return err
+			}
+			reading.Entry(e, e.Consumed)
+		}
+		return found.Err()
+	})
+	b.Queue(signalsQuery+" ORDER BY seq", [][]byte{id}).Query(func(found pgx.Rows) error {
+		for found.Next() {
+			_, sig, err := scanSignal(found)
+			if err != nil {
+				return err
+			}
+			reading.Signal(sig)
+		}
+		return found.Err()
+	})
+}
 
 // readRest queues the reading of the histories and signals of whole runs. They are put in
 // order here: the server would sort every payload.

@@ -183,7 +183,7 @@ func (g *group) readNews(b batch) {
 				n.change.verdict = err
 				continue
 			}
-			n.into.Signals = append(n.into.Signals, sig)
+			n.into.Signals = store.Bounded(append(n.into.Signals, sig))
 		}
 		return found.Err()
 	})

@@ -131,13 +131,14 @@ func insertEntries(b batch, entries []entryOf) {
 	b.Queue("INSERT INTO wf_history ("+columns+") SELECT * FROM "+table, args...)
 }
 
-// deleteFolded takes away the entries that others go on with.
+// deleteFolded takes away the entries that others stand for.
 func deleteFolded(b batch, folds []entryOf) {
 	table, _, args := records{
 		of("run_id", "bytea", folds, func(e entryOf) []byte { return e.run }),
 		of("seq", "bigint", folds, func(e entryOf) int64 { return e.Folds }),
+		of("after", "bigint", folds, func(e entryOf) int64 { return e.Folds + 1 - int64(e.Count) }),
 	}.from(len(folds))
-	b.Queue("DELETE FROM wf_history AS h USING "+table+" WHERE h.run_id = r.run_id AND h.seq = r.seq", args...)
+	b.Queue("DELETE FROM wf_history AS h USING "+table+" WHERE h.run_id = r.run_id AND h.seq > r.after AND h.seq <= r.seq", args...)
 }
 
 // signalOf is a signal on its way to a run.

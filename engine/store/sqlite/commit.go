@@ -8,6 +8,7 @@ import (
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
+	"github.com/liwanag/liwanag/workflow"
 )
 
 // Commit writes what a move changed, once the run's row has shown that the
@@ -37,9 +38,11 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (ne
 		park := p.Park
 		if r.inboxSeq != p.Decided {
 			park = nil
-			if news.Signals, err = signalsAfter(inWriter(tx), id, p.Known); err != nil {
+			came := func(sig store.Signal) { news.Signals = append(news.Signals, sig) }
+			if err := signalsAfter(inWriter(tx), id, p.Known, workflow.MaxInbox, came); err != nil {
 				return err
 			}
+			news.Signals = store.Bounded(news.Signals)
 		}
 		if landed {
 			return nil
@@ -130,13 +133,13 @@ func (s *Store) parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store
 	return err
 }
 
-// foldEntry takes away the entry that one goes on with, when nothing came between.
+// foldEntry takes away the entries that one stands for, when nothing came between.
 func foldEntry(tx *sqlitedb.Tx, id []byte, e *store.Entry) (err error) {
 	if e.Folds == 0 || e.Folds != e.Seq-1 {
 		*e = e.Alone()
 		return nil
 	}
-	_, err = tx.Exec("DELETE FROM wf_history WHERE run_id = ? AND seq = ?", id, e.Folds)
+	_, err = tx.Exec("DELETE FROM wf_history WHERE run_id = ? AND seq > ? AND seq <= ?", id, e.Seq-int64(e.Count), e.Folds)
 	return err
 }
 

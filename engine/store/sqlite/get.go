@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
@@ -35,10 +36,9 @@ func inWriter(tx *sqlitedb.Tx) querier {
 	return func(query string, args ...any) (rows, error) { return tx.Query(query, args...) }
 }
 
-// readRest reads history and signals. Which wait consumed a signal stands in the
-// history alone, so that a payload is written once.
+// readRest reads history and signals.
 func readRest(query querier, id []byte, c *store.Claimed) error {
-	consumedBy := map[string]string{}
+	reading := store.Into(c)
 	entries, err := query(`
 		SELECT seq, kind, step, attempt, at, started_at, started_seq, begins, next_at, reconciled, label, signals, failure, output
 		FROM wf_history WHERE run_id = ? ORDER BY seq`, id)
@@ -52,37 +52,24 @@ func readRest(query querier, id []byte, c *store.Claimed) error {
 		if fault != nil { // the step cannot be said to be done: its run fails, and no other
 			e.Kind, e.Failure, signals = store.EntryFailed, illegible(e.Step, fault), nil
 		}
-		if e.Kind != store.EntryReopened {
-			e.Consumed = signals
-		}
-		for _, id := range signals {
-			consumedBy[id] = e.Step
-			if e.Kind == store.EntryReopened {
-				delete(consumedBy, id)
-			}
-		}
-		c.History = append(c.History, e)
+		reading.Entry(e, signals)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	c.Signals, err = signalsAfter(query, id, 0)
-	for i := range c.Signals {
-		c.Signals[i].ConsumedBy = consumedBy[c.Signals[i].ID]
-	}
-	return err
+	return signalsAfter(query, id, 0, math.MaxInt64, reading.Signal)
 }
 
-// signalsAfter reads the signals with a greater number, without what consumed
-// them.
-func signalsAfter(query querier, id []byte, seq int64) (signals []store.Signal, err error) {
-	found, err := query("SELECT id, seq, event, at, late, payload FROM wf_signal WHERE run_id = ? AND seq > ? ORDER BY seq", id, seq)
-	err = each(found, err, func(r rows) error {
+// signalsAfter reads signals with a greater number, the earliest so many, without what
+// consumed them.
+func signalsAfter(query querier, id []byte, seq, most int64, take func(store.Signal)) error {
+	found, err := query("SELECT id, seq, event, at, late, payload FROM wf_signal WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+		id, seq, most)
+	return each(found, err, func(r rows) error {
 		var s store.Signal
 		err := r.Scan(&s.ID, &s.Seq, &s.Event, instant{&s.At}, &s.Late, (*[]byte)(&s.Payload))
-		signals = append(signals, s)
+		take(s)
 		return err
 	})
-	return signals, err
 }

@@ -15,6 +15,7 @@ import (
 var bounds = map[string]func(t *testing.T, h Harness){
 	"an entry takes the place of the one it goes on with": folded,
 	"an entry stands for itself when something came":      notFolded,
+	"what was kept apart before is read folded":           foldedWhenRead,
 	"a claim brings small runs whole, and rows of others": smallRuns,
 	"a claim of what is big reads little":                 bigRuns,
 }
@@ -48,6 +49,44 @@ func folded(t *testing.T, h Harness) {
 	}
 	same(t, "folded entry", c.History[1], want)
 	gapFree(t, c)
+}
+
+// Releases before folding kept every snooze: the next one takes the place of them all.
+func foldedWhenRead(t *testing.T, h Harness) {
+	b := open(t, h)
+	const polls = workflow.KeptApart + 20
+	lease := b.start("run-1")
+	p := store.Progress{Append: []store.Entry{completed("a", "1")}}
+	for n := 1; n <= polls; n++ {
+		e := b.snoozed(n)
+		e.Count, e.First = 0, time.Time{}
+		p.Append = append(p.Append, e)
+	}
+	b.commit(lease, p)
+	for n := polls; n <= polls+1; n++ {
+		c := b.get("run-1")
+		if len(c.History) != 1+workflow.KeptApart {
+			t.Fatalf("%d entries are read", len(c.History))
+		}
+		got, want := c.History[workflow.KeptApart], b.snoozed(n)
+		want.Seq, want.Count, want.First = int64(n+2), n-workflow.KeptApart+1, began.Add(workflow.KeptApart*time.Minute)
+		same(t, "folded entry", got, want)
+		gapFree(t, c)
+		one := b.snoozed(n + 1)
+		one.Count = 0
+		one = one.After(got)
+		one.Folds = got.Seq
+		lease = next(lease)
+		b.commit(lease, store.Progress{Append: []store.Entry{one}, Park: &store.Park{Kind: store.ParkSnooze, Step: "poll", Until: began}})
+		if n == polls {
+			claimed := b.want(store.Wanted{Runs: 1, New: 1, Old: 1, Bytes: 1 << 20})
+			if len(claimed) != 1 || len(claimed[0].History) != 1+workflow.KeptApart {
+				t.Fatalf("a claim finds %+v", claimed)
+			}
+			lease = claimed[0].Lease
+			lease.Token--
+		}
+	}
 }
 
 func notFolded(t *testing.T, h Harness) {
