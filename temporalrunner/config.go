@@ -38,6 +38,11 @@ type Config struct {
 	// here: see engine.Config. It is not the server's namespace. Default: none. A run
 	// keeps the one that it was started with.
 	Namespace string
+	// Strict refuses to Run while there are open runs that were begun by a definition of
+	// the same name and version which differs from the one held here, in what
+	// workflow.Shape says: as far as the server's index tells, which follows a little
+	// later than the runs. Default: Run starts, and leaves those runs alone.
+	Strict bool
 	// Observers are told of what happens; see workflow.Observer. A workflow task that
 	// the server has repeated may tell of an ending or a wait twice.
 	Observers []workflow.Observer

@@ -261,13 +261,26 @@ func TestARunThatAnotherDefinitionBeganGoesOnAfterTheRollback(t *testing.T) {
 		workflow.WaitFor(wf, "wait", answered, time.Hour)
 		return wf
 	}
-	original := Config{Client: space, Definitions: []workflow.Definition{build("a")}}
+	original := Config{Client: space, Definitions: []workflow.Definition{build("a")}, Strict: true}
 	r, stop := running(t, original)
 	if err := build("a").Start(t.Context(), r, "run", order{1}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, r, "run", "waiting", waiting)
 	stop()
+	strict, err := New(Config{Client: space, Definitions: []workflow.Definition{build("renamed")}, Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = nil
+	for deadline := time.Now().Add(time.Minute); err == nil && time.Now().Before(deadline); { // until the index has it
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		err = strict.Run(ctx)
+		cancel()
+	}
+	if err == nil || !strings.Contains(err.Error(), `of 1 open runs: it was begun by another definition of changed version 1`) {
+		t.Errorf("Strict runs with another definition: %v", err)
+	}
 	faults := &faultLog{}
 	r, stop = running(t, Config{Client: space, Definitions: []workflow.Definition{build("renamed")}, Observers: []workflow.Observer{faults}})
 	if _, err := answered.Send(t.Context(), r, "run", "e1", "at last"); err != nil {
@@ -289,6 +302,7 @@ func TestARunThatAnotherDefinitionBeganGoesOnAfterTheRollback(t *testing.T) {
 	if len(faults.said) != 1 || !strings.Contains(faults.said[0], "another definition of changed version 1") {
 		t.Errorf("told is %q", faults.said)
 	}
+	original.Strict = false
 	r, _ = running(t, original)
 	if run := until(t, r, "run", "ended", ended); run.Status != workflow.StatusCompleted || string(run.Output) != `"at last"` ||
 		run.NoDefinition != "" {

@@ -72,7 +72,8 @@ Beside the scenarios, on Temporal:
 - A definition that differs in its shape leaves every run alone that another one of the same
   version began, also one that has not come to the difference yet; the engine lets those go on
   that fit. The server hands such a run out again and again, at intervals that grow, so that
-  it may be minutes after a rollback until it goes on.
+  it may be minutes after a rollback until it goes on. ` + "`Strict`" + ` refuses to start by what the
+  server's index tells, which follows a moment later than the runs.
 - A retried run is listed by its latest start.
 - An id is free again, and its run not found, when the namespace's retention has
   passed; there is nothing else to prune.

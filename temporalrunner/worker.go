@@ -22,12 +22,17 @@ type registry interface {
 
 // Run executes runs until ctx ends; then no new step begins, and running ones may
 // end, for at most StopTimeout. It returns nil, or an error when the server
-// refuses the workers. One Run at a time: another is an error.
+// refuses the workers, or Strict the definitions. One Run at a time: another is an error.
 func (r *Runner) Run(ctx context.Context) error {
 	if r.running.Swap(true) {
 		return errors.New("temporalrunner: Run is under way already: one Run at a time")
 	}
 	defer r.running.Store(false)
+	if r.cfg.Strict {
+		if err := r.compared(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
 	failed := make(chan error, len(r.order))
 	var workers []worker.Worker
 	stop := func() {
