@@ -22,7 +22,7 @@ func (w *world) wantSilence(topics []liwanag.Topic, want int) {
 
 func TestWebhooksThatDoNotComeAreAnnouncedOnceADay(t *testing.T) {
 	takesSeconds(t)
-	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		topics := w.listen()
 		w.fault(simulator.Fault{Action: simulator.ActionContactNever})
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookNever})
@@ -44,7 +44,7 @@ func TestWebhooksThatDoNotComeAreAnnouncedOnceADay(t *testing.T) {
 }
 
 func TestOneWebhookThatComesIsNoSilence(t *testing.T) {
-	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		topics := w.listen()
 		for _, person := range []string{ana, cid, dea} {
 			w.silence()
@@ -60,7 +60,7 @@ func TestOneWebhookThatComesIsNoSilence(t *testing.T) {
 
 func TestTheFailureOfWhoWasErasedIsNoNews(t *testing.T) {
 	takesSeconds(t)
-	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		topics := w.listen()
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 25 * time.Hour})

@@ -54,7 +54,7 @@ func TestWhateverHappensNobodyIsLost(t *testing.T) {
 		for seed := range uint64(20) {
 			t.Run(fmt.Sprintf("%s/%d", policy, seed), func(t *testing.T) {
 				nodes := 1 + int(seed%2)
-				onNodes(t, nodes, enrichment.Config{PaidRetry: policy, ProbeEvery: 50 * time.Second},
+				onNodes(t, nodes, watchful(enrichment.Config{PaidRetry: policy, ProbeEvery: 50 * time.Second}),
 					simulator.Config{Seed: int64(seed)}, func(w *world) {
 						r := rand.New(rand.NewPCG(seed, 7))
 						w.strike(nemesis[(2*int(seed)+which)%len(nemesis)], r)

@@ -187,7 +187,7 @@ func TestALateResultOfWhoWasErasedNeverReachesTheDisk(t *testing.T) {
 }
 
 func TestWhoIsErasedBeforeTheirResultIsSettledCostsNobodyElse(t *testing.T) {
-	inWorld(t, enrichment.Config{}, simulator.Config{FoundShare: 1}, func(w *world) {
+	inWorld(t, watchful(enrichment.Config{}), simulator.Config{FoundShare: 1}, func(w *world) {
 		ctx := context.Background()
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookNever})
 		w.fault(simulator.Fault{Action: simulator.ActionContactNever})

@@ -94,7 +94,7 @@ func TestAnAnswerIsRecordedWhenTheDatabaseIsBack(t *testing.T) {
 }
 
 func TestAnOutcomeThatCannotBeStoredIsNeverSentAgain(t *testing.T) {
-	underBoth(t, enrichment.Config{}, func(w *world) {
+	underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 		w.life.store.failNext("submission.accepted", 40) // the step gives up before
 		run := w.signUp(ana)[0]
 		w.sleep(10 * time.Minute)
@@ -106,7 +106,7 @@ func TestAnOutcomeThatCannotBeStoredIsNeverSentAgain(t *testing.T) {
 }
 
 func TestAPublicAddressCountsOnlyAfterAnAuthenticWebhook(t *testing.T) {
-	inWorld(t, enrichment.Config{PublicURL: "https://liwanag.example"}, simulator.Config{}, func(w *world) {
+	inWorld(t, watchful(enrichment.Config{PublicURL: "https://liwanag.example"}), simulator.Config{}, func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})
 		run := w.signUp(ana)[0]
 		w.sleep(2 * time.Hour)
@@ -287,29 +287,31 @@ func (s *spy) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestABodyAtTheTokenOfAnotherSubmissionIsQuarantined(t *testing.T) {
 	for _, contact := range []bool{false, true} {
-		inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-			listen := &spy{tokens: map[string]string{}, next: w.out}
-			w.out = listen
-			w.fault(simulator.Fault{Action: simulator.ActionAcceptThenReset})
-			w.fault(simulator.Fault{Action: simulator.ActionContactNever})
-			w.fault(simulator.Fault{Action: simulator.ActionWebhookNever})
-			first := w.signUp(ana)[0]
-			w.sleep(5 * time.Second)
-			second := w.signUp(cid)[0]
-			w.sleep(2 * time.Minute)
-			a, b := w.wantSubmissions(first, liwanag.SubmissionAmbiguous)[0], w.wantSubmissions(second, liwanag.SubmissionAmbiguous)[0]
-			body, err := json.Marshal(map[string]any{"id": w.sim.Ledger().Submissions[0].EnrichmentID, "name": a.Name, "status": "FINISHED",
-				"data": []any{map[string]any{"input": map[string]string{"email": ana}, "custom": map[string]string{"lw_submission": a.ID.String()}}}})
-			w.must(err)
-			w.must(w.life.svc.Receive(context.Background(), listen.tokens[b.Name], contact, fullenrich.Sign(w.key, body), body))
-			w.sleep(time.Minute)
-			w.wantSubmissions(second, liwanag.SubmissionAmbiguous)
-			w.wantJob(cid, liwanag.JobSubmitted, "")
-			got := w.deliveries()
-			if contact && len(got) != 0 || !contact &&
-				(len(got) != 1 || got[0].State != liwanag.DeliveryQuarantined || got[0].Note != "foreign_enrichment") {
-				t.Errorf("deliveries: %+v", got)
-			}
+		t.Run(fmt.Sprintf("of a contact %t", contact), func(t *testing.T) {
+			inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+				listen := &spy{tokens: map[string]string{}, next: w.out}
+				w.out = listen
+				w.fault(simulator.Fault{Action: simulator.ActionAcceptThenReset})
+				w.fault(simulator.Fault{Action: simulator.ActionContactNever})
+				w.fault(simulator.Fault{Action: simulator.ActionWebhookNever})
+				first := w.signUp(ana)[0]
+				w.sleep(5 * time.Second)
+				second := w.signUp(cid)[0]
+				w.sleep(2 * time.Minute)
+				a, b := w.wantSubmissions(first, liwanag.SubmissionAmbiguous)[0], w.wantSubmissions(second, liwanag.SubmissionAmbiguous)[0]
+				body, err := json.Marshal(map[string]any{"id": w.sim.Ledger().Submissions[0].EnrichmentID, "name": a.Name, "status": "FINISHED",
+					"data": []any{map[string]any{"input": map[string]string{"email": ana}, "custom": map[string]string{"lw_submission": a.ID.String()}}}})
+				w.must(err)
+				w.must(w.life.svc.Receive(context.Background(), listen.tokens[b.Name], contact, fullenrich.Sign(w.key, body), body))
+				w.sleep(time.Minute)
+				w.wantSubmissions(second, liwanag.SubmissionAmbiguous)
+				w.wantJob(cid, liwanag.JobSubmitted, "")
+				got := w.deliveries()
+				if contact && len(got) != 0 || !contact &&
+					(len(got) != 1 || got[0].State != liwanag.DeliveryQuarantined || got[0].Note != "foreign_enrichment") {
+					t.Errorf("deliveries: %+v", got)
+				}
+			})
 		})
 	}
 }
@@ -355,7 +357,7 @@ func TestAResultWithAnotherEnrichmentIDIsQuarantined(t *testing.T) {
 }
 
 func TestTheSecondPaymentIsAccountedForAfterTheRunIsCompleted(t *testing.T) {
-	underBoth(t, enrichment.Config{}, func(w *world) {
+	underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionAcceptThenReset, Count: 1})
 		w.fault(simulator.Fault{Action: simulator.ActionContactNever})
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookLate, Delay: 62 * time.Minute, Count: 1})
@@ -393,7 +395,7 @@ func TestAnOperatorsPauseIsEndedByTheOperatorAlone(t *testing.T) {
 }
 
 func TestAResubmissionWhoseSenderIsLostIsHeld(t *testing.T) {
-	underBoth(t, enrichment.Config{}, func(w *world) {
+	underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})
 		run := w.signUp(ana)[0]
 		w.sleep(10 * time.Minute)

@@ -240,19 +240,23 @@ func (w *world) wantTopics(got []liwanag.Topic, want ...liwanag.Topic) {
 }
 
 func TestWhatBecameOfALookupIsAnnouncedOnce(t *testing.T) {
-	inWorld(t, enrichment.Config{}, simulator.Config{FoundShare: 1}, func(w *world) {
-		topics := w.listen()
-		w.signUp(ana)
-		w.sleep(2 * time.Hour)
-		w.wantTopics(topics(), liwanag.TopicEnriched)
+	t.Run("found", func(t *testing.T) {
+		inWorld(t, enrichment.Config{}, simulator.Config{FoundShare: 1}, func(w *world) {
+			topics := w.listen()
+			w.signUp(ana)
+			w.sleep(2 * time.Hour)
+			w.wantTopics(topics(), liwanag.TopicEnriched)
+		})
 	})
-	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-		topics := w.listen()
-		nobody := "nobody+notfound@gmail.com"
-		w.signUp(nobody)
-		w.sleep(2 * time.Hour)
-		w.wantJob(nobody, liwanag.JobNotFound, "")
-		w.wantTopics(topics(), liwanag.TopicEnrichmentFailed)
+	t.Run("not found", func(t *testing.T) {
+		inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+			topics := w.listen()
+			nobody := "nobody+notfound@gmail.com"
+			w.signUp(nobody)
+			w.sleep(2 * time.Hour)
+			w.wantJob(nobody, liwanag.JobNotFound, "")
+			w.wantTopics(topics(), liwanag.TopicEnrichmentFailed)
+		})
 	})
 }
 

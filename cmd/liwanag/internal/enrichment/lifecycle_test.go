@@ -142,7 +142,7 @@ func TestARetriedRunNeverPaysForWhatWasAccepted(t *testing.T) {
 	takesSeconds(t)
 	for _, from := range []string{"", "submit-to-fullenrich", "batch-pending-jobs"} {
 		t.Run("from "+from, func(t *testing.T) {
-			inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+			inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 				w.silence()
 				w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 24*time.Hour + 20*time.Minute})
 				run := w.signUp(ana)[0]
@@ -187,7 +187,7 @@ func TestAYoungResultIsUsedAgainInsteadOfPaidFor(t *testing.T) {
 }
 
 func TestAnOlderResultNeverOverwritesANewerOne(t *testing.T) {
-	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookLate, Delay: 30 * time.Hour, Count: 1})
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 24*time.Hour + 10*time.Minute})
 		w.signUp(ana)

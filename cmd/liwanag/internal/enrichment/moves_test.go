@@ -94,7 +94,7 @@ func TestAPreparedSubmissionOfACanceledRunIsReleased(t *testing.T) {
 }
 
 func TestASubmissionWhoseRunEndsWhileItIsOnTheWireIsHeld(t *testing.T) {
-	inWorld(t, enrichment.Config{AmbiguityGrace: time.Minute}, simulator.Config{}, func(w *world) {
+	inWorld(t, watchful(enrichment.Config{AmbiguityGrace: time.Minute}), simulator.Config{}, func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})
 		run := w.signUp(ana)[0]
 		w.sleep(10 * time.Second)

@@ -117,7 +117,7 @@ func TestSeveralNodesShareTheContactsInFlight(t *testing.T) {
 
 func TestSeveralNodesShareTheCreditsOfADay(t *testing.T) {
 	takesSeconds(t)
-	onNodes(t, 3, enrichment.Config{BatchSize: 2, CreditBudget: 12, SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour},
+	onNodes(t, 3, enrichment.Config{BatchSize: 2, CreditBudget: 12},
 		simulator.Config{}, func(w *world) {
 			var people []string
 			for i := range 20 {
@@ -185,7 +185,7 @@ func TestALookThatAnotherNodeTookIsNotRepeated(t *testing.T) {
 }
 
 func TestAWebhookOfANodeThatDiedIsDeliveredByAnotherWithinAMinute(t *testing.T) {
-	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+	inWorld(t, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 		// The bell that this one rings is heard by nobody: its loops do not run.
 		dying := w.node(w.life.store.Store)
 		w.mu.Lock()
@@ -249,7 +249,7 @@ func TestAnUnmatchedResultIsAppliedOnceOverAllNodes(t *testing.T) {
 // Row 21: the sending commit was durable, its node stood still, and others have
 // taken over since.
 func TestASenderThatStoodStillInItsCommitNeverPosts(t *testing.T) {
-	underBoth(t, enrichment.Config{}, func(w *world) {
+	underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 		w.life.store.pauseAfter("submission.sending", 11*time.Second)
 		run := w.signUp(ana)[0]
 		w.sleep(time.Minute)
@@ -413,7 +413,7 @@ func TestAProbeCountsFromItsBeginning(t *testing.T) {
 		time.Sleep(15 * time.Second)
 		return nil
 	}
-	inWorld(t, enrichment.Config{Probe: slow}, simulator.Config{}, func(w *world) {
+	inWorld(t, watchful(enrichment.Config{Probe: slow}), simulator.Config{}, func(w *world) {
 		w.silence()
 		w.signUp(ana)
 		w.sleep(5 * time.Minute)

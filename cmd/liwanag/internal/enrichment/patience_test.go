@@ -18,7 +18,7 @@ import (
 
 func TestWhatPilesUpWhileSpendingIsPausedStaysWithinTheBudgetOfADay(t *testing.T) {
 	takesSeconds(t)
-	inWorld(t, enrichment.Config{CreditBudget: 2, BatchSize: 2, SweepEvery: time.Hour, ProbeEvery: time.Hour},
+	inWorld(t, enrichment.Config{CreditBudget: 2, BatchSize: 2, SweepEvery: time.Hour},
 		simulator.Config{}, func(w *world) {
 			ctx := context.Background()
 			w.must(w.life.svc.Pause(ctx, "a long weekend"))
@@ -49,7 +49,7 @@ func TestLimitsThatBecameSmallerStrandNoBatch(t *testing.T) {
 		"budget": {BatchSize: 1, CreditBudget: 1}} {
 		t.Run(name, func(t *testing.T) {
 			smaller.SweepEvery, smaller.ProbeEvery = time.Hour, time.Hour
-			inWorld(t, enrichment.Config{SweepEvery: time.Hour, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+			inWorld(t, enrichment.Config{SweepEvery: time.Hour}, simulator.Config{}, func(w *world) {
 				w.must(w.life.svc.Pause(context.Background(), "for now"))
 				emails := []string{"a+found@gmail.com", "b+found@gmail.com", "c+found@gmail.com"}
 				w.signUp(emails...)
@@ -96,7 +96,7 @@ func TestRunsInLineLookRarelyAndAllGetTheirTurn(t *testing.T) {
 
 func TestAnOperatorsPauseOfDaysIsLookedAtMoreAndMoreRarely(t *testing.T) {
 	takesSeconds(t)
-	inWorld(t, enrichment.Config{SweepEvery: time.Hour, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{SweepEvery: time.Hour}, simulator.Config{}, func(w *world) {
 		ctx := context.Background()
 		w.must(w.life.svc.Pause(ctx, "red button"))
 		run := w.signUp(ana)[0]
@@ -113,7 +113,7 @@ func TestAnOperatorsPauseOfDaysIsLookedAtMoreAndMoreRarely(t *testing.T) {
 }
 
 func TestARetriedRunTakesBackNothingThatItWillNotSend(t *testing.T) {
-	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		ctx := context.Background()
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookLate, Delay: 26 * time.Hour, Count: 1})
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 24*time.Hour + 10*time.Minute})
@@ -135,7 +135,7 @@ func TestARetriedRunTakesBackNothingThatItWillNotSend(t *testing.T) {
 }
 
 func TestAFetchThatCouldNotBeMadeIsRepeatedSoon(t *testing.T) {
-	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+	inWorld(t, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 15 * time.Minute})
 		run := w.signUp(ana)[0]
@@ -152,7 +152,7 @@ func TestAFetchThatCouldNotBeMadeIsRepeatedSoon(t *testing.T) {
 
 func TestAnOperatorsResubmissionOutlivesItsEndedRun(t *testing.T) {
 	takesSeconds(t)
-	inWorld(t, enrichment.Config{OnAmbiguous: enrichment.Hold, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{OnAmbiguous: enrichment.Hold}, simulator.Config{}, func(w *world) {
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})
 		run := w.signUp(ana)[0]
@@ -171,7 +171,7 @@ func TestAnOperatorsResubmissionOutlivesItsEndedRun(t *testing.T) {
 }
 
 func TestOnlyOneResubmissionEvenWhenItWasRefusedInBetween(t *testing.T) {
-	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+	inWorld(t, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})
 		run := w.signUp(ana)[0]
 		w.sleep(30 * time.Minute)

@@ -41,7 +41,7 @@ func TestARetriedRunOrdersNothingForWhoLeftAfterItFailed(t *testing.T) {
 }
 
 func TestAResultThatComesTooLateIsNotAppliedToWhoLeft(t *testing.T) {
-	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{FoundShare: 1}, func(w *world) {
+	inWorld(t, enrichment.Config{}, simulator.Config{FoundShare: 1}, func(w *world) {
 		topics := w.listen()
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookLate, Delay: 26 * time.Hour, Count: 1})
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 24*time.Hour + 10*time.Minute})
@@ -113,7 +113,7 @@ func TestWhatCannotBeReadNamesNobodyWhoWasErased(t *testing.T) {
 }
 
 func TestWhatFitsNoJobNamesNobodyWhoWasErased(t *testing.T) {
-	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{FoundShare: 1}, func(w *world) {
+	inWorld(t, enrichment.Config{}, simulator.Config{FoundShare: 1}, func(w *world) {
 		ctx := context.Background()
 		w.fault(simulator.Fault{Action: simulator.ActionTokenWrong})
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: time.Hour})

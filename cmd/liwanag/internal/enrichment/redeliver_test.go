@@ -12,7 +12,7 @@ import (
 )
 
 func TestAnUnmatchedDeliveryFindsItsJobWhenItIsLookedAtOnceMore(t *testing.T) {
-	inWorld(t, enrichment.Config{ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 		ctx := context.Background()
 		w.fault(simulator.Fault{Action: simulator.ActionTokenWrong})
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: time.Hour})

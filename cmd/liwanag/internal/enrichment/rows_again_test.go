@@ -42,7 +42,7 @@ func TestRow05_ARefusedAddressMeansTheSameToAResubmission(t *testing.T) {
 	for _, code := range []string{"error.reverse.email.invalid", "error.reverse.email.empty", "error.reverse.email.blocked"} {
 		for kind, meet := range answered {
 			t.Run(code+" "+kind, func(t *testing.T) {
-				inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+				inWorld(t, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 					meet(w, func() {
 						w.fault(simulator.Fault{Action: simulator.ActionRefuse, Status: 400, Code: code, Email: "ana"})
 					})
@@ -104,7 +104,7 @@ func TestRow05a_WhatConcernsEveryBatchPausesSpendingAfterAResubmissionToo(t *tes
 }
 
 func TestRow06_ABusyFullEnrichSaysWhenAResubmissionIsTriedAgain(t *testing.T) {
-	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+	inWorld(t, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 		run := answered["resubmission"](w, func() {
 			w.fault(simulator.Fault{Action: simulator.ActionStorm429, Method: "POST", RetryAfter: "1800", Count: 1})
 		})

@@ -152,7 +152,7 @@ func TestRow06_A429IsRetriedAfterThePolicysDelays(t *testing.T) {
 
 func TestRow09_Timeout(t *testing.T) {
 	t.Run("not accepted", func(t *testing.T) {
-		underBoth(t, enrichment.Config{}, func(w *world) {
+		underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 			w.fault(simulator.Fault{Action: simulator.ActionHangWithoutAccepting, Count: 1})
 			run := w.signUp(ana)[0]
 			w.sleep(59 * time.Minute)
@@ -165,7 +165,7 @@ func TestRow09_Timeout(t *testing.T) {
 		})
 	})
 	t.Run("accepted", func(t *testing.T) {
-		underBoth(t, enrichment.Config{}, func(w *world) {
+		underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 			w.fault(simulator.Fault{Action: simulator.ActionAcceptThenHang, Count: 1})
 			run := w.signUp(ana)[0]
 			w.sleep(5 * time.Minute)
@@ -198,7 +198,7 @@ func TestRow09b_5xxWithoutTheEnvelopeNotAccepted(t *testing.T) {
 		return w.signUp(ana)[0]
 	}
 	t.Run("standard", func(t *testing.T) {
-		inWorld(t, enrichment.Config{PaidRetry: enrichment.Standard}, simulator.Config{}, func(w *world) {
+		inWorld(t, watchful(enrichment.Config{PaidRetry: enrichment.Standard}), simulator.Config{}, func(w *world) {
 			run := script(w)
 			w.sleep(5 * time.Minute)
 			subs := w.wantSubmissions(run, liwanag.SubmissionRefused, liwanag.SubmissionSettled)
@@ -210,7 +210,7 @@ func TestRow09b_5xxWithoutTheEnvelopeNotAccepted(t *testing.T) {
 		})
 	})
 	t.Run("strict", func(t *testing.T) {
-		inWorld(t, enrichment.Config{PaidRetry: enrichment.Strict}, simulator.Config{}, func(w *world) {
+		inWorld(t, watchful(enrichment.Config{PaidRetry: enrichment.Strict}), simulator.Config{}, func(w *world) {
 			run := script(w)
 			w.sleep(59 * time.Minute)
 			w.wantSubmissions(run, liwanag.SubmissionAmbiguous)
@@ -322,7 +322,7 @@ func (s *slowWriter) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestRow21_ThePausedSendersPOSTIsAdoptedByItsToken(t *testing.T) {
 	for name, delay := range map[string]time.Duration{"a little late": 5 * time.Second, "too late": 15 * time.Second} {
 		t.Run(name, func(t *testing.T) {
-			underBoth(t, enrichment.Config{}, func(w *world) {
+			underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 				slow := &slowWriter{delay: delay, held: make(chan struct{}), next: w.out}
 				w.out = slow
 				run := w.signUp(ana)[0]

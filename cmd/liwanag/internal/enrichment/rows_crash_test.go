@@ -46,7 +46,7 @@ func TestRow02_CrashBetweenPrepareAndSending(t *testing.T) {
 }
 
 func TestRow03_CrashAfterSendingBeforeConnecting(t *testing.T) {
-	underBoth(t, enrichment.Config{}, func(w *world) {
+	underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 		w.life.store.killAt(afterCommit, "submission.sending")
 		run := w.signUp(ana)[0]
 		w.killedThenRebooted()
@@ -68,7 +68,7 @@ func TestRow03_CrashAfterSendingBeforeConnecting(t *testing.T) {
 }
 
 func TestRow07_ResetAfterWritingNotAccepted(t *testing.T) {
-	underBoth(t, enrichment.Config{}, func(w *world) {
+	underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})
 		run := w.signUp(ana)[0]
 		w.sleep(59 * time.Minute)

@@ -35,7 +35,7 @@ func TestRow13_WebhookLostIDKnown(t *testing.T) {
 }
 
 func TestRow14_EverythingLostIsSentOnceMore(t *testing.T) {
-	underBoth(t, enrichment.Config{}, func(w *world) {
+	underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionAcceptThenReset, Count: 1})
 		w.silence()
 		run := w.signUp(ana)[0]
@@ -55,7 +55,7 @@ func TestRow14_EverythingLostIsSentOnceMore(t *testing.T) {
 }
 
 func TestRow14_TheResubmissionIsTheOnlyOne(t *testing.T) {
-	underBoth(t, enrichment.Config{}, func(w *world) {
+	underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting})
 		run := w.signUp(ana)[0]
 		w.sleep(4 * time.Hour)
@@ -289,7 +289,7 @@ func TestRow18a_CanceledOrIncomplete(t *testing.T) {
 }
 
 func TestRow19_WebhookAfterTheTimeout(t *testing.T) {
-	underBoth(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, func(w *world) {
+	underBoth(t, enrichment.Config{}, func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookLate, Delay: 25 * time.Hour})
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 30 * time.Hour})
 		run := w.signUp(ana)[0]
@@ -308,7 +308,7 @@ func TestRow19_WebhookAfterTheTimeout(t *testing.T) {
 }
 
 func TestRow19_TheSweepGoesOnFetchingWhatTimedOut(t *testing.T) {
-	underBoth(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, func(w *world) {
+	underBoth(t, enrichment.Config{}, func(w *world) {
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 30 * time.Hour})
 		run := w.signUp(ana)[0]
@@ -322,7 +322,7 @@ func TestRow19_TheSweepGoesOnFetchingWhatTimedOut(t *testing.T) {
 }
 
 func TestRow20_WebhookAfterSupersession(t *testing.T) {
-	underBoth(t, enrichment.Config{}, func(w *world) {
+	underBoth(t, watchful(enrichment.Config{}), func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionAcceptThenReset, Count: 1})
 		w.fault(simulator.Fault{Action: simulator.ActionContactNever, Count: 1})
 		w.fault(simulator.Fault{Action: simulator.ActionWebhookLate, Delay: 2 * time.Hour, Count: 1})

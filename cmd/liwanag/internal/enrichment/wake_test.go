@@ -67,7 +67,7 @@ func TestResumeWakesWhatWaitsAtOnce(t *testing.T) {
 					continue // where one resumes does not depend on the reason
 				}
 				t.Run(fmt.Sprintf("%s %s %s", reason, kind, how), func(t *testing.T) {
-					onNodes(t, 2, enrichment.Config{}, simulator.Config{}, func(w *world) {
+					onNodes(t, 2, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 						run := meet(w, func() { pause(w) })
 						w.paused()
 						w.sleep(10 * time.Second)
@@ -151,7 +151,7 @@ func TestAConfirmedKeyWakesWhatWaitsForIt(t *testing.T) {
 func TestAToppedUpBalanceWakesWhatWaitsForIt(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		t.Run(fmt.Sprintf("restart %t", restart), func(t *testing.T) {
-			inWorld(t, enrichment.Config{BatchSize: 1}, simulator.Config{Balance: -1}, func(w *world) {
+			inWorld(t, watchful(enrichment.Config{BatchSize: 1}), simulator.Config{Balance: -1}, func(w *world) {
 				ctx := context.Background()
 				w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
 					return tx.Ledger.SetSpending(liwanag.Spending{Paused: true, Reason: liwanag.WaitingCredits, At: time.Now(),
@@ -215,7 +215,7 @@ func TestResumeLetsOneTryWhetherFullEnrichIsBack(t *testing.T) {
 }
 
 func TestARefusedResubmissionOfAnEndedRunIsSentUnderASmallerBudget(t *testing.T) {
-	inWorld(t, enrichment.Config{WebhookTimeout: 30 * time.Minute, SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour},
+	inWorld(t, enrichment.Config{WebhookTimeout: 30 * time.Minute},
 		simulator.Config{}, func(w *world) {
 			ctx := context.Background()
 			w.fault(simulator.Fault{Action: simulator.ActionResetBeforeReading, Count: 1})
@@ -308,10 +308,12 @@ func (c careless) Submit(ctx context.Context, r fullenrich.SubmitRequest) (strin
 
 func TestAPublicURLMayBeWrittenInCapitals(t *testing.T) {
 	for _, url := range []string{"HTTP://127.0.0.1:8484", "Http://127.0.0.1:8484/"} {
-		inWorld(t, enrichment.Config{PublicURL: url}, simulator.Config{}, func(w *world) {
-			w.signUp(ana)
-			w.sleep(5 * time.Minute)
-			w.wantJob(ana, liwanag.JobEnriched, "")
+		t.Run(url, func(t *testing.T) {
+			inWorld(t, enrichment.Config{PublicURL: url}, simulator.Config{}, func(w *world) {
+				w.signUp(ana)
+				w.sleep(5 * time.Minute)
+				w.wantJob(ana, liwanag.JobEnriched, "")
+			})
 		})
 	}
 }

@@ -208,7 +208,7 @@ func TestRequirement14_6_TheWaitEndsAfter24Hours(t *testing.T) {
 	if within := node(t, "wait-for-webhook").Within; within != 24*time.Hour {
 		t.Errorf("the wait lasts %s", within)
 	}
-	inWorld(t, enrichment.Config{SweepEvery: 10 * time.Minute, ProbeEvery: time.Hour}, simulator.Config{}, func(w *world) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		w.silence()
 		w.fault(simulator.Fault{Action: simulator.ActionGet404})
 		run := w.signUp(ana)[0]

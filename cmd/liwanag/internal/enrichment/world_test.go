@@ -72,9 +72,10 @@ type life struct {
 }
 
 // inWorld runs a test in virtual time, in a world that checks the laws that
-// always hold when it ends.
+// always hold when it ends, beside the worlds of other tests.
 func inWorld(t *testing.T, cfg enrichment.Config, sim simulator.Config, test func(w *world)) {
 	t.Helper()
+	t.Parallel()
 	onNodes(t, 1, cfg, sim, test)
 }
 
@@ -89,6 +90,8 @@ func onNodes(t *testing.T, nodes int, cfg enrichment.Config, sim simulator.Confi
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Sweeps and probes are most of what a world does in a day: see watchful.
+	cfg.SweepEvery, cfg.ProbeEvery = cmp.Or(cfg.SweepEvery, 10*time.Minute), cmp.Or(cfg.ProbeEvery, time.Hour)
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, path: path, born: time.Now(), nodes: nodes, cfg: cfg, key: simulator.DefaultKey, reachable: true, meter: &counters{}}
 		sim.HTTPClient = &http.Client{Transport: simulator.InMemory(http.HandlerFunc(w.receive)), Timeout: 10 * time.Second}
@@ -104,6 +107,12 @@ func onNodes(t *testing.T, nodes int, cfg enrichment.Config, sim simulator.Confi
 			t.Error(err)
 		}
 	})
+}
+
+// watchful is a world that sweeps and probes as often as a server does.
+func watchful(cfg enrichment.Config) enrichment.Config {
+	cfg.SweepEvery, cfg.ProbeEvery = cmp.Or(cfg.SweepEvery, time.Minute), cmp.Or(cfg.ProbeEvery, 20*time.Second)
+	return cfg
 }
 
 // takesSeconds leaves a test out of -short.
