@@ -265,13 +265,7 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 	}
 	x.takeovers, x.begun = 0, false
 	last := !now.Before(park.Until)
-	looked := store.Entry{Kind: store.EntryChecked, Step: n.Name, Attempt: attempt, StartedAt: now, At: x.e.now()}
-	var next workflow.After
-	if err != nil {
-		next = n.After(x.run.ID, attempt, 0, err)
-		f := workflow.FailureOf(n.Name, attempt, err)
-		looked.Failure = &f
-	}
+	looked, next := x.entryOfLook(n, attempt, now, err)
 	switch {
 	case found:
 		outcome.Kind, outcome.Output, outcome.Reconciled = store.EntryCompleted, output, true
@@ -306,6 +300,17 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 	x.again(looked)
 	x.looked = last
 	return x.after(x.commit(nil, nil))
+}
+
+// entryOfLook is the row of a look that began then, and what is next after its error.
+func (x *execution) entryOfLook(n *workflow.Node, attempt int, begun time.Time, err error) (looked store.Entry, next workflow.After) {
+	looked = store.Entry{Kind: store.EntryChecked, Step: n.Name, Attempt: attempt, StartedAt: begun, At: x.e.now()}
+	if err != nil {
+		next = n.After(x.run.ID, attempt, 0, err)
+		f := workflow.FailureOf(n.Name, attempt, err)
+		looked.Failure = &f
+	}
+	return looked, next
 }
 
 // overfull ends a wait whose looks leave no room in the history.

@@ -49,68 +49,71 @@ func together(t *testing.T, db *DB, odd func(id int) error, queued func()) []err
 	return errs
 }
 
+var boom = errors.New("boom")
+
+// oddChanges are ways in which one change of a group fails, and how that is told.
+var oddChanges = map[string]struct {
+	odd  func(db *DB, id int) error
+	want func(error) bool
+}{
+	"constraint": {
+		func(db *DB, id int) error {
+			return db.Write(context.Background(), func(tx *Tx) error {
+				if err := insert(id)(tx); err != nil {
+					return err
+				}
+				return insert(id)(tx)
+			})
+		}, IsUnique,
+	},
+	"returned error": {
+		func(db *DB, id int) error {
+			return db.Write(context.Background(), func(tx *Tx) error { return errors.Join(insert(id)(tx), boom) })
+		}, func(err error) bool { return errors.Is(err, boom) },
+	},
+	"panic": {
+		func(db *DB, id int) error {
+			return db.Write(context.Background(), func(tx *Tx) error {
+				if err := insert(id)(tx); err != nil {
+					return err
+				}
+				panic(boom)
+			})
+		}, func(err error) bool {
+			var p *PanicError
+			return errors.As(err, &p) && errors.Is(err, boom) && len(p.Stack) > 0
+		},
+	},
+	"schema change undone": {
+		func(db *DB, id int) error {
+			return db.Write(context.Background(), func(tx *Tx) error {
+				_, err := tx.Exec("CREATE TABLE gone (id)")
+				return errors.Join(err, boom)
+			})
+		}, func(err error) bool { return errors.Is(err, boom) },
+	},
+	"applied, its RETURNING without a row": {
+		func(db *DB, id int) error {
+			return db.Apply(context.Background(), func(tx *Tx) error {
+				err := tx.QueryRow("UPDATE t SET body = 1 WHERE id = -1 RETURNING id").Scan(&id)
+				return errors.Join(err, boom)
+			})
+		}, func(err error) bool { return errors.Is(err, boom) && errors.Is(err, sql.ErrNoRows) },
+	},
+	"applied without having written": {
+		func(db *DB, id int) error {
+			return db.Apply(context.Background(), func(tx *Tx) error {
+				if n, err := tx.Exec("UPDATE t SET body = 1 WHERE id = -1"); n != 0 || err != nil {
+					return fmt.Errorf("%d, %w", n, err)
+				}
+				return boom
+			})
+		}, func(err error) bool { return errors.Is(err, boom) },
+	},
+}
+
 func TestOneOfFiftyGroupedChangesFailsAlone(t *testing.T) {
-	boom := errors.New("boom")
-	cases := map[string]struct {
-		odd  func(db *DB, id int) error
-		want func(error) bool
-	}{
-		"constraint": {
-			func(db *DB, id int) error {
-				return db.Write(context.Background(), func(tx *Tx) error {
-					if err := insert(id)(tx); err != nil {
-						return err
-					}
-					return insert(id)(tx)
-				})
-			}, IsUnique,
-		},
-		"returned error": {
-			func(db *DB, id int) error {
-				return db.Write(context.Background(), func(tx *Tx) error { return errors.Join(insert(id)(tx), boom) })
-			}, func(err error) bool { return errors.Is(err, boom) },
-		},
-		"panic": {
-			func(db *DB, id int) error {
-				return db.Write(context.Background(), func(tx *Tx) error {
-					if err := insert(id)(tx); err != nil {
-						return err
-					}
-					panic(boom)
-				})
-			}, func(err error) bool {
-				var p *PanicError
-				return errors.As(err, &p) && errors.Is(err, boom) && len(p.Stack) > 0
-			},
-		},
-		"schema change undone": {
-			func(db *DB, id int) error {
-				return db.Write(context.Background(), func(tx *Tx) error {
-					_, err := tx.Exec("CREATE TABLE gone (id)")
-					return errors.Join(err, boom)
-				})
-			}, func(err error) bool { return errors.Is(err, boom) },
-		},
-		"applied, its RETURNING without a row": {
-			func(db *DB, id int) error {
-				return db.Apply(context.Background(), func(tx *Tx) error {
-					err := tx.QueryRow("UPDATE t SET body = 1 WHERE id = -1 RETURNING id").Scan(&id)
-					return errors.Join(err, boom)
-				})
-			}, func(err error) bool { return errors.Is(err, boom) && errors.Is(err, sql.ErrNoRows) },
-		},
-		"applied without having written": {
-			func(db *DB, id int) error {
-				return db.Apply(context.Background(), func(tx *Tx) error {
-					if n, err := tx.Exec("UPDATE t SET body = 1 WHERE id = -1"); n != 0 || err != nil {
-						return fmt.Errorf("%d, %w", n, err)
-					}
-					return boom
-				})
-			}, func(err error) bool { return errors.Is(err, boom) },
-		},
-	}
-	for name, c := range cases {
+	for name, c := range oddChanges {
 		t.Run(name, func(t *testing.T) {
 			db := openTable(t, Config{GroupHold: time.Minute})
 			before := db.Stats().Groups
@@ -127,19 +130,20 @@ func TestOneOfFiftyGroupedChangesFailsAlone(t *testing.T) {
 			}
 		})
 	}
-	t.Run("cancelled while queued", func(t *testing.T) {
-		db := openTable(t, Config{GroupHold: time.Minute})
-		ctx, cancel := context.WithCancel(context.Background())
-		left := make(chan struct{})
-		errs := together(t, db, func(id int) error {
-			defer close(left)
-			return db.Write(ctx, insert(id))
-		}, func() {
-			cancel()
-			<-left
-		})
-		checkNeighbors(t, db, errs, func(err error) bool { return errors.Is(err, context.Canceled) })
+}
+
+func TestAGroupedChangeThatIsCancelledWhileQueuedFailsAlone(t *testing.T) {
+	db := openTable(t, Config{GroupHold: time.Minute})
+	ctx, cancel := context.WithCancel(context.Background())
+	left := make(chan struct{})
+	errs := together(t, db, func(id int) error {
+		defer close(left)
+		return db.Write(ctx, insert(id))
+	}, func() {
+		cancel()
+		<-left
 	})
+	checkNeighbors(t, db, errs, func(err error) bool { return errors.Is(err, context.Canceled) })
 }
 
 func checkNeighbors(t *testing.T, db *DB, errs []error, want func(error) bool) {

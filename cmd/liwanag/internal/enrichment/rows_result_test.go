@@ -67,24 +67,26 @@ func TestRow14_TheResubmissionIsTheOnlyOne(t *testing.T) {
 	})
 }
 
+// heldInDoubt signs ana up: her submission may have been taken, and nothing tells.
+func (w *world) heldInDoubt() (run, sub liwanag.ID) {
+	w.fault(simulator.Fault{Action: simulator.ActionAcceptThenReset, Count: 1})
+	w.silence()
+	run = w.signUp(ana)[0]
+	w.sleep(10 * time.Minute)
+	w.setReachable(false)
+	w.sleep(5 * time.Minute)
+	w.setReachable(true)
+	w.sleep(time.Hour)
+	subs := w.wantSubmissions(run, liwanag.SubmissionHeld)
+	w.wantJob(ana, liwanag.JobHeld, "unreachable")
+	return run, subs[0].ID
+}
+
 func TestRow15_WithoutEvidenceTheOperatorDecides(t *testing.T) {
-	held := func(w *world) (run, sub liwanag.ID) {
-		w.fault(simulator.Fault{Action: simulator.ActionAcceptThenReset, Count: 1})
-		w.silence()
-		run = w.signUp(ana)[0]
-		w.sleep(10 * time.Minute)
-		w.setReachable(false)
-		w.sleep(5 * time.Minute)
-		w.setReachable(true)
-		w.sleep(time.Hour)
-		subs := w.wantSubmissions(run, liwanag.SubmissionHeld)
-		w.wantJob(ana, liwanag.JobHeld, "unreachable")
-		return run, subs[0].ID
-	}
 	ctx := context.Background()
 	t.Run("adopt", func(t *testing.T) {
 		underBoth(t, enrichment.Config{}, func(w *world) {
-			run, sub := held(w)
+			run, sub := w.heldInDoubt()
 			w.must(w.life.svc.Adopt(ctx, sub, w.sim.Ledger().Submissions[0].EnrichmentID))
 			w.sleep(time.Second)
 			w.wantJob(ana, liwanag.JobEnriched, "")
@@ -95,9 +97,39 @@ func TestRow15_WithoutEvidenceTheOperatorDecides(t *testing.T) {
 			w.wantPaidOnce()
 		})
 	})
-	t.Run("adopt after the run has ended", func(t *testing.T) {
+	t.Run("resubmit", func(t *testing.T) {
+		underBoth(t, enrichment.Config{}, func(w *world) {
+			run, sub := w.heldInDoubt()
+			w.must(w.life.svc.Resubmit(ctx, sub, "not in the dashboard"))
+			w.sleep(5 * time.Minute)
+			w.wantSubmissions(run, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled)
+			w.wantJob(ana, liwanag.JobEnriched, "")
+			w.wantAccepted(2, ana) // it was there after all
+		})
+	})
+	t.Run("fail", func(t *testing.T) {
+		underBoth(t, enrichment.Config{}, func(w *world) {
+			run, sub := w.heldInDoubt()
+			w.must(w.life.svc.Fail(ctx, sub, "gave up"))
+			w.wantReserved(0)
+			w.wantSubmissions(run, liwanag.SubmissionSettled)
+			w.sleep(time.Second)
+			w.wantJob(ana, liwanag.JobFailed, liwanag.CodeOperatorFailed)
+			w.wantRun(run, workflow.StatusFailed)
+			// What was paid for is applied all the same.
+			w.must(w.sim.ResendWebhook(w.sim.Ledger().Submissions[0].EnrichmentID))
+			w.sleep(time.Minute)
+			w.wantJob(ana, liwanag.JobEnriched, "")
+			w.wantPaidOnce()
+		})
+	})
+}
+
+func TestRow15_TheOperatorDecidesAfterTheRunHasEnded(t *testing.T) {
+	ctx := context.Background()
+	t.Run("adopt", func(t *testing.T) {
 		underBoth(t, enrichment.Config{WebhookTimeout: 2 * time.Hour}, func(w *world) {
-			run, sub := held(w)
+			run, sub := w.heldInDoubt()
 			w.sleep(2 * time.Hour)
 			w.wantRun(run, workflow.StatusTimedOut)
 			w.wantJob(ana, liwanag.JobHeld, "unreachable")
@@ -110,40 +142,14 @@ func TestRow15_WithoutEvidenceTheOperatorDecides(t *testing.T) {
 		})
 	})
 	t.Run("resubmit", func(t *testing.T) {
-		underBoth(t, enrichment.Config{}, func(w *world) {
-			run, sub := held(w)
-			w.must(w.life.svc.Resubmit(ctx, sub, "not in the dashboard"))
-			w.sleep(5 * time.Minute)
-			w.wantSubmissions(run, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled)
-			w.wantJob(ana, liwanag.JobEnriched, "")
-			w.wantAccepted(2, ana) // it was there after all
-		})
-	})
-	t.Run("resubmit after the run has ended", func(t *testing.T) {
 		underBoth(t, enrichment.Config{WebhookTimeout: 2 * time.Hour}, func(w *world) {
-			run, sub := held(w)
+			run, sub := w.heldInDoubt()
 			w.sleep(2 * time.Hour)
 			w.must(w.life.svc.Resubmit(ctx, sub, "not in the dashboard"))
 			w.sleep(10 * time.Minute)
 			w.wantSubmissions(run, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled)
 			w.wantRun(run, workflow.StatusTimedOut)
 			w.wantJob(ana, liwanag.JobEnriched, "")
-		})
-	})
-	t.Run("fail", func(t *testing.T) {
-		underBoth(t, enrichment.Config{}, func(w *world) {
-			run, sub := held(w)
-			w.must(w.life.svc.Fail(ctx, sub, "gave up"))
-			w.wantReserved(0)
-			w.wantSubmissions(run, liwanag.SubmissionSettled)
-			w.sleep(time.Second)
-			w.wantJob(ana, liwanag.JobFailed, liwanag.CodeOperatorFailed)
-			w.wantRun(run, workflow.StatusFailed)
-			// What was paid for is applied all the same.
-			w.must(w.sim.ResendWebhook(w.sim.Ledger().Submissions[0].EnrichmentID))
-			w.sleep(time.Minute)
-			w.wantJob(ana, liwanag.JobEnriched, "")
-			w.wantPaidOnce()
 		})
 	})
 }
@@ -220,27 +226,30 @@ func TestRow18_CreditsRunOutPartWay(t *testing.T) {
 	})
 }
 
-func TestRow18a_CanceledOrIncomplete(t *testing.T) {
-	emails := []string{ana, cid, dea, "eli+found@example.net"}
-	count := func(w *world, code string) (enriched, failed int) {
-		for _, e := range emails {
-			switch j := w.job(e); {
-			case j.Status == liwanag.JobEnriched:
-				enriched++
-			case j.Status == liwanag.JobFailed && j.Failure.Code == code && j.RetryAt.IsZero():
-				failed++
-			default:
-				w.t.Errorf("%s is %s %q", e, j.Status, j.Failure.Code)
-			}
+var four = []string{ana, cid, dea, "eli+found@example.net"}
+
+// count says how many of the four were found, and how many failed for good.
+func (w *world) count(code string) (enriched, failed int) {
+	for _, e := range four {
+		switch j := w.job(e); {
+		case j.Status == liwanag.JobEnriched:
+			enriched++
+		case j.Status == liwanag.JobFailed && j.Failure.Code == code && j.RetryAt.IsZero():
+			failed++
+		default:
+			w.t.Errorf("%s is %s %q", e, j.Status, j.Failure.Code)
 		}
-		return enriched, failed
 	}
+	return enriched, failed
+}
+
+func TestRow18a_CanceledOrIncomplete(t *testing.T) {
 	t.Run("canceled", func(t *testing.T) {
 		underBoth(t, enrichment.Config{}, func(w *world) {
 			w.fault(simulator.Fault{Action: simulator.ActionStatusCanceled, Count: 1})
-			run := w.signUp(emails...)[0]
+			run := w.signUp(four...)[0]
 			w.sleep(5 * time.Minute)
-			if enriched, failed := count(w, liwanag.CodeProviderCanceled); enriched == 0 || failed == 0 {
+			if enriched, failed := w.count(liwanag.CodeProviderCanceled); enriched == 0 || failed == 0 {
 				t.Errorf("%d enriched, %d failed", enriched, failed)
 			}
 			w.wantRun(run, workflow.StatusCompleted)
@@ -250,9 +259,9 @@ func TestRow18a_CanceledOrIncomplete(t *testing.T) {
 	t.Run("rows missing", func(t *testing.T) {
 		underBoth(t, enrichment.Config{}, func(w *world) {
 			w.fault(simulator.Fault{Action: simulator.ActionRowsMissing, Count: 1})
-			w.signUp(emails...)
+			w.signUp(four...)
 			w.sleep(5 * time.Minute)
-			if enriched, failed := count(w, liwanag.CodeMissingRecord); enriched != 3 || failed != 1 {
+			if enriched, failed := w.count(liwanag.CodeMissingRecord); enriched != 3 || failed != 1 {
 				t.Errorf("%d enriched, %d failed", enriched, failed)
 			}
 			w.wantBooks()
@@ -261,9 +270,9 @@ func TestRow18a_CanceledOrIncomplete(t *testing.T) {
 	t.Run("one record bad", func(t *testing.T) {
 		underBoth(t, enrichment.Config{}, func(w *world) {
 			w.fault(simulator.Fault{Action: simulator.ActionRecordBad, Email: "dea", Value: "anonymous"})
-			w.signUp(emails...)
+			w.signUp(four...)
 			w.sleep(5 * time.Minute)
-			if enriched, failed := count(w, liwanag.CodeMissingRecord); enriched != 3 || failed != 1 {
+			if enriched, failed := w.count(liwanag.CodeMissingRecord); enriched != 3 || failed != 1 {
 				t.Errorf("%d enriched, %d failed", enriched, failed)
 			}
 			if d := w.deliveries()[0]; d.State != liwanag.DeliveryQuarantined || d.Note != "foreign_record" {
@@ -275,9 +284,9 @@ func TestRow18a_CanceledOrIncomplete(t *testing.T) {
 	t.Run("a foreign record", func(t *testing.T) {
 		underBoth(t, enrichment.Config{}, func(w *world) {
 			w.fault(simulator.Fault{Action: simulator.ActionRowsExtra, Count: 1})
-			w.signUp(emails...)
+			w.signUp(four...)
 			w.sleep(5 * time.Minute)
-			if enriched, _ := count(w, ""); enriched != 4 {
+			if enriched, _ := w.count(""); enriched != 4 {
 				t.Errorf("%d enriched", enriched)
 			}
 			if d := w.deliveries()[0]; d.State != liwanag.DeliveryQuarantined || d.Note != "foreign_record" {

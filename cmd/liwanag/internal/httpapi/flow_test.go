@@ -145,6 +145,13 @@ func listings(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp, e
 
 // acts checks what operators do.
 func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
+	actsOnAnEndedRun(t, c, added)
+	paid := actsOnAPausedRun(t, c, added)
+	actsOnAWaitingRun(t, c, paid)
+	actsOnACanceledRun(t, c, paid)
+}
+
+func actsOnAnEndedRun(t *testing.T, c *apiclient.Client, added api.SignedUp) {
 	ctx := t.Context()
 	_, err := runapi.CancelRun.Call(ctx, c, runapi.To(added.RunID, &runapi.CancelRunRequest{Reason: "x"}))
 	wantCode(t, err, 409, "run_ended")
@@ -163,11 +170,16 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 	if err != nil || again.Result != "reused" || again.RunID != "" {
 		t.Errorf("a young result: %+v %v", again, err)
 	}
+}
+
+// actsOnAPausedRun leaves a run that the pause of submissions keeps waiting.
+func actsOnAPausedRun(t *testing.T, c *apiclient.Client, added api.SignedUp) (paid api.Enriched) {
+	ctx := t.Context()
 	paused, err := api.PauseSubmissions.Call(ctx, c, api.PauseRequest{Body: &api.Reason{Reason: "audit"}})
 	if err != nil || !paused.Paused || paused.PausedReason != "paused" || paused.PausedNote != "audit" {
 		t.Errorf("%+v %v", paused, err)
 	}
-	paid, err := api.EnrichSubscriber.Call(ctx, c, runapi.To(added.SubscriberID, &api.EnrichSubscriberRequest{Again: true}))
+	paid, err = api.EnrichSubscriber.Call(ctx, c, runapi.To(added.SubscriberID, &api.EnrichSubscriberRequest{Again: true}))
 	if err != nil || paid.Result != "started" || paid.RunID == "" {
 		t.Fatalf("again: %+v %v", paid, err)
 	}
@@ -191,27 +203,36 @@ func acts(t *testing.T, w *world, c *apiclient.Client, added api.SignedUp) {
 		!looked.WaitingFor.Until.After(waiting.WaitingFor.Until) {
 		t.Errorf("a woken run has not looked: %+v, before %+v, %v", looked.WaitingFor, waiting.WaitingFor, err)
 	}
+	return paid
+}
+
+func actsOnAWaitingRun(t *testing.T, c *apiclient.Client, paid api.Enriched) {
+	ctx := t.Context()
 	for _, e := range []runapi.SendEventRequest{{Type: "nothing"}, {Type: "enrichment-complete", Data: json.RawMessage(`{"deliveryId":"x"}`)},
 		{Type: "enrichment-complete", Data: json.RawMessage(`null`)}, {ID: "a\x1bb", Type: "enrichment-complete"},
 		{Type: "enrichment-complete", Data: json.RawMessage(`{"results":{}}`)}} {
-		_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, e))
+		_, err := runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, e))
 		wantCode(t, err, 422, "invalid_field")
 	}
 	results := func(size int) runapi.SendEventRequest { // they go beside the event, whose own data may be small only
 		return runapi.SendEventRequest{Type: "enrichment-complete",
 			Data: json.RawMessage(`{"results":[{"x":"` + strings.Repeat("x", size) + `"}]}`)}
 	}
-	_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, results(workflow.MaxPayload)))
+	_, err := runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, results(workflow.MaxPayload)))
 	wantCode(t, err, 409, "state")
 	_, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, results(door.MaxJSON)))
 	wantCode(t, err, 413, "too_large")
 	for i, want := range []bool{false, true} {
-		receipt, err = runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, runapi.SendEventRequest{ID: "same", Type: "enrichment-complete"}))
+		receipt, err := runapi.SendEvent.Call(ctx, c, runapi.To(paid.RunID, runapi.SendEventRequest{ID: "same", Type: "enrichment-complete"}))
 		if err != nil || receipt.Duplicate != want || receipt.Late {
 			t.Errorf("event %d: %+v %v", i, receipt, err)
 		}
 	}
-	if _, err = runapi.CancelRun.Call(ctx, c, runapi.To(paid.RunID, &runapi.CancelRunRequest{Reason: "no more"})); err != nil {
+}
+
+func actsOnACanceledRun(t *testing.T, c *apiclient.Client, paid api.Enriched) {
+	ctx := t.Context()
+	if _, err := runapi.CancelRun.Call(ctx, c, runapi.To(paid.RunID, &runapi.CancelRunRequest{Reason: "no more"})); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(5 * time.Second)
