@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,13 +19,15 @@ import (
 )
 
 type subscribersCommand struct {
-	Add    subscribersAdd    `cmd:"" help:"Add one subscriber, or update them."`
-	List   subscribersList   `cmd:"" help:"List subscribers, newest first."`
-	Show   subscribersShow   `cmd:"" help:"Show a subscriber with lookups."`
-	Import subscribersImport `cmd:"" help:"Import a CSV file: preview, cost estimate, progress."`
-	Export subscribersExport `cmd:"" help:"Export subscribers as CSV that can be imported again."`
-	Enrich subscribersEnrich `cmd:"" help:"Look subscribers up once more."`
-	Erase  subscribersErase  `cmd:"" help:"Erase a person and everything that is known of them."`
+	Add         subscribersAdd         `cmd:"" help:"Add one subscriber, or update them."`
+	List        subscribersList        `cmd:"" help:"List subscribers, newest first."`
+	Show        subscribersShow        `cmd:"" help:"Show a subscriber with lookups."`
+	Import      subscribersImport      `cmd:"" help:"Import a CSV file: preview, cost estimate, progress."`
+	Export      subscribersExport      `cmd:"" help:"Export subscribers as CSV that can be imported again."`
+	Enrich      subscribersEnrich      `cmd:"" help:"Look subscribers up once more."`
+	Unsubscribe subscribersUnsubscribe `cmd:"" help:"Note that a person left: nothing is looked up for them any more."`
+	Resubscribe subscribersResubscribe `cmd:"" help:"Note that a person came back. Nobody is looked up by it."`
+	Erase       subscribersErase       `cmd:"" help:"Erase a person and everything that is known of them."`
 }
 
 type subscribersAdd struct {
@@ -59,16 +64,17 @@ func (c *subscribersAdd) Run(p *program) error {
 
 // subscriberFilter selects subscribers.
 type subscriberFilter struct {
-	Status    string        `name:"status" enum:",none,pending,submitted,enriched,not_found,failed,canceled,held" default:"" help:"Of the latest lookup: none, pending, submitted, enriched, not_found, failed, canceled or held."`
-	EmailType string        `name:"email-type" enum:",personal,corporate" default:"" help:"personal or corporate."`
-	Source    string        `name:"source" help:"Where they signed up."`
-	Seniority string        `name:"seniority" help:"As a lookup found it, such as Senior or VP."`
-	Query     string        `name:"query" short:"q" help:"Part of address, name or company."`
-	Since     time.Duration `name:"since" help:"Signed up within this time, such as 24h."`
+	Status     string        `name:"status" enum:",none,pending,submitted,enriched,not_found,failed,canceled,held" default:"" help:"Of the latest lookup: none, pending, submitted, enriched, not_found, failed, canceled or held."`
+	EmailType  string        `name:"email-type" enum:",personal,corporate" default:"" help:"personal or corporate."`
+	Source     string        `name:"source" help:"Where they signed up."`
+	Seniority  string        `name:"seniority" help:"As a lookup found it, such as Senior or VP."`
+	Subscribed string        `name:"subscribed" enum:",true,false,any" default:"" help:"Whether they are still subscribed: true, false or any. Default: any, and true in an export."`
+	Query      string        `name:"query" short:"q" help:"Part of address, name or company."`
+	Since      time.Duration `name:"since" help:"Signed up within this time, such as 24h."`
 }
 
 func (f *subscriberFilter) filter() api.SubscriberFilter {
-	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Seniority: f.Seniority, Q: f.Query}
+	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Seniority: f.Seniority, Subscribed: f.Subscribed, Q: f.Query}
 	if f.Since > 0 {
 		filter.Since = time.Now().Add(-f.Since)
 	}
@@ -97,6 +103,7 @@ func (c *subscribersList) Run(p *program) error {
 		{"email", func(x s) string { return x.Email }},
 		{"type", func(x s) string { return x.EmailType }},
 		{"status", func(x s) string { return x.EnrichmentStatus }},
+		{"subscribed", func(x s) string { return map[bool]string{true: "yes", false: "no"}[x.Subscribed] }},
 		{"name", func(x s) string { return x.FullName }},
 		{"title", func(x s) string { return x.JobTitle }},
 		{"company", func(x s) string { return x.CompanyName }},
@@ -113,6 +120,7 @@ func (c *subscribersList) export(p *program, client *apiclient.Client) error {
 		return err
 	}
 	wanted := api.SubscriberExport{SubscriberFilter: c.filter()}
+	wanted.Subscribed = cmp.Or(wanted.Subscribed, "any") // lists show everybody
 	if !c.All {
 		wanted.Limit = c.Limit
 	}
@@ -152,7 +160,7 @@ func (c *subscribersShow) Run(p *program) error {
 		{"name", s.FullName}, {"headline", s.Headline}, {"title", s.JobTitle}, {"seniority", s.Seniority},
 		{"location", s.Location}, {"linkedin", s.LinkedinURL}, {"company", s.CompanyName}, {"domain", s.CompanyDomain},
 		{"headcount", headcount}, {"industry", s.Industry}, {"metadata", string(s.Metadata)},
-		{"created", clock(s.CreatedAt)}, {"enriched", clock(s.EnrichedAt)}, {"unsubscribed", clock(s.UnsubscribedAt)},
+		{"created", clock(s.CreatedAt)}, {"enriched", clock(s.EnrichedAt)}, {"unsubscribed", unsubscribed(s.UnsubscribedAt, s.UnsubscribedBy)},
 	})
 	if len(s.Jobs) == 0 {
 		return nil
@@ -167,6 +175,14 @@ func (c *subscribersShow) Run(p *program) error {
 		{"created", func(x j) string { return clock(x.CreatedAt) }},
 		{"why", why},
 	}, each(s.Jobs))
+}
+
+// unsubscribed says since when, and who said so.
+func unsubscribed(at time.Time, by string) string {
+	if by == "" {
+		return clock(at)
+	}
+	return clock(at) + " (" + by + ")"
 }
 
 // why says why a lookup failed, or what it waits for.
@@ -315,6 +331,27 @@ type subscribersExport struct {
 	File   string `name:"file" short:"f" placeholder:"FILE" help:"Where to write. Default: standard output."`
 }
 
+// counted is where an export goes; it says who was left out.
+type counted struct {
+	io.Writer
+	p *program
+}
+
+// Headers reads how many were left out.
+func (c counted) Headers(h http.Header) {
+	if left, err := strconv.ParseInt(h.Get(api.LeftOutHeader), 10, 64); err == nil && left > 0 {
+		fmt.Fprintf(c.p.err, "%s who unsubscribed left out: --subscribed any takes them too\n", people(left))
+	}
+}
+
+// people counts persons.
+func people(n int64) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return fmt.Sprintf("%d people", n)
+}
+
 // Run exports subscribers.
 func (c *subscribersExport) Run(p *program) (err error) {
 	client, err := c.dial()
@@ -322,7 +359,7 @@ func (c *subscribersExport) Run(p *program) (err error) {
 		return err
 	}
 	if c.File == "" {
-		_, err = api.ExportSubscribers.Copy(p.ctx, client, api.SubscriberExport{SubscriberFilter: c.filter()}, p.out)
+		_, err = api.ExportSubscribers.Copy(p.ctx, client, api.SubscriberExport{SubscriberFilter: c.filter()}, counted{p.out, p})
 		return err
 	}
 	// A file that is there is whole: it gets its name at the end.
@@ -335,7 +372,7 @@ func (c *subscribersExport) Run(p *program) (err error) {
 			err = errors.Join(err, os.Remove(partial.Name()))
 		}
 	}()
-	n, err := api.ExportSubscribers.Copy(p.ctx, client, api.SubscriberExport{SubscriberFilter: c.filter()}, partial)
+	n, err := api.ExportSubscribers.Copy(p.ctx, client, api.SubscriberExport{SubscriberFilter: c.filter()}, counted{partial, p})
 	if err = errors.Join(err, partial.Close()); err != nil {
 		return err
 	}
@@ -344,6 +381,44 @@ func (c *subscribersExport) Run(p *program) (err error) {
 	}
 	fmt.Fprintf(p.err, "%s written to %s\n", plural(n, "byte"), c.File)
 	return nil
+}
+
+// standingFlags say whose standing is changed, and why.
+type standingFlags struct {
+	clientFlags
+	ID     string `arg:"" name:"id" help:"Id of the subscriber."`
+	Reason string `name:"reason" help:"Kept in the audit trail: no personal data."`
+	showFlag
+}
+
+type subscribersUnsubscribe struct{ standingFlags }
+
+// Run notes that a person left.
+func (c *subscribersUnsubscribe) Run(p *program) error {
+	return c.stand(p, api.UnsubscribeSubscriber, "unsubscribed")
+}
+
+type subscribersResubscribe struct{ standingFlags }
+
+// Run notes that a person came back.
+func (c *subscribersResubscribe) Run(p *program) error {
+	return c.stand(p, api.ResubscribeSubscriber, "subscribed")
+}
+
+func (c *standingFlags) stand(p *program, route runapi.Route[runapi.Addressed[*api.StandingRequest], api.Standing], word string) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	now, err := route.Call(p.ctx, client, runapi.To(c.ID, &api.StandingRequest{Reason: c.Reason}))
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return printJSON(p.out, now)
+	}
+	_, err = fmt.Fprintf(p.out, "%s %s, %s changed\n", now.SubscriberID, word, plural(int64(now.Rows), "row"))
+	return err
 }
 
 type subscribersErase struct {

@@ -51,14 +51,14 @@ type Sink struct {
 type AddSinkRequest struct {
 	Name   string   `json:"name,omitempty" maxLength:"100" doc:"Left out: the URL's host."`
 	URL    string   `json:"url" minLength:"1" maxLength:"2000" doc:"https; http and inner addresses only within LIWANAG_SINK_ALLOW."`
-	Topics []string `json:"topics,omitempty" enum:"subscriber.enriched,subscriber.enrichment_failed,upload.completed,submission.held,credits.low,webhooks.silent" doc:"Left out: all."`
+	Topics []string `json:"topics,omitempty" enum:"subscriber.enriched,subscriber.enrichment_failed,subscriber.unsubscribed,upload.completed,submission.held,credits.low,webhooks.silent" doc:"Left out: all."`
 }
 
 // ChangeSinkRequest changes a sink; what is left out stays.
 type ChangeSinkRequest struct {
 	Name     *string  `json:"name,omitempty" minLength:"1" maxLength:"100"`
 	URL      *string  `json:"url,omitempty" minLength:"1" maxLength:"2000"`
-	Topics   []string `json:"topics,omitzero" enum:"subscriber.enriched,subscriber.enrichment_failed,upload.completed,submission.held,credits.low,webhooks.silent" doc:"Left out: as they are; empty: all."`
+	Topics   []string `json:"topics,omitzero" enum:"subscriber.enriched,subscriber.enrichment_failed,subscriber.unsubscribed,upload.completed,submission.held,credits.low,webhooks.silent" doc:"Left out: as they are; empty: all."`
 	Disabled *bool    `json:"disabled,omitempty"`
 }
 
@@ -66,7 +66,7 @@ type ChangeSinkRequest struct {
 type MessageFilter struct {
 	SinkID string `query:"sinkId"`
 	State  string `query:"state" enum:"pending,sending,retrying,delivered,failed,dropped"`
-	Topic  string `query:"topic" enum:"subscriber.enriched,subscriber.enrichment_failed,upload.completed,submission.held,credits.low,webhooks.silent,test"`
+	Topic  string `query:"topic" enum:"subscriber.enriched,subscriber.enrichment_failed,subscriber.unsubscribed,upload.completed,submission.held,credits.low,webhooks.silent,test"`
 }
 
 // MessageQuery asks for a page of messages.

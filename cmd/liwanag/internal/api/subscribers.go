@@ -22,19 +22,25 @@ var (
 		"enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
 	EraseSubscriber = runapi.Delete[EraseRequest]("/subscribers/{id}",
 		"erase-subscriber", "Erase a subscriber and everything that is known of them")
+	UnsubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/unsubscribe",
+		"unsubscribe-subscriber", "Note that a subscriber left: nothing is looked up for them any more", http.StatusOK)
+	ResubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/resubscribe",
+		"resubscribe-subscriber", "Note that a subscriber came back; nobody is looked up by it", http.StatusOK)
 	ExportSubscribers = runapi.File[SubscriberExport]("/subscribers/export",
-		"export-subscribers", "All subscribers as CSV, which can be imported again", "text/csv")
+		"export-subscribers", "Subscribers as CSV, which can be imported again; who unsubscribed is left out, and counted in the header Liwanag-Left-Out, unless subscribed says otherwise",
+		"text/csv")
 )
 
 // SubscriberFilter selects subscribers, in a query or in a body.
 type SubscriberFilter struct {
-	Status    string    `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
-	EmailType string    `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate"`
-	Source    string    `query:"source" json:"source,omitempty"`
-	Seniority string    `query:"seniority" json:"seniority,omitempty" doc:"As a lookup found it, in whatever case."`
-	Q         string    `query:"q" json:"q,omitempty" doc:"Part of address, name or company."`
-	Since     time.Time `query:"since" json:"since,omitzero" doc:"Created at or after."`
-	Until     time.Time `query:"until" json:"until,omitzero" doc:"Created before."`
+	Status     string    `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
+	EmailType  string    `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate"`
+	Source     string    `query:"source" json:"source,omitempty"`
+	Seniority  string    `query:"seniority" json:"seniority,omitempty" doc:"As a lookup found it, in whatever case."`
+	Subscribed string    `query:"subscribed" json:"subscribed,omitempty" enum:"true,false,any" doc:"Whether they are still subscribed. Left out: any, and true in an export."`
+	Q          string    `query:"q" json:"q,omitempty" doc:"Part of address, name or company."`
+	Since      time.Time `query:"since" json:"since,omitzero" doc:"Created at or after."`
+	Until      time.Time `query:"until" json:"until,omitzero" doc:"Created before."`
 }
 
 // SubscriberQuery asks for a page of subscribers.
@@ -105,7 +111,26 @@ type Subscriber struct {
 	CreatedAt          time.Time       `json:"createdAt"`
 	UpdatedAt          time.Time       `json:"updatedAt"`
 	EnrichedAt         time.Time       `json:"enrichedAt,omitzero"`
-	UnsubscribedAt     time.Time       `json:"unsubscribedAt,omitzero" doc:"Since then nothing is looked up for them; absent: they did not unsubscribe, or came back."`
+	Subscribed         bool            `json:"subscribed" doc:"false: they unsubscribed, and nothing is looked up for them."`
+	UnsubscribedAt     time.Time       `json:"unsubscribedAt,omitzero" doc:"Absent: they did not unsubscribe, or came back."`
+	UnsubscribedBy     string          `json:"unsubscribedBy,omitempty" doc:"Who said so: operator, webhook, or the id of a source or an upload."`
+}
+
+// LeftOutHeader says in an export how many of those that match are not in it since they unsubscribed.
+const LeftOutHeader = "Liwanag-Left-Out"
+
+// StandingRequest says why a subscriber's standing is changed by hand.
+type StandingRequest struct {
+	Reason string `json:"reason,omitempty" doc:"Kept in the audit trail: no personal data."`
+}
+
+// Standing is whether a person is subscribed after it was changed by hand.
+type Standing struct {
+	SubscriberID   string    `json:"subscriberId"`
+	Subscribed     bool      `json:"subscribed"`
+	UnsubscribedAt time.Time `json:"unsubscribedAt,omitzero"`
+	UnsubscribedBy string    `json:"unsubscribedBy,omitempty"`
+	Rows           int       `json:"rows" doc:"How many subscribers changed: one mailbox may have several; 0: it was so before."`
 }
 
 // Stated is what was said of a person: by themselves, or in a list.

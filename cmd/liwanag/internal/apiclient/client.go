@@ -133,6 +133,9 @@ func (c *Client) Copy(ctx context.Context, r runapi.Request, w io.Writer) (int64
 		return 0, err
 	}
 	defer res.Body.Close()
+	if to, ok := w.(Headed); ok {
+		to.Headers(res.Header)
+	}
 	from := &reader{r: res.Body}
 	n, err := io.Copy(w, from)
 	if err != nil && err == from.fault() {
@@ -140,6 +143,9 @@ func (c *Client) Copy(ctx context.Context, r runapi.Request, w io.Writer) (int64
 	}
 	return n, err
 }
+
+// Headed is a writer of Copy that is told the headers of the answer, before anything is written.
+type Headed interface{ Headers(http.Header) }
 
 // reader remembers its error, to tell it from the writer's.
 type reader struct {

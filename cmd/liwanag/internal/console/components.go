@@ -35,6 +35,7 @@ var tones = map[string]tone{
 	"not_found": {"calm", "question"}, "canceled": {"calm", "stop"}, "skipped": {"calm", "skip"}, "superseded": {"calm", "skip"},
 	"retrying": {"wait", "clock"}, "dropped": {"calm", "skip"},
 	"ignored": {"calm", "skip"}, "disabled": {"calm", "stop"}, "none": {"calm", "dash"}, "late": {"wait", "clock"},
+	"unsubscribed": {"calm", "stop"},
 }
 
 func toneOf(status string) tone {

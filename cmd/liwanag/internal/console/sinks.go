@@ -45,7 +45,7 @@ func (c *Console) registerSinks() {
 }
 
 var (
-	topics = []string{"subscriber.enriched", "subscriber.enrichment_failed", "upload.completed",
+	topics = []string{"subscriber.enriched", "subscriber.enrichment_failed", "subscriber.unsubscribed", "upload.completed",
 		"submission.held", "credits.low", "webhooks.silent"}
 	messageStates = []string{"pending", "sending", "retrying", "delivered", "failed", "dropped"}
 )
@@ -53,7 +53,8 @@ var (
 // topicWords say when a topic is told.
 var topicWords = map[string]string{
 	"subscriber.enriched": "somebody was found", "subscriber.enrichment_failed": "somebody was not found, or their lookup failed for good",
-	"upload.completed": "every lookup of an upload has its answer", "submission.held": "a paid call needs your decision",
+	"subscriber.unsubscribed": "somebody left, as a sender, a file or one of you said",
+	"upload.completed":        "every lookup of an upload has its answer", "submission.held": "a paid call needs your decision",
 	"credits.low": "the balance fell below the mark", "webhooks.silent": "FullEnrich's webhooks do not come",
 }
 

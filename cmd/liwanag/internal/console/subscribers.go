@@ -19,6 +19,8 @@ func (c *Console) registerSubscribers() {
 	c.handle("GET /subscribers/{id}", func(v *visit) error { return c.subscriber(v, nil) })
 	c.handle("POST /subscribers/{id}/enrich", c.enrichSubscriber)
 	c.handle("POST /subscribers/{id}/erase", c.eraseSubscriber)
+	c.handle("POST /subscribers/{id}/unsubscribe", c.stand(api.UnsubscribeSubscriber, "The person is unsubscribed: nothing is looked up for them."))
+	c.handle("POST /subscribers/{id}/resubscribe", c.stand(api.ResubscribeSubscriber, "The person is subscribed again. Nobody was looked up."))
 }
 
 var jobStatuses = runapi.Enum[api.SubscriberFilter]("Status")
@@ -28,6 +30,22 @@ type subscribersView struct {
 	*visit
 	Query api.SubscriberQuery
 	List  runapi.List[api.Subscriber]
+	// Left is how many of those that match unsubscribed, as far as one page tells.
+	Left runapi.List[api.Subscriber]
+}
+
+var standingChoices = []choice{{"", "Any"}, {"true", "Subscribed"}, {"false", "Unsubscribed"}}
+
+// leftOut says who is not in the exported file; empty when everybody who matches is.
+func (v subscribersView) leftOut() string {
+	n := len(v.Left.Items)
+	switch {
+	case v.Query.Subscribed == "false" || v.Query.Subscribed == "any" || n == 0:
+		return ""
+	case v.Left.NextCursor != "":
+		return "More than " + number(int64(n)) + " people who unsubscribed are left out."
+	}
+	return plural(int64(n), "person who unsubscribed is left out.", "people who unsubscribed are left out.")
 }
 
 func (c *Console) subscribers(v *visit, fault error) error {
@@ -38,6 +56,12 @@ func (c *Console) subscribers(v *visit, fault error) error {
 	}
 	if view.List, err = api.ListSubscribers.Call(v.Context(), v.api, view.Query); err != nil {
 		return err
+	}
+	left := api.SubscriberQuery{SubscriberFilter: view.Query.SubscriberFilter, Paging: runapi.Paging{Limit: 500}}
+	if left.Subscribed = "false"; view.Query.Subscribed == "" || view.Query.Subscribed == "true" {
+		if view.Left, err = api.ListSubscribers.Call(v.Context(), v.api, left); err != nil {
+			return err
+		}
 	}
 	return v.showOr(fault, frame{Title: "Subscribers", Nav: "/subscribers", Here: "/subscribers"}, subscribersPage(view))
 }
@@ -55,6 +79,37 @@ func (v *visit) showOr(fault error, f frame, body templ.Component) error {
 // export is the address of a file of all that match.
 func (v subscribersView) export() string {
 	return address(api.ExportSubscribers.Path, runapi.Values(v.Query.SubscriberFilter))
+}
+
+// exportAll is export with those who unsubscribed.
+func (v subscribersView) exportAll() string {
+	filter := v.Query.SubscriberFilter
+	filter.Subscribed = "any"
+	return address(api.ExportSubscribers.Path, runapi.Values(filter))
+}
+
+// stand changes a person's standing by hand.
+func (c *Console) stand(route runapi.Route[runapi.Addressed[*api.StandingRequest], api.Standing], done string) func(*visit) error {
+	return func(v *visit) error {
+		if err := v.form(); err != nil {
+			return err
+		}
+		id := v.PathValue("id")
+		now, err := route.Call(v.Context(), v.api, runapi.To(id, &api.StandingRequest{Reason: v.PostForm.Get("reason")}))
+		if err != nil {
+			return c.subscriber(v, err)
+		}
+		message := done
+		if now.Rows > 1 {
+			message += " " + number(int64(now.Rows)) + " addresses of one mailbox changed."
+		}
+		return v.goTo(under("/subscribers", id), message)
+	}
+}
+
+// leftBy says who said that the person left.
+func leftBy(by string) string {
+	return map[string]string{"operator": "by hand", "webhook": "as a sign-up's webhook said"}[by]
 }
 
 func (c *Console) addSubscriber(v *visit) error {

@@ -13,7 +13,7 @@ import (
 // comes along.
 const subscriberColumns = `s.id, s.email_key, s.email, s.email_type, s.source, s.created_at, s.updated_at, s.enriched_at, s.result_at,
 	s.first_name, s.last_name, s.full_name, s.headline, s.job_title, s.seniority, s.linkedin_url, s.location,
-	s.company_name, s.company_domain, s.company_linkedin_url, s.headcount, s.industry, s.metadata, s.suppressed_at,
+	s.company_name, s.company_domain, s.company_linkedin_url, s.headcount, s.industry, s.metadata, s.suppressed_at, s.unsubscribed_by,
 	s.country, s.name_matches, s.stated, s.found, s.sources, s.tags, s.signed_up_at,
 	(SELECT l.status FROM job l WHERE l.subscriber_id = s.id AND l.latest = true LIMIT 1)`
 
@@ -23,7 +23,7 @@ func scanSubscriber(r Row) (s liwanag.Subscriber, err error) {
 		timeColumn{&s.CreatedAt}, timeColumn{&s.UpdatedAt}, timeColumn{&s.EnrichedAt}, timeColumn{&s.ResultAt},
 		textTo(&f.FirstName), textTo(&f.LastName), textTo(&f.FullName), textTo(&f.Headline), textTo(&f.JobTitle),
 		textTo(&f.Seniority), textTo(&f.LinkedinURL), textTo(&f.Location), textTo(&f.CompanyName), textTo(&f.CompanyDomain),
-		textTo(&f.CompanyLinkedinURL), numberColumn{&f.Headcount}, textTo(&f.Industry), jsonTo(&s.Metadata), timeColumn{&s.SuppressedAt},
+		textTo(&f.CompanyLinkedinURL), numberColumn{&f.Headcount}, textTo(&f.Industry), jsonTo(&s.Metadata), timeColumn{&s.SuppressedAt}, textTo(&s.UnsubscribedBy),
 		textTo(&f.Country), textTo(&s.NameMatches), objectTo(&s.Stated), objectTo(&s.Found), wordsTo(&s.Sources), objectTo(&s.Tags),
 		timeColumn{&s.SignedUpAt}, textTo(&s.EnrichmentStatus))
 	if s.Sources == nil && s.Source != "" {
@@ -286,10 +286,16 @@ func (t SubscriberTx) Enrich(results []liwanag.Enriched) (changed []liwanag.ID, 
 
 // Suppress notes that people unsubscribed, or (zero time) that they came back,
 // and returns the IDs that were changed.
-func (t SubscriberTx) Suppress(ids []liwanag.ID, at time.Time) ([]liwanag.ID, error) {
+func (t SubscriberTx) Suppress(d liwanag.Departure) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.SubscriberKind), `
-		UPDATE subscriber SET suppressed_at = $2 WHERE id = ANY($1) AND (suppressed_at IS NULL) = (CAST($2 AS bigint) IS NOT NULL) RETURNING id`,
-		idsOf(t, ids), micros(at))
+		UPDATE subscriber SET suppressed_at = $2, unsubscribed_by = $3
+		WHERE id = ANY($1) AND (suppressed_at IS NULL) = (CAST($2 AS bigint) IS NOT NULL) RETURNING id`,
+		idsOf(t, d.IDs), micros(d.At), text(d.By))
+}
+
+// LeftBy lists up to a number of people who unsubscribed as the given one says, in no order.
+func (t SubscriberTx) LeftBy(by string, limit int) ([]liwanag.ID, error) {
+	return list(t, scanID(liwanag.SubscriberKind), `SELECT id FROM subscriber WHERE unsubscribed_by = $1 LIMIT $2`, by, limit)
 }
 
 // Delete deletes people with their profiles; their jobs stay, without them.

@@ -57,11 +57,29 @@ func (s Subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.
 	}
 }
 
+// CountLeft counts those who unsubscribed, of all that match without regard to that.
+func (s Subscribers) CountLeft(ctx context.Context, f liwanag.SubscriberFilter) (int64, error) {
+	if err := f.Check(); err != nil {
+		return 0, err
+	}
+	f.Standing = liwanag.StandingLeft
+	from, _, w := subscriberWhere(s.r, f)
+	return one(s.in(ctx), scanInt, `SELECT count(*) FROM `+from+w.String(), w.args...)
+}
+
 // subscriberQuery walks an index that is in order of creation: that of the
 // latest jobs in one status, or the subscribers' own.
 func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, after []byte, limit int) (string, []any) {
-	var w where
-	from, key := `subscriber s`, `s.id`
+	from, key, w := subscriberWhere(d, f)
+	if after != nil {
+		w.and(key+` < $?`, after)
+	}
+	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + key + ` DESC LIMIT ` + w.bind(limit), w.args
+}
+
+// subscriberWhere is where those are found that match, and the key that orders them.
+func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w where) {
+	from, key = `subscriber s`, `s.id`
 	switch {
 	case f.Status == liwanag.NoJob:
 		w.and(`NOT EXISTS (SELECT 1 FROM job j WHERE j.subscriber_id = s.id)`)
@@ -72,8 +90,11 @@ func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, after []byte, limit 
 	if len(f.IDs) > 0 {
 		w.and(key+` = ANY($?)`, d.IDs(f.IDs))
 	}
-	if after != nil {
-		w.and(key+` < $?`, after)
+	switch f.Standing {
+	case liwanag.StandingIn:
+		w.and(`s.suppressed_at IS NULL`)
+	case liwanag.StandingLeft:
+		w.and(`s.suppressed_at IS NOT NULL`)
 	}
 	if f.EmailType != "" {
 		w.and(`s.email_type = $?`, string(f.EmailType))
@@ -93,7 +114,7 @@ func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, after []byte, limit 
 	if f.Query != "" {
 		w.alike("%", f.Query, "s.email_key", "s.full_name", "s.first_name", "s.last_name", "s.company_name", "s.company_domain")
 	}
-	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + key + ` DESC LIMIT ` + w.bind(limit), w.args
+	return from, key, w
 }
 
 // alike looks for a text in columns, in whatever case; around is "%" for a part of

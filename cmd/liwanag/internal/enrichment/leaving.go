@@ -3,7 +3,6 @@ package enrichment
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
@@ -11,29 +10,65 @@ import (
 
 // Suppress notes in the caller's transaction that people unsubscribed: nothing
 // is looked up for them any more. A job that was not sent never will be, the run
-// of the others goes on; of one that was sent only the cost is recorded. Whoever
-// takes their next sign-up in clears the mark.
-func (e *Enricher) Suppress(tx *datastore.Tx, subscriberIDs []liwanag.ID, at time.Time) error {
-	return Suppress(tx, subscriberIDs, at)
+// of the others goes on; of one that was sent only the cost is recorded. It is told
+// to the sinks. Whoever takes their next sign-up in clears the mark.
+func (e *Enricher) Suppress(tx *datastore.Tx, d liwanag.Departure) error {
+	_, err := Suppress(tx, d)
+	return err
 }
 
-// Suppress is Enricher.Suppress for who has none: it needs the rows alone.
-func Suppress(tx *datastore.Tx, subscriberIDs []liwanag.ID, at time.Time) error {
-	if len(subscriberIDs) == 0 {
-		return nil
+// Suppress is Enricher.Suppress for who has none: it needs the rows alone. It
+// returns those who had not unsubscribed before.
+func Suppress(tx *datastore.Tx, d liwanag.Departure) ([]liwanag.ID, error) {
+	if len(d.IDs) == 0 {
+		return nil, nil
 	}
-	left, err := tx.Subscribers.Suppress(subscriberIDs, at)
-	if err != nil {
-		return err
+	left, err := tx.Subscribers.Suppress(d)
+	if err != nil || len(left) == 0 {
+		return nil, err
 	}
 	jobs, err := tx.Jobs.OpenOf(left)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobCanceled, At: at,
+	if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobCanceled, At: d.At,
 		From:    []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld},
-		Failure: unsubscribed})
-	return err
+		Failure: unsubscribed}); err != nil {
+		return nil, err
+	}
+	news := make([]liwanag.Announcement, len(left))
+	for i, id := range left {
+		news[i] = liwanag.Announcement{Topic: liwanag.TopicUnsubscribed, Subject: id, At: d.At}
+	}
+	_, err = datastore.Announce(tx, news)
+	return left, err
+}
+
+// Unsubscribe notes on an operator's word that a person left, and says how many rows that changed.
+// ErrNotFound.
+func (s *Service) Unsubscribe(ctx context.Context, id liwanag.ID) (rows int, err error) {
+	return s.stand(ctx, id, func(tx *datastore.Tx, d liwanag.Departure) ([]liwanag.ID, error) { return Suppress(tx, d) })
+}
+
+// Resubscribe notes on an operator's word that a person came back, and says how many rows that
+// changed. It looks nobody up. ErrNotFound.
+func (s *Service) Resubscribe(ctx context.Context, id liwanag.ID) (rows int, err error) {
+	return s.stand(ctx, id, func(tx *datastore.Tx, d liwanag.Departure) ([]liwanag.ID, error) {
+		return tx.Subscribers.Suppress(liwanag.Departure{IDs: d.IDs})
+	})
+}
+
+func (s *Service) stand(ctx context.Context, id liwanag.ID,
+	change func(*datastore.Tx, liwanag.Departure) ([]liwanag.ID, error)) (rows int, err error) {
+	if _, err := s.store.Subscribers.Get(ctx, id); err != nil {
+		return 0, err
+	}
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		changed, err := change(tx, liwanag.Departure{IDs: []liwanag.ID{id}, At: s.now(), By: liwanag.ByOperator})
+		rows = len(changed)
+		return err
+	})
+	return rows, err
 }
 
 // Erase deletes a person and what is known of them: the subscriber, the profile,

@@ -25,7 +25,9 @@ func (w *world) suppress(emails ...string) {
 	for _, email := range emails {
 		ids = append(ids, w.subscriber(email).ID)
 	}
-	w.must(w.life.store.Write(context.Background(), func(tx *datastore.Tx) error { return w.life.work.Suppress(tx, ids, time.Now()) }))
+	w.must(w.life.store.Write(context.Background(), func(tx *datastore.Tx) error {
+		return w.life.work.Suppress(tx, liwanag.Departure{IDs: ids, At: time.Now()})
+	}))
 }
 
 // everythingIn is the database with its log, byte by byte, and every row of it: what

@@ -44,6 +44,8 @@ type Enrichment interface {
 	Pause(ctx context.Context, note string) error
 	Resume(ctx context.Context) error
 	Erase(ctx context.Context, id liwanag.ID) error
+	Unsubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
+	Resubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
 	Silence(ctx context.Context) (fetched int, err error)
 	Redeliver(ctx context.Context, digest liwanag.Digest) error
 }

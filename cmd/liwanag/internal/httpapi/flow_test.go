@@ -363,7 +363,7 @@ func TestASubscriberSaysSinceWhenTheyAreGone(t *testing.T) {
 	w.must(err)
 	for _, at := range []time.Time{{}, left, {}} {
 		w.must(w.store.Write(ctx, func(tx *datastore.Tx) error {
-			_, err := tx.Subscribers.Suppress([]liwanag.ID{id}, at)
+			_, err := tx.Subscribers.Suppress(liwanag.Departure{IDs: []liwanag.ID{id}, At: at})
 			return err
 		}))
 		if person, err := api.GetSubscriber.Call(ctx, c, runapi.ID(added.SubscriberID)); err != nil || !person.UnsubscribedAt.Equal(at) {
@@ -371,6 +371,55 @@ func TestASubscriberSaysSinceWhenTheyAreGone(t *testing.T) {
 		}
 	}
 }
+
+func TestAnOperatorChangesTheStandingAndExportsFollow(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := context.Background(), w.client()
+	var ids []string
+	for _, email := range []string{"ann@gmail.com", "bob@gmail.com"} {
+		added, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: email})
+		w.must(err)
+		ids = append(ids, added.SubscriberID)
+	}
+	why := &api.StandingRequest{Reason: "asked"}
+	for rows := range 2 {
+		now, err := api.UnsubscribeSubscriber.Call(ctx, c, runapi.To(ids[0], why))
+		if err != nil || now.Subscribed || now.UnsubscribedBy != liwanag.ByOperator || now.Rows != 1-rows {
+			t.Errorf("%+v %v", now, err)
+		}
+	}
+	person, err := api.GetSubscriber.Call(ctx, c, runapi.ID(ids[0]))
+	if err != nil || person.Subscribed || person.EnrichmentStatus != "canceled" {
+		t.Errorf("%+v %v", person, err)
+	}
+	for standing, want := range map[string]struct {
+		listed, exported int
+		left             string
+	}{"": {2, 1, "1"}, "true": {1, 1, "1"}, "false": {1, 1, ""}, "any": {2, 2, ""}} {
+		filter := api.SubscriberFilter{Subscribed: standing}
+		page, err := api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: filter})
+		w.must(err)
+		var file exported
+		_, err = api.ExportSubscribers.Copy(ctx, c, api.SubscriberExport{SubscriberFilter: filter}, &file)
+		w.must(err)
+		if rows := strings.Count(file.String(), "\n") - 1; len(page.Items) != want.listed || rows != want.exported || file.left != want.left {
+			t.Errorf("subscribed=%q: %d listed, %d exported, %q left out", standing, len(page.Items), rows, file.left)
+		}
+	}
+	if now, err := api.ResubscribeSubscriber.Call(ctx, c, runapi.To(ids[0], why)); err != nil || !now.Subscribed || now.Rows != 1 {
+		t.Errorf("%+v %v", now, err)
+	}
+	_, err = api.UnsubscribeSubscriber.Call(ctx, c, runapi.To(liwanag.NewID(liwanag.SubscriberKind).String(), why))
+	wantCode(t, err, 404, "not_found")
+}
+
+// exported is a file with what its header says of those who are not in it.
+type exported struct {
+	bytes.Buffer
+	left string
+}
+
+func (e *exported) Headers(h http.Header) { e.left = h.Get(api.LeftOutHeader) }
 
 func TestTwoCallsAtOnceMakeOneSubscriberAndOneJob(t *testing.T) {
 	w := newWorld(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,6 +25,8 @@ func (s *Server) registerSubscribers() {
 	door.Serve(s.Door, api.EnrichSubscriber, s.enrichSubscriber)
 	door.Serve(s.Door, api.EnrichSubscribers, s.enrichSubscribers)
 	door.Serve(s.Door, api.EraseSubscriber, s.eraseSubscriber)
+	door.Serve(s.Door, api.UnsubscribeSubscriber, s.stand(s.cfg.Enrichment.Unsubscribe))
+	door.Serve(s.Door, api.ResubscribeSubscriber, s.stand(s.cfg.Enrichment.Resubscribe))
 	door.Stream(s.Door, api.ExportSubscribers, s.exportSubscribers)
 }
 
@@ -76,7 +79,7 @@ func answerOne(w http.ResponseWriter, result intake.Result) error {
 
 func subscriberFilter(q api.SubscriberFilter) liwanag.SubscriberFilter {
 	return liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
-		Seniority: q.Seniority, Query: q.Q, CreatedAfter: q.Since, CreatedBefore: q.Until}
+		Seniority: q.Seniority, Query: q.Q, Standing: liwanag.Standing(q.Subscribed), CreatedAfter: q.Since, CreatedBefore: q.Until}
 }
 
 func viewSubscriber(p liwanag.Subscriber) api.Subscriber {
@@ -93,7 +96,8 @@ func viewSubscriber(p liwanag.Subscriber) api.Subscriber {
 		Sources: p.Sources, Tags: p.Tags.All(), SignedUpAt: utc(p.SignedUpAt),
 		NameFrom: string(p.NameFrom()), CompanyFrom: string(p.CompanyFrom()), NameMatches: string(p.NameMatches), Country: p.Summary.Country,
 		Stated: viewStated(p.Stated), Found: viewFound(p.Found),
-		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(), EnrichedAt: utc(p.EnrichedAt), UnsubscribedAt: utc(p.SuppressedAt),
+		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(), EnrichedAt: utc(p.EnrichedAt),
+		Subscribed: p.SuppressedAt.IsZero(), UnsubscribedAt: utc(p.SuppressedAt), UnsubscribedBy: p.UnsubscribedBy,
 	}
 }
 
@@ -209,7 +213,18 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 }
 
 func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberExport) error {
-	people := first(in.Limit, s.cfg.Store.Subscribers.Each(r.Context(), subscriberFilter(in.SubscriberFilter)))
+	filter := subscriberFilter(in.SubscriberFilter)
+	if filter.Standing == "" {
+		filter.Standing = liwanag.StandingIn
+	}
+	if filter.Standing == liwanag.StandingIn {
+		left, err := s.cfg.Store.Subscribers.CountLeft(r.Context(), filter)
+		if err != nil {
+			return err
+		}
+		w.Header().Set(api.LeftOutHeader, strconv.FormatInt(left, 10))
+	}
+	people := first(in.Limit, s.cfg.Store.Subscribers.Each(r.Context(), filter))
 	return s.Download(w, r, "subscribers.csv", func(to *door.Streamer) error { return intake.Export(r.Context(), to, people) })
 }
 
@@ -222,5 +237,23 @@ func first[T any](n int, items iter.Seq2[T, error]) iter.Seq2[T, error] {
 				return
 			}
 		}
+	}
+}
+
+// stand changes a person's standing by hand.
+func (s *Server) stand(change func(context.Context, liwanag.ID) (int, error)) func(context.Context,
+	*runapi.Addressed[*api.StandingRequest]) (api.Standing, error) {
+	return func(ctx context.Context, in *runapi.Addressed[*api.StandingRequest]) (api.Standing, error) {
+		id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
+		if err != nil {
+			return api.Standing{}, err
+		}
+		rows, err := change(ctx, id)
+		if err != nil {
+			return api.Standing{}, named(err, "subscriber")
+		}
+		p, err := s.cfg.Store.Subscribers.Get(ctx, id)
+		return api.Standing{SubscriberID: id.String(), Subscribed: p.SuppressedAt.IsZero(), UnsubscribedAt: utc(p.SuppressedAt),
+			UnsubscribedBy: p.UnsubscribedBy, Rows: rows}, named(err, "subscriber")
 	}
 }

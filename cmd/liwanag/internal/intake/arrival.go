@@ -53,43 +53,49 @@ func (s *SignUps) Arrive(tx *datastore.Tx, people []Arrival, upTo time.Time) ([]
 	if err != nil {
 		return nil, err
 	}
-	known, err := knownOf(tx, stored, people)
+	known, again, err := returning(tx, stored, people, upTo)
 	if err != nil {
 		return nil, err
 	}
-	expected, err := expectedOf(tx, known)
-	if err != nil {
-		return nil, err
-	}
-	var back []liwanag.ID
 	var e enrollments
 	for i, row := range stored {
-		if !people[i].Subscribed {
-			continue
-		}
 		person, wasKnown := known[row.ID]
-		wants := true
-		if wasKnown {
-			cameBack := !person.SuppressedAt.IsZero() && people[i].lifts(person.SuppressedAt, upTo)
-			if cameBack {
-				back = append(back, row.ID)
-			}
-			wants = person.SuppressedAt.IsZero() && person.EnrichmentStatus == "" || cameBack && unfinished(person.EnrichmentStatus) &&
-				!expected[row.ID]
-		}
-		if wants && s.cfg.wanted(people[i].Row.EmailType) {
+		wants := !wasKnown || person.SuppressedAt.IsZero() && person.EnrichmentStatus == "" || again[row.ID]
+		if people[i].Subscribed && wants && s.cfg.wanted(people[i].Row.EmailType) {
 			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID})
-		}
-	}
-	if len(back) > 0 {
-		if _, err := tx.Subscribers.Suppress(back, time.Time{}); err != nil {
-			return nil, err
 		}
 	}
 	if err := e.open(tx, s.starter.enroller); err != nil {
 		return nil, err
 	}
 	return answers(tx, stored, e)
+}
+
+// returning takes back those who unsubscribed and came back. It gives the people who subscribed and
+// were there before, and whose lookup ended when they left.
+func returning(tx *datastore.Tx, stored []liwanag.SignedUp, people []Arrival, upTo time.Time) (known map[liwanag.ID]liwanag.Subscriber,
+	again map[liwanag.ID]bool, err error) {
+	if known, err = knownOf(tx, stored, people); err != nil {
+		return nil, nil, err
+	}
+	expected, err := expectedOf(tx, known)
+	if err != nil {
+		return nil, nil, err
+	}
+	var back []liwanag.ID
+	again = map[liwanag.ID]bool{}
+	for i, row := range stored {
+		person := known[row.ID]
+		if !people[i].Subscribed || person.SuppressedAt.IsZero() || !people[i].lifts(person.SuppressedAt, upTo) {
+			continue
+		}
+		back = append(back, row.ID)
+		again[row.ID] = unfinished(person.EnrichmentStatus) && !expected[row.ID]
+	}
+	if len(back) > 0 {
+		_, err = tx.Subscribers.Suppress(liwanag.Departure{IDs: back})
+	}
+	return known, again, err
 }
 
 // knownOf are the people who subscribed and were there before.

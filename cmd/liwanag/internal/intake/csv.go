@@ -172,9 +172,14 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 		field, column := FieldMetadata, "column_"+strconv.Itoa(i+1) // a cell too many
 		if i < len(c.columns) {
 			field, column = c.mapping[i], c.columns[i]
-			s.Left = s.Left || field != FieldIgnore && leaves(column, cell)
+			if field != FieldIgnore && leaves(column, cell) {
+				s.leave(column, cell, c.order)
+			}
 		}
 		size += len(column) + len(cell)
+		if field == FieldStanding {
+			continue
+		}
 		if field == FieldTimestamp {
 			if t, ok := parseTime(cell, c.order); ok {
 				s.Timestamp = t

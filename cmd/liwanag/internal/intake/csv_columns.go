@@ -35,6 +35,8 @@ const (
 	FieldMetadataObject Field = "metadataObject"
 	// FieldSources lists all sources of a person, as an export of ours does.
 	FieldSources Field = "sources"
+	// FieldStanding says whether the person left; nothing else of it is kept.
+	FieldStanding Field = "standing"
 	// FieldIgnore leaves the column out.
 	FieldIgnore Field = "ignore"
 )
@@ -42,7 +44,8 @@ const (
 // fieldNames are the fields there are.
 func fieldNames() (names []string) {
 	for _, f := range []Field{FieldEmail, FieldSource, FieldID, FieldFirstName, FieldLastName, FieldFullName, FieldCompanyName,
-		FieldCompanyDomain, FieldLinkedInURL, FieldTags, FieldTimestamp, FieldSources, FieldMetadata, FieldMetadataObject, FieldIgnore} {
+		FieldCompanyDomain, FieldLinkedInURL, FieldTags, FieldTimestamp, FieldSources, FieldMetadata, FieldMetadataObject,
+		FieldStanding, FieldIgnore} {
 		names = append(names, string(f))
 	}
 	return names
@@ -157,7 +160,7 @@ func override(mapping []Field, columns []string, given map[string]Field) []Field
 			continue
 		}
 		for j, other := range mapping {
-			if other == field && field != FieldMetadata && field != FieldIgnore {
+			if other == field && field != FieldMetadata && field != FieldIgnore && field != FieldStanding {
 				mapping[j] = FieldMetadata
 			}
 		}

@@ -84,7 +84,7 @@ func checkMapping(columns []string, given map[string]Field) error {
 		field := given[column]
 		known := slices.Contains(fieldNames(), string(field))
 		other, twice := taken[field]
-		free := field == FieldMetadata || field == FieldMetadataObject || field == FieldIgnore
+		free := field == FieldMetadata || field == FieldMetadataObject || field == FieldIgnore || field == FieldStanding
 		switch {
 		case !slices.Contains(columns, column):
 			return badMapping(columns, "the file has no column %q", column)

@@ -64,6 +64,9 @@ func exportColumns() []exportColumn {
 		{"sources", FieldSources, func(p s) string { return listText(p.Sources) }},
 		{"tags", FieldTags, func(p s) string { return listText(p.Tags.All()) }},
 		{"signedUpAt", FieldTimestamp, func(p s) string { return timeText(p.SignedUpAt) }},
+		{"subscribed", FieldStanding, func(p s) string { return strconv.FormatBool(p.SuppressedAt.IsZero()) }},
+		{"unsubscribedAt", FieldStanding, func(p s) string { return timeText(p.SuppressedAt) }},
+		{"unsubscribedBy", FieldIgnore, func(p s) string { return p.UnsubscribedBy }},
 	}
 }
 

@@ -96,8 +96,8 @@ func TestTheExportShowsEverythingKnownOfAPerson(t *testing.T) {
 		{person.ID.String(), "ann@gmail.com", "personal", "blog", "enriched", "Ann", "Lee", "Ann Lee", "'=1+1", "CEO", "top", "https://linkedin.com/in/a",
 			"Paris", "Acme", "acme.example", "https://linkedin.com/company/acme", "7", "Tea", `{"a":"b"}`,
 			"2026-01-02T03:04:05Z", "2026-01-02T04:04:05Z", "2026-01-02T05:04:05Z", "A.", "L.", "A. L.", "Tea", "tea.example", "https://linkedin.com/in/l",
-			"2026-01-02T03:04:05Z", "found", "found", "yes", "France", `["blog","a, b"]`, "vip, weekly", "2026-01-01T03:04:05Z"},
-		append([]string{"", "bob@gmail.com", "", "", "none"}, make([]string, len(ExportColumns())-5)...)}
+			"2026-01-02T03:04:05Z", "found", "found", "yes", "France", `["blog","a, b"]`, "vip, weekly", "2026-01-01T03:04:05Z", "true", "", ""},
+		append(append([]string{"", "bob@gmail.com", "", "", "none"}, make([]string, len(ExportColumns())-8)...), "true", "", "")}
 	if d := cmp.Diff(want, rows); d != "" {
 		t.Error(d)
 	}
@@ -107,7 +107,7 @@ func TestTheHeaderOfTheExportIsAPromise(t *testing.T) {
 	want := "id,email,emailType,source,enrichmentStatus,firstName,lastName,fullName,headline,jobTitle,seniority,linkedinUrl,location," +
 		"companyName,companyDomain,companyLinkedinUrl,headcount,industry,metadata,createdAt,updatedAt,enrichedAt," +
 		"statedFirstName,statedLastName,statedFullName,statedCompanyName,statedCompanyDomain,statedLinkedinUrl,statedAt,nameFrom,companyFrom," +
-		"nameMatches,country,sources,tags,signedUpAt"
+		"nameMatches,country,sources,tags,signedUpAt,subscribed,unsubscribedAt,unsubscribedBy"
 	if d := cmp.Diff(want, strings.Join(ExportColumns(), ",")); d != "" {
 		t.Error(d)
 	}

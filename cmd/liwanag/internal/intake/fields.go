@@ -32,6 +32,7 @@ type SignUp struct {
 	Metadata      map[string]any
 	Timestamp     time.Time // when the person signed up, as the sender says
 	Left          bool      // the sender says that they unsubscribed
+	LeftAt        time.Time // when, as the sender says
 	Sources       []string  // an export of ours: all that it lists
 	// TagsOf is whose list Tags are; empty: Source's. AddsTags: they are added to it,
 	// since a file does not tell of all.
@@ -112,7 +113,7 @@ func (n normalizer) normalize(s SignUp) (liwanag.SignUp, error) {
 		return ""
 	}
 	out := liwanag.SignUp{
-		Email: email.Address, EmailKey: email.Key, EmailType: n.domains.Classify(email.Domain), Left: s.Left,
+		Email: email.Address, EmailKey: email.Key, EmailType: n.domains.Classify(email.Domain), Left: s.Left, LeftAt: s.LeftAt,
 		Source: keep(FieldSource, s.Source, nameText), TagsOf: s.TagsOf, AddsTags: s.AddsTags, SignedUpAt: s.Timestamp.UTC(),
 		Stated: liwanag.Statement{
 			FirstName:     keep(FieldFirstName, s.FirstName, nameText),

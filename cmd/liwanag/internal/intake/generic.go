@@ -106,7 +106,9 @@ func decodeSignUp(fields map[string]json.RawMessage, strict bool) (SignUp, error
 		if strict {
 			faults = append(faults, FieldError{cutText(name), "there is no such field"})
 		}
-		s.Left = s.Left || leaves(name, strings.Trim(string(raw), `"`))
+		if value := strings.Trim(string(raw), `"`); leaves(name, value) {
+			s.leave(name, value, orderUnknown)
+		}
 		s.keep(name, raw)
 	}
 	for name, raw := range metadata {

@@ -4,6 +4,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -325,27 +326,65 @@ type enrollments struct {
 	opened []liwanag.Opened
 }
 
-// store upserts rows and enrolls those that are new and wanted; who left is marked.
+// store upserts rows and enrolls those that are new and wanted; who left is marked. A file says of
+// nobody that they came back: of a sign-up by itself the time does.
 func store(tx *datastore.Tx, enroller Enroller, cfg Config, rows []liwanag.SignUp,
 	upload liwanag.ID) ([]liwanag.SignedUp, enrollments, error) {
 	stored, err := upsert(tx, cfg, rows)
 	if err != nil {
 		return nil, enrollments{}, err
 	}
+	var again map[liwanag.ID]bool
+	if upload.IsZero() {
+		people := make([]Arrival, len(rows))
+		for i, row := range rows {
+			people[i] = Arrival{Row: row, Subscribed: !row.Left, At: row.SignedUpAt}
+		}
+		if _, again, err = returning(tx, stored, people, cfg.now()); err != nil {
+			return nil, enrollments{}, err
+		}
+	}
 	var e enrollments
-	var left []liwanag.ID
 	for i, row := range stored {
-		switch {
-		case rows[i].Left:
-			left = append(left, row.ID)
-		case row.Created && cfg.wanted(rows[i].EmailType):
+		if !rows[i].Left && (row.Created || again[row.ID]) && cfg.wanted(rows[i].EmailType) {
 			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID, UploadID: upload})
 		}
 	}
 	if err := e.open(tx, enroller); err != nil {
 		return nil, enrollments{}, err
 	}
-	return stored, e, enrichment.Suppress(tx, left, cfg.now())
+	return stored, e, leave(tx, stored, rows, cmp.Or(upload.String(), liwanag.ByWebhook), cfg.now())
+}
+
+// leave marks those whose sender says that they unsubscribed. Only of people who were here before it
+// is told.
+func leave(tx *datastore.Tx, stored []liwanag.SignedUp, rows []liwanag.SignUp, by string, now time.Time) error {
+	type departure struct {
+		at    time.Time
+		known bool
+	}
+	left := map[departure][]liwanag.ID{}
+	for i, row := range stored {
+		if !rows[i].Left {
+			continue
+		}
+		at := rows[i].LeftAt
+		if at.IsZero() || at.After(now) {
+			at = now
+		}
+		key := departure{at.UTC().Truncate(time.Microsecond), !row.Created}
+		left[key] = append(left[key], row.ID)
+	}
+	for d, ids := range left {
+		suppress := tx.Subscribers.Suppress
+		if d.known {
+			suppress = func(d liwanag.Departure) ([]liwanag.ID, error) { return enrichment.Suppress(tx, d) }
+		}
+		if _, err := suppress(liwanag.Departure{IDs: ids, At: d.at, By: by}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // upsert gives rows their IDs and time.

@@ -57,6 +57,16 @@ func leaves(name, value string) bool {
 	return false
 }
 
+// leave notes a field that says that the person left, and when if it does.
+func (s *SignUp) leave(name, value string, order slashOrder) {
+	s.Left = true
+	if key := headerKey(name); slices.Contains(leftTimes, key) || slices.Contains(leftFlags, key) {
+		if at, ok := parseTime(value, order); ok {
+			s.LeftAt = at
+		}
+	}
+}
+
 // isTime takes what begins with a digit for a time; one of zeros is none.
 func isTime(word string) bool {
 	return strings.Trim(word, "0") != "" && word[0] >= '0' && word[0] <= '9'

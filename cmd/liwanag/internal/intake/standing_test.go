@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -65,5 +66,37 @@ func TestRowsThatSayThatSomebodyLeftCountByThemselves(t *testing.T) {
 	}
 	if d := cmp.Diff(want, importAll(t, u, up.ID).Counts); d != "" {
 		t.Error("imported", d)
+	}
+}
+
+func TestAFileSaysWhoLeftAndNeverWhoCameBack(t *testing.T) {
+	store, _ := openStore(t)
+	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	cfg := Config{Now: func() time.Time { return at }}
+	u, s := newUploads(t, store, &enroller{}, cfg), newSignUps(t, store, &enroller{}, cfg)
+	add(t, s, SignUp{Email: "ann@gmail.com"})
+	standing := func() (time.Time, string) {
+		t.Helper()
+		person, err := store.Subscribers.ByEmail(t.Context(), "ann@gmail.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return person.SuppressedAt, person.UnsubscribedBy
+	}
+	up := create(t, u, "email,unsubscribed_at\nann@gmail.com,2026-04-30\n")
+	importAll(t, u, up.ID)
+	if left, by := standing(); !left.Equal(time.Date(2026, 4, 30, 0, 0, 0, 0, time.UTC)) || by != up.ID.String() {
+		t.Fatalf("left at %v, as %s says", left, by)
+	}
+	importAll(t, u, create(t, u, "email,status,signed up at\nann@gmail.com,subscribed,2026-05-01\n").ID)
+	add(t, s, SignUp{Email: "ann@gmail.com", Timestamp: time.Date(2026, 4, 29, 0, 0, 0, 0, time.UTC)})
+	if left, _ := standing(); left.IsZero() {
+		t.Fatal("a file, or a sign-up before they left, took them back")
+	}
+	if r := add(t, s, SignUp{Email: "ann@gmail.com"})[0]; r.RunID.IsZero() {
+		t.Errorf("nobody looks up who came back and whose lookup had ended: %+v", r)
+	}
+	if left, by := standing(); !left.IsZero() || by != "" {
+		t.Errorf("a new sign-up did not take them back: %v %s", left, by)
 	}
 }

@@ -9,6 +9,7 @@ type Topic string
 const (
 	TopicEnriched         Topic = "subscriber.enriched"          // a profile was applied
 	TopicEnrichmentFailed Topic = "subscriber.enrichment_failed" // a job ended without one: not_found or failed
+	TopicUnsubscribed     Topic = "subscriber.unsubscribed"      // a person left: subscriber.unsubscribedBy says by whom
 	TopicUploadCompleted  Topic = "upload.completed"             // every job of an upload is final
 	TopicSubmissionHeld   Topic = "submission.held"              // an operator has to decide
 	TopicCreditsLow       Topic = "credits.low"                  // the balance fell below the mark
@@ -18,7 +19,8 @@ const (
 
 // Topics are those that a sink can ask for.
 func Topics() []Topic {
-	return []Topic{TopicEnriched, TopicEnrichmentFailed, TopicUploadCompleted, TopicSubmissionHeld, TopicCreditsLow, TopicWebhooksSilent}
+	return []Topic{TopicEnriched, TopicEnrichmentFailed, TopicUnsubscribed, TopicUploadCompleted, TopicSubmissionHeld, TopicCreditsLow,
+		TopicWebhooksSilent}
 }
 
 // Sink is an address that webhooks are sent to, signed as Standard Webhooks says.

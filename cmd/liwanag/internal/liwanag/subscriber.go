@@ -49,7 +49,33 @@ type Subscriber struct {
 	// SuppressedAt is when the person unsubscribed: nothing is looked up for them
 	// any more. Zero: they did not, or came back.
 	SuppressedAt time.Time
+	// UnsubscribedBy is who said so: ByOperator, ByWebhook, or the id of a source or an upload.
+	// Empty for who left before it was noted.
+	UnsubscribedBy string
 }
+
+// Who says that somebody unsubscribed, beside sources and uploads, whose ids do.
+const (
+	ByOperator = "operator" // by hand: API, console or command line
+	ByWebhook  = "webhook"  // a field of a sign-up at POST /webhooks/subscribers
+)
+
+// Departure is people who unsubscribed, when, and who says so.
+type Departure struct {
+	IDs []ID
+	At  time.Time
+	By  string
+}
+
+// Standing selects by whether people are subscribed.
+type Standing string
+
+// The standings. The zero value is everybody.
+const (
+	StandingIn   Standing = "true"
+	StandingLeft Standing = "false"
+	StandingAny  Standing = "any"
+)
 
 // SignUp is one address as intake stores it. Empty fields leave what is there.
 type SignUp struct {
@@ -65,6 +91,7 @@ type SignUp struct {
 	Metadata   json.RawMessage
 	Stated     Statement // without At
 	Left       bool      // the sender says that they unsubscribed: stores leave that to intake
+	LeftAt     time.Time // when, as the sender says; zero: it does not
 	SignedUpAt time.Time // as the sender says
 	At         time.Time
 }
@@ -91,6 +118,7 @@ type SubscriberFilter struct {
 	Source    string
 	Seniority string // case-insensitive
 	Query     string // part of address, name or company, case-insensitive
+	Standing  Standing
 	CreatedAfter,
 	CreatedBefore time.Time
 	IDs []ID

@@ -44,7 +44,10 @@ func (s *Sender) about(ctx context.Context, m liwanag.Message) (map[string]any, 
 		if err != nil {
 			return nil, err
 		}
-		about := map[string]any{"subscriber": s.cfg.Views.Subscriber(person), "jobId": m.JobID}
+		about := map[string]any{"subscriber": s.cfg.Views.Subscriber(person)}
+		if !m.JobID.IsZero() {
+			about["jobId"] = m.JobID
+		}
 		if m.Topic == liwanag.TopicEnriched { // of the others the facts tell
 			about["status"] = liwanag.JobEnriched
 		}

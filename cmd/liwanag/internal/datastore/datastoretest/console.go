@@ -394,14 +394,37 @@ var activityTests = map[string]func(*testing.T, *datastore.Store){
 	"people who unsubscribe are marked, come back, and are deleted with their profile": func(t *testing.T, s *datastore.Store) {
 		ids := people(t, s, "a@gmail.com", "b@gmail.com")
 		one := []liwanag.ID{ids[0]}
-		want(t, s, one, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(one, noon) })
-		want(t, s, nil, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(one, noon.Add(time.Hour)) })
-		equal(t, get[liwanag.Subscriber](t)(s.Subscribers.Get(t.Context(), ids[0])).SuppressedAt, noon)
+		departure := liwanag.Departure{IDs: one, At: noon, By: "upl_1"}
+		later := liwanag.Departure{IDs: one, At: noon.Add(time.Hour), By: liwanag.ByOperator}
+		want(t, s, one, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(departure) })
+		want(t, s, nil, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(later) })
+		left := get[liwanag.Subscriber](t)(s.Subscribers.Get(t.Context(), ids[0]))
+		equal(t, left.SuppressedAt, noon)
+		equal(t, left.UnsubscribedBy, "upl_1")
+		want(t, s, one, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.LeftBy("upl_1", 5) })
+		want(t, s, nil, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.LeftBy(liwanag.ByOperator, 5) })
+		for standing, expected := range map[liwanag.Standing][]liwanag.ID{liwanag.StandingLeft: one, liwanag.StandingIn: {ids[1]},
+			liwanag.StandingAny: {ids[1], ids[0]}, "": {ids[1], ids[0]}} {
+			page, _, err := s.Subscribers.List(t.Context(), liwanag.SubscriberFilter{Standing: standing}, liwanag.Page{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []liwanag.ID
+			for _, person := range page {
+				got = append(got, person.ID)
+			}
+			equal(t, got, expected)
+			equal(t, get[int64](t)(s.Subscribers.CountLeft(t.Context(), liwanag.SubscriberFilter{Standing: standing, Query: "a@"})), int64(1))
+		}
+		equal(t, get[int64](t)(s.Subscribers.CountLeft(t.Context(), liwanag.SubscriberFilter{Query: "b@"})), int64(0))
 		jobs := insertJobs(t, s, pendingJob(ids[0]), pendingJob(ids[1]))
 		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), jobs[0])).Suppressed, true)
 		equal(t, get[liwanag.Job](t)(s.Jobs.Get(t.Context(), jobs[1])).Suppressed, false)
-		want(t, s, one, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(ids, time.Time{}) })
+		want(t, s, one, func(tx *datastore.Tx) ([]liwanag.ID, error) {
+			return tx.Subscribers.Suppress(liwanag.Departure{IDs: ids})
+		})
 		equal(t, get[liwanag.Subscriber](t)(s.Subscribers.Get(t.Context(), ids[0])).SuppressedAt, time.Time{})
+		want(t, s, nil, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.LeftBy("upl_1", 5) })
 		write(t, s, func(tx *datastore.Tx) error {
 			_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: ids[0], Profile: []byte(`{}`), ResultAt: noon, At: noon}})
 			return err
@@ -411,9 +434,9 @@ var activityTests = map[string]func(*testing.T, *datastore.Store){
 		notFound(t, err)
 		_, err = s.Subscribers.Profile(t.Context(), ids[0])
 		notFound(t, err)
-		left := get[[]liwanag.Job](t)(s.Jobs.OfSubscriber(t.Context(), ids[0]))
-		if len(left) != 1 || left[0].EmailKey != "" || left[0].Suppressed {
-			t.Fatalf("%+v", left)
+		rest := get[[]liwanag.Job](t)(s.Jobs.OfSubscriber(t.Context(), ids[0]))
+		if len(rest) != 1 || rest[0].EmailKey != "" || rest[0].Suppressed {
+			t.Fatalf("%+v", rest)
 		}
 		if err := s.Scrub(t.Context()); err != nil {
 			t.Fatal(err)

@@ -39,7 +39,8 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	for _, cursor := range []string{"", listing.Cursor('s', person.Bytes())} {
 		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
 			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now},
-			{Status: liwanag.JobFailed, Query: "a", Source: "b"}} {
+			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn}, {Standing: liwanag.StandingLeft}} {
+			_, _ = s.Subscribers.CountLeft(ctx, f)
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
 	}
@@ -264,7 +265,9 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	people := []liwanag.ID{liwanag.NewID(liwanag.SubscriberKind)}
 	_, err = t.Subscribers.Unparted(1)
 	all = append(all, err, t.Subscribers.Part([]liwanag.Subscriber{{ID: people[0]}}))
-	_, err = t.Subscribers.Suppress(people, now)
+	_, err = t.Subscribers.Suppress(liwanag.Departure{IDs: people, At: now})
+	all = append(all, err)
+	_, err = t.Subscribers.LeftBy(liwanag.ByOperator, 1)
 	all = append(all, err, t.Subscribers.Delete(people))
 	_, err = t.Deliveries.Rewrite(liwanag.Digest{1}, nil)
 	return errors.Join(append(all, err)...)

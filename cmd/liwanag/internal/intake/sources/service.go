@@ -38,7 +38,7 @@ type SignUps interface {
 type Suppressor interface {
 	// Suppress notes in the caller's transaction that people unsubscribed, and takes
 	// their jobs out of what is not sent yet.
-	Suppress(tx *datastore.Tx, ids []liwanag.ID, at time.Time) error
+	Suppress(tx *datastore.Tx, d liwanag.Departure) error
 }
 
 // Meter counts webhooks; telemetry implements it. Labels are kinds and codes,

@@ -136,8 +136,8 @@ func (w *world) Start(_ context.Context, runIDs ...liwanag.ID) error {
 }
 
 // Suppress notes who left, and leaves jobs to package enrichment's own tests.
-func (w *world) Suppress(tx *datastore.Tx, ids []liwanag.ID, at time.Time) error {
-	_, err := tx.Subscribers.Suppress(ids, at)
+func (w *world) Suppress(tx *datastore.Tx, d liwanag.Departure) error {
+	_, err := tx.Subscribers.Suppress(d)
 	return err
 }
 

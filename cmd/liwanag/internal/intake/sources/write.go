@@ -174,7 +174,7 @@ func (s *Service) write(tx *datastore.Tx, all said, leaving map[string]liwanag.I
 		}
 	}
 	for at, ids := range gone {
-		if err := s.suppress.Suppress(tx, ids, at); err != nil {
+		if err := s.suppress.Suppress(tx, liwanag.Departure{IDs: ids, At: at, By: receipt.SourceID.String()}); err != nil {
 			return nil, err
 		}
 	}
