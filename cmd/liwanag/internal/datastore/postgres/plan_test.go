@@ -96,6 +96,8 @@ var walks = map[string]string{
 	`NOT EXISTS (SELECT 1 FROM job j`: "no job",
 	`s.email_type = $`:                "type",
 	`s.source = $`:                    "source",
+	`s.suppressed_at IS NULL`:         "nearly everybody",
+	`s.suppressed_at IS NOT NULL`:     "counted along subscriber_left, once statistics tell that they are few",
 	`s.created_at > $`:                "time",
 	`ILIKE $`:                         "part of a text",
 }
@@ -128,7 +130,7 @@ func (n node) print(indent string) string {
 
 // partial are the indexes over a few rows only, which may be walked.
 var partial = []string{"batch_open", "batch_unstarted", "job_unbatched", "submission_flying", "upload_active",
-	"delivery_new", "submission_job_open", "message_unstarted"}
+	"delivery_new", "submission_job_open", "message_unstarted", "subscriber_left"}
 
 func faults(text string, plan node) (found []string) {
 	for part := range walks {
