@@ -53,6 +53,7 @@ race: deps ## Run the tests of the concurrent packages under the race detector
 lint: deps generated ## gofmt, go vet, staticcheck, gosec, generated files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet work
+	$(GO) -C cmd/liwanag/bench vet .
 	$(GO) -C tools build -o ../.cache/bin/ honnef.co/go/tools/cmd/staticcheck github.com/securego/gosec/v2/cmd/gosec
 	./.cache/bin/staticcheck work
 	./.cache/bin/gosec -quiet $(GOSEC) ./workflow/... ./engine/... ./fullenrich/... ./internal/...

@@ -119,7 +119,7 @@ func person(tx *datastore.Tx, run liwanag.ID, i int, at time.Time) (w written, e
 	id, job, sub := liwanag.NewID(liwanag.SubscriberKind), liwanag.NewID(liwanag.JobKind), liwanag.NewID(liwanag.SubmissionKind)
 	status := []liwanag.JobStatus{liwanag.JobEnriched, liwanag.JobEnriched, liwanag.JobNotFound, liwanag.JobFailed}[i%4]
 	signUp := liwanag.SignUp{ID: id, EmailKey: email, Email: email, EmailType: liwanag.Personal, Source: "bench", At: at,
-		Summary: liwanag.Summary{FirstName: "Mara", LastName: fmt.Sprint("Ilagan ", i),
+		Stated: liwanag.Statement{FirstName: "Mara", LastName: fmt.Sprint("Ilagan ", i),
 			FullName: fmt.Sprint("Mara Ilagan ", i), CompanyName: fmt.Sprint("Company ", i%5000)}}
 	if _, err = tx.Subscribers.Upsert([]liwanag.SignUp{signUp}); err != nil {
 		return w, err
