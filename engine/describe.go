@@ -71,7 +71,14 @@ func (e *Engine) waitingFor(r store.Run) *workflow.WaitingFor {
 	if plan == nil {
 		return w
 	}
-	if n, ok := plan.Node(r.Park.Step); ok {
+	n, ok := plan.Node(r.Park.Step)
+	switch {
+	case !ok:
+	case n.EndsByOutput(): // which only the whole run has
+		if n.Reconciles {
+			w.NextFetchAt = r.Park.Until
+		}
+	default:
 		if w.Until = r.Park.Since.Add(n.Within); r.Park.Until.Before(w.Until) && n.Reconciles {
 			w.NextFetchAt = r.Park.Until
 		}
@@ -95,7 +102,13 @@ func (e *Engine) describe(c store.Claimed, owners map[int64]string) workflow.Run
 		plan = nil // another one says what its steps are
 	}
 	if plan != nil {
-		run.Output = plan.Output(factsOf(plan, c.History, c.Signals))
+		facts := factsOfRun(plan, c.Run.Input, c.History, c.Signals)
+		run.Output = plan.Output(facts)
+		if w := run.WaitingFor; w != nil && w.Kind == workflow.WaitEvent {
+			if n, ok := plan.Node(w.Step); ok && n.EndsByOutput() {
+				w.Until = n.Ends(facts, c.Run.Park.Since)
+			}
+		}
 	}
 	run.Steps = steps(plan, c, run)
 	for _, s := range c.Signals {
@@ -135,7 +148,7 @@ func steps(plan *workflow.Plan, c store.Claimed, run workflow.Run) []workflow.St
 	if i, ok := at[c.Run.Park.Step]; ok && run.Status == workflow.StatusWaiting {
 		states[i].Status, states[i].StartedAt = workflow.StatusWaiting, c.Run.Park.Since
 	} else if plan != nil && !run.Status.Ended() && run.Status != workflow.StatusPending {
-		if d := plan.Next(factsOf(plan, c.History, c.Signals)); d.Node != nil {
+		if d := plan.Next(factsOfRun(plan, c.Run.Input, c.History, c.Signals)); d.Node != nil {
 			i, ok := at[d.Node.Name]
 			if !ok {
 				i = add(d.Node.Name, d.Node.Kind)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -139,7 +140,7 @@ func (x *execution) read(c store.Claimed) {
 	for _, p := range x.pending {
 		x.consume(p)
 	}
-	x.facts = append(factsOf(x.plan, c.History, x.signals), factsOf(x.plan, x.pending, x.signals)...)
+	x.facts = append(factsOfRun(x.plan, c.Run.Input, c.History, x.signals), factsOf(x.plan, x.pending, x.signals)...)
 }
 
 // consume marks the signals that an entry consumed.
@@ -348,6 +349,11 @@ func (e *Engine) read(runID string) (store.Claimed, error) {
 			return c, err
 		}
 	}
+}
+
+// factsOfRun are the facts of a whole run, which begin with its input.
+func factsOfRun(plan *workflow.Plan, input json.RawMessage, history []store.Entry, signals []store.Signal) workflow.History {
+	return append(workflow.History{{Kind: workflow.FactStarted, Output: input}}, factsOf(plan, history, signals)...)
 }
 
 // factsOf turns stored entries into the facts that are decided upon. The output

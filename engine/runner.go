@@ -219,7 +219,7 @@ func (e *Engine) reopening(c store.Claimed, from string) (r store.Reopening, err
 		return r, fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow,
 			c.Run.Workflow, c.Run.Version, runID)
 	}
-	failed := plan.ReopenFrom(factsOf(plan, c.History, c.Signals))
+	failed := plan.ReopenFrom(factsOfRun(plan, c.Run.Input, c.History, c.Signals))
 	if from == "" {
 		from = failed
 	}

@@ -200,7 +200,7 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 		x.settle(outcome)
 		return true
 	}
-	park := store.Park{Kind: store.ParkWait, Step: n.Name, Since: start, Seq: seq, Until: start.Add(n.Within)}
+	park := store.Park{Kind: store.ParkWait, Step: n.Name, Since: start, Seq: seq, Until: n.Ends(x.facts, start)}
 	for _, event := range n.Events {
 		park.Events = append(park.Events, event.EventName())
 	}
@@ -346,7 +346,7 @@ func (x *execution) sleep(n *workflow.Node, now time.Time) bool {
 	if x.park.Kind == store.ParkSleep && x.park.Step == n.Name {
 		start, seq = x.park.Since, x.park.Seq
 	}
-	until := start.Add(n.Within)
+	until := n.Ends(x.facts, start)
 	if now.Before(until) {
 		return x.pause(store.Park{Kind: store.ParkSleep, Step: n.Name, Since: start, Seq: seq, Until: until}, false)
 	}

@@ -79,6 +79,7 @@ func (x *interpreter) begin(s start) error {
 		x.record = &record{Opened: created, Keys: s.Keys,
 			Run: workflow.Run{ID: info.WorkflowExecution.ID, Workflow: x.plan.Name, Version: x.plan.Version,
 				Input: s.Input, CreatedAt: created, StartedAt: x.now()}}
+		x.facts = x.history()
 		x.note(created, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": x.plan.Name, "version": x.plan.Version})
 		for _, n := range x.plan.Nodes {
 			if n.Kind != workflow.KindFinish {
@@ -103,7 +104,7 @@ func (x *interpreter) reopen(from string) {
 	x.facts = slices.DeleteFunc(x.facts, func(f workflow.Fact) bool {
 		outcome := f.Kind == workflow.FactCompleted || f.Kind == workflow.FactSkipped || f.Kind == workflow.FactFailed
 		_, step := stepOf(x.plan, f.Step)
-		return !outcome || !step || precedes(x.plan, from, f.Step)
+		return f.Kind != workflow.FactStarted && (!outcome || !step || precedes(x.plan, from, f.Step))
 	})
 	x.Run.Steps = slices.DeleteFunc(x.Run.Steps, func(s workflow.StepState) bool { _, ok := stepOf(x.plan, s.Name); return !ok })
 	for i := range x.Run.Steps {

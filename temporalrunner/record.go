@@ -66,6 +66,9 @@ type fact struct {
 func factsOf(history workflow.History) []fact {
 	facts := make([]fact, 0, len(history))
 	for _, f := range history {
+		if f.Kind == workflow.FactStarted {
+			continue // the run has its input
+		}
 		facts = append(facts, fact{f.Kind, f.Step, f.Failure, f.Reason})
 	}
 	return facts
@@ -73,7 +76,8 @@ func factsOf(history workflow.History) []fact {
 
 // history is what a plan decides upon.
 func (r *record) history() workflow.History {
-	h := make(workflow.History, 0, len(r.Facts))
+	h := make(workflow.History, 0, 1+len(r.Facts))
+	h = append(h, workflow.Fact{Kind: workflow.FactStarted, Output: r.Run.Input})
 	for _, f := range r.Facts {
 		full := workflow.Fact{Kind: f.Kind, Step: f.Step, Failure: f.Failure, Reason: f.Reason}
 		if f.Kind == workflow.FactCompleted {

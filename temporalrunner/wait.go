@@ -25,7 +25,7 @@ func (x *interpreter) wait(n *workflow.Node, now time.Time) {
 	if begins && !sdk.IsReplaying(x.ctx) {
 		x.def.tell.WaitStarted(x.ref, n.Name)
 	}
-	deadline := p.Since.Add(n.Within)
+	deadline := n.Ends(x.facts, p.Since)
 	at := x.lookAt(n, deadline)
 	if p.Woken && n.Reconciles {
 		at = now
@@ -144,7 +144,7 @@ func (x *interpreter) look(n *workflow.Node, deadline, now time.Time) {
 func (x *interpreter) sleep(n *workflow.Node, now time.Time) {
 	x.enter(n, now)
 	since := x.At.Since
-	until := since.Add(n.Within)
+	until := n.Ends(x.facts, since)
 	if now.Before(until) {
 		x.pause(n, workflow.WaitingFor{Step: n.Name, Kind: workflow.WaitSleep, Until: until}, until, since)
 		return

@@ -22,11 +22,13 @@ type Description struct {
 type NodeDescription struct {
 	Name              string            `json:"name"`
 	Kind              Kind              `json:"kind"`
-	Condition         string            `json:"condition,omitempty"`
-	On                string            `json:"on,omitempty"` // the step whose output the condition sees
+	Condition         string            `json:"condition,omitempty"` // several are joined by "and"
+	On                string            `json:"on,omitempty"`        // the steps whose outputs it sees
+	FailsWith         string            `json:"failsWith,omitempty"` // the code with which an early end fails the run
 	Retry             *RetryDescription `json:"retry,omitempty"`
 	Timeout           string            `json:"timeout,omitempty"` // of one attempt
 	Within            string            `json:"within,omitempty"`
+	Until             string            `json:"until,omitempty"` // the step whose output gives the end of a wait or sleep
 	AtMostOnce        bool              `json:"atMostOnce,omitempty"`
 	Events            []string          `json:"events,omitempty"`
 	All               bool              `json:"all,omitempty"`
@@ -63,9 +65,17 @@ func (p *Plan) Describe() Description {
 
 func (n *Node) describe() NodeDescription {
 	d := NodeDescription{Name: n.Name, Kind: n.Kind, Within: short(n.Within), AtMostOnce: n.AtMostOnce, All: n.All,
-		Reconciles: n.Reconciles, ContinueOnTimeout: n.ContinueOnTimeout}
-	if n.Condition != nil {
-		d.Condition, d.On = n.Condition.Label, n.Condition.On
+		Reconciles: n.Reconciles, ContinueOnTimeout: n.ContinueOnTimeout, FailsWith: n.FailsWith}
+	var labels, on []string
+	for _, c := range n.Conditions {
+		labels = append(labels, c.words())
+		if c.On != "" && !slices.Contains(on, c.On) {
+			on = append(on, c.On)
+		}
+	}
+	d.Condition, d.On = strings.Join(labels, " and "), strings.Join(on, ", ")
+	if n.until != nil {
+		d.Until = n.until.on
 	}
 	if n.Kind == KindStep || n.Kind == KindHandler || n.Reconciles {
 		d.Timeout = short(n.Timeout)
@@ -107,10 +117,7 @@ func (p *Plan) Mermaid() string {
 	d.line("flowchart TD")
 	d.line("    start([start])")
 	d.line("    subgraph steps[%s]", quote(p.Name))
-	open := []exit{{"start", ""}}
-	for _, n := range p.Nodes {
-		open = d.node(n, open)
-	}
+	open := d.nodes(p.Nodes, 0, []exit{{"start", ""}})
 	d.line("    end")
 	d.line("    completed([completed])")
 	d.arrows(append(d.early, open...), "completed")
@@ -135,6 +142,7 @@ type exit struct{ from, label string }
 type drawing struct {
 	b, edges strings.Builder
 	early    []exit // of finishes that hold
+	fails    []exit // of those that fail the run
 }
 
 func (d *drawing) line(format string, args ...any) { fmt.Fprintf(&d.b, format+"\n", args...) }
@@ -149,22 +157,71 @@ func (d *drawing) arrows(from []exit, to string) {
 	}
 }
 
+// nodes draws nodes, of whose conditions the first that many are drawn, and returns
+// the ways on. Those in a row that share a condition stand behind one question.
+func (d *drawing) nodes(nodes []*Node, drawn int, from []exit) (open []exit) {
+	for len(nodes) > 0 {
+		if len(nodes[0].Conditions) == drawn {
+			from, nodes = d.node(nodes[0], from), nodes[1:]
+			continue
+		}
+		c := nodes[0].Conditions[drawn]
+		var joined []exit // of the ways of a choice
+		for len(nodes) > 0 && len(nodes[0].Conditions) > drawn {
+			next := nodes[0].Conditions[drawn]
+			if next != c && (c.choice == nil || next.choice != c.choice) {
+				break
+			}
+			n := 1
+			for n < len(nodes) && len(nodes[n].Conditions) > drawn && nodes[n].Conditions[drawn] == next {
+				n++
+			}
+			no, yes := d.question(nodes[0], next, drawn, from)
+			if yes == nil {
+				from, nodes = no, nodes[n:]
+				continue
+			}
+			joined, from, nodes = append(joined, d.nodes(nodes[:n], drawn+1, yes)...), no, nodes[n:]
+		}
+		from = append(from, joined...)
+	}
+	return from
+}
+
+// question draws a condition: the ways on when it does not hold and when it does. An
+// early end is its question; what is there otherwise is none.
+func (d *drawing) question(n *Node, c *Condition, drawn int, from []exit) (no, yes []exit) {
+	if c.Label == otherwise && c.Test == "choose" {
+		return nil, from
+	}
+	id := fmt.Sprintf("n%d", n.index)
+	ends := n.Kind == KindFinish && drawn == len(n.Conditions)-1
+	if !ends {
+		id = "if" + id
+		if drawn > 0 {
+			id = fmt.Sprintf("if%d%s", drawn, id[2:])
+		}
+	}
+	d.line("    %s{%s}", id, quote(c.Label))
+	d.arrows(from, id)
+	holds, not := "yes", "no"
+	if c.Test == "unless" {
+		holds, not = not, holds
+	}
+	switch {
+	case ends && n.FailsWith != "":
+		d.fails = append(d.fails, exit{id, holds})
+	case ends:
+		d.early = append(d.early, exit{id, holds})
+	default:
+		yes = []exit{{id, holds}}
+	}
+	return []exit{{id, not}}, yes
+}
+
 // node draws a node and the ways to it, and returns the ways on.
 func (d *drawing) node(n *Node, from []exit) (open []exit) {
 	id := fmt.Sprintf("n%d", n.index)
-	if n.Condition != nil {
-		question := id
-		if n.Kind != KindFinish {
-			question = "if" + id
-		}
-		d.line("    %s{%s}", question, quote(n.Condition.Label))
-		d.arrows(from, question)
-		if n.Kind == KindFinish {
-			d.early = append(d.early, exit{id, "yes"})
-			return []exit{{id, "no"}}
-		}
-		from, open = []exit{{question, "yes"}}, []exit{{question, "no"}}
-	}
 	switch n.Kind {
 	case KindWait:
 		d.line("    %s[/%s/]", id, n.caption())
@@ -189,6 +246,9 @@ func (d *drawing) handler(n *Node, when, end string) {
 		d.arrows([]exit{{id, ""}}, end)
 	}
 	fmt.Fprintf(&d.edges, "    steps -. %s .-> %s\n", when, id)
+	if end == "failed" {
+		d.arrows(d.fails, id)
+	}
 	d.line("    %s([%s])", end, when)
 }
 
@@ -203,12 +263,12 @@ func (n *Node) caption() string {
 				among = "all of "
 			}
 		}
-		parts = append(parts, "wait for "+among+strings.Join(n.describe().Events, ", "), "within "+short(n.Within))
+		parts = append(parts, "wait for "+among+strings.Join(n.describe().Events, ", "), n.bound())
 		if n.Reconciles {
 			parts = append(parts, "looks by itself")
 		}
 	case KindSleep:
-		parts = append(parts, "sleep "+short(n.Within))
+		parts = append(parts, "sleep "+strings.TrimPrefix(n.bound(), "within "))
 	}
 	if n.Retry.MaxAttempts > 1 {
 		parts = append(parts, fmt.Sprintf("%d attempts", n.Retry.MaxAttempts))

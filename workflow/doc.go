@@ -24,8 +24,8 @@
 //
 // # For authors
 //
-// Say a workflow: [New], [Step], [WaitFor], [FinishIf] and the other functions that
-// take a [Workflow]; [Retry] for what may fail, [Event] for what comes from outside.
+// Say a workflow: [New], [Step], [WaitFor], [Choose], [FinishIf] and the other functions
+// that take a [Workflow]; [If] and the other conditions; [Retry] for what may fail, [Event] for what comes from outside.
 // Tell what went wrong by the errors that a step returns: see [Permanent] and [Snooze].
 // Start and steer runs by a [Runner]. Package workflowtest runs a definition in virtual
 // time.

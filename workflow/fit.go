@@ -39,11 +39,15 @@ func (p *Plan) FitsRun(k Kept) error {
 	if err := p.fitsInbox(k.Inbox, *k.Begun, mine); err != nil {
 		return err
 	}
-	path := make(History, 0, len(k.History)) // without what turned the run from its way
+	path := make(History, 0, len(k.History)+1) // without what turned the run from its way
+	if k.Input != nil && (len(k.History) == 0 || k.History[0].Kind != FactStarted) {
+		path = append(path, Fact{Kind: FactStarted, Output: k.Input})
+	}
 	for _, f := range k.History {
 		switch {
 		case f.Kind == FactCanceled, f.Kind == FactDeadline:
 			continue
+		case f.Kind == FactStarted:
 		case f.Kind == FactReopened:
 			if _, known := p.index[f.Step]; !known {
 				return fmt.Errorf("the run was reopened from step %q, which version %d does not have", f.Step, p.Version)

@@ -99,6 +99,7 @@ func (n *Node) Check(ctx context.Context, c Call) (output json.RawMessage, found
 
 func (n *Node) attempt(ctx context.Context, c *Call, fn func(context.Context) error) (err error) {
 	c.plan, c.node, c.outputs = n.plan, n, n.plan.fold(c.History).outputs
+	c.outputs[len(n.plan.Nodes)] = c.Input
 	tooLong := errors.New("timeout")
 	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, callKey{}, c), n.Timeout, tooLong)
 	defer cancel()
@@ -124,7 +125,7 @@ func recovered(fn func() error) (err error) {
 
 func (n *Node) fits(output json.RawMessage, earlier outputs) error {
 	total := len(output)
-	for _, o := range earlier {
+	for _, o := range earlier[:len(n.plan.Nodes)] {
 		total += len(o)
 	}
 	switch {
@@ -195,5 +196,17 @@ func (n *Node) TimedOut() Failure {
 		}
 		names += e.EventName()
 	}
-	return Failure{Step: n.Name, Reason: ReasonTimeout, Code: CodeTimeout, Message: fmt.Sprintf("no %s within %s", names, short(n.Within))}
+	return Failure{Step: n.Name, Reason: ReasonTimeout, Code: CodeTimeout, Message: "no " + names + " " + n.bound()}
+}
+
+// bound is how long a wait or sleep lasts at most, in words.
+func (n *Node) bound() string {
+	switch within := "within " + short(n.Within); {
+	case n.until == nil:
+		return within
+	case n.Within == 0:
+		return "until the time that " + n.until.on + " gives"
+	default:
+		return within + " or until the time that " + n.until.on + " gives"
+	}
 }

@@ -1,8 +1,10 @@
 package workflow
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,6 +13,7 @@ type FactKind string
 
 // The kinds of fact.
 const (
+	FactStarted   FactKind = "started"   // the run has its input, in Output; it comes first
 	FactCompleted FactKind = "completed" // the step has an output
 	FactSkipped   FactKind = "skipped"   // the step's condition did not hold
 	FactFailed    FactKind = "failed"    // the step has failed for good
@@ -24,7 +27,7 @@ const (
 type Fact struct {
 	Kind    FactKind
 	Step    string          // of an outcome; the step a reopened run goes on from
-	Output  json.RawMessage // of a completed step
+	Output  json.RawMessage // of a completed step; the input of a started run
 	Failure *Failure        // of a failed step
 	Reason  string          // of a cancel; the label of a skip, if it is known
 }
@@ -75,7 +78,7 @@ func (p *Plan) Next(history History) Decision {
 			if v.outcomes[n.index] != nil {
 				continue
 			}
-			d, fault := n.next(v.outputs)
+			d, fault := n.next(&v)
 			if fault != nil {
 				v.ending, v.status = fault, StatusFailed
 				break
@@ -98,22 +101,32 @@ func (p *Plan) Next(history History) Decision {
 	return Decision{Move: MoveEnd, Status: v.status, Failure: v.ending}
 }
 
-// next is what an unsettled node asks for; no move for an early finish whose
-// condition does not hold.
-func (n *Node) next(o outputs) (d Decision, fault *Failure) {
-	holds := true
-	if n.Condition != nil {
-		if fault = guard(n.Name, func() { holds = n.Condition.holds(o) }); fault != nil {
-			return d, fault
+// next is what an unsettled node asks for; no move for an early end whose condition
+// does not hold. The fault is what fails the run here.
+func (n *Node) next(v *view) (d Decision, fault *Failure) {
+	var against *Condition // the first that does not hold
+	fault = guard(n.Name, func() {
+		for _, c := range n.Conditions {
+			if !c.holds(v) {
+				against = c
+				return
+			}
 		}
-	}
+		if n.until != nil {
+			n.until.at(v.outputs)
+		}
+	})
 	switch {
-	case n.Kind == KindFinish && holds:
-		return Decision{Move: MoveEnd, Status: StatusCompleted, Because: n.Condition.Label}, nil
-	case n.Kind == KindFinish:
+	case fault != nil:
+		return d, fault
+	case n.Kind == KindFinish && against != nil:
 		return Decision{}, nil
-	case !holds:
-		return Decision{Move: MoveSkip, Node: n, Because: n.Condition.Label}, nil
+	case n.Kind == KindFinish && n.FailsWith != "":
+		return Decision{}, n.fails()
+	case n.Kind == KindFinish:
+		return Decision{Move: MoveEnd, Status: StatusCompleted, Because: n.own().Label}, nil
+	case against != nil:
+		return Decision{Move: MoveSkip, Node: n, Because: against.Label}, nil
 	case n.Kind == KindWait:
 		return Decision{Move: MoveWait, Node: n}, nil
 	case n.Kind == KindSleep:
@@ -139,10 +152,12 @@ func guard(step string, fn func()) (fault *Failure) {
 }
 
 func (p *Plan) fold(history History) view {
-	v := view{outcomes: make([]*Fact, len(p.Nodes)), outputs: make(outputs, len(p.Nodes))}
+	v := view{outcomes: make([]*Fact, len(p.Nodes)), outputs: make(outputs, len(p.Nodes)+1)}
 	for i := range history {
 		f := &history[i]
 		switch f.Kind {
+		case FactStarted:
+			v.outputs[len(p.Nodes)] = f.Output
 		case FactReopened:
 			v.reopen(p, f.Step)
 		case FactCanceled:
@@ -205,8 +220,8 @@ func (v *view) reopen(p *Plan, from string) {
 }
 
 // ReopenFrom is the step a run goes on from when it is retried without naming
-// one: the step that failed, else the first that is not done, else the last,
-// so that no completed step is repeated without need.
+// one: the step that failed or whose output a [FailIf] judged, else the first that is
+// not done, else the last, so that no completed step is repeated without need.
 func (p *Plan) ReopenFrom(history History) string {
 	v := p.fold(history)
 	if v.ending != nil {
@@ -217,6 +232,9 @@ func (p *Plan) ReopenFrom(history History) string {
 	last := ""
 	for _, n := range p.Nodes {
 		if n.Kind == KindFinish {
+			if _, fault := n.next(&v); v.ending == nil && fault != nil {
+				return cmp.Or(fault.Step, p.first())
+			}
 			continue
 		}
 		if last = n.Name; !n.done(v.outcomes[n.index]) {
@@ -224,6 +242,16 @@ func (p *Plan) ReopenFrom(history History) string {
 		}
 	}
 	return last
+}
+
+// first is the first step.
+func (p *Plan) first() string {
+	for _, n := range p.Nodes {
+		if n.Kind != KindFinish {
+			return n.Name
+		}
+	}
+	return ""
 }
 
 // done says whether an outcome lets the run go on. That of a wait which a cancel
@@ -241,9 +269,9 @@ func (n *Node) done(outcome *Fact) bool {
 // Output is the output of the last completed step, nil when there is none.
 func (p *Plan) Output(history History) json.RawMessage {
 	v := p.fold(history)
-	for i := len(v.outputs) - 1; i >= 0; i-- {
-		if v.outputs[i] != nil {
-			return v.outputs[i]
+	for _, output := range slices.Backward(v.outputs[:len(p.Nodes)]) {
+		if output != nil {
+			return output
 		}
 	}
 	return nil
@@ -267,5 +295,5 @@ func (n *Node) LookAt(runID string, history History, start, after time.Time) (ti
 	}); fault != nil {
 		return time.Time{}, false
 	}
-	return at, ok && at.Before(start.Add(n.Within))
+	return at, ok && at.Before(n.Ends(history, start))
 }

@@ -42,6 +42,8 @@ type Plan struct {
 	CancelNode *Node         // nil without OnCancel
 
 	index    map[string]int
+	start    *Node // what Input reads
+	way      way   // of a Choose that is being built
 	input    reflect.Type
 	payloads map[string]reflect.Type // of events, by name
 	given    given
@@ -51,9 +53,10 @@ type Plan struct {
 
 // Node is one element of a plan. Only the fields of its kind are set.
 type Node struct {
-	Name      string
-	Kind      Kind
-	Condition *Condition // nil: always
+	Name       string
+	Kind       Kind
+	Conditions []*Condition // all must hold, those of the ways of a Choose around it first
+	FailsWith  string       // of an early end: the code that it fails the run with; empty: it completes
 
 	Retry      Retry         // steps, handlers, and the look of a wait at its deadline
 	Timeout    time.Duration // of one attempt
@@ -73,15 +76,9 @@ type Node struct {
 	handle   func(context.Context, json.RawMessage, Failure) error
 	check    func(context.Context, json.RawMessage) (json.RawMessage, bool, error)
 	schedule func(outputs) Schedule
+	until    *until       // when a wait or sleep ends, beside Within
 	yields   reflect.Type // the type of the output
 	given    given
-}
-
-// Condition is a predicate over one earlier output.
-type Condition struct {
-	Label string // shown to people
-	On    string // the step whose output it sees
-	holds func(outputs) bool
 }
 
 // Plan makes a plan usable as a Definition.
@@ -116,8 +113,8 @@ func (p *Plan) nameless() (faults []error) {
 				check("event", e.EventName())
 			}
 		}
-		if n.Condition != nil {
-			check("label", n.Condition.Label)
+		for _, c := range n.Conditions {
+			check("label", c.Label)
 		}
 	}
 	return faults
@@ -216,6 +213,10 @@ func (p *Plan) fault(node, format string, args ...any) {
 // add appends a node and applies its options.
 func (p *Plan) add(n *Node, opts []StepOption) {
 	n.plan, n.index = p, len(p.Nodes)
+	n.Conditions = slices.Clone(p.way.conditions)
+	if n.Name != "" {
+		n.Name = p.way.prefix + n.Name
+	}
 	switch _, taken := p.index[n.Name]; {
 	case n.Name == "":
 		p.fault("", "%s number %d needs a name", n.Kind, n.index+1)

@@ -50,7 +50,7 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			workflow.Sleep(w, "on-cancel", time.Hour)
 		}, []string{`workflow "w", step "on-error": the name is that of a handler`,
 			`workflow "w", step "on-cancel": the name is that of a handler`}},
-		"a wait without a deadline":   {func(w wf) { workflow.WaitFor(w, "a", alpha, 0) }, []string{`workflow "w", step "a": a wait without a deadline: give it a positive time`}},
+		"a wait without a deadline":   {func(w wf) { workflow.WaitFor(w, "a", alpha, 0) }, []string{`workflow "w", step "a": a wait without a deadline: give it a positive time, or Until`}},
 		"a wait for nothing":          {func(w wf) { workflow.WaitForAny(w, "a", time.Hour, nil) }, []string{`workflow "w", step "a": a wait needs an event to wait for`}},
 		"a wait for a nameless event": {func(w wf) { workflow.WaitFor(w, "a", workflow.Event[int]{}, time.Hour) }, []string{`workflow "w", step "a": an event needs a name`}},
 		"an event twice in a wait": {func(w wf) { workflow.WaitForAll(w, "a", time.Hour, []workflow.AnyEvent{alpha, beta, alpha}) },

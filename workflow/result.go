@@ -8,13 +8,38 @@ import (
 
 // Result is the handle that a step or wait leaves behind; later steps and
 // handlers read its output with it.
-type Result[T any] struct{ node *Node }
+type Result[T any] struct{ from []*Node } // the first that has an output counts
 
-func (r *Result[T]) of() *Node {
+// of are the nodes that a handle reads; none of one that nothing returned.
+func (r *Result[T]) of() []*Node {
 	if r == nil {
 		return nil
 	}
-	return r.node
+	return r.from
+}
+
+// inputName is what reads the input is called; kindInput is no kind of a step.
+const (
+	inputName      = "input"
+	kindInput Kind = "input"
+)
+
+// Input is the run's input as a handle, for conditions, deadlines and everything else
+// that reads an earlier output.
+func Input[In any](wf *Workflow[In]) *Result[In] { return &Result[In]{[]*Node{wf.mine().start}} }
+
+// FirstOf is a handle that reads whichever of several steps has an output, the first
+// one when several have: of steps with conditions that exclude each other, of a wait
+// and what stands in for it when it times out.
+func FirstOf[T any](handles ...*Result[T]) *Result[T] {
+	all := &Result[T]{}
+	for _, h := range handles {
+		if h.of() == nil { // of nothing: Output and every option refuse it
+			return &Result[T]{}
+		}
+		all.from = append(all.from, h.from...)
+	}
+	return all
 }
 
 // Output is the step's output, or the zero value when there is none: use
@@ -32,16 +57,19 @@ func (r *Result[T]) Output(ctx context.Context) T {
 // Lookup is the step's output and whether there is one. Skipped steps, timed-out
 // waits and steps that did not come to run have none. It fails as Output does.
 func (r *Result[T]) Lookup(ctx context.Context) (T, bool) {
-	c, n := callFrom(ctx), r.of()
-	switch {
-	case n == nil:
+	c, from := callFrom(ctx), r.of()
+	if len(from) == 0 {
 		panic(misuse("a handle was read that no step has returned: is it declared twice, or never set?"))
-	case c == nil || c.plan != n.plan:
-		panic(fmt.Sprintf("workflow: the output of step %q was read outside of a run of workflow %q", n.Name, n.plan.Name))
-	case c.node.Kind != KindHandler && n.index >= c.node.index:
-		panic(misuse("step %q reads the output of %q, which does not stand before it", c.node.Name, n.Name))
 	}
-	return lookup[T](c.outputs, n)
+	for _, n := range from {
+		switch {
+		case c == nil || c.plan != n.plan:
+			panic(fmt.Sprintf("workflow: the output of step %q was read outside of a run of workflow %q", n.Name, n.plan.Name))
+		case c.node.Kind != KindHandler && n.index >= c.node.index:
+			panic(misuse("step %q reads the output of %q, which does not stand before it", c.node.Name, n.Name))
+		}
+	}
+	return r.in(c.outputs)
 }
 
 // misuse is a programming error in a definition; guard and recovered turn its panic
@@ -50,17 +78,30 @@ func misuse(format string, args ...any) *codedError {
 	return &codedError{CodeDefinition, fmt.Errorf(format, args...)}
 }
 
-// outputs are the outputs of a run by node; nil where there is none.
+// outputs are the outputs of a run by node, nil where there is none, and at last its
+// input.
 type outputs []json.RawMessage
 
-// lookup decodes an output. It panics with a misuse when the stored
-// output no longer fits the type; Next and Invoke turn that into a failure.
-func lookup[T any](o outputs, n *Node) (v T, ok bool) {
-	if n.index >= len(o) || o[n.index] == nil {
-		return v, false
+// place is where outputs have what the node left.
+func (n *Node) place() int {
+	if n.Kind == kindInput {
+		return len(n.plan.Nodes)
 	}
-	if err := json.Unmarshal(o[n.index], &v); err != nil {
-		panic(misuse("the stored output of step %q no longer fits the definition: %w", n.Name, err))
+	return n.index
+}
+
+// in decodes what the handle reads. It panics with a misuse when a stored output no
+// longer fits the type; Next and Invoke turn that into a failure.
+func (r *Result[T]) in(o outputs) (v T, ok bool) {
+	for _, n := range r.from {
+		at := n.place()
+		if at >= len(o) || o[at] == nil {
+			continue
+		}
+		if err := json.Unmarshal(o[at], &v); err != nil {
+			panic(misuse("the stored output of step %q no longer fits the definition: %w", n.Name, err))
+		}
+		return v, true
 	}
-	return v, true
+	return v, false
 }

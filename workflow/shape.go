@@ -26,9 +26,22 @@ type NodeShape struct {
 	Kind   Kind     `json:"kind"`
 	On     string   `json:"on,omitempty"` // the step whose output the condition sees
 	Label  string   `json:"label,omitempty"`
+	Test   string   `json:"test,omitempty"`  // what a condition asks, of one that is no If
+	Until  string   `json:"until,omitempty"` // the step whose output gives a wait or sleep its end
 	Events []string `json:"events,omitempty"`
 	All    bool     `json:"all,omitempty"`
 	Output string   `json:"output,omitempty"`
+	// FailsWith is the code of an early end that fails the run.
+	FailsWith string `json:"failsWith,omitempty"`
+}
+
+// shapeOf is what conditions read, are called and ask: several in order.
+func shapeOf(conditions []*Condition) (on, label, test string) {
+	var ons, labels, tests []string
+	for _, c := range conditions {
+		ons, labels, tests = append(ons, c.On), append(labels, c.Label), append(tests, c.Test)
+	}
+	return strings.Join(ons, "; "), strings.Join(labels, "; "), strings.Trim(strings.Join(tests, ";"), ";")
 }
 
 // Shape is the shape of the plan.
@@ -42,8 +55,10 @@ func (p *Plan) Shape() Shape {
 	}
 	for _, n := range nodes {
 		shape := NodeShape{Name: n.Name, Kind: n.Kind, All: n.All}
-		if n.Condition != nil {
-			shape.On, shape.Label = n.Condition.On, n.Condition.Label
+		shape.On, shape.Label, shape.Test = shapeOf(n.Conditions)
+		shape.FailsWith = n.FailsWith
+		if n.until != nil {
+			shape.Until = n.until.on
 		}
 		if n.yields != nil && n.Kind == KindStep { // a wait yields its events
 			shape.Output = typeShape(n.yields, nil)
@@ -88,6 +103,8 @@ func (s Shape) Differs(before Shape) (words []string) {
 		was(fmt.Sprintf("%q", n.Name), "a "+string(old.Kind), "a "+string(n.Kind))
 		was(fmt.Sprintf("the condition of %q", n.Name), old.condition(), n.condition())
 		was(fmt.Sprintf("what %q waits for", n.Name), old.waits(), n.waits())
+		was(fmt.Sprintf("what %q lasts until", n.Name), old.Until, n.Until)
+		was(fmt.Sprintf("the code that %q fails with", n.Name), old.FailsWith, n.FailsWith)
 		was(fmt.Sprintf("the output of %q", n.Name), old.Output, n.Output)
 	}
 	for i := range kept {
@@ -113,10 +130,10 @@ func (s Shape) node(name string) (n NodeShape, ok bool) {
 }
 
 func (n NodeShape) condition() string {
-	if n.On == "" {
+	if n.On == "" && n.Label == "" {
 		return "none"
 	}
-	return fmt.Sprintf("%q on %q", n.Label, n.On)
+	return strings.TrimSpace(fmt.Sprintf("%s %q on %q", n.Test, n.Label, n.On))
 }
 
 func (n NodeShape) waits() string {

@@ -9,7 +9,8 @@ import (
 )
 
 // StepOption sets a property of one step, wait or handler: [Retry], [Timeout],
-// [Within], [If], [AtMostOnce], [ContinueOnTimeout], [Reconcile].
+// [Within], [If] and the other conditions, [AtMostOnce], [ContinueOnTimeout], [Until],
+// [Reconcile].
 type StepOption interface{ apply(p *Plan, n *Node) }
 
 type stepOption func(p *Plan, n *Node)
@@ -49,7 +50,23 @@ func Step[In, Out any](wf *Workflow[In], name string, fn func(context.Context, I
 	}
 	n.yields = reflect.TypeFor[Out]()
 	wf.plan.keeps(name, "the output", n.yields)
-	return &Result[Out]{node: n}
+	return &Result[Out]{[]*Node{n}}
+}
+
+// Do adds a step without a result.
+func Do[In any](wf *Workflow[In], name string, fn func(context.Context, In) error, opts ...StepOption) {
+	n := &Node{Name: name, Kind: KindStep}
+	n.invoke = func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
+		in, err := decodeInput[In](input)
+		if err != nil {
+			return nil, err
+		}
+		return nil, fn(ctx, in)
+	}
+	wf.mine().add(n, opts)
+	if fn == nil {
+		wf.plan.fault(name, "a step needs a function")
+	}
 }
 
 // encodeOutput encodes what a function of the definition returned. It is handed in
@@ -75,7 +92,7 @@ func decodeInput[In any](input json.RawMessage) (in In, err error) {
 // [ContinueOnTimeout] is given.
 func WaitFor[In, T any](wf *Workflow[In], name string, event Event[T], within time.Duration, opts ...StepOption) *Result[T] {
 	n := wf.mine().addWait(name, within, []AnyEvent{event}, opts, reflect.TypeFor[T]())
-	return &Result[T]{node: n}
+	return &Result[T]{[]*Node{n}}
 }
 
 // WaitForAny adds a wait that ends with the first of several events; [As] reads
@@ -94,7 +111,7 @@ func waitForMany[In any](wf *Workflow[In], name string, within time.Duration, ev
 	opts []StepOption) *Result[Arrived] {
 	n := wf.mine().addWait(name, within, events, opts, reflect.TypeFor[Arrived]())
 	n.All, n.many = all, true
-	return &Result[Arrived]{node: n}
+	return &Result[Arrived]{[]*Node{n}}
 }
 
 func (p *Plan) addWait(name string, within time.Duration, events []AnyEvent, opts []StepOption, output reflect.Type) *Node {
@@ -103,8 +120,8 @@ func (p *Plan) addWait(name string, within time.Duration, events []AnyEvent, opt
 	if !n.Reconciles && (n.Retry.MaxAttempts > 1 || n.Timeout != DefaultTimeout) {
 		p.fault(name, "Retry and Timeout mean nothing on a wait that does not look by itself: give them to Reconcile")
 	}
-	if within <= 0 {
-		p.fault(name, "a wait without a deadline: give it a positive time")
+	if within < 0 || within == 0 && n.until == nil {
+		p.fault(name, "a wait without a deadline: give it a positive time, or Until")
 	}
 	if len(events) == 0 {
 		p.fault(name, "a wait needs an event to wait for")
@@ -156,57 +173,6 @@ func Sleep[In any](wf *Workflow[In], name string, d time.Duration, opts ...StepO
 	if d <= 0 {
 		wf.plan.fault(name, "a sleep of %s: it must be positive", d)
 	}
-}
-
-// FinishIf ends the run as completed when the predicate holds for an earlier
-// output. The label is its name, and is shown as the reason. The predicate sees one
-// value and nothing else; it must be pure. A step that was skipped has no output, and
-// then the run goes on.
-func FinishIf[In, T any](wf *Workflow[In], on *Result[T], label string, holds func(T) bool) {
-	wf.mine().add(&Node{Name: label, Kind: KindFinish}, []StepOption{If(on, label, holds)})
-}
-
-// If makes a step, wait or sleep conditional on an earlier output: it is skipped,
-// with the label as the reason, unless the predicate holds. The predicate sees
-// one value and nothing else; it must be pure. The output of a skipped step is
-// absent, and so is every condition on it false.
-func If[T any](on *Result[T], label string, holds func(T) bool) StepOption {
-	return stepOption(func(p *Plan, n *Node) {
-		if n.given.again("If") {
-			p.fault(n.Name, "two conditions: make them one predicate")
-		}
-		if !p.earlier(n, "condition "+label, on.of()) {
-			return
-		}
-		if holds == nil {
-			p.fault(n.Name, "condition %s needs a predicate", label)
-		}
-		if len(label) > MaxLabel {
-			p.fault(n.Name, "the label of a condition has %d bytes, %d are allowed", len(label), MaxLabel)
-		}
-		n.Condition = &Condition{Label: label, On: on.node.Name, holds: func(o outputs) bool {
-			v, ok := lookup[T](o, on.node)
-			return ok && holds(v)
-		}}
-	})
-}
-
-// earlier checks that what is read belongs to the same workflow; that it stands
-// earlier, Go's scoping has checked. False when there is nothing to read.
-func (p *Plan) earlier(n *Node, what string, on *Node) bool {
-	if n.Kind == KindHandler {
-		p.fault(n.Name, "a handler takes no %s", what)
-	}
-	switch {
-	case on == nil:
-		p.fault(n.Name, "%s reads no step", what)
-		return false
-	case on.plan != p:
-		p.fault(n.Name, "%s reads step %q of workflow %q", what, on.Name, on.plan.Name)
-	case on.index >= n.index && n.Kind != KindHandler:
-		p.fault(n.Name, "%s reads step %q, which does not stand before it", what, on.Name)
-	}
-	return true
 }
 
 // Timeout bounds one attempt, default [DefaultTimeout]. An attempt over it
@@ -268,14 +234,14 @@ type scheduleFrom[T any] struct {
 }
 
 func (s scheduleFrom[T]) source(p *Plan, n *Node) func(outputs) Schedule {
-	if !p.earlier(n, "schedule", s.on.of()) {
+	if !p.earlier(n, "schedule", s.on.of()...) {
 		return nil
 	}
 	if s.fn == nil {
 		p.fault(n.Name, "ScheduleFrom needs a function")
 	}
 	return func(o outputs) Schedule {
-		v, ok := lookup[T](o, s.on.node)
+		v, ok := s.on.in(o)
 		if !ok {
 			return Schedule{}
 		}

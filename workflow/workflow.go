@@ -59,6 +59,7 @@ func New[In any](name string, opts ...Option) *Workflow[In] {
 		p.fault("", "version %d: versions begin at 1", p.Version)
 	}
 	p.keeps("", "the input", p.input)
+	p.start = &Node{Name: inputName, Kind: kindInput, plan: p, index: -1}
 	return &Workflow[In]{plan: p}
 }
 

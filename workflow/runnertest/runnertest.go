@@ -95,6 +95,7 @@ type group struct {
 func groups() []group {
 	return []group{
 		{"steps", stepScenarios()},
+		{"conditions", wayScenarios()},
 		{"failures", failureScenarios()},
 		{"events", eventScenarios()},
 		{"reconcile", reconcileScenarios()},

@@ -174,7 +174,7 @@ func (n *run) unlocked(fn func()) {
 // wait waits for events, and looks for the answer by itself meanwhile.
 func (n *run) wait(ctx context.Context, node *workflow.Node) {
 	start := now()
-	deadline, looked := start.Add(node.Within), start
+	deadline, looked := node.Ends(n.facts, start), start
 	n.begin(node)
 	n.record(workflow.HistoryWaitStarted, node.Name, 0, note{})
 	for ctx.Err() == nil && !n.turned() {
@@ -305,7 +305,7 @@ func (n *run) reconciled(node *workflow.Node, output json.RawMessage) {
 }
 
 func (n *run) sleep(ctx context.Context, node *workflow.Node) {
-	until := now().Add(node.Within)
+	until := node.Ends(n.facts, now())
 	n.begin(node)
 	n.record(workflow.HistoryWaitStarted, node.Name, 0, note{})
 	n.park(workflow.WaitingFor{Step: node.Name, Kind: workflow.WaitSleep, Until: until})

@@ -56,6 +56,7 @@ func newRun(r *Runner, p *workflow.Plan, q workflow.StartRequest) *run {
 	n := &run{runner: r, plan: p, wake: make(chan struct{}, 1), state: workflow.Run{ID: q.RunID, Workflow: p.Name, Version: p.Version,
 		Status: workflow.StatusPending, Input: q.Input, CreatedAt: now()}}
 	n.opened = n.state.CreatedAt
+	n.facts = workflow.History{{Kind: workflow.FactStarted, Output: q.Input}}
 	for _, node := range p.Nodes {
 		if node.Kind != workflow.KindFinish {
 			n.state.Steps = append(n.state.Steps, workflow.StepState{Name: node.Name, Kind: node.Kind, Status: workflow.StatusPending})

@@ -52,7 +52,11 @@ func describe(b *strings.Builder, n workflow.NodeDescription) {
 	line := func(format string, args ...any) { fmt.Fprintf(b, "   "+format+"\n", args...) }
 	switch n.Kind {
 	case workflow.KindFinish:
-		line("ends the run here if %q holds for the output of %s", n.Condition, n.On)
+		then := "ends"
+		if n.FailsWith != "" {
+			then = "fails (" + n.FailsWith + ")"
+		}
+		line("%s the run here if %q holds%s", then, n.Condition, sees(n))
 		return
 	case workflow.KindWait:
 		among := ""
@@ -66,12 +70,12 @@ func describe(b *strings.Builder, n workflow.NodeDescription) {
 		if n.ContinueOnTimeout {
 			then = "then the run goes on without it"
 		}
-		line("waits for %s%s, %s at most; %s", among, strings.Join(n.Events, ", "), n.Within, then)
+		line("waits for %s%s, %s; %s", among, strings.Join(n.Events, ", "), lasts(n), then)
 	case workflow.KindSleep:
-		line("sleeps %s", n.Within)
+		line("sleeps %s", strings.TrimSuffix(lasts(n), " at most"))
 	}
 	if n.Condition != "" {
-		line("skipped unless %q holds for the output of %s", n.Condition, n.On)
+		line("skipped unless %q holds%s", n.Condition, sees(n))
 	}
 	if n.Reconciles {
 		line("looks for the answer by itself meanwhile, and once more at the deadline")
@@ -85,6 +89,26 @@ func describe(b *strings.Builder, n workflow.NodeDescription) {
 	if n.Timeout != "" {
 		line("an attempt takes %s at most", n.Timeout)
 	}
+}
+
+// sees says what a condition sees.
+func sees(n workflow.NodeDescription) string {
+	if n.On == "" {
+		return ""
+	}
+	return " for the output of " + n.On
+}
+
+// lasts says how long a wait or sleep lasts.
+func lasts(n workflow.NodeDescription) string {
+	var parts []string
+	if n.Within != "" {
+		parts = append(parts, n.Within+" at most")
+	}
+	if n.Until != "" {
+		parts = append(parts, "until the time that "+n.Until+" gives")
+	}
+	return strings.Join(parts, " or ")
 }
 
 func retryText(r workflow.RetryDescription) string {

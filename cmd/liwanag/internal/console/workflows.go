@@ -108,6 +108,9 @@ func kindWords(s workflow.NodeDescription) string {
 	case "sleep":
 		return "sleep"
 	case "finish":
+		if s.FailsWith != "" {
+			return "fails the run: " + s.FailsWith
+		}
 		return "ends the run early"
 	case "handler":
 		return "handler"
@@ -118,13 +121,20 @@ func kindWords(s workflow.NodeDescription) string {
 // deadlineWords say how long a step may take.
 func deadlineWords(s workflow.NodeDescription) string {
 	var parts []string
-	if s.Within != "" {
-		text := "within " + s.Within
-		if s.Kind == "sleep" {
-			text = s.Within
-		} else if s.ContinueOnTimeout {
+	if s.Within != "" || s.Until != "" {
+		var ends []string
+		if s.Within != "" {
+			ends = append(ends, map[bool]string{true: "", false: "within "}[s.Kind == "sleep"]+s.Within)
+		}
+		if s.Until != "" {
+			ends = append(ends, "until the time that "+s.Until+" gives")
+		}
+		text := strings.Join(ends, " or ")
+		switch {
+		case s.Kind == "sleep":
+		case s.ContinueOnTimeout:
 			text += ", then goes on"
-		} else {
+		default:
 			text += ", then times out"
 		}
 		parts = append(parts, text)
