@@ -3,6 +3,7 @@
 //	go run . w1                              closed loop of enrichment-shaped runs, and the store's own rows beside it
 //	go run . w1 -store postgres -peers       the same on PostgreSQL, and other engines beside it
 //	go run . w1 -store postgres -nodes 2     one node, and two on the same processors
+//	go run . w1 -orphans 50000               the same among due runs that no definition holds
 //	go run . latency                         event to durable completion, three steps, one run at a time
 //	go run . waiting -n 100000               park runs: memory, disk, idle processor, then kill and restart
 //	go run . growth                          W1 as the table grows to 100,000 runs
@@ -54,6 +55,7 @@ type settings struct {
 	slots      int
 	nodes      int
 	cross      bool
+	orphans    int
 	store      string
 	dir        string
 	prof       string
@@ -82,6 +84,7 @@ func run(ctx context.Context, args []string) (err error) {
 	f.IntVar(&s.slots, "slots", 1024, "steps that an engine executes at once")
 	f.IntVar(&s.nodes, "nodes", 1, "engines over one database, each with connections of its own")
 	f.BoolVar(&s.cross, "cross", false, "send events through any node, not the one that a run was started on (w1)")
+	f.IntVar(&s.orphans, "orphans", 0, "beside it, among so many due runs that nobody's definition holds (w1)")
 	f.StringVar(&s.store, "store", onSQLite, "sqlite, postgres or memory")
 	f.StringVar(&s.prof, "cpuprofile", "", "write a processor profile of the workload")
 	f.BoolVar(&s.peers, "peers", false, "run the peers beside it (w1 on postgres)")

@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/bench/peers"
+	"github.com/liwanag/liwanag/engine/store"
 )
 
 // contender is what runs W1.
@@ -42,6 +45,9 @@ func (s settings) contenders() []contender {
 				return peer.Open(ctx, url)
 			}})
 		}
+	}
+	if s.orphans > 0 {
+		return append(all, contender{name: fmt.Sprintf("among %d orphans", s.orphans), open: s.amongOrphans})
 	}
 	if s.nodes == 1 && !s.peers {
 		all = append(all, contender{name: "the store's rows alone", open: s.openRows})
@@ -104,3 +110,31 @@ func (s settings) measure(ctx context.Context, c contender, name string, n, conc
 	}
 	return got, r.Check(ctx, conc+n)
 }
+
+// amongOrphans is one engine, and due runs of both classes that it does not hold.
+func (s settings) amongOrphans(ctx context.Context, name string) (peers.Runner, error) {
+	p, err := s.place(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.newRig(ctx, p, 1, (*rig).definition)
+	if err != nil {
+		return nil, err
+	}
+	var made atomic.Int64
+	_, err = loop(s.orphans, 256, func() error {
+		n, now := made.Add(1), time.Now()
+		run := store.Run{ID: fmt.Sprintf("orphan-%d", n), Workflow: orphan, Version: 1, Status: store.Open, Seq: 1, CreatedAt: now}
+		if run.Park.Until = now; n%2 == 0 {
+			run.StartedAt = now
+		}
+		return r.nodes[0].store.Create(ctx, run)
+	})
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// orphan is the workflow of runs that nobody holds.
+const orphan = "orphan"
