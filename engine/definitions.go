@@ -32,6 +32,9 @@ func (e *Engine) define(ctx context.Context) error {
 // refuses, and notes what is held. A shape that no open run was begun with is forgotten.
 func (e *Engine) defineAll(ctx context.Context) error {
 	noted, err := e.store.Shapes(ctx)
+	if err == nil {
+		err = e.findAlone(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -154,12 +157,24 @@ func (e *Engine) begunAs(r store.Run) *workflow.Shape {
 	return nil
 }
 
+// findAlone notes since when no other node begins runs, on a store with one process: since
+// now, or, where a clock was set back, the latest run that others began.
+func (e *Engine) findAlone(ctx context.Context) error {
+	latest, _, err := e.store.List(ctx, store.Query{Limit: 1, Now: e.now()})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.alone = e.now(); len(latest) > 0 && latest[0].CreatedAt.After(e.alone) {
+		e.alone = latest[0].CreatedAt
+	}
+	return err
+}
+
 // beganAlone says whether a run was begun since no other node is there: then its values
 // are those of the definition that is held, and need not be decoded to know it.
 func (e *Engine) beganAlone(r store.Run) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return !e.alone.IsZero() && r.CreatedAt.After(e.alone)
+	return e.node.Renew == 0 && !e.alone.IsZero() && r.CreatedAt.After(e.alone)
 }
 
 // Notices are what people should know of this node although it is ready: which runs it

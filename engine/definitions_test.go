@@ -225,3 +225,31 @@ func TestStrictRefusesADefinitionThatOpenRunsWereNotBegunWith(t *testing.T) {
 		refused("a run of the instant", config(true, appended), "1 open runs of typed version 1")
 	})
 }
+
+// A run of a node whose clock was ahead was created after the one that comes upon it began.
+func TestARunOfANodeWhoseClockWasAheadIsDecodedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New()
+		ahead := func() time.Time { return time.Now().Add(time.Hour) }
+		e, _, stop := executing(t, engine.Config{Store: s, Definitions: []workflow.Definition{typed[name, name, name]()}, Now: ahead})
+		if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "typed", RunID: "run", Input: []byte(`{"Name":"Ann"}`)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		next, _, stop := executing(t, engine.Config{Store: s, Definitions: []workflow.Definition{typed[numbered, name, name]()}})
+		if err := next.Wake(t.Context(), "run"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		run, err := next.Describe(t.Context(), "run")
+		if err != nil || !strings.Contains(run.NoDefinition, "input is of another type") {
+			t.Errorf("the run is %s without a definition because of %q, %v", run.Status, run.NoDefinition, err)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

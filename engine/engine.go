@@ -109,7 +109,7 @@ type Engine struct {
 	node    store.Node // of the running engine; zero before Run and after it
 	stop    bool       // no new step begins
 	renewed moment     // when the node's lease was last known to hold
-	alone   time.Time  // since when no other node begins runs in the store; zero: others may
+	alone   time.Time  // since when no other node begins runs, where there is none
 	misfits map[string]Misfit
 	shapes  map[store.Definition][]store.Shape // that open runs were begun with; the last is what is held
 	differ  map[store.Definition]string        // what was told of it at the start
@@ -178,13 +178,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("engine: this node cannot register: %w", err)
 	}
-	var alone time.Time
-	if node.Renew == 0 {
-		alone = e.now()
-	}
 	err = e.define(ctx)
 	e.mu.Lock()
-	e.alone = alone
 	e.node, e.renewed, e.base, e.stop = node, asked, base, err != nil || ctx.Err() != nil
 	e.mu.Unlock()
 	switch {
