@@ -11,7 +11,7 @@ import (
 
 // bulkFlags name one run, or select many.
 type bulkFlags struct {
-	ID       string        `arg:"" optional:"" name:"run" help:"Id of the run; left out: all that the flags select."`
+	ID       string        `arg:"" optional:"" name:"run" id:"run" help:"Id of the run; left out: all that the flags select."`
 	Workflow string        `name:"workflow" help:"All of this workflow."`
 	Status   string        `name:"status" enum:",pending,running,waiting,failed,timed_out,canceled" default:"" help:"All that are pending, running, waiting, failed, timed_out or canceled."`
 	Query    string        `name:"query" short:"q" help:"All that an enrichment id names, or an address that they look up."`

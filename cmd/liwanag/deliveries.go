@@ -17,7 +17,7 @@ type deliveriesList struct {
 	clientFlags
 	outputFlag
 	pageFlags
-	Source string `name:"source" help:"Of this source, or fullenrich; left out: of all sources."`
+	Source string `name:"source" id:"source" help:"Of this source, or fullenrich; left out: of all sources."`
 	State  string `name:"state" enum:",accepted,ignored,rejected,refused,stored,sent,settled,quarantined,unmatched" default:"" help:"accepted, ignored, rejected or refused; from FullEnrich stored, sent, settled, quarantined or unmatched."`
 }
 
@@ -54,7 +54,7 @@ func (c *deliveriesList) Run(p *program) error {
 
 type deliveriesShow struct {
 	clientFlags
-	ID string `arg:"" name:"delivery" help:"Id of the delivery."`
+	ID string `arg:"" name:"delivery" id:"delivery" help:"Id of the delivery."`
 	showFlag
 }
 
@@ -91,7 +91,7 @@ func (p *program) showDelivery(d api.Delivery, format string) error {
 
 type deliveriesReplay struct {
 	clientFlags
-	IDs []string `arg:"" name:"delivery" help:"Ids of deliveries."`
+	IDs []string `arg:"" name:"delivery" id:"delivery" help:"Ids of deliveries."`
 	outputFlag
 }
 

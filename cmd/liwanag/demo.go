@@ -62,7 +62,7 @@ func (c *demoCommand) Run(p *program) (err error) {
 	}()
 	shown := c.show(ctx, p, d)
 	if shown == nil && !c.Exit {
-		fmt.Fprintf(p.out, "\nThe server goes on; Ctrl-C ends it. Try: liwanag subscribers list --server %s\n", d.URL())
+		fmt.Fprintf(p.out, "\nThe server goes on; Ctrl-C ends it. Try: liwanag subscribers list --server %[1]s, or open\n%[1]s/\n", d.URL())
 		<-ctx.Done()
 	}
 	stop(nil)

@@ -14,11 +14,12 @@ import (
 
 type subscribersEnrich struct {
 	clientFlags
-	IDs []string `arg:"" optional:"" name:"id" help:"Ids of subscribers; left out: all that the flags select."`
+	IDs []string `arg:"" optional:"" name:"id" id:"subscriber" help:"Ids of subscribers; left out: all that the flags select."`
 	subscriberFilter
-	Again  bool `name:"again" help:"Pay once more even if there is a young result."`
-	DryRun bool `name:"dry-run" help:"Only count, and say what it costs."`
-	Yes    bool `name:"yes" short:"y" help:"Do not ask."`
+	Again  bool   `name:"again" help:"Pay once more even if there is a young result."`
+	Cap    *int64 `name:"cap" placeholder:"CREDITS" help:"What they may cost; whoever is above it is left out (cap)."`
+	DryRun bool   `name:"dry-run" help:"Only count, and say what it costs."`
+	Yes    bool   `name:"yes" short:"y" help:"Do not ask."`
 	outputFlag
 }
 
@@ -29,12 +30,12 @@ func (c *subscribersEnrich) selects() bool { return c.subscriberFilter != subscr
 func (c *subscribersEnrich) requests() (all []api.EnrichMany) {
 	if len(c.IDs) > 0 {
 		for piece := range slices.Chunk(c.IDs, 500) {
-			all = append(all, api.EnrichMany{IDs: piece, Again: c.Again})
+			all = append(all, api.EnrichMany{IDs: piece, Again: c.Again, Cap: c.Cap})
 		}
 		return all
 	}
 	filter := c.filter()
-	return []api.EnrichMany{{Filter: &filter, Again: c.Again}}
+	return []api.EnrichMany{{Filter: &filter, Again: c.Again, Cap: c.Cap}}
 }
 
 // Run makes new lookups. One id is its own confirmation; of more it counts, says
@@ -48,7 +49,7 @@ func (c *subscribersEnrich) Run(p *program) error {
 		return err
 	}
 	requests := c.requests()
-	if len(c.IDs) != 1 || c.DryRun {
+	if len(c.IDs) != 1 || c.DryRun || c.Cap != nil {
 		total, err := count(p, client, requests)
 		switch {
 		case err != nil:
@@ -72,7 +73,12 @@ func (c *subscribersEnrich) Run(p *program) error {
 // count asks what requests would order, and makes each expect it.
 func count(p *program, client *apiclient.Client, requests []api.EnrichMany) (total api.EnrichedMany, err error) {
 	total.LeftOut = map[string]int64{}
-	for i, ask := range requests {
+	for i := range requests {
+		if requests[i].Cap != nil { // of all of them together
+			left := max(*requests[i].Cap-total.Count, 0)
+			requests[i].Cap = &left
+		}
+		ask := requests[i]
 		ask.DryRun = true
 		counted, err := api.EnrichSubscribers.Call(p.ctx, client, ask)
 		if err != nil {
@@ -96,7 +102,7 @@ func cost(t api.EnrichedMany) string {
 		beside = append(beside, fmt.Sprintf("FullEnrich had %.0f at %s", *t.Balance, clock(t.BalanceAt)))
 	}
 	if t.BudgetLeft != nil {
-		beside = append(beside, fmt.Sprintf("%d of today's budget are left", *t.BudgetLeft))
+		beside = append(beside, fmt.Sprintf("today's budget for what nobody confirms stays at %d", *t.BudgetLeft))
 	}
 	if len(beside) > 0 {
 		text += " (" + strings.Join(beside, "; ") + ")"

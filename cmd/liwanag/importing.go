@@ -22,6 +22,8 @@ type importing struct {
 	client *apiclient.Client
 	// preview is where what was found is shown.
 	preview io.Writer
+	// cap is what the lookups may cost; nil: whatever they cost.
+	cap *int64
 	// every is how often the server is asked how far it has come.
 	every time.Duration
 }
@@ -83,8 +85,17 @@ func (i *importing) describe(u api.Upload) error {
 			fmt.Fprintf(w, "  %-12s %5d  %s\n", c.name, c.n, c.note)
 		}
 	}
-	fmt.Fprintf(w, "  %-12s %5d  credits at most\n", "costs", u.EstimatedCredits)
-	return nil
+	credits, note := u.EstimatedCredits, "credits at most"
+	if i.cap != nil && *i.cap < credits {
+		note = fmt.Sprintf("credits at most: %s above the cap are not looked up", plural(credits-*i.cap, "person"))
+		credits = *i.cap
+	}
+	fmt.Fprintf(w, "  %-12s %5d  %s\n", "costs", credits, note)
+	money, err := api.GetCredits.Call(i.p.ctx, i.client, runapi.NoInput{})
+	if err == nil && money.Balance != nil {
+		fmt.Fprintf(w, "  %-12s %5.0f  credits at FullEnrich, as of %s\n", "balance", *money.Balance, clock(money.BalanceAt))
+	}
+	return err
 }
 
 // unreadTimes are cells of the first rows that are no times, three at most.
@@ -190,6 +201,9 @@ func failureText(f *api.JobFailure) string {
 
 // plural writes a number of things.
 func plural(n int64, thing string) string {
+	if thing == "person" && n != 1 {
+		return fmt.Sprintf("%d people", n)
+	}
 	if n == 1 {
 		return "1 " + thing
 	}

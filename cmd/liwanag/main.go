@@ -23,6 +23,9 @@ type grammar struct {
 	Subscribers subscribersCommand `cmd:"" help:"Add, list, import, export, enrich and erase subscribers."`
 	Runs        runsCommand        `cmd:"" help:"Look at workflow runs, cancel and retry them."`
 	Submissions submissionsCommand `cmd:"" help:"Look after paid calls; stop all spending."`
+	Credits     creditsCommand     `cmd:"" help:"Show the balance at FullEnrich, and what today cost."`
+	Uploads     uploadsCommand     `cmd:"" help:"See the files that were uploaded, and what became of them."`
+	Audit       auditCommand       `cmd:"" help:"See who did what by hand."`
 	Sources     sourcesCommand     `cmd:"" help:"Look after the endpoints that take webhooks of sign-ups in."`
 	Deliveries  deliveriesCommand  `cmd:"" help:"See the webhooks that came in, and replay them."`
 	Sinks       sinksCommand       `cmd:"" help:"Look after the addresses that webhooks are sent to, and what was sent."`
@@ -53,6 +56,9 @@ func run(args []string) int {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
+		return p.fail(err)
+	}
+	if err := p.resolveIDs(command); err != nil {
 		return p.fail(err)
 	}
 	if err := command.Run(p); err != nil {

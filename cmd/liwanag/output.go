@@ -200,6 +200,9 @@ func writeTable[T any](p *program, columns []column[T], items iter.Seq2[T, error
 		row := make([]string, len(columns))
 		for i, c := range columns {
 			row[i] = printable(c.value(item), "")
+			if p.shows {
+				row[i] = brief(row[i])
+			}
 			if p.width > 0 {
 				row[i] = shorten(row[i], maxCell)
 			}

@@ -110,7 +110,7 @@ func waitingText(w runapi.WaitingFor) string {
 
 // runArgument names a run.
 type runArgument struct {
-	ID string `arg:"" name:"run" help:"Id of the run."`
+	ID string `arg:"" name:"run" id:"run" help:"Id of the run."`
 }
 
 type runsShow struct {

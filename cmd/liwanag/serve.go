@@ -39,10 +39,14 @@ func (c *serveCommand) Run(p *program) (err error) {
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	fmt.Fprintf(p.out, "Liwanag %s\n", app.Version())
-	fmt.Fprintf(p.out, "  console   %s/\n", server.URL())
-	fmt.Fprintf(p.out, "  API       %s/api/v1\n", server.URL())
-	fmt.Fprintf(p.out, "  docs      %s/docs\n", server.URL())
-	fmt.Fprintf(p.out, "  webhooks  %s/webhooks/\n", server.PublicURL())
+	public := server.PublicURL()
+	fmt.Fprintf(p.out, "  console   %s/\n", public)
+	fmt.Fprintf(p.out, "  API       %s/api/v1\n", public)
+	fmt.Fprintf(p.out, "  docs      %s/docs\n", public)
+	fmt.Fprintf(p.out, "  webhooks  %s/webhooks/\n", public)
+	if public != server.URL() {
+		fmt.Fprintf(p.out, "  here      %s/\n", server.URL())
+	}
 	if admin := server.AdminURL(); admin != "" {
 		fmt.Fprintf(p.out, "  metrics   %s/metrics\n", admin)
 	}

@@ -111,7 +111,7 @@ func (p *program) showNewSecret(s api.Sink, format string) error {
 
 // sinkArgument names a sink.
 type sinkArgument struct {
-	ID string `arg:"" name:"sink" help:"Id of the sink."`
+	ID string `arg:"" name:"sink" id:"sink" help:"Id of the sink."`
 }
 
 type sinksShow struct {
@@ -252,7 +252,7 @@ type sinksMessages struct {
 	clientFlags
 	outputFlag
 	pageFlags
-	Sink  string `name:"sink" help:"Of this sink."`
+	Sink  string `name:"sink" id:"sink" help:"Of this sink."`
 	State string `name:"state" enum:",pending,sending,retrying,delivered,failed,dropped" default:"" help:"pending, sending, retrying, delivered, failed or dropped."`
 	Topic string `name:"topic" help:"Of this topic, such as subscriber.enriched, or test."`
 }
@@ -282,7 +282,7 @@ func (c *sinksMessages) Run(p *program) error {
 
 type sinksMessage struct {
 	clientFlags
-	ID string `arg:"" name:"message" help:"Id of the message."`
+	ID string `arg:"" name:"message" id:"message" help:"Id of the message."`
 	showFlag
 }
 
@@ -325,7 +325,7 @@ func (p *program) showMessage(m api.MessageDetail, format string) error {
 
 type sinksResend struct {
 	clientFlags
-	IDs []string `arg:"" name:"message" help:"Ids of messages."`
+	IDs []string `arg:"" name:"message" id:"message" help:"Ids of messages."`
 	outputFlag
 }
 

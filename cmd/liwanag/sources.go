@@ -236,7 +236,7 @@ func (p *program) shownOnce(s api.Source) {
 
 // sourceArgument names a source.
 type sourceArgument struct {
-	ID string `arg:"" name:"source" help:"Id of the source."`
+	ID string `arg:"" name:"source" id:"source" help:"Id of the source."`
 }
 
 type sourcesShow struct {

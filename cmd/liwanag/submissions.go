@@ -15,6 +15,8 @@ type submissionsCommand struct {
 	Fail     submissionsFail     `cmd:"" help:"Give one in doubt up."`
 	Pause    submissionsPause    `cmd:"" help:"Stop all spending at once."`
 	Resume   submissionsResume   `cmd:"" help:"Let spending go on."`
+	Budget   submissionsBudget   `cmd:"" help:"Change how many credits a day may cost that nobody confirmed."`
+	Stopped  submissionsStopped  `cmd:"" help:"See the sources whose lookups wait because hardly anybody is found any more; go on with one, or drop them."`
 }
 
 type submissionsList struct {
@@ -22,7 +24,7 @@ type submissionsList struct {
 	outputFlag
 	pageFlags
 	State string `name:"state" enum:",prepared,sending,accepted,refused,ambiguous,held,superseded,settled" default:"" help:"prepared, sending, accepted, refused, ambiguous, held, superseded or settled."`
-	RunID string `name:"run" help:"Of this run."`
+	RunID string `name:"run" id:"run" help:"Of this run."`
 }
 
 // Run lists submissions.
@@ -49,7 +51,7 @@ func (c *submissionsList) Run(p *program) error {
 
 // submissionArgument names a submission.
 type submissionArgument struct {
-	ID string `arg:"" name:"submission" help:"Id of the submission."`
+	ID string `arg:"" name:"submission" id:"submission" help:"Id of the submission."`
 }
 
 type submissionsShow struct {

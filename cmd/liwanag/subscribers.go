@@ -134,7 +134,7 @@ func (c *subscribersList) export(p *program, client *apiclient.Client) error {
 
 type subscribersShow struct {
 	clientFlags
-	ID string `arg:"" help:"Id of the subscriber."`
+	ID string `arg:"" id:"subscriber" help:"Id of the subscriber."`
 	showFlag
 }
 
@@ -200,9 +200,13 @@ func why(j api.Job) string {
 
 // fields writes names and values, leaving out what is empty.
 func (p *program) fields(fields [][2]string) {
+	width := 10
+	for _, f := range fields {
+		width = max(width, len(f[0]))
+	}
 	for _, f := range fields {
 		if f[1] != "" {
-			fmt.Fprintf(p.out, "%s %s\n", p.style(faint, fmt.Sprintf("%-10s", f[0])), printable(f[1], ""))
+			fmt.Fprintf(p.out, "%s %s\n", p.style(faint, fmt.Sprintf("%-*s", width, f[0])), printable(f[1], ""))
 		}
 	}
 }
@@ -223,6 +227,7 @@ type subscribersImport struct {
 	Source   string            `name:"source" help:"Where they signed up, for rows that do not say."`
 	Map      map[string]string `name:"map" placeholder:"COLUMN=FIELD" help:"What a column means, over what its header says: email, firstName, …, metadata or ignore."`
 	Encoding string            `name:"encoding" help:"How the file is written, such as UTF-8, windows-1252 or Shift_JIS. Default: it is found, and asked for when it is not clear."`
+	Cap      *int64            `name:"cap" placeholder:"CREDITS" help:"What the lookups may cost; whoever is above it is stored and not looked up. Default: what the preview says."`
 	Yes      bool              `name:"yes" short:"y" help:"Do not ask."`
 	DryRun   bool              `name:"dry-run" help:"Show the preview only."`
 	Wait     bool              `name:"wait" help:"Wait until all are looked up, not only imported."`
@@ -242,6 +247,9 @@ func (c *subscribersImport) shown(p *program) io.Writer {
 
 // Run imports a file.
 func (c *subscribersImport) Run(p *program) error {
+	if c.Cap != nil && *c.Cap < 0 {
+		return usage("--cap 100", "a cap of %d credits is negative", *c.Cap)
+	}
 	client, err := c.dial()
 	if err != nil {
 		return err
@@ -251,7 +259,7 @@ func (c *subscribersImport) Run(p *program) error {
 		return err
 	}
 	defer file.Close()
-	in := &importing{p: p, client: client, preview: c.shown(p), every: 200 * time.Millisecond}
+	in := &importing{p: p, client: client, preview: c.shown(p), cap: c.Cap, every: 200 * time.Millisecond}
 	upload, err := in.send(apiclient.UploadFile{Name: name, Source: c.Source, Mapping: c.Map, Encoding: c.Encoding}, file, size)
 	if err != nil {
 		return err
@@ -315,7 +323,11 @@ func (c *subscribersImport) decide(p *program, in *importing, u api.Upload) (api
 		agreed = !c.DryRun // standard input is taken: there is nobody to ask
 	}
 	if agreed && !c.DryRun {
-		return api.ConfirmUpload.Call(p.ctx, in.client, runapi.ID(u.ID))
+		confirm := api.ConfirmUploadRequest{IDPath: runapi.ID(u.ID)}
+		if c.Cap != nil {
+			confirm.Cap = fmt.Sprint(*c.Cap)
+		}
+		return api.ConfirmUpload.Call(p.ctx, in.client, confirm)
 	}
 	_, canceled := api.CancelUpload.Call(p.ctx, in.client, runapi.ID(u.ID))
 	if c.DryRun {
@@ -423,7 +435,7 @@ func (c *standingFlags) stand(p *program, route runapi.Route[runapi.Addressed[*a
 
 type subscribersErase struct {
 	clientFlags
-	ID     string `arg:"" name:"id" help:"Id of the subscriber."`
+	ID     string `arg:"" name:"id" id:"subscriber" help:"Id of the subscriber."`
 	Reason string `name:"reason" help:"Kept in the audit trail: no personal data."`
 	Yes    bool   `name:"yes" short:"y" help:"Do not ask."`
 }

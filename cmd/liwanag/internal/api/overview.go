@@ -43,7 +43,7 @@ type Span struct {
 
 // Attention is something that needs a person.
 type Attention struct {
-	Kind    string    `json:"kind" enum:"spending_paused,submission_held,credits_low,sink_disabled,sink_failing,delivery_unmatched,source_refusing,webhooks_silent"`
+	Kind    string    `json:"kind" enum:"spending_paused,submission_held,found_rate,credits_low,sink_disabled,sink_failing,delivery_unmatched,source_refusing,webhooks_silent"`
 	ID      string    `json:"id,omitempty" doc:"Of the thing, when it is one."`
 	Count   int64     `json:"count,omitempty"`
 	Message string    `json:"message" doc:"For people, with what to do."`

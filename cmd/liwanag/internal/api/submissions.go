@@ -22,6 +22,14 @@ var (
 		"pause-submissions", "Stop all spending", http.StatusOK)
 	ResumeSubmissions = runapi.Post[runapi.NoInput, Credits]("/submissions/resume",
 		"resume-submissions", "Let spending go on", http.StatusOK)
+	SetBudget = runapi.Post[BudgetRequest, Credits]("/submissions/budget",
+		"set-budget", "Change how many credits a day may cost that nobody confirmed", http.StatusOK)
+	ListStoppedSources = runapi.Get[runapi.NoInput, runapi.List[StoppedSource]]("/stopped-sources",
+		"list-stopped-sources", "Sources whose lookups wait because hardly anybody of them is found any more")
+	ResumeSource = runapi.Post[SourceRequest, StoppedSource]("/stopped-sources/resume",
+		"resume-stopped-source", "Let the lookups of a source go on", http.StatusOK)
+	DropSource = runapi.Post[SourceRequest, StoppedSource]("/stopped-sources/drop",
+		"drop-stopped-source", "Cancel the lookups of a source that wait; later ones wait, too", http.StatusOK)
 	GetCredits = runapi.Get[runapi.NoInput, Credits]("/credits",
 		"get-credits", "Balance, and what this UTC day reserved and spent")
 	TriggerEnrichment = runapi.Post[runapi.NoInput, Triggered]("/enrichments",
@@ -73,6 +81,27 @@ type Reason struct {
 // PauseRequest says why spending stops.
 type PauseRequest struct{ Body *Reason }
 
+// BudgetRequest changes the budget of a day.
+type BudgetRequest struct {
+	Credits *int64 `json:"credits,omitempty" minimum:"0" doc:"0: no limit. Left out: what the settings say."`
+	Reason  string `json:"reason,omitempty" maxLength:"500"`
+}
+
+// SourceRequest names a source of subscribers.
+type SourceRequest struct {
+	Source string `json:"source,omitempty" doc:"As subscribers have it; empty for those without one."`
+	Reason string `json:"reason,omitempty" maxLength:"500"`
+}
+
+// StoppedSource is a source whose lookups wait.
+type StoppedSource struct {
+	Source     string    `json:"source"`
+	LatestRate float64   `json:"latestRate" doc:"Share of people found among the last 200 lookups."`
+	BeforeRate float64   `json:"beforeRate" doc:"Share among the 500 before."`
+	StoppedAt  time.Time `json:"stoppedAt,omitzero" doc:"Absent: it goes on."`
+	Dropped    int64     `json:"dropped,omitempty" doc:"How many lookups were canceled just now."`
+}
+
 // Credits are the figures of the account and of the day.
 type Credits struct {
 	Balance   *float64  `json:"balance,omitempty" doc:"As FullEnrich said last; absent when it never did."`
@@ -80,8 +109,11 @@ type Credits struct {
 	Day       string    `json:"day" doc:"The UTC day of reserved and spent."`
 	Reserved  int64     `json:"reserved" doc:"By submissions whose cost is not known yet."`
 	Spent     int64     `json:"spent"`
-	Budget    *int64    `json:"budget,omitempty" doc:"Credits a UTC day; absent without a limit."`
-	Paused    bool      `json:"paused" doc:"All spending is stopped."`
+	// What a person ordered, knowing the cost, does not count against the budget.
+	Budget      *int64 `json:"budget,omitempty" doc:"Credits a UTC day for lookups that nobody confirmed; absent without a limit."`
+	Unconfirmed int64  `json:"unconfirmed" doc:"Reserved or spent today by lookups that nobody confirmed."`
+	BudgetLeft  *int64 `json:"budgetLeft,omitempty" doc:"What the budget still allows today; absent without a limit."`
+	Paused      bool   `json:"paused" doc:"All spending is stopped."`
 	// The rest says why and until when.
 	PausedReason string    `json:"pausedReason,omitempty" enum:"paused,credits,key"`
 	PausedUntil  time.Time `json:"pausedUntil,omitzero"`

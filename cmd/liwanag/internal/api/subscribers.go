@@ -178,7 +178,7 @@ type Job struct {
 	EnrichmentID string      `json:"enrichmentId,omitempty"`
 	Credits      int64       `json:"credits"`
 	Failure      *JobFailure `json:"failure,omitempty"`
-	WaitingFor   string      `json:"waitingFor,omitempty" doc:"What keeps a pending job from being sent: budget, credits, key, capacity, calls, paused, unavailable."`
+	WaitingFor   string      `json:"waitingFor,omitempty" doc:"What keeps a pending job from being sent: budget, credits, key, capacity, calls, paused, unavailable, found_rate."`
 	WaitingUntil time.Time   `json:"waitingUntil,omitzero"`
 	RetryAt      time.Time   `json:"retryAt,omitzero" doc:"When a new job is made for the person."`
 	CreatedAt    time.Time   `json:"createdAt"`
@@ -212,6 +212,7 @@ type EnrichMany struct {
 	DryRun bool              `json:"dryRun,omitempty" doc:"Only count, and say what it costs."`
 	Expect *int64            `json:"expect,omitempty" minimum:"0" doc:"The count of a dry run: when it is another by now nothing is ordered, 409 count_differs."`
 	Again  bool              `json:"again,omitempty" doc:"Order and pay even if there is a result."`
+	Cap    *int64            `json:"cap,omitempty" minimum:"0" doc:"Credits that they may cost: whoever is above it is left out."`
 	Cursor string            `json:"cursor,omitempty" doc:"Leave it out: all that match are dealt with at once."`
 }
 

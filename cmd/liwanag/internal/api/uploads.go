@@ -17,7 +17,7 @@ var (
 		"get-upload-sample", "The first rows of an upload")
 	MapUpload = runapi.Post[runapi.Addressed[MapUploadRequest], Upload]("/uploads/{id}/mapping",
 		"map-upload", "Read an unconfirmed upload as another mapping says, and count it anew", http.StatusOK)
-	ConfirmUpload = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/confirm",
+	ConfirmUpload = runapi.Post[ConfirmUploadRequest, Upload]("/uploads/{id}/confirm",
 		"confirm-upload", "Import a previewed upload", http.StatusAccepted)
 	CancelUpload = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/cancel",
 		"cancel-upload", "Import nothing more", http.StatusOK)
@@ -27,8 +27,20 @@ var (
 
 // AddUploadRequest carries a CSV file; the fields of Body before its file.
 type AddUploadRequest struct {
-	Confirm bool       `query:"confirm" doc:"true: do not wait, unless it needs_mapping."`
-	Body    UploadForm `contentType:"multipart/form-data"`
+	Confirm bool `query:"confirm" doc:"true: do not wait, unless it needs_mapping."`
+	UploadCap
+	Body UploadForm `contentType:"multipart/form-data"`
+}
+
+// UploadCap is what the lookups of an upload may cost.
+type UploadCap struct {
+	Cap string `query:"cap" pattern:"^[0-9]{1,15}$" doc:"Credits that its lookups may cost; whoever is above it is stored and not looked up (canceled, cap). Left out: what the preview says."`
+}
+
+// ConfirmUploadRequest confirms an upload.
+type ConfirmUploadRequest struct {
+	runapi.IDPath
+	UploadCap
 }
 
 // UploadForm is what a file comes with.
@@ -54,6 +66,7 @@ type Upload struct {
 	Encoding         string            `json:"encoding,omitempty" doc:"How the file is written."`
 	Counts           UploadCounts      `json:"counts"`
 	EstimatedCredits int64             `json:"estimatedCredits" doc:"What the lookups cost at most."`
+	Cap              *int64            `json:"cap,omitempty" doc:"What they may cost, as whoever confirmed it said."`
 	Progress         UploadProgress    `json:"progress"`
 	Failure          *JobFailure       `json:"failure,omitempty"`
 	CreatedAt        time.Time         `json:"createdAt"`

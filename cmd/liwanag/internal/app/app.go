@@ -158,13 +158,14 @@ func (a *App) enrichmentConfig() (enrichment.Config, error) {
 	s := &a.cfg.Settings
 	cfg := enrichment.Config{
 		BatchSize: s.BatchSize, BatchWindow: s.BatchWindow, WebhookTimeout: s.WebhookTimeout, FetchSchedule: s.FetchSchedule,
-		CallsPerMinute: s.CallsPerMinute, MaxInFlight: s.MaxInFlight, CreditBudget: s.CreditBudget, CreditsLow: s.CreditsLow,
+		CallsPerMinute: s.CallsPerMinute, MaxInFlight: s.MaxInFlight, CreditsLow: s.CreditsLow,
 		PaidRetry: enrichment.PaidRetry(s.PaidRetry), OnAmbiguous: enrichment.OnAmbiguous(s.OnAmbiguous),
 		AmbiguityGrace: s.AmbiguityGrace, ProbeEvery: s.ProbeEvery, ReuseResults: s.ReuseResults,
 		ReuseNotFound: s.ReuseNotFound, Retention: s.Retention,
 		PublicURL: a.publicURL, BaseURL: s.FullEnrichBaseURL,
 		SweepEvery: a.cfg.SweepEvery, Now: a.cfg.Now, Log: a.log, Meter: a.metrics,
 	}
+	cfg.CreditBudget, cfg.BudgetByDefault = s.Budget()
 	for _, key := range []config.Secret{s.FullEnrichAPIKey, s.FullEnrichPreviousAPIKey} {
 		if key.IsSet() {
 			cfg.Keys = append(cfg.Keys, fullenrich.Secret(key.Reveal()))
@@ -201,7 +202,7 @@ func (a *App) buildAPI(context.Context) (err error) {
 	a.access = access.New(datastore.Alone{Store: a.store}, s.APIKey.Reveal(), a.cfg.Now)
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
-		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access, CreditBudget: s.CreditBudget,
+		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access,
 		CreditsLow: s.CreditsLow,
 		PublicURL:  a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,

@@ -32,5 +32,5 @@ func (a *App) SignInLink(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return a.URL() + "/sign-in?" + url.Values{"link": {secret}}.Encode(), nil
+	return a.publicURL + "/sign-in?" + url.Values{"link": {secret}}.Encode(), nil
 }

@@ -32,7 +32,7 @@ func (a *App) buildMetrics(context.Context) error {
 // figures reads how things stand, over all nodes.
 func (a *App) figures(ctx context.Context) (f telemetry.Figures, err error) {
 	now, ledger := a.cfg.Now().UTC(), a.store.Ledger
-	f.Budget, f.CallLimit = a.cfg.Settings.CreditBudget, a.cfg.Settings.CallsPerMinute
+	f.CallLimit = a.cfg.Settings.CallsPerMinute
 	var spending liwanag.Spending
 	for _, read := range []struct {
 		what string
@@ -44,6 +44,7 @@ func (a *App) figures(ctx context.Context) (f telemetry.Figures, err error) {
 		{"submissions", func() (err error) { f.Submissions, err = a.store.Submissions.Count(ctx); return err }},
 		{"uploads", func() (err error) { f.Uploads, err = a.store.Uploads.Count(ctx); return err }},
 		{"credits", func() (err error) { f.Credits, err = ledger.Credits(ctx, liwanag.DayOf(now)); return err }},
+		{"budget", func() (err error) { f.Budget, err = a.service.Budget(ctx); return err }},
 		{"balance", func() (err error) { f.Balance, err = ledger.Balance(ctx); return err }},
 		{"spending", func() (err error) { spending, err = ledger.Spending(ctx); return err }},
 		{"calls", func() (err error) { f.Calls, err = ledger.Calls(ctx, liwanag.MinuteOf(now)); return err }},

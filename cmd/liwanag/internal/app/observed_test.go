@@ -44,7 +44,8 @@ func TestADaysWorkShowsInTheMetricsAndTellsOnNobody(t *testing.T) {
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { told <- r.Header.Get("webhook-id") }))
 	defer receiver.Close()
 	s := settings(t, base)
-	s.SinkAllow, s.LogLevel, s.SubscriberWebhookSecret, s.CreditBudget = "127.0.0.1/32", "debug", config.NewSecret("whsec_"+canaryHook), 1000
+	s.SinkAllow, s.LogLevel, s.CreditBudget = "127.0.0.1/32", "debug", new(int64(1000))
+	s.SubscriberWebhookSecret = config.NewSecret("whsec_" + canaryHook)
 	out, err := NewLog(s, &log, false)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ type Settings struct {
 	ReuseNotFound  time.Duration `name:"reuse-not-found" env:"LIWANAG_REUSE_NOT_FOUND" default:"168h" help:"Whom FullEnrich did not find this lately is not asked for again."`
 	SinkAllow      string        `name:"sink-allow" env:"LIWANAG_SINK_ALLOW" placeholder:"CIDR,..." help:"Networks of our own that webhooks may be sent to, such as 10.0.0.0/8. Default: public addresses only."`
 	CreditsLow     int64         `name:"credits-low" env:"LIWANAG_CREDITS_LOW" default:"100" placeholder:"N" help:"A balance at FullEnrich below this is announced to sinks and shown in the console, once a UTC day. 0: never."`
-	CreditBudget   int64         `name:"credit-budget" env:"LIWANAG_CREDIT_BUDGET" placeholder:"N" help:"Credits a UTC day; jobs above it wait. Default: no limit."`
+	CreditBudget   *int64        `name:"credit-budget" env:"LIWANAG_CREDIT_BUDGET" placeholder:"N" help:"Credits a UTC day for lookups that nobody confirmed; jobs above it wait. 0: no limit. Default: 1000."`
 
 	Enrich              string `name:"enrich" env:"LIWANAG_ENRICH" default:"personal" help:"Which addresses are looked up: personal, or all."`
 	PersonalDomainsFile string `name:"personal-domains-file" env:"LIWANAG_PERSONAL_DOMAINS_FILE" placeholder:"FILE" help:"Domains that count as personal, one a line, added to the built-in list."`
@@ -100,6 +100,17 @@ const (
 
 // EnrichCorporate says whether corporate addresses are looked up too.
 func (s *Settings) EnrichCorporate() bool { return s.Enrich == EnrichAll }
+
+// defaultBudget bounds what a day costs that nobody confirmed, in credits.
+const defaultBudget = 1000
+
+// Budget is CreditBudget, or what it is by default.
+func (s *Settings) Budget() (credits int64, byDefault bool) {
+	if s.CreditBudget == nil {
+		return defaultBudget, true
+	}
+	return *s.CreditBudget, false
+}
 
 // PublicBase is where FullEnrich reaches this server: the public URL, or else
 // one made from the address that the server listens on.

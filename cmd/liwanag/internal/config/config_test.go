@@ -263,7 +263,7 @@ func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 		"sink-allow":            func(s *Settings) { s.SinkAllow = "10.0.0.0" },
 		"trusted-proxies":       func(s *Settings) { s.TrustedProxies = "caddy" },
 		"credits-low":           func(s *Settings) { s.CreditsLow = -1 },
-		"credit-budget":         func(s *Settings) { s.CreditBudget = -1 },
+		"credit-budget":         func(s *Settings) { s.CreditBudget = new(int64(-1)) },
 		"batch-window":          func(s *Settings) { s.BatchWindow = -1 },
 		"webhook-timeout":       func(s *Settings) { s.WebhookTimeout = 0 },
 		"ambiguity-grace":       func(s *Settings) { s.AmbiguityGrace = 0 },

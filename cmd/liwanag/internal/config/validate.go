@@ -198,8 +198,8 @@ func (s *Settings) validateNumbers(f *faults) {
 	if s.CreditsLow < 0 {
 		f.add("0 never announces it", "credits-low %d is negative", s.CreditsLow)
 	}
-	if s.CreditBudget < 0 {
-		f.add("leave it out for no limit", "credit-budget %d is negative", s.CreditBudget)
+	if budget, _ := s.Budget(); budget < 0 {
+		f.add("0 for no limit", "credit-budget %d is negative", budget)
 	}
 	for _, d := range []struct {
 		name, try string

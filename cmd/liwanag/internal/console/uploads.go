@@ -22,7 +22,8 @@ func (c *Console) registerUploads() {
 		do   func(v *visit, id string) (api.Upload, error)
 	}{
 		"confirm": {"The import has begun.", func(v *visit, id string) (api.Upload, error) {
-			return api.ConfirmUpload.Call(v.Context(), v.api, runapi.ID(id))
+			return api.ConfirmUpload.Call(v.Context(), v.api, api.ConfirmUploadRequest{IDPath: runapi.ID(id),
+				UploadCap: api.UploadCap{Cap: strings.TrimSpace(v.FormValue("cap"))}})
 		}},
 		"cancel": {"Nothing more is imported.", func(v *visit, id string) (api.Upload, error) {
 			return api.CancelUpload.Call(v.Context(), v.api, runapi.ID(id))

@@ -11,8 +11,8 @@ import (
 // person it was for.
 const (
 	ownColumns = `j.id, j.subscriber_id, j.run_id, j.upload_id, j.status, j.failure_code, j.failure_message, j.retry_at, j.retries,
-	j.credits, j.enrichment_id, j.late, j.created_at, j.ended_at`
-	jobColumns = ownColumns + `, s.email, s.email_key, s.suppressed_at IS NOT NULL`
+	j.credits, j.enrichment_id, j.late, j.created_at, j.ended_at, j.confirmed`
+	jobColumns = ownColumns + `, s.email, s.email_key, s.suppressed_at IS NOT NULL, s.source`
 	withEmail  = ` LEFT JOIN subscriber s ON s.id = j.subscriber_id `
 	selectJobs = `SELECT ` + jobColumns + ` FROM job j` + withEmail
 
@@ -24,7 +24,7 @@ func scanJob(r Row) (j liwanag.Job, err error) {
 	err = r.Scan(idTo(liwanag.JobKind, &j.ID), idTo(liwanag.SubscriberKind, &j.SubscriberID), idTo(liwanag.RunKind, &j.RunID),
 		idTo(liwanag.UploadKind, &j.UploadID), textTo(&j.Status), textTo(&j.Failure.Code), textTo(&j.Failure.Message),
 		timeColumn{&j.RetryAt}, &j.Retries, &j.Credits, textTo(&j.EnrichmentID), &j.Late, timeColumn{&j.CreatedAt},
-		timeColumn{&j.EndedAt}, textTo(&j.Email), textTo(&j.EmailKey), &j.Suppressed)
+		timeColumn{&j.EndedAt}, &j.Confirmed, textTo(&j.Email), textTo(&j.EmailKey), &j.Suppressed, textTo(&j.Source))
 	return j, err
 }
 
@@ -114,7 +114,7 @@ func (t JobTx) OfSubmission(submissionID liwanag.ID) ([]liwanag.Job, error) {
 // OpenOf finds the open jobs of subscribers, in no order, without e-mail.
 func (t JobTx) OpenOf(subscriberIDs []liwanag.ID) ([]liwanag.Job, error) {
 	return list(t, scanJob, `SELECT `+ownColumns+
-		`, CAST(NULL AS text), CAST(NULL AS text), false FROM job j WHERE j.subscriber_id = ANY($1) AND j.`+isOpen,
+		`, CAST(NULL AS text), CAST(NULL AS text), false, CAST(NULL AS text) FROM job j WHERE j.subscriber_id = ANY($1) AND j.`+isOpen,
 		idsOf(t, subscriberIDs))
 }
 
@@ -186,6 +186,7 @@ func (t JobTx) insert(jobs []liwanag.Job) ([]liwanag.ID, error) {
 		number("credits", func(j liwanag.Job) int64 { return j.Credits }).
 		text("enrichment_id", func(j liwanag.Job) string { return j.EnrichmentID }).
 		flag("late", func(j liwanag.Job) bool { return j.Late }).
+		flag("confirmed", func(j liwanag.Job) bool { return j.Confirmed }).
 		flag("latest", func(liwanag.Job) bool { return true }).
 		time("created_at", func(j liwanag.Job) time.Time { return j.CreatedAt }).
 		time("ended_at", func(j liwanag.Job) time.Time { return j.EndedAt })
@@ -293,6 +294,22 @@ func (t JobTx) Assign(ids []liwanag.ID, runID liwanag.ID) ([]liwanag.ID, error) 
 	return list(t, scanID(liwanag.JobKind), `
 		UPDATE job SET run_id = $2 WHERE id = ANY($1) AND status = 'pending' AND (run_id IS NULL) = (CAST($2 AS uuid) IS NOT NULL) RETURNING id`,
 		idsOf(t, ids), runID.Bytes())
+}
+
+// Confirm notes that somebody confirmed what the jobs of a run cost.
+func (t JobTx) Confirm(runID liwanag.ID) error {
+	_, err := t.exec(`UPDATE job SET confirmed = true WHERE run_id = $1 AND confirmed = false`, runID.Bytes())
+	return err
+}
+
+// CountOf counts the jobs of an upload.
+func (t JobTx) CountOf(uploadID liwanag.ID) (int64, error) {
+	return one(t, scanInt, `SELECT count(*) FROM job WHERE upload_id = $1`, uploadID.Bytes())
+}
+
+// PendingOf lists the pending jobs of subscribers with a source, oldest first.
+func (t JobTx) PendingOf(source string, limit int) ([]liwanag.Job, error) {
+	return list(t, scanJob, selectJobs+`WHERE j.status = 'pending' AND s.source = $1 ORDER BY j.id LIMIT $2`, source, limit)
 }
 
 // ClearRetry forgets RetryAt and returns the IDs that had one.

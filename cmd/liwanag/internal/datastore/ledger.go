@@ -15,12 +15,35 @@ func scanSpending(r Row) (s liwanag.Spending, err error) {
 	return s, err
 }
 
+const selectBudget = `SELECT budget, unbounded FROM spending`
+
+func scanBudget(r Row) (b liwanag.Budget, err error) {
+	var set *int64
+	var unbounded int64
+	err = r.Scan(&set, &unbounded)
+	b.Unbounded, b.Told = unbounded > 0, unbounded > 1
+	if set != nil {
+		b.Set, b.Credits = true, *set
+	}
+	return b, err
+}
+
+const (
+	selectFoundRate = `SELECT source, answers, stopped_at FROM found_rate `
+	stoppedSources  = selectFoundRate + `WHERE stopped_at > 0 ORDER BY stopped_at, source`
+)
+
+func scanFoundRate(r Row) (f liwanag.FoundRate, err error) {
+	err = r.Scan(&f.Source, &f.Answers, timeColumn{&f.StoppedAt})
+	return f, err
+}
+
 // creditsOf reads the figures of a day; one without a row is all zero.
 func creditsOf(q querier, day liwanag.Day) (liwanag.Credits, error) {
 	c, err := one(q, func(r Row) (c liwanag.Credits, err error) {
-		err = r.Scan(&c.Reserved, &c.Spent)
+		err = r.Scan(&c.Reserved, &c.Spent, &c.Unconfirmed)
 		return c, err
-	}, `SELECT reserved, spent FROM credit_day WHERE day = $1`, int64(day))
+	}, `SELECT reserved, spent, unconfirmed FROM credit_day WHERE day = $1`, int64(day))
 	if errors.Is(err, liwanag.ErrNotFound) {
 		err = nil
 	}
@@ -37,6 +60,16 @@ func (s Ledger) Spending(ctx context.Context) (liwanag.Spending, error) {
 
 func (s Ledger) Credits(ctx context.Context, day liwanag.Day) (liwanag.Credits, error) {
 	return creditsOf(s.in(ctx), day)
+}
+
+// Budget reads what somebody set while the server ran.
+func (s Ledger) Budget(ctx context.Context) (liwanag.Budget, error) {
+	return one(s.in(ctx), scanBudget, selectBudget)
+}
+
+// StoppedSources lists the sources whose lookups wait, by name.
+func (s Ledger) StoppedSources(ctx context.Context) ([]liwanag.FoundRate, error) {
+	return list(s.in(ctx), scanFoundRate, stoppedSources)
 }
 
 // Calls is how many calls of FullEnrich were taken in a calendar minute.
@@ -93,10 +126,48 @@ func (t LedgerTx) SetSpending(s liwanag.Spending) error {
 func (t LedgerTx) Credits(day liwanag.Day) (liwanag.Credits, error) { return creditsOf(t, day) }
 
 // AddCredits adds, with either sign, to a day's figures.
-func (t LedgerTx) AddCredits(day liwanag.Day, reserved, spent int64) error {
+func (t LedgerTx) AddCredits(c liwanag.Credits) error {
 	return t.must(`
-		INSERT INTO credit_day (day, reserved, spent) VALUES ($1, $2, $3)
-		ON CONFLICT (day) DO UPDATE SET reserved = credit_day.reserved + excluded.reserved, spent = credit_day.spent + excluded.spent`, int64(day), reserved, spent)
+		INSERT INTO credit_day (day, reserved, spent, unconfirmed) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (day) DO UPDATE SET reserved = credit_day.reserved + excluded.reserved, spent = credit_day.spent + excluded.spent,
+			unconfirmed = credit_day.unconfirmed + excluded.unconfirmed`, int64(c.Day), c.Reserved, c.Spent, c.Unconfirmed)
+}
+
+func (t LedgerTx) Budget() (liwanag.Budget, error) { return one(t, scanBudget, selectBudget) }
+
+// SetBudget sets what a day's lookups may cost that nobody confirmed; 0: no limit; nil:
+// what the settings say.
+func (t LedgerTx) SetBudget(credits *int64) error {
+	return t.must(`UPDATE spending SET budget = $1`, credits)
+}
+
+// ToldUnbounded notes that people were told that there is no budget. False: they were
+// before, or there is one.
+func (t LedgerTx) ToldUnbounded() (bool, error) {
+	return t.changed(`UPDATE spending SET unbounded = 2 WHERE unbounded = 1`)
+}
+
+// FoundRate reads how the latest lookups of a source ended; one that is not known has
+// no answers.
+func (t LedgerTx) FoundRate(source string) (liwanag.FoundRate, error) {
+	f, err := one(t, scanFoundRate, selectFoundRate+`WHERE source = $1`, source)
+	if errors.Is(err, liwanag.ErrNotFound) {
+		err = nil
+	}
+	f.Source = source
+	return f, err
+}
+
+// StoppedSources lists the sources whose lookups wait.
+func (t LedgerTx) StoppedSources() ([]liwanag.FoundRate, error) {
+	return list(t, scanFoundRate, stoppedSources)
+}
+
+// SetFoundRate writes how the latest lookups of a source ended.
+func (t LedgerTx) SetFoundRate(f liwanag.FoundRate) error {
+	return t.must(`INSERT INTO found_rate (source, answers, stopped_at) VALUES ($1, $2, $3)
+		ON CONFLICT (source) DO UPDATE SET answers = excluded.answers, stopped_at = excluded.stopped_at`,
+		f.Source, f.Answers, micros(f.StoppedAt))
 }
 
 func (t LedgerTx) SetBalance(b liwanag.Balance) error {

@@ -12,7 +12,7 @@ import (
 const (
 	submissionColumns = `b.id, b.run_id, b.n, b.state, b.name, b.jobs, b.sender, b.token_hash, b.request_digest, b.enrichment_id,
 	b.supersedes, b.cause, b.prepared_at, b.sending_at, b.outcome_at, b.grace_until, b.detached, b.follow_at, b.late,
-	b.reserved, b.credits, b.duplicates, b.credit_day`
+	b.reserved, b.credits, b.duplicates, b.credit_day, b.unconfirmed`
 	selectSubmissions = `SELECT ` + submissionColumns + ` FROM submission b `
 
 	submissionListing = 'b'
@@ -23,7 +23,7 @@ func scanSubmission(r Row) (s liwanag.Submission, err error) {
 		textTo(&s.Sender), digestColumn{&s.TokenHash}, digestColumn{&s.RequestDigest}, textTo(&s.EnrichmentID),
 		idTo(liwanag.SubmissionKind, &s.Supersedes), textTo(&s.Cause), timeColumn{&s.PreparedAt}, timeColumn{&s.SendingAt},
 		timeColumn{&s.OutcomeAt}, timeColumn{&s.GraceUntil}, &s.Detached, timeColumn{&s.FollowAt}, &s.Late,
-		&s.Reserved, &s.Credits, &s.Duplicates, (*int64)(&s.CreditDay))
+		&s.Reserved, &s.Credits, &s.Duplicates, (*int64)(&s.CreditDay), &s.Unconfirmed)
 	return s, err
 }
 
@@ -127,12 +127,12 @@ func (t SubmissionTx) Insert(s liwanag.Submission, jobIDs []liwanag.ID) error {
 	_, err := t.guarded(say(`
 		INSERT INTO submission (id, run_id, n, state, name, jobs, sender, token_hash, request_digest, enrichment_id,
 			supersedes, cause, prepared_at, sending_at, outcome_at, grace_until, detached, follow_at, late,
-			reserved, credits, duplicates, credit_day)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
+			reserved, credits, duplicates, credit_day, unconfirmed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
 		s.ID.Bytes(), s.RunID.Bytes(), s.N, string(s.State), s.Name, s.Jobs, text(s.Sender), digest(s.TokenHash),
 		digest(s.RequestDigest), text(s.EnrichmentID), s.Supersedes.Bytes(), text(s.Cause), micros(s.PreparedAt),
 		micros(s.SendingAt), micros(s.OutcomeAt), micros(s.GraceUntil), s.Detached, micros(s.FollowAt), s.Late,
-		s.Reserved, s.Credits, s.Duplicates, int64(s.CreditDay)),
+		s.Reserved, s.Credits, s.Duplicates, int64(s.CreditDay), s.Unconfirmed),
 		say(`INSERT INTO submission_job (submission_id, job_id, open) SELECT $1, id, $2 FROM unnest($3::uuid[]) AS id`,
 			s.ID.Bytes(), s.State.Open(), idsOf(t, jobIDs)))
 	return err
@@ -173,8 +173,8 @@ func (t SubmissionTx) Learn(id liwanag.ID, enrichmentID string) (bool, error) {
 
 // Cost writes what a settle found out.
 func (t SubmissionTx) Cost(c liwanag.SubmissionCost) error {
-	return t.must(`UPDATE submission SET reserved = $2, credits = $3, duplicates = $4, late = $5 WHERE id = $1`,
-		c.ID.Bytes(), c.Reserved, c.Credits, c.Duplicates, c.Late)
+	return t.must(`UPDATE submission SET reserved = $2, credits = $3, duplicates = $4, late = $5, unconfirmed = $6 WHERE id = $1`,
+		c.ID.Bytes(), c.Reserved, c.Credits, c.Duplicates, c.Late, c.Unconfirmed)
 }
 
 // Follow sets when the sweep looks at it next; zero: never.

@@ -11,7 +11,7 @@ import (
 
 const (
 	selectUploads = `SELECT id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, unsubscribed, invalid,
-	size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding FROM upload `
+	size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding, cap FROM upload `
 
 	uploadByID = selectUploads + `WHERE id = $1`
 
@@ -25,7 +25,7 @@ func scanUpload(r Row) (u liwanag.Upload, err error) {
 		&c.Rows, &c.New, &c.Known, &c.Duplicate, &c.Corporate, &c.Unsubscribed, &c.Invalid, &u.Size, &u.Position,
 		textTo(&u.Owner), timeColumn{&u.OwnedUntil}, textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt},
 		timeColumn{&u.EndedAt},
-		textTo(&u.Encoding))
+		textTo(&u.Encoding), &u.Cap)
 	if err == nil && columns != nil {
 		err = json.Unmarshal(columns, &u.Columns)
 	}
@@ -235,4 +235,9 @@ func (t UploadTx) AddErrors(id liwanag.ID, errs []liwanag.UploadRowError) error 
 		word("reason", func(e liwanag.UploadRowError) string { return e.Reason }).
 		text("cells", func(e liwanag.UploadRowError) string { return cellsText(e.Cells) })
 	return t.insertAll("upload_error", r.Records, "DO NOTHING")
+}
+
+// Cap notes what the lookups of an upload may cost; nil: nobody said.
+func (t UploadTx) Cap(id liwanag.ID, credits *int64) error {
+	return t.must(`UPDATE upload SET cap = $2 WHERE id = $1`, id.Bytes(), credits)
 }

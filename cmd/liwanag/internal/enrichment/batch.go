@@ -16,6 +16,7 @@ type Enrollment struct {
 	SubscriberID liwanag.ID
 	UploadID     liwanag.ID // the upload that asks; zero: none did
 	Retries      int        // jobs before this one for the same transient cause
+	Confirmed    bool       // somebody was told what it costs and ordered it
 }
 
 // Enroll makes a job for each of the people and puts it into a batch, in the
@@ -68,7 +69,7 @@ func newJobs(people []Enrollment, runID liwanag.ID, now time.Time) []liwanag.Job
 	jobs := make([]liwanag.Job, len(people))
 	for i, p := range people {
 		jobs[i] = liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: p.SubscriberID, RunID: runID,
-			UploadID: p.UploadID, Status: liwanag.JobPending, Retries: p.Retries, CreatedAt: now}
+			UploadID: p.UploadID, Status: liwanag.JobPending, Retries: p.Retries, Confirmed: p.Confirmed, CreatedAt: now}
 	}
 	return jobs
 }

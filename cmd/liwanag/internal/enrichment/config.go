@@ -46,16 +46,21 @@ type Config struct {
 	WebhookTimeout time.Duration   // longest wait for a result; default 24 h
 	FetchSchedule  []time.Duration // offsets from the start of the wait, the last repeats; default 10m, 20m, 40m, 1h
 
-	CallsPerMinute int           // calls of FullEnrich in a calendar minute, over all nodes; default 55
-	MaxInFlight    int           // contacts in flight; default 2,000
-	CreditBudget   int64         // credits a UTC day; 0: no limit
-	CreditsLow     int64         // a balance below it is announced; 0: none is
-	PaidRetry      PaidRetry     // default Standard
-	OnAmbiguous    OnAmbiguous   // default Resubmit
-	AmbiguityGrace time.Duration // how long a submission may be in doubt; default 1 h
-	ReuseResults   time.Duration // a result this young is used instead of paid for; default 2,160 h
-	ReuseNotFound  time.Duration // whom FullEnrich did not find this lately is not asked for again; default 168 h
-	Retention      time.Duration // how long raw webhooks that were not applied are kept, 30 days at most; default 720 h
+	CallsPerMinute int // calls of FullEnrich in a calendar minute, over all nodes; default 55
+	MaxInFlight    int // contacts in flight; default 2,000
+	// CreditBudget is how many credits a UTC day may cost that nobody confirmed; 0: no
+	// limit. Somebody may change it while the server runs.
+	CreditBudget int64
+	// BudgetByDefault: nobody chose CreditBudget. An installation that spent more on a day
+	// before there was a default keeps none.
+	BudgetByDefault bool
+	CreditsLow      int64         // a balance below it is announced; 0: none is
+	PaidRetry       PaidRetry     // default Standard
+	OnAmbiguous     OnAmbiguous   // default Resubmit
+	AmbiguityGrace  time.Duration // how long a submission may be in doubt; default 1 h
+	ReuseResults    time.Duration // a result this young is used instead of paid for; default 2,160 h
+	ReuseNotFound   time.Duration // whom FullEnrich did not find this lately is not asked for again; default 168 h
+	Retention       time.Duration // how long raw webhooks that were not applied are kept, 30 days at most; default 720 h
 
 	PublicURL string              // where FullEnrich reaches us; becomes the webhook URL
 	BaseURL   string              // FullEnrich's, to know whether both are loopback

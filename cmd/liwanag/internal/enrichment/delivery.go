@@ -176,7 +176,8 @@ func (s *Service) place(ctx context.Context, d liwanag.Delivery, res fullenrich.
 		if err := tx.Jobs.Settle(done.results); err != nil {
 			return err
 		}
-		if err := tx.Ledger.AddCredits(liwanag.DayOf(now), 0, done.spent); err != nil {
+		if err := tx.Ledger.AddCredits(liwanag.Credits{Day: liwanag.DayOf(now), Spent: done.spent,
+			Unconfirmed: done.unconfirmed}); err != nil {
 			return err
 		}
 		if _, err := tx.Subscribers.Enrich(done.profiles); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -32,6 +33,8 @@ type Enricher struct {
 	breaker circuitbreaker.CircuitBreaker[any]
 	trial   chan struct{} // held by the one sender that tries whether FullEnrich is back
 	bells   bells
+	// balanceAsked: somebody wants to know the balance, which may have changed.
+	balanceAsked *atomic.Bool
 }
 
 // The breaker opens after this many failures in a row, more than one run's
@@ -50,7 +53,7 @@ func NewEnricher(store *datastore.Store, partner Partner, cfg Config) (*Enricher
 	bells := newBells()
 	return &Enricher{
 		store: store, partner: partner, cfg: cfg.withDefaults(), bells: bells,
-		trial: make(chan struct{}, 1),
+		trial: make(chan struct{}, 1), balanceAsked: &atomic.Bool{},
 		breaker: circuitbreaker.NewBuilder[any]().WithFailureThreshold(breakerFailures).WithSuccessThreshold(1).
 			WithDelay(breakerDelay).OnClose(func(circuitbreaker.StateChangedEvent) { ring(bells.wakes) }).Build(),
 	}, nil
@@ -71,12 +74,12 @@ func runOf(ctx context.Context) (liwanag.ID, error) {
 // bells wake the background loops of this process: a bell that rings while
 // nobody listens is heard afterwards, once.
 type bells struct {
-	deliveries, starts, sweep, wakes chan struct{}
+	deliveries, starts, sweep, wakes, balance chan struct{}
 }
 
 func newBells() bells {
 	return bells{deliveries: make(chan struct{}, 1), starts: make(chan struct{}, 1), sweep: make(chan struct{}, 1),
-		wakes: make(chan struct{}, 1)}
+		wakes: make(chan struct{}, 1), balance: make(chan struct{}, 1)}
 }
 
 func ring(bell chan struct{}) {

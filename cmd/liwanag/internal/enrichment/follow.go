@@ -201,7 +201,7 @@ func (e *Enricher) refusedAgain(ctx context.Context, sub liwanag.Submission, ans
 	at := e.now().Add(retransmitAfter)
 	switch answer.Meaning {
 	case "": // it was not asked
-		if sub.Cause != paid.CauseOverBudget {
+		if sub.Cause != paid.CauseOverBudget && sub.Cause != paid.CauseFoundRate {
 			return Arrival{}, false, nil
 		}
 		at = e.now() // the next one is smaller

@@ -136,8 +136,10 @@ func (s *Service) Resume(ctx context.Context) error {
 	return s.resumeWhen(ctx, func(liwanag.Spending) bool { return true })
 }
 
-// KeyConfirmed lets spending go on if FullEnrich's refusal of the key stopped it.
+// KeyConfirmed lets spending go on if FullEnrich's refusal of the key stopped it, and
+// has the balance read.
 func (s *Service) KeyConfirmed(ctx context.Context) error {
+	s.askBalance()
 	return s.resumeWhen(ctx, func(spending liwanag.Spending) bool {
 		return spending.Paused && spending.Reason == liwanag.WaitingKey
 	})
@@ -159,7 +161,12 @@ func (s *Service) RetryRun(ctx context.Context, runID, from string) error {
 		return err
 	}
 	// The steps that need the jobs take them back too: this is for a wait.
-	return s.store.Write(ctx, func(tx *datastore.Tx) error { return takeBack(tx, id) })
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+		if err := takeBack(tx, id); err != nil {
+			return err
+		}
+		return tx.Jobs.Confirm(id)
+	})
 }
 
 // errOnlyCounted takes back what was done to see what it would do.
@@ -333,7 +340,7 @@ func (s *Service) enrich(tx *datastore.Tx, subscriberIDs []liwanag.ID, again boo
 			reused = append(reused, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: o.SubscriberID,
 				Status: liwanag.JobEnriched, CreatedAt: now, EndedAt: now})
 		case EnrichStarted:
-			wanted, at = append(wanted, Enrollment{SubscriberID: o.SubscriberID}), append(at, i)
+			wanted, at = append(wanted, Enrollment{SubscriberID: o.SubscriberID, Confirmed: true}), append(at, i)
 		}
 	}
 	if _, err := tx.Jobs.Insert(reused); err != nil {

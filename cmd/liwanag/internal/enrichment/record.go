@@ -153,6 +153,9 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 		return Settlement{}, err
 	}
 	e.report(ctx, d.SubmissionID, done)
+	if !done.noCredits { // the pause has just begun, which the balance may not know yet
+		e.askBalance()
+	}
 	return done.summary, nil
 }
 
@@ -162,6 +165,9 @@ func (e *Enricher) apply(tx *datastore.Tx, sub liwanag.Submission, s settlement,
 		return err
 	}
 	if _, err := tx.Subscribers.Enrich(s.profiles); err != nil {
+		return err
+	}
+	if err := noteAnswers(tx, s.answers, now); err != nil {
 		return err
 	}
 	if _, err := datastore.Announce(tx, s.news); err != nil {
@@ -193,7 +199,8 @@ func closeSubmission(tx *datastore.Tx, sub liwanag.Submission, s settlement, lat
 		Duplicates: sub.Duplicates + s.duplicates, Late: sub.Late || late}); err != nil {
 		return err
 	}
-	return tx.Ledger.AddCredits(sub.CreditDay, -sub.Reserved, s.spent)
+	return tx.Ledger.AddCredits(liwanag.Credits{Day: sub.CreditDay, Reserved: -sub.Reserved, Spent: s.spent,
+		Unconfirmed: s.unconfirmed - sub.Unconfirmed})
 }
 
 // pauseForCredits is the credit gate.

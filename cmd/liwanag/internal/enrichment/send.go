@@ -107,9 +107,9 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 			return release(tx, sub, paid.CauseNothingLeft, now)
 		}
 		today := liwanag.DayOf(now)
-		if budget := e.cfg.CreditBudget; budget > 0 && sub.Reserved > budget && sub.CreditDay != today {
-			jobs = nil // prepared under a larger budget it would wait for ever: the next one is smaller
-			return release(tx, sub, paid.CauseOverBudget, now)
+		if cause, err := e.outdated(tx, sub, jobs, today); err != nil || cause != "" {
+			jobs = nil // the next one is smaller
+			return errors.Join(err, release(tx, sub, cause, now))
 		}
 		if err := e.gate(tx, sub, len(jobs), now); err != nil {
 			return err
@@ -128,6 +128,25 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 		return clearWait(tx, sub.RunID)
 	})
 	return jobs, committed, err
+}
+
+// outdated says why a prepared submission would wait for ever: it was prepared under a
+// larger budget, or one of its sources has stopped since.
+func (e *Enricher) outdated(tx *datastore.Tx, sub liwanag.Submission, jobs []liwanag.Job, today liwanag.Day) (cause string, err error) {
+	set, err := tx.Ledger.Budget()
+	if err != nil {
+		return "", err
+	}
+	if budget := e.bound(set); budget > 0 && sub.Unconfirmed > budget && sub.CreditDay != today {
+		return paid.CauseOverBudget, nil
+	}
+	stopped, err := stoppedSources(tx)
+	for _, j := range jobs {
+		if stopped[j.Source] {
+			cause = paid.CauseFoundRate
+		}
+	}
+	return cause, err
 }
 
 // errTakenOver: another execution sends the submission.

@@ -97,12 +97,16 @@ func (s *Service) startLeft(ctx context.Context) (more bool, err error) {
 // starts runs, at once for whatever was left by an earlier process; sweeps; and
 // probes the public URL. It returns when all of it has stopped.
 func (s *Service) Run(ctx context.Context) error {
+	if err := s.tellUnbounded(ctx); err != nil {
+		s.cfg.Log.ErrorContext(ctx, "it is told at the next start whether a budget bounds what nobody confirms", "error", err)
+	}
 	each := func(name string, bell chan struct{}, parts ...chore.Part) chore.Chore {
 		return chore.Chore{Name: name, Every: s.cfg.SweepEvery, Bell: bell, Parts: parts}
 	}
 	chores := []chore.Chore{
 		each("deliveries", s.bells.deliveries, chore.All("deliver", s.deliverStored)),
 		each("start batches", s.bells.starts, chore.Part{Name: "start", Do: s.startLeft}),
+		each("balance", s.bells.balance, chore.All("balance", s.checkBalance)),
 		each("wake runs", s.bells.wakes, chore.All("wake", s.wakeWaiting)),
 		each("sweep", s.bells.sweep, s.sweep()...),
 	}

@@ -24,18 +24,20 @@ const (
 // settlement is what a result makes of the jobs of a submission: plain data, so
 // that the decision is pure and the writing is mechanical.
 type settlement struct {
-	results    []liwanag.JobResult
-	profiles   []liwanag.Enriched
-	returned   []liwanag.ID // pending again, without a batch, until there are credits
-	retry      []liwanag.ID // failed before; a new job when there are credits
-	news       []liwanag.Announcement
-	credits    int64  // the submission's new total
-	spent      int64  // what this result adds to it
-	duplicates int    // jobs that were paid for a second time
-	note       string // why the raw body is kept; empty: it is dropped
-	summary    Settlement
-	noCredits  bool
-	late       int // jobs that a late result changed
+	results     []liwanag.JobResult
+	profiles    []liwanag.Enriched
+	returned    []liwanag.ID // pending again, without a batch, until there are credits
+	retry       []liwanag.ID // failed before; a new job when there are credits
+	news        []liwanag.Announcement
+	credits     int64  // the submission's new total
+	spent       int64  // what this result adds to it
+	unconfirmed int64  // of that, for lookups that nobody confirmed
+	duplicates  int    // jobs that were paid for a second time
+	note        string // why the raw body is kept; empty: it is dropped
+	summary     Settlement
+	noCredits   bool
+	answers     map[string]string // how lookups ended, by source: as liwanag.FoundRate
+	late        int               // jobs that a late result changed
 }
 
 // settle decides. The first result of a job wins; a later one only adds its cost,
@@ -44,12 +46,15 @@ type settlement struct {
 // touches none. It is idempotent: settling the same result again changes nothing.
 func settle(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result, late bool, now time.Time) settlement {
 	records, foreign, note := match(sub, jobs, res)
-	out := settlement{note: note, noCredits: res.Status == fullenrich.StatusCreditsInsufficient}
+	out := settlement{note: note, answers: map[string]string{}, noCredits: res.Status == fullenrich.StatusCreditsInsufficient}
 	shares := out.price(sub, jobs, records, foreign, res)
 	for _, job := range jobs {
 		record, present := records[job.ID]
 		result := liwanag.JobResult{ID: job.ID, Status: job.Status, Failure: job.Failure, EnrichmentID: job.EnrichmentID,
 			Credits: job.Credits + shares[job.ID], Late: job.Late, At: cmpTime(job.EndedAt, now)}
+		if !job.Confirmed {
+			out.unconfirmed += shares[job.ID]
+		}
 		if shares[job.ID] > 0 && job.Status == liwanag.JobEnriched && job.EnrichmentID != res.ID {
 			out.duplicates++
 		}
@@ -77,6 +82,9 @@ func settle(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result, l
 			if late && result.Status != job.Status {
 				out.late++
 			}
+			if answer, ok := answerOf(result.Status); ok && result.Status != job.Status {
+				out.answers[job.Source] += answer
+			}
 			if a, news := announcementOf(job, result.Status, result.Failure, now); news && result.Status != job.Status {
 				out.news = append(out.news, a)
 			}
@@ -84,6 +92,17 @@ func settle(sub liwanag.Submission, jobs []liwanag.Job, res fullenrich.Result, l
 	}
 	out.summary.Credits = out.credits
 	return out
+}
+
+// answerOf is what the end of a lookup says of its source.
+func answerOf(s liwanag.JobStatus) (string, bool) {
+	switch s {
+	case liwanag.JobEnriched:
+		return answerFound, true
+	case liwanag.JobNotFound:
+		return answerNobody, true
+	}
+	return "", false
 }
 
 func became(r *liwanag.JobResult, status liwanag.JobStatus, failure liwanag.JobFailure, enrichmentID string, late bool, now time.Time) {

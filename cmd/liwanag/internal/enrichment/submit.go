@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -110,27 +109,26 @@ func goOn(tx *datastore.Tx, latest liwanag.Submission, now time.Time) (liwanag.S
 	return tx.Submissions.Get(latest.ID)
 }
 
-// reserve inserts the run's next submission within the day's credit budget. Jobs
-// above the budget get a batch of their own, which waits.
+// reserve inserts the run's next submission of the jobs that may be ordered now. The
+// others get batches of their own, which wait.
 func (e *Enricher) reserve(tx *datastore.Tx, runID liwanag.ID, earlier []liwanag.Submission, jobs []liwanag.Job,
 	now time.Time) (liwanag.Submission, error) {
 	day := liwanag.DayOf(now)
-	room, err := e.room(tx, day)
+	jobs, unconfirmed, aside, err := e.affordable(tx, jobs, now)
 	if err != nil {
 		return liwanag.Submission{}, err
 	}
-	if room <= 0 {
-		return liwanag.Submission{}, &notNow{liwanag.WaitingBudget, day.End()}
-	}
-	if room < int64(len(jobs)) {
-		if err := splitOff(tx, ids(jobs[room:]), now); err != nil {
+	for _, waiting := range aside {
+		if len(waiting) > 0 {
+			time.AfterFunc(time.Second, func() { ring(e.bells.starts) }) // it is committed by then, or the next round starts it
+		}
+		if err := splitOff(tx, ids(waiting), now); err != nil {
 			return liwanag.Submission{}, err
 		}
-		jobs = jobs[:room]
 	}
 	id := liwanag.NewID(liwanag.SubmissionKind)
 	sub := liwanag.Submission{ID: id, RunID: runID, N: 1, State: liwanag.SubmissionPrepared, Name: "liwanag-" + id.String(),
-		Jobs: len(jobs), PreparedAt: now, Reserved: int64(len(jobs)), CreditDay: day}
+		Jobs: len(jobs), PreparedAt: now, Reserved: int64(len(jobs)), CreditDay: day, Unconfirmed: unconfirmed}
 	if n := len(earlier); n > 0 {
 		sub.N = earlier[n-1].N + 1
 		sub.Supersedes = earlier[n-1].Supersedes
@@ -141,20 +139,7 @@ func (e *Enricher) reserve(tx *datastore.Tx, runID liwanag.ID, earlier []liwanag
 	if err := tx.Submissions.Insert(sub, ids(jobs)); err != nil {
 		return liwanag.Submission{}, err
 	}
-	return sub, tx.Ledger.AddCredits(day, sub.Reserved, 0)
-}
-
-// room is how many credits the day's budget still allows.
-func (e *Enricher) room(tx *datastore.Tx, day liwanag.Day) (int64, error) {
-	used, err := tx.Ledger.Credits(day)
-	return e.roomBeside(used), err
-}
-
-func (e *Enricher) roomBeside(used liwanag.Credits) int64 {
-	if e.cfg.CreditBudget == 0 {
-		return math.MaxInt64
-	}
-	return e.cfg.CreditBudget - used.Reserved - used.Spent
+	return sub, tx.Ledger.AddCredits(liwanag.Credits{Day: day, Reserved: sub.Reserved, Unconfirmed: unconfirmed})
 }
 
 // rebook moves the reservation of a submission that was prepared on another day
@@ -168,13 +153,13 @@ func (e *Enricher) rebook(tx *datastore.Tx, sub liwanag.Submission, today liwana
 	if err != nil {
 		return err
 	}
-	if room < sub.Reserved {
+	if sub.Unconfirmed > 0 && room < sub.Unconfirmed {
 		return &notNow{liwanag.WaitingBudget, today.End()}
 	}
-	if err := tx.Ledger.AddCredits(sub.CreditDay, -sub.Reserved, 0); err != nil {
+	if err := tx.Ledger.AddCredits(liwanag.Credits{Day: sub.CreditDay, Reserved: -sub.Reserved, Unconfirmed: -sub.Unconfirmed}); err != nil {
 		return err
 	}
-	return tx.Ledger.AddCredits(today, sub.Reserved, 0)
+	return tx.Ledger.AddCredits(liwanag.Credits{Day: today, Reserved: sub.Reserved, Unconfirmed: sub.Unconfirmed})
 }
 
 // postponed turns a notNow into a snooze, and notes what the batch waits for. What

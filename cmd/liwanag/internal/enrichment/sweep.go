@@ -33,7 +33,6 @@ func (s *Service) sweep() []chore.Part {
 		chore.All("follow submissions", s.followDue),
 		chore.All("settle deliveries", s.settleLeft),
 		chore.Alone(strandedAfter, chore.All("stranded jobs", s.strandedRuns)), // every waiting run is read
-		chore.All("balance", s.checkBalance),
 		chore.Alone(time.Hour, chore.All("silence", s.checkSilence)),
 		{Name: "prune", Do: s.prune},
 	}
@@ -63,7 +62,7 @@ func (s *Service) retryDue(ctx context.Context) (more bool, err error) {
 			if _, gone := left(j); gone {
 				continue
 			}
-			people = append(people, Enrollment{SubscriberID: j.SubscriberID, UploadID: j.UploadID, Retries: j.Retries + 1})
+			people = append(people, Enrollment{SubscriberID: j.SubscriberID, UploadID: j.UploadID, Retries: j.Retries + 1, Confirmed: j.Confirmed})
 		}
 		opened, err = Enroll(tx, people, s.cfg, now)
 		return err
@@ -277,68 +276,6 @@ func (s *Service) rescue(ctx context.Context, runID liwanag.ID) error {
 		_, err = tx.Jobs.Assign(ids(with(jobs, liwanag.JobPending)), liwanag.ID{})
 		return err
 	})
-}
-
-// checkBalance asks for FullEnrich's balance now and then while there is work: a
-// balance of 0 stops spending, one above it lets it go on.
-func (s *Service) checkBalance(ctx context.Context) error {
-	if s.partner == nil {
-		return nil
-	}
-	now := s.now()
-	known, err := s.store.Ledger.Balance(ctx)
-	if err != nil {
-		return err
-	}
-	spending, err := s.store.Ledger.Spending(ctx)
-	every := balanceEvery
-	if known.Credits <= 0 && spending.Paused && spending.Reason == liwanag.WaitingCredits {
-		every = time.Minute // somebody may be buying some
-	}
-	if err != nil || now.Sub(known.At) < every {
-		return err
-	}
-	if work, err := s.hasWork(ctx); err != nil || !work {
-		return err
-	}
-	if mine, err := s.turns().TakeTurn(ctx, "balance", now.Truncate(time.Minute)); err != nil || !mine {
-		return err
-	}
-	balance, err := s.partner.Credits(ctx)
-	if err != nil {
-		return fmt.Errorf("enrichment: balance: %w", err)
-	}
-	resumed := false
-	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
-		resumed = false
-		if err := tx.Ledger.SetBalance(liwanag.Balance{Credits: balance, At: now}); err != nil {
-			return err
-		}
-		if err := s.announceBalance(tx, balance, now); err != nil {
-			return err
-		}
-		if balance <= 0 {
-			return pauseForCredits(tx, now)
-		}
-		spending, err := tx.Ledger.Spending()
-		if resumed = err == nil && spending.Paused && spending.Reason == liwanag.WaitingCredits; !resumed {
-			return err
-		}
-		return resume(tx, now)
-	})
-	if err == nil && resumed {
-		s.ringResumed()
-	}
-	return err
-}
-
-func (s *Service) hasWork(ctx context.Context) (bool, error) {
-	runs, err := s.store.Jobs.OpenRuns(ctx, s.now(), liwanag.ID{}, 1)
-	if err != nil || len(runs) > 0 {
-		return err == nil, err
-	}
-	jobs, err := s.store.Jobs.Unbatched(ctx, 1)
-	return len(jobs) > 0, err
 }
 
 // prune drops what is past its time, piece by piece.

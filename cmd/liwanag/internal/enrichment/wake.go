@@ -39,13 +39,15 @@ func resume(tx *datastore.Tx, now time.Time) error {
 func (s *Service) ringResumed() {
 	ring(s.bells.wakes)
 	ring(s.bells.sweep)
+	s.askBalance()
 }
 
 // seen is what wakeWaiting found the last time.
 type seen struct {
 	looked  bool
 	resumed time.Time // when spending went on
-	room    int64     // of the day's budget
+	paused  bool
+	room    int64 // of the day's budget
 }
 
 // wakeWaiting wakes the runs that are noted to wait for something that is over.
@@ -65,6 +67,11 @@ func (s *Service) wakeWaiting(ctx context.Context) error {
 		s.seen.looked = true
 		ring(s.bells.sweep)
 	}
+	paused := !pausedUntil(spending, s.now()).IsZero()
+	if s.seen.paused && !paused {
+		s.askBalance() // it ended by itself
+	}
+	s.seen.paused = paused
 	if !spending.Paused && spending.At.After(s.seen.resumed) {
 		if s.breaker.IsOpen() {
 			s.breaker.HalfOpen() // an operator's or FullEnrich's own word: one tries now
@@ -106,7 +113,11 @@ func (s *Service) mayGoOn(ctx context.Context, w liwanag.Waiting, spending liwan
 	if err != nil {
 		return 0, err
 	}
-	room, before := s.roomBeside(used), s.seen.room
+	budget, err := s.Budget(ctx)
+	if err != nil {
+		return 0, err
+	}
+	room, before := roomBeside(budget, used), s.seen.room
 	if s.seen.room = room; room <= before {
 		return 0, nil // who waits has seen as much
 	}

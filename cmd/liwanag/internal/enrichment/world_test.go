@@ -46,6 +46,7 @@ type world struct {
 	key  fullenrich.Secret
 	out  http.RoundTripper // to the simulator
 
+	source    string                                      // of who signs up
 	partner   func(*fullenrich.Client) enrichment.Partner // what stands before a node's client; nil: nothing
 	nodes     int                                         // processes that share the store
 	mu        sync.Mutex
@@ -389,7 +390,7 @@ func (w *world) trySignUp(emails ...string) ([]liwanag.Opened, error) {
 				return err
 			}
 			signUps = append(signUps, liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: parsed.Key, Email: parsed.Address,
-				EmailType: liwanag.Personal, At: time.Now()})
+				EmailType: liwanag.Personal, Source: w.source, At: time.Now()})
 		}
 		stored, err := tx.Subscribers.Upsert(signUps)
 		if err != nil {

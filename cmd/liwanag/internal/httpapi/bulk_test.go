@@ -122,7 +122,8 @@ func TestABulkActTakesAsLongAsItNeeds(t *testing.T) {
 
 func TestBulkActsFollowTheFilter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(c *Config) { c.CreditBudget = 50 })
+		w := newWorld(t)
+		w.must(w.service.SetBudget(t.Context(), new(int64(50))))
 		stop := w.run()
 		defer stop()
 		ctx, c := t.Context(), w.client()

@@ -43,6 +43,10 @@ type Enrichment interface {
 	Fail(ctx context.Context, id liwanag.ID, reason string) error
 	Pause(ctx context.Context, note string) error
 	Resume(ctx context.Context) error
+	Budget(ctx context.Context) (int64, error)
+	SetBudget(ctx context.Context, credits *int64) error
+	ResumeSource(ctx context.Context, source string) error
+	DropSource(ctx context.Context, source string) (dropped int64, err error)
 	Erase(ctx context.Context, id liwanag.ID) error
 	Unsubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
 	Resubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
@@ -86,8 +90,7 @@ type Config struct {
 	// whsec_<base64>; several while they are rotated. None: 503 secret_missing.
 	SubscriberSecrets []fullenrich.Secret
 
-	CreditsLow   int64 // a balance below it needs a person; 0: none does
-	CreditBudget int64 // as enrichment has it, to be shown; 0: no limit
+	CreditsLow int64 // a balance below it needs a person; 0: none does
 	// Ready says whether the process can serve. Default: the store answers.
 	Ready func(ctx context.Context) error
 	// Notices are what a person should know of a process that can serve; anybody may

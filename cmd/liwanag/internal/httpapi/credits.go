@@ -35,8 +35,13 @@ func (s *Server) creditsNow(ctx context.Context) (api.Credits, error) {
 	if !balance.At.IsZero() {
 		view.Balance, view.BalanceAt = &balance.Credits, utc(balance.At)
 	}
-	if s.cfg.CreditBudget > 0 {
-		view.Budget = &s.cfg.CreditBudget
+	budget, err := s.cfg.Enrichment.Budget(ctx)
+	if err != nil {
+		return api.Credits{}, err
+	}
+	if view.Unconfirmed = figures.Unconfirmed; budget > 0 {
+		left := max(budget-figures.Unconfirmed, 0)
+		view.Budget, view.BudgetLeft = &budget, &left
 	}
 	if spending.Paused && (spending.Until.IsZero() || spending.Until.After(now)) {
 		view.Paused, view.PausedReason, view.PausedUntil, view.PausedNote = true, string(spending.Reason), utc(spending.Until), spending.Note

@@ -11,7 +11,8 @@ import (
 )
 
 func TestCreditsShowWhatIsKnown(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.CreditBudget = 100 })
+	w := newWorld(t)
+	w.must(w.service.SetBudget(t.Context(), new(int64(100))))
 	set := func(change func(datastore.LedgerTx) error) {
 		t.Helper()
 		w.must(w.store.Write(context.Background(), func(tx *datastore.Tx) error { return change(tx.Ledger) }))
@@ -22,7 +23,9 @@ func TestCreditsShowWhatIsKnown(t *testing.T) {
 		c.Day != now.Format(time.DateOnly) {
 		t.Errorf("at first: %+v", c)
 	}
-	set(func(l datastore.LedgerTx) error { return l.AddCredits(liwanag.DayOf(now), 7, 3) })
+	set(func(l datastore.LedgerTx) error {
+		return l.AddCredits(liwanag.Credits{Day: liwanag.DayOf(now), Reserved: 7, Spent: 3})
+	})
 	set(func(l datastore.LedgerTx) error { return l.SetBalance(liwanag.Balance{Credits: 0, At: now}) })
 	if c := read(); c.Balance == nil || *c.Balance != 0 || c.BalanceAt.IsZero() || c.Reserved != 7 || c.Spent != 3 {
 		t.Errorf("an empty account: %+v", c)

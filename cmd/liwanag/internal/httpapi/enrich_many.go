@@ -22,7 +22,14 @@ func (s *Server) enrichSubscribers(ctx context.Context, in *api.EnrichMany) (api
 	if err != nil {
 		return api.EnrichedMany{}, err
 	}
+	ids, spared, err := s.within(ctx, ids, *in)
+	if err != nil {
+		return api.EnrichedMany{}, err
+	}
 	answer, err := s.enrichAll(ctx, ids, in.Again, s.cfg.Enrichment.WouldEnrich)
+	if spared > 0 {
+		answer.LeftOut[leftByCap] = spared
+	}
 	switch {
 	case err != nil:
 		return api.EnrichedMany{}, err
@@ -33,6 +40,36 @@ func (s *Server) enrichSubscribers(ctx context.Context, in *api.EnrichMany) (api
 			"another number of lookups than was counted before: count them again")
 	}
 	return s.enrichAll(ctx, ids, in.Again, s.cfg.Enrichment.Enrich)
+}
+
+// leftByCap is why somebody above the cap is left out.
+const leftByCap = "cap"
+
+// within leaves those out whose lookups a cap does not allow.
+func (s *Server) within(ctx context.Context, ids []liwanag.ID, in api.EnrichMany) (within []liwanag.ID, spared int64, err error) {
+	if in.Cap == nil {
+		return ids, 0, nil
+	}
+	left := *in.Cap
+	for piece := range slices.Chunk(ids, enrichPiece) {
+		door.Extend(ctx)
+		outcomes, err := s.cfg.Enrichment.WouldEnrich(ctx, piece, in.Again)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, o := range outcomes {
+			switch {
+			case o.Result != enrichment.EnrichStarted:
+			case left == 0:
+				spared++
+				continue
+			default:
+				left--
+			}
+			within = append(within, o.SubscriberID)
+		}
+	}
+	return within, spared, nil
 }
 
 type enrichFunc func(context.Context, []liwanag.ID, bool) ([]enrichment.EnrichOutcome, error)
@@ -71,11 +108,7 @@ func (s *Server) means(ctx context.Context) (balance *float64, at time.Time, bud
 	if err != nil {
 		return nil, time.Time{}, nil, err
 	}
-	if money.Budget != nil {
-		left := max(*money.Budget-money.Reserved-money.Spent, 0)
-		budgetLeft = &left
-	}
-	return money.Balance, money.BalanceAt, budgetLeft, nil
+	return money.Balance, money.BalanceAt, money.BudgetLeft, nil
 }
 
 func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID, error) {

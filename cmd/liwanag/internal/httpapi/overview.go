@@ -136,8 +136,18 @@ func (s *Server) attentionNow(ctx context.Context, view api.Overview, now time.T
 	}
 	if c := view.Credits; c.Balance != nil && s.cfg.CreditsLow > 0 && *c.Balance < float64(s.cfg.CreditsLow) {
 		all = append(all, api.Attention{Kind: "credits_low", Since: c.BalanceAt,
-			Message: fmt.Sprintf("FullEnrich has %.0f credits left, below the mark of %d: buy some, or jobs will wait.",
+			Message: fmt.Sprintf("FullEnrich had %.0f credits left when it said so last, below the mark of %d: buy some, or jobs will wait.",
 				*c.Balance, s.cfg.CreditsLow)})
+	}
+	stopped, err := s.cfg.Store.Ledger.StoppedSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range stopped {
+		v := viewStopped(f)
+		all = append(all, api.Attention{Kind: "found_rate", ID: f.Source, Since: v.StoppedAt, Message: fmt.Sprintf(
+			"The lookups of the source %q wait: FullEnrich found %.1f %% of the last 200 people, and %.1f %% of the 500 before. "+
+				"Go on, or drop them.", f.Source, 100*v.LatestRate, 100*v.BeforeRate)})
 	}
 	for _, look := range []func(context.Context, time.Time) ([]api.Attention, error){s.sinksInTrouble,
 		s.deliveriesInTrouble, s.sourcesInTrouble, s.webhooksInTrouble} {

@@ -17,6 +17,10 @@ func (s *Server) registerSubmissions() {
 	door.Serve(s.Door, api.FailSubmission, s.decision(s.cfg.Enrichment.Fail))
 	door.Serve(s.Door, api.PauseSubmissions, s.pauseSpending)
 	door.Serve(s.Door, api.ResumeSubmissions, s.resumeSpending)
+	door.Serve(s.Door, api.SetBudget, s.setBudget)
+	door.Serve(s.Door, api.ListStoppedSources, s.listStoppedSources)
+	door.Serve(s.Door, api.ResumeSource, s.resumeSource)
+	door.Serve(s.Door, api.DropSource, s.dropSource)
 }
 
 func viewSubmission(s liwanag.Submission) api.Submission {

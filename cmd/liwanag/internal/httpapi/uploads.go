@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strconv"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
@@ -27,7 +28,11 @@ func (s *Server) registerUploads() {
 	door.Stream(s.Door, api.AddUpload, s.createUpload)
 	door.Serve(s.Door, api.ListUploads, s.listUploads)
 	door.Serve(s.Door, api.GetUpload, uploadAct(s.cfg.Uploads.Get))
-	door.Serve(s.Door, api.ConfirmUpload, uploadAct(s.cfg.Uploads.Confirm))
+	door.Serve(s.Door, api.ConfirmUpload, func(ctx context.Context, in *api.ConfirmUploadRequest) (api.Upload, error) {
+		return uploadAct(func(ctx context.Context, id liwanag.ID) (intake.UploadView, error) {
+			return s.cfg.Uploads.Confirm(ctx, id, capOf(in.UploadCap))
+		})(ctx, &in.IDPath)
+	})
 	door.Serve(s.Door, api.CancelUpload, uploadAct(s.cfg.Uploads.Cancel))
 	door.Stream(s.Door, api.GetUploadErrors, s.uploadErrors)
 }
@@ -44,6 +49,15 @@ func uploadAct(do func(context.Context, liwanag.ID) (intake.UploadView, error)) 
 	}
 }
 
+// capOf is nil when nobody named one; what is no number was refused before.
+func capOf(c api.UploadCap) *int64 {
+	n, err := strconv.ParseInt(c.Cap, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &n
+}
+
 func viewUpload(u intake.UploadView) api.Upload {
 	var mapping map[string]string
 	_ = json.Unmarshal(u.Mapping, &mapping) // ours: it can be decoded
@@ -52,6 +66,7 @@ func viewUpload(u intake.UploadView) api.Upload {
 		Encoding:         u.Encoding,
 		Counts:           api.UploadCounts(u.Counts),
 		EstimatedCredits: u.EstimatedCredits,
+		Cap:              u.Cap,
 		Progress: api.UploadProgress{Imported: u.Progress.Imported, Enriched: u.Progress.Enriched,
 			NotFound: u.Progress.NotFound, Failed: u.Progress.Failed},
 		Failure: viewFailure(u.Failure), CreatedAt: u.CreatedAt.UTC(), EndedAt: utc(u.EndedAt),
@@ -89,7 +104,7 @@ func (s *Server) createUpload(w http.ResponseWriter, r *http.Request, in *api.Ad
 		return err
 	}
 	if in.Confirm && view.Status == liwanag.UploadPreviewed {
-		if view, err = s.cfg.Uploads.Confirm(r.Context(), view.ID); err != nil {
+		if view, err = s.cfg.Uploads.Confirm(r.Context(), view.ID, capOf(in.UploadCap)); err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,7 @@ func TestAFileOfInvalidRowsAloneIsNotConfirmed(t *testing.T) {
 	if up.Status != "needs_mapping" || up.Failure == nil || up.Failure.Code != "no_valid_rows" || up.Counts.Invalid != 2 {
 		t.Errorf("%+v", up)
 	}
-	_, err = api.ConfirmUpload.Call(t.Context(), c, runapi.ID(up.ID))
+	_, err = api.ConfirmUpload.Call(t.Context(), c, api.ConfirmUploadRequest{IDPath: runapi.ID(up.ID)})
 	wantCode(t, err, 409, "state")
 }
 
@@ -84,7 +84,7 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 			strings.Contains(rows[1][4], "nobody") {
 			t.Errorf("%v %v", rows, err)
 		}
-		if up, err = api.ConfirmUpload.Call(ctx, c, runapi.ID(up.ID)); err != nil || up.Status == "previewed" {
+		if up, err = api.ConfirmUpload.Call(ctx, c, api.ConfirmUploadRequest{IDPath: runapi.ID(up.ID)}); err != nil || up.Status == "previewed" {
 			t.Errorf("%+v %v", up, err)
 		}
 		for u, err := range c.WatchUpload(ctx, up.ID, time.Second) {
@@ -94,7 +94,7 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 		if up.Status != "done" || up.Progress.Enriched != 1 || up.EndedAt.IsZero() {
 			t.Errorf("%+v", up)
 		}
-		_, err = api.ConfirmUpload.Call(ctx, c, runapi.ID(up.ID))
+		_, err = api.ConfirmUpload.Call(ctx, c, api.ConfirmUploadRequest{IDPath: runapi.ID(up.ID)})
 		wantCode(t, err, 409, "state")
 		_, err = api.CancelUpload.Call(ctx, c, runapi.ID(up.ID))
 		wantCode(t, err, 409, "state")

@@ -84,7 +84,7 @@ func TestTwoNodesImportAnUploadOnce(t *testing.T) {
 		e := &enroller{}
 		a, b := newNode(t, store, e, "a"), newNode(t, store, e, "b")
 		preview := create(t, a.Uploads, people(2_000))
-		if _, err := a.Confirm(t.Context(), preview.ID); err != nil {
+		if _, err := a.Confirm(t.Context(), preview.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, n := range []*node{a, b} { // time passes between pieces, so that the other one looks
@@ -111,7 +111,7 @@ func TestAnUploadThatWasConfirmedOnANodeThatDiedIsImportedByAnother(t *testing.T
 		time.Sleep(10 * time.Minute) // nothing is to be done
 		a := newNode(t, store, e, "a")
 		preview := create(t, a.Uploads, people(300))
-		if _, err := a.Confirm(t.Context(), preview.ID); err != nil {
+		if _, err := a.Confirm(t.Context(), preview.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(maxLook)
@@ -128,7 +128,7 @@ func TestAnImportGoesOnElsewhereAfterItsNodeDied(t *testing.T) {
 		e := &enroller{}
 		a, b := newNode(t, store, e, "a"), newNode(t, store, e, "b")
 		preview := create(t, a.Uploads, people(1_000))
-		if _, err := a.Confirm(t.Context(), preview.ID); err != nil {
+		if _, err := a.Confirm(t.Context(), preview.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		alive := a.writes.Load() + 3 // the claim and two pieces
@@ -162,7 +162,7 @@ func TestAnImportWhoseNodeStopsGoesOnElsewhereWithTheNextLook(t *testing.T) {
 		e := &enroller{}
 		a, b := newNode(t, store, e, "a"), newNode(t, store, e, "b")
 		preview := create(t, a.Uploads, people(1_000))
-		if _, err := a.Confirm(t.Context(), preview.ID); err != nil {
+		if _, err := a.Confirm(t.Context(), preview.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -196,7 +196,7 @@ func TestAPausedNodeThatComesBackLeavesItsImportAlone(t *testing.T) {
 				e := &enroller{}
 				a, b := newNode(t, store, e, "a"), newNode(t, store, e, "b")
 				preview := create(t, a.Uploads, people(1_000))
-				if _, err := a.Confirm(t.Context(), preview.ID); err != nil {
+				if _, err := a.Confirm(t.Context(), preview.ID, nil); err != nil {
 					t.Fatal(err)
 				}
 				third := a.writes.Load() + 3
@@ -224,7 +224,7 @@ func TestACancelOnAnotherNodeStopsAnImport(t *testing.T) {
 		store, _ := openStore(t)
 		a, b := newNode(t, store, &enroller{}, "a"), newNode(t, store, &enroller{}, "b")
 		preview := create(t, a.Uploads, people(1_000))
-		if _, err := a.Confirm(t.Context(), preview.ID); err != nil {
+		if _, err := a.Confirm(t.Context(), preview.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		third := a.writes.Load() + 3

@@ -347,7 +347,7 @@ func store(tx *datastore.Tx, enroller Enroller, cfg Config, rows []liwanag.SignU
 	var e enrollments
 	for i, row := range stored {
 		if !rows[i].Left && (row.Created || again[row.ID]) && cfg.wanted(rows[i].EmailType) {
-			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID, UploadID: upload})
+			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID, UploadID: upload, Confirmed: !upload.IsZero()})
 		}
 	}
 	if err := e.open(tx, enroller); err != nil {

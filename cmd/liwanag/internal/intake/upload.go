@@ -391,7 +391,11 @@ func (u *Uploads) view(ctx context.Context, up liwanag.Upload) (UploadView, erro
 
 func viewOf(ctx context.Context, store *datastore.Store, up liwanag.Upload) (UploadView, error) {
 	progress, err := store.Uploads.Progress(ctx, up.ID)
-	return UploadView{Upload: up, EstimatedCredits: up.Counts.New, Progress: progress}, err
+	view := UploadView{Upload: up, EstimatedCredits: up.Counts.New, Progress: progress}
+	if up.Cap != nil {
+		view.EstimatedCredits = min(view.EstimatedCredits, *up.Cap)
+	}
+	return view, err
 }
 
 // List shows a page of uploads, newest first.
@@ -409,9 +413,11 @@ func (u *Uploads) List(ctx context.Context, p liwanag.Page) ([]UploadView, strin
 	return views, next, nil
 }
 
-// Confirm lets a previewed upload be imported; liwanag.ErrState for any other.
-func (u *Uploads) Confirm(ctx context.Context, id liwanag.ID) (UploadView, error) {
-	return u.move(ctx, id, "confirmed", liwanag.UploadImporting, liwanag.UploadPreviewed)
+// Confirm lets a previewed upload be imported; liwanag.ErrState for any other. Its
+// lookups cost at most credits; nil: whatever they cost.
+func (u *Uploads) Confirm(ctx context.Context, id liwanag.ID, credits *int64) (UploadView, error) {
+	return u.moveAnd(ctx, id, "confirmed", func(tx *datastore.Tx) error { return tx.Uploads.Cap(id, credits) },
+		liwanag.UploadImporting, liwanag.UploadPreviewed)
 }
 
 // Cancel ends an upload that is not over: nothing more is imported. What was
@@ -428,6 +434,12 @@ func (u *Uploads) Cancel(ctx context.Context, id liwanag.ID) (UploadView, error)
 
 func (u *Uploads) move(ctx context.Context, id liwanag.ID, act string, to liwanag.UploadStatus,
 	from ...liwanag.UploadStatus) (UploadView, error) {
+	return u.moveAnd(ctx, id, act, func(*datastore.Tx) error { return nil }, to, from...)
+}
+
+// moveAnd changes the state of an upload, and does something with it.
+func (u *Uploads) moveAnd(ctx context.Context, id liwanag.ID, act string, and func(*datastore.Tx) error, to liwanag.UploadStatus,
+	from ...liwanag.UploadStatus) (UploadView, error) {
 	err := u.store.Write(ctx, func(tx *datastore.Tx) error {
 		up, err := tx.Uploads.Get(id)
 		if err != nil {
@@ -436,6 +448,9 @@ func (u *Uploads) move(ctx context.Context, id liwanag.ID, act string, to liwana
 		ok, err := tx.Uploads.Move(liwanag.UploadMove{ID: id, From: from, To: to, At: u.cfg.now()})
 		if err == nil && !ok {
 			return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload "+stateWords(up)+" and cannot be "+act)
+		}
+		if err == nil {
+			err = and(tx)
 		}
 		return err
 	})

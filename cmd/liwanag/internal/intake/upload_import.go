@@ -314,7 +314,11 @@ func (u *Uploads) writePiece(ctx context.Context, up liwanag.Upload, p piece) (r
 			return errStopped
 		}
 		if len(p.rows) > 0 {
-			_, e, err := store(tx, u.starter.enroller, u.cfg, p.rows, up.ID)
+			enroller, err := u.within(tx, now)
+			if err != nil {
+				return err
+			}
+			_, e, err := store(tx, enroller, u.cfg, p.rows, up.ID)
 			if err != nil {
 				return err
 			}

@@ -94,7 +94,7 @@ func TestAnImportGoesOnWhereItWas(t *testing.T) {
 		preview := create(t, newUploads(t, store, e, Config{}), file)
 		faulty := newFaulty(store, int64(1+cut))
 		first := newUploads(t, faulty.Store, e, Config{})
-		if _, err := first.Confirm(t.Context(), preview.ID); err != nil {
+		if _, err := first.Confirm(t.Context(), preview.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		_, err := first.advance(t.Context())
@@ -125,7 +125,7 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- u.Run(ctx) }()
 		preview := create(t, u, people(150))
-		if _, err := u.Confirm(t.Context(), preview.ID); err != nil {
+		if _, err := u.Confirm(t.Context(), preview.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		announced := func() []liwanag.Message {
@@ -206,7 +206,7 @@ func TestAnImportFromAStalePositionWritesNothing(t *testing.T) {
 	u := newUploads(t, store, e, Config{})
 	stale := create(t, u, people(1_000)).Upload
 	cut := newUploads(t, newFaulty(store, 3).Store, e, Config{})
-	if _, err := cut.Confirm(t.Context(), stale.ID); err != nil {
+	if _, err := cut.Confirm(t.Context(), stale.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := cut.advance(t.Context()); err == nil {
@@ -229,7 +229,7 @@ func TestNothingIsImportedAfterACancelThatCameBetweenTwoPieces(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
 	preview := create(t, u, people(100))
-	if _, err := u.Confirm(t.Context(), preview.ID); err != nil {
+	if _, err := u.Confirm(t.Context(), preview.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Write(t.Context(), func(tx *datastore.Tx) error { // Cancel before it has dropped the file

@@ -74,7 +74,7 @@ func TestAFileOfInvalidRowsAloneNeedsAMapping(t *testing.T) {
 	if up.Status != liwanag.UploadNeedsMapping || up.Failure.Code != CodeNoValidRows || up.Counts.Invalid != 2 || !up.EndedAt.IsZero() {
 		t.Fatalf("%+v", up.Upload)
 	}
-	if _, err := u.Confirm(t.Context(), up.ID); !errors.Is(err, liwanag.ErrState) ||
+	if _, err := u.Confirm(t.Context(), up.ID, nil); !errors.Is(err, liwanag.ErrState) ||
 		!strings.Contains(err.Error(), "which column holds the addresses") {
 		t.Errorf("confirmed: %v", err)
 	}

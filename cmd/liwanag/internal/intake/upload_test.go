@@ -41,7 +41,7 @@ func create(t testing.TB, u *Uploads, file string) UploadView {
 // importAll confirms and imports, as Run would.
 func importAll(t testing.TB, u *Uploads, id liwanag.ID) UploadView {
 	t.Helper()
-	if _, err := u.Confirm(t.Context(), id); err != nil {
+	if _, err := u.Confirm(t.Context(), id, nil); err != nil {
 		t.Fatal(err)
 	}
 	return carryOn(t, u, id)
@@ -184,7 +184,7 @@ func TestCancelStopsAnImport(t *testing.T) {
 	preview := create(t, u, people(1_000))
 	faulty := newFaulty(store, 3)
 	cut := newUploads(t, faulty.Store, e, Config{})
-	if _, err := cut.Confirm(t.Context(), preview.ID); err != nil {
+	if _, err := cut.Confirm(t.Context(), preview.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := cut.advance(t.Context()); err == nil {
@@ -213,7 +213,7 @@ func TestOnlyTheRightStateCanBeConfirmedOrCanceled(t *testing.T) {
 	store, _ := openStore(t)
 	u := newUploads(t, store, &enroller{}, Config{})
 	nobody := liwanag.NewID(liwanag.UploadKind)
-	if _, err := u.Confirm(t.Context(), nobody); !errors.Is(err, liwanag.ErrNotFound) {
+	if _, err := u.Confirm(t.Context(), nobody, nil); !errors.Is(err, liwanag.ErrNotFound) {
 		t.Error(err)
 	}
 	if _, err := u.Cancel(t.Context(), nobody); !errors.Is(err, liwanag.ErrNotFound) {
@@ -221,7 +221,7 @@ func TestOnlyTheRightStateCanBeConfirmedOrCanceled(t *testing.T) {
 	}
 	id := create(t, u, people(1)).ID
 	importAll(t, u, id)
-	if _, err := u.Confirm(t.Context(), id); !errors.Is(err, liwanag.ErrState) || !strings.Contains(err.Error(), "enriching") {
+	if _, err := u.Confirm(t.Context(), id, nil); !errors.Is(err, liwanag.ErrState) || !strings.Contains(err.Error(), "enriching") {
 		t.Error(err)
 	}
 	if _, err := u.Cancel(t.Context(), id); err != nil {
@@ -230,7 +230,7 @@ func TestOnlyTheRightStateCanBeConfirmedOrCanceled(t *testing.T) {
 	if _, err := u.Cancel(t.Context(), id); !errors.Is(err, liwanag.ErrState) {
 		t.Error(err)
 	}
-	if _, err := u.Confirm(t.Context(), id); !errors.Is(err, liwanag.ErrState) {
+	if _, err := u.Confirm(t.Context(), id, nil); !errors.Is(err, liwanag.ErrState) {
 		t.Error(err)
 	}
 }
@@ -240,7 +240,7 @@ func TestAnUploadThatIsNeverConfirmedLosesItsFileInTheEnd(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	u := newUploads(t, store, &enroller{}, Config{Now: func() time.Time { return now }})
 	confirmed, forgotten := create(t, u, people(3)), create(t, u, people(3))
-	if _, err := u.Confirm(t.Context(), confirmed.ID); err != nil {
+	if _, err := u.Confirm(t.Context(), confirmed.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Hour)
@@ -318,7 +318,7 @@ func TestATransferThatWasCutOffLeavesAFailedUploadAndNoFile(t *testing.T) {
 	if _, err := store.Uploads.Chunk(t.Context(), all[0].ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
 		t.Errorf("the file was kept: %v", err)
 	}
-	if _, err := u.Confirm(t.Context(), all[0].ID); !errors.Is(err, liwanag.ErrState) {
+	if _, err := u.Confirm(t.Context(), all[0].ID, nil); !errors.Is(err, liwanag.ErrState) {
 		t.Errorf("an incomplete upload was confirmed: %v", err)
 	}
 }

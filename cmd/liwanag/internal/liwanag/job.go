@@ -28,13 +28,14 @@ type Waiting string
 // What jobs wait for.
 const (
 	WaitingNothing     Waiting = ""
-	WaitingBudget      Waiting = "budget"      // LIWANAG_CREDIT_BUDGET is used up until midnight UTC
+	WaitingBudget      Waiting = "budget"      // the budget of what nobody confirmed is used up until midnight UTC
 	WaitingCredits     Waiting = "credits"     // FullEnrich's balance is 0
 	WaitingKey         Waiting = "key"         // no key, or FullEnrich refused it
 	WaitingCapacity    Waiting = "capacity"    // LIWANAG_MAX_IN_FLIGHT
 	WaitingCalls       Waiting = "calls"       // LIWANAG_CALLS_PER_MINUTE or FullEnrich's own limit
 	WaitingPaused      Waiting = "paused"      // submissions pause, or a fault of ours
 	WaitingUnavailable Waiting = "unavailable" // FullEnrich keeps failing
+	WaitingFoundRate   Waiting = "found_rate"  // of this source hardly anybody is found any more: an operator decides
 )
 
 // JobFailure says why a job failed. No personal data.
@@ -56,7 +57,9 @@ const (
 	CodeUnsubscribed        = "unsubscribed" // never taken back by a retried run
 	CodeCanceled            = "canceled"
 	CodeRestored            = "restored"
-	CodeErased              = "erased" // the person was erased; never taken back either
+	CodeCap                 = "cap"     // whoever confirmed the upload allowed no more
+	CodeDropped             = "dropped" // an operator dropped the lookups of a source that stopped finding anybody
+	CodeErased              = "erased"  // the person was erased; never taken back either
 )
 
 // Job is one lookup of one subscriber.
@@ -75,14 +78,18 @@ type Job struct {
 	Credits      int64
 	EnrichmentID string
 	Late         bool // the result came after the run had ended
-	CreatedAt    time.Time
-	EndedAt      time.Time
+	// Confirmed: somebody was told what the lookup costs and ordered it. The budget
+	// of a day bounds the others.
+	Confirmed bool
+	CreatedAt time.Time
+	EndedAt   time.Time
 
-	// Email, EmailKey and whether they unsubscribed are the subscriber's, joined on
+	// Email, EmailKey, Source and whether they unsubscribed are the subscriber's, joined on
 	// reading; without an address the person is gone. Read only.
 	Email      string
 	EmailKey   string
 	Suppressed bool
+	Source     string
 }
 
 // JobMove is a compare-and-set of job states.

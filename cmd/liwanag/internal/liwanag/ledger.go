@@ -47,6 +47,27 @@ type Credits struct {
 	Day      Day
 	Reserved int64 // by submissions whose cost is not known yet
 	Spent    int64 // as FullEnrich said
+	// Unconfirmed is how much of both is of lookups that nobody confirmed: what the
+	// budget of a day bounds.
+	Unconfirmed int64
+}
+
+// Budget is what somebody set while the server ran, and what became of the budget by
+// default.
+type Budget struct {
+	Set     bool
+	Credits int64 // if it is set: credits a UTC day that nobody confirmed; 0: no limit
+	// Unbounded: the installation spent more than the budget by default on a day before
+	// there was one, and keeps none.
+	Unbounded bool
+	Told      bool // that it keeps none
+}
+
+// FoundRate is how the latest lookups of a source ended.
+type FoundRate struct {
+	Source    string
+	Answers   string    // oldest first, a byte each: '1' found, '0' not found
+	StoppedAt time.Time // its lookups wait since then; zero: they do not
 }
 
 // Balance is what FullEnrich said of the account, and when; At zero: never.

@@ -58,6 +58,8 @@ type Submission struct {
 	Credits    int64 // what FullEnrich says it cost
 	Duplicates int   // jobs whose result had been paid for before
 	CreditDay  Day
+	// Unconfirmed is how much of Reserved is for lookups that nobody confirmed.
+	Unconfirmed int64
 }
 
 // Sending is what is known of a submission from the moment on which it is sent.
@@ -85,11 +87,12 @@ type SubmissionMove struct {
 
 // SubmissionCost is what a settle changes besides the state.
 type SubmissionCost struct {
-	ID         ID
-	Reserved   int64 // the new value
-	Credits    int64 // the new value
-	Duplicates int   // the new value
-	Late       bool
+	ID          ID
+	Reserved    int64 // the new value
+	Unconfirmed int64 // the new value
+	Credits     int64 // the new value
+	Duplicates  int   // the new value
+	Late        bool
 }
 
 // SubmissionFilter selects submissions; zero fields do not restrict.

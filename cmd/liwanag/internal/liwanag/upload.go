@@ -35,6 +35,9 @@ type Upload struct {
 	// Position is how many data rows are imported: an import that was
 	// interrupted goes on behind it.
 	Position int64
+	// Cap is what its lookups may cost, as whoever confirmed it said; nil: they said
+	// nothing.
+	Cap *int64
 	// Owner is the node that looks after it, and OwnedUntil the time after which
 	// another one may take over; zero: nobody does. They change by Claim and
 	// Advance alone.

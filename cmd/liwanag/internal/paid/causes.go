@@ -19,6 +19,7 @@ const (
 	CauseBreaker     = "breaker_open"    // nothing was written
 	CauseNothingLeft = "nothing_left"    // its jobs ended before it was sent
 	CauseOverBudget  = "over_budget"     // never sent: the budget of a day has become smaller
+	CauseFoundRate   = "found_rate"      // never sent: one of its sources has stopped
 	CauseRunEnded    = "run_ended"       // never sent
 	CauseUnproven    = "unproven"        // held: no webhook was ever seen under the public URL
 	CauseUnreachable = "unreachable"     // held: the public URL was not reachable all the time

@@ -118,7 +118,7 @@ func refund(tx *datastore.Tx, sub liwanag.Submission) error {
 	if sub.Reserved == 0 {
 		return nil
 	}
-	if err := tx.Ledger.AddCredits(sub.CreditDay, -sub.Reserved, 0); err != nil {
+	if err := tx.Ledger.AddCredits(liwanag.Credits{Day: sub.CreditDay, Reserved: -sub.Reserved, Unconfirmed: -sub.Unconfirmed}); err != nil {
 		return err
 	}
 	return tx.Submissions.Cost(liwanag.SubmissionCost{ID: sub.ID, Credits: sub.Credits, Duplicates: sub.Duplicates, Late: sub.Late})

@@ -380,7 +380,9 @@ var activityTests = map[string]func(*testing.T, *datastore.Store){
 				{ID: jobs[1].ID, Status: liwanag.JobEnriched, At: noon.Add(time.Hour)},
 				{ID: jobs[2].ID, Status: liwanag.JobNotFound, At: noon}, {ID: jobs[3].ID, Status: liwanag.JobFailed, At: noon.Add(time.Hour)}})
 		})
-		write(t, s, func(tx *datastore.Tx) error { return tx.Ledger.AddCredits(liwanag.DayOf(noon), 3, 7) })
+		write(t, s, func(tx *datastore.Tx) error {
+			return tx.Ledger.AddCredits(liwanag.Credits{Day: liwanag.DayOf(noon), Reserved: 3, Spent: 7})
+		})
 		equal(t, get[[]liwanag.Activity](t)(s.Activity(t.Context(), noon.Add(-time.Hour), noon.Add(2*time.Hour), time.Hour)), []liwanag.Activity{
 			{From: hour.Add(-time.Hour)}, {From: hour, SignUps: 2, Enriched: 1, NotFound: 1},
 			{From: hour.Add(time.Hour), SignUps: 2, Enriched: 1, Failed: 1}, {From: hour.Add(2 * time.Hour)}})

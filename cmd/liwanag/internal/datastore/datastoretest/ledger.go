@@ -37,7 +37,7 @@ var ledgerTests = map[string]func(*testing.T, *datastore.Store){
 	"the credit budget's ceiling holds under 1,000 concurrent reservations": func(t *testing.T, s *datastore.Store) {
 		const budget = 400
 		day := liwanag.DayOf(noon)
-		write(t, s, func(tx *datastore.Tx) error { return tx.Ledger.AddCredits(day, 0, 100) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Ledger.AddCredits(liwanag.Credits{Day: day, Spent: 100}) })
 		done := together(t, s, 1000, errOverBudget, func(i int, tx *datastore.Tx) error {
 			c, err := tx.Ledger.Credits(day)
 			if err != nil {
@@ -46,7 +46,7 @@ var ledgerTests = map[string]func(*testing.T, *datastore.Store){
 			if c.Reserved+c.Spent+1 > budget {
 				return errOverBudget
 			}
-			return tx.Ledger.AddCredits(day, 1, 0)
+			return tx.Ledger.AddCredits(liwanag.Credits{Day: day, Reserved: 1})
 		})
 		equal(t, done, budget-100)
 		equal(t, get[liwanag.Credits](t)(s.Ledger.Credits(t.Context(), day)), liwanag.Credits{Day: day, Reserved: budget - 100, Spent: 100})
@@ -54,9 +54,11 @@ var ledgerTests = map[string]func(*testing.T, *datastore.Store){
 
 	"credits are counted by day, with either sign": func(t *testing.T, s *datastore.Store) {
 		write(t, s, func(tx *datastore.Tx) error {
-			return errors.Join(tx.Ledger.AddCredits(7, 5, 0), tx.Ledger.AddCredits(7, -3, 2), tx.Ledger.AddCredits(8, 1, 1))
+			return errors.Join(tx.Ledger.AddCredits(liwanag.Credits{Day: 7, Reserved: 5, Unconfirmed: 4}),
+				tx.Ledger.AddCredits(liwanag.Credits{Day: 7, Reserved: -3, Spent: 2, Unconfirmed: -1}),
+				tx.Ledger.AddCredits(liwanag.Credits{Day: 8, Reserved: 1, Spent: 1}))
 		})
-		equal(t, get[liwanag.Credits](t)(s.Ledger.Credits(t.Context(), 7)), liwanag.Credits{Day: 7, Reserved: 2, Spent: 2})
+		equal(t, get[liwanag.Credits](t)(s.Ledger.Credits(t.Context(), 7)), liwanag.Credits{Day: 7, Reserved: 2, Spent: 2, Unconfirmed: 3})
 		equal(t, get[liwanag.Credits](t)(s.Ledger.Credits(t.Context(), 9)), liwanag.Credits{Day: 9})
 	},
 

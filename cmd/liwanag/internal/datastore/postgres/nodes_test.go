@@ -81,7 +81,7 @@ func TestTheCreditsOfADayHoldOverTwoNodes(t *testing.T) {
 		if c.Reserved+c.Spent >= budget {
 			return errOver
 		}
-		return tx.Ledger.AddCredits(1, 1, 0)
+		return tx.Ledger.AddCredits(liwanag.Credits{Day: 1, Reserved: 1})
 	})
 	if done != budget {
 		t.Errorf("%d credits were reserved, the budget is %d", done, budget)

@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,16 +45,35 @@ type intent struct{ name, subject, reason string }
 // intend notes the act of a request.
 func (d *Door) intend(op *huma.Operation, r *http.Request, body []byte) {
 	said := struct {
-		Reason string `json:"reason"`
-		DryRun bool   `json:"dryRun"`
+		Reason  string `json:"reason"`
+		DryRun  bool   `json:"dryRun"`
+		Source  string `json:"source"`
+		Credits *int64 `json:"credits"`
 	}{Reason: r.URL.Query().Get("reason")}
 	_ = json.Unmarshal(body, &said) // a body that does not fit is refused before it acts
 	if said.DryRun {
 		return
 	}
+	switch op.OperationID { // what was set is no subject
+	case "set-budget":
+		said.Reason = strings.TrimSuffix(budgetWords(said.Credits)+": "+said.Reason, ": ")
+	case "resume-stopped-source", "drop-stopped-source":
+		said.Reason = strings.TrimSuffix(said.Source+": "+said.Reason, ": ")
+	}
 	var subject liwanag.ID // text that is no id names nothing, and could be anything
 	_ = subject.UnmarshalText([]byte(r.PathValue("id")))
 	scopeOf(r.Context()).intent = intent{actOf(op), subject.String(), said.Reason}
+}
+
+// budgetWords say what the budget of a day becomes.
+func budgetWords(credits *int64) string {
+	switch {
+	case credits == nil:
+		return "as the settings say"
+	case *credits == 0:
+		return "no limit"
+	}
+	return fmt.Sprintf("%d credits a UTC day", *credits)
 }
 
 // auditIntended writes the row of a request's act, just before it acts.
