@@ -43,7 +43,7 @@ func DecodeSignUps(body []byte, strict bool) (items []Item, array bool, err erro
 	if !strict {
 		body = ReadableJSON(body)
 	}
-	if !utf8.Valid(body) || depthOf(body) > maxJSONDepth {
+	if !utf8.Valid(body) || DepthOf(body) > maxJSONDepth {
 		return nil, false, ErrMalformed
 	}
 	body = bytes.TrimSpace(body)
@@ -121,8 +121,8 @@ func decodeSignUp(fields map[string]json.RawMessage, strict bool) (SignUp, error
 	return s, nil
 }
 
-// depthOf is how deep brackets are nested outside of strings.
-func depthOf(body []byte) (deepest int) {
+// DepthOf is how deep brackets are nested outside of strings.
+func DepthOf(body []byte) (deepest int) {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {

@@ -25,7 +25,7 @@ func ReadableJSON(body []byte) []byte {
 	if text, _, err := transform.Bytes(unicode.BOMOverride(transform.Nop), body); err == nil {
 		body = text
 	}
-	if depthOf(body) <= maxJSONDepth {
+	if DepthOf(body) <= maxJSONDepth {
 		return body
 	}
 	out := make([]byte, 0, len(body))

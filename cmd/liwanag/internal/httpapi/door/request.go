@@ -18,6 +18,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
 )
 
 // Limits of request bodies, in bytes.
@@ -175,25 +176,7 @@ func IsJSON(r *http.Request) error {
 }
 
 // TooDeep says whether brackets outside of strings nest deeper than maxDepth.
-func TooDeep(raw []byte) bool {
-	depth, inString := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
-}
+func TooDeep(raw []byte) bool { return intake.DepthOf(raw) > maxDepth }
 
 // Patience is how long a client of a streaming route may take for its next
 // piece.
