@@ -242,3 +242,40 @@ func TestSuspectsAreExecutedOneAtATimeAndHoldUpNobody(t *testing.T) {
 		time.Sleep(72 * time.Hour)
 	})
 }
+
+// What is started comes after what waits in the store, also where there is a place for it.
+func TestWhatIsStartedDoesNotOvertakeWhatWaitsInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var order []string
+		wf := workflow.New[string]("w")
+		workflow.Step(wf, "a", func(ctx context.Context, _ string) (int, error) { // one at a time: a slot of two is for newcomers
+			order = append(order, workflow.InfoFrom(ctx).RunID)
+			time.Sleep(time.Second)
+			return 1, nil
+		})
+		e, err := engine.New(engine.Config{Store: memory.New(), Definitions: []workflow.Definition{wf}, Concurrency: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx) }()
+		synctest.Wait()
+		start := func(id string) {
+			time.Sleep(time.Millisecond)
+			if err := wf.Start(t.Context(), e, id, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, id := range []string{"9", "8", "7", "6", "5"} {
+			start(id)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		start("1")
+		time.Sleep(time.Minute)
+		stop()
+		if err := <-ended; err != nil || !slices.Equal(order, []string{"9", "8", "7", "6", "5", "1"}) {
+			t.Errorf("they began as %q, %v", order, err)
+		}
+	})
+}
