@@ -78,6 +78,9 @@ func (i *importing) describe(u api.Upload) error {
 		{"known", u.Counts.Known, "subscribers already: updated, not looked up"},
 		{"duplicate", u.Counts.Duplicate, "come twice in the file"},
 		{"corporate", u.Counts.Corporate, "stored, not looked up"},
+		{"relay", u.Counts.Relay, "hide another address: stored, not looked up"},
+		{"disposable", u.Counts.Disposable, "for minutes or days: stored, not looked up"},
+		{"suppressed", u.Counts.Suppressed, "never to come in again: left out"},
 		{"unsubscribed", u.Counts.Unsubscribed, "left, as the file says: stored, not looked up"},
 		{"invalid", u.Counts.Invalid, "left out"},
 	} {

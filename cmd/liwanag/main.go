@@ -17,23 +17,24 @@ import (
 type grammar struct {
 	Config config.File `name:"config" env:"LIWANAG_CONFIG" placeholder:"FILE" help:"YAML file with settings."`
 
-	Demo        demoCommand        `cmd:"" help:"Show the whole product in one go, with nothing configured."`
-	Serve       serveCommand       `cmd:"" help:"Run the server."`
-	Simulate    simulateCommand    `cmd:"" help:"Run a pretended FullEnrich, for tests."`
-	Subscribers subscribersCommand `cmd:"" help:"Add, list, import, export, enrich and erase subscribers."`
-	Runs        runsCommand        `cmd:"" help:"Look at workflow runs, cancel and retry them."`
-	Submissions submissionsCommand `cmd:"" help:"Look after paid calls; stop all spending."`
-	Credits     creditsCommand     `cmd:"" help:"Show the balance at FullEnrich, and what today cost."`
-	Uploads     uploadsCommand     `cmd:"" help:"See the files that were uploaded, and what became of them."`
-	Audit       auditCommand       `cmd:"" help:"See who did what by hand."`
-	Sources     sourcesCommand     `cmd:"" help:"Look after the endpoints that take webhooks of sign-ups in."`
-	Deliveries  deliveriesCommand  `cmd:"" help:"See the webhooks that came in, and replay them."`
-	Sinks       sinksCommand       `cmd:"" help:"Look after the addresses that webhooks are sent to, and what was sent."`
-	Workflows   workflowsCommand   `cmd:"" help:"Show the workflows' definitions."`
-	Enrich      enrichCommand      `cmd:"" help:"Trigger the scheduled batch by hand."`
-	Migrate     migrateCommand     `cmd:"" help:"Create the database, or bring its schema up to date."`
-	Completion  completionCommand  `cmd:"" help:"Print a completion script for a shell."`
-	Version     versionCommand     `cmd:"" help:"Print the version."`
+	Demo         demoCommand         `cmd:"" help:"Show the whole product in one go, with nothing configured."`
+	Serve        serveCommand        `cmd:"" help:"Run the server."`
+	Simulate     simulateCommand     `cmd:"" help:"Run a pretended FullEnrich, for tests."`
+	Subscribers  subscribersCommand  `cmd:"" help:"Add, list, import, export, enrich and erase subscribers."`
+	Suppressions suppressionsCommand `cmd:"" help:"Addresses and domains that nobody is to bring in again."`
+	Runs         runsCommand         `cmd:"" help:"Look at workflow runs, cancel and retry them."`
+	Submissions  submissionsCommand  `cmd:"" help:"Look after paid calls; stop all spending."`
+	Credits      creditsCommand      `cmd:"" help:"Show the balance at FullEnrich, and what today cost."`
+	Uploads      uploadsCommand      `cmd:"" help:"See the files that were uploaded, and what became of them."`
+	Audit        auditCommand        `cmd:"" help:"See who did what by hand."`
+	Sources      sourcesCommand      `cmd:"" help:"Look after the endpoints that take webhooks of sign-ups in."`
+	Deliveries   deliveriesCommand   `cmd:"" help:"See the webhooks that came in, and replay them."`
+	Sinks        sinksCommand        `cmd:"" help:"Look after the addresses that webhooks are sent to, and what was sent."`
+	Workflows    workflowsCommand    `cmd:"" help:"Show the workflows' definitions."`
+	Enrich       enrichCommand       `cmd:"" help:"Trigger the scheduled batch by hand."`
+	Migrate      migrateCommand      `cmd:"" help:"Create the database, or bring its schema up to date."`
+	Completion   completionCommand   `cmd:"" help:"Print a completion script for a shell."`
+	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 
 const description = `Turns newsletter sign-ups made with personal e-mail addresses into known people and companies.

@@ -55,6 +55,10 @@ func (c *subscribersAdd) Run(p *program) error {
 	if c.Output == "json" {
 		return printJSON(p.out, added)
 	}
+	if added.Status == "suppressed" {
+		_, err = fmt.Fprintln(p.out, "suppressed: nothing was stored")
+		return err
+	}
 	fmt.Fprintf(p.out, "%s %s\n", added.SubscriberID, added.Status)
 	if added.RunID != "" {
 		fmt.Fprintf(p.out, "looked up by %s\n", added.RunID)
@@ -65,7 +69,7 @@ func (c *subscribersAdd) Run(p *program) error {
 // subscriberFilter selects subscribers.
 type subscriberFilter struct {
 	Status     string        `name:"status" enum:",none,pending,submitted,enriched,not_found,failed,canceled,held" default:"" help:"Of the latest lookup: none, pending, submitted, enriched, not_found, failed, canceled or held."`
-	EmailType  string        `name:"email-type" enum:",personal,corporate" default:"" help:"personal or corporate."`
+	EmailType  string        `name:"email-type" enum:",personal,corporate,relay,disposable" default:"" help:"personal, corporate (work), relay or disposable."`
 	Source     string        `name:"source" help:"Where they signed up."`
 	Seniority  string        `name:"seniority" help:"As a lookup found it, such as Senior or VP."`
 	Subscribed string        `name:"subscribed" enum:",true,false,any" default:"" help:"Whether they are still subscribed: true, false or any. Default: any, and true in an export."`
@@ -435,9 +439,10 @@ func (c *standingFlags) stand(p *program, route runapi.Route[runapi.Addressed[*a
 
 type subscribersErase struct {
 	clientFlags
-	ID     string `arg:"" name:"id" id:"subscriber" help:"Id of the subscriber."`
-	Reason string `name:"reason" help:"Kept in the audit trail: no personal data."`
-	Yes    bool   `name:"yes" short:"y" help:"Do not ask."`
+	ID       string `arg:"" name:"id" id:"subscriber" help:"Id of the subscriber."`
+	Reason   string `name:"reason" help:"Kept in the audit trail: no personal data."`
+	Suppress bool   `name:"suppress" help:"Keep an HMAC of the address, so that nobody brings the person in again."`
+	Yes      bool   `name:"yes" short:"y" help:"Do not ask."`
 }
 
 // Run erases a person.
@@ -456,7 +461,7 @@ func (c *subscribersErase) Run(p *program) error {
 			return errors.Join(err, errors.New("nobody was erased"))
 		}
 	}
-	if _, err := api.EraseSubscriber.Call(p.ctx, client, api.EraseRequest{IDPath: runapi.ID(c.ID), Reason: c.Reason}); err != nil {
+	if _, err := api.EraseSubscriber.Call(p.ctx, client, api.EraseRequest{IDPath: runapi.ID(c.ID), Reason: c.Reason, Suppress: c.Suppress}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.out, c.ID+" erased")

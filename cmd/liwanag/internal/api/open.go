@@ -50,7 +50,7 @@ type SignedUpMany struct {
 // SignedUpItem answers one element of an array.
 type SignedUpItem struct {
 	SubscriberID string       `json:"subscriberId,omitempty"`
-	Status       string       `json:"status,omitempty" enum:"created,updated"`
+	Status       string       `json:"status,omitempty" enum:"created,updated,suppressed"`
 	RunID        string       `json:"runId,omitempty"`
 	Error        *SignUpFault `json:"error,omitempty"`
 }

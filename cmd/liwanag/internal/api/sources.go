@@ -107,7 +107,7 @@ type TriedItem struct {
 // TriedSignUp is a person as they would be stored.
 type TriedSignUp struct {
 	Email         string          `json:"email"`
-	EmailType     string          `json:"emailType" enum:"personal,corporate"`
+	EmailType     string          `json:"emailType" enum:"personal,corporate,relay,disposable"`
 	Source        string          `json:"source,omitempty"`
 	FirstName     string          `json:"firstName,omitempty"`
 	LastName      string          `json:"lastName,omitempty"`

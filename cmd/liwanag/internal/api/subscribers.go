@@ -34,7 +34,7 @@ var (
 // SubscriberFilter selects subscribers, in a query or in a body.
 type SubscriberFilter struct {
 	Status     string    `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
-	EmailType  string    `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate"`
+	EmailType  string    `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate,relay,disposable"`
 	Source     string    `query:"source" json:"source,omitempty"`
 	Seniority  string    `query:"seniority" json:"seniority,omitempty" doc:"As a lookup found it, in whatever case."`
 	Subscribed string    `query:"subscribed" json:"subscribed,omitempty" enum:"true,false,any" doc:"Whether they are still subscribed. Left out: any, and true in an export."`
@@ -73,8 +73,8 @@ type SignUp struct {
 
 // SignedUp says what became of a SignUp.
 type SignedUp struct {
-	SubscriberID string `json:"subscriberId"`
-	Status       string `json:"status" enum:"created,updated"`
+	SubscriberID string `json:"subscriberId,omitempty"`
+	Status       string `json:"status" enum:"created,updated,suppressed" doc:"suppressed: nothing was stored, and there is no id."`
 	RunID        string `json:"runId,omitempty" doc:"There if the person has an open job."`
 }
 
@@ -82,7 +82,7 @@ type SignedUp struct {
 type Subscriber struct {
 	ID                 string          `json:"id"`
 	Email              string          `json:"email"`
-	EmailType          string          `json:"emailType" enum:"personal,corporate"`
+	EmailType          string          `json:"emailType" enum:"personal,corporate,relay,disposable"`
 	Source             string          `json:"source,omitempty" doc:"The first."`
 	Sources            []string        `json:"sources,omitempty" doc:"All, the first first."`
 	Tags               []string        `json:"tags,omitempty" doc:"Those of any sender."`
@@ -199,7 +199,7 @@ type EnrichSubscriberRequest struct {
 // Enriched says what was done for a subscriber.
 type Enriched struct {
 	SubscriberID string `json:"subscriberId"`
-	Result       string `json:"result" enum:"started,open,reused,recently_not_found,in_flight,not_found,unsubscribed" doc:"started: a new job. open: there was one. reused: a young result was used again for nothing. recently_not_found: FullEnrich did not find them lately. in_flight: an earlier lookup is paid for and expected. not_found: no such subscriber. unsubscribed: nothing is looked up for them."`
+	Result       string `json:"result" enum:"started,open,reused,recently_not_found,in_flight,not_found,unsubscribed,suppressed" doc:"started: a new job. open: there was one. reused: a young result was used again for nothing. recently_not_found: FullEnrich did not find them lately. in_flight: an earlier lookup is paid for and expected. not_found: no such subscriber. unsubscribed: nothing is looked up for them."`
 	RunID        string `json:"runId,omitempty"`
 }
 
@@ -232,5 +232,6 @@ type EnrichedMany struct {
 // EraseRequest erases a subscriber.
 type EraseRequest struct {
 	runapi.IDPath
-	Reason string `query:"reason" doc:"Kept in the audit trail: no personal data."`
+	Reason   string `query:"reason" doc:"Kept in the audit trail: no personal data."`
+	Suppress bool   `query:"suppress" doc:"Keep an HMAC of the address, so that whoever brings it again stores nothing and looks nobody up."`
 }

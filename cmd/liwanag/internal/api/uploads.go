@@ -85,7 +85,10 @@ type UploadCounts struct {
 	Known        int64 `json:"known"`
 	Duplicate    int64 `json:"duplicate"`
 	Corporate    int64 `json:"corporate"`
+	Relay        int64 `json:"relay" doc:"Addresses that hide another one: stored, looked up by hand alone."`
+	Disposable   int64 `json:"disposable" doc:"Addresses for minutes or days: stored, looked up by hand alone."`
 	Unsubscribed int64 `json:"unsubscribed" doc:"Rows that say that the person left: stored, not looked up."`
+	Suppressed   int64 `json:"suppressed" doc:"Nothing of them is stored."`
 	Invalid      int64 `json:"invalid"`
 }
 

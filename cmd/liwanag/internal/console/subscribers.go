@@ -121,6 +121,9 @@ func (c *Console) addSubscriber(v *visit) error {
 	if err != nil {
 		return c.subscribers(v, err)
 	}
+	if added.Status == "suppressed" {
+		return v.goTo("/subscribers", "The address is suppressed: nothing was stored.")
+	}
 	message := "The subscriber is added."
 	if added.Status == "updated" {
 		message = "The subscriber was known already, and is updated."
@@ -173,7 +176,8 @@ func (c *Console) enrichSubscriber(v *visit) error {
 	}
 	message := map[string]string{
 		"started": "A lookup was ordered.", "open": "There is an open lookup already.", "reused": "The result is young enough: it was used again, at no cost.",
-		"in_flight": "An earlier lookup is paid for, and its result still expected.", "unsubscribed": "The person unsubscribed: nothing is looked up for them.",
+		"in_flight": "An earlier lookup is paid for, and its result still expected.", "suppressed": "The address is suppressed: nothing is looked up for it.",
+		"unsubscribed": "The person unsubscribed: nothing is looked up for them.",
 	}[done.Result]
 	return v.goTo(under("/subscribers", id), firstOf(message, words(done.Result)))
 }

@@ -22,26 +22,27 @@ type Store struct {
 	db   Database
 	made func() // after each commit that stored messages
 
-	Subscribers Subscribers
-	Jobs        Jobs
-	Batches     Batches
-	Submissions Submissions
-	Deliveries  Deliveries
-	Uploads     Uploads
-	Ledger      Ledger
-	Sources     Sources
-	Receipts    Receipts
-	Sinks       Sinks
-	Messages    Messages
-	Passes      Passes
-	Acts        Acts
+	Subscribers  Subscribers
+	Jobs         Jobs
+	Batches      Batches
+	Submissions  Submissions
+	Deliveries   Deliveries
+	Uploads      Uploads
+	Ledger       Ledger
+	Sources      Sources
+	Receipts     Receipts
+	Sinks        Sinks
+	Messages     Messages
+	Passes       Passes
+	Acts         Acts
+	Suppressions Suppressions
 }
 
 // New is a store over a database.
 func New(db Database) *Store {
 	in := reader{db}
 	return &Store{db, func() {}, Subscribers{in}, Jobs{in}, Batches{in}, Submissions{in}, Deliveries{in}, Uploads{in}, Ledger{in},
-		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}}
+		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}, Suppressions{in}}
 }
 
 // Through is the store over its database as wrap makes it, for tests that watch
@@ -87,24 +88,25 @@ func (s *Store) Scrub(ctx context.Context) error { return s.db.Scrub(ctx) }
 // Tx is one transaction. It sees its own writes. All operations of a resource
 // are small and set-based; none decides anything.
 type Tx struct {
-	Subscribers SubscriberTx
-	Jobs        JobTx
-	Batches     BatchTx
-	Submissions SubmissionTx
-	Deliveries  DeliveryTx
-	Uploads     UploadTx
-	Ledger      LedgerTx
-	Webhooks    WebhookTx
-	Sources     SourceTx
-	Receipts    ReceiptTx
-	Sinks       SinkTx
-	Messages    MessageTx
-	Passes      PassTx
-	Acts        ActTx
+	Subscribers  SubscriberTx
+	Jobs         JobTx
+	Batches      BatchTx
+	Submissions  SubmissionTx
+	Deliveries   DeliveryTx
+	Uploads      UploadTx
+	Ledger       LedgerTx
+	Webhooks     WebhookTx
+	Sources      SourceTx
+	Receipts     ReceiptTx
+	Sinks        SinkTx
+	Messages     MessageTx
+	Passes       PassTx
+	Acts         ActTx
+	Suppressions SuppressionTx
 }
 
 func newTx(w Writer, made *bool) *Tx {
 	in := writing{w}
 	return &Tx{SubscriberTx{in}, JobTx{in}, BatchTx{in}, SubmissionTx{in}, DeliveryTx{in}, UploadTx{in}, LedgerTx{in}, WebhookTx{in},
-		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}}
+		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}, SuppressionTx{in}}
 }

@@ -90,6 +90,9 @@ func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w
 	if len(f.IDs) > 0 {
 		w.and(key+` = ANY($?)`, d.IDs(f.IDs))
 	}
+	if f.MailDomain != "" {
+		w.and(`(s.email_key ILIKE ` + w.bind("%@"+f.MailDomain) + ` OR s.email_key ILIKE ` + w.bind("%."+f.MailDomain) + `)`)
+	}
 	switch f.Standing {
 	case liwanag.StandingIn:
 		w.and(`s.suppressed_at IS NULL`)

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	selectUploads = `SELECT id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, unsubscribed, invalid,
-	size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding, cap FROM upload `
+	selectUploads = `SELECT id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, relay, disposable,
+	unsubscribed, suppressed, invalid, size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding, cap FROM upload `
 
 	uploadByID = selectUploads + `WHERE id = $1`
 
@@ -22,7 +22,7 @@ func scanUpload(r Row) (u liwanag.Upload, err error) {
 	var columns []byte
 	c := &u.Counts
 	err = r.Scan(idTo(liwanag.UploadKind, &u.ID), &u.FileName, textTo(&u.Source), textTo(&u.Status), jsonTo(&columns), jsonTo(&u.Mapping),
-		&c.Rows, &c.New, &c.Known, &c.Duplicate, &c.Corporate, &c.Unsubscribed, &c.Invalid, &u.Size, &u.Position,
+		&c.Rows, &c.New, &c.Known, &c.Duplicate, &c.Corporate, &c.Relay, &c.Disposable, &c.Unsubscribed, &c.Suppressed, &c.Invalid, &u.Size, &u.Position,
 		textTo(&u.Owner), timeColumn{&u.OwnedUntil}, textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt},
 		timeColumn{&u.EndedAt},
 		textTo(&u.Encoding), &u.Cap)
@@ -132,10 +132,10 @@ func (t UploadTx) Insert(u liwanag.Upload) error {
 	c := u.Counts
 	return t.must(`
 		INSERT INTO upload (id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, unsubscribed, invalid,
-			size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+			relay, disposable, suppressed, size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
 		u.ID.Bytes(), u.FileName, text(u.Source), string(u.Status), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known,
-		c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, u.Size, u.Position, text(u.Owner), micros(u.OwnedUntil),
+		c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, c.Relay, c.Disposable, c.Suppressed, u.Size, u.Position, text(u.Owner), micros(u.OwnedUntil),
 		text(u.Failure.Code), text(u.Failure.Message), micros(u.CreatedAt), micros(u.EndedAt), text(u.Encoding))
 }
 
@@ -183,10 +183,10 @@ func (t UploadTx) Preview(u liwanag.Upload) error {
 	c := u.Counts
 	return t.must(`
 		UPDATE upload SET columns = $2, mapping = $3, rows = $4, new = $5, known = $6, duplicate = $7, corporate = $8, unsubscribed = $9,
-			invalid = $10, size = $11, encoding = $12
+			invalid = $10, size = $11, encoding = $12, relay = $13, disposable = $14, suppressed = $15
 		WHERE id = $1`,
 		u.ID.Bytes(), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, u.Size,
-		text(u.Encoding))
+		text(u.Encoding), c.Relay, c.Disposable, c.Suppressed)
 }
 
 // Move is a compare-and-set of the state. False: nothing was written.
@@ -219,9 +219,10 @@ func (t UploadTx) Advance(a liwanag.UploadAdvance) (bool, error) {
 	c := a.Counts
 	return t.changed(`
 		UPDATE upload SET position = $2, owned_until = $3, rows = $4, new = $5, known = $6, duplicate = $7, corporate = $8,
-			unsubscribed = $9, invalid = $10
+			unsubscribed = $9, invalid = $10, relay = $13, disposable = $14, suppressed = $15
 		WHERE id = $1 AND position = $11 AND owner = $12`,
-		a.ID.Bytes(), a.To, micros(a.OwnedUntil), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, a.From, a.Owner)
+		a.ID.Bytes(), a.To, micros(a.OwnedUntil), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, a.From, a.Owner,
+		c.Relay, c.Disposable, c.Suppressed)
 }
 
 // AddErrors stores row errors; a row that has one keeps it.

@@ -1,8 +1,10 @@
 package enrichment
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
@@ -51,9 +53,17 @@ func (s *Service) Unsubscribe(ctx context.Context, id liwanag.ID) (rows int, err
 }
 
 // Resubscribe notes on an operator's word that a person came back, and says how many rows that
-// changed. It looks nobody up. ErrNotFound.
+// changed. It looks nobody up. ErrNotFound, ErrSuppressed.
 func (s *Service) Resubscribe(ctx context.Context, id liwanag.ID) (rows int, err error) {
 	return s.stand(ctx, id, func(tx *datastore.Tx, d liwanag.Departure) ([]liwanag.ID, error) {
+		people, err := tx.Subscribers.Get(d.IDs)
+		if err != nil || len(people) == 0 {
+			return nil, err
+		}
+		suppressed, err := tx.Suppressions.Of([]string{people[0].EmailKey})
+		if err != nil || suppressed.Has(people[0].EmailKey) {
+			return nil, cmp.Or(err, error(liwanag.ErrSuppressed))
+		}
 		return tx.Subscribers.Suppress(liwanag.Departure{IDs: d.IDs})
 	})
 }
@@ -77,7 +87,14 @@ func (s *Service) stand(ctx context.Context, id liwanag.ID,
 // its cost recorded. Jobs and paid calls stay, for the books; they name nobody.
 // ErrNotFound; after any other error it is to be repeated, and ErrNotFound then
 // says that all but the scrubbing was done, which the next erasure makes up for.
-func (s *Service) Erase(ctx context.Context, id liwanag.ID) error {
+func (s *Service) Erase(ctx context.Context, id liwanag.ID) error { return s.erase(ctx, id, nil) }
+
+// EraseAndSuppress is Erase, and keeps an HMAC of the address, so that nobody brings the person in again.
+func (s *Service) EraseAndSuppress(ctx context.Context, id liwanag.ID, reason string) error {
+	return s.erase(ctx, id, &liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Reason: reason})
+}
+
+func (s *Service) erase(ctx context.Context, id liwanag.ID, suppress *liwanag.Suppression) error {
 	person, err := s.store.Subscribers.Get(ctx, id)
 	if err != nil {
 		return err
@@ -98,12 +115,28 @@ func (s *Service) Erase(ctx context.Context, id liwanag.ID) error {
 			Failure: erased}); err != nil {
 			return err
 		}
-		return errors.Join(tx.Messages.DropAbout(id, now), tx.Subscribers.Delete(one))
+		return errors.Join(tx.Messages.DropAbout(id, now), tx.Subscribers.Delete(one), remember(tx, person, suppress, now))
 	})
 	if err != nil {
 		return err
 	}
 	return errors.Join(s.forgetBodies(ctx, person), s.store.Scrub(ctx))
+}
+
+// remember keeps of an erased person the HMAC of the address at most.
+func remember(tx *datastore.Tx, person liwanag.Subscriber, suppress *liwanag.Suppression, now time.Time) error {
+	digest, err := tx.Suppressions.Digest(person.EmailKey)
+	if err != nil {
+		return err
+	}
+	if suppress != nil {
+		one := *suppress
+		one.Digest, one.CreatedAt = digest, now
+		if _, err := tx.Suppressions.Insert(one); err != nil {
+			return err
+		}
+	}
+	return tx.Suppressions.Forget(digest)
 }
 
 // Why the lookup of a person who left ended.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
@@ -236,11 +237,12 @@ type EnrichResult string
 
 // The results of Enrich.
 const (
-	EnrichStarted  EnrichResult = "started"   // a new job
-	EnrichOpen     EnrichResult = "open"      // there was an open job already
-	EnrichReused   EnrichResult = "reused"    // a young result was used again, nothing is paid
-	EnrichInFlight EnrichResult = "in_flight" // an earlier lookup is paid for and its result expected
-	EnrichUnknown  EnrichResult = "not_found" // no such subscriber
+	EnrichStarted    EnrichResult = "started"    // a new job
+	EnrichOpen       EnrichResult = "open"       // there was an open job already
+	EnrichReused     EnrichResult = "reused"     // a young result was used again, nothing is paid
+	EnrichInFlight   EnrichResult = "in_flight"  // an earlier lookup is paid for and its result expected
+	EnrichSuppressed EnrichResult = "suppressed" // the address is suppressed
+	EnrichUnknown    EnrichResult = "not_found"  // no such subscriber
 	// EnrichNotFound: FullEnrich did not find the person lately, and would not now.
 	EnrichNotFound EnrichResult = "recently_not_found"
 	EnrichLeft     EnrichResult = "unsubscribed" // the person unsubscribed: nothing is looked up for them
@@ -308,6 +310,8 @@ func (s *Service) judge(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool
 		switch {
 		case !ok:
 			outcomes[i].Result = EnrichUnknown
+		case strings.HasPrefix(p.UnsubscribedBy, string(liwanag.SuppressionKind)):
+			outcomes[i].Result = EnrichSuppressed
 		case !p.SuppressedAt.IsZero():
 			outcomes[i].Result = EnrichLeft
 		case !open[id].ID.IsZero():

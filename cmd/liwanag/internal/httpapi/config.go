@@ -48,6 +48,9 @@ type Enrichment interface {
 	ResumeSource(ctx context.Context, source string) error
 	DropSource(ctx context.Context, source string) (dropped int64, err error)
 	Erase(ctx context.Context, id liwanag.ID) error
+	EraseAndSuppress(ctx context.Context, id liwanag.ID, reason string) error
+	AddSuppression(ctx context.Context, email *liwanag.Email, domain, reason string) (liwanag.Suppression, error)
+	RemoveSuppression(ctx context.Context, id liwanag.ID) error
 	Unsubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
 	Resubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
 	Silence(ctx context.Context) (fetched int, err error)

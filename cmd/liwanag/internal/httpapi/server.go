@@ -56,6 +56,7 @@ func (s *Server) note(ctx context.Context, act liwanag.Act) error {
 // register registers the routes of all resources.
 func (s *Server) register() {
 	s.registerSubscribers()
+	s.registerSuppressions()
 	s.registerUploads()
 	s.registerUploadMapping()
 	s.registerRuns()

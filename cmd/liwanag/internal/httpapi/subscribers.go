@@ -209,6 +209,9 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 	if err != nil {
 		return none, err
 	}
+	if in.Suppress {
+		return none, named(s.cfg.Enrichment.EraseAndSuppress(ctx, id, door.Clip(in.Reason)), "subscriber")
+	}
 	return none, named(s.cfg.Enrichment.Erase(ctx, id), "subscriber")
 }
 

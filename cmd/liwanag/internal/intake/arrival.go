@@ -42,8 +42,9 @@ func (s *SignUps) Check(signUp SignUp) (liwanag.SignUp, error) {
 // unsubscribed; not who came back so soon that its result is still expected, which
 // is applied to them.
 func (s *SignUps) Arrive(tx *datastore.Tx, people []Arrival, upTo time.Time) ([]Result, error) {
-	if len(people) == 0 {
-		return nil, nil
+	people, suppressed, err := admitted(tx, people, func(p Arrival) string { return p.Row.EmailKey })
+	if err != nil || len(people) == 0 {
+		return withSuppressed(nil, suppressed), err
 	}
 	rows := make([]liwanag.SignUp, len(people))
 	for i, p := range people {
@@ -68,7 +69,8 @@ func (s *SignUps) Arrive(tx *datastore.Tx, people []Arrival, upTo time.Time) ([]
 	if err := e.open(tx, s.starter.enroller); err != nil {
 		return nil, err
 	}
-	return answers(tx, stored, e)
+	results, err := answers(tx, stored, e)
+	return withSuppressed(results, suppressed), err
 }
 
 // returning takes back those who unsubscribed and came back. It gives the people who subscribed and

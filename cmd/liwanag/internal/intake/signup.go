@@ -99,7 +99,7 @@ func (c Config) now() time.Time { return c.Now().UTC().Truncate(time.Microsecond
 
 // wanted says whether a new subscriber of this type is enriched.
 func (c Config) wanted(t liwanag.EmailType) bool {
-	return c.Enrich == EnrichAll || t == liwanag.Personal
+	return t == liwanag.Personal || c.Enrich == EnrichAll && t == liwanag.Corporate
 }
 
 // SignUps takes sign-ups in. It is safe for concurrent use.
@@ -132,6 +132,8 @@ type Status string
 const (
 	Created Status = "created"
 	Updated Status = "updated"
+	// Suppressed: the address is suppressed, and nothing of it is stored.
+	Suppressed Status = "suppressed"
 )
 
 // Result answers one sign-up, as JSON in the form of the interface.
@@ -284,11 +286,46 @@ func (s *SignUps) write(tx *datastore.Tx, rows []liwanag.SignUp) ([]Result, erro
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	stored, enrolled, err := store(tx, s.starter.enroller, s.cfg, rows, liwanag.ID{})
+	kept, suppressed, err := admitted(tx, rows, func(r liwanag.SignUp) string { return r.EmailKey })
+	if err != nil || len(kept) == 0 {
+		return withSuppressed(nil, suppressed), err
+	}
+	stored, enrolled, err := store(tx, s.starter.enroller, s.cfg, kept, liwanag.ID{})
 	if err != nil {
 		return nil, err
 	}
-	return answers(tx, stored, enrolled)
+	results, err := answers(tx, stored, enrolled)
+	return withSuppressed(results, suppressed), err
+}
+
+// admitted are those that are not suppressed; suppressed tells of each whether it is. It is asked
+// where a sign-up is stored, in the same transaction, whatever way it came.
+func admitted[T any](tx *datastore.Tx, all []T, key func(T) string) (kept []T, suppressed []bool, err error) {
+	keys := make([]string, len(all))
+	for i, one := range all {
+		keys[i] = key(one)
+	}
+	found, err := tx.Suppressions.Of(keys)
+	suppressed = make([]bool, len(all))
+	for i, one := range all {
+		if suppressed[i] = found.Has(keys[i]); !suppressed[i] {
+			kept = append(kept, one)
+		}
+	}
+	return kept, suppressed, err
+}
+
+// withSuppressed answers for those too of whom nothing was stored.
+func withSuppressed(results []Result, suppressed []bool) []Result {
+	all := make([]Result, 0, len(suppressed))
+	for _, is := range suppressed {
+		if is {
+			all = append(all, Result{Status: Suppressed})
+		} else if len(results) > 0 {
+			all, results = append(all, results[0]), results[1:]
+		}
+	}
+	return all
 }
 
 // answers says what became of rows that were stored.

@@ -227,6 +227,7 @@ type previewer struct {
 	seed    maphash.Seed
 	seen    map[uint64]struct{} // hashes of addresses: a million fit into 32 MiB
 	keys    []string            // addresses to look up
+	as      []*int64            // what each of them counts as, if it is not suppressed
 	errors  []liwanag.UploadRowError
 }
 
@@ -290,14 +291,19 @@ func (p *previewer) count(row Row, cells []string) error {
 		return nil
 	}
 	p.seen[hash] = struct{}{}
+	var as *int64 // nil: new or known
 	switch {
 	case signUp.Left:
-		p.counts.Unsubscribed++
-		return nil
-	case !p.uploads.cfg.wanted(signUp.EmailType):
-		p.counts.Corporate++
-		return nil
+		as = &p.counts.Unsubscribed
+	case p.uploads.cfg.wanted(signUp.EmailType):
+	case signUp.EmailType == liwanag.Relay:
+		as = &p.counts.Relay
+	case signUp.EmailType == liwanag.Disposable:
+		as = &p.counts.Disposable
+	default:
+		as = &p.counts.Corporate
 	}
+	p.as = append(p.as, as)
 	if p.keys = append(p.keys, signUp.EmailKey); len(p.keys) == maxKeysPerRead {
 		return p.flushKeys()
 	}
@@ -308,10 +314,28 @@ func (p *previewer) flushKeys() error {
 	if len(p.keys) == 0 {
 		return nil
 	}
-	known, err := p.uploads.store.Subscribers.Known(p.ctx, p.keys)
+	suppressed, err := p.uploads.store.Suppressions.Of(p.ctx, p.keys)
+	if err != nil {
+		return err
+	}
+	var open []string // new or known
+	for i, key := range p.keys {
+		switch {
+		case suppressed.Has(key):
+			p.counts.Suppressed++
+		case p.as[i] != nil:
+			*p.as[i]++
+		default:
+			open = append(open, key)
+		}
+	}
+	p.keys, p.as = p.keys[:0], p.as[:0]
+	if len(open) == 0 {
+		return nil
+	}
+	known, err := p.uploads.store.Subscribers.Known(p.ctx, open)
 	p.counts.Known += int64(len(known))
-	p.counts.New += int64(len(p.keys) - len(known))
-	p.keys = p.keys[:0]
+	p.counts.New += int64(len(open) - len(known))
 	return err
 }
 

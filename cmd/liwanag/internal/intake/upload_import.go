@@ -318,7 +318,11 @@ func (u *Uploads) writePiece(ctx context.Context, up liwanag.Upload, p piece) (r
 			if err != nil {
 				return err
 			}
-			_, e, err := store(tx, enroller, u.cfg, p.rows, up.ID)
+			rows, _, err := admitted(tx, p.rows, func(r liwanag.SignUp) string { return r.EmailKey })
+			if err != nil {
+				return err
+			}
+			_, e, err := store(tx, enroller, u.cfg, rows, up.ID)
 			if err != nil {
 				return err
 			}
@@ -343,7 +347,8 @@ func (u *Uploads) imported(ctx context.Context, up liwanag.Upload) error {
 	}
 	counts := up.Counts
 	counts.New = progress.Imported
-	counts.Known = counts.Rows - counts.New - counts.Duplicate - counts.Corporate - counts.Unsubscribed - counts.Invalid
+	counts.Known = counts.Rows - counts.New - counts.Duplicate - counts.Corporate - counts.Relay - counts.Disposable -
+		counts.Unsubscribed - counts.Suppressed - counts.Invalid
 	if counts.Known < 0 { // corporate addresses were counted out by a setting that has changed
 		counts.Corporate, counts.Known = counts.Corporate+counts.Known, 0
 	}
@@ -371,7 +376,8 @@ func (u *Uploads) imported(ctx context.Context, up liwanag.Upload) error {
 		return err
 	}
 	for result, rows := range map[string]int64{"new": counts.New, "known": counts.Known, "duplicate": counts.Duplicate,
-		"corporate": counts.Corporate, "unsubscribed": counts.Unsubscribed, "invalid": counts.Invalid} {
+		"corporate": counts.Corporate, "relay": counts.Relay, "disposable": counts.Disposable, "suppressed": counts.Suppressed,
+		"unsubscribed": counts.Unsubscribed, "invalid": counts.Invalid} {
 		u.cfg.Meter.ImportedRows(result, rows)
 	}
 	return u.drop(ctx, up.ID)

@@ -14,6 +14,12 @@ import (
 //go:embed personal_domains.txt
 var personalDomains string
 
+//go:embed relay_domains.txt
+var relayDomains string
+
+//go:embed disposable_domains.txt
+var disposableDomains string
+
 // Domains tells personal from corporate addresses by a list of the domains of
 // public mail providers: the person behind a personal address is unknown and
 // worth a lookup, while the domain of any other names the company.
@@ -24,14 +30,16 @@ var personalDomains string
 // compared lower-cased and in ASCII, so a line in Cyrillic letters and an
 // address in punycode meet. It is safe for concurrent use.
 type Domains struct {
-	personal map[string]struct{}
+	personal map[string]EmailType // relay and disposable ones too
 }
 
 // BuiltinDomains returns the reviewed list that comes with the program.
 func BuiltinDomains() *Domains {
-	d := &Domains{personal: map[string]struct{}{}}
-	if err := d.add(strings.NewReader(personalDomains)); err != nil {
-		panic("personal_domains.txt: " + err.Error()) // a wrong definition, seen by every test
+	d := &Domains{personal: map[string]EmailType{}}
+	for kind, lines := range map[EmailType]string{Personal: personalDomains, Relay: relayDomains, Disposable: disposableDomains} {
+		if err := d.add(strings.NewReader(lines), kind); err != nil {
+			panic(string(kind) + "_domains.txt: " + err.Error()) // a wrong definition, seen by every test
+		}
 	}
 	return d
 }
@@ -54,13 +62,13 @@ func LoadDomains(path string) (*Domains, error) {
 // With returns a copy with the domains that r lists added.
 func (d *Domains) With(r io.Reader) (*Domains, error) {
 	extended := &Domains{personal: maps.Clone(d.personal)}
-	if err := extended.add(r); err != nil {
+	if err := extended.add(r, Personal); err != nil {
 		return nil, err
 	}
 	return extended, nil
 }
 
-func (d *Domains) add(r io.Reader) error {
+func (d *Domains) add(r io.Reader, kind EmailType) error {
 	var faults []error
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
@@ -74,7 +82,7 @@ func (d *Domains) add(r io.Reader) error {
 			faults = append(faults, fmt.Errorf("line %d is not a domain", n))
 			continue
 		}
-		d.personal[domain] = struct{}{}
+		d.personal[domain] = kind
 	}
 	return errors.Join(append(faults, lines.Err())...)
 }
@@ -82,12 +90,12 @@ func (d *Domains) add(r io.Reader) error {
 // Classify returns the type of an address with this domain (Email.Domain, or
 // any other spelling of it).
 func (d *Domains) Classify(domain string) EmailType {
-	if _, ok := d.personal[domain]; ok {
-		return Personal
+	if kind, ok := d.personal[domain]; ok {
+		return kind
 	}
 	if normal, ok := normalizeDomain(domain); ok && normal != domain {
-		if _, ok := d.personal[normal]; ok {
-			return Personal
+		if kind, ok := d.personal[normal]; ok {
+			return kind
 		}
 	}
 	return Corporate

@@ -12,15 +12,16 @@ type Kind string
 
 // The kinds of ID and their prefixes.
 const (
-	RunKind        Kind = "run_"
-	SubscriberKind Kind = "sub_"
-	JobKind        Kind = "job_"
-	UploadKind     Kind = "upl_"
-	SubmissionKind Kind = "sbm_"
-	SourceIDKind   Kind = "src_"
-	ReceiptKind    Kind = "rcp_"
-	SinkKind       Kind = "snk_"
-	MessageKind    Kind = "msg_"
+	RunKind         Kind = "run_"
+	SubscriberKind  Kind = "sub_"
+	JobKind         Kind = "job_"
+	UploadKind      Kind = "upl_"
+	SubmissionKind  Kind = "sbm_"
+	SourceIDKind    Kind = "src_"
+	ReceiptKind     Kind = "rcp_"
+	SinkKind        Kind = "snk_"
+	MessageKind     Kind = "msg_"
+	SuppressionKind Kind = "spr_"
 )
 
 // ID names one thing: a UUIDv7 and its kind. It is 16 bytes in a database and

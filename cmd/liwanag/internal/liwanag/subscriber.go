@@ -14,7 +14,11 @@ type EmailType string
 // The e-mail types.
 const (
 	Personal  EmailType = "personal"
-	Corporate EmailType = "corporate"
+	Corporate EmailType = "corporate" // a work address, for people
+	// Relay hides an address behind another one, such as Apple's Hide My Email: it is looked up by hand alone.
+	Relay EmailType = "relay"
+	// Disposable is given away for minutes or days, and looked up by hand alone too.
+	Disposable EmailType = "disposable"
 )
 
 // Subscriber is a person who signed up, one for each normalised address. What was
@@ -119,6 +123,8 @@ type SubscriberFilter struct {
 	Seniority string // case-insensitive
 	Query     string // part of address, name or company, case-insensitive
 	Standing  Standing
+	// MailDomain selects addresses at a domain and its subdomains.
+	MailDomain string
 	CreatedAfter,
 	CreatedBefore time.Time
 	IDs []ID

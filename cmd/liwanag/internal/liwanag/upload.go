@@ -51,7 +51,9 @@ type Upload struct {
 // UploadCounts: each row counts once, Rows is the sum of the others.
 type UploadCounts struct {
 	Rows, New, Known, Duplicate, Corporate int64
+	Relay, Disposable                      int64
 	Unsubscribed                           int64 // the row says that the person left
+	Suppressed                             int64 // nothing of them is stored
 	Invalid                                int64
 }
 

@@ -34,12 +34,14 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	_, _ = s.Subscribers.Get(ctx, person)
 	_, _ = s.Subscribers.ByEmail(ctx, "a")
 	_, _ = s.Subscribers.Known(ctx, keys)
+	_, _, _ = s.Suppressions.List(ctx, liwanag.Page{})
+	_, _, _ = s.Suppressions.List(ctx, liwanag.Page{Cursor: listing.Cursor('x', person.Bytes())})
 	_, _ = s.Subscribers.Profile(ctx, person)
 	_, _ = s.Subscribers.Count(ctx)
 	for _, cursor := range []string{"", listing.Cursor('s', person.Bytes())} {
 		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
 			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now},
-			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn}, {Standing: liwanag.StandingLeft}} {
+			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn}, {MailDomain: "a"}, {Standing: liwanag.StandingLeft}} {
 			_, _ = s.Subscribers.CountLeft(ctx, f)
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
@@ -280,6 +282,16 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	_, err = t.Subscribers.Suppress(liwanag.Departure{IDs: people, At: now})
 	all = append(all, err)
 	_, err = t.Subscribers.LeftBy(liwanag.ByOperator, 1)
+	one := liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), CreatedAt: now}
+	all = append(all, err)
+	one.Digest, err = t.Suppressions.Digest("a@gmail.com")
+	all = append(all, err)
+	_, err = t.Suppressions.Insert(one)
+	all = append(all, err)
+	_, err = t.Suppressions.Insert(liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Domain: "a.example", CreatedAt: now})
+	all = append(all, err)
+	_, err = t.Suppressions.Of([]string{"a@gmail.com"})
+	all = append(all, err, t.Suppressions.Forget(one.Digest), t.Suppressions.Delete(one.ID))
 	all = append(all, err, t.Subscribers.Delete(people))
 	_, err = t.Deliveries.Rewrite(liwanag.Digest{1}, nil)
 	return errors.Join(append(all, err)...)

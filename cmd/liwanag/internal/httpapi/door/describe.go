@@ -50,6 +50,7 @@ func tags() []*huma.Tag {
 	var all []*huma.Tag
 	for _, t := range [][2]string{
 		{"subscribers", "People who signed up, and what is known of them."},
+		{"suppressions", "Addresses and domains that nobody is to bring in again."},
 		{"uploads", "CSV files on their way in: uploaded, previewed, confirmed, imported."},
 		{"runs", "Executions of workflows: what they do, what they wait for, how to steer them."},
 		{"workflows", "The definitions that runs follow."},

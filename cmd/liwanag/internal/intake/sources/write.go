@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
@@ -146,6 +147,10 @@ func (s *Service) write(tx *datastore.Tx, all said, leaving map[string]liwanag.I
 				At: i.at})
 		}
 	}
+	receipt.Code = ""
+	if err := withoutSuppressed(tx, all, receipt); err != nil {
+		return nil, err
+	}
 	results, err := s.people.Arrive(tx, people, receipt.ReceivedAt)
 	if err != nil {
 		return nil, err
@@ -153,7 +158,9 @@ func (s *Service) write(tx *datastore.Tx, all said, leaving map[string]liwanag.I
 	ids := map[string]liwanag.ID{}
 	for i, r := range results {
 		ids[people[i].Row.EmailKey] = r.SubscriberID
-		if r.Status == intake.Created {
+		if r.Status == intake.Suppressed {
+			receipt.Code = codeSuppressed
+		} else if r.Status == intake.Created {
 			receipt.Created++
 		} else {
 			receipt.Updated++
@@ -181,6 +188,19 @@ func (s *Service) write(tx *datastore.Tx, all said, leaving map[string]liwanag.I
 	return results, nil
 }
 
+// withoutSuppressed keeps no body that names somebody who is suppressed.
+func withoutSuppressed(tx *datastore.Tx, all said, receipt *liwanag.Receipt) error {
+	var keys []string
+	for _, i := range all {
+		keys = append(keys, i.row.EmailKey)
+	}
+	found, err := tx.Suppressions.Of(keys)
+	if slices.ContainsFunc(keys, found.Has) {
+		receipt.Body = nil
+	}
+	return err
+}
+
 // happened is when it happened, never later than it came.
 func (i item) happened(came time.Time) time.Time {
 	if i.at.IsZero() || i.at.After(came) {
@@ -194,6 +214,7 @@ const (
 	codeNotASignUp = "not_a_sign_up"  // none of its events is about subscribing
 	codeRepeated   = "repeated"       // its events came in another delivery before
 	codeNobody     = "unknown_person" // somebody left who was never here
+	codeSuppressed = "suppressed"     // its people are suppressed
 )
 
 // conclude says in the receipt what became of it all; fresh is how many events
@@ -207,6 +228,8 @@ func (all said) conclude(receipt *liwanag.Receipt, fresh int) {
 		receipt.Code, receipt.Reason = codeNotASignUp, "it is about nothing that sign-ups are about"
 	case fresh == 0:
 		receipt.Code, receipt.Reason = codeRepeated, "its events came in another delivery before"
+	case receipt.Code == codeSuppressed:
+		receipt.Reason = "its people are suppressed: nothing of them is stored"
 	default:
 		receipt.Code, receipt.Reason = codeNobody, "nobody here has the address"
 	}

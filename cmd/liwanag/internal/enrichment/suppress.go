@@ -1,0 +1,89 @@
+package enrichment
+
+import (
+	"context"
+	"errors"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+// suppressAtOnce is how many people a transaction marks.
+const suppressAtOnce = 200
+
+// AddSuppression suppresses an address, or a domain with its subdomains: nobody brings it in again.
+// People who are here stay, as unsubscribed: nothing is looked up for them. What is suppressed already
+// stays as it is.
+func (s *Service) AddSuppression(ctx context.Context, email *liwanag.Email, domain, reason string) (liwanag.Suppression, error) {
+	one := liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Domain: domain, Reason: reason, CreatedAt: s.now()}
+	err := s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		if email != nil {
+			one.Email = email.Address
+			if one.Digest, err = tx.Suppressions.Digest(email.Key); err != nil {
+				return err
+			}
+		}
+		one, err = tx.Suppressions.Insert(one)
+		return err
+	})
+	if err != nil {
+		return one, err
+	}
+	return one, s.markSuppressed(ctx, one, email)
+}
+
+// markSuppressed marks those who are here already; none comes in meanwhile.
+func (s *Service) markSuppressed(ctx context.Context, one liwanag.Suppression, email *liwanag.Email) error {
+	var marked []liwanag.ID
+	if email != nil {
+		person, err := s.store.Subscribers.ByEmail(ctx, email.Key)
+		if errors.Is(err, liwanag.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		marked = append(marked, person.ID)
+	} else {
+		for person, err := range s.store.Subscribers.Each(ctx, liwanag.SubscriberFilter{MailDomain: one.Domain, Standing: liwanag.StandingIn}) {
+			if err != nil {
+				return err
+			}
+			if marked = append(marked, person.ID); len(marked) == suppressAtOnce {
+				if err := s.markLeft(ctx, one, marked); err != nil {
+					return err
+				}
+				marked = marked[:0]
+			}
+		}
+	}
+	return s.markLeft(ctx, one, marked)
+}
+
+func (s *Service) markLeft(ctx context.Context, one liwanag.Suppression, people []liwanag.ID) error {
+	return s.store.Write(ctx, func(tx *datastore.Tx) error {
+		_, err := Suppress(tx, liwanag.Departure{IDs: people, At: s.now(), By: one.ID.String()})
+		return err
+	})
+}
+
+// RemoveSuppression lets an address or a domain in again. It looks nobody up. ErrNotFound.
+func (s *Service) RemoveSuppression(ctx context.Context, id liwanag.ID) error {
+	if err := s.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Suppressions.Delete(id) }); err != nil {
+		return err
+	}
+	for more := true; more; {
+		err := s.store.Write(ctx, func(tx *datastore.Tx) error {
+			people, err := tx.Subscribers.LeftBy(id.String(), suppressAtOnce)
+			if more = len(people) > 0; err != nil || !more {
+				return err
+			}
+			_, err = tx.Subscribers.Suppress(liwanag.Departure{IDs: people})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
