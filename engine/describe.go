@@ -159,6 +159,8 @@ func steps(plan *workflow.Plan, c store.Claimed, run workflow.Run) []workflow.St
 	for i := range states {
 		if s := &states[i]; run.Status.Ended() && s.Status == workflow.StatusPending && !s.StartedAt.IsZero() {
 			s.Status, s.EndedAt = run.Status, run.EndedAt // it ended between two attempts, with the run
+		} else if run.FinishedBecause != "" && s.Status == workflow.StatusPending {
+			s.Status, s.SkippedBecause = workflow.StatusSkipped, run.FinishedBecause
 		}
 	}
 	return states

@@ -200,6 +200,8 @@ func (r *record) end(at time.Time, s workflow.Status, f *workflow.Failure, becau
 		step := &r.Run.Steps[i]
 		if !step.Status.Ended() && !step.StartedAt.IsZero() {
 			step.Status, step.EndedAt = s, at // it ended between two attempts, with the run
+		} else if !step.Status.Ended() && because != "" {
+			step.Status, step.SkippedBecause = workflow.StatusSkipped, because
 		} else if !step.Status.Ended() {
 			step.Status = workflow.StatusPending
 		}

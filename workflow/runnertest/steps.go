@@ -54,7 +54,10 @@ func stepsEndTheRunEarlyWhenAFinishHolds(w *world) {
 	if run.FinishedBecause != "nothing-to-do" || len(run.Steps) != 2 {
 		w.Errorf("finished because %q, with the steps %v; want nothing-to-do and a, b", run.FinishedBecause, run.Steps)
 	}
-	w.stepIs(run, "b", workflow.StatusPending)
+	w.stepIs(run, "b", workflow.StatusSkipped)
+	if run.Steps[1].SkippedBecause != "nothing-to-do" {
+		w.Errorf("b was skipped because %q, want the label of the finish", run.Steps[1].SkippedBecause)
+	}
 	w.didOnly("a")
 }
 

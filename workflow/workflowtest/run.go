@@ -187,6 +187,8 @@ func (n *run) end(s workflow.Status, f *workflow.Failure, because string) {
 	for i := range n.state.Steps {
 		if step := &n.state.Steps[i]; !step.Status.Ended() && step.Status != workflow.StatusPending {
 			step.Status, step.EndedAt = s, now()
+		} else if because != "" && step.Status == workflow.StatusPending {
+			step.Status, step.SkippedBecause = workflow.StatusSkipped, because
 		}
 	}
 	for i := range n.state.Events {

@@ -110,7 +110,23 @@ func (s *Service) send(ctx context.Context, d liwanag.Delivery, sub liwanag.Subm
 	case err != nil:
 		return fmt.Errorf("enrichment: event of delivery %s: %w", hexOf(d.Digest), err)
 	}
-	return s.mark(ctx, d, liwanag.DeliverySent, "")
+	if err := s.mark(ctx, d, liwanag.DeliverySent, ""); err != nil {
+		return err
+	}
+	return s.wakeFetching(ctx, sub.RunID)
+}
+
+// wakeFetching wakes a run whose wait was ended by hand, without a result: it looks for
+// one now and then, and this is it.
+func (s *Service) wakeFetching(ctx context.Context, runID liwanag.ID) error {
+	run, err := s.runner.Describe(ctx, runID.String())
+	if err != nil || run.WaitingFor == nil || run.WaitingFor.Step != stepSettle {
+		return err
+	}
+	if err := s.runner.Wake(ctx, runID.String()); !errors.Is(err, workflow.ErrEnded) {
+		return err
+	}
+	return nil
 }
 
 func (s *Service) mark(ctx context.Context, d liwanag.Delivery, to liwanag.DeliveryState, note string) error {

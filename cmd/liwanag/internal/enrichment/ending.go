@@ -162,7 +162,7 @@ func (e *Enricher) MarkCanceled(ctx context.Context, reason string) error {
 func (e *Enricher) end(ctx context.Context, runID liwanag.ID,
 	finish func(tx *datastore.Tx, open []liwanag.Submission, now time.Time) error) error {
 	now := e.now()
-	return e.store.Write(ctx, func(tx *datastore.Tx) error {
+	err := e.store.Write(ctx, func(tx *datastore.Tx) error {
 		err := tx.Batches.Close(runID)
 		if err == nil {
 			err = tx.Batches.End(runID, now)
@@ -179,4 +179,8 @@ func (e *Enricher) end(ctx context.Context, runID liwanag.ID,
 		}
 		return finish(tx, open, now)
 	})
+	if err != nil {
+		return err
+	}
+	return e.settleInbox(ctx, runID)
 }

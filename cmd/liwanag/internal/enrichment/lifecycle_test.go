@@ -269,6 +269,17 @@ func TestAnOperatorsEventEndsTheWait(t *testing.T) {
 			w.wantPaidOnce()
 		})
 	})
+	t.Run("the webhook that follows is applied at once", func(t *testing.T) {
+		inWorld(t, enrichment.Config{SweepEvery: time.Hour}, simulator.Config{}, func(w *world) {
+			run := w.signUp(ana)[0]
+			w.sleep(10 * time.Second)
+			emit(w, run, nil)
+			w.sleep(2 * time.Minute)
+			w.wantJob(ana, liwanag.JobEnriched, "")
+			w.wantRun(run, workflow.StatusCompleted)
+			w.wantPaidOnce()
+		})
+	})
 	t.Run("fetch too early", func(t *testing.T) {
 		inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 			w.silence()

@@ -51,7 +51,37 @@ func (e *Enricher) Settle(ctx context.Context, a Arrival) (Settlement, error) {
 	if err != nil {
 		return Settlement{}, err
 	}
-	return summary, e.leave(ctx, runID)
+	if err := e.leave(ctx, runID); err != nil {
+		return summary, err
+	}
+	return summary, e.settleInbox(ctx, runID)
+}
+
+// inbox are the results of a submission that its run has not applied.
+func (e *Enricher) inbox(ctx context.Context, id liwanag.ID) ([]liwanag.Delivery, error) {
+	came, _, err := e.store.Deliveries.List(ctx, liwanag.DeliveryFilter{States: []liwanag.DeliveryState{liwanag.DeliverySent},
+		SubmissionID: id}, liwanag.Page{})
+	return came, err
+}
+
+// settleInbox applies what a run leaves in its inbox when it ends: it is late.
+func (e *Enricher) settleInbox(ctx context.Context, runID liwanag.ID) error {
+	subs, err := e.store.Submissions.OfRun(ctx, runID)
+	if err != nil {
+		return err
+	}
+	for _, sub := range subs {
+		came, err := e.inbox(ctx, sub.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range came {
+			if _, err := e.settleDelivery(ctx, d.Digest, true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // fetchNow serves an event without a result: it asks FullEnrich until there is
@@ -65,6 +95,12 @@ func (e *Enricher) fetchNow(ctx context.Context, runID liwanag.ID) (Arrival, err
 		return Arrival{}, workflow.Permanent(&codedError{"no_submission", "the run has no submission whose result could be fetched"})
 	}
 	sub := subs[len(subs)-1]
+	if came, err := e.inbox(ctx, sub.ID); err != nil || len(came) > 0 {
+		if err != nil {
+			return Arrival{}, err
+		}
+		return Arrival{DeliveryID: hexOf(came[0].Digest), SubmissionID: sub.ID, EnrichmentID: came[0].EnrichmentID}, nil
+	}
 	arrival, done, err := e.follow(ctx, sub)
 	switch {
 	case done:

@@ -92,7 +92,7 @@ func onNodes(t *testing.T, nodes int, cfg enrichment.Config, sim simulator.Confi
 		t.Fatal(err)
 	}
 	// Sweeps and probes are most of what a world does in a day: see watchful.
-	cfg.SweepEvery, cfg.ProbeEvery = cmp.Or(cfg.SweepEvery, 10*time.Minute), cmp.Or(cfg.ProbeEvery, time.Hour)
+	cfg.SweepEvery, cfg.ProbeEvery = cmp.Or(cfg.SweepEvery, 10*time.Minute), cmp.Or(cfg.ProbeEvery, cfg.AmbiguityGrace, time.Hour)
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, path: path, born: time.Now(), nodes: nodes, cfg: cfg, key: simulator.DefaultKey, reachable: true, meter: &counters{}}
 		sim.HTTPClient = &http.Client{Transport: simulator.InMemory(http.HandlerFunc(w.receive)), Timeout: 10 * time.Second}
