@@ -184,13 +184,13 @@ func TestAWrongMappingIsToldWhatThereIsToMap(t *testing.T) {
 			continue
 		}
 		for _, want := range append(c.want, "The fields: email, source, id, firstName, lastName, fullName, companyName, companyDomain, "+
-			"linkedinUrl, tags, timestamp, sources, metadata, metadataObject, ignore") {
+			"linkedinUrl, tags, timestamp, sources, metadata, metadataObject, standing, ignore") {
 			if !strings.Contains(refused.Reason, want) {
 				t.Errorf("%s: %q is not in %q", name, want, refused.Reason)
 			}
 		}
 	}
-	if names := fieldNames(); len(names) != len(aliases)+4 {
+	if names := fieldNames(); len(names) != len(aliases)+5 {
 		t.Errorf("%d fields are named: %v", len(names), names)
 	}
 }
