@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,15 +20,16 @@ import (
 )
 
 type subscribersCommand struct {
-	Add         subscribersAdd         `cmd:"" help:"Add one subscriber, or update them."`
-	List        subscribersList        `cmd:"" help:"List subscribers, newest first."`
-	Show        subscribersShow        `cmd:"" help:"Show a subscriber with lookups."`
-	Import      subscribersImport      `cmd:"" help:"Import a CSV file: preview, cost estimate, progress."`
-	Export      subscribersExport      `cmd:"" help:"Export subscribers as CSV that can be imported again."`
-	Enrich      subscribersEnrich      `cmd:"" help:"Look subscribers up once more."`
-	Unsubscribe subscribersUnsubscribe `cmd:"" help:"Note that a person left: nothing is looked up for them any more."`
-	Resubscribe subscribersResubscribe `cmd:"" help:"Note that a person came back. Nobody is looked up by it."`
-	Erase       subscribersErase       `cmd:"" help:"Erase a person and everything that is known of them."`
+	Add          subscribersAdd          `cmd:"" help:"Add one subscriber, or update them."`
+	List         subscribersList         `cmd:"" help:"List subscribers, newest first."`
+	Show         subscribersShow         `cmd:"" help:"Show a subscriber with lookups."`
+	Import       subscribersImport       `cmd:"" help:"Import a CSV file: preview, cost estimate, progress."`
+	Export       subscribersExport       `cmd:"" help:"Export subscribers as CSV that can be imported again."`
+	Enrich       subscribersEnrich       `cmd:"" help:"Look subscribers up once more."`
+	Unsubscribe  subscribersUnsubscribe  `cmd:"" help:"Note that a person left: nothing is looked up for them any more."`
+	Resubscribe  subscribersResubscribe  `cmd:"" help:"Note that a person came back. Nobody is looked up by it."`
+	ExportPerson subscribersExportPerson `cmd:"" name:"export-person" help:"Everything that is kept of one person, as JSON."`
+	Erase        subscribersErase        `cmd:"" help:"Erase a person and everything that is known of them."`
 }
 
 type subscribersAdd struct {
@@ -73,12 +75,19 @@ type subscriberFilter struct {
 	Source     string        `name:"source" help:"Where they signed up."`
 	Seniority  string        `name:"seniority" help:"As a lookup found it, such as Senior or VP."`
 	Subscribed string        `name:"subscribed" enum:",true,false,any" default:"" help:"Whether they are still subscribed: true, false or any. Default: any, and true in an export."`
+	Tag        string        `name:"tag" help:"A tag of any sender."`
+	Names      string        `name:"name-matches" enum:",yes,no,unknown" default:"" help:"Whether the found name is the stated one: yes, no or unknown."`
+	SignedUp   time.Duration `name:"signed-up-since" help:"Signed up within this time, as the sender said, such as 720h."`
 	Query      string        `name:"query" short:"q" help:"Part of address, name or company."`
 	Since      time.Duration `name:"since" help:"Signed up within this time, such as 24h."`
 }
 
 func (f *subscriberFilter) filter() api.SubscriberFilter {
-	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Seniority: f.Seniority, Subscribed: f.Subscribed, Q: f.Query}
+	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Seniority: f.Seniority,
+		Subscribed: f.Subscribed, Q: f.Query, Tag: f.Tag, NameMatches: f.Names}
+	if f.SignedUp > 0 {
+		filter.SignedUpSince = time.Now().Add(-f.SignedUp)
+	}
 	if f.Since > 0 {
 		filter.Since = time.Now().Add(-f.Since)
 	}
@@ -138,7 +147,7 @@ func (c *subscribersList) export(p *program, client *apiclient.Client) error {
 
 type subscribersShow struct {
 	clientFlags
-	ID string `arg:"" id:"subscriber" help:"Id of the subscriber."`
+	ID string `arg:"" id:"subscriber" help:"Id or address of the subscriber."`
 	showFlag
 }
 
@@ -163,7 +172,10 @@ func (c *subscribersShow) Run(p *program) error {
 		{"id", s.ID}, {"email", s.Email}, {"type", s.EmailType}, {"source", s.Source}, {"status", s.EnrichmentStatus},
 		{"name", s.FullName}, {"headline", s.Headline}, {"title", s.JobTitle}, {"seniority", s.Seniority},
 		{"location", s.Location}, {"linkedin", s.LinkedinURL}, {"company", s.CompanyName}, {"domain", s.CompanyDomain},
-		{"headcount", headcount}, {"industry", s.Industry}, {"metadata", string(s.Metadata)},
+		{"headcount", headcount}, {"industry", s.Industry}, {"country", s.Country},
+		{"stated", statedText(s.Stated)}, {"found", foundText(s.Found)}, {"names match", s.NameMatches},
+		{"sources", strings.Join(s.Sources, ", ")}, {"tags", strings.Join(s.Tags, ", ")}, {"metadata", string(s.Metadata)},
+		{"signed up", clock(s.SignedUpAt)},
 		{"created", clock(s.CreatedAt)}, {"enriched", clock(s.EnrichedAt)}, {"unsubscribed", unsubscribed(s.UnsubscribedAt, s.UnsubscribedBy)},
 	})
 	if len(s.Jobs) == 0 {
@@ -187,6 +199,32 @@ func unsubscribed(at time.Time, by string) string {
 		return clock(at)
 	}
 	return clock(at) + " (" + by + ")"
+}
+
+func statedText(s *api.Stated) string {
+	if s == nil {
+		return ""
+	}
+	return joined(nameText(s.FullName, s.FirstName, s.LastName), s.CompanyName, s.CompanyDomain, s.LinkedinURL)
+}
+
+func foundText(f *api.Found) string {
+	if f == nil {
+		return ""
+	}
+	return joined(nameText(f.FullName, f.FirstName, f.LastName), f.CompanyName, f.CompanyDomain, f.LinkedinURL)
+}
+
+func nameText(full, first, last string) string {
+	if full != "" {
+		return full
+	}
+	return strings.TrimSpace(first + " " + last)
+}
+
+// joined puts what is there beside each other.
+func joined(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(t string) bool { return t == "" }), ", ")
 }
 
 // why says why a lookup failed, or what it waits for.
@@ -399,10 +437,28 @@ func (c *subscribersExport) Run(p *program) (err error) {
 	return nil
 }
 
+type subscribersExportPerson struct {
+	clientFlags
+	ID string `arg:"" id:"subscriber" help:"Id or address of the subscriber."`
+}
+
+// Run exports everything that is kept of one person.
+func (c *subscribersExportPerson) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	person, err := api.ExportPerson.Call(p.ctx, client, runapi.ID(c.ID))
+	if err != nil {
+		return err
+	}
+	return printJSON(p.out, person)
+}
+
 // standingFlags say whose standing is changed, and why.
 type standingFlags struct {
 	clientFlags
-	ID     string `arg:"" name:"id" help:"Id of the subscriber."`
+	ID     string `arg:"" name:"id" help:"Id or address of the subscriber."`
 	Reason string `name:"reason" help:"Kept in the audit trail: no personal data."`
 	showFlag
 }
@@ -439,7 +495,7 @@ func (c *standingFlags) stand(p *program, route runapi.Route[runapi.Addressed[*a
 
 type subscribersErase struct {
 	clientFlags
-	ID       string `arg:"" name:"id" id:"subscriber" help:"Id of the subscriber."`
+	ID       string `arg:"" name:"id" id:"subscriber" help:"Id or address of the subscriber."`
 	Reason   string `name:"reason" help:"Kept in the audit trail: no personal data."`
 	Suppress bool   `name:"suppress" help:"Keep an HMAC of the address, so that nobody brings the person in again."`
 	Yes      bool   `name:"yes" short:"y" help:"Do not ask."`

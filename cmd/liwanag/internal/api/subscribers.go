@@ -26,6 +26,8 @@ var (
 		"unsubscribe-subscriber", "Note that a subscriber left: nothing is looked up for them any more", http.StatusOK)
 	ResubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/resubscribe",
 		"resubscribe-subscriber", "Note that a subscriber came back; nobody is looked up by it", http.StatusOK)
+	ExportPerson = runapi.Get[runapi.IDPath, PersonExport]("/subscribers/{id}/export",
+		"export-person", "Everything that is kept of one person, for themselves")
 	ExportSubscribers = runapi.File[SubscriberExport]("/subscribers/export",
 		"export-subscribers", "Subscribers as CSV, which can be imported again; who unsubscribed is left out, and counted in the header Liwanag-Left-Out, unless subscribed says otherwise",
 		"text/csv")
@@ -33,14 +35,18 @@ var (
 
 // SubscriberFilter selects subscribers, in a query or in a body.
 type SubscriberFilter struct {
-	Status     string    `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
-	EmailType  string    `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate,relay,disposable"`
-	Source     string    `query:"source" json:"source,omitempty"`
-	Seniority  string    `query:"seniority" json:"seniority,omitempty" doc:"As a lookup found it, in whatever case."`
-	Subscribed string    `query:"subscribed" json:"subscribed,omitempty" enum:"true,false,any" doc:"Whether they are still subscribed. Left out: any, and true in an export."`
-	Q          string    `query:"q" json:"q,omitempty" doc:"Part of address, name or company."`
-	Since      time.Time `query:"since" json:"since,omitzero" doc:"Created at or after."`
-	Until      time.Time `query:"until" json:"until,omitzero" doc:"Created before."`
+	Status     string `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
+	EmailType  string `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate,relay,disposable"`
+	Source     string `query:"source" json:"source,omitempty"`
+	Seniority  string `query:"seniority" json:"seniority,omitempty" doc:"As a lookup found it, in whatever case."`
+	Subscribed string `query:"subscribed" json:"subscribed,omitempty" enum:"true,false,any" doc:"Whether they are still subscribed. Left out: any, and true in an export."`
+	Tag        string `query:"tag" json:"tag,omitempty" doc:"Of any sender, whole."`
+	// NameMatches and SignedUpSince are about what was stated.
+	NameMatches   string    `query:"nameMatches" json:"nameMatches,omitempty" enum:"yes,no,unknown"`
+	SignedUpSince time.Time `query:"signedUpSince" json:"signedUpSince,omitzero" doc:"Signed up at or after, as the sender said, else as they came."`
+	Q             string    `query:"q" json:"q,omitempty" doc:"Part of address, name or company."`
+	Since         time.Time `query:"since" json:"since,omitzero" doc:"Created at or after."`
+	Until         time.Time `query:"until" json:"until,omitzero" doc:"Created before."`
 }
 
 // SubscriberQuery asks for a page of subscribers.
@@ -168,6 +174,23 @@ type SubscriberDetail struct {
 	Subscriber
 	Jobs    []Job           `json:"jobs" doc:"Newest first."`
 	Profile json.RawMessage `json:"profile,omitempty" doc:"All that FullEnrich said."`
+}
+
+// PersonExport is everything that is kept of a person. What is said of others in the
+// same bodies is left out.
+type PersonExport struct {
+	ExportedAt time.Time           `json:"exportedAt"`
+	Subscriber SubscriberDetail    `json:"subscriber"`
+	Tags       map[string][]string `json:"tagsBySender,omitempty" doc:"Each sender's list; a source has its id, a file or a call the name of its source."`
+	Received   []ReceivedBody      `json:"received" doc:"Webhooks of sources and results of FullEnrich that name them and are still kept, newest first."`
+}
+
+// ReceivedBody is what was received about a person.
+type ReceivedBody struct {
+	DeliveryID string          `json:"deliveryId"`
+	Source     string          `json:"source" doc:"The id of a source, or fullenrich."`
+	ReceivedAt time.Time       `json:"receivedAt"`
+	Body       json.RawMessage `json:"body" doc:"What of it is about them; a text when it is no JSON."`
 }
 
 // Job is one lookup of a subscriber.

@@ -207,7 +207,8 @@ type Unparted struct {
 
 // Unparted lists up to limit such people, by id.
 func (t SubscriberTx) Unparted(limit int) ([]Unparted, error) {
-	people, err := list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.parted = false ORDER BY s.id LIMIT $1`, limit)
+	people, err := list(t, scanSubscriber, `SELECT `+subscriberColumns+
+		` FROM subscriber s WHERE s.parted = false ORDER BY s.id LIMIT $1`, limit)
 	if err != nil || len(people) == 0 {
 		return nil, err
 	}

@@ -114,6 +114,16 @@ func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w
 	if f.Seniority != "" {
 		w.alike("", f.Seniority, "s.seniority")
 	}
+	if f.Tag != "" { // in a list, it is followed by another or by the end
+		tag := jsonOf(f.Tag)
+		w.and(`(strpos(s.tags, ` + w.bind(tag+",") + `) > 0 OR strpos(s.tags, ` + w.bind(tag+"]") + `) > 0)`)
+	}
+	if f.NameMatches != "" {
+		w.and(`s.name_matches = $?`, string(f.NameMatches))
+	}
+	if !f.SignedUpAfter.IsZero() {
+		w.and(`/*lite +*/coalesce(s.signed_up_at, s.created_at) >= $?`, micros(f.SignedUpAfter))
+	}
 	if f.Query != "" {
 		w.alike("%", f.Query, "s.email_key", "s.full_name", "s.first_name", "s.last_name", "s.company_name", "s.company_domain")
 	}

@@ -53,6 +53,8 @@ type Enrichment interface {
 	RemoveSuppression(ctx context.Context, id liwanag.ID) error
 	Unsubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
 	Resubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
+	// Received finds what is kept of what others sent about a person.
+	Received(ctx context.Context, p liwanag.Subscriber) ([]enrichment.ReceivedBody, error)
 	Silence(ctx context.Context) (fetched int, err error)
 	Redeliver(ctx context.Context, digest liwanag.Digest) error
 }

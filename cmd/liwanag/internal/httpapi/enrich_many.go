@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
@@ -122,7 +123,7 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 	case in.Cursor != "":
 		return nil, liwanag.ErrInvalidCursor
 	case filter == nil:
-		return subscriberIDs(in.IDs)
+		return s.subscriberIDs(ctx, in.IDs)
 	}
 	if in.Expect == nil && !in.DryRun {
 		return nil, countNeeded("subscribers")
@@ -147,11 +148,16 @@ func countNeeded(of string) *door.Problem {
 		api.FieldFault{Field: "expect", Message: "it is missing"})
 }
 
-func subscriberIDs(texts []string) (ids []liwanag.ID, err error) {
+func (s *Server) subscriberIDs(ctx context.Context, texts []string) (ids []liwanag.ID, err error) {
 	for _, text := range texts {
 		id, err := liwanag.ParseID(liwanag.SubscriberKind, text)
+		if strings.Contains(text, "@") {
+			if id, err = s.personOf(ctx, text); err != nil {
+				return nil, err
+			}
+		}
 		if err != nil {
-			return nil, door.InvalidField("ids", "an id of the form sub_<uuid> is needed")
+			return nil, door.InvalidField("ids", "an id of the form sub_<uuid> is needed, or an e-mail address")
 		}
 		if !slices.Contains(ids, id) {
 			ids = append(ids, id)

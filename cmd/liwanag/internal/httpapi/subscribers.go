@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -27,6 +28,7 @@ func (s *Server) registerSubscribers() {
 	door.Serve(s.Door, api.EraseSubscriber, s.eraseSubscriber)
 	door.Serve(s.Door, api.UnsubscribeSubscriber, s.stand(s.cfg.Enrichment.Unsubscribe))
 	door.Serve(s.Door, api.ResubscribeSubscriber, s.stand(s.cfg.Enrichment.Resubscribe))
+	door.Serve(s.Door, api.ExportPerson, s.exportPerson)
 	door.Stream(s.Door, api.ExportSubscribers, s.exportSubscribers)
 }
 
@@ -79,7 +81,8 @@ func answerOne(w http.ResponseWriter, result intake.Result) error {
 
 func subscriberFilter(q api.SubscriberFilter) liwanag.SubscriberFilter {
 	return liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
-		Seniority: q.Seniority, Query: q.Q, Standing: liwanag.Standing(q.Subscribed), CreatedAfter: q.Since, CreatedBefore: q.Until}
+		Seniority: q.Seniority, Query: q.Q, Standing: liwanag.Standing(q.Subscribed), CreatedAfter: q.Since, CreatedBefore: q.Until,
+		Tag: q.Tag, NameMatches: liwanag.NameMatch(q.NameMatches), SignedUpAfter: q.SignedUpSince}
 }
 
 func viewSubscriber(p liwanag.Subscriber) api.Subscriber {
@@ -130,6 +133,22 @@ func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (
 	return listOf(rows, next, viewSubscriber), err
 }
 
+// personOf is the id of a person who is named by id or by address.
+func (s *Server) personOf(ctx context.Context, named string) (liwanag.ID, error) {
+	if !strings.Contains(named, "@") {
+		return idOf(liwanag.SubscriberKind, named, "subscriber")
+	}
+	email, err := liwanag.ParseEmail(named)
+	if err != nil {
+		return liwanag.ID{}, door.NotFound("subscriber")
+	}
+	person, err := s.cfg.Store.Subscribers.ByEmail(ctx, email.Key)
+	if errors.Is(err, liwanag.ErrNotFound) {
+		err = door.NotFound("subscriber")
+	}
+	return person.ID, err
+}
+
 func viewFailure(f liwanag.JobFailure) *api.JobFailure {
 	if f == (liwanag.JobFailure{}) {
 		return nil
@@ -143,7 +162,7 @@ func viewJob(j liwanag.Job) api.Job {
 }
 
 func (s *Server) getSubscriber(ctx context.Context, in *runapi.IDPath) (api.SubscriberDetail, error) {
-	id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
+	id, err := s.personOf(ctx, in.ID)
 	if err != nil {
 		return api.SubscriberDetail{}, err
 	}
@@ -188,7 +207,7 @@ func viewEnriched(o enrichment.EnrichOutcome) api.Enriched {
 }
 
 func (s *Server) enrichSubscriber(ctx context.Context, in *runapi.Addressed[*api.EnrichSubscriberRequest]) (api.Enriched, error) {
-	id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
+	id, err := s.personOf(ctx, in.ID)
 	if err != nil {
 		return api.Enriched{}, err
 	}
@@ -205,7 +224,7 @@ func (s *Server) enrichSubscriber(ctx context.Context, in *runapi.Addressed[*api
 // eraseSubscriber deletes a person. Their jobs and paid calls stay, for the books,
 // and name nobody.
 func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (none runapi.None, err error) {
-	id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
+	id, err := s.personOf(ctx, in.ID)
 	if err != nil {
 		return none, err
 	}
@@ -247,7 +266,7 @@ func first[T any](n int, items iter.Seq2[T, error]) iter.Seq2[T, error] {
 func (s *Server) stand(change func(context.Context, liwanag.ID) (int, error)) func(context.Context,
 	*runapi.Addressed[*api.StandingRequest]) (api.Standing, error) {
 	return func(ctx context.Context, in *runapi.Addressed[*api.StandingRequest]) (api.Standing, error) {
-		id, err := idOf(liwanag.SubscriberKind, in.ID, "subscriber")
+		id, err := s.personOf(ctx, in.ID)
 		if err != nil {
 			return api.Standing{}, err
 		}

@@ -21,7 +21,8 @@ func TestWhatWasExportedCanBeImported(t *testing.T) {
 	for i, before := range []string{"", " ", "\u00a0", "\n", "\r\n"} {
 		for j, starter := range []string{"=", "+", "-", "@", "\t", "\r"} {
 			all = append(all, SignUp{Email: fmt.Sprintf("p%d%d@gmail.com", i, j), FullName: "x" + before + starter + "1", Source: "'=" + starter,
-				CompanyName: "Lee, \"Ann\"; & Söhne", CompanyDomain: "acme.example", LinkedInURL: "https://linkedin.com/in/x", Tags: []string{"a", "b, c"},
+				CompanyName:   "Lee, \"Ann\"; & Söhne",
+				CompanyDomain: "acme.example", LinkedInURL: "https://linkedin.com/in/x", Tags: []string{"a", "b, c"},
 				Sources: []string{"a; b"}, Timestamp: time.Date(2024, 1, i+1, j, 0, 0, 0, time.UTC),
 				Metadata: map[string]any{"note": before + starter + "cmd|' /C calc'!A0", "n": 1.5}})
 		}

@@ -223,7 +223,8 @@ func TestFieldsAreStoredClean(t *testing.T) {
 	if d := cmp.Diff(map[string]any{"plan": "pro", "id": "42"}, metadata); d != "" {
 		t.Error(d)
 	}
-	if tags := person.Tags["blog"]; !slices.Equal(tags, []string{"a", "b"}) || person.SignedUpAt.Format(time.RFC3339) != "2026-01-02T02:04:05Z" {
+	if tags := person.Tags["blog"]; !slices.Equal(tags, []string{"a", "b"}) ||
+		person.SignedUpAt.Format(time.RFC3339) != "2026-01-02T02:04:05Z" {
 		t.Error(tags, person.SignedUpAt)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
-const oldHeader = "id,email,emailType,source,enrichmentStatus,firstName,lastName,fullName,headline,jobTitle,seniority,linkedinUrl,location," +
-	"companyName,companyDomain,companyLinkedinUrl,headcount,industry,metadata,createdAt,updatedAt,enrichedAt"
+const oldHeader = "id,email,emailType,source,enrichmentStatus,firstName,lastName,fullName,headline,jobTitle,seniority,linkedinUrl," +
+	"location,companyName,companyDomain,companyLinkedinUrl,headcount,industry,metadata,createdAt,updatedAt,enrichedAt"
 
 // readRows are the sign-ups of a file as they are stored.
 func readRows(t *testing.T, file string) (rows []liwanag.SignUp) {
@@ -41,7 +41,8 @@ func readRows(t *testing.T, file string) (rows []liwanag.SignUp) {
 func TestAFileOfOursSaysNothingThatWasFound(t *testing.T) {
 	found := liwanag.Subscriber{ID: liwanag.NewID(liwanag.SubscriberKind), Email: "a@gmail.com", EnrichedAt: time.Now(),
 		Stated: liwanag.Statement{FirstName: "Ann", CompanyName: "Tea & Co"},
-		Found:  liwanag.Finding{FullName: "Ann Lee", CompanyName: "Acme", CompanyDomain: "acme.example", LinkedinURL: "https://linkedin.com/in/a"}}
+		Found: liwanag.Finding{FullName: "Ann Lee", CompanyName: "Acme", CompanyDomain: "acme.example",
+			LinkedinURL: "https://linkedin.com/in/a"}}
 	found.Settle()
 	var file bytes.Buffer
 	if err := Export(t.Context(), &file, func(yield func(liwanag.Subscriber, error) bool) { yield(found, nil) }); err != nil {
@@ -97,7 +98,8 @@ func TestWhatSaysNothingIsNothingInEveryField(t *testing.T) {
 	for _, text := range []string{"NULL", `\N`, "N/A", "n/a", "-", "#N/A"} {
 		got, err := normalizer{domains: liwanag.BuiltinDomains()}.normalize(SignUp{Email: "ann@gmail.com", Source: text, CompanyDomain: text,
 			LinkedInURL: text, Tags: []string{text, "vip"}})
-		if err != nil || got.Source != "" || got.Stated != (liwanag.Statement{}) || !slices.Equal(got.Tags, []string{"vip"}) || got.Metadata != nil {
+		if err != nil || got.Source != "" || got.Stated != (liwanag.Statement{}) ||
+			!slices.Equal(got.Tags, []string{"vip"}) || got.Metadata != nil {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 		rows := readRows(t, "email,company,website,linkedin,tags,plan\na@gmail.com"+strings.Repeat(","+text, 5)+"\n")

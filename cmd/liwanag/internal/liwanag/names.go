@@ -118,7 +118,8 @@ var foldLetters = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d
 	"ae", "a", "oe", "o", "ue", "u", "aa", "a")
 
 // scripts are those that names are written in; a letter of none of them has no script.
-var scripts = map[string]*unicode.RangeTable{"Latin": unicode.Latin, "Cyrillic": unicode.Cyrillic, "Greek": unicode.Greek, "Han": unicode.Han,
+var scripts = map[string]*unicode.RangeTable{"Latin": unicode.Latin, "Cyrillic": unicode.Cyrillic, "Greek": unicode.Greek,
+	"Han":      unicode.Han,
 	"Hiragana": unicode.Hiragana, "Katakana": unicode.Katakana, "Hangul": unicode.Hangul, "Arabic": unicode.Arabic, "Hebrew": unicode.Hebrew,
 	"Thai": unicode.Thai, "Devanagari": unicode.Devanagari, "Armenian": unicode.Armenian, "Georgian": unicode.Georgian}
 

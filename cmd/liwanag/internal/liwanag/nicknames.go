@@ -169,12 +169,15 @@ var nicknames = func() (groups [][]string) {
 // particles are small words of family names: they alone are nothing that two names
 // share, and one may be left out. roleWords name no person. titleWords belong to no name.
 var (
-	particles = strings.Fields(fold("van von de der den del della di da do dos das du la le les el al bin ibn ben bint af av zu zur zum ter ten" +
+	particles = strings.Fields(fold("van von de der den del della di da do dos das du la le les el al" +
+		" bin ibn ben bint af av zu zur zum ter ten" +
 		" te e y i und of the d l o st san santa mac mc фон ван де аль ибн"))
-	roleWords = strings.Fields(fold("info admin administrator team office sales support contact hello webmaster marketing newsletter customer" +
-		" service noreply test tester user unknown anonymous guest gmbh inc llc ltd corp corporation company accounts accounting billing" +
+	roleWords = strings.Fields(fold("info admin administrator team office sales support contact hello webmaster marketing newsletter" +
+		" customer service noreply test tester user" +
+		" unknown anonymous guest gmbh inc llc ltd corp corporation company accounts accounting billing" +
 		" kontakt equipe equipo team hr jobs careers press media mail email subscriber member none null undefined na firstname lastname name" +
 		" studio agency group department club school university association news help helpdesk abuse postmaster reception редакция админ"))
-	titleWords = strings.Fields(fold("dr prof professor mr mrs ms miss mx sir madam herr frau monsieur madame mme sr sra srta ing dipl phd md mba jr" +
-		" junior senior ii iii iv esq dds cpa msc bsc llm rn pe pmp"))
+	titleWords = strings.Fields(fold("dr prof professor mr mrs ms miss mx sir madam" +
+		" herr frau monsieur madame mme sr sra srta ing dipl phd md mba" +
+		" jr junior senior ii iii iv esq dds cpa msc bsc llm rn pe pmp"))
 )

@@ -8,11 +8,13 @@ import (
 
 // nothings are what programs and people write where there is no value, whatever the
 // field. Null and Na are names.
-var nothings = []string{"NULL", "null", `\N`, "undefined", "N/A", "n/a", "N/a", "#N/A", "#N/A!", "n.a.", "N.A.", "(null)", "<null>", "[null]",
+var nothings = []string{"NULL", "null", `\N`, "undefined", "N/A", "n/a", "N/a", "#N/A", "#N/A!", "n.a.", "N.A.",
+	"(null)", "<null>", "[null]",
 	"NaN", "nan", "#REF!", "#VALUE!", "#NULL!", "-", "--", "---", "–", "—"}
 
 // nobodies are what people write into a field of a name because it may not stay empty.
-var nobodies = []string{"none", "nil", "(none)", "<none>", "[none]", "no name", "noname", "unknown", "(unknown)", "not available", "not applicable",
+var nobodies = []string{"none", "nil", "(none)", "<none>", "[none]", "no name", "noname", "unknown", "(unknown)", "not available",
+	"not applicable",
 	"not provided", "not specified", "not set", "empty", "(empty)", "blank", "(blank)", "n.v.t.", "k.a.", "k. a.", "keine angabe", "keine",
 	"ninguno", "ninguna", "aucun", "aucune", "nessuno", "nessuna", "なし", "无", "없음"}
 

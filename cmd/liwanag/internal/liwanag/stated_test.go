@@ -46,7 +46,8 @@ func TestWhatWasSaidAndWhatWasFoundStandApart(t *testing.T) {
 		At: noon.Add(2 * time.Hour)}, p.Stated)
 	found.At = noon.Add(time.Hour)
 	same(t, "found", found, p.Found)
-	same(t, "shown", liwanag.Summary{FirstName: "Ada", LastName: "Lovelace", FullName: "Ada Lovelace", CompanyName: "Analytical", Headcount: 12,
+	same(t, "shown", liwanag.Summary{FirstName: "Ada", LastName: "Lovelace", FullName: "Ada Lovelace",
+		CompanyName: "Analytical", Headcount: 12,
 		JobTitle: "Poet", LinkedinURL: "https://linkedin.com/in/a"}, p.Summary)
 }
 
@@ -81,7 +82,8 @@ func TestNamesAndCompanyAreEachFromOneSide(t *testing.T) {
 func TestTheFirstSourceAndTheEarliestTimeStay(t *testing.T) {
 	var p liwanag.Subscriber
 	merge(t, &p, liwanag.SignUp{At: noon}, liwanag.SignUp{Source: "blog", SignedUpAt: noon, At: noon},
-		liwanag.SignUp{Source: "webinar", SignedUpAt: noon.Add(-time.Hour), At: noon}, liwanag.SignUp{Source: "blog", SignedUpAt: noon.Add(time.Hour)})
+		liwanag.SignUp{Source: "webinar", SignedUpAt: noon.Add(-time.Hour), At: noon},
+		liwanag.SignUp{Source: "blog", SignedUpAt: noon.Add(time.Hour)})
 	if p.Source != "blog" || !p.SignedUpAt.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("source %q, signed up at %v", p.Source, p.SignedUpAt)
 	}
@@ -90,7 +92,8 @@ func TestTheFirstSourceAndTheEarliestTimeStay(t *testing.T) {
 
 func TestASenderReplacesItsTagsAndAFileAdds(t *testing.T) {
 	var p liwanag.Subscriber
-	merge(t, &p, liwanag.SignUp{Source: "ghost", Tags: []string{"vip", "weekly"}}, liwanag.SignUp{Source: "file", Tags: []string{"vip"}, AddsTags: true},
+	merge(t, &p, liwanag.SignUp{Source: "ghost", Tags: []string{"vip", "weekly"}},
+		liwanag.SignUp{Source: "file", Tags: []string{"vip"}, AddsTags: true},
 		liwanag.SignUp{Source: "file", Tags: []string{"cold", "vip"}, AddsTags: true}, liwanag.SignUp{Source: "ghost"})
 	same(t, "tags", []string{"cold", "vip", "weekly"}, p.Tags.All())
 	merge(t, &p, liwanag.SignUp{Source: "ghost", Tags: []string{"monthly"}})

@@ -121,8 +121,13 @@ type SubscriberFilter struct {
 	EmailType EmailType
 	Source    string
 	Seniority string // case-insensitive
-	Query     string // part of address, name or company, case-insensitive
-	Standing  Standing
+	Tag       string // of any sender
+	// NameMatches selects those whose found name says this of the stated one.
+	NameMatches NameMatch
+	// SignedUpAfter goes by the time that was stated, else by that of their coming.
+	SignedUpAfter time.Time
+	Query         string // part of address, name or company, case-insensitive
+	Standing      Standing
 	// MailDomain selects addresses at a domain and its subdomains.
 	MailDomain string
 	CreatedAfter,

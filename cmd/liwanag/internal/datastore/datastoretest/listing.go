@@ -117,10 +117,12 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 		mara := signUp("mara@gmail.com")
 		mara.Source, mara.Sources = "blog", []string{`the "web"`}
 		mara.Stated = liwanag.Statement{FullName: "Mara Ilagan", CompanyName: "100% Élan_Co"}
+		mara.Tags = []string{`a "b"`, "c"}
 		jon := signUp("jon@acme.example")
 		jon.EmailType, jon.At = liwanag.Corporate, noon.Add(time.Hour)
 		ana := signUp("ana@gmail.com")
 		ana.At = noon.Add(2 * time.Hour)
+		mara.SignedUpAt, mara.At = noon, noon
 		write(t, s, func(tx *datastore.Tx) error {
 			_, err := tx.Subscribers.Upsert([]liwanag.SignUp{mara, jon, ana})
 			return err
@@ -147,6 +149,12 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 			"no job":           {liwanag.SubscriberFilter{Status: liwanag.NoJob}, ids(ana, jon)},
 			"type":             {liwanag.SubscriberFilter{EmailType: liwanag.Corporate}, ids(jon)},
 			"source":           {liwanag.SubscriberFilter{Source: "blog"}, ids(mara)},
+			"tag":              {liwanag.SubscriberFilter{Tag: `a "b"`}, ids(mara)},
+			"last tag":         {liwanag.SubscriberFilter{Tag: "c"}, ids(mara)},
+			"sender of a tag":  {liwanag.SubscriberFilter{Tag: "blog"}, nil},
+			"names match":      {liwanag.SubscriberFilter{NameMatches: liwanag.NamesUnknown}, ids(ana, jon, mara)},
+			"names differ":     {liwanag.SubscriberFilter{NameMatches: liwanag.NamesDiffer}, nil},
+			"signed up since":  {liwanag.SubscriberFilter{SignedUpAfter: noon.Add(time.Hour)}, ids(ana, jon)},
 			"another source":   {liwanag.SubscriberFilter{Source: `the "web"`}, ids(mara)},
 			"part of a source": {liwanag.SubscriberFilter{Source: "web"}, nil},
 			"seniority":        {liwanag.SubscriberFilter{Seniority: "c-SUITE_é"}, ids(mara)},

@@ -103,7 +103,8 @@ var subscriberTests = map[string]func(*testing.T, *datastore.Store){
 			want(t, s, expected, func(tx *datastore.Tx) ([]liwanag.ID, error) {
 				return tx.Subscribers.Enrich([]liwanag.Enriched{
 					{SubscriberID: newID(liwanag.SubscriberKind), Profile: json.RawMessage(`{}`), ResultAt: resultAt, At: at},
-					{SubscriberID: up.ID, Found: liwanag.Finding{FirstName: name, Location: "Cebu", Country: "PH"}, Profile: json.RawMessage(`{"name":"` + name + `"}`), ResultAt: resultAt, At: at},
+					{SubscriberID: up.ID, Found: liwanag.Finding{FirstName: name, Location: "Cebu", Country: "PH"},
+						Profile: json.RawMessage(`{"name":"` + name + `"}`), ResultAt: resultAt, At: at},
 				})
 			})
 		}

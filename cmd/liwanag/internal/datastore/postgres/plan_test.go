@@ -98,6 +98,9 @@ var walks = map[string]string{
 	`s.source = $`:                    "source",
 	`s.suppressed_at IS NULL`:         "nearly everybody",
 	`s.suppressed_at IS NOT NULL`:     "counted along subscriber_left, once statistics tell that they are few",
+	`strpos(s.tags`:                   "tag",
+	`s.name_matches = $`:              "whether names match",
+	`coalesce(s.signed_up_at`:         "time",
 	`s.created_at > $`:                "time",
 	`ILIKE $`:                         "part of a text",
 }

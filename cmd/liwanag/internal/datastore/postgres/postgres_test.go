@@ -225,7 +225,8 @@ func TestRowsOfOneKeyInOneCallFollowEachOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := person.Summary; got != (liwanag.Summary{FirstName: "C", FullName: "C", CompanyName: "d"}) || !person.UpdatedAt.Equal(noon.Add(3e9)) ||
+	if got := person.Summary; got != (liwanag.Summary{FirstName: "C", FullName: "C", CompanyName: "d"}) ||
+		!person.UpdatedAt.Equal(noon.Add(3e9)) ||
 		string(person.Metadata) != `{"a":1,"b":2,"c":1}` {
 		t.Errorf("three updates of a person made %+v, %s at %v", got, person.Metadata, person.UpdatedAt)
 	}
