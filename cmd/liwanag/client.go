@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"os"
+
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
 )
@@ -11,6 +14,9 @@ type clientFlags struct {
 }
 
 func (c *clientFlags) dial() (*apiclient.Client, error) {
+	for _, warning := range c.Warnings() {
+		fmt.Fprintln(os.Stderr, "liwanag: "+warning)
+	}
 	client, err := apiclient.New(apiclient.Config{Server: c.Server, APIKey: c.APIKey.Reveal()})
 	if err != nil {
 		return nil, &usageError{err.Error()}

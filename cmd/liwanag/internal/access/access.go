@@ -33,6 +33,7 @@ type Passes interface {
 	Pass(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error)
 	InsertPass(ctx context.Context, p liwanag.Pass) error
 	TakePass(ctx context.Context, kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error)
+	KeepPasses(ctx context.Context, keyHash liwanag.Digest) error
 }
 
 // Keeper keeps the door. It is safe for concurrent use.
@@ -51,6 +52,10 @@ func New(passes Passes, key string, now func() time.Time) *Keeper {
 
 // Needed says whether there is a key.
 func (k *Keeper) Needed() bool { return k.needed }
+
+// Forget ends what was made under other keys, for good: a key that comes back brings no
+// session back.
+func (k *Keeper) Forget(ctx context.Context) error { return k.passes.KeepPasses(ctx, *k.binding()) }
 
 // Key says whether this is the key. Digests are compared, in constant time.
 func (k *Keeper) Key(given string) bool {

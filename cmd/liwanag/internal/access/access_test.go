@@ -132,3 +132,15 @@ func TestTheDatabaseHoldsNoSecretOfASession(t *testing.T) {
 		}
 	}
 }
+
+func TestAKeyThatComesBackBringsNoSessionBack(t *testing.T) {
+	w := newWorld(t)
+	session, err := w.keeper("old").SignIn(t.Context(), "old")
+	w.must(err)
+	w.must(w.keeper("old").Forget(t.Context()))
+	w.must(w.keeper("old").Session(t.Context(), session))
+	for _, key := range []string{"new", ""} { // as a start with each does
+		w.must(w.keeper(key).Forget(t.Context()))
+		w.refused(w.keeper("old").Session(t.Context(), session))
+	}
+}

@@ -65,9 +65,11 @@ type ActQuery struct {
 // Act is something that somebody did by hand.
 type Act struct {
 	At        time.Time `json:"at"`
-	Actor     string    `json:"actor" enum:"key,console,local" doc:"key: whoever has the API key. console: a browser with a session. local: somebody on this machine, while there is no key."`
+	Actor     string    `json:"actor" enum:"key,console,local,unknown" doc:"key: whoever has the API key. console: a browser with a session. local: somebody on this machine, while there is no key. unknown: whoever failed to prove who they are."`
 	Act       string    `json:"act" doc:"Such as run.cancel; the operation's id turned around."`
 	Subject   string    `json:"subject,omitempty" doc:"The id of what it was done to, if it is one thing."`
 	Reason    string    `json:"reason,omitempty" doc:"As the actor gave it."`
 	RequestID string    `json:"requestId,omitempty" doc:"X-Request-Id of the call, as in the log."`
+	Client    string    `json:"client,omitempty" doc:"The address it came from: behind a trusted proxy the one that the proxy names."`
+	Times     int64     `json:"times" doc:"How often it happened since at. Reads of personal data and failures are counted, in a row a client for ten minutes."`
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"log/slog"
@@ -51,6 +52,7 @@ type App struct {
 
 	public, admin net.Listener // admin is nil when it is off
 	publicURL     string
+	previousUntil time.Time // when FullEnrich's key before ends; zero: there is none
 
 	partner *fullenrich.Client // nil without a key
 	runner  *runner
@@ -125,6 +127,9 @@ func (a *App) buildEnrichment(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.retireKey(ctx, &cfg); err != nil {
+		return err
+	}
 	var partner enrichment.Partner // stays nil without a key: a nil *Client is not
 	if key := a.cfg.Settings.FullEnrichAPIKey; key.IsSet() {
 		header := http.Header{}
@@ -166,12 +171,25 @@ func (a *App) enrichmentConfig() (enrichment.Config, error) {
 		SweepEvery: a.cfg.SweepEvery, Now: a.cfg.Now, Log: a.log, Meter: a.metrics,
 	}
 	cfg.CreditBudget, cfg.BudgetByDefault = s.Budget()
-	for _, key := range []config.Secret{s.FullEnrichAPIKey, s.FullEnrichPreviousAPIKey} {
-		if key.IsSet() {
-			cfg.Keys = append(cfg.Keys, fullenrich.Secret(key.Reveal()))
-		}
+	if key := s.FullEnrichAPIKey; key.IsSet() {
+		cfg.Keys = append(cfg.Keys, fullenrich.Secret(key.Reveal()))
 	}
 	return cfg, cfg.Validate()
+}
+
+// retireKey lets the key before verify for a while from the first start with it as such.
+func (a *App) retireKey(ctx context.Context, cfg *enrichment.Config) error {
+	s := &a.cfg.Settings
+	key := s.FullEnrichPreviousAPIKey
+	if !key.IsSet() {
+		return nil
+	}
+	return a.store.Write(ctx, func(tx *datastore.Tx) error {
+		since, err := tx.Ledger.Retired(sha256.Sum256([]byte("liwanag retired key\x00"+key.Reveal())), a.cfg.Now())
+		cfg.PreviousKey, cfg.PreviousUntil = fullenrich.Secret(key.Reveal()), since.Add(s.FullEnrichPreviousAPIKeyFor)
+		a.previousUntil = cfg.PreviousUntil
+		return err
+	})
 }
 
 // Intake: sign-ups and uploads.
@@ -193,13 +211,16 @@ func (a *App) buildIntake(context.Context) (err error) {
 }
 
 // The API: every route of the public address but the console's pages.
-func (a *App) buildAPI(context.Context) (err error) {
+func (a *App) buildAPI(ctx context.Context) (err error) {
 	s := &a.cfg.Settings
 	proxies, err := s.ProxyNetworks()
 	if err != nil {
 		return &UsageError{err}
 	}
 	a.access = access.New(datastore.Alone{Store: a.store}, s.APIKey.Reveal(), a.cfg.Now)
+	if err := a.access.Forget(ctx); err != nil {
+		return err
+	}
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
 		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access,
@@ -269,7 +290,12 @@ func (a *App) Engine() string { return a.runner.where }
 func (a *App) Warnings() []string {
 	s := a.cfg.Settings
 	s.PublicURL = a.publicURL
-	return append(s.Warnings(), a.storage.warnings...)
+	warnings := append(s.Warnings(), a.storage.warnings...)
+	if until := a.previousUntil; !until.IsZero() && !a.cfg.Now().Before(until) {
+		warnings = append(warnings, "FULLENRICH_PREVIOUS_API_KEY verifies nothing since "+until.UTC().Format(time.RFC3339)+
+			". Try: unset it, or FULLENRICH_PREVIOUS_API_KEY_FOR with a longer time")
+	}
+	return warnings
 }
 
 // NewLog is the log that settings ask for.

@@ -28,12 +28,13 @@ type Settings struct {
 	APIKey     Secret     `name:"api-key" env:"LIWANAG_API_KEY" placeholder:"KEY" help:"Key of the API. Without one the server listens on loopback only. Not as a flag."`
 	APIKeyFile SecretFile `name:"api-key-file" env:"LIWANAG_API_KEY_FILE" placeholder:"FILE" help:"File with the key of the API."`
 
-	FullEnrichAPIKey             Secret     `name:"fullenrich-api-key" env:"FULLENRICH_API_KEY" placeholder:"KEY" help:"FullEnrich's key: makes calls and verifies webhooks. Not as a flag."`
-	FullEnrichAPIKeyFile         SecretFile `name:"fullenrich-api-key-file" env:"FULLENRICH_API_KEY_FILE" placeholder:"FILE" help:"File with FullEnrich's key."`
-	FullEnrichPreviousAPIKey     Secret     `name:"fullenrich-previous-api-key" env:"FULLENRICH_PREVIOUS_API_KEY" placeholder:"KEY" help:"The key before, which still verifies webhooks while keys rotate. Not as a flag."`
-	FullEnrichPreviousAPIKeyFile SecretFile `name:"fullenrich-previous-api-key-file" env:"FULLENRICH_PREVIOUS_API_KEY_FILE" placeholder:"FILE" help:"File with the key before."`
-	FullEnrichBaseURL            string     `name:"fullenrich-base-url" env:"FULLENRICH_BASE_URL" default:"https://app.fullenrich.com/api/v2" placeholder:"URL" help:"FullEnrich's API."`
-	FullEnrichHeader             string     `name:"fullenrich-header" env:"FULLENRICH_HEADER" placeholder:"NAME: VALUE" help:"A header for every call of FullEnrich, such as the one that names a sub-account."`
+	FullEnrichAPIKey             Secret        `name:"fullenrich-api-key" env:"FULLENRICH_API_KEY" placeholder:"KEY" help:"FullEnrich's key: makes calls and verifies webhooks. Not as a flag."`
+	FullEnrichAPIKeyFile         SecretFile    `name:"fullenrich-api-key-file" env:"FULLENRICH_API_KEY_FILE" placeholder:"FILE" help:"File with FullEnrich's key."`
+	FullEnrichPreviousAPIKey     Secret        `name:"fullenrich-previous-api-key" env:"FULLENRICH_PREVIOUS_API_KEY" placeholder:"KEY" help:"The key before, which still verifies webhooks while keys rotate. Not as a flag."`
+	FullEnrichPreviousAPIKeyFile SecretFile    `name:"fullenrich-previous-api-key-file" env:"FULLENRICH_PREVIOUS_API_KEY_FILE" placeholder:"FILE" help:"File with the key before."`
+	FullEnrichPreviousAPIKeyFor  time.Duration `name:"fullenrich-previous-api-key-for" env:"FULLENRICH_PREVIOUS_API_KEY_FOR" default:"168h" help:"How long the key before verifies, from the first start with it as such."`
+	FullEnrichBaseURL            string        `name:"fullenrich-base-url" env:"FULLENRICH_BASE_URL" default:"https://app.fullenrich.com/api/v2" placeholder:"URL" help:"FullEnrich's API."`
+	FullEnrichHeader             string        `name:"fullenrich-header" env:"FULLENRICH_HEADER" placeholder:"NAME: VALUE" help:"A header for every call of FullEnrich, such as the one that names a sub-account."`
 
 	BatchSize      int             `name:"batch-size" env:"LIWANAG_BATCH_SIZE" default:"100" help:"Jobs a batch takes, 1 to 100."`
 	BatchWindow    time.Duration   `name:"batch-window" env:"LIWANAG_BATCH_WINDOW" default:"2s" help:"How long a batch stays open."`

@@ -43,6 +43,16 @@ func write(t *testing.T, mode os.FileMode, text string) string {
 	return path
 }
 
+// writable is write with a mode that the umask would mend.
+func writable(t *testing.T, text string, mode os.FileMode) string {
+	t.Helper()
+	path := write(t, 0o600, text)
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestDefaultsAreValidAndAsPromised(t *testing.T) {
 	g, err := parseArgs(t, "serve")
 	if err != nil {
@@ -51,8 +61,8 @@ func TestDefaultsAreValidAndAsPromised(t *testing.T) {
 	want := Settings{
 		Addr: "127.0.0.1:8484", AdminAddr: "127.0.0.1:8485", Server: "http://127.0.0.1:8484",
 		Database: Database{DatabaseURL: "sqlite:liwanag.db"}, Temporal: Temporal{TemporalTaskQueue: "liwanag"}, Engine: "embedded",
-		FullEnrichBaseURL: "https://app.fullenrich.com/api/v2",
-		BatchSize:         100, BatchWindow: 2 * time.Second, WebhookTimeout: 24 * time.Hour,
+		FullEnrichBaseURL: "https://app.fullenrich.com/api/v2", FullEnrichPreviousAPIKeyFor: 168 * time.Hour,
+		BatchSize: 100, BatchWindow: 2 * time.Second, WebhookTimeout: 24 * time.Hour,
 		CallsPerMinute: 55, MaxInFlight: 2000, PaidRetry: "standard", OnAmbiguous: "resubmit", AmbiguityGrace: time.Hour,
 		ProbeEvery:   20 * time.Second,
 		ReuseResults: 2160 * time.Hour, ReuseNotFound: 168 * time.Hour, CreditsLow: 100, Enrich: "personal",
@@ -156,7 +166,8 @@ func TestSecretsComeFromFilesButNeverFromArguments(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "Try: ") || strings.Contains(err.Error(), secret) {
 				t.Errorf("as an argument: %v", err)
 			}
-			for why, path := range map[string]string{"readable": write(t, 0o604, secret), "empty": write(t, 0o600, "\n"),
+			for why, path := range map[string]string{"readable": write(t, 0o604, secret), "writable": writable(t, secret, 0o602),
+				"writable by a group": writable(t, secret, 0o660), "empty": write(t, 0o600, "\n"),
 				"lines": write(t, 0o600, "a\nb\n"), "missing": "/does/not/exist"} {
 				if _, err := parseArgs(t, "serve", "--"+name+"-file", path); err == nil || !strings.Contains(err.Error(), name+"-file") {
 					t.Errorf("%s: %v", why, err)
@@ -202,9 +213,16 @@ func TestOtherMachinesNeedAKey(t *testing.T) {
 			t.Errorf("%s: no line that names the key: %v", addr, err)
 		}
 	}
-	t.Setenv("LIWANAG_API_KEY", "k")
+	t.Setenv("LIWANAG_API_KEY", "0123456789abcdef")
 	if _, err := parseArgs(t, "serve", "--addr", ":8484"); err != nil {
 		t.Errorf("with a key: %v", err)
+	}
+	t.Setenv("LIWANAG_API_KEY", "0123456789abcde")
+	for addr, loopback := range map[string]bool{"127.0.0.1:8484": true, ":8484": false, "192.168.1.2:8484": false} {
+		_, err := parseArgs(t, "serve", "--addr", addr)
+		if loopback != (err == nil) || err != nil && !strings.Contains(err.Error(), "Try: LIWANAG_API_KEY") {
+			t.Errorf("%s with a short key: %v", addr, err)
+		}
 	}
 }
 
@@ -347,6 +365,44 @@ func TestPublicBaseAndWarnings(t *testing.T) {
 	}
 	if got := s.Warnings(); len(got) != 1 || !strings.Contains(got[0], "guessed") {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestWhatIsNotAsSafeAsItCouldBeIsWarnedOf(t *testing.T) {
+	t.Setenv("PGSSLMODE", "")
+	for _, tc := range []struct{ flag, value, says string }{
+		{"admin-addr", "0.0.0.0:8485", "LIWANAG_ADMIN_ADDR"},
+		{"admin-addr", "127.0.0.1:8485", ""},
+		{"admin-addr", "off", ""},
+		{"public-url", "http://liwanag.example.com", "https://"},
+		{"public-url", "https://liwanag.example.com", ""},
+		{"public-url", "http://127.0.0.1:1", ""},
+		{"database-url", "postgres://u@db.example.com/l", "sslmode=verify-full"},
+		{"database-url", "postgres://u@db.example.com:5432/l?sslmode=require", "sslmode=verify-full"},
+		{"database-url", "postgres://u@/l?host=10.0.0.1&sslmode=prefer", "sslmode=verify-full"},
+		{"database-url", "postgres://u@127.0.0.1,db2/l", "sslmode=verify-full"},
+		{"database-url", "postgres://u@db.example.com/l?sslmode=verify-full", ""},
+		{"database-url", "postgres://u@localhost/l", ""},
+		{"database-url", "postgres://u@[::1]:5432/l", ""},
+		{"database-url", "postgres://u@/l?host=/var/run/postgresql", ""},
+		{"database-url", "postgres:///l", ""},
+	} {
+		t.Setenv("LIWANAG_API_KEY", "0123456789abcdef")
+		t.Setenv("FULLENRICH_API_KEY", "k")
+		g, err := parseArgs(t, "serve", "--"+tc.flag, tc.value, "--fullenrich-base-url", "http://127.0.0.1:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := strings.Join(g.Serve.Warnings(), "\n")
+		if tc.says == "" && said != "" || !strings.Contains(said, tc.says) || said != "" && !strings.Contains(said, "Try: ") {
+			t.Errorf("%s %s: %q", tc.flag, tc.value, said)
+		}
+	}
+	for server, warned := range map[string]bool{"http://10.0.0.1:8484": true, "https://l.example.com": false, "http://localhost:8484": false} {
+		g, err := parseArgs(t, "list", "--server", server)
+		if err != nil || warned != (len(g.List.Warnings()) > 0) {
+			t.Errorf("%s: %q %v", server, g.List.Warnings(), err)
+		}
 	}
 }
 

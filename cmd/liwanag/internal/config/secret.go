@@ -86,8 +86,11 @@ func (f SecretFile) Read() (Secret, error) {
 }
 
 // refuseReadable refuses a file with secrets that everybody on the machine may
-// read.
+// read, or that others than its owner may change.
 func refuseReadable(path string, info os.FileInfo) error {
+	if info.Mode().IsRegular() && info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("others on this machine may change %s\n  Try: chmod 600 %s", path, path)
+	}
 	if info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
 		return fmt.Errorf("everybody on this machine may read %s\n  Try: chmod 600 %s", path, path)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -95,11 +96,22 @@ func (s *Settings) validateAddresses(f *faults) {
 	if _, _, err := s.ExtraHeader(); err != nil {
 		f.add("X-Name: value", "fullenrich-header: %w", err)
 	}
+	if s.shortKey() && !LoopbackAddr(s.Addr) {
+		f.add("LIWANAG_API_KEY=$(openssl rand -hex 32)",
+			"api-key is shorter than %d characters and addr %s can be reached from other machines: it could be guessed", leastKey, s.Addr)
+	}
 	checkURL(f, "server", s.Server, "http://127.0.0.1:8484")
 	checkURL(f, "fullenrich-base-url", s.FullEnrichBaseURL, "https://app.fullenrich.com/api/v2")
 	if u, err := url.Parse(s.FullEnrichBaseURL); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
 		f.add("an address that begins with https://", "fullenrich-base-url would send the key over the network unencrypted")
 	}
+}
+
+// leastKey is how many characters a key needs that others may guess.
+const leastKey = 16
+
+func (s *Settings) shortKey() bool {
+	return s.APIKey.IsSet() && len(s.APIKey.Reveal()) < leastKey
 }
 
 func (s *Settings) validateStorage(f *faults) {
@@ -215,6 +227,7 @@ func (s *Settings) validateNumbers(f *faults) {
 		{"lease", "15s", s.Lease, time.Second},
 		{"stop-timeout", "35s", s.StopTimeout, 0},
 		{"retention", "720h", s.Retention, time.Hour},
+		{"fullenrich-previous-api-key-for", "168h", s.FullEnrichPreviousAPIKeyFor, time.Minute},
 	} {
 		if d.value < d.least {
 			f.add(d.try, "%s %s is below %s", d.name, d.value, d.least)
@@ -261,13 +274,59 @@ func (s *Settings) Warnings() []string {
 				": results come by fetch alone, the first after 2 minutes. Try: set LIWANAG_PUBLIC_URL")
 		}
 	}
-	if key := s.APIKey.Reveal(); key != "" && len(key) < 16 {
+	if s.shortKey() {
 		out = append(out, "the API key is shorter than 16 characters and could be guessed. Try: LIWANAG_API_KEY=$(openssl rand -hex 32)")
+	}
+	if s.AdminAddr != AddrOff && !LoopbackAddr(s.AdminAddr) {
+		out = append(out, "admin-addr "+s.AdminAddr+" can be reached from other machines: whoever can reads the metrics, without a key. "+
+			"Try: LIWANAG_ADMIN_ADDR=127.0.0.1:8485, or a network of your monitoring alone")
+	}
+	if plain(s.PublicURL) {
+		out = append(out, "public-url is http: the API key, sessions and personal data cross the network unencrypted. "+
+			"Try: an address that begins with https://, of a reverse proxy with a certificate")
+	}
+	if s.unencrypted() {
+		out = append(out, "database-url lets the connection to another machine be unencrypted, or to a server that is not checked. "+
+			"Try: ?sslmode=verify-full (and sslrootcert=FILE)")
 	}
 	if !s.FullEnrichAPIKey.IsSet() {
 		out = append(out, "there is no FullEnrich key: jobs wait for one. Try: set FULLENRICH_API_KEY")
 	}
 	return out
+}
+
+// plain says whether an address of another machine is not encrypted.
+func plain(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname())
+}
+
+// unencrypted says whether the database is on another machine and the connection to it
+// may be read, or be to another server.
+func (d *Database) unencrypted() bool {
+	u, err := url.Parse(d.DatabaseURL)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return false
+	}
+	mode := cmp.Or(u.Query().Get("sslmode"), os.Getenv("PGSSLMODE"))
+	if mode == "verify-full" || mode == "verify-ca" {
+		return false
+	}
+	hosts := cmp.Or(u.Query().Get("host"), u.Host, os.Getenv("PGHOST"))
+	return slices.ContainsFunc(strings.Split(hosts, ","), func(host string) bool {
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		return host != "" && !strings.HasPrefix(host, "/") && !loopbackHost(strings.Trim(host, "[]"))
+	})
+}
+
+// Warnings are settings that work, but hardly as meant.
+func (c *Client) Warnings() []string {
+	if !c.APIKey.IsSet() || !plain(c.Server) {
+		return nil
+	}
+	return []string{"the API key goes to " + c.Server + " unencrypted. Try: an address that begins with https://, or a tunnel to this machine"}
 }
 
 // Validate reads the key's file and returns all faults, joined.

@@ -34,6 +34,12 @@ func (t PassTx) Take(kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, 
 	return one(t, scanPass, `DELETE FROM pass WHERE hash = $1 AND kind = $2 RETURNING hash, kind, key_hash, created_at, expires_at`, hash[:], string(kind))
 }
 
+// KeepOnly drops passes that were made under another key than this one's hash is of.
+func (t PassTx) KeepOnly(keyHash liwanag.Digest) error {
+	_, err := t.exec(`DELETE FROM pass WHERE key_hash <> $1`, keyHash[:])
+	return err
+}
+
 // Prune drops passes that expired before the given time, and says how many.
 func (t PassTx) Prune(before time.Time) (int64, error) {
 	return t.exec(`DELETE FROM pass WHERE expires_at < $1`, micros(before))
@@ -42,7 +48,8 @@ func (t PassTx) Prune(before time.Time) (int64, error) {
 const actListing = 'a'
 
 func scanAct(r Row) (a liwanag.Act, err error) {
-	err = r.Scan(&a.Seq, timeColumn{&a.At}, textTo(&a.Actor), textTo(&a.Act), textTo(&a.Subject), textTo(&a.Reason), textTo(&a.Request))
+	err = r.Scan(&a.Seq, timeColumn{&a.At}, textTo(&a.Actor), textTo(&a.Act), textTo(&a.Subject), textTo(&a.Reason), textTo(&a.Request),
+		textTo(&a.Client), &a.Times)
 	return a, err
 }
 
@@ -66,7 +73,7 @@ func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]
 		w.and(`seq < $?`, int64(binary.BigEndian.Uint64(after)))
 	}
 	limit := listing.Limit(p)
-	all, err := list(s.in(ctx), scanAct, `SELECT seq, at, actor, act, subject, reason, request FROM act`+w.String()+
+	all, err := list(s.in(ctx), scanAct, `SELECT seq, at, actor, act, subject, reason, request, client, times FROM act`+w.String()+
 		` ORDER BY seq DESC LIMIT `+w.bind(limit+1), w.args...)
 	if err != nil {
 		return nil, "", err
@@ -80,9 +87,22 @@ func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]
 // ActTx writes the audit trail.
 type ActTx struct{ writing }
 
-func (t ActTx) Insert(a liwanag.Act) error {
-	return t.must(`INSERT INTO act (at, actor, act, subject, reason, request) VALUES ($1, $2, $3, $4, $5, $6)`,
-		micros(a.At), a.Actor, a.Act, text(a.Subject), text(a.Reason), text(a.Request))
+const insertAct = `INSERT INTO act (at, actor, act, subject, reason, request, client, times) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+
+func actValues(a liwanag.Act) []any {
+	return []any{micros(a.At), a.Actor, a.Act, text(a.Subject), text(a.Reason), text(a.Request), text(a.Client), max(a.Times, 1)}
+}
+
+func (t ActTx) Insert(a liwanag.Act) error { return t.must(insertAct, actValues(a)...) }
+
+// Count adds Times to the row that Seq names; with Seq 0 it writes one. It returns the
+// row's Seq.
+func (t ActTx) Count(a liwanag.Act) (seq int64, err error) {
+	if a.Seq == 0 {
+		return one(t, scanInt, insertAct+` RETURNING seq`, actValues(a)...)
+	}
+	_, err = t.exec(`UPDATE act SET times = times + $1 WHERE seq = $2`, a.Times, a.Seq) // pruned meanwhile: nothing is left to add to
+	return a.Seq, err
 }
 
 // Prune drops acts from before the given time, a bounded number a call, and says

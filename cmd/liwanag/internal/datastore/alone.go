@@ -30,6 +30,11 @@ func (a Alone) TakePass(ctx context.Context, kind liwanag.PassKind, hash liwanag
 	return p, err
 }
 
+// KeepPasses deletes those that were made under another key.
+func (a Alone) KeepPasses(ctx context.Context, keyHash liwanag.Digest) error {
+	return a.Write(ctx, func(tx *Tx) error { return tx.Passes.KeepOnly(keyHash) })
+}
+
 // TakeTurn claims one instant of something that one node does for all.
 func (a Alone) TakeTurn(ctx context.Context, name string, at time.Time) (mine bool, err error) {
 	err = a.Write(ctx, func(tx *Tx) error {

@@ -106,6 +106,18 @@ func (s Ledger) Evidence(ctx context.Context, publicURL string) (e liwanag.Evide
 // LedgerTx writes the shared figures: one row each, shared by all nodes.
 type LedgerTx struct{ writing }
 
+// Retired is since when a key of FullEnrich's is the previous one: now, when it was
+// none before. Of the key the hash is kept alone.
+func (t LedgerTx) Retired(keyHash liwanag.Digest, now time.Time) (since time.Time, err error) {
+	if _, err := t.exec(`INSERT INTO retired_key (hash, since) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING`, keyHash[:], micros(now)); err != nil {
+		return since, err
+	}
+	return one(t, func(r Row) (at time.Time, err error) {
+		err = r.Scan(timeColumn{&at})
+		return at, err
+	}, `SELECT since FROM retired_key WHERE hash = $1`, keyHash[:])
+}
+
 // TakeCall counts one call of FullEnrich in a calendar minute and returns how
 // many that makes. The caller that finds it above its limit returns an error
 // from its Write, which takes the call back.

@@ -80,6 +80,9 @@ func New(ctx context.Context, c Config) (_ *Demo, err error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
+	if err := errors.Join(refuseLinks(d.dir, append(ownFiles, simulatorDir)...), refuseLinks(d.path(simulatorDir), simulatorFiles)); err != nil {
+		return nil, err
+	}
 	if err := d.claim(ctx, c.Fresh); err != nil {
 		return nil, err
 	}
@@ -106,7 +109,8 @@ func New(ctx context.Context, c Config) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.App, err = app.New(ctx, app.Config{Settings: settings, Log: log, SweepEvery: shorter(time.Minute, c.Speed)}); err != nil {
+	if d.App, err = app.New(ctx, app.Config{Settings: settings, Log: log, SweepEvery: shorter(time.Minute, c.Speed),
+		Memory: app.LimitMemory()}); err != nil {
 		return nil, err
 	}
 	d.state.Addr = d.Addr()
@@ -128,12 +132,31 @@ func (d *Demo) claim(ctx context.Context, fresh bool) error {
 	if !fresh {
 		return err
 	}
-	return errors.Join(removeMatching(d.dir, databaseFile, databaseFile+"-*", databaseFile+".*", logFile, simulatorLog, stateFile),
-		removeMatching(d.path(simulatorDir), "simulator.*"))
+	return errors.Join(eachMatching(d.dir, ownFiles, removeFile), eachMatching(d.path(simulatorDir), []string{simulatorFiles}, removeFile))
 }
 
-// removeMatching deletes the files of a directory whose names match, and no others.
-func removeMatching(dir string, patterns ...string) error {
+// What a demo writes in its directory, and in the simulator's.
+var ownFiles = []string{databaseFile, databaseFile + "-*", databaseFile + ".*", logFile, simulatorLog, stateFile}
+
+const simulatorFiles = "simulator.*"
+
+func removeFile(path string, _ fs.DirEntry) error { return os.Remove(path) }
+
+// refuseLinks refuses files of ours that somebody made lead elsewhere: what is written
+// to them would be written there.
+func refuseLinks(dir string, patterns ...string) error {
+	return eachMatching(dir, patterns, func(path string, file fs.DirEntry) error {
+		if file.Type()&fs.ModeSymlink == 0 {
+			return nil
+		}
+		return &app.UsageError{Err: fmt.Errorf("%s is a symbolic link: the demo would write to where it leads\n"+
+			"  Try: remove it, or --dir with another directory", path)}
+	})
+}
+
+// eachMatching does something to the files of a directory whose names match, and to no
+// others.
+func eachMatching(dir string, patterns []string, do func(path string, file fs.DirEntry) error) error {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -142,7 +165,7 @@ func removeMatching(dir string, patterns ...string) error {
 	for _, file := range files {
 		for _, pattern := range patterns {
 			if ours, err := filepath.Match(pattern, file.Name()); ours || err != nil {
-				faults = append(faults, err, os.Remove(filepath.Join(dir, file.Name())))
+				faults = append(faults, err, do(filepath.Join(dir, file.Name()), file))
 				break
 			}
 		}

@@ -154,3 +154,25 @@ func TestTheSampleIsLikeARealList(t *testing.T) {
 		t.Errorf("%d rows: %v", len(rows)-1, counts)
 	}
 }
+
+func TestADemoWritesToNoFileThatLeadsElsewhere(t *testing.T) {
+	for _, name := range []string{"liwanag.log", "liwanag.db", "liwanag.db-wal", "demo.json", "simulator", "simulator/simulator.journal"} {
+		for _, fresh := range []bool{false, true} {
+			dir, victim := t.TempDir(), filepath.Join(t.TempDir(), "precious")
+			if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			at := filepath.Join(dir, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.Symlink(victim, at)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := New(t.Context(), Config{Dir: dir, Fresh: fresh, Speed: 20, Program: "/does/not/exist"})
+			if !errors.As(err, new(*app.UsageError)) || !strings.Contains(err.Error(), "Try: ") || !strings.Contains(err.Error(), at) {
+				t.Errorf("%s, fresh %t: %v", name, fresh, err)
+			}
+			if raw, err := os.ReadFile(victim); err != nil || string(raw) != "mine" {
+				t.Errorf("%s, fresh %t: %q %v", name, fresh, raw, err)
+			}
+		}
+	}
+}

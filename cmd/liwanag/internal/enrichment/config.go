@@ -64,7 +64,10 @@ type Config struct {
 
 	PublicURL string              // where FullEnrich reaches us; becomes the webhook URL
 	BaseURL   string              // FullEnrich's, to know whether both are loopback
-	Keys      []fullenrich.Secret // verify webhooks: the current key, and the previous one while keys rotate
+	Keys      []fullenrich.Secret // verify webhooks: FullEnrich's key
+	// PreviousKey, the one before, verifies too while keys rotate: until PreviousUntil.
+	PreviousKey   fullenrich.Secret
+	PreviousUntil time.Time
 
 	// Probe asks whether PublicURL reaches us. Default: GET PublicURL/healthz is 200.
 	Probe func(ctx context.Context) error

@@ -56,8 +56,16 @@ func (s *Service) byToken(ctx context.Context, hash liwanag.Digest) (liwanag.Sub
 	return sub, err
 }
 
+// keys are those that verify now.
+func (s *Service) keys() []fullenrich.Secret {
+	if s.now().Before(s.cfg.PreviousUntil) {
+		return append(slices.Clone(s.cfg.Keys), s.cfg.PreviousKey)
+	}
+	return s.cfg.Keys
+}
+
 func (s *Service) hasKey() bool {
-	return slices.ContainsFunc(s.cfg.Keys, func(k fullenrich.Secret) bool { return k != "" })
+	return slices.ContainsFunc(s.keys(), func(k fullenrich.Secret) bool { return k != "" })
 }
 
 // Receive takes a webhook of FullEnrich in: body as it came, token from its path,
@@ -70,7 +78,7 @@ func (s *Service) Receive(ctx context.Context, token string, contact bool, signa
 		s.cfg.Meter.Refused("no_key")
 		return ErrNoKey
 	}
-	if !fullenrich.Verify(raw, signature, s.cfg.Keys...) {
+	if !fullenrich.Verify(raw, signature, s.keys()...) {
 		s.cfg.Meter.Refused("bad_signature")
 		return ErrSignature
 	}

@@ -61,7 +61,8 @@ func TestRow23_KeyRotatedWhileWaiting(t *testing.T) {
 		w.sleep(10 * time.Second)
 		w.must(w.sim.Rotate(simulator.DefaultKey, fresh.Reveal()))
 		w.stop()
-		w.key, w.cfg.Keys = fresh, []fullenrich.Secret{fresh, simulator.DefaultKey}
+		w.key, w.cfg.Keys = fresh, []fullenrich.Secret{fresh}
+		w.cfg.PreviousKey, w.cfg.PreviousUntil = simulator.DefaultKey, time.Now().Add(time.Hour)
 		w.boot()
 		return run
 	}
@@ -74,6 +75,22 @@ func TestRow23_KeyRotatedWhileWaiting(t *testing.T) {
 			w.wantRun(run, workflow.StatusCompleted)
 			w.wantFired(simulator.ActionSignaturePreviousKey)
 			w.wantPaidOnce()
+		})
+	})
+	t.Run("the previous key ends", func(t *testing.T) {
+		underBoth(t, enrichment.Config{}, func(w *world) {
+			rotate(w)
+			body := []byte(`{"id":"0c9d6c1e-5a55-4a0e-9b2f-000000000009","status":"FINISHED","data":[]}`)
+			send := func() error {
+				return w.life.svc.Receive(t.Context(), "lost", false, fullenrich.Sign(simulator.DefaultKey, body), body)
+			}
+			if err := send(); !errors.Is(err, enrichment.ErrUnknownToken) {
+				t.Errorf("while it lasts: %v", err)
+			}
+			w.sleep(time.Hour)
+			if err := send(); !errors.Is(err, enrichment.ErrSignature) {
+				t.Errorf("afterwards: %v", err)
+			}
 		})
 	})
 	t.Run("the fetch uses the new key", func(t *testing.T) {

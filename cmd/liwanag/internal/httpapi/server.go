@@ -38,7 +38,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, verifier: verifier, overviews: newOverviews()}
 	s.Door = door.New(door.Config{Access: cfg.Access, PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies,
-		MaxConnections: cfg.MaxConnections, MaxRequests: cfg.MaxRequests, Memory: cfg.Memory, Note: s.note, Acted: s.overviews.forget,
+		MaxConnections: cfg.MaxConnections, MaxRequests: cfg.MaxRequests, Memory: cfg.Memory, Note: s.note, Tally: s.tally, Acted: s.overviews.forget,
 		DiskFull: cfg.DiskFull, Version: cfg.Version, Count: cfg.Meter.Request, Now: cfg.Now, Log: cfg.Log})
 	s.register()
 	nameSourceKind(s.Schemas())
@@ -51,6 +51,26 @@ func New(cfg Config) (*Server, error) {
 // note writes a row of the audit trail.
 func (s *Server) note(ctx context.Context, act liwanag.Act) error {
 	return s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error { return tx.Acts.Insert(act) })
+}
+
+// tally writes what the door counted.
+func (s *Server) tally(ctx context.Context, acts []*liwanag.Act) error {
+	seqs := make([]int64, len(acts))
+	err := s.cfg.Store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		for i, act := range acts {
+			if seqs[i], err = tx.Acts.Count(*act); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, act := range acts {
+		act.Seq = seqs[i]
+	}
+	return nil
 }
 
 // register registers the routes of all resources.

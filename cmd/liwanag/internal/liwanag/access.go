@@ -22,15 +22,18 @@ type Pass struct {
 	ExpiresAt time.Time
 }
 
-// Act is a manual act, for the audit trail.
+// Act is a manual act, for the audit trail, or what is counted of a client: reads of
+// personal data, and failures to prove who they are.
 type Act struct {
 	Seq     int64 // given by the store, grows
 	At      time.Time
-	Actor   string // key, console, or local (no key is set)
+	Actor   string // key, console, local (no key is set), or unknown (it failed)
 	Act     string // such as run.cancel, stable
 	Subject string // the id it was done to; empty without one
 	Reason  string // as the actor gave it
 	Request string // the request's id, as in the log
+	Client  string // the address it came from; empty in rows of before there was one
+	Times   int64  // how often it happened since At, at least 1
 }
 
 // ActFilter selects acts; zero fields do not restrict.

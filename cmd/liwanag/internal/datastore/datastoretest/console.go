@@ -337,7 +337,8 @@ var accessTests = map[string]func(*testing.T, *datastore.Store){
 		for i := range 5 {
 			write(t, s, func(tx *datastore.Tx) error {
 				return tx.Acts.Insert(liwanag.Act{At: noon.Add(time.Duration(i) * time.Hour), Actor: "key",
-					Act: fmt.Sprint("act.", i%2), Subject: fmt.Sprint("run_", i%3), Reason: "r", Request: "q"})
+					Act: fmt.Sprint("act.", i%2), Subject: fmt.Sprint("run_", i%3), Reason: "r", Request: "q",
+					Client: "192.0.2.1"})
 			})
 		}
 		reasons := func(f liwanag.ActFilter) (hours []int) {
@@ -347,7 +348,8 @@ var accessTests = map[string]func(*testing.T, *datastore.Store){
 					t.Fatal(err)
 				}
 				for _, a := range all {
-					equal(t, a, liwanag.Act{Seq: a.Seq, At: a.At, Actor: "key", Act: a.Act, Subject: a.Subject, Reason: "r", Request: "q"})
+					equal(t, a, liwanag.Act{Seq: a.Seq, At: a.At, Actor: "key", Act: a.Act, Subject: a.Subject, Reason: "r", Request: "q",
+						Client: "192.0.2.1", Times: 1})
 					hours = append(hours, int(a.At.Sub(noon)/time.Hour))
 				}
 				if next == "" {
@@ -361,6 +363,48 @@ var accessTests = map[string]func(*testing.T, *datastore.Store){
 		equal(t, reasons(liwanag.ActFilter{Act: "act.0"}), []int{4, 2, 0})
 		want(t, s, int64(3), func(tx *datastore.Tx) (int64, error) { return tx.Acts.Prune(noon.Add(3 * time.Hour)) })
 		equal(t, reasons(liwanag.ActFilter{}), []int{4, 3})
+	},
+}
+
+var countedTests = map[string]func(*testing.T, *datastore.Store){
+	"what is counted has one row": func(t *testing.T, s *datastore.Store) {
+		act := liwanag.Act{At: noon, Actor: "unknown", Act: "key.refuse", Client: "192.0.2.1", Times: 3}
+		count := func(tx *datastore.Tx) (err error) { act.Seq, err = tx.Acts.Count(act); return err }
+		write(t, s, count)
+		write(t, s, count)
+		want := act
+		want.Times = 6
+		all, _, err := s.Acts.List(t.Context(), liwanag.ActFilter{}, liwanag.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, all, []liwanag.Act{want})
+		write(t, s, func(tx *datastore.Tx) error {
+			n, err := tx.Acts.Prune(noon.Add(time.Second))
+			equal(t, n, int64(1))
+			return err
+		})
+		write(t, s, count) // it is gone: nothing is left to add to
+	},
+	"a key is retired once": func(t *testing.T, s *datastore.Store) {
+		for i := range 3 {
+			write(t, s, func(tx *datastore.Tx) error {
+				since, err := tx.Ledger.Retired(digestOf(1), noon.Add(time.Duration(i)*time.Hour))
+				equal(t, since.UTC(), noon)
+				return err
+			})
+		}
+	},
+	"passes of another key go": func(t *testing.T, s *datastore.Store) {
+		for i := range byte(2) {
+			write(t, s, func(tx *datastore.Tx) error {
+				return tx.Passes.Insert(liwanag.Pass{Hash: digestOf(i), KeyHash: digestOf(i), Kind: liwanag.PassSession, CreatedAt: noon, ExpiresAt: noon})
+			})
+		}
+		write(t, s, func(tx *datastore.Tx) error { return tx.Passes.KeepOnly(digestOf(1)) })
+		_ = get[liwanag.Pass](t)(s.Passes.Get(t.Context(), digestOf(1)))
+		_, err := s.Passes.Get(t.Context(), digestOf(0))
+		notFound(t, err)
 	},
 }
 

@@ -43,7 +43,7 @@ func Run(t *testing.T, h Harness) {
 		{"sources", sourceTests},
 		{"sinks", sinkTests},
 		{"access", accessTests},
-		{"activity and erasure", activityTests},
+		{"activity and erasure", activityTests}, {"counted acts", countedTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			for name, test := range part.tests {

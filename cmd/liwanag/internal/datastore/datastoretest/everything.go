@@ -275,6 +275,10 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	all = append(all, err)
 	_, err = t.Passes.Take(pass.Kind, liwanag.Digest{1})
 	all = append(all, err, t.Acts.Insert(liwanag.Act{At: now}))
+	_, counted := t.Acts.Count(liwanag.Act{At: now})
+	_, again := t.Acts.Count(liwanag.Act{Seq: 1})
+	_, retired := t.Ledger.Retired(liwanag.Digest{1}, now)
+	all = append(all, counted, again, retired, t.Passes.KeepOnly(liwanag.Digest{1}))
 	_, err = t.Acts.Prune(now)
 	all = append(all, err)
 	people := []liwanag.ID{liwanag.NewID(liwanag.SubscriberKind)}

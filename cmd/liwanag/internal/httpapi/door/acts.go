@@ -35,12 +35,20 @@ func actOf(op *huma.Operation) string {
 	if reads || slices.Contains(noActs, op.OperationID) || !under(op.Path, "/api") {
 		return ""
 	}
+	return nameOf(op)
+}
+
+// nameOf is an operation's name, turned around.
+func nameOf(op *huma.Operation) string {
 	verb, noun, _ := strings.Cut(op.OperationID, "-")
 	return noun + "." + verb
 }
 
 // intent is what a request is about to do, as its path, query and body say.
-type intent struct{ name, subject, reason string }
+type intent struct {
+	name, subject, reason string
+	read                  string // of personal data, which is counted
+}
 
 // intend notes the act of a request.
 func (d *Door) intend(op *huma.Operation, r *http.Request, body []byte) {
@@ -62,7 +70,7 @@ func (d *Door) intend(op *huma.Operation, r *http.Request, body []byte) {
 	}
 	var subject liwanag.ID // text that is no id names nothing, and could be anything
 	_ = subject.UnmarshalText([]byte(r.PathValue("id")))
-	scopeOf(r.Context()).intent = intent{actOf(op), subject.String(), said.Reason}
+	scopeOf(r.Context()).intent = intent{name: actOf(op), subject: subject.String(), reason: said.Reason, read: readOf(op)}
 }
 
 // budgetWords say what the budget of a day becomes.
@@ -78,7 +86,11 @@ func budgetWords(credits *int64) string {
 
 // auditIntended writes the row of a request's act, just before it acts.
 func (d *Door) auditIntended(ctx context.Context) error {
-	intended := scopeOf(ctx).intent
+	carried := scopeOf(ctx)
+	intended := carried.intent
+	if intended.read != "" {
+		d.tally.count(carried.actor, intended.read, carried.client)
+	}
 	if intended.name == "" {
 		return nil
 	}
@@ -97,7 +109,7 @@ func (d *Door) acted(ctx context.Context) {
 func (d *Door) audit(ctx context.Context, a intent) error {
 	carried := scopeOf(ctx)
 	return d.cfg.Note(ctx, liwanag.Act{At: d.cfg.Now().UTC(), Actor: carried.actor, Act: a.name, Subject: a.subject,
-		Reason: clipTo(a.reason, maxReason), Request: carried.id})
+		Reason: clipTo(a.reason, maxReason), Request: carried.id, Client: carried.client})
 }
 
 // maxReason bounds what is kept of a reason, in bytes.

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -43,6 +44,9 @@ type Config struct {
 	// happen. Acted is told after it.
 	Note  func(context.Context, liwanag.Act) error
 	Acted func()
+	// Tally adds Times to the row that an act's Seq names, or else writes a row and gives
+	// the act its Seq.
+	Tally func(context.Context, []*liwanag.Act) error
 
 	DiskFull func(error) bool // finds a full disk in errors that have no class
 	Version  string           // of the program, for the description
@@ -69,6 +73,7 @@ type Door struct {
 	docs     []byte          // the page made of it
 	failures *throttle.Failures
 	guesses  *throttle.Guesses
+	tally    *tally
 	csrf     *http.CrossOriginProtection
 	apiPool  pool
 	hookPool pool
@@ -81,6 +86,7 @@ func New(cfg Config) *Door {
 		csrf: http.NewCrossOriginProtection(), apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
 		Bodies:    newBodies(cfg.Memory),
 		Strangers: Strangers{Share: newShare(maxStrangers, 0), from: map[netip.Addr]bool{}}}
+	d.tally = &tally{now: cfg.Now, log: cfg.Log, write: cfg.Tally, rows: map[talliedBy]*tallied{}}
 	d.registerSignIn()
 	d.registerDocs()
 	return d
@@ -135,6 +141,11 @@ func (d *Door) Serve(ctx context.Context, ln net.Listener, grace time.Duration) 
 		ErrorLog: slog.NewLogLogger(d.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	hs.RegisterOnShutdown(func() { close(d.stopping) })
+	counting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var counted sync.WaitGroup
+	counted.Go(func() { d.tally.run(counting) })
+	defer counted.Wait()
+	defer stop()
 	err := graceful.Serve(ctx, hs, newConnections(ln, d.cfg.MaxConnections, d.proxy), grace)
 	if errors.Is(err, graceful.ErrCutOff) {
 		d.cfg.Log.WarnContext(ctx, graceful.ErrCutOff.Error(), "grace", grace)

@@ -23,13 +23,15 @@ import (
 
 // scope is what a request carries along.
 type scope struct {
-	id     string
-	from   netip.Addr
-	share  *Share // what its body counts among
-	held   int64  // bytes of its body in memory
-	actor  string // who asks, once that is known
-	intent intent // what it does, for the audit trail
-	extend func() // gives it more time, as Streamer.Extend
+	id      string
+	from    netip.Addr
+	client  string // the address itself, for the audit trail
+	refused bool   // it did not prove who it is, which is counted
+	share   *Share // what its body counts among
+	held    int64  // bytes of its body in memory
+	actor   string // who asks, once that is known
+	intent  intent // what it does, for the audit trail
+	extend  func() // gives it more time, as Streamer.Extend
 }
 
 type scopeKey struct{}
@@ -59,14 +61,15 @@ func requestID(ctx context.Context) string { return scopeOf(ctx).id }
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := d.cfg.Now()
 	asking := scopeOf(r.Context()) // a page asks in its own name, for its browser
-	carried := &scope{id: cmp.Or(asking.id, rand.Text()), from: asking.from, share: d.Bodies.API}
+	carried := &scope{id: cmp.Or(asking.id, rand.Text()), from: asking.from, client: asking.client, share: d.Bodies.API}
 	if !carried.from.IsValid() {
-		carried.from = networkOf(d.ClientOf(r))
+		client := d.ClientOf(r)
+		carried.from, carried.client = networkOf(client), client.String()
 	}
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
 	out := &response{ResponseWriter: w}
 	carried.extend = (&Streamer{control: http.NewResponseController(out)}).Extend
-	secureHeaders(out.Header(), carried.id)
+	d.secureHeaders(out.Header(), carried.id)
 	route := "none"
 	defer func() { d.logged(r, out, route, began) }()
 	defer func() {
@@ -109,13 +112,16 @@ func (d *Door) takesPlace(r *http.Request, pattern string) bool {
 }
 
 // secureHeaders are on every answer; pages loosen the policy for their own style.
-func secureHeaders(h http.Header, id string) {
+func (d *Door) secureHeaders(h http.Header, id string) {
 	h.Set("X-Request-Id", id)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+	if _, https := d.sessionCookie(); https {
+		h.Set("Strict-Transport-Security", "max-age=31536000") // a year, of this host alone
+	}
 }
 
 // ingress are requests that bring a proof of their own.
@@ -216,11 +222,12 @@ func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("Authorization") != "" {
 		return refused // a wrong key has been counted
 	}
-	return d.failed(r, refused)
+	return d.failed(r, failedAccess, refused)
 }
 
 // failed counts a failure and returns it, or that there were too many.
-func (d *Door) failed(r *http.Request, failure *Problem) error {
+func (d *Door) failed(r *http.Request, what string, failure *Problem) error {
+	d.refused(r.Context(), what)
 	if err := d.failures.Count(scopeOf(r.Context()).from); err != nil {
 		return err
 	}
@@ -241,11 +248,9 @@ func (d *Door) identify(r *http.Request) error {
 		right, err := d.guesses.Try(r.Context(), carried.from, func() bool {
 			return strings.EqualFold(scheme, "Bearer") && d.cfg.Access.Key(strings.TrimSpace(key))
 		})
-		if err != nil {
-			return err
-		}
-		if !right {
-			return access.ErrRefused
+		if err != nil || !right {
+			d.refused(r.Context(), failedKey)
+			return cmp.Or(err, error(access.ErrRefused))
 		}
 		carried.actor = actorKey
 		return nil
@@ -301,6 +306,9 @@ func (d *Door) logged(r *http.Request, w *response, route string, began time.Tim
 	level := slog.LevelInfo
 	if d.open[route] && w.status < 400 && !under(r.URL.Path, "/webhooks") {
 		level = slog.LevelDebug // probes and pages
+	}
+	if scopeOf(r.Context()).refused {
+		level = slog.LevelDebug // counted: whoever guesses fills no log
 	}
 	d.cfg.Log.LogAttrs(r.Context(), level, "request", slog.String("request", requestID(r.Context())), slog.String("route", route),
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took))

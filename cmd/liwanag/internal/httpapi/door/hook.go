@@ -76,7 +76,7 @@ func (d *Door) hookFault(r *http.Request, err error) error {
 	p := *d.ProblemOf(err)
 	switch {
 	case p.Status == http.StatusUnauthorized:
-		return d.failed(r, &p)
+		return d.failed(r, failedProof, &p)
 	case p.Status == http.StatusInsufficientStorage:
 		p.Status, p.Title = http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable)
 	}

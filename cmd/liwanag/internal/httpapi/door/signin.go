@@ -74,16 +74,15 @@ func (d *Door) newSession(ctx context.Context, key, link string) (session string
 	if link != "" {
 		session, err = d.cfg.Access.Redeem(ctx, link)
 		if errors.Is(err, access.ErrRefused) {
+			d.refused(ctx, failedLink)
 			err = cmp.Or(d.failures.Count(from), err)
 		}
 		return session, err
 	}
 	right, err := d.guesses.Try(ctx, from, func() bool { return d.cfg.Access.Key(key) })
-	if err != nil {
-		return "", err
-	}
-	if !right {
-		return "", access.ErrRefused
+	if err != nil || !right {
+		d.refused(ctx, failedKey)
+		return "", cmp.Or(err, error(access.ErrRefused))
 	}
 	return d.cfg.Access.SignIn(ctx, key)
 }

@@ -1,0 +1,10 @@
+-- +goose Up
+-- Where an act came from, and how often what is counted happened.
+ALTER TABLE act ADD COLUMN client TEXT;
+ALTER TABLE act ADD COLUMN times INTEGER NOT NULL DEFAULT 1;
+
+-- Keys of FullEnrich's that were replaced, by SHA-256, and since when: they verify for a while.
+CREATE TABLE retired_key (
+  hash BLOB PRIMARY KEY,
+  since INTEGER NOT NULL
+);
