@@ -167,7 +167,7 @@ func (a *App) enrichmentConfig() (enrichment.Config, error) {
 		PaidRetry: enrichment.PaidRetry(s.PaidRetry), OnAmbiguous: enrichment.OnAmbiguous(s.OnAmbiguous),
 		AmbiguityGrace: s.AmbiguityGrace, ProbeEvery: s.ProbeEvery, ReuseResults: s.ReuseResults,
 		ReuseNotFound: s.ReuseNotFound, Retention: s.Retention,
-		PublicURL: a.publicURL, BaseURL: s.FullEnrichBaseURL,
+		PublicURL: a.publicURL, BaseURL: s.FullEnrichBaseURL, Clean: intake.CleanFound,
 		SweepEvery: a.cfg.SweepEvery, Now: a.cfg.Now, Log: a.log, Meter: a.metrics,
 	}
 	cfg.CreditBudget, cfg.BudgetByDefault = s.Budget()

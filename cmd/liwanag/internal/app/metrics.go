@@ -42,6 +42,7 @@ func (a *App) figures(ctx context.Context) (f telemetry.Figures, err error) {
 		{"overdue runs", func() (err error) { f.Overdue, err = a.runner.overdue(ctx); return err }},
 		{"jobs", func() (err error) { f.Jobs, err = a.store.Jobs.Count(ctx); return err }},
 		{"submissions", func() (err error) { f.Submissions, err = a.store.Submissions.Count(ctx); return err }},
+		{"deliveries", func() (err error) { f.Deliveries, err = a.store.Deliveries.Waiting(ctx); return err }},
 		{"uploads", func() (err error) { f.Uploads, err = a.store.Uploads.Count(ctx); return err }},
 		{"credits", func() (err error) { f.Credits, err = ledger.Credits(ctx, liwanag.DayOf(now)); return err }},
 		{"budget", func() (err error) { f.Budget, err = a.service.Budget(ctx); return err }},

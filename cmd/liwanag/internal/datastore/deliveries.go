@@ -55,6 +55,11 @@ func (s Deliveries) Stored(ctx context.Context, limit int) ([]liwanag.Digest, er
 		ORDER BY received_at, seq LIMIT $1`, limit)
 }
 
+// Waiting counts those that wait for a person, by state.
+func (s Deliveries) Waiting(ctx context.Context) (map[liwanag.DeliveryState]int64, error) {
+	return counts[liwanag.DeliveryState](s.in(ctx), `SELECT state, count(*) FROM delivery WHERE state IN ('quarantined', 'unmatched') GROUP BY state`)
+}
+
 // Unsettled lists the digests of deliveries in state sent that were received
 // before the given time, oldest first.
 func (s Deliveries) Unsettled(ctx context.Context, receivedBefore time.Time, limit int) ([]liwanag.Digest, error) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/fullenrich"
 )
 
@@ -68,6 +69,10 @@ type Config struct {
 	// PreviousKey, the one before, verifies too while keys rotate: until PreviousUntil.
 	PreviousKey   fullenrich.Secret
 	PreviousUntil time.Time
+
+	// Clean brings what FullEnrich says of a person into the form that sign-ups have.
+	// Default: it stays as it is.
+	Clean func(liwanag.Summary) liwanag.Summary
 
 	// Probe asks whether PublicURL reaches us. Default: GET PublicURL/healthz is 200.
 	Probe func(ctx context.Context) error
@@ -142,6 +147,9 @@ func (c Config) withDefaults() Config {
 			// FullEnrich cannot reach a loopback address: results come by fetch alone.
 			c.FetchSchedule = append([]time.Duration{2 * time.Minute}, c.FetchSchedule...)
 		}
+	}
+	if c.Clean == nil {
+		c.Clean = func(s liwanag.Summary) liwanag.Summary { return s }
 	}
 	if c.Probe == nil {
 		c.Probe = probeOver(probeClient(), c.PublicURL)

@@ -170,6 +170,9 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 		}
 		to := liwanag.DeliverySettled
 		done = settle(sub, jobs, res, late, now)
+		for i, found := range done.profiles {
+			done.profiles[i].Summary = e.cfg.Clean(found.Summary)
+		}
 		if done.note != "" {
 			to = liwanag.DeliveryQuarantined
 		}

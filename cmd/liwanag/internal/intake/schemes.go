@@ -77,15 +77,52 @@ func Kit() Scheme {
 	}
 }
 
-// Bearer is a secret that is sent as it is: Authorization: Bearer <secret>.
+// Bearer is a secret that is sent as it is: Authorization: Bearer <secret>. Its hash is
+// all that has to be kept, see Scheme.Kept.
 func Bearer() Scheme {
 	return Scheme{
 		Name:            "bearer",
 		SignatureHeader: "Authorization",
 		SignaturePrefix: "Bearer ",
-		Decode:          func(s string) ([]byte, error) { return []byte(strings.TrimSpace(s)), nil },
-		Key:             plainKey,
+		Decode: func(s string) ([]byte, error) {
+			sum := sha256.Sum256([]byte(strings.TrimSpace(s)))
+			return sum[:], nil
+		},
+		Key: hashedKey,
 	}
+}
+
+// hashedPrefix marks the hash of a secret, in hex, in place of the secret.
+const hashedPrefix = "sha256:"
+
+// hashedKey reads a secret, or its hash.
+func hashedKey(secret string) ([]byte, error) {
+	if sum, hashed := strings.CutPrefix(secret, hashedPrefix); hashed {
+		if raw, err := hex.DecodeString(sum); err == nil && len(raw) == sha256.Size {
+			return raw, nil
+		}
+	}
+	key, err := plainKey(secret)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(key)
+	return sum[:], nil
+}
+
+// Kept is what has to be kept of a secret that a person entered: of one that is sent as
+// it is the hash alone, of one that signs all of it.
+func (s Scheme) Kept(secret string) string {
+	if s.Hash != nil {
+		return secret
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return hashedPrefix + hex.EncodeToString(sum[:])
+}
+
+// IsKept says whether a stored secret has the form that Kept gives.
+func (s Scheme) IsKept(stored string) bool {
+	return s.Hash != nil || strings.HasPrefix(stored, hashedPrefix) && len(stored) == len(hashedPrefix)+2*sha256.Size
 }
 
 // PathOnly is for senders that prove nothing: whoever knows the address is

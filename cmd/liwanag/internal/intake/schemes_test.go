@@ -342,3 +342,29 @@ func FuzzSignatureHeadersOfEveryScheme(f *testing.F) {
 		t.Fatalf("%s accepted %q", v.Scheme, h)
 	})
 }
+
+func TestABearerSecretIsKeptAsItsHash(t *testing.T) {
+	const secret = "a-secret-of-a-sender-0123456789"
+	scheme := Bearer()
+	kept := scheme.Kept(secret)
+	if strings.Contains(kept, secret) || !scheme.IsKept(kept) || scheme.IsKept(secret) {
+		t.Fatalf("kept: %s", kept)
+	}
+	for name, stored := range map[string]string{"its hash": kept, "as an older release kept it": secret} {
+		v, err := NewVerifier(scheme, []string{stored}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Verify(http.Header{"Authorization": {"bearer " + secret}}, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, wrong := range []string{kept, strings.TrimPrefix(kept, "sha256:"), "wrong", ""} {
+			if _, err := v.Verify(http.Header{"Authorization": {"Bearer " + wrong}}, nil); err == nil {
+				t.Errorf("%s: %q is taken", name, wrong)
+			}
+		}
+	}
+	if signs := StandardWebhooks(); signs.Kept("whsec_x") != "whsec_x" {
+		t.Error("a secret that signs is not kept whole")
+	}
+}

@@ -19,6 +19,7 @@ type Figures struct {
 	Jobs        map[liwanag.JobStatus]int64
 	Submissions map[liwanag.SubmissionState]int64
 	Uploads     map[liwanag.UploadStatus]int64
+	Deliveries  map[liwanag.DeliveryState]int64 // those that wait for a person
 
 	Credits liwanag.Credits // of this UTC day
 	Balance liwanag.Balance
@@ -51,6 +52,7 @@ type figures struct {
 	up, readAt                               *prometheus.Desc
 	runs, waiting, overdue                   *prometheus.Desc
 	jobs, held, submissions, uploads         *prometheus.Desc
+	deliveries                               *prometheus.Desc
 	balance, reserved, spent, budget, paused *prometheus.Desc
 	callsUsed, callsLimit, databaseBytes     *prometheus.Desc
 	all                                      []*prometheus.Desc
@@ -79,6 +81,7 @@ func newFigures(m *Metrics) *figures {
 	gauge(&f.jobs, "jobs", "Jobs by status.", "status")
 	gauge(&f.held, "held_jobs", "Jobs of which nobody knows whether they were paid for: an operator decides.")
 	gauge(&f.submissions, "submissions", "Paid calls by state; held ones wait for an operator.", "state")
+	gauge(&f.deliveries, "deliveries", "Raw results that wait for a person: quarantined ones could not be applied whole, unmatched ones are of no submission.", "state")
 	gauge(&f.uploads, "uploads", "Uploads by status.", "status")
 	gauge(&f.balance, "credits_balance", "Credits left, as FullEnrich said last; absent when it never did.")
 	gauge(&f.reserved, "credits_reserved", "Credits of this UTC day that are reserved by submissions whose cost is not known yet.")
@@ -120,6 +123,9 @@ func (f *figures) Collect(to chan<- prometheus.Metric) {
 		liwanag.SubmissionAccepted, liwanag.SubmissionRefused,
 		liwanag.SubmissionAmbiguous, liwanag.SubmissionHeld, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled} {
 		gauge(f.submissions, float64(v.Submissions[state]), string(state))
+	}
+	for _, state := range []liwanag.DeliveryState{liwanag.DeliveryQuarantined, liwanag.DeliveryUnmatched} {
+		gauge(f.deliveries, float64(v.Deliveries[state]), string(state))
 	}
 	for _, status := range []liwanag.UploadStatus{liwanag.UploadPreviewed, liwanag.UploadNeedsMapping,
 		liwanag.UploadImporting, liwanag.UploadEnriching, liwanag.UploadDone, liwanag.UploadFailed, liwanag.UploadCanceled} {

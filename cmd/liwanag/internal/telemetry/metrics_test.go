@@ -123,7 +123,7 @@ func TestFiguresAreShownByTheirStates(t *testing.T) {
 				{Workflow: "w", Version: 2, Status: workflow.StatusFailed, Runs: 4}},
 			Overdue: 1, Jobs: map[liwanag.JobStatus]int64{liwanag.JobHeld: 5},
 			Submissions: map[liwanag.SubmissionState]int64{liwanag.SubmissionHeld: 6},
-			Uploads:     map[liwanag.UploadStatus]int64{liwanag.UploadDone: 7}, Credits: liwanag.Credits{Reserved: 8, Spent: 9},
+			Deliveries:  map[liwanag.DeliveryState]int64{liwanag.DeliveryQuarantined: 12}, Uploads: map[liwanag.UploadStatus]int64{liwanag.UploadDone: 7}, Credits: liwanag.Credits{Reserved: 8, Spent: 9},
 			Balance: liwanag.Balance{Credits: 10.5, At: time.Now()}, Budget: 11, Paused: liwanag.WaitingKey, Calls: 12, CallLimit: 55,
 			DatabaseBytes: 13,
 		}, nil
@@ -133,7 +133,7 @@ func TestFiguresAreShownByTheirStates(t *testing.T) {
 		`liwanag_runs{status="failed",workflow="w"} 4`,
 		`liwanag_runs_waiting{step="b",workflow="w"} 3`, "liwanag_runs_overdue 1", `liwanag_jobs{status="held"} 5`,
 		`liwanag_jobs{status="pending"} 0`,
-		"liwanag_held_jobs 5", `liwanag_submissions{state="held"} 6`, `liwanag_uploads{status="done"} 7`, "liwanag_credits_reserved 8", "liwanag_credits_spent 9",
+		"liwanag_held_jobs 5", `liwanag_submissions{state="held"} 6`, `liwanag_uploads{status="done"} 7`, `liwanag_deliveries{state="quarantined"} 12`, "liwanag_credits_reserved 8", "liwanag_credits_spent 9",
 		"liwanag_credits_balance 10.5", "liwanag_credits_budget 11", `liwanag_spending_paused{reason="key"} 1`, `liwanag_spending_paused{reason="paused"} 0`,
 		"liwanag_call_budget_used 12", "liwanag_call_budget_limit 55", "liwanag_database_size_bytes 13")
 }

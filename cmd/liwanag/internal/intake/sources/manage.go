@@ -97,8 +97,9 @@ func (m *Made) add(scheme intake.Scheme, secret string) error {
 	if _, err := intake.NewVerifier(scheme, []string{secret}, nil); err != nil {
 		return liwanag.NewError(liwanag.Invalid, "invalid_secret", "the secret cannot be taken: "+err.Error())
 	}
-	m.Secrets = slices.DeleteFunc(slices.Clone(m.Secrets), func(old string) bool { return old == secret })
-	m.Secrets = append([]string{secret}, m.Secrets...)
+	kept := scheme.Kept(secret)
+	m.Secrets = slices.DeleteFunc(slices.Clone(m.Secrets), func(old string) bool { return old == kept })
+	m.Secrets = append([]string{kept}, m.Secrets...)
 	m.Secrets = m.Secrets[:min(len(m.Secrets), maxSecrets)]
 	return nil
 }
@@ -214,6 +215,31 @@ func (s *Service) update(ctx context.Context, id liwanag.ID, change func(*Made, 
 		return tx.Sources.Update(m.Source)
 	})
 	return m, err
+}
+
+// Seal keeps the hash alone of secrets that an older release stored as they are sent.
+func (s *Service) Seal(ctx context.Context) error {
+	all, err := s.store.Sources.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, source := range all {
+		now, err := s.setUp(source)
+		if err != nil || now.scheme.SignatureHeader == "" || !slices.ContainsFunc(source.Secrets, func(old string) bool { return !now.scheme.IsKept(old) }) {
+			continue // what cannot be read is said when a webhook comes
+		}
+		if _, err := s.update(ctx, source.ID, func(m *Made, now setUp) error {
+			for i, old := range m.Secrets {
+				if !now.scheme.IsKept(old) {
+					m.Secrets[i] = now.scheme.Kept(old)
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Delete deletes a source and what is kept of its deliveries; the people stay.

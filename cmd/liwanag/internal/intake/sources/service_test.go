@@ -445,3 +445,27 @@ func BenchmarkReceive(b *testing.B) {
 		}
 	})
 }
+
+func TestASecretThatIsSentAsItIsIsStoredAsItsHash(t *testing.T) {
+	w := newWorld(t)
+	made, token := w.create(liwanag.SourceGeneric, `{"proof":"bearer"}`)
+	stored, err := w.store.Sources.Get(t.Context(), made.ID)
+	w.must(err)
+	if len(stored.Secrets) != 1 || strings.Contains(stored.Secrets[0], made.Secret) || made.Secret == "" {
+		t.Fatalf("stored %q", stored.Secrets)
+	}
+	stored.Secrets = []string{made.Secret} // as an older release did
+	w.must(w.store.Write(t.Context(), func(tx *datastore.Tx) error { return tx.Sources.Update(stored) }))
+	w.must(w.service.Seal(t.Context()))
+	sealed, err := w.store.Sources.Get(t.Context(), made.ID)
+	w.must(err)
+	if len(sealed.Secrets) != 1 || strings.Contains(sealed.Secrets[0], made.Secret) {
+		t.Errorf("stored %q after the start", sealed.Secrets)
+	}
+	for secret, ok := range map[string]bool{made.Secret: true, sealed.Secrets[0]: false} {
+		_, err := w.service.Receive(t.Context(), liwanag.SourceGeneric, token, http.Header{"Authorization": {"Bearer " + secret}}, []byte(`{"email":"a@gmail.com"}`))
+		if ok != (err == nil) {
+			t.Errorf("with %q: %v", secret, err)
+		}
+	}
+}
