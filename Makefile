@@ -78,8 +78,13 @@ test-temporal: deps temporal ## Run the tests that need a Temporal server
 	LIWANAG_TEMPORAL=$(TEMPORAL) $(GO) test -tags temporal -timeout 30m ./temporalrunner/... $(PRODUCT)/app/...
 
 .PHONY: verify
-verify: ## Check the modules against go.sum
+verify: vulncheck ## Check the modules against go.sum, and for known vulnerabilities
 	$(GO) mod verify
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what is called, where their database can be reached
+	@$(GO) -C tools build -o ../.cache/bin/ golang.org/x/vuln/cmd/govulncheck
+	@tools/vulncheck.sh
 
 .PHONY: tidy
 tidy: ## Tidy every module

@@ -6,5 +6,6 @@ package tools
 import (
 	_ "github.com/a-h/templ/cmd/templ"
 	_ "github.com/securego/gosec/v2/cmd/gosec"
+	_ "golang.org/x/vuln/cmd/govulncheck"
 	_ "honnef.co/go/tools/cmd/staticcheck"
 )

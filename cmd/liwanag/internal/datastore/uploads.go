@@ -153,6 +153,29 @@ func (t UploadTx) PutChunk(id liwanag.ID, n int, data []byte) error {
 	return t.must(`INSERT INTO upload_chunk (upload_id, n, data) VALUES ($1, $2, $3)`, id.Bytes(), n, data)
 }
 
+// Chunk reads the n-th piece of the file, from 0. ErrNotFound past the last.
+func (t UploadTx) Chunk(id liwanag.ID, n int) ([]byte, error) {
+	return one(t, scanBytes, `SELECT data FROM upload_chunk WHERE upload_id = $1 AND n = $2`, id.Bytes(), n)
+}
+
+// RewriteChunk replaces a piece of the file.
+func (t UploadTx) RewriteChunk(id liwanag.ID, n int, data []byte) error {
+	return t.must(`UPDATE upload_chunk SET data = $1 WHERE upload_id = $2 AND n = $3`, data, id.Bytes(), n)
+}
+
+// Interrupt makes whoever imports an upload read its file again, from behind what is
+// imported: it is nobody's any more.
+func (t UploadTx) Interrupt(id liwanag.ID, now time.Time) error {
+	_, err := t.exec(`UPDATE upload SET owner = 'interrupted', owned_until = $1 WHERE id = $2 AND status = 'importing'`, micros(now), id.Bytes())
+	return err
+}
+
+// ForgetCells forgets the cells of an invalid row.
+func (t UploadTx) ForgetCells(id liwanag.ID, row int64) error {
+	_, err := t.exec(`UPDATE upload_error SET cells = NULL WHERE upload_id = $1 AND row = $2`, id.Bytes(), row)
+	return err
+}
+
 // DropChunks forgets at most n pieces of the file; left says whether there are
 // more.
 func (t UploadTx) DropChunks(id liwanag.ID, n int) (left bool, err error) {

@@ -80,7 +80,8 @@ func New(ctx context.Context, c Config) (_ *Demo, err error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	if err := errors.Join(refuseLinks(d.dir, append(ownFiles, simulatorDir)...), refuseLinks(d.path(simulatorDir), simulatorFiles)); err != nil {
+	if err := errors.Join(refuseLinks(d.dir, append(ownFiles, simulatorDir)...),
+		refuseLinks(d.path(simulatorDir), simulatorFiles)); err != nil {
 		return nil, err
 	}
 	if err := d.claim(ctx, c.Fresh); err != nil {

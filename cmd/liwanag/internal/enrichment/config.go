@@ -72,7 +72,7 @@ type Config struct {
 
 	// Clean brings what FullEnrich says of a person into the form that sign-ups have.
 	// Default: it stays as it is.
-	Clean func(liwanag.Summary) liwanag.Summary
+	Clean func(liwanag.Finding) liwanag.Finding
 
 	// Probe asks whether PublicURL reaches us. Default: GET PublicURL/healthz is 200.
 	Probe func(ctx context.Context) error
@@ -149,7 +149,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.Clean == nil {
-		c.Clean = func(s liwanag.Summary) liwanag.Summary { return s }
+		c.Clean = func(f liwanag.Finding) liwanag.Finding { return f }
 	}
 	if c.Probe == nil {
 		c.Probe = probeOver(probeClient(), c.PublicURL)

@@ -34,3 +34,6 @@ func (e *Enricher) Transmit(ctx context.Context, sub liwanag.Submission) error {
 	_, _, err := e.transmit(ctx, sub)
 	return err
 }
+
+// ScrubWith makes scrubs fail.
+func (s *Service) ScrubWith(scrub func(context.Context) error) { s.scrubs = scrub }

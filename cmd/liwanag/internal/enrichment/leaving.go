@@ -85,8 +85,8 @@ func (s *Service) stand(ctx context.Context, id liwanag.ID,
 // what sources received, and what raw results say of them. A job that was not
 // sent never will be; the result of one that was is dropped when it comes, and
 // its cost recorded. Jobs and paid calls stay, for the books; they name nobody.
-// ErrNotFound; after any other error it is to be repeated, and ErrNotFound then
-// says that all but the scrubbing was done, which the next erasure makes up for.
+// ErrNotFound; after any other error it is to be repeated, and the sweep repeats a scrub
+// that failed.
 func (s *Service) Erase(ctx context.Context, id liwanag.ID) error { return s.erase(ctx, id, nil) }
 
 // EraseAndSuppress is Erase, and keeps an HMAC of the address, so that nobody brings the person in again.
@@ -96,6 +96,9 @@ func (s *Service) EraseAndSuppress(ctx context.Context, id liwanag.ID, reason st
 
 func (s *Service) erase(ctx context.Context, id liwanag.ID, suppress *liwanag.Suppression) error {
 	person, err := s.store.Subscribers.Get(ctx, id)
+	if _, owed := s.unscrubbed.Load(id); owed && errors.Is(err, liwanag.ErrNotFound) {
+		return s.scrub(ctx) // the rest was done
+	}
 	if err != nil {
 		return err
 	}
@@ -106,6 +109,7 @@ func (s *Service) erase(ctx context.Context, id liwanag.ID, suppress *liwanag.Su
 		return err
 	}
 	now, one := s.now(), []liwanag.ID{id}
+	s.unscrubbed.Store(id, true)
 	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
 		jobs, err := tx.Jobs.OpenOf(one)
 		if err != nil {
@@ -120,7 +124,23 @@ func (s *Service) erase(ctx context.Context, id liwanag.ID, suppress *liwanag.Su
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.forgetBodies(ctx, person), s.store.Scrub(ctx))
+	named := naming(formsOf(person.Email, person.EmailKey))
+	return errors.Join(s.forgetBodies(ctx, person), s.forgetUploads(ctx, named), s.scrub(ctx))
+}
+
+// scrub overwrites what erasures left in the files of the database.
+func (s *Service) scrub(ctx context.Context) error {
+	err := s.scrubs(ctx)
+	if err == nil {
+		s.unscrubbed.Clear()
+	}
+	return err
+}
+
+// scrubOwed scrubs what an erasure could not.
+func (s *Service) scrubOwed(ctx context.Context) (err error) {
+	s.unscrubbed.Range(func(any, any) bool { err = s.scrub(ctx); return false })
+	return err
 }
 
 // remember keeps of an erased person the HMAC of the address at most.

@@ -171,7 +171,7 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 		to := liwanag.DeliverySettled
 		done = settle(sub, jobs, res, late, now)
 		for i, found := range done.profiles {
-			done.profiles[i].Summary = e.cfg.Clean(found.Summary)
+			done.profiles[i].Found = e.cfg.Clean(found.Found)
 		}
 		if done.note != "" {
 			to = liwanag.DeliveryQuarantined

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/chore"
@@ -20,12 +21,15 @@ type Service struct {
 	wf     *workflow.Workflow[Input]
 	runner workflow.Runner
 	seen   seen
+
+	unscrubbed sync.Map // ids of people who were erased and may still be in the files
+	scrubs     func(context.Context) error
 }
 
 // NewService returns the service around the steps' work and the runner that
 // holds the definition.
 func NewService(work *Enricher, wf *workflow.Workflow[Input], runner workflow.Runner) *Service {
-	return &Service{Enricher: work, wf: wf, runner: runner}
+	return &Service{Enricher: work, wf: wf, runner: runner, scrubs: work.store.Scrub}
 }
 
 // Enroll is Enroll with the service's configuration and clock.

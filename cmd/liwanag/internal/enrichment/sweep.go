@@ -35,6 +35,7 @@ func (s *Service) sweep() []chore.Part {
 		chore.Alone(strandedAfter, chore.All("stranded jobs", s.strandedRuns)), // every waiting run is read
 		chore.Alone(time.Hour, chore.All("silence", s.checkSilence)),
 		{Name: "prune", Do: s.prune},
+		chore.All("scrub", s.scrubOwed),
 	}
 }
 

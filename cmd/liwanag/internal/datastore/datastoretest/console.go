@@ -398,7 +398,8 @@ var countedTests = map[string]func(*testing.T, *datastore.Store){
 	"passes of another key go": func(t *testing.T, s *datastore.Store) {
 		for i := range byte(2) {
 			write(t, s, func(tx *datastore.Tx) error {
-				return tx.Passes.Insert(liwanag.Pass{Hash: digestOf(i), KeyHash: digestOf(i), Kind: liwanag.PassSession, CreatedAt: noon, ExpiresAt: noon})
+				return tx.Passes.Insert(liwanag.Pass{Hash: digestOf(i), KeyHash: digestOf(i), Kind: liwanag.PassSession,
+					CreatedAt: noon, ExpiresAt: noon})
 			})
 		}
 		write(t, s, func(tx *datastore.Tx) error { return tx.Passes.KeepOnly(digestOf(1)) })

@@ -192,6 +192,9 @@ func useTheRest(t *datastore.Tx, now time.Time) error {
 	_ = t.Uploads.Insert(u)
 	_, _ = t.Uploads.Get(u.ID)
 	_ = t.Uploads.PutChunk(u.ID, 0, []byte("a"))
+	_, _ = t.Uploads.Chunk(u.ID, 0)
+	_ = errors.Join(t.Uploads.RewriteChunk(u.ID, 0, []byte("b")), t.Uploads.Interrupt(u.ID, now),
+		t.Uploads.AddErrors(u.ID, []liwanag.UploadRowError{{Row: 1, Cells: []string{"a"}}}), t.Uploads.ForgetCells(u.ID, 1))
 	_, _ = t.Uploads.DropChunks(u.ID, 1)
 	_, _ = t.Uploads.DropErrors(u.ID, 1)
 	_ = t.Uploads.Preview(u)

@@ -87,6 +87,7 @@ var walks = map[string]string{
 	`FROM sink`:                   "a few rows",
 	`FROM suppression WHERE id <`: "no row here; with some, a page along the key",
 	`FROM receipt /*lite INDEXED BY receipt_kept*/`: "reads all bodies",
+	`DELETE FROM pass WHERE key_hash`:               "a few sessions, at a start",
 	`DELETE FROM reach`:                             "a row for each time in which we were reachable: a few hundred",
 	`SELECT status, count(*)`:                       "counts everything",
 	`SELECT state, count(*)`:                        "counts everything",
