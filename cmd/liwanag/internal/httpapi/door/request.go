@@ -107,8 +107,9 @@ func checkValue(schema *huma.Schema, value string) string {
 		}
 	case schema.Type == huma.TypeInteger:
 		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || schema.Minimum != nil && float64(n) < *schema.Minimum || schema.Maximum != nil && float64(n) > *schema.Maximum {
-			return fmt.Sprintf("it is no number from %v to %v", *schema.Minimum, *schema.Maximum)
+		least, most := bounds(schema)
+		if err != nil || float64(n) < least || float64(n) > most {
+			return fmt.Sprintf("it is no number from %.0f to %.0f", least, most)
 		}
 	case schema.Type == huma.TypeBoolean:
 		if value != "true" && value != "false" {
@@ -125,6 +126,19 @@ func checkValue(schema *huma.Schema, value string) string {
 }
 
 const maxQueryText = 2000
+
+// bounds are those of an integer; without ones of its own it has those that every
+// reader of JSON keeps exactly.
+func bounds(schema *huma.Schema) (least, most float64) {
+	least, most = -(1<<53 - 1), 1<<53-1
+	if schema.Minimum != nil {
+		least = *schema.Minimum
+	}
+	if schema.Maximum != nil {
+		most = *schema.Maximum
+	}
+	return least, most
+}
 
 // readJSON reads the body of a request, if it has one, and puts it back when it
 // is JSON that is safe to decode.
