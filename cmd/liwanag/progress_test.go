@@ -88,7 +88,7 @@ func TestCompletionKnowsTheCommandsInBash(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ typed, want string }{
-		{"liwanag su", "subscribers submissions"},
+		{"liwanag su", "subscribers suppressions submissions"},
 		{"liwanag runs ca", "cancel"},
 		{"liwanag runs cancel --fo", "--force"},
 		{"liwanag demo file.csv --sp", "--speed"},

@@ -517,7 +517,8 @@ func (c *subscribersErase) Run(p *program) error {
 			return errors.Join(err, errors.New("nobody was erased"))
 		}
 	}
-	if _, err := api.EraseSubscriber.Call(p.ctx, client, api.EraseRequest{IDPath: runapi.ID(c.ID), Reason: c.Reason, Suppress: c.Suppress}); err != nil {
+	request := api.EraseRequest{IDPath: runapi.ID(c.ID), Reason: c.Reason, Suppress: c.Suppress}
+	if _, err := api.EraseSubscriber.Call(p.ctx, client, request); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.out, c.ID+" erased")

@@ -19,7 +19,8 @@ func (c *Console) registerSubscribers() {
 	c.handle("GET /subscribers/{id}", func(v *visit) error { return c.subscriber(v, nil) })
 	c.handle("POST /subscribers/{id}/enrich", c.enrichSubscriber)
 	c.handle("POST /subscribers/{id}/erase", c.eraseSubscriber)
-	c.handle("POST /subscribers/{id}/unsubscribe", c.stand(api.UnsubscribeSubscriber, "The person is unsubscribed: nothing is looked up for them."))
+	c.handle("POST /subscribers/{id}/unsubscribe", c.stand(api.UnsubscribeSubscriber,
+		"The person is unsubscribed: nothing is looked up for them."))
 	c.handle("POST /subscribers/{id}/resubscribe", c.stand(api.ResubscribeSubscriber, "The person is subscribed again. Nobody was looked up."))
 }
 

@@ -23,7 +23,8 @@ func scanSubscriber(r Row) (s liwanag.Subscriber, err error) {
 		timeColumn{&s.CreatedAt}, timeColumn{&s.UpdatedAt}, timeColumn{&s.EnrichedAt}, timeColumn{&s.ResultAt},
 		textTo(&f.FirstName), textTo(&f.LastName), textTo(&f.FullName), textTo(&f.Headline), textTo(&f.JobTitle),
 		textTo(&f.Seniority), textTo(&f.LinkedinURL), textTo(&f.Location), textTo(&f.CompanyName), textTo(&f.CompanyDomain),
-		textTo(&f.CompanyLinkedinURL), numberColumn{&f.Headcount}, textTo(&f.Industry), jsonTo(&s.Metadata), timeColumn{&s.SuppressedAt}, textTo(&s.UnsubscribedBy),
+		textTo(&f.CompanyLinkedinURL), numberColumn{&f.Headcount}, textTo(&f.Industry),
+		jsonTo(&s.Metadata), timeColumn{&s.SuppressedAt}, textTo(&s.UnsubscribedBy),
 		textTo(&f.Country), textTo(&s.NameMatches), objectTo(&s.Stated), objectTo(&s.Found), wordsTo(&s.Sources), objectTo(&s.Tags),
 		timeColumn{&s.SignedUpAt}, textTo(&s.EnrichmentStatus))
 	if s.Sources == nil && s.Source != "" {

@@ -22,7 +22,8 @@ func scanUpload(r Row) (u liwanag.Upload, err error) {
 	var columns []byte
 	c := &u.Counts
 	err = r.Scan(idTo(liwanag.UploadKind, &u.ID), &u.FileName, textTo(&u.Source), textTo(&u.Status), jsonTo(&columns), jsonTo(&u.Mapping),
-		&c.Rows, &c.New, &c.Known, &c.Duplicate, &c.Corporate, &c.Relay, &c.Disposable, &c.Unsubscribed, &c.Suppressed, &c.Invalid, &u.Size, &u.Position,
+		&c.Rows, &c.New, &c.Known, &c.Duplicate, &c.Corporate, &c.Relay, &c.Disposable,
+		&c.Unsubscribed, &c.Suppressed, &c.Invalid, &u.Size, &u.Position,
 		textTo(&u.Owner), timeColumn{&u.OwnedUntil}, textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt},
 		timeColumn{&u.EndedAt},
 		textTo(&u.Encoding), &u.Cap)
@@ -135,7 +136,8 @@ func (t UploadTx) Insert(u liwanag.Upload) error {
 			relay, disposable, suppressed, size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
 		u.ID.Bytes(), u.FileName, text(u.Source), string(u.Status), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known,
-		c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, c.Relay, c.Disposable, c.Suppressed, u.Size, u.Position, text(u.Owner), micros(u.OwnedUntil),
+		c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, c.Relay, c.Disposable, c.Suppressed,
+		u.Size, u.Position, text(u.Owner), micros(u.OwnedUntil),
 		text(u.Failure.Code), text(u.Failure.Message), micros(u.CreatedAt), micros(u.EndedAt), text(u.Encoding))
 }
 

@@ -58,7 +58,8 @@ func (w *world) contents(id liwanag.ID) string {
 func TestAnUnfinishedUploadLetsGoOfWhoIsErased(t *testing.T) {
 	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
 		w.signUp(ana, ben)
-		rows := fmt.Sprintf("email,name,note\r\n%s,Ben,\"says \"\"hi\"\",\r\ntwice\"\r\n%s,\"Änders, Ana\",\"a\r\nb\"\r\nx%s,Xana,\r\n", ben, ana, ana)
+		rows := fmt.Sprintf("email,name,note\r\n%s,Ben,\"says \"\"hi\"\",\r\ntwice\"\r\n"+
+			"%s,\"Änders, Ana\",\"a\r\nb\"\r\nx%s,Xana,\r\n", ben, ana, ana)
 		blanked := "email,name,note\r\n" + rows[len("email,name,note\r\n"):strings.Index(rows, ana)] +
 			strings.Repeat("x", len(ana)) + `,"xxxxxxx, xxx","x` + "\r\n" + `x"` + "\r\n" + rows[strings.Index(rows, "x"+ana):]
 		plain, wide := w.file([]byte(rows), 30), w.file(utf16LE(rows), 30)

@@ -28,7 +28,8 @@ func TestASuppressedAddressIsNotStoredAndNotLookedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSignUps(t, store, &enroller{}, cfg)
-	for i, r := range add(t, s, SignUp{Email: "AnnLee+news@googlemail.com"}, SignUp{Email: "bob@gmail.com"}, SignUp{Email: "eve@mail.acme.example"}) {
+	for i, r := range add(t, s, SignUp{Email: "AnnLee+news@googlemail.com"},
+		SignUp{Email: "bob@gmail.com"}, SignUp{Email: "eve@mail.acme.example"}) {
 		if want := []Status{Suppressed, Created, Suppressed}[i]; r.Status != want || r.SubscriberID.IsZero() != (want == Suppressed) {
 			t.Errorf("%d: %+v", i, r)
 		}
@@ -44,7 +45,8 @@ func TestASuppressedAddressIsNotStoredAndNotLookedUp(t *testing.T) {
 		t.Errorf("%+v %v", answers, err)
 	}
 	u := newUploads(t, store, &enroller{}, cfg)
-	up := create(t, u, "email\nann.lee@gmail.com\nbob@gmail.com\neve@acme.example\ncy@privaterelay.appleid.com\ndee@mailinator.com\nfay@gmail.com\n")
+	up := create(t, u, "email\nann.lee@gmail.com\nbob@gmail.com\neve@acme.example\n"+
+		"cy@privaterelay.appleid.com\ndee@mailinator.com\nfay@gmail.com\n")
 	want := liwanag.UploadCounts{Rows: 6, New: 1, Known: 1, Relay: 1, Disposable: 1, Suppressed: 2}
 	if up.Counts != want {
 		t.Errorf("%+v", up.Counts)

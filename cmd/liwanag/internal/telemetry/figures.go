@@ -81,7 +81,8 @@ func newFigures(m *Metrics) *figures {
 	gauge(&f.jobs, "jobs", "Jobs by status.", "status")
 	gauge(&f.held, "held_jobs", "Jobs of which nobody knows whether they were paid for: an operator decides.")
 	gauge(&f.submissions, "submissions", "Paid calls by state; held ones wait for an operator.", "state")
-	gauge(&f.deliveries, "deliveries", "Raw results that wait for a person: quarantined ones could not be applied whole, unmatched ones are of no submission.", "state")
+	gauge(&f.deliveries, "deliveries",
+		"Raw results that wait for a person: quarantined ones could not be applied whole, unmatched ones are of no submission.", "state")
 	gauge(&f.uploads, "uploads", "Uploads by status.", "status")
 	gauge(&f.balance, "credits_balance", "Credits left, as FullEnrich said last; absent when it never did.")
 	gauge(&f.reserved, "credits_reserved", "Credits of this UTC day that are reserved by submissions whose cost is not known yet.")

@@ -123,7 +123,8 @@ func TestFiguresAreShownByTheirStates(t *testing.T) {
 				{Workflow: "w", Version: 2, Status: workflow.StatusFailed, Runs: 4}},
 			Overdue: 1, Jobs: map[liwanag.JobStatus]int64{liwanag.JobHeld: 5},
 			Submissions: map[liwanag.SubmissionState]int64{liwanag.SubmissionHeld: 6},
-			Deliveries:  map[liwanag.DeliveryState]int64{liwanag.DeliveryQuarantined: 12}, Uploads: map[liwanag.UploadStatus]int64{liwanag.UploadDone: 7}, Credits: liwanag.Credits{Reserved: 8, Spent: 9},
+			Deliveries:  map[liwanag.DeliveryState]int64{liwanag.DeliveryQuarantined: 12},
+			Uploads:     map[liwanag.UploadStatus]int64{liwanag.UploadDone: 7}, Credits: liwanag.Credits{Reserved: 8, Spent: 9},
 			Balance: liwanag.Balance{Credits: 10.5, At: time.Now()}, Budget: 11, Paused: liwanag.WaitingKey, Calls: 12, CallLimit: 55,
 			DatabaseBytes: 13,
 		}, nil

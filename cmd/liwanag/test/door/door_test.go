@@ -138,7 +138,8 @@ func (w *world) weigh(server *process.Process) {
 }
 
 func transportFrom(addr string) *http.Transport {
-	return &http.Transport{MaxIdleConnsPerHost: 64, DialContext: (&net.Dialer{Timeout: 20 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}).DialContext}
+	dialer := &net.Dialer{Timeout: 20 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
+	return &http.Transport{MaxIdleConnsPerHost: 64, DialContext: dialer.DialContext}
 }
 
 func clientFrom(addr string) *http.Client {

@@ -42,7 +42,8 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
 			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now},
 			{Tag: "a"}, {NameMatches: liwanag.NamesDiffer}, {SignedUpAfter: now},
-			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn}, {MailDomain: "a"}, {Standing: liwanag.StandingLeft}} {
+			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn},
+			{MailDomain: "a"}, {Standing: liwanag.StandingLeft}} {
 			_, _ = s.Subscribers.CountLeft(ctx, f)
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}

@@ -225,7 +225,8 @@ func (s *Service) Seal(ctx context.Context) error {
 	}
 	for _, source := range all {
 		now, err := s.setUp(source)
-		if err != nil || now.scheme.SignatureHeader == "" || !slices.ContainsFunc(source.Secrets, func(old string) bool { return !now.scheme.IsKept(old) }) {
+		clear := func(old string) bool { return !now.scheme.IsKept(old) }
+		if err != nil || now.scheme.SignatureHeader == "" || !slices.ContainsFunc(source.Secrets, clear) {
 			continue // what cannot be read is said when a webhook comes
 		}
 		if _, err := s.update(ctx, source.ID, func(m *Made, now setUp) error {
