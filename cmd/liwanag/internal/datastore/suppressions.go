@@ -61,7 +61,7 @@ func suppressionsOf(q querier, emailKeys []string) (found liwanag.Suppressions, 
 	if err != nil || len(some) == 0 || len(emailKeys) == 0 {
 		return found, err
 	}
-	if found.Key, err = one(q, scanBytes, `SELECT key FROM suppression_key WHERE one = 1`); err != nil {
+	if found.Key, err = suppressionKey(q); err != nil {
 		return found, err
 	}
 	var digests, domains []string
@@ -79,8 +79,13 @@ func suppressionsOf(q querier, emailKeys []string) (found liwanag.Suppressions, 
 
 // Digest is the digest of an e-mail key.
 func (t SuppressionTx) Digest(emailKey string) (string, error) {
-	key, err := one(t, scanBytes, `SELECT key FROM suppression_key WHERE one = 1`)
-	return liwanag.SuppressionKey(key).Of(emailKey), err
+	key, err := suppressionKey(t)
+	return key.Of(emailKey), err
+}
+
+// suppressionKey is the key of the digests.
+func suppressionKey(q querier) (liwanag.SuppressionKey, error) {
+	return one(q, scanBytes, `SELECT key FROM suppression_key WHERE one = 1`)
 }
 
 // Insert stores one, unless what it suppresses is suppressed already, and says which it is.

@@ -78,7 +78,7 @@ func (s Uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadP
 
 // Chunk reads the n-th piece of the file, from 0. ErrNotFound past the last.
 func (s Uploads) Chunk(ctx context.Context, id liwanag.ID, n int) ([]byte, error) {
-	return one(s.in(ctx), scanBytes, `SELECT data FROM upload_chunk WHERE upload_id = $1 AND n = $2`, id.Bytes(), n)
+	return chunk(s.in(ctx), id, n)
 }
 
 // Errors lists row errors after the given row, in order.
@@ -157,7 +157,11 @@ func (t UploadTx) PutChunk(id liwanag.ID, n int, data []byte) error {
 
 // Chunk reads the n-th piece of the file, from 0. ErrNotFound past the last.
 func (t UploadTx) Chunk(id liwanag.ID, n int) ([]byte, error) {
-	return one(t, scanBytes, `SELECT data FROM upload_chunk WHERE upload_id = $1 AND n = $2`, id.Bytes(), n)
+	return chunk(t, id, n)
+}
+
+func chunk(q querier, id liwanag.ID, n int) ([]byte, error) {
+	return one(q, scanBytes, `SELECT data FROM upload_chunk WHERE upload_id = $1 AND n = $2`, id.Bytes(), n)
 }
 
 // RewriteChunk replaces a piece of the file.
