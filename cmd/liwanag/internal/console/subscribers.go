@@ -24,7 +24,11 @@ func (c *Console) registerSubscribers() {
 	c.handle("POST /subscribers/{id}/resubscribe", c.stand(api.ResubscribeSubscriber, "The person is subscribed again. Nobody was looked up."))
 }
 
-var jobStatuses = runapi.Enum[api.SubscriberFilter]("Status")
+var (
+	jobStatuses = runapi.Enum[api.SubscriberFilter]("Status")
+	emailTypes  = runapi.Enum[api.SubscriberFilter]("EmailType")
+	nameMatches = runapi.Enum[api.SubscriberFilter]("NameMatches")
+)
 
 // subscribersView is what the list of subscribers shows.
 type subscribersView struct {
