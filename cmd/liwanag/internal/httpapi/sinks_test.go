@@ -194,6 +194,10 @@ func TestThePayloadsThatAreDocumentedAreWhatIsSent(t *testing.T) {
 					{Topic: liwanag.TopicWebhooksSilent, Facts: `{"fetched":3,"hours":24}`, At: time.Now()}})
 			return err
 		}))
+		left, err := api.AddSubscriber.Call(ctx, c, api.SignUp{Email: "ed@granite-cloud.example", Source: "blog"})
+		w.must(err)
+		_, err = api.UnsubscribeSubscriber.Call(ctx, c, runapi.To(left.SubscriberID, &api.StandingRequest{Reason: "asked"}))
+		w.must(err)
 		_, err = api.TestSink.Call(ctx, c, runapi.ID(sink.ID))
 		w.must(err)
 		sent := map[string]map[string]any{} // the oldest of each topic
