@@ -56,7 +56,7 @@ func newWorld(t *testing.T, servers int, database, through string, env ...string
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	base, control := process.StartSimulator(t, "--speed", "100", "--dir", t.TempDir())
 	pool, err := pgxpool.New(ctx, database)
