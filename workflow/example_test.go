@@ -137,7 +137,7 @@ func ExampleFinishIf() {
 
 	run := ended(wf, nil)
 	fmt.Println(run.Status, run.FinishedBecause, run.Steps[1].Status)
-	// Output: completed nothing-missing pending
+	// Output: completed nothing-missing skipped
 }
 
 // A wait may look for its answer by itself, in case that nobody tells.
