@@ -216,6 +216,10 @@ func TestTwoNodesWithTwoDefinitionsEachTakeTheRunsThatFit(t *testing.T) {
 	for renamed.Ready(t.Context()) != nil { // else the old node begins what is started there
 		time.Sleep(time.Millisecond)
 	}
+	// A node that has not looked yet whether runs wait lets what is started queue behind
+	// them, for whoever claims first.
+	start(renamed, "first")
+	is(renamed, "first", workflow.StatusWaiting)
 	for i := range 5 {
 		id := fmt.Sprint("new-", i)
 		start(renamed, id)
