@@ -236,8 +236,9 @@ func (e *Enricher) park(ctx context.Context, id liwanag.ID, wait *notNow) error 
 		}
 		return tx.Submissions.Follow(id, at)
 	})
-	if err == nil && !at.After(now) {
-		ring(e.bells.sweep)
+	if in := at.Sub(now); err == nil && in < e.cfg.SweepEvery {
+		// A sweep that always falls on the end of a minute would never send it.
+		time.AfterFunc(in, func() { ring(e.bells.sweep) })
 	}
 	return err
 }

@@ -64,20 +64,30 @@ func TestAResultThatComesWhileTheRunBacksOffStopsThePaying(t *testing.T) {
 	})
 }
 
-func TestAResultWhoseStepFailedIsAppliedByTheSweep(t *testing.T) {
-	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-		w.life.store.failNext("delivery.settled", 3)
-		run := w.signUp(ana)[0]
-		w.sleep(3 * time.Minute)
-		w.wantRun(run, workflow.StatusFailed)
-		w.wantSubmissions(run, liwanag.SubmissionAccepted)
-		w.sleep(10 * time.Minute)
-		if j := w.wantJob(ana, liwanag.JobEnriched, ""); !j.Late {
-			t.Error("the job does not say that it is late")
-		}
-		w.wantRun(run, workflow.StatusFailed)
-		w.wantPaidOnce()
-	})
+func TestAResultWhoseStepFailedIsApplied(t *testing.T) {
+	for name, tc := range map[string]struct {
+		faults int
+		soon   liwanag.SubmissionState
+	}{
+		"by the run's end": {3, liwanag.SubmissionSettled},
+		"by the sweep":     {3 + 10, liwanag.SubmissionAccepted}, // the end's attempts too
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+				w.life.store.failNext("delivery.settled", tc.faults)
+				run := w.signUp(ana)[0]
+				w.sleep(7 * time.Minute)
+				w.wantRun(run, workflow.StatusFailed)
+				w.wantSubmissions(run, tc.soon)
+				w.sleep(10 * time.Minute)
+				if j := w.wantJob(ana, liwanag.JobEnriched, ""); !j.Late {
+					t.Error("the job does not say that it is late")
+				}
+				w.wantRun(run, workflow.StatusFailed)
+				w.wantPaidOnce()
+			})
+		})
+	}
 }
 
 func TestAnAnswerIsRecordedWhenTheDatabaseIsBack(t *testing.T) {

@@ -170,6 +170,21 @@ func TestAnOperatorsResubmissionOutlivesItsEndedRun(t *testing.T) {
 	})
 }
 
+func TestASweepAtTheEndOfEachMinuteSendsResubmissions(t *testing.T) {
+	inWorld(t, watchful(enrichment.Config{OnAmbiguous: enrichment.Hold}), simulator.Config{}, func(w *world) {
+		w.stopFor(58*time.Second + 500*time.Millisecond) // no call is made in a minute's last two seconds
+		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})
+		run := w.signUp(ana)[0]
+		w.sleep(150 * time.Minute) // the run itself looks hourly
+		sub := w.wantSubmissions(run, liwanag.SubmissionHeld)[0]
+		w.must(w.life.svc.Resubmit(context.Background(), sub.ID, "the dashboard shows nothing"))
+		w.wantSubmissions(run, liwanag.SubmissionSuperseded, liwanag.SubmissionPrepared)
+		w.sleep(5 * time.Minute)
+		w.wantSubmissions(run, liwanag.SubmissionSuperseded, liwanag.SubmissionSettled)
+		w.wantPaidOnce()
+	})
+}
+
 func TestOnlyOneResubmissionEvenWhenItWasRefusedInBetween(t *testing.T) {
 	inWorld(t, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 		w.fault(simulator.Fault{Action: simulator.ActionResetWithoutAccepting, Count: 1})

@@ -57,7 +57,7 @@ func TestAResultThatComesTooLateIsNotAppliedToWhoLeft(t *testing.T) {
 		if p := w.subscriber(ana); !p.EnrichedAt.IsZero() || p.Summary.FullName != "" {
 			t.Error("a profile was applied to a person who had left")
 		}
-		w.wantTopics(topics(), liwanag.TopicEnrichmentFailed) // the timeout
+		w.wantTopics(topics(), liwanag.TopicEnrichmentFailed, liwanag.TopicUnsubscribed) // the timeout, the departure
 		w.wantBooks()
 	})
 }

@@ -83,7 +83,7 @@ func TestRow05a_WhatConcernsEveryBatchPausesSpendingAfterAResubmissionToo(t *tes
 	} {
 		for kind, meet := range answered {
 			t.Run(name+" "+kind, func(t *testing.T) {
-				inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+				inWorld(t, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 					run := meet(w, func() { tc.answer(w) })
 					for i := 0; i < 110 && !w.spending().Paused; i++ { // the balance check ends a pause for credits
 						w.sleep(6 * time.Second)

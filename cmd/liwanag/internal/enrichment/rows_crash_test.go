@@ -203,7 +203,7 @@ func TestAKillAtAnyTransactionLosesNobodyAndPaysOnce(t *testing.T) {
 		"submission.settled", "delivery.settled"} {
 		for _, when := range []moment{beforeCommit, afterCommit} {
 			t.Run(op+" "+string(when), func(t *testing.T) {
-				inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+				inWorld(t, watchful(enrichment.Config{}), simulator.Config{}, func(w *world) {
 					w.life.store.killAt(when, op)
 					run := w.signUp(ana, ben)[0]
 					w.killedThenRebooted()

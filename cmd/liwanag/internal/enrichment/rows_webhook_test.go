@@ -82,7 +82,7 @@ func TestRow23_KeyRotatedWhileWaiting(t *testing.T) {
 			rotate(w)
 			body := []byte(`{"id":"0c9d6c1e-5a55-4a0e-9b2f-000000000009","status":"FINISHED","data":[]}`)
 			send := func() error {
-				return w.life.svc.Receive(t.Context(), "lost", false, fullenrich.Sign(simulator.DefaultKey, body), body)
+				return w.life.svc.Receive(context.Background(), "lost", false, fullenrich.Sign(simulator.DefaultKey, body), body)
 			}
 			if err := send(); !errors.Is(err, enrichment.ErrUnknownToken) {
 				t.Errorf("while it lasts: %v", err)
