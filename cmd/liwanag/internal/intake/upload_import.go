@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
@@ -91,12 +92,29 @@ func (u *Uploads) Retain(ctx context.Context, before time.Time) error {
 			if !waits && !up.CreatedAt.Before(before) || up.Status == liwanag.UploadImporting {
 				continue
 			}
+			if left, err := u.leaves(ctx, up); err != nil || !left {
+				faults = append(faults, err)
+				continue
+			}
 			faults = append(faults, u.expire(ctx, up.ID))
 		}
 		if page.Cursor = next; next == "" {
 			return errors.Join(faults...)
 		}
 	}
+}
+
+// leaves says whether there is anything to end or to forget of an upload: each look at
+// one that is gone would else be two transactions, for ever.
+func (u *Uploads) leaves(ctx context.Context, up liwanag.Upload) (bool, error) {
+	if slices.Contains(unread, up.Status) {
+		return true, nil
+	}
+	if _, err := u.store.Uploads.Chunk(ctx, up.ID, 0); !errors.Is(err, liwanag.ErrNotFound) {
+		return err == nil, err
+	}
+	kept, err := u.store.Uploads.Errors(ctx, up.ID, 0, 1)
+	return len(kept) > 0, err
 }
 
 // expire cancels an upload that still waits for its confirmation, and drops its
