@@ -33,10 +33,10 @@ func (c *Console) credits(v *visit) error {
 
 // left is what the budget of the day still allows.
 func (v creditsView) left() int64 {
-	if v.Credits.Budget == nil {
+	if v.Credits.BudgetLeft == nil {
 		return 0
 	}
-	return max(0, *v.Credits.Budget-v.Credits.Spent-v.Credits.Reserved)
+	return *v.Credits.BudgetLeft
 }
 
 // auditView is what the audit trail shows.

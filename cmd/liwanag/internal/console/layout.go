@@ -37,8 +37,8 @@ var navigation = []struct {
 }{
 	{"", []navEntry{{"/", "Overview", "overview", "o"}}},
 	{"People", []navEntry{{"/subscribers", "Subscribers", "people", "s"}, {"/uploads", "Uploads", "upload", "u"}, {"/sources", "Sources", "in", "i"}}},
-	{"Work", []navEntry{{"/runs", "Runs", "run", "r"}, {"/workflows", "Workflows", "graph", "w"}, {"/sinks", "Sinks", "out", "x"}}},
-	{"Money", []navEntry{{"/submissions", "Submissions", "send", "p"}, {"/credits", "Credits", "coin", "c"}}},
+	{"Work", []navEntry{{"/runs", "Runs", "run", "r"}, {"/workflows", "Workflows", "graph", "w"}, {"/sinks", "Webhooks out", "out", "x"}}},
+	{"Money", []navEntry{{"/submissions", "Paid calls", "send", "p"}, {"/credits", "Credits", "coin", "c"}}},
 	{"", []navEntry{{"/audit", "Audit", "book", "a"}}},
 }
 

@@ -164,9 +164,6 @@ func creditsNote(g glance) string {
 	if !g.hourly() {
 		return number(g.Credits.Spent) + " today"
 	}
-	if b := g.Credits.Budget; b != nil {
-		return "today, of " + number(*b)
-	}
 	return "today"
 }
 

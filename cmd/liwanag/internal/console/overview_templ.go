@@ -108,7 +108,7 @@ func overviewPage(v *visit, g glance) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = tile("Not found", number(g.notFound()), "nobody knows them", "/subscribers?status=not_found").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = tile("Not found", number(g.notFound()), "no match at FullEnrich", "/subscribers?status=not_found").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -158,7 +158,7 @@ func overviewPage(v *visit, g glance) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = chart("people", "stack", "What became of people", "Enriched, not found and failed, by "+g.unit()).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = chart("people", "stack", "Results", "Enriched, not found and failed, by "+g.unit()).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1085,7 +1085,7 @@ func firstSteps() templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, "<p>Three ways to bring people in. Whoever signs up with a personal address is looked up at FullEnrich, and you see here who they are.</p><ol class=\"ways\"><li><h3>A file</h3><p>Upload a CSV. You see what is in it and what it would cost before anything is spent.</p><a class=\"button primary\" href=\"/uploads\">Upload a CSV</a></li><li><h3>Your newsletter or form</h3><p>Make a source; Ghost, Kit, Mailchimp or any program sends sign-ups to its address.</p><a class=\"button\" href=\"/sources\">Make a source</a></li><li><h3>One by one</h3><p><code>liwanag subscribers add ana@gmail.com</code>, or <code>POST /api/v1/subscribers</code>.</p><a class=\"button\" href=\"/docs\">Read the API</a></li></ol>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, "<p>Three ways to bring people in. Whoever signs up with a personal address is looked up at FullEnrich, and you see here who they are.</p><ol class=\"ways\"><li><h3>A file</h3><p>Upload a CSV. You see what is in it and what it would cost before anything is spent.</p><a class=\"button primary\" href=\"/uploads\">Upload a CSV</a></li><li><h3>Your newsletter or form</h3><p>Add a source; Ghost, Kit, Mailchimp or any program sends sign-ups to its address.</p><a class=\"button\" href=\"/sources\">Add source</a></li><li><h3>One by one</h3><p><code>liwanag subscribers add ana@gmail.com</code>, or <code>POST /api/v1/subscribers</code>.</p><a class=\"button\" href=\"/docs\">Read the API</a></li></ol>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

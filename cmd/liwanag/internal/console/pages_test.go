@@ -256,7 +256,7 @@ func TestAnUploadThatNeedsAMappingAsksForItFirst(t *testing.T) {
 	up.Failure = &api.JobFailure{Code: "no_valid_rows", Message: "no row can be imported"}
 	all["GET /api/v1/uploads/{id}"] = up
 	page := visitPage(t, served(t, newAPI(t, all)), "GET", "/uploads/"+up.ID, "").Body.String()
-	form, state := strings.Index(page, "Read it like this"), strings.Index(page, `id="upload"`)
+	form, state := strings.Index(page, "Apply mapping"), strings.Index(page, `id="upload"`)
 	if !strings.Contains(page, "GB18030: 王伟") {
 		t.Error("the page does not show how the file reads in its encoding")
 	}

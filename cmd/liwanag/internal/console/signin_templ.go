@@ -39,7 +39,7 @@ func signInPage(link, next string, failed bool) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<strong>That did not open it.</strong></p><p class=\"try\"><b>Try:</b> the value of <code>LIWANAG_API_KEY</code>; a sign-in link works once and not for long: start <code>liwanag serve</code> again for a new one.</p></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<strong>That key is not right.</strong></p><p class=\"try\"><b>Try:</b> the value of <code>LIWANAG_API_KEY</code>; a sign-in link works once and not for long: start <code>liwanag serve</code> again for a new one.</p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

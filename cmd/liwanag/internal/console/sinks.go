@@ -69,7 +69,7 @@ func (c *Console) sinks(v *visit, fault error) error {
 	if err != nil {
 		return err
 	}
-	return v.showOr(fault, frame{Title: "Sinks", Nav: "/sinks", Here: "/sinks"}, sinksPage(sinksView{v, list}))
+	return v.showOr(fault, frame{Title: "Webhooks out", Nav: "/sinks", Here: "/sinks"}, sinksPage(sinksView{v, list}))
 }
 
 func (c *Console) addSink(v *visit) error {
@@ -106,7 +106,7 @@ func (c *Console) sink(v *visit, made *api.Sink, fault error) error {
 		return err
 	}
 	return v.showOr(fault, frame{Title: view.Sink.Name, Nav: "/sinks", Here: under("/sinks", view.Sink.ID),
-		Crumbs: []crumb{{"Sinks", "/sinks"}}}, sinkPage(view))
+		Crumbs: []crumb{{"Webhooks out", "/sinks"}}}, sinkPage(view))
 }
 
 func (c *Console) changeSink(v *visit) error {
@@ -153,7 +153,7 @@ func (c *Console) messages(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, frame{Title: "Messages", Nav: "/sinks", Crumbs: []crumb{{"Sinks", "/sinks"}}},
+	return v.show(http.StatusOK, frame{Title: "Messages", Nav: "/sinks", Crumbs: []crumb{{"Webhooks out", "/sinks"}}},
 		messagesPage(messagesView{v, list}))
 }
 
@@ -174,5 +174,5 @@ func (c *Console) message(v *visit, fault error) error {
 		return err
 	}
 	return v.showOr(fault, frame{Title: shortID(m.ID), Nav: "/sinks", Here: under("/messages", id),
-		Crumbs: []crumb{{"Sinks", "/sinks"}, {"Sink", under("/sinks", m.SinkID)}}}, messagePage(messageView{v, m}))
+		Crumbs: []crumb{{"Webhooks out", "/sinks"}, {"Sink", under("/sinks", m.SinkID)}}}, messagePage(messageView{v, m}))
 }

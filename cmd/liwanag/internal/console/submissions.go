@@ -73,7 +73,7 @@ func (c *Console) submissions(v *visit) error {
 	if view.Credits, err = api.GetCredits.Call(v.Context(), v.api, runapi.NoInput{}); err != nil {
 		return err
 	}
-	return v.show(200, frame{Title: "Submissions", Nav: "/submissions"}, submissionsPage(view))
+	return v.show(200, frame{Title: "Paid calls", Nav: "/submissions"}, submissionsPage(view))
 }
 
 // submissionView is what the page of a paid call shows.
@@ -93,6 +93,6 @@ func (c *Console) submission(v *visit, fault error) error {
 		return err
 	}
 	return v.showOr(fault, frame{Title: shortID(s.ID), Nav: "/submissions", Here: under("/submissions", id),
-		Crumbs: []crumb{{"Submissions", "/submissions"}}},
+		Crumbs: []crumb{{"Paid calls", "/submissions"}}},
 		submissionPage(submissionView{v, s}))
 }

@@ -28,7 +28,7 @@ func submissionsPage(v submissionsView) templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"head\"><div class=\"grow\"><h1>Submissions</h1><p class=\"fine\">Paid calls of FullEnrich, up to 100 lookups each.</p></div><div id=\"spending\" data-live=\"\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"head\"><div class=\"grow\"><h1>Paid calls</h1><p class=\"fine\">Paid calls of FullEnrich, up to 100 lookups each.</p></div><div id=\"spending\" data-live=\"\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -128,7 +128,7 @@ func submissionsPage(v submissionsView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = empty("Nothing was ordered yet").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = empty("No paid calls yet").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

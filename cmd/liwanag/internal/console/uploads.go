@@ -119,7 +119,7 @@ func (c *Console) oneUpload(v *visit, fault error) error {
 // mappable are the fields a column can be taken for.
 var mappable = []choice{{"email", "E-mail address"}, {"firstName", "First name"}, {"lastName", "Last name"}, {"fullName", "Full name"},
 	{"companyName", "Company"}, {"companyDomain", "Company's domain"}, {"linkedinUrl", "LinkedIn address"}, {"source", "Source"}, {"tags", "Tags"},
-	{"id", "Your id of the person"}, {"timestamp", "Time of the sign-up"}, {"metadata", "Metadata, under its name"},
+	{"id", "External id"}, {"timestamp", "Time of the sign-up"}, {"metadata", "Metadata, under its name"},
 	{"metadataObject", "Metadata, a JSON object"}, {"ignore", "Leave it out"}}
 
 func (c *Console) mapUpload(v *visit) error {
