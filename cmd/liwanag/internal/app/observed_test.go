@@ -82,10 +82,14 @@ func TestADaysWorkShowsInTheMetricsAndTellsOnNobody(t *testing.T) {
 	}
 	person := signUp(t, r, "canary.bird.three+found@gmail.com")
 	await(t, "a run that waits, and the end of the others", func() bool {
-		var all struct{ Items []struct{ ID, Status string } }
+		type seen struct {
+			ID, Status string
+			WaitingFor struct{ Step string }
+		}
+		var all struct{ Items []seen }
 		call(t, "GET", r.URL()+"/api/v1/runs?workflow=subscriber-enrichment", "", &all)
-		return len(all.Items) > 1 && !slices.ContainsFunc(all.Items, func(run struct{ ID, Status string }) bool {
-			return run.Status != "completed" && (run.ID != person.RunID || run.Status != "waiting")
+		return len(all.Items) > 1 && !slices.ContainsFunc(all.Items, func(run seen) bool {
+			return run.Status != "completed" && (run.ID != person.RunID || run.WaitingFor.Step != "wait-for-webhook")
 		})
 	})
 	text := metricsOf(t, r)
