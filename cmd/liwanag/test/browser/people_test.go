@@ -30,7 +30,7 @@ func TestOneSignsInWithTheKeyAloneAndOut(t *testing.T) {
 	p.at("/sign-in")
 	p.accessible("/sign-in")
 	p.run(chromedp.SendKeys(chromedp.CSS(`input[name="key"]`), "a wrong key"), chromedp.Submit(chromedp.CSS(`input[name="key"]`)))
-	p.see("That did not open it")
+	p.see("That key is not right")
 	p.run(chromedp.SendKeys(chromedp.CSS(`input[name="key"]`), apiKey), chromedp.Submit(chromedp.CSS(`input[name="key"]`)))
 	p.at("/runs") // where one wanted to go
 	if got := eval[string](p, `location.search`); got != "?status=failed" {
