@@ -37,6 +37,7 @@ async function heard(stream: ReadableStream<Uint8Array>, what: string): Promise<
 const events = await api.GET("/api/v1/events", { parseAs: "stream" });
 const added = need(await api.POST("/api/v1/subscribers", { body: { email: "maria.santos+found@gmail.com", source: "generated" } }));
 const runId = added.runId ?? "";
+const subscriberId = added.subscriberId ?? ""; // only who is suppressed gets none
 const hint = await heard(need(events) as unknown as ReadableStream<Uint8Array>, `"run":"${runId}"`);
 
 let run = need(await api.GET("/api/v1/runs/{id}", { params: { path: { id: runId } } }));
@@ -45,14 +46,14 @@ while (run.status === "pending" || run.status === "running" || run.status === "w
   run = need(await api.GET("/api/v1/runs/{id}", { params: { path: { id: runId } } }));
 }
 const people = need(await api.GET("/api/v1/subscribers", { params: { query: { status: "enriched", limit: 10 } } }));
-const person = need(await api.GET("/api/v1/subscribers/{id}", { params: { path: { id: added.subscriberId } } }));
+const person = need(await api.GET("/api/v1/subscribers/{id}", { params: { path: { id: subscriberId } } }));
 const counted = need(await api.POST("/api/v1/runs/cancel", { body: { status: "waiting", dryRun: true } }));
 
 const notFound = refused(await api.GET("/api/v1/runs/{id}", { params: { path: { id: "run_01980000-0000-7000-8000-000000000000" } } }));
 const invalid = refused(await api.POST("/api/v1/subscribers", { body: { email: "nobody" } }));
 const stranger = refused(await createClient<paths>({ baseUrl }).GET("/api/v1/credits"));
 
-const erased = await api.DELETE("/api/v1/subscribers/{id}", { params: { path: { id: added.subscriberId }, query: { reason: "a test" } } });
+const erased = await api.DELETE("/api/v1/subscribers/{id}", { params: { path: { id: subscriberId }, query: { reason: "a test" } } });
 
 console.log(JSON.stringify({
   status: added.status, hint, run: run.status, steps: run.steps.map((s) => s.name), emails: people.items.map((p) => p.email),

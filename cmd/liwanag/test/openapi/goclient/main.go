@@ -40,7 +40,7 @@ func run(ctx context.Context) error {
 	if err != nil || added.JSON202 == nil {
 		return fmt.Errorf("add: %w %s", err, added.Body)
 	}
-	id := added.JSON202.SubscriberId
+	id := *added.JSON202.SubscriberId
 	status, steps := RunDetailStatus("pending"), 0
 	for status == "pending" || status == "running" || status == "waiting" {
 		time.Sleep(50 * time.Millisecond)
