@@ -194,7 +194,7 @@ func TestTwoNodesWithTwoDefinitionsEachTakeTheRunsThatFit(t *testing.T) {
 	}
 	is := func(n *node, id string, want workflow.Status) workflow.Run {
 		t.Helper()
-		for deadline := time.Now().Add(4*time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(4 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 			run, err := n.Describe(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
