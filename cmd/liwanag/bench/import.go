@@ -56,7 +56,7 @@ func importCSV(ctx context.Context, s settings) (err error) {
 	defer stopProfile()
 	printHolds := t.holds()
 	begun, cpu, server := time.Now(), cpuTime(), s.cluster.cpu()
-	if _, err := uploads.Confirm(ctx, up.ID); err != nil {
+	if _, err := uploads.Confirm(ctx, up.ID, nil); err != nil {
 		return err
 	}
 	var imported liwanag.Upload
