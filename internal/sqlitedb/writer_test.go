@@ -49,7 +49,7 @@ func together(t *testing.T, db *DB, odd func(id int) error, queued func()) []err
 	return errs
 }
 
-var boom = errors.New("boom")
+var errBoom = errors.New("boom")
 
 // oddChanges are ways in which one change of a group fails, and how that is told.
 var oddChanges = map[string]struct {
@@ -68,8 +68,8 @@ var oddChanges = map[string]struct {
 	},
 	"returned error": {
 		func(db *DB, id int) error {
-			return db.Write(context.Background(), func(tx *Tx) error { return errors.Join(insert(id)(tx), boom) })
-		}, func(err error) bool { return errors.Is(err, boom) },
+			return db.Write(context.Background(), func(tx *Tx) error { return errors.Join(insert(id)(tx), errBoom) })
+		}, func(err error) bool { return errors.Is(err, errBoom) },
 	},
 	"panic": {
 		func(db *DB, id int) error {
@@ -77,28 +77,28 @@ var oddChanges = map[string]struct {
 				if err := insert(id)(tx); err != nil {
 					return err
 				}
-				panic(boom)
+				panic(errBoom)
 			})
 		}, func(err error) bool {
 			var p *PanicError
-			return errors.As(err, &p) && errors.Is(err, boom) && len(p.Stack) > 0
+			return errors.As(err, &p) && errors.Is(err, errBoom) && len(p.Stack) > 0
 		},
 	},
 	"schema change undone": {
 		func(db *DB, id int) error {
 			return db.Write(context.Background(), func(tx *Tx) error {
 				_, err := tx.Exec("CREATE TABLE gone (id)")
-				return errors.Join(err, boom)
+				return errors.Join(err, errBoom)
 			})
-		}, func(err error) bool { return errors.Is(err, boom) },
+		}, func(err error) bool { return errors.Is(err, errBoom) },
 	},
 	"applied, its RETURNING without a row": {
 		func(db *DB, id int) error {
 			return db.Apply(context.Background(), func(tx *Tx) error {
 				err := tx.QueryRow("UPDATE t SET body = 1 WHERE id = -1 RETURNING id").Scan(&id)
-				return errors.Join(err, boom)
+				return errors.Join(err, errBoom)
 			})
-		}, func(err error) bool { return errors.Is(err, boom) && errors.Is(err, sql.ErrNoRows) },
+		}, func(err error) bool { return errors.Is(err, errBoom) && errors.Is(err, sql.ErrNoRows) },
 	},
 	"applied without having written": {
 		func(db *DB, id int) error {
@@ -106,9 +106,9 @@ var oddChanges = map[string]struct {
 				if n, err := tx.Exec("UPDATE t SET body = 1 WHERE id = -1"); n != 0 || err != nil {
 					return fmt.Errorf("%d, %w", n, err)
 				}
-				return boom
+				return errBoom
 			})
-		}, func(err error) bool { return errors.Is(err, boom) },
+		}, func(err error) bool { return errors.Is(err, errBoom) },
 	},
 }
 
