@@ -18,7 +18,8 @@ func Case[In, R any](when When, body func(*Workflow[In]) *Result[R]) Way[In, R] 
 // Else is the way that is taken when no other is. It comes last.
 func Else[In, R any](body func(*Workflow[In]) *Result[R]) Way[In, R] { return Way[In, R]{nil, body} }
 
-// choice is what the ways of one Choose have in common.
+// choice is what the ways of one Choose have in common. Its name keeps two apart: values
+// without a field may share an address.
 type choice struct{ name string }
 
 // way is the way that is being built: nodes that are added stand in it.

@@ -29,7 +29,6 @@ func (c *Condition) words() string {
 // [IfAbsent]. As an option it skips its step, wait or sleep, with the label as the
 // reason, unless it holds; [Case] takes it, too. A node takes one condition.
 type When struct {
-	name  string // of the option
 	label string
 	test  string
 	on    []*Node
@@ -81,7 +80,7 @@ func predicate(isNil bool) error {
 // value and nothing else; it must be pure. Where there is no output, since the step
 // was skipped or the wait timed out, it does not hold.
 func If[T any](on *Result[T], label string, holds func(T) bool) When {
-	return When{name: "If", label: label, on: on.of(), ready: predicate(holds == nil), holds: func(v *view) bool {
+	return When{label: label, on: on.of(), ready: predicate(holds == nil), holds: func(v *view) bool {
 		value, ok := on.in(v.outputs)
 		return ok && holds(value)
 	}}
@@ -89,7 +88,7 @@ func If[T any](on *Result[T], label string, holds func(T) bool) When {
 
 // IfBoth is [If] for two earlier outputs. It does not hold where one is missing.
 func IfBoth[A, B any](a *Result[A], b *Result[B], label string, holds func(A, B) bool) When {
-	w := When{name: "IfBoth", label: label, ready: predicate(holds == nil), holds: func(v *view) bool {
+	w := When{label: label, ready: predicate(holds == nil), holds: func(v *view) bool {
 		first, ok := a.in(v.outputs)
 		second, both := b.in(v.outputs)
 		return ok && both && holds(first, second)
@@ -103,7 +102,7 @@ func IfBoth[A, B any](a *Result[A], b *Result[B], label string, holds func(A, B)
 // Unless holds when the predicate does not for an earlier output, or where there is no
 // output.
 func Unless[T any](on *Result[T], label string, holds func(T) bool) When {
-	return When{name: "Unless", label: label, test: "unless", on: on.of(), ready: predicate(holds == nil), holds: func(v *view) bool {
+	return When{label: label, test: "unless", on: on.of(), ready: predicate(holds == nil), holds: func(v *view) bool {
 		value, ok := on.in(v.outputs)
 		return !ok || !holds(value)
 	}}
@@ -111,7 +110,7 @@ func Unless[T any](on *Result[T], label string, holds func(T) bool) When {
 
 // IfTimedOut holds when a wait with [ContinueOnTimeout] has timed out.
 func IfTimedOut[T any](on *Result[T]) When {
-	w := outcome("IfTimedOut", "timed out", "timed-out", on.of(), func(v *view, n *Node) bool {
+	w := outcome("timed out", "timed-out", on.of(), func(v *view, n *Node) bool {
 		f := v.outcomes[n.index]
 		return f != nil && f.Kind == FactFailed && n.done(f)
 	})
@@ -123,7 +122,7 @@ func IfTimedOut[T any](on *Result[T]) When {
 
 // IfSkipped holds when an earlier step, wait or sleep was skipped.
 func IfSkipped[T any](on *Result[T]) When {
-	w := outcome("IfSkipped", "was skipped", "skipped", on.of(), func(v *view, n *Node) bool {
+	w := outcome("was skipped", "skipped", on.of(), func(v *view, n *Node) bool {
 		f := v.outcomes[n.index]
 		return f != nil && f.Kind == FactSkipped
 	})
@@ -135,12 +134,12 @@ func IfSkipped[T any](on *Result[T]) When {
 
 // IfAbsent holds when there is no output: the step was skipped, or the wait timed out.
 func IfAbsent[T any](on *Result[T]) When {
-	return outcome("IfAbsent", "has no output", "absent", on.of(), func(v *view, n *Node) bool { return v.outputs[n.place()] == nil })
+	return outcome("has no output", "absent", on.of(), func(v *view, n *Node) bool { return v.outputs[n.place()] == nil })
 }
 
 // outcome asks the same of all that a handle reads.
-func outcome(name, what, test string, on []*Node, is func(*view, *Node) bool) When {
-	return When{name: name, label: namesOf(on) + " " + what, test: test, on: on, holds: func(v *view) bool {
+func outcome(what, test string, on []*Node, is func(*view, *Node) bool) When {
+	return When{label: namesOf(on) + " " + what, test: test, on: on, holds: func(v *view) bool {
 		return !slices.ContainsFunc(on, func(n *Node) bool { return !is(v, n) })
 	}}
 }
