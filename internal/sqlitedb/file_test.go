@@ -1,7 +1,9 @@
 package sqlitedb
 
 import (
+	"database/sql"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,6 +142,53 @@ func TestAMovedFileThatIsOpenIsRefused(t *testing.T) {
 		if err != nil || string(out) != "1\n" {
 			t.Errorf("%s, %v", out, err)
 		}
+	}
+}
+
+// A connection that is opened while the file is elsewhere would create an empty one,
+// and SQLite deletes the log beside an empty database: what it holds would be lost.
+func TestAFileThatIsAwayForAMomentLosesNothing(t *testing.T) {
+	for _, file := range []string{"", "-wal", "-shm"} {
+		t.Run("database"+file, func(t *testing.T) {
+			db := openTable(t, Config{Readers: 8})
+			exec1(t, db, "INSERT INTO t (id) VALUES (1)")
+			away := db.Path() + file
+			move(t, away, away+".old")
+			var conns []*sql.Conn // more than there are idle ones
+			for range 3 {
+				if conn, err := db.Reader().Conn(t.Context()); err == nil {
+					conns = append(conns, conn)
+				} else if !errors.Is(err, ErrReplaced) {
+					t.Error(err)
+				}
+			}
+			if err := db.Checkpoint(t.Context()); !errors.Is(err, ErrReplaced) {
+				t.Errorf("a checkpoint: %v", err)
+			}
+			if _, err := os.Stat(away); !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("%s was made anew: %v", away, err)
+			}
+			move(t, away+".old", away)
+			for range 3 {
+				conn, err := db.Reader().Conn(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				conns = append(conns, conn)
+				var rows int
+				if err := conn.QueryRowContext(t.Context(), "SELECT count(*) FROM t").Scan(&rows); err != nil || rows != 1 {
+					t.Errorf("%d rows, %v", rows, err)
+				}
+			}
+			for _, conn := range conns {
+				if err := conn.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := db.Check(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

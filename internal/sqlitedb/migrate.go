@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"modernc.org/sqlite"
-
 	"github.com/liwanag/liwanag/internal/migrate"
 )
 
@@ -22,7 +20,7 @@ import (
 // newer schema is refused with [ErrSchemaNewer] and left as it is. Call it
 // after Open, before the first change.
 func (db *DB) Migrate(ctx context.Context, migrations fs.FS, versionTable string) (err error) {
-	connector, err := sqlite.NewConnector(db.dsn + "&_txlock=immediate")
+	connector, err := db.connector("&_txlock=immediate")
 	if err != nil {
 		return fmt.Errorf("sqlitedb: migrate %s: %w", db.path, err)
 	}

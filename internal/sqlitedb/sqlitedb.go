@@ -152,7 +152,7 @@ func (db *DB) open(ctx context.Context, c Config) error {
 	if err := cmp.Or(verify(conn, c), db.remember()); err != nil {
 		return errors.Join(err, conn.close())
 	}
-	connector, err := sqlite.NewConnector(db.dsn + "&_query_only=1")
+	connector, err := db.connector("&_query_only=1")
 	if err != nil {
 		return errors.Join(err, conn.close())
 	}
@@ -187,7 +187,11 @@ func (db *DB) Closed() bool { return db.writer.queue.Closed() }
 // writer, for the busy timeout at most; that they keep it from truncating is an
 // error.
 func (db *DB) Checkpoint(ctx context.Context) error {
-	raw, err := connect(ctx, db.dsn)
+	connector, err := db.connector("")
+	if err != nil {
+		return fmt.Errorf("sqlitedb: checkpoint: %w", err)
+	}
+	raw, err := connector.Connect(ctx)
 	if err != nil {
 		return fmt.Errorf("sqlitedb: checkpoint: %w", err)
 	}
@@ -235,6 +239,33 @@ func fileURL(path string, q url.Values) string {
 		slashed = "/" + slashed
 	}
 	return (&url.URL{Scheme: "file", Path: slashed, RawQuery: q.Encode()}).String()
+}
+
+// connector opens further connections. Each looks before and after whether the files
+// are those that are open: SQLite would make what is missing anew, and it deletes the
+// log beside a database that it finds empty.
+func (db *DB) connector(params string) (driver.Connector, error) {
+	inner, err := sqlite.NewConnector(db.dsn + "&mode=rw" + params)
+	return checked{inner, db}, err
+}
+
+type checked struct {
+	driver.Connector
+	db *DB
+}
+
+func (c checked) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := c.db.Check(); err != nil {
+		return nil, err
+	}
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.db.Check(); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 func connect(ctx context.Context, dsn string) (driver.Conn, error) {

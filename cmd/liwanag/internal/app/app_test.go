@@ -172,20 +172,9 @@ func enrichesASignUp(t *testing.T, database string) {
 		call(t, "GET", r.URL()+"/api/v1/runs/"+person.RunID, "", &run)
 		return run.Status == "completed"
 	})
-	answer, err := http.Get(r.AdminURL() + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	metrics, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, want := range []string{`liwanag_submissions_total{outcome="accepted"} 1`,
 		`liwanag_runs_ended_total{status="completed",workflow="subscriber-enrichment"} 1`} {
-		if !strings.Contains(string(metrics), want) {
-			t.Errorf("%s is missing in the metrics", want)
-		}
+		await(t, want, func() bool { return strings.Contains(metricsOf(t, r), want) }) // told after the commit
 	}
 	if status := call(t, "GET", r.URL()+"/metrics", "", nil); status != http.StatusNotFound {
 		t.Errorf("the public address answers /metrics with %d", status)

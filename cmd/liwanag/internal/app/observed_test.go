@@ -92,6 +92,7 @@ func TestADaysWorkShowsInTheMetricsAndTellsOnNobody(t *testing.T) {
 			return run.Status != "completed" && (run.ID != person.RunID || run.WaitingFor.Step != "wait-for-webhook")
 		})
 	})
+	await(t, "the count of a run's end", func() bool { return strings.Contains(metricsOf(t, r), "liwanag_runs_ended_total{") })
 	text := metricsOf(t, r)
 	checkMetrics(t, text)
 	tellsOnNobody(t, "the metrics", text)
