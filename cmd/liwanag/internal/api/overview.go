@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -28,6 +29,8 @@ type Overview struct {
 	Submissions map[string]int64 `json:"submissions" doc:"How many, by state."`
 	Credits     Credits          `json:"credits"`
 	Attention   []Attention      `json:"attention" doc:"What needs a person, most urgent first."`
+	Dismissed   []Attention      `json:"dismissed" doc:"What of it somebody has seen."`
+	Onboarding  Onboarding       `json:"onboarding"`
 	At          time.Time        `json:"at" doc:"When it was counted: a few seconds ago at most."`
 }
 
@@ -43,11 +46,53 @@ type Span struct {
 
 // Attention is something that needs a person.
 type Attention struct {
-	Kind    string    `json:"kind" enum:"spending_paused,submission_held,found_rate,credits_low,sink_disabled,sink_failing,delivery_unmatched,source_refusing,webhooks_silent"`
-	ID      string    `json:"id,omitempty" doc:"Of the thing, when it is one."`
-	Count   int64     `json:"count,omitempty"`
+	Kind string `json:"kind" enum:"key_missing,public_url_missing,spending_paused,submission_held,submission_ambiguous,found_rate,credits_low,run_failed,upload_waiting,sink_disabled,sink_failing,delivery_unmatched,source_refusing,webhooks_silent"`
+	ID   string `json:"id,omitempty" doc:"Of the thing, when it is one."`
+	Name string `json:"name,omitempty" doc:"What people call the thing."`
+	// More than a few things of a kind are one entry that counts them.
+	Count   int64     `json:"count,omitempty" doc:"How many things it stands for, when it is not one."`
+	People  int64     `json:"people,omitempty" doc:"Whose lookups are at stake."`
+	Credits int64     `json:"credits,omitempty" doc:"At stake, at most."`
 	Message string    `json:"message" doc:"For people, with what to do."`
+	Cause   string    `json:"cause" doc:"Why it is shown, for whoever dismisses it: with another cause it is shown again."`
 	Since   time.Time `json:"since,omitzero"`
+}
+
+// Routes of what needs a person.
+var (
+	ListAttention    = runapi.Get[runapi.NoInput, Attentions]("/attention", "list-attention", "What needs a person")
+	DismissAttention = runapi.Post[Dismissal, Attentions]("/attention/dismiss",
+		"dismiss-attention", "Show something no more until it has another cause", http.StatusOK)
+	RestoreAttention = runapi.Post[Dismissal, Attentions]("/attention/restore",
+		"restore-attention", "Show something that was dismissed again", http.StatusOK)
+)
+
+// Attentions are what needs a person.
+type Attentions struct {
+	Items      []Attention `json:"items" doc:"Most urgent first."`
+	Dismissed  []Attention `json:"dismissed" doc:"What somebody has seen, as long as its cause is the same."`
+	Onboarding Onboarding  `json:"onboarding"`
+}
+
+// Dismissal names something that needs a person.
+type Dismissal struct {
+	Kind  string `json:"kind" minLength:"1" maxLength:"100" doc:"As it was shown; onboarding for the first steps."`
+	ID    string `json:"id,omitempty" maxLength:"300" doc:"As it was shown, if it had one."`
+	Cause string `json:"cause,omitempty" maxLength:"300" doc:"As it was shown. Left out: the present one."`
+}
+
+// Onboarding is what a new installation needs.
+type Onboarding struct {
+	Done      bool             `json:"done" doc:"All steps are."`
+	Dismissed bool             `json:"dismissed,omitempty"`
+	Steps     []OnboardingStep `json:"steps"`
+}
+
+// OnboardingStep is one thing that a new installation needs.
+type OnboardingStep struct {
+	Name    string `json:"name" enum:"key,public_url,people,results"`
+	Done    bool   `json:"done"`
+	Message string `json:"message" doc:"For people, with what to do."`
 }
 
 // ActFilter selects acts; zero fields do not restrict.

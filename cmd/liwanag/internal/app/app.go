@@ -224,8 +224,8 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 	cfg := httpapi.Config{
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
 		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access,
-		CreditsLow: s.CreditsLow,
-		PublicURL:  a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
+		CreditsLow: s.CreditsLow, NoKey: !s.FullEnrichAPIKey.IsSet(), Unreachable: s.Unreachable(a.publicURL),
+		PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
 		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory,
 	}

@@ -39,6 +39,7 @@ func (a *App) retainOnce(ctx context.Context) error {
 		chore.Part{Name: "deliveries of sources", Do: a.sources.Retain},
 		a.pruned("webhooks out", func(tx *datastore.Tx) (int64, error) { return tx.Messages.Prune(before) }),
 		a.pruned("sessions", func(tx *datastore.Tx) (int64, error) { return tx.Passes.Prune(now) }),
+		a.pruned("dismissals", func(tx *datastore.Tx) (int64, error) { return tx.Dismissals.Prune(now.Add(-auditKept)) }),
 		a.pruned("audit trail", func(tx *datastore.Tx) (int64, error) { return tx.Acts.Prune(now.Add(-auditKept)) }),
 	)
 }

@@ -268,11 +268,9 @@ func (s *Settings) validateChoices(f *faults) {
 // Warnings are settings that work, but hardly as meant.
 func (s *Settings) Warnings() []string {
 	var out []string
-	if base, err := url.Parse(s.FullEnrichBaseURL); err == nil && !loopbackHost(base.Hostname()) {
-		if public, err := url.Parse(s.PublicBase(s.Addr)); err == nil && loopbackHost(public.Hostname()) {
-			out = append(out, "FullEnrich cannot reach "+public.String()+
-				": results come by fetch alone, the first after 2 minutes. Try: set LIWANAG_PUBLIC_URL")
-		}
+	if public := s.Unreachable(s.PublicBase(s.Addr)); public != "" {
+		out = append(out, "FullEnrich cannot reach "+public+
+			": results come by fetch alone, the first after 2 minutes. Try: set LIWANAG_PUBLIC_URL")
 	}
 	if s.shortKey() {
 		out = append(out, "the API key is shorter than 16 characters and could be guessed. Try: LIWANAG_API_KEY=$(openssl rand -hex 32)")
@@ -293,6 +291,17 @@ func (s *Settings) Warnings() []string {
 		out = append(out, "there is no FullEnrich key: jobs wait for one. Try: set FULLENRICH_API_KEY")
 	}
 	return out
+}
+
+// Unreachable is the public URL if FullEnrich, being elsewhere, cannot reach it; else
+// empty.
+func (s *Settings) Unreachable(publicURL string) string {
+	base, baseErr := url.Parse(s.FullEnrichBaseURL)
+	public, err := url.Parse(publicURL)
+	if baseErr != nil || err != nil || loopbackHost(base.Hostname()) || !loopbackHost(public.Hostname()) {
+		return ""
+	}
+	return public.String()
 }
 
 // plain says whether an address of another machine is not encrypted.

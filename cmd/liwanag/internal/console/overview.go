@@ -13,6 +13,19 @@ import (
 
 func (c *Console) registerOverview() {
 	c.handle("GET /{$}", func(v *visit) error { return c.overview(v, nil) })
+	for act, route := range map[string]runapi.Route[api.Dismissal, api.Attentions]{
+		"dismiss": api.DismissAttention, "restore": api.RestoreAttention} {
+		c.handle("POST /attention/"+act, func(v *visit) error {
+			if err := v.form(); err != nil {
+				return err
+			}
+			if _, err := route.Call(v.Context(), v.api, api.Dismissal{Kind: v.PostForm.Get("kind"), ID: v.PostForm.Get("id"),
+				Cause: v.PostForm.Get("cause")}); err != nil {
+				return c.overview(v, err)
+			}
+			return v.goTo("/", "")
+		})
+	}
 	c.handle("POST /spending/pause", func(v *visit) error {
 		if err := v.form(); err != nil {
 			return err
@@ -94,9 +107,13 @@ func (g glance) matchRate() string {
 // open counts runs that have not ended.
 func (g glance) open() int64 { return g.Runs["pending"] + g.Runs["running"] + g.Runs["waiting"] }
 
-// untouched says whether nobody has come in yet.
-func (g glance) untouched() bool {
-	return total(g.Subscribers) == 0 && g.signUps() == 0
+// seen is how much of what needs a person was dismissed.
+func (g glance) seen() int64 {
+	n := int64(len(g.Dismissed))
+	if !g.Onboarding.Done && g.Onboarding.Dismissed {
+		n++
+	}
+	return n
 }
 
 // spanName is a span's begin for people.
@@ -112,35 +129,96 @@ type remedy struct{ Text, Path string }
 
 // remedyOf links what needs a person to where it is dealt with.
 func remedyOf(a api.Attention) remedy {
-	switch a.Kind {
-	case "submission_held":
+	one := func(text, listing, many string) remedy {
 		if a.ID != "" {
-			return remedy{"Decide", under("/submissions", a.ID)}
+			return remedy{text, under(listing, a.ID)}
 		}
-		return remedy{"Decide", "/submissions?state=held"}
+		return remedy{text, many}
+	}
+	switch a.Kind {
+	case "submission_held", "submission_ambiguous":
+		return one("Decide", "/submissions", "/submissions?state="+strings.TrimPrefix(a.Kind, "submission_"))
+	case "run_failed":
+		return one("See the run", "/runs", "/runs?status=failed")
+	case "upload_waiting":
+		return one("See the file", "/uploads", "/uploads")
 	case "spending_paused", "credits_low":
 		return remedy{"See credits", "/credits"}
+	case "found_rate":
+		return remedy{"Decide", "/credits#stopped"}
 	case "sink_failing", "sink_disabled":
-		return remedy{"See the sink", under("/sinks", a.ID)}
+		return remedy{"See webhooks out", under("/sinks", a.ID)}
 	case "source_refusing":
-		return remedy{"See what came", under("/sources", a.ID)}
+		return remedy{"See the source", under("/sources", a.ID)}
 	case "delivery_unmatched":
-		return remedy{"See deliveries", "/deliveries?source=fullenrich&state=unmatched"}
+		return one("See the delivery", "/deliveries", "/deliveries?source=fullenrich&state=unmatched")
 	case "webhooks_silent":
 		return remedy{"See the runs", "/runs?status=waiting"}
 	}
 	return remedy{}
 }
 
-// attentionTone says how urgent it is.
-func attentionTone(kind string) tone {
+// attentionTitles say what it is.
+var attentionTitles = map[string]string{
+	"key_missing": "No FullEnrich key", "public_url_missing": "No public URL", "spending_paused": "Spending is paused",
+	"submission_held": "Paid call on hold", "submission_ambiguous": "Paid call without an answer", "found_rate": "Hardly anybody is found",
+	"credits_low": "Credits are low", "run_failed": "Run failed", "upload_waiting": "Upload waits", "sink_disabled": "Webhooks out disabled",
+	"sink_failing": "Webhooks out failing", "delivery_unmatched": "Result not applied", "source_refusing": "Source refuses webhooks",
+	"webhooks_silent": "No webhooks of FullEnrich", "onboarding": "First steps",
+}
+
+func attentionTitle(a api.Attention) string {
+	return firstOf(attentionTitles[a.Kind], capital(words(a.Kind)))
+}
+
+// attentionName is what the thing is called; of runs and paid calls that is their id.
+func attentionName(a api.Attention) string {
+	switch a.Kind {
+	case "run_failed", "submission_held", "submission_ambiguous":
+		return shortID(a.ID)
+	}
+	return a.Name
+}
+
+// atStake says what it is about, in people and credits.
+func atStake(a api.Attention) string {
 	switch {
-	case kind == "spending_paused":
+	case a.People > 0 && a.Credits > 0:
+		return "At stake: " + plural(a.People, "person", "people") + ", " + plural(a.Credits, "credit", "credits") + " at most"
+	case a.People > 0:
+		return plural(a.People, "person", "people")
+	}
+	return ""
+}
+
+// attentionTone says how urgent it is: red is wrong, and costs until somebody acts.
+func attentionTone(kind string) tone {
+	switch kind {
+	case "spending_paused":
 		return tone{"wait", "pause"}
-	case kind == "submission_held" || strings.HasSuffix(kind, "_disabled") || strings.HasSuffix(kind, "_failing"):
+	case "submission_held", "run_failed", "sink_disabled", "sink_failing", "delivery_unmatched", "key_missing":
 		return tone{"bad", "hand"}
+	case "onboarding", "upload_waiting":
+		return tone{"calm", "hand"}
 	}
 	return tone{"wait", "hand"}
+}
+
+// stepTitles name the first steps.
+var stepTitles = map[string]string{"key": "A FullEnrich key", "public_url": "Reachable from outside", "people": "The first people",
+	"results": "An export, or webhooks out"}
+
+// stepWays are where the first steps are done.
+var stepWays = map[string][]remedy{
+	"people":  {{"Upload a CSV", "/uploads"}, {"Add source", "/sources"}, {"Read the API", "/docs"}},
+	"results": {{"Export people", "/subscribers?status=enriched"}, {"Webhooks out", "/sinks"}},
+}
+
+func stepIcon(done bool) string {
+	if done {
+		return "check"
+	}
+	return "clock"
 }
 
 // balance is what is left at FullEnrich, as far as it was ever told.

@@ -359,9 +359,29 @@ func TestSpendingIsPausedAndResumedFromTheOverview(t *testing.T) {
 	}
 }
 
+func TestWhatNeedsAPersonIsDismissedAndShownAgain(t *testing.T) {
+	a := newAPI(t, answers())
+	site := served(t, a)
+	page := visitPage(t, site, "GET", "/", "").Body.String()
+	for _, want := range []string{"1 dismissed", `action="/attention/restore"`, "Paid call on hold", `href="/submissions/sbm_1"`, "First steps"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	for _, act := range []string{"dismiss", "restore"} {
+		w := visitPage(t, site, "POST", "/attention/"+act, "kind=sink_failing&id=snk_1&cause=c")
+		if want := `POST /api/v1/attention/` + act + ` {"kind":"sink_failing","id":"snk_1","cause":"c"}`; a.sent[len(a.sent)-1] != want {
+			t.Errorf("sent %s", a.sent[len(a.sent)-1])
+		}
+		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/" {
+			t.Errorf("%d %s", w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
 func TestAnEmptyServerTellsHowToBringPeopleIn(t *testing.T) {
 	routes := answers()
-	routes["GET /api/v1/overview"] = api.Overview{Range: "24h"}
+	routes["GET /api/v1/overview"] = api.Overview{Range: "24h", Onboarding: api.Onboarding{Steps: []api.OnboardingStep{{Name: "people"}}}}
 	routes["GET /api/v1/runs"] = runapi.List[runapi.RunDetail]{}
 	site := served(t, newAPI(t, routes))
 	for target, want := range map[string]string{"/": "Upload a CSV", "/runs": "No run yet", "/runs?q=x": "No run matches"} {

@@ -94,6 +94,8 @@ func answers() map[string]any {
 		"GET /api/v1/messages":                 listOf(messageAnswer()),
 		"GET /api/v1/messages/{id}":            messageAnswer(),
 		"POST /api/v1/messages/{id}/resend":    messageAnswer(),
+		"POST /api/v1/attention/dismiss":       api.Attentions{},
+		"POST /api/v1/attention/restore":       api.Attentions{},
 		"POST /api/v1/submissions/pause":       overviewAnswer().Credits,
 		"POST /api/v1/submissions/resume":      overviewAnswer().Credits,
 	}
@@ -169,7 +171,9 @@ func overviewAnswer() api.Overview {
 			{Kind: "submission_held", ID: "sbm_1", Message: "A paid call is in doubt: decide about it.", Since: ago(3 * time.Hour)},
 			{Kind: "credits_low", Message: "12 credits are left."}, {Kind: "sink_failing", ID: "snk_1", Message: "It answers 500."},
 			{Kind: "source_refusing", ID: "src_1", Count: 4, Message: "Signatures are wrong."},
-		}}
+		},
+		Dismissed:  []api.Attention{{Kind: "run_failed", ID: "run_1", Name: "subscriber-enrichment", People: 3, Message: "It failed.", Cause: "then"}},
+		Onboarding: api.Onboarding{Steps: []api.OnboardingStep{{Name: "key", Done: true}, {Name: "people", Message: "Upload a CSV."}}}}
 	for i := range 24 {
 		o.Spans = append(o.Spans, api.Span{From: noon.Add(time.Duration(i-23) * time.Hour), SignUps: int64(i),
 			Enriched: int64(i / 2), NotFound: int64(i % 3), Failed: int64(i % 2)})

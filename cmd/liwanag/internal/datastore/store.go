@@ -36,13 +36,14 @@ type Store struct {
 	Passes       Passes
 	Acts         Acts
 	Suppressions Suppressions
+	Dismissals   Dismissals
 }
 
 // New is a store over a database.
 func New(db Database) *Store {
 	in := reader{db}
 	return &Store{db, func() {}, Subscribers{in}, Jobs{in}, Batches{in}, Submissions{in}, Deliveries{in}, Uploads{in}, Ledger{in},
-		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}, Suppressions{in}}
+		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}, Suppressions{in}, Dismissals{in}}
 }
 
 // Through is the store over its database as wrap makes it, for tests that watch
@@ -103,10 +104,11 @@ type Tx struct {
 	Passes       PassTx
 	Acts         ActTx
 	Suppressions SuppressionTx
+	Dismissals   DismissalTx
 }
 
 func newTx(w Writer, made *bool) *Tx {
 	in := writing{w}
 	return &Tx{SubscriberTx{in}, JobTx{in}, BatchTx{in}, SubmissionTx{in}, DeliveryTx{in}, UploadTx{in}, LedgerTx{in}, WebhookTx{in},
-		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}, SuppressionTx{in}}
+		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}, SuppressionTx{in}, DismissalTx{in}}
 }

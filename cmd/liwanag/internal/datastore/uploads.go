@@ -98,6 +98,12 @@ func (s Uploads) Active(ctx context.Context) ([]liwanag.Upload, error) {
 	return list(s.in(ctx), scanUpload, selectUploads+`WHERE status IN ('importing', 'enriching') ORDER BY id`)
 }
 
+// Waiting lists the newest uploads that somebody has to look at: those to confirm, and
+// those that need a mapping.
+func (s Uploads) Waiting(ctx context.Context, limit int) ([]liwanag.Upload, error) {
+	return list(s.in(ctx), scanUpload, selectUploads+`WHERE status IN ('previewed', 'needs_mapping') ORDER BY id DESC LIMIT $1`, limit)
+}
+
 // Count counts uploads by status.
 func (s Uploads) Count(ctx context.Context) (map[liwanag.UploadStatus]int64, error) {
 	return counts[liwanag.UploadStatus](s.in(ctx), `SELECT status, count(*) FROM upload GROUP BY status`)

@@ -96,6 +96,10 @@ type Config struct {
 	SubscriberSecrets []fullenrich.Secret
 
 	CreditsLow int64 // a balance below it needs a person; 0: none does
+	// NoKey says that there is no FullEnrich key: nothing can be looked up.
+	NoKey bool
+	// Unreachable is the public URL if FullEnrich cannot reach it.
+	Unreachable string
 	// Ready says whether the process can serve. Default: the store answers.
 	Ready func(ctx context.Context) error
 	// Notices are what a person should know of a process that can serve; anybody may

@@ -93,6 +93,7 @@ func (s *Server) register() {
 	s.registerDeliveries()
 	s.registerSinks()
 	s.registerOverview()
+	s.registerAttention()
 	s.registerEvents()
 	s.registerAudit()
 	s.registerHealth()

@@ -38,3 +38,11 @@ type Act struct {
 
 // ActFilter selects acts; zero fields do not restrict.
 type ActFilter struct{ Subject, Act string }
+
+// Dismissal says that an operator has seen something that needs a person.
+type Dismissal struct {
+	Kind  string // of what needs a person, such as sink_failing
+	Thing string // its id; empty for what is no single thing
+	Cause string // why it was shown; with another it is shown again
+	At    time.Time
+}

@@ -45,6 +45,52 @@ func TestOneSignsInWithTheKeyAloneAndOut(t *testing.T) {
 	p.at("/sign-in")
 }
 
+func TestTheFirstStepsGoWhenTheyAreDone(t *testing.T) {
+	w := newWorld(t)
+	p := w.signedIn()
+	p.see("First steps")
+	p.accessible("an empty overview")
+	steps := `[...document.querySelectorAll(".first h3")].map((h) => h.innerText.trim().replace(/\s+/g, " ")).join("; ")`
+	if got, want := eval[string](p, steps), "A FullEnrich key done; Reachable from outside done; The first people; An export, or webhooks out"; got != want {
+		t.Errorf("the steps are %q", got)
+	}
+	p.click(`.first a[href="/uploads"]`)
+	p.at("/uploads")
+	w.add("first+found@gmail.com")
+	p.goTo("/")
+	p.until(steps + `.includes("The first people done")`)
+	_, err := api.AddSink.Call(t.Context(), w.client, api.AddSinkRequest{Name: "CRM", URL: "http://127.0.0.1:9/hook"})
+	w.must(err)
+	p.goTo("/")
+	p.see("Signed up")
+	if eval[bool](p, `!!document.getElementById("onboarding")`) {
+		t.Error("the first steps are shown still")
+	}
+}
+
+func TestWhatNeedsAPersonIsDismissedUntilItHasAnotherCause(t *testing.T) {
+	w := newWorld(t)
+	up, err := w.client.Upload(t.Context(), apiclient.UploadFile{Name: "later.csv"}, strings.NewReader("email\nann+found@gmail.com\n"))
+	w.must(err)
+	p := w.signedIn()
+	entry := `li:has(> .grow a[href="/uploads/` + up.ID + `"])`
+	p.see("later.csv")
+	p.click(entry + ` form button`)
+	p.until(`!!document.querySelector("details.dismissed ` + strings.ReplaceAll(entry, `"`, `\"`) + `") && !document.getElementById("attention")`)
+	_, err = api.MapUpload.Call(t.Context(), w.client, runapi.To(up.ID, api.MapUploadRequest{Mapping: map[string]string{"email": "ignore"}}))
+	w.must(err)
+	p.goTo("/")
+	p.until(`!!document.getElementById("attention")`) // it needs a mapping now, which is another cause
+	p.click(entry + ` a.button`)
+	p.at("/uploads/" + up.ID)
+	p.goTo("/")
+	p.click(`section:has(#onboarding) form button`)
+	p.until(`!document.getElementById("onboarding")`)
+	p.do(`document.querySelector("details.dismissed").open = true`)
+	p.click(`details.dismissed form button`)
+	p.until(`!!document.getElementById("onboarding")`)
+}
+
 func TestAFileIsUploadedAndWatchedToTheEnd(t *testing.T) {
 	w := newWorld(t)
 	file := filepath.Join(t.TempDir(), "sign-ups.csv")

@@ -490,6 +490,35 @@ var activityTests = map[string]func(*testing.T, *datastore.Store){
 		}
 	},
 
+	"what was dismissed is noted with its cause, the latest of each thing": func(t *testing.T, s *datastore.Store) {
+		first := liwanag.Dismissal{Kind: "sink_failing", Thing: "snk_1", Cause: "a", At: noon}
+		other := liwanag.Dismissal{Kind: "credits_low", Cause: "b", At: noon.Add(time.Second)}
+		again := liwanag.Dismissal{Kind: "sink_failing", Thing: "snk_1", Cause: "c", At: noon.Add(time.Minute)}
+		write(t, s, func(tx *datastore.Tx) error {
+			return errors.Join(tx.Dismissals.Put(first), tx.Dismissals.Put(other), tx.Dismissals.Put(again))
+		})
+		equal(t, get[[]liwanag.Dismissal](t)(s.Dismissals.List(t.Context())), []liwanag.Dismissal{again, other})
+		want(t, s, int64(1), func(tx *datastore.Tx) (int64, error) { return tx.Dismissals.Prune(again.At) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Dismissals.Delete("sink_failing", "snk_1") })
+		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { return tx.Dismissals.Delete("sink_failing", "snk_1") })
+		equal(t, len(get[[]liwanag.Dismissal](t)(s.Dismissals.List(t.Context()))), 0)
+	},
+
+	"uploads that wait for somebody are listed, newest first": func(t *testing.T, s *datastore.Store) {
+		var ids []liwanag.ID
+		for i, status := range []liwanag.UploadStatus{liwanag.UploadPreviewed, liwanag.UploadImporting, liwanag.UploadNeedsMapping} {
+			ids = append(ids, newID(liwanag.UploadKind))
+			write(t, s, func(tx *datastore.Tx) error {
+				return tx.Uploads.Insert(liwanag.Upload{ID: ids[i], FileName: "a.csv", Status: status, CreatedAt: noon})
+			})
+		}
+		var got []liwanag.ID
+		for _, up := range get[[]liwanag.Upload](t)(s.Uploads.Waiting(t.Context(), 5)) {
+			got = append(got, up.ID)
+		}
+		equal(t, got, []liwanag.ID{ids[2], ids[0]})
+	},
+
 	"a raw body is rewritten until it is settled": func(t *testing.T, s *datastore.Store) {
 		d := liwanag.Delivery{Digest: digestOf(1), Source: liwanag.FromWebhook, Raw: []byte("ada"), Size: 3,
 			State: liwanag.DeliveryStored, ReceivedAt: noon}

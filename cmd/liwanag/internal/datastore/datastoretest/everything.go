@@ -86,6 +86,8 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	_, _ = s.Uploads.Chunk(ctx, upload, 0)
 	_, _ = s.Uploads.Errors(ctx, upload, 0, 1)
 	_, _ = s.Uploads.Active(ctx)
+	_, _ = s.Uploads.Waiting(ctx, 1)
+	_, _ = s.Dismissals.List(ctx)
 	_, _, _ = s.Uploads.List(ctx, liwanag.Page{Cursor: listing.Cursor('u', upload.Bytes())})
 	_, _ = s.Ledger.Spending(ctx)
 	_, _ = s.Ledger.Credits(ctx, 1)
@@ -284,6 +286,8 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	_, retired := t.Ledger.Retired(liwanag.Digest{1}, now)
 	all = append(all, counted, again, retired, t.Passes.KeepOnly(liwanag.Digest{1}))
 	_, err = t.Acts.Prune(now)
+	all = append(all, err, t.Dismissals.Put(liwanag.Dismissal{Kind: "a", Cause: "b", At: now}), t.Dismissals.Delete("a", ""))
+	_, err = t.Dismissals.Prune(now)
 	all = append(all, err)
 	people := []liwanag.ID{liwanag.NewID(liwanag.SubscriberKind)}
 	_, err = t.Subscribers.Unparted(1)

@@ -85,6 +85,7 @@ var walks = map[string]string{
 	`UPDATE spending`:             "one row",
 	`FROM source`:                 "a few rows",
 	`FROM sink`:                   "a few rows",
+	`FROM dismissal`:              "a few rows",
 	`FROM suppression WHERE id <`: "no row here; with some, a page along the key",
 	`FROM receipt /*lite INDEXED BY receipt_kept*/`: "reads all bodies",
 	`DELETE FROM pass WHERE key_hash`:               "a few sessions, at a start",

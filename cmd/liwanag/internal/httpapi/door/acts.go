@@ -57,19 +57,24 @@ func (d *Door) intend(op *huma.Operation, r *http.Request, body []byte) {
 		DryRun  bool   `json:"dryRun"`
 		Source  string `json:"source"`
 		Credits *int64 `json:"credits"`
+		Kind    string `json:"kind"`
+		ID      string `json:"id"`
 	}{Reason: r.URL.Query().Get("reason")}
 	_ = json.Unmarshal(body, &said) // a body that does not fit is refused before it acts
 	if said.DryRun {
 		return
 	}
+	named := r.PathValue("id")
 	switch op.OperationID { // what was set is no subject
+	case "dismiss-attention", "restore-attention":
+		said.Reason, named = said.Kind, said.ID
 	case "set-budget":
 		said.Reason = strings.TrimSuffix(budgetWords(said.Credits)+": "+said.Reason, ": ")
 	case "resume-stopped-source", "drop-stopped-source":
 		said.Reason = strings.TrimSuffix(said.Source+": "+said.Reason, ": ")
 	}
 	var subject liwanag.ID // text that is no id names nothing, and could be anything
-	_ = subject.UnmarshalText([]byte(r.PathValue("id")))
+	_ = subject.UnmarshalText([]byte(named))
 	scopeOf(r.Context()).intent = intent{name: actOf(op), subject: subject.String(), reason: said.Reason, read: readOf(op)}
 }
 

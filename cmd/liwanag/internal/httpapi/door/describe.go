@@ -62,6 +62,7 @@ func tags() []*huma.Tag {
 		{"sinks", "Addresses that webhooks go out to."},
 		{"messages", "Webhooks that went out, and sending them again."},
 		{"overview", "What there is to see at a glance."},
+		{"attention", "What needs a person, and what somebody has seen of it."},
 		{"events", "Hints that something happened, as server-sent events."},
 		{"audit", "Who did what by hand."},
 		{"webhooks", "Where others send to. Each carries a proof of its own, so they need no key."},
