@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/chore"
@@ -39,8 +40,11 @@ func (a *App) retainOnce(ctx context.Context) error {
 		chore.Part{Name: "deliveries of sources", Do: a.sources.Retain},
 		a.pruned("webhooks out", func(tx *datastore.Tx) (int64, error) { return tx.Messages.Prune(before) }),
 		a.pruned("sessions", func(tx *datastore.Tx) (int64, error) { return tx.Passes.Prune(now) }),
-		a.pruned("dismissals", func(tx *datastore.Tx) (int64, error) { return tx.Dismissals.Prune(now.Add(-auditKept)) }),
-		a.pruned("audit trail", func(tx *datastore.Tx) (int64, error) { return tx.Acts.Prune(now.Add(-auditKept)) }),
+		a.pruned("audit trail", func(tx *datastore.Tx) (int64, error) {
+			acts, err := tx.Acts.Prune(now.Add(-auditKept))
+			seen, later := tx.Dismissals.Prune(now.Add(-auditKept))
+			return acts + seen, errors.Join(err, later)
+		}),
 	)
 }
 

@@ -172,7 +172,8 @@ func overviewAnswer() api.Overview {
 			{Kind: "credits_low", Message: "12 credits are left."}, {Kind: "sink_failing", ID: "snk_1", Message: "It answers 500."},
 			{Kind: "source_refusing", ID: "src_1", Count: 4, Message: "Signatures are wrong."},
 		},
-		Dismissed:  []api.Attention{{Kind: "run_failed", ID: "run_1", Name: "subscriber-enrichment", People: 3, Message: "It failed.", Cause: "then"}},
+		Dismissed: []api.Attention{{Kind: "run_failed", ID: "run_1", Name: "subscriber-enrichment", People: 3,
+			Message: "It failed.", Cause: "then"}},
 		Onboarding: api.Onboarding{Steps: []api.OnboardingStep{{Name: "key", Done: true}, {Name: "people", Message: "Upload a CSV."}}}}
 	for i := range 24 {
 		o.Spans = append(o.Spans, api.Span{From: noon.Add(time.Duration(i-23) * time.Hour), SignUps: int64(i),

@@ -43,6 +43,8 @@ var actBodies = map[string]string{
 	"DELETE /api/v1/subscribers/{id}":        "",
 	"DELETE /api/v1/sources/{id}":            "",
 	"DELETE /api/v1/sinks/{id}":              "",
+	"POST /api/v1/attention/dismiss":         `{"kind":"onboarding"}`,
+	"POST /api/v1/attention/restore":         `{"kind":"onboarding"}`,
 }
 
 // TestEveryActLeavesARow walks the routes: whatever is not a plain question is an

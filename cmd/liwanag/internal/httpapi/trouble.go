@@ -199,7 +199,8 @@ func (t trouble) deliveries() (all []api.Attention, err error) {
 	states := []liwanag.DeliveryState{liwanag.DeliveryUnmatched, liwanag.DeliveryQuarantined}
 	rows, _, err := t.cfg.Store.Deliveries.List(t.ctx, liwanag.DeliveryFilter{States: states}, liwanag.Page{Limit: 500})
 	for _, row := range rows {
-		all = append(all, api.Attention{Kind: "delivery_unmatched", ID: viewDelivery(row).ID, Since: utc(row.ReceivedAt), Cause: string(row.State),
+		all = append(all, api.Attention{Kind: "delivery_unmatched", ID: viewDelivery(row).ID, Since: utc(row.ReceivedAt),
+			Cause:   string(row.State),
 			Message: "A result of FullEnrich could not be applied whole: look at it, and replay it when the cause is gone."})
 	}
 	return summed(all, 0, "Results of FullEnrich could not be applied whole: look at each, and replay it when the cause is gone."), err

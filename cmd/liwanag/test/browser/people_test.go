@@ -51,7 +51,8 @@ func TestTheFirstStepsGoWhenTheyAreDone(t *testing.T) {
 	p.see("First steps")
 	p.accessible("an empty overview")
 	steps := `[...document.querySelectorAll(".first h3")].map((h) => h.innerText.trim().replace(/\s+/g, " ")).join("; ")`
-	if got, want := eval[string](p, steps), "A FullEnrich key done; Reachable from outside done; The first people; An export, or webhooks out"; got != want {
+	want := "A FullEnrich key done; Reachable from outside done; The first people; An export, or webhooks out"
+	if got := eval[string](p, steps); got != want {
 		t.Errorf("the steps are %q", got)
 	}
 	p.click(`.first a[href="/uploads"]`)
