@@ -83,7 +83,11 @@ func (c *subscribersErase) Run(p *program) error {
 		return err
 	}
 	if !c.Yes {
-		question := "Erase " + printable(person.Email, "") + ", their profile and what sources received of them? It cannot be undone. [y/N] "
+		who := printable(person.Email, "")
+		for _, other := range person.SameMailbox {
+			who += ", " + printable(other.Email, "")
+		}
+		question := "Erase " + who + ", their profile and what sources received of them? It cannot be undone. [y/N] "
 		if agreed, err := p.agrees(question); err != nil || !agreed {
 			return errors.Join(err, errors.New("nobody was erased"))
 		}
@@ -92,6 +96,6 @@ func (c *subscribersErase) Run(p *program) error {
 	if _, err := api.EraseSubscriber.Call(p.ctx, client, request); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(p.out, c.ID+" erased")
+	_, err = fmt.Fprintf(p.out, "%s erased, %s\n", c.ID, plural(int64(1+len(person.SameMailbox)), "row"))
 	return err
 }

@@ -39,7 +39,11 @@ func (c *suppressionsAdd) Run(p *program) error {
 	if c.Output == "json" {
 		return printJSON(p.out, one)
 	}
-	_, err = fmt.Fprintf(p.out, "%s suppressed\n", one.ID)
+	rows := int64(0)
+	if one.Rows != nil {
+		rows = int64(*one.Rows)
+	}
+	_, err = fmt.Fprintf(p.out, "%s suppressed, %s marked\n", one.ID, plural(rows, "row"))
 	return err
 }
 

@@ -21,7 +21,7 @@ var (
 	EnrichSubscribers = runapi.Post[EnrichMany, EnrichedMany]("/subscribers/enrich",
 		"enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
 	EraseSubscriber = runapi.Delete[EraseRequest]("/subscribers/{id}",
-		"erase-subscriber", "Erase a subscriber and everything that is known of them")
+		"erase-subscriber", "Erase a subscriber, with all addresses of their mailbox; the header Liwanag-Rows says how many")
 	UnsubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/unsubscribe",
 		"unsubscribe-subscriber", "Note that a subscriber left: nothing is looked up for them any more", http.StatusOK)
 	ResubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/resubscribe",
@@ -45,8 +45,6 @@ type SubscriberFilter struct {
 	NameMatches   string    `query:"nameMatches" json:"nameMatches,omitempty" enum:"yes,no,unknown"`
 	SignedUpSince time.Time `query:"signedUpSince" json:"signedUpSince,omitzero" doc:"Signed up at or after, as the sender said, else as they came."`
 	Q             string    `query:"q" json:"q,omitempty" doc:"Part of address, name or company."`
-	RunID         string    `query:"runId" json:"runId,omitempty" doc:"Looked up by this run."`
-	UploadID      string    `query:"uploadId" json:"uploadId,omitempty" doc:"Looked up for this upload."`
 	Since         time.Time `query:"since" json:"since,omitzero" doc:"Created at or after."`
 	Until         time.Time `query:"until" json:"until,omitzero" doc:"Created before."`
 }
@@ -127,6 +125,9 @@ type Subscriber struct {
 // LeftOutHeader says in an export how many of those that match are not in it since they unsubscribed.
 const LeftOutHeader = "Liwanag-Left-Out"
 
+// RowsHeader says how many subscribers were erased: one mailbox may have several.
+const RowsHeader = "Liwanag-Rows"
+
 // StandingRequest says why a subscriber's standing is changed by hand.
 type StandingRequest struct {
 	Reason string `json:"reason,omitempty" doc:"Kept in the audit trail: no personal data."`
@@ -176,6 +177,14 @@ type SubscriberDetail struct {
 	Subscriber
 	Jobs    []Job           `json:"jobs" doc:"Newest first."`
 	Profile json.RawMessage `json:"profile,omitempty" doc:"All that FullEnrich said."`
+	// SameMailbox shares standing, suppression and erasure.
+	SameMailbox []SameMailbox `json:"sameMailbox,omitempty" doc:"Other subscribers whose address leads to the same mailbox, as at Gmail: they unsubscribe and are erased together."`
+}
+
+// SameMailbox is a subscriber with another address of a mailbox.
+type SameMailbox struct {
+	ID    string `json:"id"`
+	Email string `json:"email"`
 }
 
 // PersonExport is everything that is kept of a person. What is said of others in the
@@ -203,6 +212,7 @@ type Job struct {
 	EnrichmentID string      `json:"enrichmentId,omitempty"`
 	Credits      int64       `json:"credits"`
 	Failure      *JobFailure `json:"failure,omitempty"`
+	Reason       string      `json:"reason,omitempty" enum:"same_mailbox,unsubscribed" doc:"Why no lookup of its own was made. same_mailbox: that of another address of the mailbox counts for this one, too, at no cost."`
 	WaitingFor   string      `json:"waitingFor,omitempty" doc:"What keeps a pending job from being sent: budget, credits, key, capacity, calls, paused, unavailable, found_rate."`
 	WaitingUntil time.Time   `json:"waitingUntil,omitzero"`
 	RetryAt      time.Time   `json:"retryAt,omitzero" doc:"When a new job is made for the person."`
@@ -224,7 +234,7 @@ type EnrichSubscriberRequest struct {
 // Enriched says what was done for a subscriber.
 type Enriched struct {
 	SubscriberID string `json:"subscriberId"`
-	Result       string `json:"result" enum:"started,open,reused,recently_not_found,in_flight,not_found,unsubscribed,suppressed" doc:"started: a new job. open: there was one. reused: a young result was used again for nothing. recently_not_found: FullEnrich did not find them lately. in_flight: an earlier lookup is paid for and expected. not_found: no such subscriber. unsubscribed: nothing is looked up for them."`
+	Result       string `json:"result" enum:"started,open,reused,same_mailbox,recently_not_found,in_flight,not_found,unsubscribed,suppressed" doc:"started: a new job. open: there was one. same_mailbox: another address of the mailbox is looked up, or has a young result, which counts for this one. reused: a young result was used again for nothing. recently_not_found: FullEnrich did not find them lately. in_flight: an earlier lookup is paid for and expected. not_found: no such subscriber. unsubscribed: nothing is looked up for them."`
 	RunID        string `json:"runId,omitempty"`
 }
 

@@ -34,4 +34,5 @@ type Suppression struct {
 	Domain    string    `json:"domain,omitempty"`
 	Reason    string    `json:"reason,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
+	Rows      *int      `json:"rows,omitempty" doc:"When it is added: how many subscribers it marked as unsubscribed."`
 }

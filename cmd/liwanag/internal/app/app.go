@@ -117,7 +117,7 @@ func (a *App) openStorage(ctx context.Context) (err error) {
 		return err
 	}
 	a.store = a.storage.rows.Announcing(func() { a.voice.Ring() })
-	return enrichment.Part(ctx, a.storage.rows, a.log)
+	return enrichment.BringUp(ctx, a.storage.rows, a.log)
 }
 
 // Enrichment: the partner, the work of the steps, the definition, the engine

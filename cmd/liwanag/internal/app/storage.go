@@ -109,7 +109,7 @@ func Migrate(ctx context.Context, d config.Database) (where string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err = enrichment.Part(ctx, s.rows, slog.New(slog.DiscardHandler)); err == nil {
+	if err = enrichment.BringUp(ctx, s.rows, slog.New(slog.DiscardHandler)); err == nil {
 		_, err = s.runs(ctx)
 	}
 	return s.where, errors.Join(err, s.close())
@@ -128,7 +128,7 @@ func migratePostgreSQL(ctx context.Context, url string) (where string, err error
 	if err != nil {
 		return "", err
 	}
-	if err := enrichment.Part(ctx, rows, slog.New(slog.DiscardHandler)); err != nil {
+	if err := enrichment.BringUp(ctx, rows, slog.New(slog.DiscardHandler)); err != nil {
 		return "", err
 	}
 	return db.Where(), enginepostgres.Migrate(ctx, url)

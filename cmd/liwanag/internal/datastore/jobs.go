@@ -1,7 +1,9 @@
 package datastore
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
@@ -139,14 +141,25 @@ func (t JobTx) NotFoundSince(subscriberIDs []liwanag.ID, since time.Time) ([]liw
 		idsOf(t, subscriberIDs), micros(since))
 }
 
-// Insert stores jobs in order and answers in that order. A unique index over
-// the subscriber of open jobs is the guard: a person with an open job keeps
-// it, and the answer names it. Status must be open or final as given (a
+// Insert stores jobs in order and answers in that order. Unique indexes over
+// the subscriber and the mailbox of open jobs are the guard: a mailbox with an open job
+// keeps it, and the answer names it. Status must be open or final as given (a
 // reused result is inserted enriched).
 func (t JobTx) Insert(jobs []liwanag.Job) ([]liwanag.Opened, error) {
+	if len(jobs) == 0 {
+		return []liwanag.Opened{}, nil
+	}
+	people := make([]liwanag.ID, len(jobs))
+	for i, j := range jobs {
+		people[i] = j.SubscriberID
+	}
+	boxes, _, err := boxesOf(t, people)
+	if err != nil {
+		return nil, err
+	}
 	inserted := make(map[liwanag.ID]bool, len(jobs))
 	for _, round := range rounds(jobs, func(j liwanag.Job) liwanag.ID { return j.SubscriberID }) {
-		ids, err := t.insert(round)
+		ids, err := t.insert(round, boxes)
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +185,7 @@ func (t JobTx) Insert(jobs []liwanag.Job) ([]liwanag.Opened, error) {
 // insert takes each person once and tells which jobs are new. What it supersedes
 // is the job that was the latest before: the update does not see what the insert
 // did. In SQLite a trigger does it.
-func (t JobTx) insert(jobs []liwanag.Job) ([]liwanag.ID, error) {
+func (t JobTx) insert(jobs []liwanag.Job, boxes map[liwanag.ID]string) ([]liwanag.ID, error) {
 	r := recordsOf(jobs).
 		id("id", func(j liwanag.Job) liwanag.ID { return j.ID }).
 		id("subscriber_id", func(j liwanag.Job) liwanag.ID { return j.SubscriberID }).
@@ -189,28 +202,31 @@ func (t JobTx) insert(jobs []liwanag.Job) ([]liwanag.ID, error) {
 		flag("confirmed", func(j liwanag.Job) bool { return j.Confirmed }).
 		flag("latest", func(liwanag.Job) bool { return true }).
 		time("created_at", func(j liwanag.Job) time.Time { return j.CreatedAt }).
-		time("ended_at", func(j liwanag.Job) time.Time { return j.EndedAt })
-	return t.insertNew("job", r.Records, `(subscriber_id) WHERE `+isOpen,
+		time("ended_at", func(j liwanag.Job) time.Time { return j.EndedAt }).
+		text("mailbox", func(j liwanag.Job) string { return boxes[j.SubscriberID] })
+	return t.insertNew("job", r.Records, "",
 		`UPDATE job SET latest = false WHERE subscriber_id = ANY(ARRAY(SELECT subscriber_id FROM inserted)) AND latest`)
 }
 
-// nameOpen answers for the persons who kept the open job they had.
+// nameOpen answers for the persons whose mailbox kept the open job it had.
 func (t JobTx) nameOpen(jobs []liwanag.Job, kept []int, opened []liwanag.Opened) error {
 	people := make([]liwanag.ID, len(kept))
 	for i, index := range kept {
 		people[i] = jobs[index].SubscriberID
 	}
+	byPerson, err := t.OpenOfMailboxes(people)
+	if err != nil {
+		return err
+	}
 	open, err := t.OpenOf(people)
 	if err != nil {
 		return err
 	}
-	byPerson := make(map[liwanag.ID]liwanag.Job, len(open))
 	for _, j := range open {
-		byPerson[j.SubscriberID] = j
+		byPerson[j.SubscriberID] = liwanag.Opened{JobID: j.ID, RunID: j.RunID}
 	}
 	for _, index := range kept {
-		j := byPerson[jobs[index].SubscriberID]
-		opened[index] = liwanag.Opened{JobID: j.ID, RunID: j.RunID}
+		opened[index] = byPerson[jobs[index].SubscriberID]
 	}
 	return nil
 }
@@ -233,21 +249,35 @@ func endedAt(status liwanag.JobStatus, at time.Time) time.Time {
 }
 
 // Reopen is Move from failed, canceled and held to the given open status for
-// those jobs whose subscriber has no other open job and whose failure code is
+// those jobs whose mailbox has no other open job and whose failure code is
 // not CodeUnsubscribed: the way a retried run takes its jobs back.
 //
-// Reopen takes the first of a person's jobs that may come back: two of them may
-// be one person's, so that the second has to see the first.
+// Reopen takes the first of a mailbox's jobs that may come back: of two of them
+// the second has to see the first.
 func (t JobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) (reopened []liwanag.ID, err error) {
-	people, err := list(t, scanPersonOf, `SELECT id, subscriber_id FROM job WHERE id = ANY($1)`, idsOf(t, ids))
+	type whose struct {
+		id  liwanag.ID
+		box string
+	}
+	all, err := list(t, func(r Row) (w whose, err error) {
+		var person liwanag.ID
+		err = r.Scan(idTo(liwanag.JobKind, &w.id), idTo(liwanag.SubscriberKind, &person), textTo(&w.box))
+		w.box = cmp.Or(w.box, person.String())
+		return w, err
+	}, `SELECT id, subscriber_id, mailbox FROM job WHERE id = ANY($1)`, idsOf(t, ids))
 	if err != nil {
 		return nil, err
 	}
-	person := make(map[liwanag.ID]liwanag.ID, len(people))
-	for _, p := range people {
-		person[p[0]] = p[1]
+	box, boxes := make(map[liwanag.ID]string, len(all)), make([]string, len(all))
+	for i, w := range all {
+		box[w.id], boxes[i] = w.box, w.box
 	}
-	for _, round := range rounds(ids, func(id liwanag.ID) liwanag.ID { return person[id] }) {
+	for _, round := range rounds(ids, func(id liwanag.ID) string { return box[id] }) {
+		open, err := openBoxes(t, boxes)
+		if err != nil {
+			return nil, err
+		}
+		round = slices.DeleteFunc(round, func(id liwanag.ID) bool { o, taken := open[box[id]]; return taken && o.job != id })
 		some, err := list(t, scanID(liwanag.JobKind), `
 			UPDATE job SET status = $2, failure_code = NULL, failure_message = NULL, retry_at = NULL, ended_at = NULL
 			WHERE id = ANY($1) AND status IN ('failed', 'canceled', 'held') AND coalesce(failure_code, '') NOT IN ($3, $4)
@@ -259,11 +289,6 @@ func (t JobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) (reopened []liwana
 		reopened = append(reopened, some...)
 	}
 	return reopened, nil
-}
-
-func scanPersonOf(r Row) (p [2]liwanag.ID, err error) {
-	err = r.Scan(idTo(liwanag.JobKind, &p[0]), idTo(liwanag.SubscriberKind, &p[1]))
-	return p, err
 }
 
 // Settle writes results unconditionally: the caller decided on rows that it

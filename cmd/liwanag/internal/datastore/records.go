@@ -100,9 +100,9 @@ func (r *records[T]) bytes(name string, value func(T) []byte) *records[T] {
 // rounds parts rows so that each key is in a part once, since a statement over
 // many rows does not see what it does to one of them. Nearly always there is
 // one part.
-func rounds[T any](all []T, key func(T) liwanag.ID) [][]T {
+func rounds[T any, K comparable](all []T, key func(T) K) [][]T {
 	var parts [][]T
-	seen := make(map[liwanag.ID]int, len(all))
+	seen := make(map[K]int, len(all))
 	for _, one := range all {
 		n := seen[key(one)]
 		seen[key(one)] = n + 1

@@ -52,7 +52,11 @@ func (s Subscribers) Known(ctx context.Context, emailKeys []string) ([]string, e
 
 // Profile is all that FullEnrich said, as applied; ErrNotFound without one.
 func (s Subscribers) Profile(ctx context.Context, id liwanag.ID) ([]byte, error) {
-	return one(s.in(ctx), scanBytes, `SELECT raw FROM profile WHERE subscriber_id = $1`, id.Bytes())
+	return profileOf(s.in(ctx), id)
+}
+
+func profileOf(q querier, id liwanag.ID) ([]byte, error) {
+	return one(q, scanBytes, `SELECT raw FROM profile WHERE subscriber_id = $1`, id.Bytes())
 }
 
 // Count counts by the latest job's status (NoJob without one).
@@ -71,6 +75,9 @@ func (t SubscriberTx) Get(ids []liwanag.ID) ([]liwanag.Subscriber, error) {
 	return list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.id = ANY($1)`, idsOf(t, ids))
 }
 
+// Profile is all that FullEnrich said, as applied; ErrNotFound without one.
+func (t SubscriberTx) Profile(id liwanag.ID) ([]byte, error) { return profileOf(t, id) }
+
 // Upsert stores sign-ups by their unique e-mail key, in order, and answers in
 // that order. A new key inserts the row with the ID given. A known key keeps
 // ID, Email, EmailType and CreatedAt; the rest becomes what [Subscriber.Merge]
@@ -86,6 +93,10 @@ func (t SubscriberTx) Upsert(signUps []liwanag.SignUp) ([]liwanag.SignedUp, erro
 	if err != nil {
 		return nil, err
 	}
+	away, err := t.inherit(signUps, inserted)
+	if err != nil {
+		return nil, err
+	}
 	isNew := make(map[liwanag.ID]bool, len(inserted))
 	for _, id := range inserted {
 		isNew[id] = true
@@ -94,7 +105,7 @@ func (t SubscriberTx) Upsert(signUps []liwanag.SignUp) ([]liwanag.SignedUp, erro
 	var known []int
 	for i, s := range signUps {
 		if isNew[s.ID] {
-			done[i] = liwanag.SignedUp{ID: s.ID, Created: true}
+			done[i] = liwanag.SignedUp{ID: s.ID, Created: true, Left: away[s.ID]}
 		} else {
 			known = append(known, i)
 		}
@@ -156,6 +167,7 @@ func (t SubscriberTx) insert(signUps []liwanag.SignUp) ([]liwanag.ID, error) {
 		word("email", func(p person) string { return p.Email }).
 		word("email_type", func(p person) string { return string(p.EmailType) }).
 		time("created_at", func(p person) time.Time { return p.CreatedAt }).
+		text("mailbox", func(p person) string { return sharedMailbox(p.EmailKey) }).
 		flag("parted", func(person) bool { return true }))
 	return t.insertNew("subscriber", r.Records, `(email_key)`, "")
 }
@@ -286,12 +298,13 @@ func (t SubscriberTx) Enrich(results []liwanag.Enriched) (changed []liwanag.ID, 
 	return changed, t.insertAll("profile", profiles.Records, `(subscriber_id) DO UPDATE SET raw = excluded.raw`)
 }
 
-// Suppress notes that people unsubscribed, or (zero time) that they came back,
-// and returns the IDs that were changed.
+// Suppress notes that people unsubscribed, or (zero time) that they came back, with
+// whoever else has an address of their mailboxes, and returns the IDs that were changed.
 func (t SubscriberTx) Suppress(d liwanag.Departure) ([]liwanag.ID, error) {
 	return list(t, scanID(liwanag.SubscriberKind), `
 		UPDATE subscriber SET suppressed_at = $2, unsubscribed_by = $3
-		WHERE id = ANY($1) AND (suppressed_at IS NULL) = (CAST($2 AS bigint) IS NOT NULL) RETURNING id`,
+		WHERE (id = ANY($1) OR mailbox = ANY(ARRAY(SELECT o.mailbox FROM subscriber o WHERE o.id = ANY($1) AND o.mailbox IS NOT NULL)))
+		AND (suppressed_at IS NULL) = (CAST($2 AS bigint) IS NOT NULL) RETURNING id`,
 		idsOf(t, d.IDs), micros(d.At), text(d.By))
 }
 
@@ -302,6 +315,9 @@ func (t SubscriberTx) LeftBy(by string, limit int) ([]liwanag.ID, error) {
 
 // Delete deletes people with their profiles; their jobs stay, without them.
 func (t SubscriberTx) Delete(ids []liwanag.ID) error {
+	if _, err := t.exec(`UPDATE job SET mailbox = NULL WHERE subscriber_id = ANY($1) AND mailbox IS NOT NULL`, idsOf(t, ids)); err != nil {
+		return err
+	}
 	_, err := t.exec(`DELETE FROM subscriber WHERE id = ANY($1)`, idsOf(t, ids))
 	return err
 }

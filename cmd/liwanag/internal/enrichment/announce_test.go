@@ -66,7 +66,7 @@ func TestTheFailureOfWhoWasErasedIsNoNews(t *testing.T) {
 		w.fault(simulator.Fault{Action: simulator.ActionGet5xx, Status: 503, For: 25 * time.Hour})
 		w.signUp(ana, cid)
 		w.sleep(10 * time.Second)
-		w.must(w.life.svc.Erase(context.Background(), w.subscriber(ana).ID))
+		w.must(errOf(w.life.svc.Erase(context.Background(), w.subscriber(ana).ID)))
 		w.sleep(24*time.Hour + 10*time.Minute)
 		w.wantJob(cid, liwanag.JobFailed, liwanag.CodeWebhookTimeout)
 		w.wantTopics(topics(), liwanag.TopicEnrichmentFailed) // of the other

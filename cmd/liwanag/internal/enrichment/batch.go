@@ -17,15 +17,41 @@ type Enrollment struct {
 	UploadID     liwanag.ID // the upload that asks; zero: none did
 	Retries      int        // jobs before this one for the same transient cause
 	Confirmed    bool       // somebody was told what it costs and ordered it
+	Again        bool       // although another address of the mailbox has a result
 }
 
 // Enroll makes a job for each of the people and puts it into a batch, in the
 // caller's transaction: first into the open batch with room, then into new ones.
 // The job that fills a batch closes it, so that a group of many opens full
-// batches. A person with an open job keeps that one. The answers are in the order
-// of people; after the commit hand their run IDs to Service.Start.
+// batches. A mailbox with an open job keeps that one, and one with a young result uses it again
+// for all its addresses. The answers are in the order of people; after the commit hand their run
+// IDs to Service.Start.
 func Enroll(tx *datastore.Tx, people []Enrollment, cfg Config, now time.Time) ([]liwanag.Opened, error) {
 	cfg = cfg.withDefaults()
+	opened, rest, err := takeOver(tx, people, cfg, now)
+	if err != nil || len(rest) == 0 {
+		return opened, err
+	}
+	asked := make([]Enrollment, len(rest))
+	for i, at := range rest {
+		asked[i] = people[at]
+	}
+	answers, err := intoBatches(tx, asked, cfg, now)
+	if err != nil {
+		return nil, err
+	}
+	for i, answer := range answers {
+		if answer.Shared {
+			if _, err := waits(tx, asked[i], now); err != nil {
+				return nil, err
+			}
+		}
+		opened[rest[i]] = answer
+	}
+	return opened, nil
+}
+
+func intoBatches(tx *datastore.Tx, people []Enrollment, cfg Config, now time.Time) ([]liwanag.Opened, error) {
 	opened := make([]liwanag.Opened, 0, len(people))
 	var fresh []liwanag.Batch
 	batch, found, err := tx.Batches.Open(now)

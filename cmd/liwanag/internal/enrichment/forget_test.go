@@ -141,7 +141,7 @@ func TestALateResultOfWhoWasErasedNeverReachesTheDisk(t *testing.T) {
 				out := &atPOST{next: w.out}
 				out.do = func() {
 					job = w.job(ana)
-					w.must(w.life.svc.Erase(context.Background(), w.subscriber(ana).ID))
+					w.must(errOf(w.life.svc.Erase(context.Background(), w.subscriber(ana).ID)))
 				}
 				w.out = out
 				run := w.signUp(ana, cid)[0]
@@ -199,7 +199,7 @@ func TestWhoIsErasedBeforeTheirResultIsSettledCostsNobodyElse(t *testing.T) {
 		d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryStored, ReceivedAt: time.Now(),
 			SubmissionID: w.submissions(run)[0].ID, Raw: []byte(body)}
 		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error { _, err := tx.Deliveries.Insert(d); return err }))
-		w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
+		w.must(errOf(w.life.svc.Erase(ctx, w.subscriber(ana).ID)))
 		w.wantNoTrace(ana, "Ana Souza")
 		w.sleep(2 * time.Minute)
 		w.wantNoTrace(ana, "Ana Souza")
@@ -242,7 +242,7 @@ func TestALateResultOfWhoWasErasedNeverReachesPostgresDisk(t *testing.T) {
 		opened, err = svc.Enroll(tx, []enrichment.Enrollment{{SubscriberID: gone.ID}, {SubscriberID: stays.ID}})
 		return err
 	}))
-	must(svc.Erase(ctx, gone.ID))
+	must(errOf(svc.Erase(ctx, gone.ID)))
 
 	body := []byte(fmt.Sprintf(`{"id":"0c9d6c1e-5a55-4a0e-9b2f-0d6f7d0f9a11","status":"FINISHED","data":[`+
 		`{"custom":{"lw_job":%q},"profile":{"full_name":"Zebedee Marker-Gone","phone":"+63 917 555 0199"}},`+

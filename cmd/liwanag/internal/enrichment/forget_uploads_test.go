@@ -63,7 +63,7 @@ func TestAnUnfinishedUploadLetsGoOfWhoIsErased(t *testing.T) {
 		blanked := "email,name,note\r\n" + rows[len("email,name,note\r\n"):strings.Index(rows, ana)] +
 			strings.Repeat("x", len(ana)) + `,"xxxxxxx, xxx","x` + "\r\n" + `x"` + "\r\n" + rows[strings.Index(rows, "x"+ana):]
 		plain, wide := w.file([]byte(rows), 30), w.file(utf16LE(rows), 30)
-		w.must(w.life.svc.Erase(context.Background(), w.subscriber(ana).ID))
+		w.must(errOf(w.life.svc.Erase(context.Background(), w.subscriber(ana).ID)))
 		if got := w.contents(plain); got != blanked {
 			t.Errorf("%q\nwant %q", got, blanked)
 		}
@@ -87,20 +87,20 @@ func TestAScrubThatFailedIsRepeated(t *testing.T) {
 		w.life.svc.ScrubWith(func(context.Context) error { scrubs++; return fails })
 		fails = liwanag.ErrDatabase
 		id := w.subscriber(ana).ID
-		if err := w.life.svc.Erase(ctx, id); err == nil {
+		if _, err := w.life.svc.Erase(ctx, id); err == nil {
 			t.Error("a scrub that failed is not told")
 		}
-		if err := w.life.svc.Erase(ctx, id); err == nil || scrubs != 2 {
+		if _, err := w.life.svc.Erase(ctx, id); err == nil || scrubs != 2 {
 			t.Errorf("%d scrubs: %v", scrubs, err)
 		}
 		fails = nil
-		w.must(w.life.svc.Erase(ctx, id))
+		w.must(errOf(w.life.svc.Erase(ctx, id)))
 		w.sleep(2 * time.Minute)
 		if scrubs != 3 {
 			t.Errorf("%d scrubs", scrubs)
 		}
 		fails = liwanag.ErrDatabase
-		if err := w.life.svc.Erase(ctx, w.subscriber(ben).ID); err == nil {
+		if _, err := w.life.svc.Erase(ctx, w.subscriber(ben).ID); err == nil {
 			t.Error("a scrub that failed is not told")
 		}
 		fails = nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
@@ -20,8 +21,8 @@ func (e *Enricher) Suppress(tx *datastore.Tx, d liwanag.Departure) error {
 }
 
 // Suppress is Enricher.Suppress for who has none: it needs the rows alone. It
-// returns those who had not unsubscribed before.
-func Suppress(tx *datastore.Tx, d liwanag.Departure) ([]liwanag.ID, error) {
+// returns those who had not unsubscribed before. Of those who are new with it nothing is told.
+func Suppress(tx *datastore.Tx, d liwanag.Departure, fresh ...liwanag.ID) ([]liwanag.ID, error) {
 	if len(d.IDs) == 0 {
 		return nil, nil
 	}
@@ -29,21 +30,33 @@ func Suppress(tx *datastore.Tx, d liwanag.Departure) ([]liwanag.ID, error) {
 	if err != nil || len(left) == 0 {
 		return nil, err
 	}
-	jobs, err := tx.Jobs.OpenOf(left)
-	if err != nil {
+	if err := cancelOpen(tx, left, d.At); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), To: liwanag.JobCanceled, At: d.At,
-		From:    []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld},
-		Failure: unsubscribed}); err != nil {
-		return nil, err
-	}
-	news := make([]liwanag.Announcement, len(left))
-	for i, id := range left {
-		news[i] = liwanag.Announcement{Topic: liwanag.TopicUnsubscribed, Subject: id, At: d.At}
+	var news []liwanag.Announcement
+	for _, id := range left {
+		if !slices.Contains(fresh, id) {
+			news = append(news, liwanag.Announcement{Topic: liwanag.TopicUnsubscribed, Subject: id, At: d.At})
+		}
 	}
 	_, err = datastore.Announce(tx, news)
 	return left, err
+}
+
+// cancelOpen ends the lookups of people who unsubscribed, and their waiting for another one.
+func cancelOpen(tx *datastore.Tx, left []liwanag.ID, at time.Time) error {
+	jobs, err := tx.Jobs.OpenOf(left)
+	if err != nil {
+		return err
+	}
+	waiting, err := tx.Jobs.WaitingOf(left)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Jobs.Move(liwanag.JobMove{IDs: ids(append(jobs, waiting...)), To: liwanag.JobCanceled, At: at,
+		From:    []liwanag.JobStatus{liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld, liwanag.JobCanceled},
+		Failure: unsubscribed})
+	return err
 }
 
 // Unsubscribe notes on an operator's word that a person left, and says how many rows that changed.
@@ -87,45 +100,76 @@ func (s *Service) stand(ctx context.Context, id liwanag.ID,
 // its cost recorded. Jobs and paid calls stay, for the books; they name nobody.
 // ErrNotFound; after any other error it is to be repeated, and the sweep repeats a scrub
 // that failed.
-func (s *Service) Erase(ctx context.Context, id liwanag.ID) error { return s.erase(ctx, id, nil) }
+// It is of the mailbox: it says how many subscribers that were.
+func (s *Service) Erase(ctx context.Context, id liwanag.ID) (rows int, err error) {
+	return s.erase(ctx, id, nil)
+}
 
 // EraseAndSuppress is Erase, and keeps an HMAC of the address, so that nobody brings the person in again.
-func (s *Service) EraseAndSuppress(ctx context.Context, id liwanag.ID, reason string) error {
+func (s *Service) EraseAndSuppress(ctx context.Context, id liwanag.ID, reason string) (rows int, err error) {
 	return s.erase(ctx, id, &liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Reason: reason})
 }
 
-func (s *Service) erase(ctx context.Context, id liwanag.ID, suppress *liwanag.Suppression) error {
+func (s *Service) erase(ctx context.Context, id liwanag.ID, suppress *liwanag.Suppression) (rows int, err error) {
 	person, err := s.store.Subscribers.Get(ctx, id)
 	if _, owed := s.unscrubbed.Load(id); owed && errors.Is(err, liwanag.ErrNotFound) {
-		return s.scrub(ctx) // the rest was done
+		return 0, s.scrub(ctx) // the rest was done
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	// The person goes between two looks at the bodies: what the first one finds is
+	people, err := s.store.Subscribers.OfMailbox(ctx, person.EmailKey)
+	if err != nil {
+		return 0, err
+	}
+	// The people go between two looks at the bodies: what the first one finds is
 	// gone whatever happens later, the second finds what came in between, and of
 	// what comes afterwards nothing is stored (insertDelivery).
-	if err := s.forgetBodies(ctx, person); err != nil {
-		return err
+	if err := s.forgetAll(ctx, people); err != nil {
+		return 0, err
 	}
-	now, one := s.now(), []liwanag.ID{id}
-	s.unscrubbed.Store(id, true)
+	now, them := s.now(), idsOf(people)
+	for _, one := range them {
+		s.unscrubbed.Store(one, true)
+	}
 	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
-		jobs, err := tx.Jobs.OpenOf(one)
+		jobs, err := tx.Jobs.OpenOf(them)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(jobs), From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobCanceled, At: now,
-			Failure: erased}); err != nil {
+		waiting, err := tx.Jobs.WaitingOf(them)
+		if err != nil {
 			return err
 		}
-		return errors.Join(tx.Messages.DropAbout(id, now), tx.Subscribers.Delete(one), remember(tx, person, suppress, now))
+		if _, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids(append(jobs, waiting...)), To: liwanag.JobCanceled, At: now,
+			From: []liwanag.JobStatus{liwanag.JobPending, liwanag.JobCanceled}, Failure: erased}); err != nil {
+			return err
+		}
+		for _, one := range them {
+			if err := tx.Messages.DropAbout(one, now); err != nil {
+				return err
+			}
+		}
+		return errors.Join(tx.Subscribers.Delete(them), remember(tx, person, suppress, now))
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	named := naming(formsOf(person.Email, person.EmailKey))
-	return errors.Join(s.forgetBodies(ctx, person), s.forgetUploads(ctx, named), s.scrub(ctx))
+	var forms []string
+	for _, p := range people {
+		forms = append(forms, formsOf(p.Email, p.EmailKey)...)
+	}
+	return len(people), errors.Join(s.forgetAll(ctx, people), s.forgetUploads(ctx, naming(forms)), s.scrub(ctx))
+}
+
+// forgetAll is forgetBodies for each of the people.
+func (s *Service) forgetAll(ctx context.Context, people []liwanag.Subscriber) error {
+	for _, p := range people {
+		if err := s.forgetBodies(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scrub overwrites what erasures left in the files of the database.

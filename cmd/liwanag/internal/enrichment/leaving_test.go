@@ -149,7 +149,7 @@ func TestRow24ErasedWhileWaitingTheRecordIsDroppedAndItsCostRecorded(t *testing.
 		run := w.signUp(ana, ben)[0]
 		w.sleep(10 * time.Second)
 		job := w.job(ana)
-		w.must(w.life.svc.Erase(context.Background(), w.subscriber(ana).ID))
+		w.must(errOf(w.life.svc.Erase(context.Background(), w.subscriber(ana).ID)))
 		w.wantNoTrace(ana)
 		w.sleep(2 * time.Hour)
 		got, err := w.life.store.Jobs.Get(context.Background(), job.ID)
@@ -176,9 +176,9 @@ func TestErasingAnEnrichedPersonLeavesNoByteOfThem(t *testing.T) {
 		if p.Summary.FullName == "" {
 			t.Fatal("nothing is known of the person")
 		}
-		w.must(w.life.svc.Erase(ctx, p.ID))
+		w.must(errOf(w.life.svc.Erase(ctx, p.ID)))
 		w.wantNoTrace(ana, p.Summary.FullName, p.Summary.LinkedinURL)
-		if err := w.life.svc.Erase(ctx, p.ID); !errors.Is(err, liwanag.ErrNotFound) {
+		if _, err := w.life.svc.Erase(ctx, p.ID); !errors.Is(err, liwanag.ErrNotFound) {
 			t.Errorf("erasing again: %v", err)
 		}
 		w.wantJob(ben, liwanag.JobNotFound, "")
@@ -204,7 +204,7 @@ func TestErasingTakesThePersonOutOfBodiesThatAreKept(t *testing.T) {
 		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
 			return errors.Join(tx.Sources.Insert(source), tx.Receipts.Insert(receipt))
 		}))
-		w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
+		w.must(errOf(w.life.svc.Erase(ctx, w.subscriber(ana).ID)))
 		w.wantNoTrace(ana, strings.ReplaceAll(ana, "@", "%40"))
 		kept, err := w.life.store.Deliveries.Get(ctx, liwanag.Digest{1})
 		w.must(err)

@@ -246,6 +246,9 @@ const (
 	// EnrichNotFound: FullEnrich did not find the person lately, and would not now.
 	EnrichNotFound EnrichResult = "recently_not_found"
 	EnrichLeft     EnrichResult = "unsubscribed" // the person unsubscribed: nothing is looked up for them
+	// EnrichSameMailbox: another address of the mailbox is looked up, or has a young result, which counts for
+	// this one, too.
+	EnrichSameMailbox EnrichResult = "same_mailbox"
 )
 
 // Enrich makes new jobs for subscribers, at most a few hundred at a time. A
@@ -293,6 +296,10 @@ func (s *Service) judge(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool
 	if err != nil {
 		return nil, err
 	}
+	boxes, err := s.boxesOf(tx, people)
+	if err != nil {
+		return nil, err
+	}
 	known, inFlight, open := map[liwanag.ID]liwanag.Subscriber{}, map[liwanag.ID]bool{}, map[liwanag.ID]liwanag.Job{}
 	for _, j := range unfinished {
 		open[j.SubscriberID] = j
@@ -316,14 +323,19 @@ func (s *Service) judge(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool
 			outcomes[i].Result = EnrichLeft
 		case !open[id].ID.IsZero():
 			outcomes[i].Result, outcomes[i].RunID = EnrichOpen, open[id].RunID
+		case boxes.open[id].Shared:
+			outcomes[i].Result, outcomes[i].RunID = EnrichSameMailbox, boxes.open[id].RunID
 		case !again && inFlight[id]:
 			outcomes[i].Result = EnrichInFlight
 		case !again && !p.EnrichedAt.IsZero() && now.Sub(p.EnrichedAt) < s.cfg.ReuseResults:
 			outcomes[i].Result = EnrichReused
+		case !again && boxes.lookedUp(s.cfg, p, now), boxes.asked[liwanag.MailboxOf(p.EmailKey)]:
+			outcomes[i].Result = EnrichSameMailbox
 		case !again && slices.Contains(missed, id):
 			outcomes[i].Result = EnrichNotFound
 		default:
 			outcomes[i].Result = EnrichStarted
+			_, boxes.asked[liwanag.MailboxOf(p.EmailKey)] = liwanag.SharedMailbox(p.EmailKey)
 		}
 	}
 	return outcomes, nil
@@ -338,13 +350,16 @@ func (s *Service) enrich(tx *datastore.Tx, subscriberIDs []liwanag.ID, again boo
 	var wanted []Enrollment
 	var reused []liwanag.Job
 	var at []int
+	var shared []Enrollment
 	for i, o := range outcomes {
 		switch o.Result {
 		case EnrichReused:
 			reused = append(reused, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: o.SubscriberID,
 				Status: liwanag.JobEnriched, CreatedAt: now, EndedAt: now})
 		case EnrichStarted:
-			wanted, at = append(wanted, Enrollment{SubscriberID: o.SubscriberID, Confirmed: true}), append(at, i)
+			wanted, at = append(wanted, Enrollment{SubscriberID: o.SubscriberID, Confirmed: true, Again: again}), append(at, i)
+		case EnrichSameMailbox:
+			shared = append(shared, Enrollment{SubscriberID: o.SubscriberID, Confirmed: true})
 		}
 	}
 	if _, err := tx.Jobs.Insert(reused); err != nil {
@@ -356,6 +371,9 @@ func (s *Service) enrich(tx *datastore.Tx, subscriberIDs []liwanag.ID, again boo
 		if !o.Inserted { // the same person twice in one call
 			outcomes[at[i]].Result = EnrichOpen
 		}
+	}
+	if err == nil { // their mailbox is looked up by now, or was
+		_, err = Enroll(tx, shared, s.cfg, now)
 	}
 	return outcomes, opened, err
 }

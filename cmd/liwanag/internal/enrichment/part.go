@@ -12,6 +12,15 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 )
 
+// BringUp does what the migrations of a database cannot: it goes on where it stopped, and has to be
+// done before anything else is written.
+func BringUp(ctx context.Context, store *datastore.Store, log *slog.Logger) error {
+	if err := Part(ctx, store, log); err != nil {
+		return err
+	}
+	return Box(ctx, store, log)
+}
+
 // partPiece is how many people are parted in one transaction.
 const partPiece = 1000
 

@@ -119,7 +119,10 @@ func olderRows(exec func(query string, args ...any) error) error {
 }
 
 func TestPeopleOfTheReleaseBeforeAreParted(t *testing.T) {
-	for name, open := range map[string]func(*testing.T) *datastore.Store{"sqlite": olderSQLite, "postgres": olderPostgreSQL} {
+	for name, open := range map[string]func(*testing.T) *datastore.Store{
+		"sqlite":   func(t *testing.T) *datastore.Store { return olderSQLite(t, 5, olderRows) },
+		"postgres": func(t *testing.T) *datastore.Store { return olderPostgreSQL(t, 4, olderRows) },
+	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, store, quiet := t.Context(), open(t), slog.New(slog.DiscardHandler)
 			// It stops behind the first piece, and goes on.
@@ -176,18 +179,21 @@ func unparted(t *testing.T, store *datastore.Store) (n int) {
 	return n
 }
 
-func olderSQLite(t *testing.T) *datastore.Store {
+// fill fills a database of an older version.
+type fill func(exec func(query string, args ...any) error) error
+
+func olderSQLite(t *testing.T, version int, rows fill) *datastore.Store {
 	ctx := t.Context()
 	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: filepath.Join(t.TempDir(), "liwanag.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(ctx, before(t, "../datastore/sqlite/migrations", 5), "app_migrations"); err != nil {
+	if err := db.Migrate(ctx, before(t, "../datastore/sqlite/migrations", version), "app_migrations"); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Write(ctx, func(tx *sqlitedb.Tx) error {
-		return olderRows(func(query string, args ...any) error {
+		return rows(func(query string, args ...any) error {
 			_, err := tx.Exec(query, args...)
 			return err
 		})
@@ -201,17 +207,17 @@ func olderSQLite(t *testing.T) *datastore.Store {
 	return store
 }
 
-func olderPostgreSQL(t *testing.T) *datastore.Store {
+func olderPostgreSQL(t *testing.T, version int, rows fill) *datastore.Store {
 	ctx := t.Context()
 	db, err := pgdb.Open(ctx, pgdb.Config{URL: pgtest.Database(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	if err := db.Migrate(ctx, before(t, "../datastore/postgres/migrations", 4), "app_migrations"); err != nil {
+	if err := db.Migrate(ctx, before(t, "../datastore/postgres/migrations", version), "app_migrations"); err != nil {
 		t.Fatal(err)
 	}
-	if err := olderRows(func(query string, args ...any) error {
+	if err := rows(func(query string, args ...any) error {
 		_, err := db.Pool().Exec(context.Background(), query, args...)
 		return err
 	}); err != nil {

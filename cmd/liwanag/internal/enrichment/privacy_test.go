@@ -70,7 +70,7 @@ func TestWhatIsKeptForReviewNamesNobodyWhoWasErased(t *testing.T) {
 				w.fault(simulator.Fault{Action: action, Where: simulator.WhereWebhook, Count: 1})
 				w.signUp(ana, ben)
 				w.sleep(10 * time.Second)
-				w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
+				w.must(errOf(w.life.svc.Erase(ctx, w.subscriber(ana).ID)))
 				w.sleep(3 * time.Hour)
 				w.wantFired(action)
 				kept := 0
@@ -99,7 +99,7 @@ func TestWhatCannotBeReadNamesNobodyWhoWasErased(t *testing.T) {
 		ctx := context.Background()
 		run := w.signUp(ana, ben)[0]
 		w.sleep(10 * time.Second)
-		w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
+		w.must(errOf(w.life.svc.Erase(ctx, w.subscriber(ana).ID)))
 		d := liwanag.Delivery{Digest: liwanag.Digest{1}, Source: liwanag.FromWebhook, State: liwanag.DeliveryStored, ReceivedAt: time.Now(),
 			SubmissionID: w.submissions(run)[0].ID, Raw: []byte(`"cut off after ` + ana)}
 		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error { _, err := tx.Deliveries.Insert(d); return err }))
@@ -121,7 +121,7 @@ func TestWhatFitsNoJobNamesNobodyWhoWasErased(t *testing.T) {
 		w.sleep(10 * time.Second)
 		w.must(w.life.svc.CancelRun(ctx, run.String(), "not wanted"))
 		w.sleep(time.Second)
-		w.must(w.life.svc.Erase(ctx, w.subscriber(ana).ID))
+		w.must(errOf(w.life.svc.Erase(ctx, w.subscriber(ana).ID)))
 		w.sleep(5 * time.Minute)
 		d, err := w.life.store.Deliveries.Get(ctx, w.deliveries()[0].Digest)
 		w.must(err)
@@ -146,7 +146,7 @@ func TestWhatComesInWhileAPersonIsErasedIsGoneToo(t *testing.T) {
 		store := datastoretest.Watch(w.life.store.Store, func() error { between(); cameIn = true; return nil }, nil)
 		work, err := enrichment.NewEnricher(store, nil, enrichment.Config{})
 		w.must(err)
-		w.must(enrichment.NewService(work, nil, nil).Erase(ctx, w.subscriber(ana).ID))
+		w.must(errOf(enrichment.NewService(work, nil, nil).Erase(ctx, w.subscriber(ana).ID)))
 		if !cameIn {
 			t.Error("nothing came in")
 		}
@@ -203,7 +203,7 @@ func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
 	}
 	traces := []string{ana, "ana souza"}
 	before := everything()
-	must(svc.Erase(ctx, person.ID))
+	must(errOf(svc.Erase(ctx, person.ID)))
 	after := everything()
 	for _, text := range traces {
 		if n := strings.Count(before, text); n < 4 {

@@ -186,6 +186,13 @@ func (e *Enricher) settleDelivery(ctx context.Context, digest liwanag.Digest, la
 				return err
 			}
 		}
+		fresh, err := share(tx, &done, now)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Jobs.Insert(fresh); err != nil {
+			return err
+		}
 		return e.apply(tx, sub, done, late, now)
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package enrichment
 
 import (
 	"context"
-	"errors"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
@@ -13,10 +12,11 @@ const suppressAtOnce = 200
 
 // AddSuppression suppresses an address, or a domain with its subdomains: nobody brings it in again.
 // People who are here stay, as unsubscribed: nothing is looked up for them. What is suppressed already
-// stays as it is.
-func (s *Service) AddSuppression(ctx context.Context, email *liwanag.Email, domain, reason string) (liwanag.Suppression, error) {
-	one := liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Domain: domain, Reason: reason, CreatedAt: s.now()}
-	err := s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+// stays as it is. rows is how many subscribers were marked.
+func (s *Service) AddSuppression(ctx context.Context, email *liwanag.Email, domain, reason string) (one liwanag.Suppression,
+	rows int, err error) {
+	one = liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Domain: domain, Reason: reason, CreatedAt: s.now()}
+	err = s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
 		if email != nil {
 			one.Email = email.Address
 			if one.Digest, err = tx.Suppressions.Digest(email.Key); err != nil {
@@ -26,45 +26,45 @@ func (s *Service) AddSuppression(ctx context.Context, email *liwanag.Email, doma
 		one, err = tx.Suppressions.Insert(one)
 		return err
 	})
-	if err != nil {
-		return one, err
+	if err == nil {
+		rows, err = s.markSuppressed(ctx, one, email)
 	}
-	return one, s.markSuppressed(ctx, one, email)
+	return one, rows, err
 }
 
 // markSuppressed marks those who are here already; none comes in meanwhile.
-func (s *Service) markSuppressed(ctx context.Context, one liwanag.Suppression, email *liwanag.Email) error {
-	var marked []liwanag.ID
+func (s *Service) markSuppressed(ctx context.Context, one liwanag.Suppression, email *liwanag.Email) (rows int, err error) {
 	if email != nil {
-		person, err := s.store.Subscribers.ByEmail(ctx, email.Key)
-		if errors.Is(err, liwanag.ErrNotFound) {
-			return nil
-		}
+		people, err := s.store.Subscribers.OfMailbox(ctx, email.Key)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		marked = append(marked, person.ID)
-	} else {
-		for person, err := range s.store.Subscribers.Each(ctx, liwanag.SubscriberFilter{MailDomain: one.Domain, Standing: liwanag.StandingIn}) {
-			if err != nil {
-				return err
+		return s.markLeft(ctx, one, idsOf(people))
+	}
+	var marked []liwanag.ID
+	for person, err := range s.store.Subscribers.Each(ctx, liwanag.SubscriberFilter{MailDomain: one.Domain, Standing: liwanag.StandingIn}) {
+		if err != nil {
+			return rows, err
+		}
+		if marked = append(marked, person.ID); len(marked) == suppressAtOnce {
+			n, err := s.markLeft(ctx, one, marked)
+			if rows += n; err != nil {
+				return rows, err
 			}
-			if marked = append(marked, person.ID); len(marked) == suppressAtOnce {
-				if err := s.markLeft(ctx, one, marked); err != nil {
-					return err
-				}
-				marked = marked[:0]
-			}
+			marked = marked[:0]
 		}
 	}
-	return s.markLeft(ctx, one, marked)
+	n, err := s.markLeft(ctx, one, marked)
+	return rows + n, err
 }
 
-func (s *Service) markLeft(ctx context.Context, one liwanag.Suppression, people []liwanag.ID) error {
-	return s.store.Write(ctx, func(tx *datastore.Tx) error {
-		_, err := Suppress(tx, liwanag.Departure{IDs: people, At: s.now(), By: one.ID.String()})
+func (s *Service) markLeft(ctx context.Context, one liwanag.Suppression, people []liwanag.ID) (rows int, err error) {
+	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+		left, err := Suppress(tx, liwanag.Departure{IDs: people, At: s.now(), By: one.ID.String()})
+		rows = len(left)
 		return err
 	})
+	return rows, err
 }
 
 // RemoveSuppression lets an address or a domain in again. It looks nobody up. ErrNotFound.

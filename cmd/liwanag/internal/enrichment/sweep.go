@@ -30,6 +30,7 @@ const (
 func (s *Service) sweep() []chore.Part {
 	return []chore.Part{
 		{Name: "retry jobs", Do: s.retryDue},
+		{Name: "mailboxes", Do: s.freeWaiting},
 		chore.All("follow submissions", s.followDue),
 		chore.All("settle deliveries", s.settleLeft),
 		chore.Alone(strandedAfter, chore.All("stranded jobs", s.strandedRuns)), // every waiting run is read

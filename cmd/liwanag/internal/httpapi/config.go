@@ -47,9 +47,9 @@ type Enrichment interface {
 	SetBudget(ctx context.Context, credits *int64) error
 	ResumeSource(ctx context.Context, source string) error
 	DropSource(ctx context.Context, source string) (dropped int64, err error)
-	Erase(ctx context.Context, id liwanag.ID) error
-	EraseAndSuppress(ctx context.Context, id liwanag.ID, reason string) error
-	AddSuppression(ctx context.Context, email *liwanag.Email, domain, reason string) (liwanag.Suppression, error)
+	Erase(ctx context.Context, id liwanag.ID) (rows int, err error)
+	EraseAndSuppress(ctx context.Context, id liwanag.ID, reason string) (rows int, err error)
+	AddSuppression(ctx context.Context, email *liwanag.Email, domain, reason string) (one liwanag.Suppression, rows int, err error)
 	RemoveSuppression(ctx context.Context, id liwanag.ID) error
 	Unsubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
 	Resubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)

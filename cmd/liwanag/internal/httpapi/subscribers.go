@@ -79,21 +79,10 @@ func answerOne(w http.ResponseWriter, result intake.Result) error {
 	return door.WriteJSON(w, http.StatusAccepted, result)
 }
 
-func subscriberFilter(q api.SubscriberFilter) (f liwanag.SubscriberFilter, err error) {
-	f = liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
+func subscriberFilter(q api.SubscriberFilter) liwanag.SubscriberFilter {
+	return liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
 		Seniority: q.Seniority, Query: q.Q, Standing: liwanag.Standing(q.Subscribed), CreatedAfter: q.Since, CreatedBefore: q.Until,
 		Tag: q.Tag, NameMatches: liwanag.NameMatch(q.NameMatches), SignedUpAfter: q.SignedUpSince}
-	if q.RunID != "" {
-		if f.RunID, err = liwanag.ParseID(liwanag.RunKind, q.RunID); err != nil {
-			return f, door.InvalidFilter("runId", "an id of the form run_<uuid> is needed")
-		}
-	}
-	if q.UploadID != "" {
-		if f.UploadID, err = liwanag.ParseID(liwanag.UploadKind, q.UploadID); err != nil {
-			return f, door.InvalidFilter("uploadId", "an id of the form upl_<uuid> is needed")
-		}
-	}
-	return f, nil
 }
 
 func viewSubscriber(p liwanag.Subscriber) api.Subscriber {
@@ -140,11 +129,7 @@ func utc(t time.Time) time.Time {
 }
 
 func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (runapi.List[api.Subscriber], error) {
-	filter, err := subscriberFilter(in.SubscriberFilter)
-	if err != nil {
-		return runapi.List[api.Subscriber]{}, err
-	}
-	rows, next, err := s.cfg.Store.Subscribers.List(ctx, filter, pageOf(in.Paging))
+	rows, next, err := s.cfg.Store.Subscribers.List(ctx, subscriberFilter(in.SubscriberFilter), pageOf(in.Paging))
 	return listOf(rows, next, viewSubscriber), err
 }
 
@@ -158,10 +143,17 @@ func (s *Server) personOf(ctx context.Context, named string) (liwanag.ID, error)
 		return liwanag.ID{}, door.NotFound("subscriber")
 	}
 	person, err := s.cfg.Store.Subscribers.ByEmail(ctx, email.Key)
-	if errors.Is(err, liwanag.ErrNotFound) {
+	if !errors.Is(err, liwanag.ErrNotFound) {
+		return person.ID, err
+	}
+	people, err := s.cfg.Store.Subscribers.OfMailbox(ctx, email.Key)
+	if err == nil && len(people) == 0 {
 		err = door.NotFound("subscriber")
 	}
-	return person.ID, err
+	if err != nil {
+		return liwanag.ID{}, err
+	}
+	return people[0].ID, nil
 }
 
 func viewFailure(f liwanag.JobFailure) *api.JobFailure {
@@ -172,8 +164,15 @@ func viewFailure(f liwanag.JobFailure) *api.JobFailure {
 }
 
 func viewJob(j liwanag.Job) api.Job {
+	reason := ""
+	if j.Failure.Code == liwanag.CodeSameMailbox || j.Failure.Code == liwanag.CodeUnsubscribed {
+		reason = j.Failure.Code
+	}
+	if j.Status == liwanag.JobEnriched {
+		j.Failure = liwanag.JobFailure{}
+	}
 	return api.Job{ID: j.ID.String(), Status: string(j.Status), RunID: j.RunID.String(), EnrichmentID: j.EnrichmentID, Credits: j.Credits,
-		Failure: viewFailure(j.Failure), RetryAt: utc(j.RetryAt), CreatedAt: j.CreatedAt.UTC(), EndedAt: utc(j.EndedAt)}
+		Failure: viewFailure(j.Failure), Reason: reason, RetryAt: utc(j.RetryAt), CreatedAt: j.CreatedAt.UTC(), EndedAt: utc(j.EndedAt)}
 }
 
 func (s *Server) getSubscriber(ctx context.Context, in *runapi.IDPath) (api.SubscriberDetail, error) {
@@ -204,7 +203,13 @@ func (s *Server) getSubscriber(ctx context.Context, in *runapi.IDPath) (api.Subs
 		return api.SubscriberDetail{}, err
 	}
 	detail.Profile = profile
-	return detail, nil
+	people, err := s.cfg.Store.Subscribers.OfMailbox(ctx, person.EmailKey)
+	for _, p := range people {
+		if p.ID != person.ID {
+			detail.SameMailbox = append(detail.SameMailbox, api.SameMailbox{ID: p.ID.String(), Email: p.Email})
+		}
+	}
+	return detail, err
 }
 
 // waitingOf is a run's batch, which knows what it waits for; empty when the run
@@ -236,24 +241,25 @@ func (s *Server) enrichSubscriber(ctx context.Context, in *runapi.Addressed[*api
 	return viewEnriched(outcomes[0]), nil
 }
 
-// eraseSubscriber deletes a person. Their jobs and paid calls stay, for the books,
+// eraseSubscriber deletes a person, with all addresses of their mailbox. Their jobs and paid calls stay, for the books,
 // and name nobody.
 func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (none runapi.None, err error) {
 	id, err := s.personOf(ctx, in.ID)
 	if err != nil {
 		return none, err
 	}
+	var rows int
 	if in.Suppress {
-		return none, named(s.cfg.Enrichment.EraseAndSuppress(ctx, id, door.Clip(in.Reason)), "subscriber")
+		rows, err = s.cfg.Enrichment.EraseAndSuppress(ctx, id, door.Clip(in.Reason))
+	} else {
+		rows, err = s.cfg.Enrichment.Erase(ctx, id)
 	}
-	return none, named(s.cfg.Enrichment.Erase(ctx, id), "subscriber")
+	door.Tell(ctx, api.RowsHeader, strconv.Itoa(rows))
+	return none, named(err, "subscriber")
 }
 
 func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberExport) error {
-	filter, err := subscriberFilter(in.SubscriberFilter)
-	if err != nil {
-		return err
-	}
+	filter := subscriberFilter(in.SubscriberFilter)
 	if filter.Standing == "" {
 		filter.Standing = liwanag.StandingIn
 	}

@@ -42,8 +42,10 @@ func (s *Server) addSuppression(ctx context.Context, in *api.NewSuppression) (ap
 			return api.Suppression{}, door.InvalidField("domain", "it is not a domain")
 		}
 	}
-	one, err := s.cfg.Enrichment.AddSuppression(ctx, address, domain, door.Clip(in.Reason))
-	return viewSuppression(one), err
+	one, rows, err := s.cfg.Enrichment.AddSuppression(ctx, address, domain, door.Clip(in.Reason))
+	view := viewSuppression(one)
+	view.Rows = &rows
+	return view, err
 }
 
 func (s *Server) removeSuppression(ctx context.Context, in *runapi.IDPath) (none runapi.None, err error) {

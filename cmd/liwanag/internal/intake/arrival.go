@@ -61,7 +61,7 @@ func (s *SignUps) Arrive(tx *datastore.Tx, people []Arrival, upTo time.Time) ([]
 	var e enrollments
 	for i, row := range stored {
 		person, wasKnown := known[row.ID]
-		wants := !wasKnown || person.SuppressedAt.IsZero() && person.EnrichmentStatus == "" || again[row.ID]
+		wants := !wasKnown || again[row.ID] || person.SuppressedAt.IsZero() && person.EnrichmentStatus == ""
 		if people[i].Subscribed && wants && s.cfg.wanted(people[i].Row.EmailType) {
 			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID})
 		}
@@ -100,11 +100,11 @@ func returning(tx *datastore.Tx, stored []liwanag.SignedUp, people []Arrival, up
 	return known, again, err
 }
 
-// knownOf are the people who subscribed and were there before.
+// knownOf are the people who subscribed and were there before, or whose mailbox was and left.
 func knownOf(tx *datastore.Tx, stored []liwanag.SignedUp, people []Arrival) (map[liwanag.ID]liwanag.Subscriber, error) {
 	var ids []liwanag.ID
 	for i, row := range stored {
-		if people[i].Subscribed && !row.Created {
+		if people[i].Subscribed && (!row.Created || row.Left) {
 			ids = append(ids, row.ID)
 		}
 	}

@@ -339,6 +339,13 @@ func answers(tx *datastore.Tx, stored []liwanag.SignedUp, enrolled enrollments) 
 		runs[person.SubscriberID] = enrolled.opened[i].RunID
 	}
 	if len(enrolled.people) < len(stored) {
+		shared, err := tx.Jobs.OpenOfMailboxes(ids)
+		if err != nil {
+			return nil, err
+		}
+		for id, job := range shared {
+			runs[id] = job.RunID
+		}
 		open, err := tx.Jobs.OpenOf(ids)
 		if err != nil {
 			return nil, err
@@ -383,7 +390,7 @@ func store(tx *datastore.Tx, enroller Enroller, cfg Config, rows []liwanag.SignU
 	}
 	var e enrollments
 	for i, row := range stored {
-		if !rows[i].Left && (row.Created || again[row.ID]) && cfg.wanted(rows[i].EmailType) {
+		if !rows[i].Left && (row.Created && !row.Left || again[row.ID]) && cfg.wanted(rows[i].EmailType) {
 			e.people = append(e.people, enrichment.Enrollment{SubscriberID: row.ID, UploadID: upload, Confirmed: !upload.IsZero()})
 		}
 	}
@@ -396,11 +403,7 @@ func store(tx *datastore.Tx, enroller Enroller, cfg Config, rows []liwanag.SignU
 // leave marks those whose sender says that they unsubscribed. Only of people who were here before it
 // is told.
 func leave(tx *datastore.Tx, stored []liwanag.SignedUp, rows []liwanag.SignUp, by string, now time.Time) error {
-	type departure struct {
-		at    time.Time
-		known bool
-	}
-	left := map[departure][]liwanag.ID{}
+	left, fresh := map[time.Time][]liwanag.ID{}, []liwanag.ID(nil)
 	for i, row := range stored {
 		if !rows[i].Left {
 			continue
@@ -409,15 +412,14 @@ func leave(tx *datastore.Tx, stored []liwanag.SignedUp, rows []liwanag.SignUp, b
 		if at.IsZero() || at.After(now) {
 			at = now
 		}
-		key := departure{at.UTC().Truncate(time.Microsecond), !row.Created}
-		left[key] = append(left[key], row.ID)
-	}
-	for d, ids := range left {
-		suppress := tx.Subscribers.Suppress
-		if d.known {
-			suppress = func(d liwanag.Departure) ([]liwanag.ID, error) { return enrichment.Suppress(tx, d) }
+		at = at.UTC().Truncate(time.Microsecond)
+		left[at] = append(left[at], row.ID)
+		if row.Created {
+			fresh = append(fresh, row.ID)
 		}
-		if _, err := suppress(liwanag.Departure{IDs: ids, At: d.at, By: by}); err != nil {
+	}
+	for at, ids := range left {
+		if _, err := enrichment.Suppress(tx, liwanag.Departure{IDs: ids, At: at, By: by}, fresh...); err != nil {
 			return err
 		}
 	}

@@ -60,6 +60,9 @@ const (
 	CodeCap                 = "cap"     // whoever confirmed the upload allowed no more
 	CodeDropped             = "dropped" // an operator dropped the lookups of a source that stopped finding anybody
 	CodeErased              = "erased"  // the person was erased; never taken back either
+	// CodeSameMailbox is that of a canceled job that waits for the lookup of another address of
+	// its mailbox, and of an enriched one that took that lookup's result over.
+	CodeSameMailbox = "same_mailbox"
 )
 
 // Job is one lookup of one subscriber.
@@ -115,9 +118,11 @@ type JobResult struct {
 
 // Opened says what became of a job that was to be inserted.
 type Opened struct {
-	JobID    ID   // the inserted job's, or that of the person's open one
+	JobID    ID   // the inserted job's, or that of the mailbox's open one
 	RunID    ID   // its batch
 	Inserted bool // false: the person already had an open job
+	// Shared: the open job is that of another address of the person's mailbox.
+	Shared bool
 }
 
 // BatchState is the state of a batch.

@@ -64,7 +64,8 @@ const (
 	ByWebhook  = "webhook"  // a field of a sign-up at POST /webhooks/subscribers
 )
 
-// Departure is people who unsubscribed, when, and who says so.
+// Departure is people who unsubscribed, when, and who says so. It is of their mailboxes: whoever
+// else has an address of one leaves, too.
 type Departure struct {
 	IDs []ID
 	At  time.Time
@@ -104,6 +105,8 @@ type SignUp struct {
 type SignedUp struct {
 	ID      ID   // the subscriber's, old or new
 	Created bool // false: the address was known, and its row was updated
+	// Left: it is new, and its mailbox unsubscribed under another address.
+	Left bool
 }
 
 // Enriched is a profile to apply to a subscriber.
@@ -132,9 +135,7 @@ type SubscriberFilter struct {
 	MailDomain string
 	CreatedAfter,
 	CreatedBefore time.Time
-	IDs      []ID
-	RunID    ID // a lookup of theirs is in the run
-	UploadID ID // a lookup of theirs was ordered by the upload
+	IDs []ID
 }
 
 // Check is ErrInvalidFilter for texts that a database would read in its own way: one

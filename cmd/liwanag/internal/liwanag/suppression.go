@@ -36,12 +36,21 @@ func (k SuppressionKey) Of(emailKey string) string {
 // MailboxOf is the mailbox of an e-mail key. Gmail ignores dots, and what follows a plus; elsewhere every
 // key is a mailbox.
 func MailboxOf(emailKey string) string {
+	if box, shared := SharedMailbox(emailKey); shared {
+		return box
+	}
+	return emailKey
+}
+
+// SharedMailbox is the mailbox of an e-mail key whose provider gives one mailbox several addresses.
+func SharedMailbox(emailKey string) (box string, shared bool) {
 	local, domain, _ := strings.Cut(emailKey, "@")
 	if domain != "gmail.com" && domain != "googlemail.com" {
-		return emailKey
+		return "", false
 	}
 	local, _, _ = strings.Cut(local, "+")
-	return strings.ReplaceAll(local, ".", "") + "@gmail.com"
+	local = strings.ReplaceAll(local, ".", "")
+	return local + "@gmail.com", local != ""
 }
 
 // DomainsOf are the domain of an e-mail key and those above it, without the top-level one.

@@ -34,6 +34,9 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	_, _ = s.Subscribers.Get(ctx, person)
 	_, _ = s.Subscribers.ByEmail(ctx, "a")
 	_, _ = s.Subscribers.Known(ctx, keys)
+	_, _ = s.Subscribers.OfMailbox(ctx, keys[0])
+	_, _ = s.Subscribers.LookedUp(ctx, keys, now)
+	_, _ = s.Jobs.Freed(ctx, 1)
 	_, _, _ = s.Suppressions.List(ctx, liwanag.Page{})
 	_, _, _ = s.Suppressions.List(ctx, liwanag.Page{Cursor: listing.Cursor('x', person.Bytes())})
 	_, _ = s.Subscribers.Profile(ctx, person)
@@ -43,7 +46,7 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now},
 			{Tag: "a"}, {NameMatches: liwanag.NamesDiffer}, {SignedUpAfter: now},
 			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn},
-			{MailDomain: "a"}, {Standing: liwanag.StandingLeft}, {RunID: run}, {UploadID: nth(liwanag.UploadKind, 100)}} {
+			{MailDomain: "a"}, {Standing: liwanag.StandingLeft}} {
 			_, _ = s.Subscribers.CountLeft(ctx, f)
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
@@ -130,6 +133,10 @@ func UseEverything(t *datastore.Tx) error {
 	_, _ = t.Jobs.OfRun(nth(liwanag.RunKind, 150))
 	_, _ = t.Jobs.OpenOf(people)
 	_, _ = t.Jobs.InFlight(people)
+	_, _ = t.Jobs.OpenOfMailboxes(people)
+	_, _ = t.Jobs.WaitingOf(people)
+	_, _ = t.Subscribers.Siblings(people)
+	_ = t.Jobs.Box(jobs[0])
 	_, _ = t.Jobs.NotFoundSince(people, now)
 	_, _ = t.Jobs.Assign(jobs, run)
 	_, _ = t.Jobs.ClearRetry(jobs)
@@ -233,8 +240,6 @@ func readConsole(ctx context.Context, s *datastore.Store, now time.Time) {
 	_, _ = s.Messages.Attempts(ctx, nth(liwanag.MessageKind, 7))
 	_, _ = s.Messages.Waiting(ctx)
 	_, _ = s.Messages.Unstarted(ctx, 1)
-	_, _ = s.Messages.CountAgain(ctx, liwanag.MessageFilter{SinkID: sink, Topic: "test"}, liwanag.MessageFailed, now)
-	_, _ = s.Messages.Told(ctx, sink, liwanag.TopicEnriched, []liwanag.ID{nth(liwanag.SubscriberKind, 9000)})
 	for _, cursor := range []string{"", listing.Cursor('m', nth(liwanag.MessageKind, 9000).Bytes())} {
 		for _, f := range []liwanag.MessageFilter{{}, {SinkID: sink}, {States: []liwanag.MessageState{"failed"}}, {SinkID: sink, Topic: "test"}} {
 			_, _, _ = s.Messages.List(ctx, f, liwanag.Page{Cursor: cursor})
@@ -257,8 +262,6 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	message := liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: sink.ID, State: "pending", CreatedAt: now}
 	all := []error{t.Sources.Insert(source), t.Receipts.Insert(receipt), t.Sinks.Insert(sink), t.Messages.Insert([]liwanag.Message{message})}
 	_, _ = t.Sources.Get(source.ID)
-	_, _ = t.Messages.AllAgain(liwanag.MessageFilter{SinkID: sink.ID}, liwanag.MessageFailed, now, 1)
-	_, _ = t.Messages.Told(sink.ID, liwanag.TopicEnriched, []liwanag.ID{nth(liwanag.SubscriberKind, 9000)})
 	_ = t.Sources.Update(source)
 	_, _ = t.Receipts.Get(receipt.ID)
 	_ = t.Receipts.Update(receipt)
@@ -296,6 +299,8 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	people := []liwanag.ID{liwanag.NewID(liwanag.SubscriberKind)}
 	_, err = t.Subscribers.Unparted(1)
 	all = append(all, err, t.Subscribers.Part([]liwanag.Subscriber{{ID: people[0]}}))
+	_, err = t.Subscribers.Unboxed(1)
+	all = append(all, err, t.Subscribers.Box([]liwanag.Subscriber{{ID: people[0]}}))
 	_, err = t.Subscribers.Suppress(liwanag.Departure{IDs: people, At: now})
 	all = append(all, err)
 	_, err = t.Subscribers.LeftBy(liwanag.ByOperator, 1)

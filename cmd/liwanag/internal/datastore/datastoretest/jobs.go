@@ -12,6 +12,30 @@ import (
 )
 
 var jobTests = map[string]func(*testing.T, *datastore.Store){
+	"one open job a mailbox": func(t *testing.T, s *datastore.Store) {
+		ids := people(t, s, "mara@gmail.com", "m.ara+x@googlemail.com", "mara@work.example")
+		first, second, work := pendingJob(ids[0]), pendingJob(ids[1]), pendingJob(ids[2])
+		want(t, s, []liwanag.Opened{{JobID: first.ID, Inserted: true}, {JobID: first.ID, Shared: true}, {JobID: work.ID, Inserted: true}},
+			func(tx *datastore.Tx) ([]liwanag.Opened, error) {
+				return tx.Jobs.Insert([]liwanag.Job{first, second, work})
+			})
+		second.Status, second.Failure.Code = liwanag.JobCanceled, liwanag.CodeSameMailbox
+		insertJobs(t, s, second)
+		none := func(tx *datastore.Tx) ([]liwanag.ID, error) {
+			return tx.Jobs.Reopen([]liwanag.ID{second.ID}, liwanag.JobPending)
+		}
+		want(t, s, nil, none)
+		equal(t, len(get[[]liwanag.Job](t)(s.Jobs.Freed(t.Context(), 10))), 0)
+		want(t, s, []liwanag.ID{first.ID}, func(tx *datastore.Tx) ([]liwanag.ID, error) {
+			return tx.Jobs.Move(liwanag.JobMove{IDs: []liwanag.ID{first.ID}, From: []liwanag.JobStatus{liwanag.JobPending},
+				To: liwanag.JobNotFound, At: noon})
+		})
+		equal(t, get[[]liwanag.Job](t)(s.Jobs.Freed(t.Context(), 10))[0].ID, second.ID)
+		want(t, s, []liwanag.ID{second.ID}, none)
+		open := get[map[string]bool](t)(s.Subscribers.LookedUp(t.Context(), []string{"mara@gmail.com", "ben@gmail.com"}, noon))
+		equal(t, open, map[string]bool{"mara@gmail.com": true})
+	},
+
 	"a job keeps every field": func(t *testing.T, s *datastore.Store) {
 		j := liwanag.Job{ID: newID(liwanag.JobKind), SubscriberID: person(t, s, "mara@gmail.com"), RunID: newID(liwanag.RunKind),
 			UploadID: newID(liwanag.UploadKind), Status: liwanag.JobFailed, Failure: liwanag.JobFailure{Code: "c", Message: "m"},

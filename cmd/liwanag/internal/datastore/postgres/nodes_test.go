@@ -159,6 +159,26 @@ func TestAPersonWhoSignsUpOnTwoNodesHasOneOpenJob(t *testing.T) {
 	}
 }
 
+func TestAMailboxThatSignsUpOnTwoNodesHasOneOpenJob(t *testing.T) {
+	keys := []string{"mara@gmail.com", "ma.ra@gmail.com", "mara+news@gmail.com", "m.a.r.a@googlemail.com"}
+	inserted := make([]bool, 100)
+	onBoth(t, len(inserted), nil, func(i int, tx *datastore.Tx) error {
+		got, err := tx.Subscribers.Upsert([]liwanag.SignUp{signUp(keys[i%len(keys)])})
+		if err != nil {
+			return err
+		}
+		opened, err := tx.Jobs.Insert([]liwanag.Job{{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: got[0].ID,
+			Status: liwanag.JobPending, CreatedAt: noon}})
+		if err == nil {
+			inserted[i] = opened[0].Inserted
+		}
+		return err
+	})
+	if n := count(inserted); n != 1 {
+		t.Errorf("%d jobs were created for one mailbox", n)
+	}
+}
+
 func TestAPaidCallHasOneSenderOverTwoNodes(t *testing.T) {
 	a, b := nodes(t)
 	s := liwanag.Submission{ID: liwanag.NewID(liwanag.SubmissionKind), RunID: liwanag.NewID(liwanag.RunKind), N: 1,

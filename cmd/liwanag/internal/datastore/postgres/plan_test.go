@@ -244,8 +244,8 @@ func (t recordingTx) SendBatch(b *pgx.Batch) pgx.BatchResults {
 const fill = `
 	CREATE FUNCTION nth(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
 		$$ SELECT (lpad(to_hex(n), 12, '0') || '7000800000000000' || lpad(to_hex(kind), 4, '0'))::uuid $$;
-	INSERT INTO subscriber (id, created_at, updated_at, email_key, email, email_type, source, full_name)
-		SELECT nth(1, n), n, n, md5(n::text) || '@gmail.com', 'x', 'personal', 'csv', 'Mara ' || n FROM generate_series(1, 20000) n;
+	INSERT INTO subscriber (id, created_at, updated_at, email_key, email, email_type, source, full_name, mailbox)
+		SELECT nth(1, n), n, n, md5(n::text) || '@gmail.com', 'x', 'personal', 'csv', 'Mara ' || n, md5(n::text) || '@gmail.com' FROM generate_series(1, 20000) n;
 	INSERT INTO profile SELECT id, '{}' FROM subscriber;
 	INSERT INTO job (id, subscriber_id, run_id, upload_id, created_at, retries, credits, late, latest, status, retry_at, ended_at)
 		SELECT nth(2, n), nth(1, 1 + n % 19000), CASE WHEN n % 5000 > 0 THEN nth(3, n / 100) END, nth(5, n / 5000), n, 0, 1, false, n > 11000,

@@ -32,6 +32,7 @@ type scope struct {
 	actor   string // who asks, once that is known
 	intent  intent // what it does, for the audit trail
 	extend  func() // gives it more time, as Streamer.Extend
+	header  http.Header
 }
 
 type scopeKey struct{}
@@ -40,7 +41,7 @@ func scopeOf(ctx context.Context) *scope {
 	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
 		return s
 	}
-	return &scope{extend: func() {}}
+	return &scope{extend: func() {}, header: http.Header{}}
 }
 
 // From is the network that a request comes from.
@@ -48,6 +49,9 @@ func From(ctx context.Context) netip.Addr { return scopeOf(ctx).from }
 
 // Extend gives a request more time, which it has as long as it asks for it.
 func Extend(ctx context.Context) { scopeOf(ctx).extend() }
+
+// Tell adds a header to the answer of a request.
+func Tell(ctx context.Context, name, value string) { scopeOf(ctx).header.Set(name, value) }
 
 // SessionOver says whether a request of the console goes on without its session.
 func (d *Door) SessionOver(r *http.Request) bool {
@@ -61,7 +65,7 @@ func requestID(ctx context.Context) string { return scopeOf(ctx).id }
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := d.cfg.Now()
 	asking := scopeOf(r.Context()) // a page asks in its own name, for its browser
-	carried := &scope{id: cmp.Or(asking.id, rand.Text()), from: asking.from, client: asking.client, share: d.Bodies.API}
+	carried := &scope{header: w.Header(), id: cmp.Or(asking.id, rand.Text()), from: asking.from, client: asking.client, share: d.Bodies.API}
 	if !carried.from.IsValid() {
 		client := d.ClientOf(r)
 		carried.from, carried.client = networkOf(client), client.String()

@@ -2,7 +2,6 @@ package sources
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -110,7 +109,7 @@ func (all said) takeable() (out said) {
 	return out
 }
 
-// leaving finds the people who unsubscribed, by their address. Who is not known
+// leaving finds the people who unsubscribed, by their mailbox. Who is not known
 // has nothing to lose.
 func (s *Service) leaving(ctx context.Context, all said) (map[string]liwanag.ID, error) {
 	found := map[string]liwanag.ID{}
@@ -118,13 +117,12 @@ func (s *Service) leaving(ctx context.Context, all said) (map[string]liwanag.ID,
 		if i.err != nil || i.what != Unsubscribed {
 			continue
 		}
-		person, err := s.store.Subscribers.ByEmail(ctx, i.row.EmailKey)
-		switch {
-		case errors.Is(err, liwanag.ErrNotFound):
-		case err != nil:
+		people, err := s.store.Subscribers.OfMailbox(ctx, i.row.EmailKey)
+		if err != nil {
 			return nil, err
-		default:
-			found[i.row.EmailKey] = person.ID
+		}
+		if len(people) > 0 {
+			found[i.row.EmailKey] = people[0].ID
 		}
 	}
 	return found, nil
