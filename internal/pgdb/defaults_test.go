@@ -11,6 +11,7 @@ import (
 )
 
 func TestTheDefaultsOfADatabaseAreNotOurs(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Shared(t)
 	for _, level := range []string{"repeatable read", "serializable"} {
 		url := pgtest.Database(t)
@@ -49,6 +50,7 @@ func TestTheDefaultsOfADatabaseAreNotOurs(t *testing.T) {
 }
 
 func TestADatabaseOfAnotherEncodingIsRefused(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Shared(t)
 	for i, encoding := range []string{"SQL_ASCII", "LATIN1"} {
 		name := fmt.Sprint("encoded_", i)

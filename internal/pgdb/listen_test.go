@@ -6,6 +6,7 @@ import (
 )
 
 func TestAListenerHearsAndComesBackByItself(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	var connected, heard atomic.Int64
 	db.Listen("some Channel", func(payload string, missed bool) {
@@ -19,7 +20,7 @@ func TestAListenerHearsAndComesBackByItself(t *testing.T) {
 	await(t, "the first connection", func() bool { return connected.Load() == 1 })
 	exec(t, db, `SELECT pg_notify('some Channel', 'hello')`)
 	await(t, "the notification", func() bool { return heard.Load() == 1 })
-	exec(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'`)
+	exec(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'`)
 	await(t, "the second connection", func() bool { return connected.Load() == 2 })
 	exec(t, db, `SELECT pg_notify('some Channel', 'hello')`)
 	await(t, "the notification after it", func() bool { return heard.Load() == 2 })

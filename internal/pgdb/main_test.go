@@ -16,7 +16,12 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func open(t testing.TB, url string) *DB {
 	t.Helper()
-	db, err := Open(t.Context(), Config{URL: url, MaxConns: 6, Patience: 10 * time.Second})
+	return openPatient(t, url, 20*time.Second)
+}
+
+func openPatient(t testing.TB, url string, patience time.Duration) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), Config{URL: url, MaxConns: 6, Patience: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +70,7 @@ func holds(t testing.TB, db *DB, want ...int) {
 // await polls what other processes do.
 func await(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s never happened", what)
 		}

@@ -20,6 +20,7 @@ func versions(n int) fs.FS {
 }
 
 func TestAnEmptyDatabaseIsCreatedOnceHoweverManyStart(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	var all sync.WaitGroup
 	for range 5 {
@@ -35,6 +36,7 @@ func TestAnEmptyDatabaseIsCreatedOnceHoweverManyStart(t *testing.T) {
 }
 
 func TestAnOlderSchemaIsMigratedByItsOwnCommandOnly(t *testing.T) {
+	t.Parallel()
 	db := open(t, pgtest.Database(t))
 	if err := db.Migrate(t.Context(), versions(1), "app_migrations"); err != nil {
 		t.Fatal(err)
@@ -55,6 +57,7 @@ func TestAnOlderSchemaIsMigratedByItsOwnCommandOnly(t *testing.T) {
 }
 
 func TestAUserWithoutTheRightToCreateTablesIsToldWhatToDo(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Shared(t)
 	url := pgtest.Database(t)
 	name := pgtest.Name(url)

@@ -16,11 +16,7 @@ import (
 func openSilent(t *testing.T, patience time.Duration) (*DB, *pgtest.Proxy) {
 	t.Helper()
 	proxy := pgtest.NewProxy(t, pgtest.Shared(t), pgtest.Name(pgtest.Database(t)))
-	db, err := Open(t.Context(), Config{URL: proxy.URL, MaxConns: 6, Patience: patience})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := openPatient(t, proxy.URL, patience)
 	exec(t, db, "CREATE TABLE t (n integer PRIMARY KEY)")
 	return db, proxy
 }
@@ -28,6 +24,7 @@ func openSilent(t *testing.T, patience time.Duration) (*DB, *pgtest.Proxy) {
 // A statement has less time than its transaction, so that the transaction is made
 // again on a connection that answers.
 func TestATransactionWhoseConnectionFallsSilentIsRepeatedOnAnother(t *testing.T) {
+	t.Parallel()
 	for name, statement := range map[string]func(tx *Tx, n int) error{
 		"exec":   func(tx *Tx, n int) error { return insert(n)(tx) },
 		"change": func(tx *Tx, n int) error { return insert(n)(tx) },
@@ -47,7 +44,8 @@ func TestATransactionWhoseConnectionFallsSilentIsRepeatedOnAnother(t *testing.T)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			db, proxy := openSilent(t, 9*time.Second)
+			t.Parallel()
+			db, proxy := openSilent(t, 18*time.Second)
 			ran := 0
 			once := func(tx *Tx) error {
 				if ran++; ran == 1 {
@@ -68,7 +66,8 @@ func TestATransactionWhoseConnectionFallsSilentIsRepeatedOnAnother(t *testing.T)
 }
 
 func TestAReadInSilenceEnds(t *testing.T) {
-	db, proxy := openSilent(t, time.Second)
+	t.Parallel()
+	db, proxy := openSilent(t, 6*time.Second)
 	proxy.Silence(true)
 	rows, err := db.Query(t.Context(), "SELECT n FROM t")
 	if err == nil {
@@ -83,7 +82,8 @@ func TestAReadInSilenceEnds(t *testing.T) {
 }
 
 func TestAListenerWhoseConnectionFallsSilentComesBack(t *testing.T) {
-	db, proxy := openSilent(t, time.Second)
+	t.Parallel()
+	db, proxy := openSilent(t, 6*time.Second)
 	var connected atomic.Int64
 	db.Listen("c", func(_ string, missed bool) {
 		if missed {
@@ -96,6 +96,7 @@ func TestAListenerWhoseConnectionFallsSilentComesBack(t *testing.T) {
 }
 
 func TestAnAbandonedChangeIsToldWhenADatabaseIsClosedInSilence(t *testing.T) {
+	t.Parallel()
 	db, proxy := openSilent(t, time.Hour)
 	db.Listen("c", func(string, bool) {})
 	began, told := make(chan struct{}), make(chan error, 2)

@@ -17,6 +17,7 @@ import (
 )
 
 func TestATransactionIsDoneOrUndoneWhole(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	broken := errors.New("broken")
 	err := db.Transact(t.Context(), func(tx *Tx) error {
@@ -40,6 +41,7 @@ func TestATransactionIsDoneOrUndoneWhole(t *testing.T) {
 }
 
 func TestACommitWhoseAnswerIsLostIsLookedUp(t *testing.T) {
+	t.Parallel()
 	s := pgtest.NewServer(t)
 	p := pgtest.NewProxy(t, s, "postgres")
 	db := open(t, p.URL)
@@ -57,6 +59,7 @@ func TestACommitWhoseAnswerIsLostIsLookedUp(t *testing.T) {
 
 // What was lost before it was committed is known as such, and done again.
 func TestAConnectionThatIsKilledIsReplacedAndItsTransactionRepeated(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	for n := range 50 {
 		ran := 0
@@ -83,6 +86,7 @@ func TestAConnectionThatIsKilledIsReplacedAndItsTransactionRepeated(t *testing.T
 }
 
 func TestADeadlockCostsARepetition(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	exec(t, db, "INSERT INTO t VALUES (1), (2)")
 	var both, met sync.WaitGroup
@@ -116,6 +120,7 @@ func TestADeadlockCostsARepetition(t *testing.T) {
 }
 
 func TestASerializationFailureCostsARepetition(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	ran := 0
 	err := db.Transact(t.Context(), func(tx *Tx) error {
@@ -132,8 +137,9 @@ func TestASerializationFailureCostsARepetition(t *testing.T) {
 }
 
 func TestAServerThatRestartsIsWaitedForAndItsTransactionsAreKnown(t *testing.T) {
+	t.Parallel()
 	s := pgtest.NewServer(t)
-	db := open(t, s.URL("postgres"))
+	db := openPatient(t, s.URL("postgres"), 9*time.Second)
 	exec(t, db, "CREATE TABLE t (n integer PRIMARY KEY)")
 	for n := range 3 { // all of the pool's connections die
 		if err := db.Transact(t.Context(), insert(n)); err != nil {
@@ -154,6 +160,7 @@ func TestAServerThatRestartsIsWaitedForAndItsTransactionsAreKnown(t *testing.T) 
 }
 
 func TestAnExhaustedPoolIsAnErrorOnceTheContextEnds(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	entered, leave := make(chan struct{}, 6), make(chan struct{})
 	var all sync.WaitGroup
@@ -184,30 +191,33 @@ func TestAnExhaustedPoolIsAnErrorOnceTheContextEnds(t *testing.T) {
 
 // A process that stops in the middle of a transaction does not keep its locks.
 func TestATransactionThatIsLeftAloneIsEndedByTheServer(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
-	db.begin = strings.Replace(db.begin, fmt.Sprint(idleInTransaction.Milliseconds()), "50", 1)
+	db.begin = strings.Replace(db.begin, fmt.Sprint(idleInTransaction.Milliseconds()), "100", 1)
 	other := open(t, db.cfg.URL)
-	ran := 0
+	ran, neighbor := 0, false
 	err := db.Transact(t.Context(), func(tx *Tx) error {
-		if ran++; ran > 1 {
+		if ran++; neighbor {
 			return nil
 		}
 		if err := insert(1)(tx); err != nil {
-			return err
+			return err // a busy machine left it alone before
 		}
 		// The same key waits for the lock, which only the server can take away.
+		neighbor = true
 		if err := other.Transact(context.Background(), insert(1)); err != nil {
 			t.Errorf("the neighbor: %v", err)
 		}
 		return nil
 	})
-	if err != nil || ran != 2 {
+	if err != nil || ran < 2 {
 		t.Errorf("%v after %d runs, want 2: the server had ended the first", err, ran)
 	}
 	holds(t, db, 1)
 }
 
 func TestAClosedDatabaseIsToldApart(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	db.Close()
 	db.Close()
@@ -220,6 +230,7 @@ func TestAClosedDatabaseIsToldApart(t *testing.T) {
 }
 
 func TestWhatCannotBeOpenedSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Shared(t)
 	for url, want := range map[string]string{
 		"":                                     "URL is empty",
@@ -236,6 +247,7 @@ func TestWhatCannotBeOpenedSaysWhatToDo(t *testing.T) {
 }
 
 func TestAServerThatDoesNotWaitForItsDiskIsMadeTo(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Shared(t)
 	url := pgtest.Database(t)
 	name := pgtest.Name(url)
@@ -258,6 +270,7 @@ func TestAServerThatDoesNotWaitForItsDiskIsMadeTo(t *testing.T) {
 
 // A server that is shut down may have committed before it said so.
 func TestATransactionThatMayBeCommittedIsNeverRepeated(t *testing.T) {
+	t.Parallel()
 	shutdown := &pgconn.PgError{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: pgerrcode.AdminShutdown}
 	if !IsTransient(shutdown) {
 		t.Error("a shutdown before the commit is not transient")

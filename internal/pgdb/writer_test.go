@@ -43,6 +43,7 @@ func transactionID(to *string) func(tx *Tx) error {
 }
 
 func TestWritesAtTheSameTimeShareACommit(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	before := db.Stats()
 	var a, b string
@@ -61,6 +62,7 @@ func TestWritesAtTheSameTimeShareACommit(t *testing.T) {
 }
 
 func TestAnErrorOrPanicUndoesItsOwnChangeOnly(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	broken := errors.New("broken")
 	errs := group(t, db,
@@ -79,6 +81,7 @@ func TestAnErrorOrPanicUndoesItsOwnChangeOnly(t *testing.T) {
 
 // The transaction is broken for all: each is tried alone.
 func TestAChangeThatHidesAnErrorHarmsNobodyElse(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	hides := func(tx *Tx) error {
 		_, _ = tx.Exec("SELECT 1/0")
@@ -92,6 +95,7 @@ func TestAChangeThatHidesAnErrorHarmsNobodyElse(t *testing.T) {
 }
 
 func TestAGroupWhoseConnectionDiesIsRepeatedWhole(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	killed := false
 	kill := func(tx *Tx) error {
@@ -114,6 +118,7 @@ func TestAGroupWhoseConnectionDiesIsRepeatedWhole(t *testing.T) {
 }
 
 func TestAGroupWhoseAnswerIsLostIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	s := pgtest.NewServer(t)
 	p := pgtest.NewProxy(t, s, "postgres")
 	db := open(t, p.URL)
@@ -132,6 +137,7 @@ func TestAGroupWhoseAnswerIsLostIsNotRepeated(t *testing.T) {
 
 // Two processes: what is read before it is written stays true until then.
 func TestWritesOfTwoNodesExcludeEachOther(t *testing.T) {
+	t.Parallel()
 	a := openTable(t)
 	b := open(t, a.cfg.URL)
 	next := func(tx *Tx) error {
@@ -157,6 +163,7 @@ func TestWritesOfTwoNodesExcludeEachOther(t *testing.T) {
 }
 
 func TestCloseCommitsWhatWasQueued(t *testing.T) {
+	t.Parallel()
 	db := openTable(t)
 	other := open(t, db.cfg.URL)
 	answers := make(chan error, 20)

@@ -61,6 +61,7 @@ func outcome(step string) store.Entry {
 var atWait = store.Park{Kind: store.ParkWait, Step: "wait", Events: []string{"e"}, Since: began, Until: began.Add(time.Hour)}
 
 func TestACommitWhoseAnswerIsLostIsKnownByReading(t *testing.T) {
+	t.Parallel()
 	s, node, p := proxied(t, pgdb.Config{})
 	ctx := t.Context()
 	lost := func(what string, do func() error) {
@@ -110,6 +111,7 @@ func TestACommitWhoseAnswerIsLostIsKnownByReading(t *testing.T) {
 }
 
 func TestWhatCameToARunIsNotLostWithAnAnswer(t *testing.T) {
+	t.Parallel()
 	s, node, p := proxied(t, pgdb.Config{})
 	if err := s.Create(t.Context(), newRun("r", node.Epoch)); err != nil {
 		t.Fatal(err)
@@ -143,7 +145,8 @@ func unknown(t *testing.T, p *pgtest.Proxy, do func() error) {
 }
 
 func TestAClaimWhoseOutcomeNobodyKnewIsFoundByTheNext(t *testing.T) {
-	s, node, p := proxied(t, pgdb.Config{Patience: 2 * time.Second})
+	t.Parallel()
+	s, node, p := proxied(t, pgdb.Config{Patience: 6 * time.Second})
 	for _, id := range []string{"r1", "r2"} {
 		if err := s.Create(t.Context(), newRun(id, 0)); err != nil {
 			t.Fatal(err)
@@ -171,7 +174,8 @@ func TestAClaimWhoseOutcomeNobodyKnewIsFoundByTheNext(t *testing.T) {
 }
 
 func TestAnUnreachableDatabaseIsNoAnswerAboutARun(t *testing.T) {
-	s, node, p := proxied(t, pgdb.Config{Patience: 2 * time.Second})
+	t.Parallel()
+	s, node, p := proxied(t, pgdb.Config{Patience: 12 * time.Second})
 	ctx := t.Context()
 	if err := s.Create(ctx, newRun("r", node.Epoch)); err != nil {
 		t.Fatal(err)
@@ -226,6 +230,7 @@ func TestAnUnreachableDatabaseIsNoAnswerAboutARun(t *testing.T) {
 }
 
 func TestADeadlockAndASerializationFailureAreRepeated(t *testing.T) {
+	t.Parallel()
 	s := open(t, pgtest.Database(t))
 	node := register(t, s)
 	exec(t, s, "CREATE SEQUENCE hiccup")
@@ -249,6 +254,7 @@ func TestADeadlockAndASerializationFailureAreRepeated(t *testing.T) {
 }
 
 func TestAChangeWaitsForAConnection(t *testing.T) {
+	t.Parallel()
 	db, err := pgdb.Open(t.Context(), pgdb.Config{URL: pgtest.Database(t), MaxConns: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -392,6 +398,7 @@ func lives(t *testing.T, s *Store, do func()) {
 }
 
 func TestAThousandKilledConnectionsLoseAndRepeatNothing(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	kills := 1000
 	if testing.Short() {
@@ -418,6 +425,7 @@ func TestAThousandKilledConnectionsLoseAndRepeatNothing(t *testing.T) {
 }
 
 func TestAHundredLostAnswersToCommitsLoseAndRepeatNothing(t *testing.T) {
+	t.Parallel()
 	s, _, p := proxied(t, pgdb.Config{})
 	lives(t, s, func() {
 		for p.Lost() < 100 {
@@ -428,6 +436,7 @@ func TestAHundredLostAnswersToCommitsLoseAndRepeatNothing(t *testing.T) {
 }
 
 func TestAServerThatRestartsLosesNothing(t *testing.T) {
+	t.Parallel()
 	server := pgtest.NewServer(t)
 	server.Exec(t, "postgres", "CREATE DATABASE runs")
 	lives(t, open(t, server.URL("runs")), func() {
@@ -444,6 +453,7 @@ func TestAServerThatRestartsLosesNothing(t *testing.T) {
 }
 
 func TestWhatTheServerWillNeverTakeIsRefused(t *testing.T) {
+	t.Parallel()
 	s := open(t, pgtest.Database(t))
 	node := register(t, s)
 	for _, constraint := range []string{"CHECK (step <> 'odd')", "CHECK (step <> 'odd' OR length(step) / 0 = 1)"} {

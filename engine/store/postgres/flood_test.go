@@ -8,6 +8,7 @@ import (
 )
 
 func TestAnInboxThatWasFloodedBeforeItHadALimitIsReadWithinIt(t *testing.T) {
+	t.Parallel()
 	s := open(t, pgtest.Database(t))
 	storetest.Flooded(t, s, func(id []byte, events, bytes int) {
 		exec(t, s, `

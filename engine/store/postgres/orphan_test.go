@@ -49,6 +49,7 @@ func reads(t *testing.T, s *Store, node store.Node, w store.Wanted) (rows int) {
 // TestDueRunsThatNobodyHoldsAreReadOnce has both classes of them, also while the claims
 // are full of one class.
 func TestDueRunsThatNobodyHoldsAreReadOnce(t *testing.T) {
+	t.Parallel()
 	const orphans = 3000
 	due := func(s *Store, workflow string, from time.Duration, started string, n int) {
 		exec(t, s, `
@@ -58,6 +59,7 @@ func TestDueRunsThatNobodyHoldsAreReadOnce(t *testing.T) {
 	}
 	for name, started := range map[string]string{"newcomers": "0", "what goes on": "1", "both classes": "n % 2"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := open(t, pgtest.Database(t))
 			node := register(t, s)
 			due(s, "another", 0, "n % 2", orphans)

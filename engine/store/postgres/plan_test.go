@@ -55,6 +55,7 @@ func planOf(t *testing.T, s *Store, inside bool, query string, args ...any) stri
 }
 
 func TestNoQueryScansTheRuns(t *testing.T) {
+	t.Parallel()
 	s := open(t, pgtest.Database(t))
 	fill(t, s, 30_000)
 	ids := [][]byte{store.PackID("x"), store.PackID("y")}
@@ -119,6 +120,7 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 // A waiting run costs at most 1,500 bytes on the disk: the row with room to move,
 // two outcomes, and the indexes, of an enrichment that waits for its webhook.
 func TestAWaitingRunIsSmall(t *testing.T) {
+	t.Parallel()
 	const n, limit = 3000, 1500                                  // 1,340 to 1,410, as the updates fall into pages
 	jobs := json.RawMessage(fmt.Sprintf(`{"jobs":[%0200d]}`, 1)) // about what a batch returns
 	submission := json.RawMessage(`{"enrichmentId":"0190163d-8694-739b-aea5-966c26f8ad91","jobIds":["job_0190163d-8694-739b-aea5-966c26f8ad91"]}`)

@@ -38,6 +38,7 @@ type Store struct {
 
 	announce *announcer
 	wake     chan struct{}
+	sweeps   time.Duration // sweepEvery
 	listen   sync.Once
 
 	passed store.Passed
@@ -102,7 +103,7 @@ func newStore(ctx context.Context, db *pgdb.DB, in string) (*Store, error) {
 	if err := db.QueryRow(ctx, where.in("SELECT old_keys FROM wf_upgrade"), nil, &old); err != nil {
 		return nil, fmt.Errorf("postgres: read which runs are of an earlier release: %w", err)
 	}
-	s := &Store{db: db, schema: where, old: instant(old), id: rand.Text(), wake: make(chan struct{}, 1)}
+	s := &Store{db: db, schema: where, old: instant(old), id: rand.Text(), wake: make(chan struct{}, 1), sweeps: sweepEvery}
 	s.life, s.die = context.WithCancel(context.WithoutCancel(ctx)) // #nosec G118 -- Close calls it
 	s.announce = announceTo(s.notify)
 	for range writers {

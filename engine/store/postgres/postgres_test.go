@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,18 +49,18 @@ func expire(t testing.TB, s *Store) {
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
+	// Each in a schema of its own, where search_path leads to tables of others with the
+	// same names.
+	url := pgtest.Database(t)
+	pgtest.Shared(t).Exec(t, pgtest.Name(url), `
+		CREATE SCHEMA others;
+		CREATE TABLE others.wf_run (theirs integer); CREATE TABLE others.wf_history (theirs integer);
+		CREATE TABLE others.wf_signal (theirs integer); CREATE TABLE others.wf_node (theirs integer);
+		ALTER DATABASE `+pgtest.Name(url)+` SET search_path = others`)
+	var schemas atomic.Int64
 	storetest.Run(t, storetest.Harness{
-		// In a schema of its own, where search_path leads to tables of others with
-		// the same names.
-		Open: func(t *testing.T) store.Store {
-			url := pgtest.Database(t)
-			pgtest.Shared(t).Exec(t, pgtest.Name(url), `
-				CREATE SCHEMA others;
-				CREATE TABLE others.wf_run (theirs integer); CREATE TABLE others.wf_history (theirs integer);
-				CREATE TABLE others.wf_signal (theirs integer); CREATE TABLE others.wf_node (theirs integer);
-				ALTER DATABASE `+pgtest.Name(url)+` SET search_path = others`)
-			return openIn(t, url, ours)
-		},
+		Open: func(t *testing.T) store.Store { return openIn(t, url, fmt.Sprint(ours, schemas.Add(1))) },
 		Close: func(t *testing.T, s store.Store) {
 			if err := s.(*Store).Close(); err != nil {
 				t.Error(err)
@@ -68,11 +70,11 @@ func TestStore(t *testing.T) {
 			if err := s.(*Store).Close(); err != nil {
 				t.Error(err)
 			}
-			again := openIn(t, urlOf(s), ours)
+			again := another(t, s)
 			expire(t, again)
 			return again
 		},
-		Another: func(t *testing.T, s store.Store) store.Store { return openIn(t, urlOf(s), ours) },
+		Another: func(t *testing.T, s store.Store) store.Store { return another(t, s) },
 		// What no index takes, and what no text takes, fails the group it is in.
 		Neighbors: map[string]func(context.Context, store.Store) error{
 			"signal whose id is too long":   poison(noise(10_000)),
@@ -82,8 +84,13 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// ours is a schema as nobody should name one.
-const ours = `Runs "of" O'ur.s`
+// ours begins the name of a schema as nobody should name one.
+const ours = `Runs "of" O'ur.s `
+
+// another is a store of its own in the schema of one.
+func another(t *testing.T, s store.Store) *Store {
+	return openIn(t, urlOf(s), s.(*Store).schema.name)
+}
 
 // noise is a text that does not compress.
 func noise(length int) string {
@@ -107,13 +114,16 @@ func poison(signalID string) func(context.Context, store.Store) error {
 	}
 }
 
+var disks atomic.Int64
+
 // fillDisk lets the server refuse rows as it does when it has no space for them.
 func fillDisk(t *testing.T, s store.Store) (free func()) {
+	full := fmt.Sprint("others.full_disk_", disks.Add(1))
 	exec(t, s.(*Store), `
-		CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+		CREATE FUNCTION `+full+`() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$`)
 	for _, table := range []string{"wf_run", "wf_history"} {
-		exec(t, s.(*Store), "CREATE TRIGGER full_disk BEFORE INSERT ON "+table+" FOR EACH ROW EXECUTE FUNCTION full_disk()")
+		exec(t, s.(*Store), "CREATE TRIGGER full_disk BEFORE INSERT ON "+table+" FOR EACH ROW EXECUTE FUNCTION "+full+"()")
 	}
-	return func() { exec(t, s.(*Store), "DROP FUNCTION full_disk CASCADE") }
+	return func() { exec(t, s.(*Store), "DROP FUNCTION "+full+" CASCADE") }
 }

@@ -46,6 +46,7 @@ func shape(t *testing.T, db *pgdb.DB, schema string) string {
 }
 
 func TestAMigratedDatabaseIsLikeANewOne(t *testing.T) {
+	t.Parallel()
 	db, url := database(t)
 	if err := db.In("old").MigrateUp(t.Context(), files("migrations"), namelessTable); err != nil {
 		t.Fatal(err)
@@ -62,6 +63,7 @@ func TestAMigratedDatabaseIsLikeANewOne(t *testing.T) {
 }
 
 func TestASchemaWhoseNameTheServerDoesNotKeepIsRefused(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	for _, name := range []string{"a\x00b", "\xff", "a\nb", strings.Repeat("s", 64)} {
 		if _, err := (Config{URL: url, Schema: name}).Open(t.Context()); err == nil || !strings.Contains(err.Error(), "the schema \"") ||
@@ -72,6 +74,7 @@ func TestASchemaWhoseNameTheServerDoesNotKeepIsRefused(t *testing.T) {
 }
 
 func TestTheTablesOfOthersAreNoneOfOurs(t *testing.T) {
+	t.Parallel()
 	_, url := database(t)
 	pgtest.Shared(t).Exec(t, pgtest.Name(url), `
 		CREATE TABLE run (theirs integer); CREATE TABLE history (theirs integer); CREATE TABLE signal (theirs integer);
@@ -82,6 +85,7 @@ func TestTheTablesOfOthersAreNoneOfOurs(t *testing.T) {
 }
 
 func TestTwoSchemasOfOneDatabaseAreTwoStores(t *testing.T) {
+	t.Parallel()
 	_, url := database(t)
 	for _, schema := range []string{"one", "two", ""} {
 		s := openIn(t, url, schema)
@@ -97,6 +101,7 @@ func TestTwoSchemasOfOneDatabaseAreTwoStores(t *testing.T) {
 
 // Whoever made the tables may have had another search_path.
 func TestTheTablesAreFoundWhereverSearchPathLeads(t *testing.T) {
+	t.Parallel()
 	_, url := database(t)
 	if err := open(t, url).Create(t.Context(), newRun("r", 0)); err != nil {
 		t.Fatal(err)
@@ -112,6 +117,7 @@ func TestTheTablesAreFoundWhereverSearchPathLeads(t *testing.T) {
 }
 
 func TestAUserWhoMayNotMakeSchemasUsesOneThatIsThere(t *testing.T) {
+	t.Parallel()
 	_, url := database(t)
 	s := pgtest.Shared(t)
 	s.Exec(t, pgtest.Name(url), `CREATE ROLE tenant LOGIN; CREATE SCHEMA tenants; GRANT USAGE, CREATE ON SCHEMA tenants TO tenant`)

@@ -34,7 +34,7 @@ func (s *Store) Wake() <-chan struct{} {
 			}
 		})
 		n := 0
-		go s.announce.every(sweepEvery, func() {
+		go s.announce.every(s.sweeps, func() {
 			n++
 			s.sweep(n)
 		})

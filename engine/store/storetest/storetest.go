@@ -44,7 +44,10 @@ func Run(t *testing.T, h Harness) {
 	}
 	for _, group := range groups {
 		for name, test := range group {
-			t.Run(name, func(t *testing.T) { test(t, h) })
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, h)
+			})
 		}
 	}
 }
