@@ -21,7 +21,8 @@ type sinksCommand struct {
 	Delete   sinksDelete   `cmd:"" help:"Delete a sink; what was to be sent to it is dropped."`
 	Messages sinksMessages `cmd:"" help:"List webhooks out, newest first."`
 	Message  sinksMessage  `cmd:"" help:"Show one, with its attempts and what would be sent now."`
-	Resend   sinksResend   `cmd:"" help:"Send messages that ended once more, under the same ids."`
+	Resend   sinksResend   `cmd:"" help:"Send messages that ended once more, under the same ids, or all of a sink that did not arrive."`
+	Backfill sinksBackfill `cmd:"" help:"Tell a sink of people who were found before it existed."`
 }
 
 type sinksList struct {
@@ -303,7 +304,8 @@ func (p *program) showMessage(m api.MessageDetail, format string) error {
 	if format == "json" {
 		return printJSON(p.out, m)
 	}
-	p.fields([][2]string{{"id", m.ID}, {"sink", m.SinkID}, {"topic", m.Topic}, {"about", m.Subject}, {"state", m.State},
+	p.fields([][2]string{{"id", m.ID}, {"sink", m.SinkID}, {"sink's name", m.SinkName},
+		{"topic", m.Topic}, {"about", m.Subject}, {"address", m.Email}, {"state", m.State},
 		{"why", m.Error}, {"run", m.RunID},
 		{"attempts", fmt.Sprint(m.Attempts)}, {"created", clock(m.CreatedAt)}, {"next", clock(m.NextAt)}, {"ended", clock(m.EndedAt)}})
 	for _, a := range m.Log {
@@ -321,26 +323,4 @@ func (p *program) showMessage(m api.MessageDetail, format string) error {
 		fmt.Fprintf(p.out, "\n%s\n", printable(body.String(), "\n"))
 	}
 	return nil
-}
-
-type sinksResend struct {
-	clientFlags
-	IDs []string `arg:"" name:"message" id:"message" help:"Ids of messages."`
-	outputFlag
-}
-
-// Run sends messages once more; the first that cannot be sent ends it.
-func (c *sinksResend) Run(p *program) error {
-	client, err := c.dial()
-	if err != nil {
-		return err
-	}
-	return write(p, c.outputFlag, messageColumns, func(yield func(api.Message, error) bool) {
-		for _, id := range c.IDs {
-			m, err := api.ResendMessage.Call(p.ctx, client, runapi.ID(id))
-			if !yield(m, err) || err != nil {
-				return
-			}
-		}
-	})
 }

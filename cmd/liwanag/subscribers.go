@@ -79,12 +79,14 @@ type subscriberFilter struct {
 	Names      string        `name:"name-matches" enum:",yes,no,unknown" default:"" help:"Whether the found name is the stated one: yes, no or unknown."`
 	SignedUp   time.Duration `name:"signed-up-since" help:"Signed up within this time, as the sender said, such as 720h."`
 	Query      string        `name:"query" short:"q" help:"Part of address, name or company."`
+	Run        string        `name:"run" id:"run" help:"Looked up by this run."`
+	Upload     string        `name:"upload" id:"upload" help:"Looked up for this upload."`
 	Since      time.Duration `name:"since" help:"Signed up within this time, such as 24h."`
 }
 
 func (f *subscriberFilter) filter() api.SubscriberFilter {
 	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Seniority: f.Seniority,
-		Subscribed: f.Subscribed, Q: f.Query, Tag: f.Tag, NameMatches: f.Names}
+		Subscribed: f.Subscribed, Q: f.Query, Tag: f.Tag, NameMatches: f.Names, RunID: f.Run, UploadID: f.Upload}
 	if f.SignedUp > 0 {
 		filter.SignedUpSince = time.Now().Add(-f.SignedUp)
 	}

@@ -24,6 +24,11 @@ var (
 	DeleteSink = runapi.Delete[runapi.IDPath]("/sinks/{id}",
 		"delete-sink", "Delete a sink; what was to be sent to it is dropped")
 
+	ResendMessages = runapi.Post[runapi.Addressed[*ResendRequest], BulkMessages]("/sinks/{id}/resend",
+		"resend-messages", "Send the messages of a sink that did not arrive once more, under the same ids", http.StatusAccepted)
+	BackfillSink = runapi.Post[runapi.Addressed[*BackfillRequest], BulkMessages]("/sinks/{id}/backfill",
+		"backfill-sink", "Tell a sink of people who were found and whom it was never told of", http.StatusAccepted)
+
 	ListMessages = runapi.Get[MessageQuery, runapi.List[Message]]("/messages",
 		"list-messages", "List webhooks out, newest first")
 	GetMessage = runapi.Get[runapi.IDPath, MessageDetail]("/messages/{id}",
@@ -62,6 +67,29 @@ type ChangeSinkRequest struct {
 	Disabled *bool    `json:"disabled,omitempty"`
 }
 
+// ResendRequest selects messages of a sink.
+type ResendRequest struct {
+	State  string `json:"state,omitempty" enum:"failed,retrying,dropped,delivered" doc:"Left out: failed and retrying ones, which are tried now."`
+	Topic  string `json:"topic,omitempty" enum:"subscriber.enriched,subscriber.enrichment_failed,subscriber.unsubscribed,upload.completed,submission.held,credits.low,webhooks.silent,test"`
+	DryRun bool   `json:"dryRun,omitempty" doc:"Only count."`
+	Expect *int64 `json:"expect,omitempty" minimum:"0" doc:"The count of a dry run: when it is another by now nothing is sent, 409 count_differs."`
+	Reason string `json:"reason,omitempty" maxLength:"500"`
+}
+
+// BackfillRequest selects people who were found.
+type BackfillRequest struct {
+	Where  *SubscriberFilter `json:"where,omitempty" doc:"Of those who were found, these; left out: all who are still subscribed."`
+	DryRun bool              `json:"dryRun,omitempty" doc:"Only count."`
+	Expect *int64            `json:"expect,omitempty" minimum:"0" doc:"The count of a dry run: when it is another by now nothing is sent, 409 count_differs."`
+	Reason string            `json:"reason,omitempty" maxLength:"500"`
+}
+
+// BulkMessages says how many messages are sent, or would be.
+type BulkMessages struct {
+	Count  int64 `json:"count"`
+	DryRun bool  `json:"dryRun,omitempty"`
+}
+
 // MessageFilter selects messages; zero fields do not restrict.
 type MessageFilter struct {
 	SinkID string `query:"sinkId"`
@@ -79,8 +107,10 @@ type MessageQuery struct {
 type Message struct {
 	ID        string    `json:"id" doc:"Also its webhook-id, the same in every attempt."`
 	SinkID    string    `json:"sinkId"`
+	SinkName  string    `json:"sinkName,omitempty" doc:"Absent when the sink is gone."`
 	Topic     string    `json:"topic"`
 	Subject   string    `json:"subject,omitempty" doc:"The id of the subscriber, upload or submission it is about."`
+	Email     string    `json:"email,omitempty" doc:"Of the subscriber it is about; absent when they were erased."`
 	State     string    `json:"state" enum:"pending,sending,retrying,delivered,failed,dropped"`
 	RunID     string    `json:"runId,omitempty" doc:"The run that sends it."`
 	Attempts  int       `json:"attempts"`

@@ -45,6 +45,8 @@ type SubscriberFilter struct {
 	NameMatches   string    `query:"nameMatches" json:"nameMatches,omitempty" enum:"yes,no,unknown"`
 	SignedUpSince time.Time `query:"signedUpSince" json:"signedUpSince,omitzero" doc:"Signed up at or after, as the sender said, else as they came."`
 	Q             string    `query:"q" json:"q,omitempty" doc:"Part of address, name or company."`
+	RunID         string    `query:"runId" json:"runId,omitempty" doc:"Looked up by this run."`
+	UploadID      string    `query:"uploadId" json:"uploadId,omitempty" doc:"Looked up for this upload."`
 	Since         time.Time `query:"since" json:"since,omitzero" doc:"Created at or after."`
 	Until         time.Time `query:"until" json:"until,omitzero" doc:"Created before."`
 }

@@ -89,6 +89,28 @@ func messageQuery(f liwanag.MessageFilter, state liwanag.MessageState, after []b
 	return `SELECT ` + messageColumns + ` FROM message` + w.String() + ` ORDER BY id DESC LIMIT ` + w.bind(limit), w.args
 }
 
+// CountAgain counts the messages of a sink in a state that ended by the given time, or
+// have not; topic "" is any.
+func (s Messages) CountAgain(ctx context.Context, f liwanag.MessageFilter, state liwanag.MessageState, by time.Time) (int64, error) {
+	w := againWhere(f, state, by)
+	return one(s.in(ctx), scanInt, `SELECT count(*) FROM message`+w.String(), w.args...)
+}
+
+func againWhere(f liwanag.MessageFilter, state liwanag.MessageState, by time.Time) (w where) {
+	w.and(`sink_id = $?`, f.SinkID.Bytes())
+	w.and(`state = $?`, string(state))
+	w.and(`(ended_at IS NULL OR ended_at <= $?)`, micros(by))
+	if f.Topic != "" {
+		w.and(`topic = $?`, string(f.Topic))
+	}
+	return w
+}
+
+// Told are those of people, by id, of whom a sink has a message of a topic.
+func (s Messages) Told(ctx context.Context, sinkID liwanag.ID, topic liwanag.Topic, people []liwanag.ID) ([]string, error) {
+	return toldOf(s.in(ctx), sinkID, topic, people)
+}
+
 // Waiting tells which sinks have pending messages.
 func (s Messages) Waiting(ctx context.Context) ([]liwanag.ID, error) {
 	return list(s.in(ctx), scanID(liwanag.SinkKind), `
@@ -101,6 +123,15 @@ func (s Messages) Waiting(ctx context.Context) ([]liwanag.ID, error) {
 func (s Messages) Unstarted(ctx context.Context, limit int) ([]liwanag.Message, error) {
 	return list(s.in(ctx), scanMessage, `SELECT `+messageColumns+
 		` FROM message WHERE started = false AND run_id IS NOT NULL ORDER BY id LIMIT $1`, limit)
+}
+
+func toldOf(q querier, sinkID liwanag.ID, topic liwanag.Topic, people []liwanag.ID) ([]string, error) {
+	subjects := make([]string, len(people))
+	for i, id := range people {
+		subjects[i] = id.String()
+	}
+	return list(q, scanString, `SELECT subject FROM message WHERE subject = ANY(ARRAY(SELECT unnest($1::text[]))) AND sink_id = $2 AND topic = $3`,
+		wordsOf(q, subjects), sinkID.Bytes(), string(topic))
 }
 
 // MessageTx writes messages.
@@ -184,6 +215,21 @@ func (t MessageTx) Again(id liwanag.ID) (bool, error) {
 		WHERE id = $1 AND state IN ('delivered', 'failed', 'dropped')`, id.Bytes())
 	*t.made = *t.made || again
 	return again, err
+}
+
+// AllAgain makes at most n messages of a sink in a state that ended by the given time
+// pending again, oldest first, and says how many.
+func (t MessageTx) AllAgain(f liwanag.MessageFilter, state liwanag.MessageState, by time.Time, n int) (int64, error) {
+	w := againWhere(f, state, by)
+	again, err := t.exec(`UPDATE message SET state = 'pending', run_id = NULL, started = false, next_at = NULL, ended_at = NULL
+		WHERE id = ANY(ARRAY(SELECT id FROM message`+w.String()+` ORDER BY id LIMIT `+w.bind(n)+`))`, w.args...)
+	*t.made = *t.made || again > 0
+	return again, err
+}
+
+// Told are those of people, by id, of whom a sink has a message of a topic.
+func (t MessageTx) Told(sinkID liwanag.ID, topic liwanag.Topic, people []liwanag.ID) ([]string, error) {
+	return toldOf(t, sinkID, topic, people)
 }
 
 // Attempted stores an attempt; the same one again changes nothing.

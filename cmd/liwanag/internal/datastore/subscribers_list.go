@@ -90,6 +90,12 @@ func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w
 	if len(f.IDs) > 0 {
 		w.and(key+` = ANY($?)`, d.IDs(f.IDs))
 	}
+	if !f.RunID.IsZero() {
+		w.and(`s.id = ANY(ARRAY(SELECT r.subscriber_id FROM job r WHERE r.run_id = $?))`, f.RunID.Bytes())
+	}
+	if !f.UploadID.IsZero() {
+		w.and(`s.id = ANY(ARRAY(SELECT u.subscriber_id FROM job u WHERE u.upload_id = $?))`, f.UploadID.Bytes())
+	}
 	if f.MailDomain != "" {
 		w.and(`(s.email_key ILIKE ` + w.bind("%@"+f.MailDomain) + ` OR s.email_key ILIKE ` + w.bind("%."+f.MailDomain) + `)`)
 	}

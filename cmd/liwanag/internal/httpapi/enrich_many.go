@@ -128,8 +128,12 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 	if in.Expect == nil && !in.DryRun {
 		return nil, countNeeded("subscribers")
 	}
+	selects, err := subscriberFilter(*filter)
+	if err != nil {
+		return nil, err
+	}
 	var ids []liwanag.ID
-	for person, err := range s.cfg.Store.Subscribers.Each(ctx, subscriberFilter(*filter)) {
+	for person, err := range s.cfg.Store.Subscribers.Each(ctx, selects) {
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
@@ -19,6 +20,10 @@ type Sinks interface {
 	Delete(ctx context.Context, id liwanag.ID) error
 	Test(ctx context.Context, id liwanag.ID) (liwanag.Message, error)
 	Resend(ctx context.Context, id liwanag.ID) error
+	CountAgain(ctx context.Context, f liwanag.MessageFilter) (int64, error)
+	ResendAll(ctx context.Context, f liwanag.MessageFilter) (int64, error)
+	CountBackfill(ctx context.Context, id liwanag.ID, where liwanag.SubscriberFilter) (int64, error)
+	Backfill(ctx context.Context, id liwanag.ID, where liwanag.SubscriberFilter) (int64, error)
 	Payload(ctx context.Context, m liwanag.Message) ([]byte, error)
 }
 
@@ -30,6 +35,8 @@ func (s *Server) registerSinks() {
 	door.Serve(s.Door, api.RotateSink, s.rotateSink)
 	door.Serve(s.Door, api.TestSink, s.testSink)
 	door.Serve(s.Door, api.DeleteSink, s.deleteSink)
+	door.Serve(s.Door, api.ResendMessages, s.resendMessages)
+	door.Serve(s.Door, api.BackfillSink, s.backfillSink)
 	door.Serve(s.Door, api.ListMessages, s.listMessages)
 	door.Serve(s.Door, api.GetMessage, s.getMessage)
 	door.Serve(s.Door, api.ResendMessage, s.resendMessage)
@@ -114,7 +121,56 @@ func (s *Server) testSink(ctx context.Context, in *runapi.IDPath) (api.Message, 
 		return api.Message{}, err
 	}
 	row, err := s.cfg.Sinks.Test(ctx, id)
-	return viewMessage(row), named(err, "sink")
+	return s.messageOf(ctx, row, named(err, "sink"))
+}
+
+// viewMessages show messages with the names of their sinks and the addresses of those
+// they are about.
+func (s *Server) viewMessages(ctx context.Context, rows []liwanag.Message) ([]api.Message, error) {
+	sinks, err := s.cfg.Store.Sinks.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var about []liwanag.ID
+	for _, m := range rows {
+		if m.Subject.Kind() == liwanag.SubscriberKind && !slices.Contains(about, m.Subject) {
+			about = append(about, m.Subject)
+		}
+	}
+	names := map[string]string{}
+	for _, sink := range sinks {
+		names[sink.ID.String()] = sink.Name
+	}
+	if len(about) > 0 {
+		people, _, err := s.cfg.Store.Subscribers.List(ctx, liwanag.SubscriberFilter{IDs: about}, liwanag.Page{Limit: len(about)})
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range people {
+			names[p.ID.String()] = p.Email
+		}
+	}
+	views := make([]api.Message, len(rows))
+	for i, m := range rows {
+		views[i] = viewMessage(m)
+		views[i].SinkName = names[views[i].SinkID]
+		if m.Subject.Kind() == liwanag.SubscriberKind {
+			views[i].Email = names[views[i].Subject]
+		}
+	}
+	return views, nil
+}
+
+// messageOf shows a message that was read, unless it could not be.
+func (s *Server) messageOf(ctx context.Context, row liwanag.Message, err error) (api.Message, error) {
+	if err != nil {
+		return api.Message{}, err
+	}
+	views, err := s.viewMessages(ctx, []liwanag.Message{row})
+	if err != nil {
+		return api.Message{}, err
+	}
+	return views[0], nil
 }
 
 func viewMessage(m liwanag.Message) api.Message {
@@ -137,7 +193,11 @@ func (s *Server) listMessages(ctx context.Context, in *api.MessageQuery) (runapi
 		f.SinkID = id
 	}
 	rows, next, err := s.cfg.Store.Messages.List(ctx, f, pageOf(in.Paging))
-	return listOf(rows, next, viewMessage), err
+	if err != nil {
+		return runapi.List[api.Message]{}, err
+	}
+	views, err := s.viewMessages(ctx, rows)
+	return listOf(views, next, func(m api.Message) api.Message { return m }), err
 }
 
 func (s *Server) getMessage(ctx context.Context, in *runapi.IDPath) (api.MessageDetail, error) {
@@ -153,7 +213,11 @@ func (s *Server) getMessage(ctx context.Context, in *runapi.IDPath) (api.Message
 	if err != nil {
 		return api.MessageDetail{}, err
 	}
-	view := api.MessageDetail{Message: viewMessage(row), Log: make([]api.MessageAttempt, len(log))}
+	head, err := s.messageOf(ctx, row, nil)
+	if err != nil {
+		return api.MessageDetail{}, err
+	}
+	view := api.MessageDetail{Message: head, Log: make([]api.MessageAttempt, len(log))}
 	for i, a := range log {
 		view.Log[i] = api.MessageAttempt{N: a.N, At: a.At.UTC(), TookMs: a.Took.Milliseconds(), Status: a.Status, Error: a.Error}
 	}
@@ -173,5 +237,5 @@ func (s *Server) resendMessage(ctx context.Context, in *runapi.IDPath) (api.Mess
 		return api.Message{}, named(err, "message")
 	}
 	row, err := s.cfg.Store.Messages.Get(ctx, id)
-	return viewMessage(row), err
+	return s.messageOf(ctx, row, err)
 }

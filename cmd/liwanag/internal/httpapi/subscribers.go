@@ -79,10 +79,21 @@ func answerOne(w http.ResponseWriter, result intake.Result) error {
 	return door.WriteJSON(w, http.StatusAccepted, result)
 }
 
-func subscriberFilter(q api.SubscriberFilter) liwanag.SubscriberFilter {
-	return liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
+func subscriberFilter(q api.SubscriberFilter) (f liwanag.SubscriberFilter, err error) {
+	f = liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
 		Seniority: q.Seniority, Query: q.Q, Standing: liwanag.Standing(q.Subscribed), CreatedAfter: q.Since, CreatedBefore: q.Until,
 		Tag: q.Tag, NameMatches: liwanag.NameMatch(q.NameMatches), SignedUpAfter: q.SignedUpSince}
+	if q.RunID != "" {
+		if f.RunID, err = liwanag.ParseID(liwanag.RunKind, q.RunID); err != nil {
+			return f, door.InvalidFilter("runId", "an id of the form run_<uuid> is needed")
+		}
+	}
+	if q.UploadID != "" {
+		if f.UploadID, err = liwanag.ParseID(liwanag.UploadKind, q.UploadID); err != nil {
+			return f, door.InvalidFilter("uploadId", "an id of the form upl_<uuid> is needed")
+		}
+	}
+	return f, nil
 }
 
 func viewSubscriber(p liwanag.Subscriber) api.Subscriber {
@@ -129,7 +140,11 @@ func utc(t time.Time) time.Time {
 }
 
 func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (runapi.List[api.Subscriber], error) {
-	rows, next, err := s.cfg.Store.Subscribers.List(ctx, subscriberFilter(in.SubscriberFilter), pageOf(in.Paging))
+	filter, err := subscriberFilter(in.SubscriberFilter)
+	if err != nil {
+		return runapi.List[api.Subscriber]{}, err
+	}
+	rows, next, err := s.cfg.Store.Subscribers.List(ctx, filter, pageOf(in.Paging))
 	return listOf(rows, next, viewSubscriber), err
 }
 
@@ -259,7 +274,10 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 }
 
 func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberExport) error {
-	filter := subscriberFilter(in.SubscriberFilter)
+	filter, err := subscriberFilter(in.SubscriberFilter)
+	if err != nil {
+		return err
+	}
 	if filter.Standing == "" {
 		filter.Standing = liwanag.StandingIn
 	}

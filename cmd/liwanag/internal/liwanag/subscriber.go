@@ -135,7 +135,9 @@ type SubscriberFilter struct {
 	MailDomain string
 	CreatedAfter,
 	CreatedBefore time.Time
-	IDs []ID
+	IDs      []ID
+	RunID    ID // a lookup of theirs is in the run
+	UploadID ID // a lookup of theirs was ordered by the upload
 }
 
 // Check is ErrInvalidFilter for texts that a database would read in its own way: one

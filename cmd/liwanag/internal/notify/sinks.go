@@ -35,6 +35,8 @@ type Made struct {
 	Secret string
 }
 
+var errDisabled = liwanag.NewError(liwanag.Conflict, "sink_disabled", "the sink is disabled: enable it first")
+
 func invalid(field, message string) error {
 	return liwanag.NewError(liwanag.Invalid, "invalid_sink", field+": "+message)
 }
@@ -129,7 +131,7 @@ func (s *Sender) Test(ctx context.Context, id liwanag.ID) (m liwanag.Message, er
 			return err
 		}
 		if sink.Disabled {
-			return liwanag.NewError(liwanag.Conflict, "sink_disabled", "the sink is disabled: enable it first")
+			return errDisabled
 		}
 		m = liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: id, Topic: liwanag.TopicTest,
 			State: liwanag.MessagePending, CreatedAt: s.now()}

@@ -46,7 +46,7 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now},
 			{Tag: "a"}, {NameMatches: liwanag.NamesDiffer}, {SignedUpAfter: now},
 			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn},
-			{MailDomain: "a"}, {Standing: liwanag.StandingLeft}} {
+			{MailDomain: "a"}, {Standing: liwanag.StandingLeft}, {RunID: run}, {UploadID: nth(liwanag.UploadKind, 100)}} {
 			_, _ = s.Subscribers.CountLeft(ctx, f)
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
@@ -240,6 +240,8 @@ func readConsole(ctx context.Context, s *datastore.Store, now time.Time) {
 	_, _ = s.Messages.Attempts(ctx, nth(liwanag.MessageKind, 7))
 	_, _ = s.Messages.Waiting(ctx)
 	_, _ = s.Messages.Unstarted(ctx, 1)
+	_, _ = s.Messages.CountAgain(ctx, liwanag.MessageFilter{SinkID: sink, Topic: "test"}, liwanag.MessageFailed, now)
+	_, _ = s.Messages.Told(ctx, sink, liwanag.TopicEnriched, []liwanag.ID{nth(liwanag.SubscriberKind, 9000)})
 	for _, cursor := range []string{"", listing.Cursor('m', nth(liwanag.MessageKind, 9000).Bytes())} {
 		for _, f := range []liwanag.MessageFilter{{}, {SinkID: sink}, {States: []liwanag.MessageState{"failed"}}, {SinkID: sink, Topic: "test"}} {
 			_, _, _ = s.Messages.List(ctx, f, liwanag.Page{Cursor: cursor})
@@ -262,6 +264,8 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	message := liwanag.Message{ID: liwanag.NewID(liwanag.MessageKind), SinkID: sink.ID, State: "pending", CreatedAt: now}
 	all := []error{t.Sources.Insert(source), t.Receipts.Insert(receipt), t.Sinks.Insert(sink), t.Messages.Insert([]liwanag.Message{message})}
 	_, _ = t.Sources.Get(source.ID)
+	_, _ = t.Messages.AllAgain(liwanag.MessageFilter{SinkID: sink.ID}, liwanag.MessageFailed, now, 1)
+	_, _ = t.Messages.Told(sink.ID, liwanag.TopicEnriched, []liwanag.ID{nth(liwanag.SubscriberKind, 9000)})
 	_ = t.Sources.Update(source)
 	_, _ = t.Receipts.Get(receipt.ID)
 	_ = t.Receipts.Update(receipt)

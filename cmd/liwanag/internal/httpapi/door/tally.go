@@ -161,7 +161,7 @@ func network(from netip.Addr) string {
 
 // readsPersonal are questions whose answers are about persons, besides all that are
 // asked about subscribers.
-var readsPersonal = []string{"get-upload-sample", "get-upload-errors", "get-delivery", "get-message"}
+var readsPersonal = []string{"get-upload-sample", "get-upload-errors", "get-delivery", "get-message", "list-messages"}
 
 // readOf is the name of a read of personal data that is counted; empty for one that is
 // not, or leaves a row of its own.
