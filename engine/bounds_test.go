@@ -20,6 +20,7 @@ import (
 // TestATurnCostsTheSameHoweverOftenARunPolled counts the rows and bytes that are kept
 // of a run, which is what each of its turns reads.
 func TestATurnCostsTheSameHoweverOftenARunPolled(t *testing.T) {
+	t.Parallel()
 	for name, build := range map[string]func(*workflow.Workflow[string], *atomic.Int64){
 		"snoozes": func(wf *workflow.Workflow[string], polls *atomic.Int64) {
 			workflow.Step(wf, "a", func(context.Context, string) (int, error) { polls.Add(1); return 0, workflow.Snooze(time.Minute) })
@@ -33,9 +34,11 @@ func TestATurnCostsTheSameHoweverOftenARunPolled(t *testing.T) {
 		},
 	} {
 		t.Run(name+" in memory", func(t *testing.T) {
+			t.Parallel()
 			pollsOften(t, build, 5_000, func(*testing.T) store.Store { return memory.New() })
 		})
 		t.Run(name+" on SQLite", func(t *testing.T) {
+			t.Parallel()
 			pollsOften(t, build, 1000, func(t *testing.T) store.Store {
 				st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "runs.db"))
 				if err != nil {

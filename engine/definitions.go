@@ -169,8 +169,8 @@ func (e *Engine) findAlone(ctx context.Context) error {
 	return err
 }
 
-// beganAlone says whether a run was begun since no other node is there: then its values
-// are those of the definition that is held, and need not be decoded to know it.
+// beganAlone says whether a run was begun since no other node is there: then all that it
+// keeps is of the definition that is held, and need not be looked at to know it.
 func (e *Engine) beganAlone(r store.Run) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -91,6 +91,7 @@ func triedAs(id, input string) string {
 }
 
 func TestAStepKeepsItsKeyWhenTheProgramIsUpgradedBetweenTwoAttempts(t *testing.T) {
+	t.Parallel()
 	upgraded := func(t *testing.T, st store.Store) {
 		t.Helper()
 		var k keys
@@ -100,6 +101,7 @@ func TestAStepKeepsItsKeyWhenTheProgramIsUpgradedBetweenTwoAttempts(t *testing.T
 		k.are(t, "e", "/prod/e/send%2Fmail", "/prod/e/send%2Fmail")
 	}
 	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
 		path := beforeOnSQLite(t, triedAs("X'00612f6225'", "X'227822'"))
 		if pending, err := sqlite.Pending(t.Context(), path); err != nil || !strings.Contains(pending, "CREATE TABLE wf_upgrade") {
 			t.Errorf("pending: %s, %v", pending, err)
@@ -112,6 +114,7 @@ func TestAStepKeepsItsKeyWhenTheProgramIsUpgradedBetweenTwoAttempts(t *testing.T
 		upgraded(t, st)
 	})
 	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
 		url := beforeOnPostgreSQL(t, triedAs(`'\x00612f6225'`, `'\x227822'`))
 		if pending, err := (postgres.Config{URL: url}).Pending(t.Context()); err != nil || !strings.Contains(pending, "CREATE TABLE wf_upgrade") {
 			t.Errorf("pending: %s, %v", pending, err)
@@ -129,6 +132,7 @@ func TestAStepKeepsItsKeyWhenTheProgramIsUpgradedBetweenTwoAttempts(t *testing.T
 }
 
 func TestNoTwoDatabasesWithNamespacesHaveAKeyInCommon(t *testing.T) {
+	t.Parallel()
 	stores := map[string]func(t *testing.T) store.Store{
 		"memory": func(*testing.T) store.Store { return memory.New() },
 		"sqlite": func(t *testing.T) store.Store {

@@ -322,6 +322,7 @@ func TestNamesThatNotEveryDatabaseKeepsAreFaultsOfTheDefinition(t *testing.T) {
 }
 
 func TestVersionsFitSixtyFourBits(t *testing.T) {
+	t.Parallel()
 	for name, st := range map[string]func() store.Store{
 		"memory": func() store.Store { return memory.New() },
 		"sqlite": func() store.Store {
@@ -366,7 +367,8 @@ func TestVersionsFitSixtyFourBits(t *testing.T) {
 
 // A firewall that forgot the connections, or a primary without power, closes none.
 func TestANodeWhoseConnectionsFallSilentIsBackWithinItsLease(t *testing.T) {
-	const lease = 6 * time.Second
+	t.Parallel()
+	const lease = 15 * time.Second
 	url := pgtest.Database(t)
 	proxy := pgtest.NewProxy(t, pgtest.Shared(t), pgtest.Name(url))
 	st, err := postgres.Open(t.Context(), proxy.URL)

@@ -50,8 +50,11 @@ func (e *Engine) Misfits() []Misfit {
 
 // fits says why a run does not fit its definition.
 func (x *execution) fits() error {
-	kept := workflow.Kept{Begun: x.e.begunAs(x.run), History: x.facts, Own: x.e.beganAlone(x.run)}
-	if x.lease.Token != 1 && !kept.Own { // else it was created here, and checked
+	if x.e.beganAlone(x.run) {
+		return nil
+	}
+	kept := workflow.Kept{Begun: x.e.begunAs(x.run), History: x.facts}
+	if x.lease.Token != 1 { // else it was created here, and checked
 		kept.Input = x.run.Input
 	}
 	way := effective(x.plan, x.history)

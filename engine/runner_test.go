@@ -23,6 +23,7 @@ func TestTheEngineKeepsTheRulesOfEveryRunnerInMemory(t *testing.T) {
 }
 
 func TestTheEngineKeepsTheRulesOfEveryRunnerOnSQLite(t *testing.T) {
+	t.Parallel()
 	runnertest.Run(t, runnertest.Config{New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
 		path := filepath.Join(t.TempDir(), "runs.db")
 		open := func() store.Store {

@@ -94,7 +94,9 @@ func beforeOnPostgreSQL(t *testing.T, more ...string) (url string) {
 }
 
 func TestRunsOfTheReleaseBeforeGoOnUnderTheNewNames(t *testing.T) {
+	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
 		path := beforeOnSQLite(t)
 		pending, err := sqlite.Pending(t.Context(), path)
 		if err != nil || !strings.Contains(pending, "ALTER TABLE run     RENAME TO wf_run") || strings.Contains(pending, "CREATE TABLE wf_run") {
@@ -122,6 +124,7 @@ func TestRunsOfTheReleaseBeforeGoOnUnderTheNewNames(t *testing.T) {
 		}
 	})
 	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
 		url := beforeOnPostgreSQL(t)
 		if _, err := postgres.Open(t.Context(), url); !errors.Is(err, pgdb.ErrSchemaOlder) {
 			t.Fatalf("a node must not rename tables under others: %v", err)

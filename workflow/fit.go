@@ -16,7 +16,6 @@ type Kept struct {
 	Begun   *Shape
 	Input   json.RawMessage // nil: it fits
 	History History
-	Own     bool     // the plan made the outputs of the history: they fit
 	Inbox   []Signal // what no wait has consumed
 }
 
@@ -59,9 +58,6 @@ func (p *Plan) FitsRun(k Kept) error {
 		default:
 			if err := p.leadsTo(path, f); err != nil {
 				return err
-			}
-			if k.Own {
-				break
 			}
 			if err := p.fitsOutput(f, *k.Begun, mine); err != nil {
 				return err

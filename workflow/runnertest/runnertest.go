@@ -25,9 +25,10 @@ type Config struct {
 	// registers with t.Cleanup what stops it. In virtual time it is called inside of
 	// a testing/synctest bubble.
 	New func(t *testing.T, defs ...workflow.Definition) Harness
-	// Second is how long a second of the suite lasts, in real time. 0: the suite
-	// runs in virtual time, each test in a testing/synctest bubble, and times are
-	// compared exactly.
+	// Second is how long a second of the suite lasts, in real time. A scenario that
+	// fails on a machine too busy to keep this pace is tried again at a slower one.
+	// 0: the suite runs in virtual time, each test in a testing/synctest bubble, and
+	// times are compared exactly.
 	Second time.Duration
 	// Slack is how much later than planned something may happen in real time;
 	// default 5 s.
@@ -60,6 +61,7 @@ func Run(t *testing.T, c Config) {
 	}
 	for _, group := range groups() {
 		t.Run(group.name, func(t *testing.T) {
+			t.Parallel()
 			for _, s := range group.tests {
 				if _, differs := c.Differs[group.name+"/"+s.name]; differs {
 					s.test = differing[group.name+"/"+s.name]
@@ -111,9 +113,11 @@ func groups() []group {
 }
 
 func (c Config) run(t *testing.T, s scenario) {
+	t.Parallel()
 	if c.Second > 0 {
-		t.Parallel()
-		s.test(&world{T: t, cfg: c})
+		for _, fault := range c.paced(t, s) {
+			t.Error(fault)
+		}
 		return
 	}
 	synctest.Test(t, func(t *testing.T) { s.test(&world{T: t, cfg: c}) })

@@ -233,20 +233,19 @@ func restartChangesNothingInHowRunsGoOn(w *world) {
 	if w.harness.Restart == nil {
 		return // it remembers nothing, so it promises nothing
 	}
-	restart := func() { w.harness.Runner = w.harness.Restart() }
 	for _, at := range []struct {
 		step string
 		kind workflow.WaitKind
 	}{{"a", workflow.WaitRetry}, {"a", workflow.WaitSnooze}, {"b", workflow.WaitSleep}, {"c", workflow.WaitEvent}} {
 		w.parked(at.step, at.kind)
 		w.pass(2)
-		restart()
+		w.restart()
 	}
 	w.until(id, "looking", func(r workflow.Run) bool {
 		return r.History[len(r.History)-1].Type == workflow.HistoryReconcileChecked
 	})
 	w.pass(1)
-	restart()
+	w.restart()
 	w.pass(1)
 	w.send(alpha, "s1", "hello")
 	run := w.ended()
@@ -273,7 +272,7 @@ func restartLetsARunningStepEnd(w *world) {
 		w.pass(2)
 		g.release()
 	}()
-	w.harness.Runner = w.harness.Restart()
+	w.restart()
 	w.expect(w.ended(), workflow.StatusCompleted, "0 run.started", "2 step.completed a #1", "2 step.completed b #1", "2 run.completed")
 	w.didOnly("a", "b")
 }

@@ -27,6 +27,10 @@ type world struct {
 	mu      sync.Mutex
 	log     []string
 	handled []workflow.Failure
+
+	pace   sync.Mutex
+	late   time.Duration // how much later than planned something ended, at most
+	faults []string      // in real time
 }
 
 // The events and the input of all definitions of the suite.
@@ -52,7 +56,10 @@ func (w *world) s(n float64) time.Duration {
 	return time.Duration(n * float64(second))
 }
 
-func (w *world) pass(n float64) { time.Sleep(w.s(n)) }
+func (w *world) pass(n float64) {
+	defer w.keep(time.Now(), w.s(n))
+	time.Sleep(w.s(n))
+}
 
 // begin starts the runner with the definitions, and a run of the first of them.
 func (w *world) begin(defs ...workflow.Definition) {
@@ -80,6 +87,7 @@ func (w *world) hold(defs ...workflow.Definition) {
 
 func (w *world) start(def workflow.Definition, id string) {
 	w.Helper()
+	defer w.keep(time.Now(), 0)
 	p := def.Plan()
 	err := w.harness.Runner.Start(w.Context(),
 		workflow.StartRequest{Workflow: p.Name, Version: p.Version, RunID: id, Input: json.RawMessage(`{"n":1}`)})
@@ -90,6 +98,7 @@ func (w *world) start(def workflow.Definition, id string) {
 
 func (w *world) send(event workflow.Event[string], signalID, payload string) workflow.Receipt {
 	w.Helper()
+	defer w.keep(time.Now(), 0)
 	r, err := event.Send(w.Context(), w.harness.Runner, id, signalID, payload)
 	if err != nil {
 		w.Fatalf("event %s: %v", event.Name, err)
@@ -99,6 +108,7 @@ func (w *world) send(event workflow.Event[string], signalID, payload string) wor
 
 func (w *world) cancel(reason string) {
 	w.Helper()
+	defer w.keep(time.Now(), 0)
 	if err := w.harness.Runner.Cancel(w.Context(), id, reason); err != nil {
 		w.Fatalf("cancel: %v", err)
 	}
@@ -106,13 +116,20 @@ func (w *world) cancel(reason string) {
 
 func (w *world) retry(from string) {
 	w.Helper()
+	defer w.keep(time.Now(), 0)
 	if err := w.harness.Runner.Retry(w.Context(), id, from); err != nil {
 		w.Fatalf("retry from %q: %v", from, err)
 	}
 }
 
+func (w *world) restart() {
+	defer w.keep(time.Now(), 0)
+	w.harness.Runner = w.harness.Restart()
+}
+
 func (w *world) describe(id string) workflow.Run {
 	w.Helper()
+	defer w.keep(time.Now(), 0)
 	run, err := w.harness.Runner.Describe(w.Context(), id)
 	if err != nil {
 		w.Fatalf("describe %s: %v", id, err)
@@ -120,16 +137,21 @@ func (w *world) describe(id string) workflow.Run {
 	return run
 }
 
-// until waits until a run is as wanted, for at most an hour of the suite's.
+// until waits until a run is as wanted, for at most an hour of the suite's, or a minute
+// in which it had ended: what was wanted has passed unseen.
 func (w *world) until(id, what string, is func(workflow.Run) bool) workflow.Run {
 	w.Helper()
-	for waited, pause := 0.0, 0.25; waited < 3600; waited += pause {
+	ended := 0.0
+	for waited, pause := 0.0, 0.25; waited < 3600 && ended < 60; waited += pause {
 		if w.virtual() {
 			synctest.Wait()
 		}
 		run := w.describe(id)
 		if is(run) {
 			return run
+		}
+		if run.Status.Ended() {
+			ended += pause
 		}
 		if w.pass(pause); !w.virtual() {
 			pause = min(2*pause, 1) // a runner elsewhere has better things to do than to be asked

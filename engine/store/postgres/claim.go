@@ -129,14 +129,13 @@ const (
 	byDue = " ORDER BY due_at LIMIT "
 )
 
-// rest is what the rest of a run takes, told without reading it; limit is how many
-// entries or signals are too many.
-func rest(limit string) string {
-	return fmt.Sprintf(`, CASE WHEN seq < 2 THEN 0 ELSE
-		(SELECT coalesce(sum(size), 0) FROM (SELECT %[1]d + coalesce(octet_length(output), 0) + octet_length(failure) AS size
-			FROM wf_history WHERE run_id = wf_run.id LIMIT %[2]s) AS entries) +
-		(SELECT coalesce(sum(size), 0) FROM (SELECT %[1]d + coalesce(octet_length(payload), 0) AS size
-			FROM wf_signal WHERE run_id = wf_run.id LIMIT %[2]s) AS signals) END`, store.RowSize, limit)
+// rest is what the rest of a run takes, told without reading it; most is how much may be
+// small. Each entry and each signal has a number, so that a run of many is big without a
+// look at them.
+func rest(most string) string {
+	return fmt.Sprintf(`, CASE WHEN seq < 2 THEN 0 WHEN seq * %[1]d > %[2]s::bigint THEN seq * %[1]d ELSE
+		(SELECT coalesce(sum(%[1]d + coalesce(octet_length(output), 0) + octet_length(failure)), 0) FROM wf_history WHERE run_id = wf_run.id) +
+		(SELECT coalesce(sum(%[1]d + coalesce(octet_length(payload), 0)), 0) FROM wf_signal WHERE run_id = wf_run.id) END`, store.RowSize, most)
 }
 
 // dueQuery claims what is due, the earliest of both classes, and says whether all that
@@ -254,7 +253,7 @@ func (s *Store) take(ctx context.Context, c *claiming, query string, n int) erro
 	if due {
 		args = append(args, c.from.Old, c.from.New, min(n, c.w.Old), min(n, c.w.New))
 	}
-	args = append(args, c.w.Bytes/store.RowSize+1)
+	args = append(args, c.w.Bytes)
 	ask := func(first *pgx.Batch) {
 		b := batch{first, s.schema}
 		claimed, taken, ofOne, c.alive = nil, nil, false, false

@@ -23,13 +23,12 @@ const (
 	ofDefs = " AND workflow || '/' || version IN (SELECT value FROM json_each(?))"
 )
 
-// claimQuery reads rows, and what the rest of each takes, without reading it; ?1 is
-// how many entries or signals are too many.
-var claimQuery = fmt.Sprintf("SELECT "+runColumns+`, CASE WHEN seq < 2 THEN 0 ELSE
-	(SELECT ifnull(sum(size), 0) FROM (SELECT %[1]d + ifnull(length(output), 0) + ifnull(length(failure), 0) AS size
-		FROM wf_history WHERE run_id = wf_run.id LIMIT ?1)) +
-	(SELECT ifnull(sum(size), 0) FROM (SELECT %[1]d + ifnull(length(payload), 0) AS size
-		FROM wf_signal WHERE run_id = wf_run.id LIMIT ?1))
+// claimQuery reads rows, and what the rest of each takes, without reading it; ?1 is how
+// much may be small. Each entry and each signal has a number, so that a run of many is
+// big without a look at them.
+var claimQuery = fmt.Sprintf("SELECT "+runColumns+`, CASE WHEN seq < 2 THEN 0 WHEN seq * %[1]d > ?1 THEN seq * %[1]d ELSE
+	(SELECT ifnull(sum(%[1]d + ifnull(length(output), 0) + ifnull(length(failure), 0)), 0) FROM wf_history WHERE run_id = wf_run.id) +
+	(SELECT ifnull(sum(%[1]d + ifnull(length(payload), 0)), 0) FROM wf_signal WHERE run_id = wf_run.id)
 	END FROM wf_run WHERE `, store.RowSize)
 
 func dueQuery(class string) string {
@@ -42,7 +41,12 @@ var (
 	deadQuery    = claimQuery + goesOn + " AND owner > 0 AND owner < ?" + ofDefs + " ORDER BY due_at, created_at LIMIT ?"
 )
 
-const takeQuery = "UPDATE wf_run SET owner = ?, token = ?, takeovers = ?, started_at = ? WHERE id = ?"
+// What begins, or was taken over, changes its place in the indexes of open runs; what
+// goes on does not.
+const (
+	takeQuery  = "UPDATE wf_run SET owner = ?, token = ? WHERE id = ?"
+	beginQuery = "UPDATE wf_run SET owner = ?, token = ?, takeovers = ?, started_at = ? WHERE id = ?"
+)
 
 func nextQuery(class string) string {
 	return "SELECT due_at FROM wf_run WHERE " + class + " AND owner = 0 AND due_at > ? ORDER BY due_at LIMIT 1"
@@ -180,7 +184,7 @@ func (c *claiming) suspects() error {
 }
 
 func (c *claiming) read(query string, args ...any) (runs []store.Claimed, err error) {
-	found, err := c.tx.Query(query, append([]any{c.w.Bytes/store.RowSize + 1}, args...)...)
+	found, err := c.tx.Query(query, append([]any{c.w.Bytes}, args...)...)
 	err = each(found, err, func(r rows) error {
 		var rest int
 		run, token, err := scanRun(r, &rest)
@@ -201,7 +205,12 @@ func (c *claiming) take(one *store.Claimed) error {
 	}
 	one.Run.Owner = c.node.Epoch
 	id := store.PackID(one.Run.ID)
-	_, err := c.tx.Exec(takeQuery, c.node.Epoch, one.Lease.Token, one.Run.Takeovers, micros(one.Run.StartedAt), id)
+	var err error
+	if one.TakenOver || one.New {
+		_, err = c.tx.Exec(beginQuery, c.node.Epoch, one.Lease.Token, one.Run.Takeovers, micros(one.Run.StartedAt), id)
+	} else {
+		_, err = c.tx.Exec(takeQuery, c.node.Epoch, one.Lease.Token, id)
+	}
 	if err != nil || !one.Whole || one.Run.Seq < 2 {
 		return err
 	}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -85,6 +86,27 @@ func (d document) Scan(v any) error {
 func illegible(step string, err error) *workflow.Failure {
 	return &workflow.Failure{Step: step, Reason: workflow.ReasonError, Code: workflow.CodeDefinition,
 		Message: fmt.Sprintf("what is stored of it cannot be read: %v", err)}
+}
+
+// kindText is how the kind of an entry is kept: most steps complete, and what completed
+// has no kind. Rows of earlier releases say it.
+func kindText(k store.EntryKind) string {
+	if k == store.EntryCompleted {
+		return ""
+	}
+	return string(k)
+}
+
+// kind scans the kind of an entry.
+type kind struct{ k *store.EntryKind }
+
+func (k kind) Scan(v any) error {
+	text, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("a kind is a %T", v)
+	}
+	*k.k = cmp.Or(store.EntryKind(text), store.EntryCompleted)
+	return nil
 }
 
 func names(list []string) (any, error) {

@@ -77,6 +77,7 @@ type heldRun struct {
 	seq, inboxSeq int64
 	canceled      bool
 	startedAt     int64
+	takeovers     int
 	owner, token  int64
 	open          bool
 }
@@ -84,8 +85,8 @@ type heldRun struct {
 // held reads the row that the lease is on.
 func held(tx *sqlitedb.Tx, id []byte) (r heldRun, err error) {
 	row := tx.QueryRow(`
-		SELECT seq, inbox_seq, canceled, started_at, owner, token, status = 'open' FROM wf_run WHERE id = ?`, id)
-	err = row.Scan(&r.seq, &r.inboxSeq, &r.canceled, &r.startedAt, &r.owner, &r.token, &r.open)
+		SELECT seq, inbox_seq, canceled, started_at, takeovers, owner, token, status = 'open' FROM wf_run WHERE id = ?`, id)
+	err = row.Scan(&r.seq, &r.inboxSeq, &r.canceled, &r.startedAt, &r.takeovers, &r.owner, &r.token, &r.open)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = store.ErrLeaseLost
 	}
@@ -94,28 +95,36 @@ func held(tx *sqlitedb.Tx, id []byte) (r heldRun, err error) {
 
 // updateRun writes the row; seq is the last number that was taken so far.
 func (s *Store) updateRun(tx *sqlitedb.Tx, id []byte, r heldRun, p store.Progress, park *store.Park, seq int64) error {
-	startedAt := cmp.Or(r.startedAt, micros(p.StartedAt))
+	// What decides in which of the indexes of open runs a run stands changes rarely:
+	// a statement that names it writes those indexes anew.
+	if startedAt := cmp.Or(r.startedAt, micros(p.StartedAt)); startedAt != r.startedAt || p.Takeovers != r.takeovers {
+		if _, err := tx.Exec("UPDATE wf_run SET started_at = ?, takeovers = ? WHERE id = ?", startedAt, p.Takeovers, id); err != nil {
+			return err
+		}
+	}
 	switch {
 	case park != nil:
-		return s.parkRun(tx, id, p, *park, seq, startedAt)
+		return s.parkRun(tx, id, p, *park, seq)
 	case p.End != nil:
 		failure, err := failureText(p.End.Failure)
 		if err != nil {
 			return err
 		}
 		_, err = tx.Exec(`
-			UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ?, owner = 0,
+			UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, owner = 0,
 				status = ?, ended_at = ?, ended_seq = ?, failure = ?, because = ?
-			WHERE id = ?`, seq+1, p.Attempt, p.Begun, p.Takeovers, startedAt,
+			WHERE id = ?`, seq+1, p.Attempt, p.Begun,
 			string(p.End.Status), micros(p.Now), seq+1, failure, p.End.Because, id)
 		return err
 	}
-	_, err := tx.Exec("UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ? WHERE id = ?",
-		seq, p.Attempt, p.Begun, p.Takeovers, startedAt, id)
+	_, err := tx.Exec(moveQuery, seq, p.Attempt, p.Begun, id)
 	return err
 }
 
-func (s *Store) parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq, startedAt int64) error {
+// moveQuery writes a move after which the node keeps the run.
+const moveQuery = "UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ? WHERE id = ?"
+
+func (s *Store) parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq int64) error {
 	if park.Seq == 0 && (park.Kind == store.ParkWait || park.Kind == store.ParkSleep) {
 		seq++
 		park.Seq = seq
@@ -126,9 +135,9 @@ func (s *Store) parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store
 	}
 	s.passed.Due(micros(park.Until))
 	_, err = tx.Exec(`
-		UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, takeovers = ?, started_at = ?, owner = 0, due_at = ?,
+		UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, owner = 0, due_at = ?,
 			park_kind = ?, park_step = ?, park_events = ?, park_since = ?, park_seq = ?
-		WHERE id = ?`, seq, p.Attempt, p.Begun, p.Takeovers, startedAt, micros(park.Until),
+		WHERE id = ?`, seq, p.Attempt, p.Begun, micros(park.Until),
 		string(park.Kind), park.Step, events, micros(park.Since), park.Seq, id)
 	return err
 }
@@ -157,7 +166,7 @@ func insertEntry(tx *sqlitedb.Tx, id []byte, e store.Entry, signals []string) er
 	_, err = tx.Exec(`
 		INSERT INTO wf_history (run_id, seq, kind, step, attempt, at, started_at, started_seq, begins, next_at, reconciled, label, signals, failure, output)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		id, e.Seq, string(e.Kind), e.Step, e.Attempt, micros(e.At), micros(e.StartedAt), e.StartedSeq, e.Begins, micros(e.NextAt),
+		id, e.Seq, kindText(e.Kind), e.Step, e.Attempt, micros(e.At), micros(e.StartedAt), e.StartedSeq, e.Begins, micros(e.NextAt),
 		e.Reconciled, e.FoldText(), consumed, failure, []byte(e.Output))
 	return err
 }

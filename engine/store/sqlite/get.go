@@ -46,7 +46,7 @@ func readRest(query querier, id []byte, c *store.Claimed) error {
 		var e store.Entry
 		var signals []string
 		var fault error
-		err := r.Scan(&e.Seq, &e.Kind, &e.Step, &e.Attempt, instant{&e.At}, instant{&e.StartedAt}, &e.StartedSeq, &e.Begins,
+		err := r.Scan(&e.Seq, kind{&e.Kind}, &e.Step, &e.Attempt, instant{&e.At}, instant{&e.StartedAt}, &e.StartedSeq, &e.Begins,
 			instant{&e.NextAt}, &e.Reconciled, &e.Label, document{&signals, &fault}, document{&e.Failure, &fault}, (*[]byte)(&e.Output))
 		e.Unfold()
 		if fault != nil { // the step cannot be said to be done: its run fails, and no other

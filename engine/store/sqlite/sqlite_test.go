@@ -211,6 +211,30 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 	}
 }
 
+// TestAMoveThatKeepsARunWritesItsRowAlone counts the trees that the statement opens for
+// writing: an index whose condition names a column that is set is one.
+func TestAMoveThatKeepsARunWritesItsRowAlone(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "test.db"))
+	var trees int
+	rows, err := s.db.Reader().Query("EXPLAIN "+moveQuery, 1, 1, 1, []byte("id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var opcode string
+		if err := rows.Scan(new(any), &opcode, new(any), new(any), new(any), new(any), new(any), new(any)); err != nil {
+			t.Fatal(err)
+		}
+		if opcode == "OpenWrite" {
+			trees++
+		}
+	}
+	if trees != 1 {
+		t.Errorf("%d trees are written", trees)
+	}
+}
+
 // A waiting run costs at most 1,000 bytes on the disk: the row, two outcomes and
 // the indexes of an enrichment that waits for its webhook.
 func TestAWaitingRunIsSmall(t *testing.T) {

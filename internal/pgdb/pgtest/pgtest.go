@@ -6,12 +6,14 @@ package pgtest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,11 +26,18 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// parallel is how many tests run at once: most of a test in real time is waiting,
+// which needs no processor.
+const parallel = 8
+
 // Main runs the tests of a package and stops the cluster that they shared:
 //
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 func Main(m *testing.M) int {
 	defer Stop()
+	if err := flag.Set("test.parallel", strconv.Itoa(max(parallel, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err) // the flags of tests are not there
+	}
 	return m.Run()
 }
 
@@ -73,17 +82,6 @@ func Database(t testing.TB) string {
 	name := fmt.Sprintf("test_%d", databases.Add(1))
 	s.Exec(t, "postgres", "CREATE DATABASE "+name)
 	return s.URL(name)
-}
-
-// Schema creates an empty schema in a database that the tests of this process share,
-// and returns the URL that leads there: much cheaper than a database. It goes with
-// the cluster.
-func Schema(t testing.TB) string {
-	t.Helper()
-	s := Shared(t)
-	name := fmt.Sprintf("test_%d", databases.Add(1))
-	s.Exec(t, "postgres", "CREATE SCHEMA "+name)
-	return s.URL("postgres") + "&search_path=" + name
 }
 
 // Name is the name of the database in a URL.
