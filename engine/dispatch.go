@@ -37,7 +37,7 @@ func (e *Engine) claimLoop(ctx context.Context) {
 			}
 			continue
 		}
-		w.Definitions, w.Bytes = e.defs, min(small, e.memory.share)
+		w.Definitions, w.Bytes, w.Except = e.defs, min(small, e.memory.share), e.yielding()
 		claimed, later, err := e.claim(ctx, w)
 		if err != nil {
 			if ctx.Err() == nil {

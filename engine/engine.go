@@ -111,6 +111,7 @@ type Engine struct {
 	renewed moment     // when the node's lease was last known to hold
 	alone   time.Time  // since when no other node begins runs, where there is none
 	misfits map[string]Misfit
+	yielded []yielded                          // to other nodes, the latest last
 	shapes  map[store.Definition][]store.Shape // that open runs were begun with; the last is what is held
 	differ  map[store.Definition]string        // what was told of it at the start
 	noted   time.Time                          // earliest park since the last claim; zero: none

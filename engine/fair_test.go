@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,21 +204,7 @@ func TestSuspectsAreExecutedOneAtATimeAndHoldUpNobody(t *testing.T) {
 			}
 			return 1, nil
 		}, workflow.Timeout(time.Hour))
-		node, err := st.Heartbeat(t.Context(), "dead", time.Minute)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, id := range []string{"s1", "s2", "s3"} {
-			r := store.Run{ID: id, Workflow: "w", Version: 1, Owner: node.Epoch, Input: []byte(`"suspect"`), CreatedAt: begun,
-				StartedAt: begun, Status: store.Open, Seq: 1}
-			if err := st.Create(t.Context(), r); err != nil {
-				t.Fatal(err)
-			}
-			p := store.Progress{Begun: true, Takeovers: 1, Now: begun}
-			if _, err := st.Commit(t.Context(), store.Lease{RunID: id, Epoch: node.Epoch, Token: 1}, p); err != nil {
-				t.Fatal(err)
-			}
-		}
+		suspects(t, st, "s1", "s2", "s3")
 		e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{wf}, Concurrency: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -240,6 +227,58 @@ func TestSuspectsAreExecutedOneAtATimeAndHoldUpNobody(t *testing.T) {
 		stop()
 		<-ended
 		time.Sleep(72 * time.Hour)
+	})
+}
+
+// suspects are runs of the workflow w whose attempt has begun as two nodes died.
+func suspects(t *testing.T, st store.Store, ids ...string) {
+	t.Helper()
+	node, err := st.Heartbeat(t.Context(), "dead", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, id := range ids {
+		r := store.Run{ID: id, Workflow: "w", Version: 1, Owner: node.Epoch, Input: []byte(`"suspect"`), CreatedAt: now,
+			StartedAt: now, Status: store.Open, Seq: 1}
+		if err := st.Create(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		p := store.Progress{Begun: true, Takeovers: 1, Now: now}
+		if _, err := st.Commit(t.Context(), store.Lease{RunID: id, Epoch: node.Epoch, Token: 1}, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestASuspectWhoseAttemptCameToAnEndGoesOnInASlot has its next step take long: the other
+// suspects do not wait for that one.
+func TestASuspectWhoseAttemptCameToAnEndGoesOnInASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		var long atomic.Int64
+		wf := workflow.New[string]("w")
+		workflow.Step(wf, "a", func(context.Context, string) (int, error) { return 1, nil })
+		workflow.Step(wf, "b", func(context.Context, string) (int, error) {
+			long.Add(1)
+			time.Sleep(time.Hour)
+			return 1, nil
+		}, workflow.Timeout(2*time.Hour))
+		suspects(t, st, "s1", "s2", "s3")
+		e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{wf}, Concurrency: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx) }()
+		time.Sleep(time.Minute)
+		if n := long.Load(); n != 3 {
+			t.Errorf("%d of 3 are at their next step", n)
+		}
+		stop()
+		<-ended
+		time.Sleep(2 * time.Hour)
 	})
 }
 

@@ -10,12 +10,21 @@ import (
 	"github.com/liwanag/liwanag/workflow"
 )
 
-// A run that does not fit is left alone for longer with each look, up to misfitPause:
-// another node may take it when it is due again, and whichever asks first gets it.
+// A run that does not fit is left alone for longer with each look, up to misfitPause.
+// Where there may be other nodes, it is theirs at once after the first look since
+// something happened to it: for misfitPause this node does not claim it, nor any of
+// mostYielded others that it came upon last.
 const (
 	misfitFirst = 100 * time.Millisecond
 	misfitPause = 5 * time.Second
+	mostYielded = 256
 )
+
+// yielded is a run that is left to other nodes until then.
+type yielded struct {
+	runID string
+	until time.Time
+}
 
 // Misfit is a run that was begun by another definition of the same name and version
 // than the one that is held here, and does not fit it: it stays as it is, until a
@@ -126,8 +135,12 @@ func (e *Engine) leave(c store.Claimed, why string) {
 	before, known := e.misfits[c.Run.ID]
 	known = known || e.differ[d] != ""
 	m := Misfit{c.Run.ID, c.Run.Workflow, c.Run.Version, why, c.Run.Seq, c.Run.InboxSeq, e.now(), misfitFirst}
-	if before.seq == m.seq && before.inboxSeq == m.inboxSeq {
-		m.pause = min(2*before.pause, misfitPause)
+	switch {
+	case before.seq == m.seq && before.inboxSeq == m.inboxSeq:
+		m.pause = min(max(2*before.pause, misfitFirst), misfitPause)
+	case e.node.Renew > 0:
+		m.pause = 0
+		e.yielded = append(e.yielded, yielded{m.RunID, m.seen.Add(misfitPause)})
 	}
 	e.misfits[c.Run.ID] = m
 	e.mu.Unlock()
@@ -138,6 +151,19 @@ func (e *Engine) leave(c store.Claimed, why string) {
 	}
 	c.Run.Park.Until = m.seen.Add(m.pause)
 	e.giveBack(c)
+}
+
+// yielding are the runs that are left to other nodes now.
+func (e *Engine) yielding() (ids []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	e.yielded = slices.DeleteFunc(e.yielded, func(y yielded) bool { return !y.until.After(now) })
+	e.yielded = e.yielded[max(0, len(e.yielded)-mostYielded):]
+	for _, y := range e.yielded {
+		ids = append(ids, y.runID)
+	}
+	return ids
 }
 
 // leftBefore says whether a run is one that was left alone, and nothing has

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -325,6 +326,67 @@ func TestARunThatWasLeftAloneIsNotReadAgainUntilSomethingHappens(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if run, err := e.Describe(t.Context(), "run"); err != nil || len(e.Misfits()) != 0 || run.NoDefinition != "" {
 			t.Errorf("what ended elsewhere is a misfit: %+v; %q, %v", e.Misfits(), run.NoDefinition, err)
+		}
+	})
+}
+
+// excepting notes which runs the latest claim left to other nodes.
+type excepting struct {
+	store.Store
+	mu     sync.Mutex
+	except []string
+}
+
+func (s *excepting) Claim(ctx context.Context, node store.Node, w store.Wanted, now time.Time) ([]store.Claimed, time.Time, error) {
+	s.mu.Lock()
+	s.except = slices.Clone(w.Except)
+	s.mu.Unlock()
+	return s.Store.Claim(ctx, node, w, now)
+}
+
+func TestARunThatDoesNotFitIsLeftToOtherNodesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &excepting{Store: &leased{Store: memory.New()}}
+		build := func(step string) engine.Config {
+			return engine.Config{Store: s, Definitions: []workflow.Definition{story(func(string) {}, func(wf *workflow.Workflow[int], run stepOf) {
+				workflow.Step(wf, step, run(step))
+				workflow.WaitFor(wf, "wait", ping, time.Hour)
+			})}}
+		}
+		e, _, stop := executing(t, build("a"))
+		if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		_ = stop()
+		e, _, stop = executing(t, build("renamed"))
+		defer func() { _ = stop() }()
+		time.Sleep(time.Second)
+		for i, id := range []string{"s1", "s2"} {
+			if _, err := ping.Send(t.Context(), e, "run", id, 7); err != nil {
+				t.Fatal(err)
+			}
+			at := time.Now()
+			time.Sleep(time.Second)
+			c, err := s.Get(t.Context(), "run")
+			if err != nil || c.Run.Owner != 0 || c.Run.Park.Until.After(at) {
+				t.Errorf("after event %d the run is %+v, %v; now %s", i+1, c.Run, err, at)
+			}
+			s.mu.Lock()
+			if !slices.Equal(s.except, []string{"run"}) {
+				t.Errorf("after event %d a claim leaves %q to others", i+1, s.except)
+			}
+			s.mu.Unlock()
+			time.Sleep(time.Minute)
+		}
+		for range 2 { // whoever holds what it fits is not there, so it comes by again
+			if err := e.Wake(t.Context(), "run"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if c, err := s.Get(t.Context(), "run"); err != nil || len(e.Misfits()) != 1 || c.Run.Owner != 0 {
+			t.Errorf("the run is %+v, %v; misfits %+v", c.Run, err, e.Misfits())
 		}
 	})
 }

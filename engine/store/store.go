@@ -181,6 +181,9 @@ type Wanted struct {
 	// Bytes is how much the history and inbox of a run may take, as Claimed's Rest
 	// says, to be read with its row; 0: rows alone.
 	Bytes int
+	// Except are runs that are left to other nodes, suspects and those of dead nodes
+	// aside. A store for one process need not heed it.
+	Except []string
 }
 
 // Want is room for n runs of these definitions, of either class.

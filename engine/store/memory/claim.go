@@ -28,6 +28,7 @@ func (s *Store) Claim(ctx context.Context, node store.Node, w store.Wanted, now 
 			case r.Owner == s.epoch:
 			case r.Owner != 0: // it had begun
 				old = append(old, r)
+			case slices.Contains(w.Except, r.ID):
 			case at.After(now):
 				if next.IsZero() || at.Before(next) {
 					next = at

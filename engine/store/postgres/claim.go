@@ -123,6 +123,7 @@ const (
 
 	ofDefs = " AND workflow || '/' || version = ANY($1::text[])"
 	ready  = " AND owner = 0 AND takeovers < 2"
+	others = " AND id <> ALL($10::bytea[])" // left to other nodes
 	locked = " FOR UPDATE SKIP LOCKED"
 	// Ties are put in order behind the limit: with created_at here the server would
 	// sort a flood whenever it thinks little of it.
@@ -145,10 +146,10 @@ var dueQuery = `
 	FROM (
 		SELECT id AS due, fresh, every(fresh) OVER () OR every(NOT fresh) OVER () AS of_one FROM (
 			SELECT * FROM (SELECT id, due_at AS at, created_at AS created, false AS fresh FROM wf_run
-				WHERE ` + goesOn + ready + ` AND due_at BETWEEN $5 AND $2` + ofDefs + byDue + `$7` + locked + `) AS goes_on
+				WHERE ` + goesOn + ready + ` AND due_at BETWEEN $5 AND $2` + ofDefs + others + byDue + `$7` + locked + `) AS goes_on
 			UNION ALL
 			SELECT * FROM (SELECT id, due_at, created_at, true FROM wf_run
-				WHERE ` + newcomer + ready + ` AND due_at BETWEEN $6 AND $2` + ofDefs + byDue + `$8` + locked + `) AS newcomers
+				WHERE ` + newcomer + ready + ` AND due_at BETWEEN $6 AND $2` + ofDefs + others + byDue + `$8` + locked + `) AS newcomers
 		) AS both_classes ORDER BY at, created LIMIT $4
 	) AS taken
 	WHERE id = due
@@ -253,7 +254,9 @@ func (s *Store) take(ctx context.Context, c *claiming, query string, n int) erro
 	if due {
 		args = append(args, c.from.Old, c.from.New, min(n, c.w.Old), min(n, c.w.New))
 	}
-	args = append(args, c.w.Bytes)
+	if args = append(args, c.w.Bytes); due {
+		args = append(args, packed(c.w.Except))
+	}
 	ask := func(first *pgx.Batch) {
 		b := batch{first, s.schema}
 		claimed, taken, ofOne, c.alive = nil, nil, false, false
@@ -296,6 +299,15 @@ func (s *Store) take(ctx context.Context, c *claiming, query string, n int) erro
 		}
 	}
 	return err
+}
+
+// packed are ids as they are stored; never nil, which would be NULL.
+func packed(ids []string) [][]byte {
+	all := make([][]byte, len(ids))
+	for i, id := range ids {
+		all[i] = store.PackID(id)
+	}
+	return all
 }
 
 // came notes how far a claim of what is due came. Of a class nothing is left when there

@@ -26,7 +26,7 @@ func reads(t *testing.T, s *Store, node store.Node, w store.Wanted) (rows int) {
 	undone := errors.New("undone")
 	err := s.db.Transact(t.Context(), func(tx *pgdb.Tx) error {
 		found, err := tx.Query(s.schema.in("EXPLAIN (ANALYZE, TIMING OFF) "+dueQuery), from.Keys, micros(time.Now()), node.Epoch, w.Runs,
-			from.Old, from.New, w.Old, w.New, w.Bytes)
+			from.Old, from.New, w.Old, w.New, w.Bytes, packed(w.Except))
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ var nodes = map[string]func(t *testing.T, h Harness){
 	"claims of two nodes at once never give a run twice":        claimedByOne,
 	"a node whose lease is over writes and claims nothing":      leaseOver,
 	"runs that a silent node owned or parked go on elsewhere":   silentNode,
+	"what is left to other nodes one of them takes":             leftToOthers,
 	"a node that resigned is dead at once":                      resigned,
 	"nodes are known by name":                                   roster,
 	"what one node makes due wakes another":                     wakes,
@@ -122,6 +123,23 @@ func claimedByOne(t *testing.T, h Harness) {
 	wg.Wait()
 	for id, owner := range owners {
 		same(t, "owner of "+id, b.get(id).Run.Owner, owner)
+	}
+}
+
+func leftToOthers(t *testing.T, h Harness) {
+	a, b := pair(t, h)
+	a.create("new")
+	a.startWaiting("woken", "answer")
+	a.deliver("woken", "s1", "answer")
+	a.create("another")
+	both := []string{"new", "woken"}
+	w := store.Want(10, enrich)
+	w.Except = both
+	if claimed, _, err := a.s.Claim(t.Context(), a.node, w, a.now); err != nil || !slices.Equal(idsOf(claimed), []string{"another"}) {
+		t.Errorf("claimed %q, %v", idsOf(claimed), err)
+	}
+	if got := idsOf(b.claim(10)); len(got) != 2 || !slices.Contains(got, both[0]) || !slices.Contains(got, both[1]) {
+		t.Errorf("another node claimed %q", got)
 	}
 }
 
