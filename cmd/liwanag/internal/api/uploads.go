@@ -66,6 +66,7 @@ type Upload struct {
 	Encoding         string            `json:"encoding,omitempty" doc:"How the file is written."`
 	Counts           UploadCounts      `json:"counts"`
 	EstimatedCredits int64             `json:"estimatedCredits" doc:"What the lookups cost at most."`
+	Credits          *int64            `json:"credits,omitempty" doc:"What its lookups cost; there once all is over, when one upload is asked for."`
 	Cap              *int64            `json:"cap,omitempty" doc:"What they may cost, as whoever confirmed it said."`
 	Progress         UploadProgress    `json:"progress"`
 	Failure          *JobFailure       `json:"failure,omitempty"`
@@ -94,6 +95,7 @@ type UploadCounts struct {
 
 // UploadProgress counts what became of an upload's rows.
 type UploadProgress struct {
+	Rows     int64 `json:"rows" doc:"How many of its rows were read so far."`
 	Imported int64 `json:"imported"`
 	Enriched int64 `json:"enriched"`
 	NotFound int64 `json:"notFound"`

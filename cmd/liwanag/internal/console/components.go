@@ -30,7 +30,7 @@ var tones = map[string]tone{
 	"done": {"good", "check"}, "delivered": {"good", "check"}, "sent": {"good", "check"}, "enabled": {"good", "check"},
 	"running": {"busy", "run"}, "sending": {"busy", "run"}, "importing": {"busy", "run"}, "enriching": {"busy", "run"}, "submitted": {"busy", "run"},
 	"waiting": {"wait", "clock"}, "pending": {"calm", "clock"}, "prepared": {"calm", "clock"}, "previewed": {"wait", "clock"}, "needs_mapping": {"bad", "question"}, "stored": {"calm", "clock"},
-	"failed": {"bad", "cross"}, "timed_out": {"bad", "alarm"}, "refused": {"bad", "cross"}, "rejected": {"bad", "cross"}, "dead": {"bad", "cross"},
+	"failed": {"bad", "cross"}, "timed_out": {"bad", "alarm"}, "refused": {"bad", "cross"}, "rejected": {"bad", "cross"}, "dead": {"bad", "cross"}, "failing": {"bad", "cross"},
 	"held": {"bad", "hand"}, "ambiguous": {"wait", "question"}, "quarantined": {"bad", "hand"}, "unmatched": {"wait", "question"},
 	"not_found": {"calm", "question"}, "canceled": {"calm", "stop"}, "skipped": {"calm", "skip"}, "superseded": {"calm", "skip"},
 	"retrying": {"wait", "clock"}, "dropped": {"calm", "skip"},
@@ -47,6 +47,9 @@ func toneOf(status string) tone {
 
 // words makes words of a name of ours: timed_out is timed out.
 func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
+// optionWords are choices whose name is no word.
+var optionWords = map[string]string{"none": "not looked up", "corporate": "work"}
 
 // shortID keeps the kind and the end of an id, where it differs from others.
 func shortID(id string) string {
@@ -217,7 +220,7 @@ type choice struct{ Value, Text string }
 func choices(all string, names ...string) []choice {
 	options := []choice{{"", all}}
 	for _, n := range names {
-		options = append(options, choice{n, words(n)})
+		options = append(options, choice{n, firstOf(optionWords[n], words(n))})
 	}
 	return options
 }

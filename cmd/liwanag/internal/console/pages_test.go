@@ -14,6 +14,7 @@ import (
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
@@ -375,6 +376,67 @@ func TestWhatNeedsAPersonIsDismissedAndShownAgain(t *testing.T) {
 		}
 		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/" {
 			t.Errorf("%d %s", w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
+func TestASinkIsSentWhatItMissedAfterACount(t *testing.T) {
+	a := newAPI(t, answers())
+	site := served(t, a)
+	path := "/sinks/" + sinkAnswer().ID
+	page := visitPage(t, site, "GET", path, "").Body.String()
+	if !strings.Contains(page, `name="expect" value="3"`) {
+		t.Error("the page does not say how many are sent again")
+	}
+	visitPage(t, site, "POST", path+"/resend", "expect=3")
+	if want := "POST /api/v1" + path + `/resend {"expect":3}`; a.sent[len(a.sent)-1] != want {
+		t.Errorf("sent %s", a.sent[len(a.sent)-1])
+	}
+	page = visitPage(t, site, "POST", path+"/backfill", "seniority=VP").Body.String()
+	if want := "POST /api/v1" + path + `/backfill {"where":{"seniority":"VP"},"dryRun":true}`; !slices.Contains(a.sent, want) {
+		t.Errorf("sent %q", a.sent)
+	}
+	if !strings.Contains(page, "4 people were found and not told of (Seniority VP).") || !strings.Contains(page, "Send 4 messages") {
+		t.Error("the page does not say of how many it would be told")
+	}
+	visitPage(t, site, "POST", path+"/backfill", "seniority=VP&expect=4")
+	if want := "POST /api/v1" + path + `/backfill {"where":{"seniority":"VP"},"expect":4}`; a.sent[len(a.sent)-1] != want {
+		t.Errorf("sent %s", a.sent[len(a.sent)-1])
+	}
+}
+
+func TestWebhooksOutDoNotDrownTheRuns(t *testing.T) {
+	routes := answers()
+	routes["GET /api/v1/workflows"] = listOf(storyAnswer(), workflow.Description{Name: "webhook-out", Version: 1})
+	site := served(t, newAPI(t, routes))
+	page := visitPage(t, site, "GET", "/runs", "").Body.String()
+	for _, want := range []string{`href="/runs?workflow=any"`, `href="/runs?workflow=webhook-out"`, `href="/runs/cancel?workflow=subscriber-enrichment"`,
+		`name="workflow" value="subscriber-enrichment"`, `aria-current="true">Lookups`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if page := visitPage(t, site, "GET", "/runs?q=ann@gmail.com", "").Body.String(); strings.Contains(page, `name="workflow"`) {
+		t.Error("a search is restricted to a workflow")
+	}
+}
+
+func TestAnUploadTellsHowLongItTakesAndWhatItCost(t *testing.T) {
+	all := answers()
+	up := uploadAnswer("enriching")
+	all["GET /api/v1/uploads/{id}"] = up
+	all["GET /api/v1/audit"] = listOf(api.Act{At: ago(8 * time.Minute), Act: "upload.confirm", Subject: up.ID})
+	page := visitPage(t, served(t, newAPI(t, all)), "GET", "/uploads/"+up.ID, "").Body.String()
+	if !strings.Contains(page, "About 2 min left") { // 4 of 5 took 8 minutes
+		t.Error("the page does not say how long it takes")
+	}
+	up = uploadAnswer("done")
+	up.Credits = pointer(int64(2))
+	all["GET /api/v1/uploads/{id}"] = up
+	page = visitPage(t, served(t, newAPI(t, all)), "GET", "/uploads/"+up.ID, "").Body.String()
+	for _, want := range []string{"<span>4 of 4</span>", "<span>10 of 10</span>", `<p class="value">2</p><p class="note">spent</p>`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is missing", want)
 		}
 	}
 }

@@ -86,6 +86,7 @@ type runView struct {
 	Earlier     int64                  // entries before History
 	Definition  workflow.Description   // empty when the server does not hold the run's version
 	Submissions []api.Submission
+	People      people
 }
 
 // mostHistory is how many entries of a history a page shows.
@@ -125,6 +126,9 @@ func readRun(v *visit, id string) (view runView, err error) {
 		return view, err
 	}
 	view.Submissions = list.Items
+	if view.People, err = peopleOf(v, api.SubscriberFilter{RunID: id}); err != nil {
+		return view, err
+	}
 	// A run may be of a version that this server no longer holds.
 	view.Definition, err = runapi.GetWorkflow.Call(v.Context(), v.api,
 		runapi.WorkflowVersion{WorkflowPath: runapi.WorkflowPath{Name: view.Run.Workflow}, Version: view.Run.Version})
@@ -187,6 +191,16 @@ func (v runView) typed(name, otherwise string) string {
 // sortedEvents are the inbox as it came.
 func (v runView) sortedEvents() []runapi.RunEvent {
 	return slices.SortedStableFunc(slices.Values(v.Run.Events), func(a, b runapi.RunEvent) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
+}
+
+// inDoubt are its paid calls of which nobody knows what became.
+func (v runView) inDoubt() (all []api.Submission) {
+	for _, s := range v.Submissions {
+		if s.State == "held" || s.State == "ambiguous" {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // jobs is how many lookups the run's submissions carry.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -28,15 +29,21 @@ var (
 // runsView is what the list of runs shows.
 type runsView struct {
 	*visit
-	List      runapi.List[runapi.Run]
-	Workflows []choice
+	List runapi.List[runapi.Run]
+	Tabs []choice // workflows, and all of them
 }
 
 // param is what the filter says of a field.
 func (v *visit) param(name string) string { return v.URL.Query().Get(name) }
 
+// anyWorkflow is the tab of all workflows.
+const anyWorkflow = "any"
+
 func (v *visit) runFilter() (f runapi.RunFilter, err error) {
-	return f, v.filter(&f)
+	if err = v.filter(&f); f.Workflow == anyWorkflow {
+		f.Workflow = ""
+	}
+	return f, err
 }
 
 // filtered says whether any of the names is in the address.
@@ -50,33 +57,49 @@ func (v *visit) filtered(names ...string) bool {
 }
 
 func (c *Console) runs(v *visit) error {
+	view := runsView{visit: v}
+	var err error
+	if view.Tabs, err = workflowTabs(v); err != nil {
+		return err
+	}
+	// Messages are many: one sees lookups until one asks for more.
+	if len(view.Tabs) > 1 && !v.filtered("workflow", "q") {
+		q := v.URL.Query()
+		q.Set("workflow", view.Tabs[0].Value)
+		v.URL.RawQuery = q.Encode()
+	}
 	filter, err := v.runFilter()
 	if err != nil {
 		return err
 	}
-	view := runsView{visit: v}
 	if view.List, err = runapi.ListRuns.Call(v.Context(), v.api, runapi.RunQuery{RunFilter: filter, Paging: v.page()}); err != nil {
-		return err
-	}
-	if view.Workflows, err = workflowChoices(v); err != nil {
 		return err
 	}
 	return v.show(http.StatusOK, frame{Title: "Runs", Nav: "/runs"}, runsPage(view))
 }
 
-func workflowChoices(v *visit) ([]choice, error) {
+// workflowTitles are what people call our workflows.
+var workflowTitles = map[string]string{"subscriber-enrichment": "Lookups", "webhook-out": "Webhooks out"}
+
+// workflowTabs are the workflows and all of them; none when there is one workflow.
+func workflowTabs(v *visit) (tabs []choice, err error) {
 	all, err := runapi.ListWorkflows.Call(v.Context(), v.api, runapi.NoInput{})
 	if err != nil {
 		return nil, err
 	}
-	options := choices("Any workflow")
 	for _, w := range all.Items {
-		if last := options[len(options)-1]; last.Value != w.Name {
-			options = append(options, choice{w.Name, w.Name})
+		if tab := (choice{w.Name, firstOf(workflowTitles[w.Name], w.Name)}); !slices.Contains(tabs, tab) {
+			tabs = append(tabs, tab)
 		}
 	}
-	return options, nil
+	if len(tabs) < 2 {
+		return nil, nil
+	}
+	return append(tabs, choice{anyWorkflow, "All"}), nil
 }
+
+// tab is the one that is open.
+func (v runsView) tab() string { return firstOf(v.param("workflow"), anyWorkflow) }
 
 // bulkAct is what can be done to all runs that a filter selects.
 type bulkAct struct {

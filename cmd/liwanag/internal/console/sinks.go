@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
@@ -31,8 +32,10 @@ func (c *Console) registerSinks() {
 		if _, err := api.DeleteSink.Call(v.Context(), v.api, runapi.ID(v.PathValue("id"))); err != nil {
 			return c.sink(v, nil, err)
 		}
-		return v.goTo("/sinks", "The sink is gone, and what was to be sent to it dropped.")
+		return v.goTo("/sinks", "It is deleted, and what was to be sent to it dropped.")
 	})
+	c.handle("POST /sinks/{id}/resend", c.resend)
+	c.handle("POST /sinks/{id}/backfill", c.backfill)
 	c.handle("GET /messages", c.messages)
 	c.handle("GET /messages/{id}", func(v *visit) error { return c.message(v, nil) })
 	c.handle("POST /messages/{id}/resend", func(v *visit) error {
@@ -90,11 +93,74 @@ type sinkView struct {
 	*visit
 	Sink     api.Sink
 	Messages runapi.List[api.Message]
+	Again    int64  // messages that a resend sends
+	Counted  *int64 // people whom a back-fill tells of, once they were counted
+}
+
+// whereNames are the conditions of a back-fill.
+var whereNames = []choice{{"seniority", "Seniority"}, {"source", "Source"}, {"tag", "Tag"}, {"q", "Address, name or company"}}
+
+func whereOf(v *visit) *api.SubscriberFilter {
+	return &api.SubscriberFilter{Seniority: v.PostForm.Get("seniority"), Source: v.PostForm.Get("source"), Tag: v.PostForm.Get("tag"),
+		Q: v.PostForm.Get("q")}
+}
+
+// whereWords say what was asked for.
+func (v sinkView) whereWords() string {
+	var all []string
+	for _, f := range whereNames {
+		if value := v.PostForm.Get(f.Value); value != "" {
+			all = append(all, f.Text+" "+value)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(all, ", ") + ")"
+}
+
+func (c *Console) resend(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	id := v.PathValue("id")
+	request := &api.ResendRequest{}
+	if n, err := strconv.ParseInt(v.PostForm.Get("expect"), 10, 64); err == nil {
+		request.Expect = &n
+	}
+	sent, err := api.ResendMessages.Call(v.Context(), v.api, runapi.To(id, request))
+	if err != nil {
+		return c.sink(v, nil, err)
+	}
+	return v.goTo(under("/sinks", id), plural(sent.Count, "message is", "messages are")+" sent once more.")
+}
+
+// backfill counts first; with the count it sends.
+func (c *Console) backfill(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	id, request := v.PathValue("id"), &api.BackfillRequest{Where: whereOf(v), DryRun: true}
+	if n, err := strconv.ParseInt(v.PostForm.Get("expect"), 10, 64); err == nil {
+		request.DryRun, request.Expect = false, &n
+	}
+	counted, err := api.BackfillSink.Call(v.Context(), v.api, runapi.To(id, request))
+	if err != nil {
+		return c.sink(v, nil, err)
+	}
+	if request.DryRun {
+		return c.sinkPage(v, sinkView{Counted: &counted.Count}, nil, nil)
+	}
+	return v.goTo(under("/sinks", id), plural(counted.Count, "message is", "messages are")+" on the way.")
 }
 
 // sink shows a sink: the one that was just made, or the one of the address.
 func (c *Console) sink(v *visit, made *api.Sink, fault error) error {
-	view := sinkView{visit: v}
+	return c.sinkPage(v, sinkView{}, made, fault)
+}
+
+func (c *Console) sinkPage(v *visit, view sinkView, made *api.Sink, fault error) error {
+	view.visit = v
 	var err error
 	if made != nil {
 		view.Sink = *made
@@ -105,6 +171,11 @@ func (c *Console) sink(v *visit, made *api.Sink, fault error) error {
 		api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: view.Sink.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
 		return err
 	}
+	again, err := api.ResendMessages.Call(v.Context(), v.api, runapi.To(view.Sink.ID, &api.ResendRequest{DryRun: true}))
+	if err != nil {
+		return err
+	}
+	view.Again = again.Count
 	return v.showOr(fault, frame{Title: view.Sink.Name, Nav: "/sinks", Here: under("/sinks", view.Sink.ID),
 		Crumbs: []crumb{{"Webhooks out", "/sinks"}}}, sinkPage(view))
 }
@@ -126,7 +197,7 @@ func (c *Console) changeSink(v *visit) error {
 	if _, err := api.ChangeSink.Call(v.Context(), v.api, runapi.To(id, change)); err != nil {
 		return c.sink(v, nil, err)
 	}
-	return v.goTo(under("/sinks", id), "The sink is changed.")
+	return v.goTo(under("/sinks", id), "The settings are saved.")
 }
 
 // stateOf is how a sink stands.
@@ -135,7 +206,7 @@ func stateOf(s api.Sink) string {
 	case s.Disabled:
 		return "disabled"
 	case !s.FailingSince.IsZero():
-		return "failed"
+		return "failing"
 	}
 	return "enabled"
 }
@@ -174,5 +245,5 @@ func (c *Console) message(v *visit, fault error) error {
 		return err
 	}
 	return v.showOr(fault, frame{Title: shortID(m.ID), Nav: "/sinks", Here: under("/messages", id),
-		Crumbs: []crumb{{"Webhooks out", "/sinks"}, {"Sink", under("/sinks", m.SinkID)}}}, messagePage(messageView{v, m}))
+		Crumbs: []crumb{{"Webhooks out", "/sinks"}, {firstOf(m.SinkName, "Webhook"), under("/sinks", m.SinkID)}}}, messagePage(messageView{v, m}))
 }

@@ -77,6 +77,7 @@ type sourceView struct {
 	Made       bool // Source was just made, and shows its URL or secret, once
 	Kind       api.SourceKind
 	Deliveries runapi.List[api.Delivery]
+	People     people
 	Settings   string // as typed, or the source's own
 	Body       string // that was tried
 	Tried      *api.TriedSource
@@ -105,6 +106,9 @@ func (c *Console) source(v *visit, view sourceView, fault error) error {
 	}
 	if view.Deliveries, err = api.ListDeliveries.Call(v.Context(), v.api,
 		api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: view.Source.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
+		return err
+	}
+	if view.People, err = peopleOf(v, api.SubscriberFilter{Source: view.Source.Name}); err != nil {
 		return err
 	}
 	return v.showOr(fault, frame{Title: view.Source.Name, Nav: "/sources", Here: under("/sources", view.Source.ID),

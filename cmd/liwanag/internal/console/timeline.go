@@ -13,18 +13,29 @@ import (
 
 // Measures of the picture, in its own units.
 const (
-	timelineNames = 190.0
-	timelineBars  = 640.0
-	timelineNotes = 150.0
-	timelineRow   = 30.0
-	timelineHead  = 34.0
-	timelineBar   = 14.0
-	leastBar      = 3.0  // what happened is seen, however short it was
-	tickSpace     = 74.0 // between two captions of the axis
+	timelineHead = 34.0
+	timelineBar  = 14.0
+	leastBar     = 3.0  // what happened is seen, however short it was
+	tickSpace    = 74.0 // between two captions of the axis
+)
+
+// measures are those of one form of the picture.
+type measures struct {
+	ID                string  // of what the page may have once
+	Names, Bars, Note float64 // widths: of the names, the bars and the words behind them
+	Row               float64 // height
+	Above             float64 // how far names and words stand above the bars; 0: beside them
+}
+
+// The forms of the picture: beside each other, and for a phone above each other.
+var (
+	wideTimeline   = measures{ID: "wide", Names: 190, Bars: 640, Note: 150, Row: 30}
+	narrowTimeline = measures{ID: "narrow", Bars: 340, Row: 46, Above: 15}
 )
 
 // timeline is the picture of a run.
 type timeline struct {
+	measures
 	Rows       []timelineEntry
 	Ticks      []timelineTick
 	Now        float64 // where now is; negative: the run has ended
@@ -57,11 +68,11 @@ type timelineTick struct {
 	Text string
 }
 
-func (t timeline) width() float64  { return timelineNames + timelineBars + timelineNotes }
-func (t timeline) height() float64 { return timelineHead + float64(len(t.Rows))*timelineRow + 8 }
+func (t timeline) width() float64  { return t.Names + t.Bars + t.Note }
+func (t timeline) height() float64 { return timelineHead + float64(len(t.Rows))*t.Row + 8 }
 
 // drawTimeline draws a run as it stands now.
-func drawTimeline(r runapi.RunDetail, now time.Time) timeline {
+func drawTimeline(r runapi.RunDetail, now time.Time, m measures) timeline {
 	end := r.EndedAt
 	if end.IsZero() {
 		end = now
@@ -88,15 +99,15 @@ func drawTimeline(r runapi.RunDetail, now time.Time) timeline {
 	if w := r.WaitingFor; w != nil {
 		mark(w.Until)
 	}
-	scale := newTimescale(marks, timelineBars)
-	t := timeline{Now: -1, Compressed: scale.Power < 1, about: timelineWords(r, end)}
+	scale := newTimescale(marks, m.Bars)
+	t := timeline{measures: m, Now: -1, Compressed: scale.Power < 1, about: timelineWords(r, end)}
 	if r.EndedAt.IsZero() {
-		t.Now = timelineNames + scale.x(now)
+		t.Now = m.Names + scale.x(now)
 	}
 	for i, s := range r.Steps {
-		t.Rows = append(t.Rows, drawStep(r, s, scale, end, timelineHead+(float64(i)+.5)*timelineRow))
+		t.Rows = append(t.Rows, t.drawStep(r, s, scale, end, timelineHead+(float64(i)+.5)*m.Row+m.Above/2))
 	}
-	t.Ticks = ticksOf(scale, r.CreatedAt, []time.Time{r.CreatedAt, end, scale.marks[len(scale.marks)-1]})
+	t.Ticks = t.ticksOf(scale, r.CreatedAt, []time.Time{r.CreatedAt, end, scale.marks[len(scale.marks)-1]})
 	return t
 }
 
@@ -108,22 +119,22 @@ func timelineWords(r runapi.RunDetail, end time.Time) string {
 
 // ticksOf captions marked times that are far enough from each other, the given ones
 // first.
-func ticksOf(scale timescale, from time.Time, first []time.Time) (ticks []timelineTick) {
+func (t timeline) ticksOf(scale timescale, from time.Time, first []time.Time) (ticks []timelineTick) {
 	for _, m := range append(first, scale.marks...) {
-		tick := timelineTick{timelineNames + scale.x(m), offset(m, from)}
-		if !slices.ContainsFunc(ticks, func(t timelineTick) bool { return math.Abs(t.X-tick.X) < tickSpace || t.Text == tick.Text }) {
+		tick := timelineTick{t.Names + scale.x(m), offset(m, from)}
+		if !slices.ContainsFunc(ticks, func(o timelineTick) bool { return math.Abs(o.X-tick.X) < tickSpace || o.Text == tick.Text }) {
 			ticks = append(ticks, tick)
 		}
 	}
 	return ticks
 }
 
-func drawStep(r runapi.RunDetail, s runapi.Step, scale timescale, end time.Time, y float64) timelineEntry {
+func (t timeline) drawStep(r runapi.RunDetail, s runapi.Step, scale timescale, end time.Time, y float64) timelineEntry {
 	row := timelineEntry{Name: s.Name, Y: y, Deadline: -1, Note: words(s.Status)}
 	for _, e := range r.Events {
 		if e.ConsumedBy == s.Name {
 			row.Events = append(row.Events,
-				timelineEvent{timelineNames + scale.x(e.ReceivedAt), e.Type + " came " + offset(e.ReceivedAt, r.CreatedAt)})
+				timelineEvent{t.Names + scale.x(e.ReceivedAt), e.Type + " came " + offset(e.ReceivedAt, r.CreatedAt)})
 		}
 	}
 	if s.StartedAt.IsZero() || s.Status == "skipped" {
@@ -134,15 +145,22 @@ func drawStep(r runapi.RunDetail, s runapi.Step, scale timescale, end time.Time,
 			to = end
 		}
 		x := scale.x(from)
-		row.Bars = append(row.Bars, timelineBarOf{kind, title, timelineNames + x, max(leastBar, scale.x(to)-x)})
+		row.Bars = append(row.Bars, timelineBarOf{kind, title, t.Names + x, max(leastBar, scale.x(to)-x)})
+	}
+	if snoozing(r, s) {
+		row.Note = "waiting"
 	}
 	row.Note += " · " + took(s.StartedAt, s.EndedAt, end)
 	pauses := s.Kind == "wait" || s.Kind == "sleep"
 	switch {
 	case pauses:
 		bar("wait", s.StartedAt, s.EndedAt, s.Name+" waits "+took(s.StartedAt, s.EndedAt, end))
+	case len(s.Attempts) == 0 && snoozing(r, s):
+		bar("pause", s.StartedAt, s.EndedAt, s.Name+" is not done yet: "+waitingWords(*r.WaitingFor))
+	case len(s.Attempts) == 0 && s.EndedAt.IsZero():
+		bar("running", s.StartedAt, s.EndedAt, s.Name+" "+took(s.StartedAt, s.EndedAt, end))
 	case len(s.Attempts) == 0:
-		bar("attempt", s.StartedAt, s.EndedAt, s.Name+" "+took(s.StartedAt, s.EndedAt, end))
+		bar("pause", s.StartedAt, s.EndedAt, s.Name+" "+took(s.StartedAt, s.EndedAt, end)+", without an attempt")
 	default:
 		bar("pause", s.StartedAt, s.EndedAt, "between attempts")
 	}
@@ -152,10 +170,16 @@ func drawStep(r runapi.RunDetail, s runapi.Step, scale timescale, end time.Time,
 		}
 	}
 	if w := r.WaitingFor; w != nil && w.Step == s.Name && w.Until.After(end) {
-		row.Deadline = timelineNames + scale.x(w.Until)
+		row.Deadline = t.Names + scale.x(w.Until)
 		bar("ahead", end, w.Until, untilWords(w.Kind)+" "+full(w.Until))
 	}
 	return row
+}
+
+// snoozing says whether the run waits for a snooze or a back-off of the step to end.
+func snoozing(r runapi.RunDetail, s runapi.Step) bool {
+	w := r.WaitingFor
+	return w != nil && w.Step == s.Name && (w.Kind == "snooze" || w.Kind == "retry")
 }
 
 func attemptKind(a workflow.Attempt) string {
@@ -192,11 +216,11 @@ func clip(text string, runes int) string {
 }
 
 // anchor keeps the captions at both ends of an axis inside the picture.
-func anchor(x float64) string {
+func (t timeline) anchor(x float64) string {
 	switch {
-	case x < timelineNames+20:
+	case x < t.Names+20:
 		return "start"
-	case x > timelineNames+timelineBars-20:
+	case x > t.Names+t.Bars-20:
 		return "end"
 	}
 	return "middle"

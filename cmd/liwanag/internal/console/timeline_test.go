@@ -52,12 +52,33 @@ func TestAScaleKeepsTheOrderOfTimesAndItsWidth(t *testing.T) {
 }
 
 func TestATimelineShowsWaitsRetriesSnoozesDeadlinesAndNow(t *testing.T) {
-	d := drawTimeline(waitingRun(), noon)
+	for _, form := range []measures{wideTimeline, narrowTimeline} {
+		timelineShows(t, form)
+	}
+}
+
+func TestAnOpenSnoozeIsDots(t *testing.T) {
+	run := waitingRun()
+	run.Steps = run.Steps[:1]
+	run.Steps[0].Status, run.Steps[0].EndedAt, run.Steps[0].Attempts = "running", time.Time{}, nil
+	for waits, want := range map[*runapi.WaitingFor]string{nil: "running",
+		{Step: "batch", Kind: "snooze", Reason: "paused", Until: noon.Add(time.Minute)}: "pause"} {
+		run.WaitingFor = waits
+		bars := drawTimeline(run, noon, wideTimeline).Rows[0].Bars
+		if bars[0].Kind != want || len(bars) > 2 || len(bars) == 2 && bars[1].Kind != "ahead" {
+			t.Errorf("waits for %v: %+v", waits, bars)
+		}
+	}
+}
+
+func timelineShows(t *testing.T, form measures) {
+	t.Helper()
+	d := drawTimeline(waitingRun(), noon, form)
 	kinds := map[string]int{}
 	for _, row := range d.Rows {
 		for _, b := range row.Bars {
 			kinds[row.Name+" "+b.Kind]++
-			if b.Width < leastBar || b.X < timelineNames || b.X+b.Width > timelineNames+timelineBars+leastBar {
+			if b.Width < leastBar || b.X < form.Names || b.X+b.Width > form.Names+form.Bars+leastBar {
 				t.Errorf("%s: %+v is outside", row.Name, b)
 			}
 		}
@@ -69,7 +90,7 @@ func TestATimelineShowsWaitsRetriesSnoozesDeadlinesAndNow(t *testing.T) {
 		}
 	}
 	result := d.Rows[3]
-	if result.Deadline <= d.Now || d.Now <= timelineNames || len(result.Events) != 1 || !d.Compressed {
+	if result.Deadline <= d.Now || d.Now <= form.Names || len(result.Events) != 1 || !d.Compressed {
 		t.Errorf("deadline %v, now %v, %+v", result.Deadline, d.Now, result.Events)
 	}
 	if len(d.Rows[2].Bars) != 0 {
@@ -85,7 +106,7 @@ func TestATimelineShowsWaitsRetriesSnoozesDeadlinesAndNow(t *testing.T) {
 }
 
 func TestATimelineOfARunThatHasJustBegunIsEmpty(t *testing.T) {
-	d := drawTimeline(runapi.RunDetail{Run: runapi.Run{ID: "run_1", Status: "pending", CreatedAt: noon}}, noon)
+	d := drawTimeline(runapi.RunDetail{Run: runapi.Run{ID: "run_1", Status: "pending", CreatedAt: noon}}, noon, wideTimeline)
 	if len(d.Rows) != 0 || math.IsNaN(d.Now) || len(d.Ticks) != 1 {
 		t.Errorf("%+v", d)
 	}

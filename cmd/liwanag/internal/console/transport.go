@@ -48,9 +48,11 @@ func (t *inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	select {
 	case <-answer.began:
 	case <-ctx.Done():
+	}
+	if err := ctx.Err(); err != nil { // an answer to nobody is none, also when it came first
 		cancel()
-		_ = body.CloseWithError(ctx.Err())
-		return nil, ctx.Err()
+		_ = body.CloseWithError(err)
+		return nil, err
 	}
 	if answer.fault != nil {
 		cancel()

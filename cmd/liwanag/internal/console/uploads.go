@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
@@ -97,6 +98,8 @@ type uploadView struct {
 	*visit
 	Upload api.Upload
 	Sample api.UploadSample
+	People people
+	Since  time.Time // when it was confirmed
 }
 
 func (c *Console) oneUpload(v *visit, fault error) error {
@@ -108,6 +111,16 @@ func (c *Console) oneUpload(v *visit, fault error) error {
 	}
 	if view.unread() {
 		if view.Sample, err = api.GetUploadSample.Call(v.Context(), v.api, runapi.ID(id)); err != nil {
+			return err
+		}
+	}
+	if !view.unread() {
+		if view.People, err = peopleOf(v, api.SubscriberFilter{UploadID: id}); err != nil {
+			return err
+		}
+	}
+	if view.moving() {
+		if view.Since, err = confirmedAt(v, view.Upload); err != nil {
 			return err
 		}
 	}
@@ -178,8 +191,50 @@ func (v uploadView) every() string {
 	return ""
 }
 
-// wanted is how many lookups the upload ordered.
-func (v uploadView) wanted() int64 { return max(v.Upload.Counts.New, v.answered()) }
+// confirmedAt is when somebody confirmed an upload, as the audit trail has it.
+func confirmedAt(v *visit, up api.Upload) (time.Time, error) {
+	acts, err := api.ListActs.Call(v.Context(), v.api,
+		api.ActQuery{ActFilter: api.ActFilter{Subject: up.ID, Act: "upload.confirm"}, Paging: runapi.Paging{Limit: 1}})
+	if err != nil || len(acts.Items) == 0 {
+		return up.CreatedAt, err
+	}
+	return acts.Items[0].At, nil
+}
+
+// timeLeft estimates how long the rest takes, by how long the lookups took that are
+// answered; empty when there is nothing to go by.
+func (v uploadView) timeLeft() string {
+	done, all, took := v.answered(), v.wanted(), v.now.Sub(v.Since)
+	if !v.moving() || done == 0 || done >= all || took <= 0 {
+		return ""
+	}
+	return "About " + coarse(time.Duration(float64(took)*float64(all-done)/float64(done))) + " left, as fast as it went so far."
+}
+
+// wanted is how many lookups the upload ordered. At its end that is known: what was not
+// looked up after all has no answer to wait for.
+func (v uploadView) wanted() int64 {
+	if v.Upload.Ended() {
+		return v.answered()
+	}
+	return max(v.Upload.Counts.New, v.answered())
+}
+
+// read is how many of its rows were read; at its end all of them.
+func (v uploadView) read() int64 {
+	if v.Upload.Status == "done" {
+		return v.Upload.Counts.Rows
+	}
+	return v.Upload.Progress.Rows
+}
+
+// cost is what it cost, once it is known, else what it may.
+func (v uploadView) cost() (credits int64, note string) {
+	if v.Upload.Credits != nil {
+		return *v.Upload.Credits, "spent"
+	}
+	return v.Upload.EstimatedCredits, "at most"
+}
 
 func (v uploadView) answered() int64 {
 	p := v.Upload.Progress
@@ -199,4 +254,12 @@ func (v uploadView) errorsFile() string {
 // estimate is what it costs at most.
 func estimate(u api.Upload) string {
 	return plural(u.EstimatedCredits, "credit", "credits") + " at most"
+}
+
+// newNote says what becomes of new people.
+func (v uploadView) newNote() string {
+	if v.Upload.Ended() {
+		return "came in for the first time"
+	}
+	return "looked up: " + estimate(v.Upload)
 }

@@ -90,6 +90,8 @@ func answers() map[string]any {
 		"PATCH /api/v1/sinks/{id}":             sinkAnswer(),
 		"POST /api/v1/sinks/{id}/rotate":       sinkAnswer(),
 		"POST /api/v1/sinks/{id}/test":         messageAnswer(),
+		"POST /api/v1/sinks/{id}/resend":       api.BulkMessages{Count: 3},
+		"POST /api/v1/sinks/{id}/backfill":     api.BulkMessages{Count: 4},
 		"DELETE /api/v1/sinks/{id}":            struct{}{},
 		"GET /api/v1/messages":                 listOf(messageAnswer()),
 		"GET /api/v1/messages/{id}":            messageAnswer(),
@@ -153,7 +155,8 @@ func sinkAnswer() api.Sink {
 
 func messageAnswer() api.MessageDetail {
 	return api.MessageDetail{Message: api.Message{ID: "msg_01900000-0000-7000-8000-000000000001",
-		SinkID: sinkAnswer().ID, Topic: "subscriber.enriched", Subject: subscriberID, State: "failed", RunID: runID, Attempts: 2, Status: 500,
+		SinkID: sinkAnswer().ID, SinkName: "CRM", Email: "ann@gmail.com", Topic: "subscriber.enriched", Subject: subscriberID, State: "failed", RunID: runID,
+		Attempts: 2, Status: 500,
 		Error: "HTTP 500", CreatedAt: ago(time.Hour), NextAt: noon.Add(time.Hour), EndedAt: ago(time.Minute)},
 		Payload: json.RawMessage(`{"type":"test"}`),
 		Log: []api.MessageAttempt{{N: 1, At: ago(time.Hour), TookMs: 12, Error: "the connection was refused"},

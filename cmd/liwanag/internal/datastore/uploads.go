@@ -76,6 +76,11 @@ func (s Uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadP
 	return p, err
 }
 
+// Cost is what the lookups of an upload cost.
+func (s Uploads) Cost(ctx context.Context, id liwanag.ID) (int64, error) {
+	return one(s.in(ctx), scanInt, `SELECT CAST(coalesce(sum(credits), 0) AS bigint) FROM job WHERE upload_id = $1`, id.Bytes())
+}
+
 // Chunk reads the n-th piece of the file, from 0. ErrNotFound past the last.
 func (s Uploads) Chunk(ctx context.Context, id liwanag.ID, n int) ([]byte, error) {
 	return chunk(s.in(ctx), id, n)

@@ -27,7 +27,7 @@ const (
 func (s *Server) registerUploads() {
 	door.Stream(s.Door, api.AddUpload, s.createUpload)
 	door.Serve(s.Door, api.ListUploads, s.listUploads)
-	door.Serve(s.Door, api.GetUpload, uploadAct(s.cfg.Uploads.Get))
+	door.Serve(s.Door, api.GetUpload, s.getUpload)
 	door.Serve(s.Door, api.ConfirmUpload, func(ctx context.Context, in *api.ConfirmUploadRequest) (api.Upload, error) {
 		return uploadAct(func(ctx context.Context, id liwanag.ID) (intake.UploadView, error) {
 			return s.cfg.Uploads.Confirm(ctx, id, capOf(in.UploadCap))
@@ -35,6 +35,21 @@ func (s *Server) registerUploads() {
 	})
 	door.Serve(s.Door, api.CancelUpload, uploadAct(s.cfg.Uploads.Cancel))
 	door.Stream(s.Door, api.GetUploadErrors, s.uploadErrors)
+}
+
+// getUpload shows an upload, and what it cost when it is over.
+func (s *Server) getUpload(ctx context.Context, in *runapi.IDPath) (api.Upload, error) {
+	view, err := uploadAct(s.cfg.Uploads.Get)(ctx, in)
+	if err != nil || !view.Ended() {
+		return view, err
+	}
+	id, err := idOf(liwanag.UploadKind, in.ID, "upload")
+	if err != nil {
+		return view, err
+	}
+	cost, err := s.cfg.Store.Uploads.Cost(ctx, id)
+	view.Credits = &cost
+	return view, err
 }
 
 // uploadAct does something to one upload and shows it.
@@ -67,7 +82,7 @@ func viewUpload(u intake.UploadView) api.Upload {
 		Counts:           api.UploadCounts(u.Counts),
 		EstimatedCredits: u.EstimatedCredits,
 		Cap:              u.Cap,
-		Progress: api.UploadProgress{Imported: u.Progress.Imported, Enriched: u.Progress.Enriched,
+		Progress: api.UploadProgress{Rows: min(u.Position, u.Counts.Rows), Imported: u.Progress.Imported, Enriched: u.Progress.Enriched,
 			NotFound: u.Progress.NotFound, Failed: u.Progress.Failed},
 		Failure: viewFailure(u.Failure), CreatedAt: u.CreatedAt.UTC(), EndedAt: utc(u.EndedAt),
 	}

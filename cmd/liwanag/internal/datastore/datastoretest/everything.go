@@ -86,6 +86,7 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	upload := nth(liwanag.UploadKind, 100)
 	_, _ = s.Uploads.Get(ctx, upload)
 	_, _ = s.Uploads.Progress(ctx, upload)
+	_, _ = s.Uploads.Cost(ctx, upload)
 	_, _ = s.Uploads.Chunk(ctx, upload, 0)
 	_, _ = s.Uploads.Errors(ctx, upload, 0, 1)
 	_, _ = s.Uploads.Active(ctx)
