@@ -29,13 +29,13 @@ var tones = map[string]tone{
 	"completed": {"good", "check"}, "enriched": {"good", "check"}, "accepted": {"good", "check"}, "settled": {"good", "check"},
 	"done": {"good", "check"}, "delivered": {"good", "check"}, "sent": {"good", "check"}, "enabled": {"good", "check"},
 	"running": {"busy", "run"}, "sending": {"busy", "run"}, "importing": {"busy", "run"}, "enriching": {"busy", "run"}, "submitted": {"busy", "run"},
-	"waiting": {"wait", "clock"}, "pending": {"calm", "clock"}, "prepared": {"calm", "clock"}, "previewed": {"wait", "clock"}, "needs_mapping": {"bad", "question"}, "stored": {"calm", "clock"},
+	"waiting": {"wait", "clock"}, "pending": {"calm", "clock"}, "prepared": {"calm", "clock"}, "previewed": {"wait", "clock"}, "needs_mapping": {"wait", "question"}, "stored": {"calm", "clock"},
 	"failed": {"bad", "cross"}, "timed_out": {"bad", "alarm"}, "refused": {"bad", "cross"}, "rejected": {"bad", "cross"}, "dead": {"bad", "cross"}, "failing": {"bad", "cross"},
 	"held": {"bad", "hand"}, "ambiguous": {"wait", "question"}, "quarantined": {"bad", "hand"}, "unmatched": {"wait", "question"},
 	"not_found": {"calm", "question"}, "canceled": {"calm", "stop"}, "skipped": {"calm", "skip"}, "superseded": {"calm", "skip"},
 	"retrying": {"wait", "clock"}, "dropped": {"calm", "skip"},
 	"ignored": {"calm", "skip"}, "disabled": {"calm", "stop"}, "none": {"calm", "dash"}, "late": {"wait", "clock"},
-	"unsubscribed": {"calm", "stop"},
+	"unsubscribed": {"calm", "stop"}, "subscribed": {"good", "check"},
 }
 
 func toneOf(status string) tone {

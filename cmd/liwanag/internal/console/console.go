@@ -63,6 +63,7 @@ func New(cfg Config) (*Console, error) {
 	c.registerWorkflows()
 	c.registerSubscribers()
 	c.registerUploads()
+	c.registerSuppressions()
 	c.registerSources()
 	c.registerSinks()
 	c.registerSubmissions()
@@ -132,10 +133,14 @@ func (v *visit) fail(err error) {
 		fault.RequestID = v.w.Header().Get("X-Request-Id")
 	}
 	title := "Something went wrong"
-	if fault.Status == http.StatusNotFound {
+	back := remedy{"To the overview", "/"}
+	switch {
+	case fault.Status == http.StatusNotFound:
 		title = "Not found"
+	case fault.Status == http.StatusBadRequest && v.Method == http.MethodGet && v.URL.RawQuery != "":
+		title, back = "That filter is not understood", remedy{"Back to the list", v.URL.Path}
 	}
-	if err := v.show(fault.Status, frame{Title: title}, errorPage(title, fault)); err != nil {
+	if err := v.show(fault.Status, frame{Title: title}, errorPage(title, fault, back)); err != nil {
 		http.Error(v.w, title, http.StatusInternalServerError)
 	}
 }

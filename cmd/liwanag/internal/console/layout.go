@@ -36,7 +36,8 @@ var navigation = []struct {
 	Entries []navEntry
 }{
 	{"", []navEntry{{"/", "Overview", "overview", "o"}}},
-	{"People", []navEntry{{"/subscribers", "Subscribers", "people", "s"}, {"/uploads", "Uploads", "upload", "u"}, {"/sources", "Sources", "in", "i"}}},
+	{"People", []navEntry{{"/subscribers", "Subscribers", "people", "s"}, {"/uploads", "Uploads", "upload", "u"}, {"/sources", "Sources", "in", "i"},
+		{"/suppressions", "Suppressions", "stop", "n"}}},
 	{"Work", []navEntry{{"/runs", "Runs", "run", "r"}, {"/workflows", "Workflows", "graph", "w"}, {"/sinks", "Webhooks out", "out", "x"}}},
 	{"Money", []navEntry{{"/submissions", "Paid calls", "send", "p"}, {"/credits", "Credits", "coin", "c"}}},
 	{"", []navEntry{{"/audit", "Audit", "book", "a"}}},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -438,6 +439,67 @@ func TestAnUploadTellsHowLongItTakesAndWhatItCost(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("%s is missing", want)
 		}
+	}
+}
+
+func TestAPersonIsShownFromBothSides(t *testing.T) {
+	page := visitPage(t, served(t, newAPI(t, answers())), "GET", "/subscribers/"+subscriberID, "").Body.String()
+	for _, want := range []string{"Anna Sample", "The names do not match", `href="/subscribers?tag=early"`, `href="/subscribers?source=Shop"`,
+		`href="/uploads/upl_1"`, "Tagalog, native", "Jun 2001 to Mar 2005", `name="suppress"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+}
+
+func TestDatesPlacesAndLanguagesAreWrittenForPeople(t *testing.T) {
+	for text, want := range map[string]string{"2018-03-01T00:00:00Z": "Mar 2018", "2018-03": "Mar 2018", "2018": "2018", "": "",
+		"0000-00-00": "", "20120-13-41T99:00:00Z": "", "2024-1-0T00:00:00.000Z": "Jan 2024", "soon": ""} {
+		if got := monthWords(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+	if got := level("NATIVE_OR_BILINGUAL"); got != "native or bilingual" {
+		t.Errorf("%q", got)
+	}
+	if got := place(fullenrich.Address{Line1: "12 Harbor Road", City: "Manila", Region: "Manila", Country: "Philippines"}); got != "Manila, Philippines" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestActsOnMoneyAndSuppressionsReachTheAPI(t *testing.T) {
+	a := newAPI(t, answers())
+	site := served(t, a)
+	for _, act := range []struct{ path, form, sent, to string }{
+		{"/credits/budget", "credits=500&reason=less", `POST /api/v1/submissions/budget {"credits":500,"reason":"less"}`, "/credits"},
+		{"/credits/budget", "credits=", `POST /api/v1/submissions/budget {}`, "/credits"},
+		{"/credits/sources/resume", "source=Shop&back=/sources/src_1", `POST /api/v1/stopped-sources/resume {"source":"Shop"}`, "/sources/src_1"},
+		{"/credits/sources/drop", "source=Shop&reason=bought&back=//evil.example",
+			`POST /api/v1/stopped-sources/drop {"source":"Shop","reason":"bought"}`, "/"},
+		{"/suppressions", "what=Spam.example&reason=spam", `POST /api/v1/suppressions {"domain":"Spam.example","reason":"spam"}`, "/suppressions"},
+		{"/suppressions", "what=ann@gmail.com", `POST /api/v1/suppressions {"email":"ann@gmail.com"}`, "/suppressions"},
+		{"/suppressions/spr_1/remove", "", `DELETE /api/v1/suppressions/spr_1`, "/suppressions"},
+		{"/subscribers/" + subscriberID + "/erase", "email=ann@gmail.com&suppress=on&reason=asked",
+			"DELETE /api/v1/subscribers/" + subscriberID + "?reason=asked&suppress=true", "/subscribers"},
+		{"/uploads/" + uploadAnswer("previewed").ID + "/confirm", "cap=3",
+			"POST /api/v1/uploads/" + uploadAnswer("previewed").ID + "/confirm?cap=3", "/uploads/" + uploadAnswer("previewed").ID},
+	} {
+		w := visitPage(t, site, "POST", act.path, act.form)
+		if got := a.sent[len(a.sent)-1]; got != act.sent {
+			t.Errorf("%s %s: sent %s", act.path, act.form, got)
+		}
+		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != act.to {
+			t.Errorf("%s: %d %s", act.path, w.Code, w.Header().Get("Location"))
+		}
+	}
+	for _, path := range []string{"/credits", "/sources/" + sourceAnswer().ID} {
+		page := visitPage(t, site, "GET", path, "").Body.String()
+		if shown := strings.Contains(page, "1.5 % of the last 200 people, and 42.0 % of the 500 before"); !shown {
+			t.Errorf("%s does not tell the rates", path)
+		}
+	}
+	if w := visitPage(t, site, "POST", "/credits/budget", "credits=many"); w.Code != http.StatusUnprocessableEntity {
+		t.Errorf("a budget that is no number: %d", w.Code)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
@@ -78,8 +79,9 @@ type sourceView struct {
 	Kind       api.SourceKind
 	Deliveries runapi.List[api.Delivery]
 	People     people
-	Settings   string // as typed, or the source's own
-	Body       string // that was tried
+	Stopped    []api.StoppedSource // none, or the source itself, whose lookups wait
+	Settings   string              // as typed, or the source's own
+	Body       string              // that was tried
 	Tried      *api.TriedSource
 }
 
@@ -111,6 +113,11 @@ func (c *Console) source(v *visit, view sourceView, fault error) error {
 	if view.People, err = peopleOf(v, api.SubscriberFilter{Source: view.Source.Name}); err != nil {
 		return err
 	}
+	stopped, err := api.ListStoppedSources.Call(v.Context(), v.api, runapi.NoInput{})
+	if err != nil {
+		return err
+	}
+	view.Stopped = slices.DeleteFunc(stopped.Items, func(s api.StoppedSource) bool { return s.Source != view.Source.Name })
 	return v.showOr(fault, frame{Title: view.Source.Name, Nav: "/sources", Here: under("/sources", view.Source.ID),
 		Crumbs: []crumb{{"Sources", "/sources"}}}, sourcePage(view))
 }

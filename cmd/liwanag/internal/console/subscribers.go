@@ -3,7 +3,11 @@ package console
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -203,14 +207,18 @@ func (c *Console) eraseSubscriber(v *visit) error {
 			Detail: "nothing was erased: what was typed is not the person's address\n  Try: type it as it stands on the page"}})
 	}
 	if _, err := api.EraseSubscriber.Call(v.Context(), v.api,
-		api.EraseRequest{IDPath: runapi.ID(id), Reason: v.PostForm.Get("reason")}); err != nil {
+		api.EraseRequest{IDPath: runapi.ID(id), Reason: v.PostForm.Get("reason"), Suppress: v.PostForm.Has("suppress")}); err != nil {
 		return c.subscriber(v, err)
+	}
+	if v.PostForm.Has("suppress") {
+		return v.goTo("/subscribers", "The person is erased and suppressed: nothing here names them any more, and nobody brings them in again.")
 	}
 	return v.goTo("/subscribers", "The person is erased: nothing here names them any more.")
 }
 
-// span is a time from one text to another, as a profile has them.
+// spanWords are a time from one text to another, as a profile has them.
 func spanWords(from, to string, current bool) string {
+	from, to = monthWords(from), monthWords(to)
 	switch {
 	case from == "" && to == "":
 		return ""
@@ -221,6 +229,81 @@ func spanWords(from, to string, current bool) string {
 	}
 	return from + " to " + to
 }
+
+var yearMonth = regexp.MustCompile(`^(\d{4})(?:-(\d{1,2}))?(?:\D.*)?$`)
+
+// monthWords make a month of a date as FullEnrich writes it, or a year; what is no date
+// is nothing.
+func monthWords(text string) string {
+	m := yearMonth.FindStringSubmatch(strings.TrimSpace(text))
+	if m == nil || m[1] < "1900" || m[1] > "2100" {
+		return ""
+	}
+	if month, err := strconv.Atoi(m[2]); err == nil && month >= 1 && month <= 12 {
+		return time.Month(month).String()[:3] + " " + m[1]
+	}
+	return m[1]
+}
+
+// level makes words of a constant such as NATIVE_OR_BILINGUAL.
+func level(name string) string {
+	if strings.ToUpper(name) == name {
+		name = strings.ToLower(name)
+	}
+	return words(name)
+}
+
+// place names a place once, from the street to the country.
+func place(p fullenrich.Address) string {
+	var parts []string
+	for _, part := range []string{p.City, p.Region, p.Country} {
+		if part != "" && !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	if len(parts) == 0 {
+		return joined(", ", p.Line1, p.Line2)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// side is what is known of something from both sides. Shown is the one that lists show.
+type side struct{ Name, Stated, Found, Shown string }
+
+// sides are those of which there is something.
+func (v subscriberView) sides() (all []side) {
+	var said api.Stated
+	var found api.Found
+	if v.Person.Stated != nil {
+		said = *v.Person.Stated
+	}
+	if v.Person.Found != nil {
+		found = *v.Person.Found
+	}
+	for _, s := range []side{
+		{"Name", firstOf(said.FullName, joined(" ", said.FirstName, said.LastName)),
+			firstOf(found.FullName, joined(" ", found.FirstName, found.LastName)), v.Person.NameFrom},
+		{"Company", said.CompanyName, found.CompanyName, v.Person.CompanyFrom},
+		{"Company’s domain", said.CompanyDomain, found.CompanyDomain, v.Person.CompanyFrom},
+		{"LinkedIn", said.LinkedinURL, found.LinkedinURL, map[bool]string{true: "found", false: "stated"}[found.LinkedinURL != ""]},
+		{"Job", "", joined(", ", found.JobTitle, found.Seniority), "found"},
+		{"Location", "", found.Location, "found"},
+		{"Industry", "", found.Industry, "found"},
+	} {
+		if s.Stated != "" || s.Found != "" {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// emailTypeWords say what an address is.
+var emailTypeWords = map[string]string{"personal": "personal", "corporate": "work", "relay": "relay: it hides another one",
+	"disposable": "disposable"}
+
+// matchWords say whether both names are one person's.
+var matchWords = map[string]string{"yes": "The names match.", "no": "The names do not match: it may be somebody else.",
+	"unknown": "Whether the names match cannot be told."}
 
 // joined puts what is there beside each other.
 func joined(separator string, texts ...string) string {

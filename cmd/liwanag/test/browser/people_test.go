@@ -259,6 +259,40 @@ func TestASinkHearsATest(t *testing.T) {
 	}
 }
 
+func TestSomebodyLeavesComesBackAndIsNeverBroughtInAgain(t *testing.T) {
+	w := newWorld(t)
+	id, run := w.add("leaves+found@gmail.com")
+	w.wantRun(run, "completed")
+	p := w.signedIn()
+	p.goTo("/subscribers/" + id)
+	p.answer("unsubscribe", "#unsubscribe-reason", "asked by letter")
+	p.see("by hand")
+	p.goTo("/subscribers?subscribed=true")
+	p.see("Nobody matches")
+	p.goTo("/subscribers?subscribed=false")
+	p.click("#row-" + id)
+	p.at("/subscribers/" + id)
+	p.answer("resubscribe")
+	p.see("subscribed again")
+	p.click(`button[popovertarget="erase"]:not([popovertargetaction])`)
+	p.typeInto("#erase-email", "leaves+found@gmail.com")
+	p.click(`#erase input[name="suppress"]`)
+	p.click("#erase .actions button:not([type=button])")
+	p.see("erased and suppressed")
+	p.answer("add", "#email", "leaves+found@gmail.com")
+	p.see("The address is suppressed")
+	p.goTo("/suppressions")
+	p.see("an erased person")
+	p.accessible("/suppressions")
+	p.answer("add", "#what", "spam.example", "#suppress-reason", "a trap")
+	p.see("with its subdomains")
+	p.click(`#list tbody tr:first-child button[popovertarget]:not([popovertargetaction])`)
+	p.click(`#list tbody tr:first-child [popover] .actions button:not([type=button])`)
+	p.see("The suppression is removed")
+	p.goTo("/audit")
+	p.see("suppression.remove")
+}
+
 func TestAPersonIsErasedOnlyByTypingTheirAddress(t *testing.T) {
 	w := newWorld(t)
 	id, run := w.add("gone+found@gmail.com")

@@ -153,6 +153,8 @@ func (w *world) furnish() []shown {
 	w.must(err)
 	message, err := api.TestSink.Call(ctx, w.client, runapi.ID(sink.ID))
 	w.must(err)
+	_, err = api.AddSuppression.Call(ctx, w.client, api.NewSuppression{Domain: "spam.example", Reason: "a trap"})
+	w.must(err)
 	_, paused := w.paused()
 	return []shown{
 		{"overview", "/", "Enriched"}, {"", "/?range=30d", "Credits spent"}, {"", "/runs", "subscriber-enrichment"}, {"run", "/runs/" + runs.Items[len(runs.Items)-1].ID, "Timeline"},
@@ -161,7 +163,7 @@ func (w *world) furnish() []shown {
 		{"", "/uploads/" + up.ID, "Every lookup has its answer"}, {"upload", "/uploads/" + previewed.ID, "The first rows"}, {"", "/sources", "Shop"},
 		{"source", "/sources/" + source.ID, "Deliveries"}, {"", "/deliveries", "rejected"}, {"", "/deliveries/" + deliveries.Items[0].ID, "Body"},
 		{"", "/sinks", "CRM"}, {"", "/sinks/" + sink.ID, "Messages"}, {"", "/messages", "test"}, {"", "/messages/" + message.ID, "Attempts"},
-		{"", "/submissions", "settled"}, {"", "/submissions/" + submissions.Items[0].ID, "Name at FullEnrich"}, {"", "/credits", "Balance"}, {"", "/audit", "source.add"},
+		{"", "/submissions", "settled"}, {"", "/submissions/" + submissions.Items[0].ID, "Name at FullEnrich"}, {"", "/credits", "Balance"}, {"", "/suppressions", "spam.example"}, {"", "/audit", "source.add"},
 		{"", "/nowhere", "Not found"},
 	}
 }

@@ -103,7 +103,7 @@ func checkValue(schema *huma.Schema, value string) string {
 	switch {
 	case len(schema.Enum) > 0:
 		if !slices.Contains(schema.Enum, any(value)) {
-			return fmt.Sprintf("it is none of %v", schema.Enum)
+			return "choose one of: " + strings.Trim(strings.Join(strings.Fields(fmt.Sprint(schema.Enum)), ", "), "[]")
 		}
 	case schema.Type == huma.TypeInteger:
 		n, err := strconv.ParseInt(value, 10, 64)
