@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
@@ -97,6 +98,14 @@ func (v creditsView) budget() string {
 		return "0"
 	}
 	return number0(*v.Credits.Budget)
+}
+
+// dayWords is a day for people.
+func dayWords(day string) string {
+	if t, err := time.Parse(time.DateOnly, day); err == nil {
+		return t.Format("2 Jan 2006")
+	}
+	return day
 }
 
 // left is what the budget of the day still allows.

@@ -286,15 +286,18 @@ func (v subscriberView) sides() (all []side) {
 		{"Company", said.CompanyName, found.CompanyName, v.Person.CompanyFrom},
 		{"Company’s domain", said.CompanyDomain, found.CompanyDomain, v.Person.CompanyFrom},
 		{"LinkedIn", said.LinkedinURL, found.LinkedinURL, map[bool]string{true: "found", false: "stated"}[found.LinkedinURL != ""]},
-		{"Job", "", joined(", ", found.JobTitle, found.Seniority), "found"},
-		{"Location", "", found.Location, "found"},
-		{"Industry", "", found.Industry, "found"},
 	} {
 		if s.Stated != "" || s.Found != "" {
 			all = append(all, s)
 		}
 	}
 	return all
+}
+
+// bothNamed says whether there are two names to compare.
+func (v subscriberView) bothNamed() bool {
+	all := v.sides()
+	return len(all) > 0 && all[0].Name == "Name" && all[0].Stated != "" && all[0].Found != ""
 }
 
 // emailTypeWords say what an address is.
