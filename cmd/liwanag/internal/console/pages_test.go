@@ -462,7 +462,8 @@ func TestDatesPlacesAndLanguagesAreWrittenForPeople(t *testing.T) {
 	if got := level("NATIVE_OR_BILINGUAL"); got != "native or bilingual" {
 		t.Errorf("%q", got)
 	}
-	if got := place(fullenrich.Address{Line1: "12 Harbor Road", City: "Manila", Region: "Manila", Country: "Philippines"}); got != "Manila, Philippines" {
+	address := fullenrich.Address{Line1: "12 Harbor Road", City: "Manila", Region: "Manila", Country: "Philippines"}
+	if got := place(address); got != "Manila, Philippines" {
 		t.Errorf("%q", got)
 	}
 }
