@@ -247,7 +247,8 @@ func creditsNote(g glance) string {
 
 // pausedWords say why and until when spending is paused.
 func pausedWords(c api.Credits) string {
-	why := firstOf(map[string]string{"paused": "By hand", "credits": "No credits are left", "key": "FullEnrich refuses the key"}[c.PausedReason],
+	why := firstOf(map[string]string{
+		"paused": "By hand", "credits": "No credits are left", "key": "FullEnrich refuses the key"}[c.PausedReason],
 		words(c.PausedReason))
 	if c.PausedNote != "" {
 		why += ": " + c.PausedNote
