@@ -46,7 +46,7 @@ func (c *tally) threeSteps() *workflow.Workflow[string] {
 func completes(t *testing.T, n *node, id string) workflow.Run {
 	t.Helper()
 	var run workflow.Run
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		var err error
 		if run, err = n.Describe(t.Context(), id); err != nil {
 			t.Fatal(err)

@@ -92,7 +92,7 @@ func serveRaw(t *testing.T, handle func(s *rawServer, conn *net.TCPConn)) *rawSe
 			server.mu.Unlock()
 			handlers.Go(func() {
 				defer func() { _ = conn.Close() }()
-				_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+				_ = conn.SetDeadline(time.Now().Add(time.Minute))
 				handle(server, conn.(*net.TCPConn))
 			})
 		}

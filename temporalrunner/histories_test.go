@@ -25,14 +25,16 @@ const (
 	upcoming  = "v0.1"
 )
 
-// tick is a second of the recorded definitions.
+// tick is a second of the definitions as their histories are recorded.
 const tick = 50 * time.Millisecond
 
 // recorded are the definitions whose histories are kept.
-func recorded() []workflow.Definition { return []workflow.Definition{enriching(), dozing()} }
+func recorded(tick time.Duration) []workflow.Definition {
+	return []workflow.Definition{enriching(tick), dozing(tick)}
+}
 
 // enriching has the shape of an enrichment; its input says what happens.
-func enriching() *workflow.Workflow[order] {
+func enriching(tick time.Duration) *workflow.Workflow[order] {
 	wf := workflow.New[order]("enriching", workflow.RunTimeout(time.Hour))
 	batch := workflow.Step(wf, "batch", func(_ context.Context, in order) (int, error) { return in.ID, nil },
 		workflow.Retry{MaxAttempts: 3, InitialDelay: tick})
@@ -71,7 +73,7 @@ func enriching() *workflow.Workflow[order] {
 }
 
 // dozing snoozes so often that its history is continued as new.
-func dozing() *workflow.Workflow[order] {
+func dozing(tick time.Duration) *workflow.Workflow[order] {
 	wf := workflow.New[order]("dozing")
 	workflow.WaitForAny(wf, "begin", time.Hour, []workflow.AnyEvent{answered, workflow.Event[int]{Name: "other"}})
 	var dozed atomic.Int64
@@ -94,7 +96,7 @@ func TestRunsThatEarlierReleasesBeganGoOn(t *testing.T) {
 	for _, file := range files {
 		names = append(names, filepath.Base(file))
 		replayer := worker.NewWorkflowReplayer()
-		for _, wf := range recorded() {
+		for _, wf := range recorded(tick) {
 			d := &definition{plan: wf.Plan(), lease: time.Minute}
 			replayer.RegisterWorkflowWithOptions(d.execute, optionsOf(wf))
 		}

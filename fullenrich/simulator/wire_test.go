@@ -37,7 +37,7 @@ func wired(t *testing.T, cfg Config) (*bed, Control) {
 // idle waits until nothing is left to look up or to deliver.
 func idle(t *testing.T, c Control) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		state, err := c.State(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -206,7 +206,7 @@ func hold(t *testing.T, db *DB) (release func()) {
 // awaitQueued returns once n changes wait for the writer.
 func awaitQueued(t *testing.T, db *DB, n int) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		queued := db.writer.queue.Len()
 		if queued == n {

@@ -41,7 +41,7 @@ func (r *running) halt(t *testing.T) time.Duration {
 		if err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("Run does not return")
 	}
 	took := time.Since(began)
@@ -135,7 +135,7 @@ func signUp(t *testing.T, r *running, email string) signedUp {
 // await polls until the condition holds.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s never happened", what)
 		}
@@ -179,8 +179,8 @@ func enrichesASignUp(t *testing.T, database string) {
 	if status := call(t, "GET", r.URL()+"/metrics", "", nil); status != http.StatusNotFound {
 		t.Errorf("the public address answers /metrics with %d", status)
 	}
-	if took := r.halt(t); took > time.Second {
-		t.Errorf("stopped in %s although nothing ran, want under 1s", took)
+	if took := r.halt(t); took > 20*time.Second {
+		t.Errorf("stopped in %s although nothing ran, want long before the graceful stop ends after 35s", took)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestTheSimulatorServesUntilItIsStopped(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("it does not stop")
 	}
 }

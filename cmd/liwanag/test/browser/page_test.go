@@ -58,7 +58,7 @@ func startChromium() (end func(), err error) {
 }
 
 // patience is how long a test waits for something to be there.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // page is a tab of a browser that nobody else uses.
 type page struct {

@@ -15,8 +15,8 @@ func TestAKilledServerLosesNothingAndPaysNothingTwice(t *testing.T) {
 	w := newWorld(t, 1000, 20)
 	w.interrupt(func() { w.server.Kill() })
 	w.finish()
-	if w.adopted == 0 {
-		t.Error("no kill fell between a paid call and its answer: the run proves nothing about that moment")
+	if w.adopted+w.superseded == 0 {
+		t.Error("no kill left a paid call in doubt: the run proves nothing about that moment")
 	}
 }
 
@@ -41,11 +41,11 @@ func TestStopsUnderLoadLeaveNothingInDoubt(t *testing.T) {
 	}
 }
 
-// A stop is quick when nothing runs.
-func TestAnIdleServerStopsWithinASecond(t *testing.T) {
+// A stop is quick when nothing runs: a graceful one may take 35 s.
+func TestAnIdleServerStopsLongBeforeItMust(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	w.ready()
-	w.server.Stop(t, time.Second)
+	w.server.Stop(t, 20*time.Second)
 }
 
 // The first signal waits for a paid call under way; the second one kills.
@@ -85,7 +85,7 @@ func TestASecondSignalKills(t *testing.T) {
 		if w.server.Err == nil {
 			t.Error("it ended as if all was well")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("it survives a second signal")
 	}
 }

@@ -58,5 +58,5 @@ func TestTwoDemosDoNotShareADirectory(t *testing.T) {
 			t.Errorf("%v: %v\n%s", args, second.Err, second.Output())
 		}
 	}
-	first.Stop(t, 10*time.Second)
+	first.Stop(t, time.Minute)
 }

@@ -38,7 +38,7 @@ func newWorld(t *testing.T, addresses, interruptions int) *world {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 7*time.Minute)
 	t.Cleanup(cancel)
 	base, control := process.StartSimulator(t, "--speed", "100", "--webhook-retries", "60", "--dir", t.TempDir())
 	w := &world{t: t, ctx: ctx, random: rand.New(rand.NewPCG(seed, 0)), addresses: addresses, interruptions: interruptions, control: control}
@@ -148,7 +148,7 @@ func (w *world) finish() {
 	for w.count("pending")+w.count("submitted") > 0 {
 		w.pause(200*time.Millisecond, errors.New("jobs are still open"))
 	}
-	w.restart(func() { w.server.Stop(w.t, 5*time.Second) }) // what is in the database now is what lasts
+	w.restart(func() { w.server.Stop(w.t, time.Minute) }) // what is in the database now is what lasts
 	enriched, notFound, total := w.count("enriched"), w.count("not_found"), w.count("")
 	if total != w.addresses || enriched+notFound != w.addresses || enriched == 0 || notFound == 0 {
 		w.t.Errorf("%d subscribers, %d enriched and %d not found; want %d, all of them final", total, enriched, notFound, w.addresses)
@@ -158,7 +158,7 @@ func (w *world) finish() {
 		w.t.Fatal(err)
 	}
 	w.checkLedger(ledger)
-	w.server.Stop(w.t, 5*time.Second)
+	w.server.Stop(w.t, time.Minute)
 	w.t.Logf("%d submissions accepted, the answers of %d never heard; %d more never reached the partner",
 		len(ledger.Submissions), w.adopted, w.superseded)
 }

@@ -229,7 +229,7 @@ func (w *world) attack(c counts) (end func()) {
 		there.Add(1)
 		all.Go(func() {
 			defer conn.Close()
-			_ = conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetWriteDeadline(time.Now().Add(time.Minute))
 			_, _ = io.WriteString(conn, head)
 			there.Done()
 			body(conn)

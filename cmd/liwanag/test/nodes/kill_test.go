@@ -10,7 +10,7 @@ import (
 const (
 	lease = time.Second
 	// takeover is how long a run may lie idle whose server was lost.
-	takeover = lease + 20*time.Second
+	takeover = lease + time.Minute
 )
 
 // sendingQuery counts the paid calls under way of a server.

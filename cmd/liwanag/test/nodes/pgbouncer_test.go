@@ -24,7 +24,7 @@ func TestServersWorkThroughPgBouncerInTransactionMode(t *testing.T) {
 	w.await("much was taken", func() error { return w.zero("SELECT 150 - least(150, count(*)) FROM subscriber") })
 	w.finish()
 	for _, n := range w.nodes {
-		n.Stop(t, 5*time.Second)
+		n.Stop(t, time.Minute)
 	}
 }
 
@@ -83,7 +83,7 @@ default_pool_size = 8
 		_ = cmd.Wait()
 	})
 	url = fmt.Sprintf("postgres://%s@127.0.0.1:%d/pooled?sslmode=disable", target.User, port)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := pgx.Connect(t.Context(), url)
 		if err == nil {
 			_ = conn.Close(t.Context())

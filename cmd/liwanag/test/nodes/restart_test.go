@@ -28,7 +28,7 @@ func TestARollingRestartUnderLoadLosesAndRepeatsNothing(t *testing.T) {
 	w.finish()
 	t.Logf("%d restarts", restarts)
 	for _, n := range w.nodes {
-		n.Stop(t, 5*time.Second)
+		n.Stop(t, time.Minute)
 		adopted += n.adopted()
 	}
 	if superseded := w.number("SELECT count(*) FROM submission WHERE state = 'superseded'"); adopted > 0 || superseded > 0 {

@@ -158,7 +158,7 @@ func (w *world) within(d time.Duration, what string, check func() error) time.Du
 // servers' logs.
 func (w *world) logs() string {
 	var all strings.Builder
-	last, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), 5*time.Second)
+	last, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), time.Minute)
 	defer cancel()
 	for _, table := range []string{
 		"SELECT 'run', encode(id, 'hex'), 'owner', owner, 'token', token, 'seq', seq, 'inbox', inbox_seq, park_kind, park_step, 'due', to_timestamp(due_at / 1e6), 'taken over', takeovers FROM wf_run WHERE status = 'open'",
