@@ -42,11 +42,13 @@ type stuck struct {
 	leased
 	op    string
 	hangs atomic.Bool
+	hung  atomic.Bool // it has
 	end   chan struct{}
 }
 
 func (s *stuck) hang(op string) {
 	if s.op == op && s.hangs.Load() {
+		s.hung.Store(true)
 		<-s.end
 	}
 }
@@ -75,21 +77,28 @@ func TestAStopEndsWhateverTheStoreDoes(t *testing.T) {
 	for _, op := range []string{"heartbeat", "claim", "commit", "resign"} {
 		synctest.Test(t, func(t *testing.T) {
 			st := &stuck{leased: leased{Store: memory.New()}, op: op, end: make(chan struct{})}
-			e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{nap(time.Second)}, StopTimeout: 3 * time.Second})
+			wf := workflow.New[string]("w")
+			workflow.Sleep(wf, "sleep", time.Second)
+			workflow.Step(wf, "a", func(context.Context, string) (int, error) { time.Sleep(time.Second); return 1, nil })
+			e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{wf}, StopTimeout: 3 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}
 			stop := running(t, e)
 			synctest.Wait()
-			st.hangs.Store(true)
-			if err := nap(time.Second).Start(t.Context(), e, "r", ""); err != nil {
+			if err := wf.Start(t.Context(), e, "r", ""); err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait() // it sleeps
+			st.hangs.Store(true)
 			time.Sleep(12 * time.Second) // a renewal, a commit and a claim are under way
 			told := time.Now()
 			stop()
 			if took := time.Since(told); took > 8*time.Second {
 				t.Errorf("%s hangs: the stop took %s", op, took)
+			}
+			if !st.hung.Load() {
+				t.Errorf("%s was not asked for", op)
 			}
 			close(st.end)
 		})
