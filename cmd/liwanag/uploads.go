@@ -82,8 +82,8 @@ func (p *program) showUpload(u api.Upload, format string) error {
 	n := u.Counts
 	p.fields([][2]string{
 		{"id", u.ID}, {"file", u.FileName}, {"source", u.Source}, {"status", u.Status}, {"why", why}, {"encoding", u.Encoding},
-		{"rows", fmt.Sprintf("%d: %d new, %d known, %d duplicate, %d corporate, %d unsubscribed, %d invalid", n.Rows, n.New, n.Known,
-			n.Duplicate, n.Corporate, n.Unsubscribed, n.Invalid)},
+		{"rows", fmt.Sprintf("%d: %d new, %d known, %d duplicate, %d corporate, %d relay, %d disposable, "+
+			"%d unsubscribed, %d suppressed, %d invalid", n.Rows, n.New, n.Known, n.Duplicate, n.Corporate, n.Relay, n.Disposable, n.Unsubscribed, n.Suppressed, n.Invalid)},
 		{"costs", plural(u.EstimatedCredits, "credit") + " at most"}, {"cap", limit},
 		{"lookups", fmt.Sprintf("%d: %d found, %d not found, %d failed", u.Progress.Imported, u.Progress.Enriched, u.Progress.NotFound,
 			u.Progress.Failed)},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -70,13 +71,21 @@ func (p *Subscriber) NameFrom() Side {
 	return ""
 }
 
+// workDomain is what a work address says of the company.
+func (p *Subscriber) workDomain() string {
+	if p.EmailType != Corporate {
+		return ""
+	}
+	return p.EmailKey[strings.LastIndexByte(p.EmailKey, '@')+1:]
+}
+
 // CompanyFrom is the side whose company is shown: the found one when it can be told
-// which it is, else the stated one.
+// which it is, else the stated one, of which a work address is a part.
 func (p *Subscriber) CompanyFrom() Side {
 	switch f, s := p.Found, p.Stated; {
 	case f.CompanyName+f.CompanyDomain+f.CompanyLinkedinURL != "":
 		return SideFound
-	case s.CompanyName+s.CompanyDomain != "":
+	case s.CompanyName+s.CompanyDomain+p.workDomain() != "":
 		return SideStated
 	case f.Headcount != 0 || f.Industry != "":
 		return SideFound
@@ -101,7 +110,7 @@ func (p *Subscriber) Settle() {
 		shown.CompanyName, shown.CompanyDomain, shown.CompanyLinkedinURL = f.CompanyName, f.CompanyDomain, f.CompanyLinkedinURL
 		shown.Headcount, shown.Industry = f.Headcount, f.Industry
 	} else {
-		shown.CompanyName, shown.CompanyDomain = s.CompanyName, s.CompanyDomain
+		shown.CompanyName, shown.CompanyDomain = s.CompanyName, cmp.Or(s.CompanyDomain, p.workDomain())
 	}
 	p.NameMatches = MatchNames(Names{s.FirstName, s.LastName, s.FullName}, Names{f.FirstName, f.LastName, f.FullName})
 }

@@ -112,3 +112,26 @@ func TestMetadataIsMerged(t *testing.T) {
 		t.Errorf("a list as metadata: %v", err)
 	}
 }
+
+func TestAWorkAddressSaysWhichCompanyItIs(t *testing.T) {
+	work := func(s liwanag.Statement, f liwanag.Finding) liwanag.Subscriber {
+		return liwanag.Subscriber{EmailKey: "m@acme.example", EmailType: liwanag.Corporate, Stated: s, Found: f}
+	}
+	for name, c := range map[string]struct {
+		p      liwanag.Subscriber
+		domain string
+		from   liwanag.Side
+	}{
+		"nothing else is known": {work(liwanag.Statement{}, liwanag.Finding{}), "acme.example", liwanag.SideStated},
+		"a name was said":       {work(liwanag.Statement{CompanyName: "Acme"}, liwanag.Finding{}), "acme.example", liwanag.SideStated},
+		"a domain was said":     {work(liwanag.Statement{CompanyDomain: "b.example"}, liwanag.Finding{}), "b.example", liwanag.SideStated},
+		"a company was found":   {work(liwanag.Statement{}, liwanag.Finding{CompanyName: "Bayan"}), "", liwanag.SideFound},
+		"a personal address":    {liwanag.Subscriber{EmailKey: "m@gmail.com", EmailType: liwanag.Personal}, "", ""},
+		"a relay":               {liwanag.Subscriber{EmailKey: "m@relay.example", EmailType: liwanag.Relay}, "", ""},
+	} {
+		c.p.Settle()
+		if c.p.Summary.CompanyDomain != c.domain || c.p.CompanyFrom() != c.from {
+			t.Errorf("%s: %q from %q", name, c.p.Summary.CompanyDomain, c.p.CompanyFrom())
+		}
+	}
+}

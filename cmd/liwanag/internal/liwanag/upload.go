@@ -31,7 +31,6 @@ type Upload struct {
 	Mapping  json.RawMessage // column -> field, a JSON object
 	Encoding string          // of the file, by its name in the preview
 	Counts   UploadCounts
-	Changes  UploadChanges
 	Size     int64 // bytes
 	// Position is how many data rows are imported: an import that was
 	// interrupted goes on behind it.
@@ -56,54 +55,6 @@ type UploadCounts struct {
 	Unsubscribed                           int64 // the row says that the person left
 	Suppressed                             int64 // nothing of them is stored
 	Invalid                                int64
-}
-
-// UploadChanges is what an import would change, as the preview says it.
-type UploadChanges struct {
-	// SameMailbox is how many of the new rows need no lookup of their own, since their mailbox has one.
-	SameMailbox int64 `json:"sameMailbox,omitempty"`
-	// Changed is how many known people would have other values, and Fields of which field how many.
-	Changed int64            `json:"changed,omitempty"`
-	Fields  map[string]int64 `json:"fields,omitempty"`
-	// Unchanged is how many known people would stay as they are.
-	Unchanged int64 `json:"unchanged,omitempty"`
-	// People are the first of those who would have other values.
-	People []PersonChange `json:"people,omitempty"`
-	// Standing is what says that people left.
-	Standing *UploadStanding `json:"standing,omitempty"`
-	// Unread is how many cells of times could not be read, by column.
-	Unread map[string]int64 `json:"unread,omitempty"`
-	// Typos are domains that look like those of a big provider: what was probably meant, and how often.
-	Typos []DomainTypo `json:"typos,omitempty"`
-}
-
-// PersonChange is what an import would change of a known person.
-type PersonChange struct {
-	Row    int64         `json:"row"`
-	Email  string        `json:"email"`
-	Fields []FieldChange `json:"fields"`
-}
-
-// FieldChange is a value before and after. Empty: there was, or would be, none.
-type FieldChange struct {
-	Field  string `json:"field"`
-	Before string `json:"before,omitempty"`
-	After  string `json:"after,omitempty"`
-}
-
-// UploadStanding is the columns by which rows say that people left, and how many do.
-type UploadStanding struct {
-	Columns map[string]int64 `json:"columns"`
-	Left    int64            `json:"left"`
-	Ignored bool             `json:"ignored,omitempty"` // they are not believed
-	Undone  bool             `json:"undone,omitempty"`  // whom the upload marked came back
-}
-
-// DomainTypo is a domain that is probably mistyped.
-type DomainTypo struct {
-	Domain string `json:"domain"`
-	Meant  string `json:"meant"`
-	Rows   int64  `json:"rows"`
 }
 
 // UploadProgress is counted from the jobs an upload made.
