@@ -38,10 +38,11 @@ func TestNothingIsLostWhenAProcessDiesAtAnyWrite(t *testing.T) {
 	}
 	for _, after := range []bool{false, true} {
 		t.Run(fmt.Sprintf("after=%t", after), func(t *testing.T) {
+			t.Parallel()
 			deaths := 0
 			for n := 1; ; n++ {
 				died := false
-				onStage(t, func(s *stage) { died = s.dieAt(n, after) })
+				play(t, func(s *stage) { died = s.dieAt(n, after) })
 				if !died {
 					break
 				}

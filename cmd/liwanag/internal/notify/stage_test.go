@@ -64,8 +64,15 @@ type act struct {
 	ended    sync.WaitGroup
 }
 
-// onStage runs a test in virtual time. What receivers answer is 200 at first.
+// onStage runs a test in virtual time, beside others. What receivers answer is 200 at
+// first.
 func onStage(t *testing.T, test func(s *stage)) {
+	t.Helper()
+	t.Parallel()
+	play(t, test)
+}
+
+func play(t *testing.T, test func(s *stage)) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "liwanag.db")
 	synctest.Test(t, func(t *testing.T) {
