@@ -188,7 +188,8 @@ func (c *Console) enrichSubscriber(v *visit) error {
 		"same_mailbox": "Another address of the mailbox is looked up, or was: its result counts for this one, too, at no cost.",
 		"reused":       "The result is young enough: it was used again, at no cost.",
 		"in_flight":    "An earlier lookup is paid for, and its result still expected.", "suppressed": "The address is suppressed: nothing is looked up for it.",
-		"unsubscribed": "The person unsubscribed: nothing is looked up for them.",
+		"unsubscribed":       "The person unsubscribed: nothing is looked up for them.",
+		"recently_not_found": "FullEnrich did not find them lately: nothing was ordered.",
 	}[done.Result]
 	return v.goTo(under("/subscribers", id), firstOf(message, words(done.Result)))
 }
