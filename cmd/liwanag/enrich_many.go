@@ -24,7 +24,7 @@ type subscribersEnrich struct {
 }
 
 // selects says whether flags select people.
-func (c *subscribersEnrich) selects() bool { return c.subscriberFilter != subscriberFilter{} }
+func (c *subscribersEnrich) selects() bool { return !c.filter().IsZero() }
 
 // requests are what is asked of the server: ids have a limit a call.
 func (c *subscribersEnrich) requests() (all []api.EnrichMany) {

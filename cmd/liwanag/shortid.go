@@ -31,7 +31,8 @@ var things = map[string]func(*program, *apiclient.Client, runapi.Paging) (ids []
 		return runapi.ListRuns.Call(p.ctx, c, runapi.RunQuery{Paging: page})
 	}, func(r runapi.Run) string { return r.ID }),
 	"subscriber": idsBy(func(p *program, c *apiclient.Client, page runapi.Paging) (runapi.List[api.Subscriber], error) {
-		return api.ListSubscribers.Call(p.ctx, c, api.SubscriberQuery{Paging: page})
+		found, err := api.ListSubscribers.Call(p.ctx, c, api.SubscriberQuery{Paging: page})
+		return found.List, err
 	}, func(s api.Subscriber) string { return s.ID }),
 	"submission": idsBy(func(p *program, c *apiclient.Client, page runapi.Paging) (runapi.List[api.Submission], error) {
 		return api.ListSubmissions.Call(p.ctx, c, api.SubmissionQuery{Paging: page})

@@ -24,7 +24,7 @@ type subscribersCommand struct {
 	List         subscribersList         `cmd:"" help:"List subscribers, newest first."`
 	Show         subscribersShow         `cmd:"" help:"Show a subscriber with lookups."`
 	Import       subscribersImport       `cmd:"" help:"Import a CSV file: preview, cost estimate, progress."`
-	Export       subscribersExport       `cmd:"" help:"Export subscribers as CSV that can be imported again."`
+	Export       subscribersExport       `cmd:"" help:"Export subscribers: as CSV that can be imported again, or chosen columns."`
 	Enrich       subscribersEnrich       `cmd:"" help:"Look subscribers up once more."`
 	Unsubscribe  subscribersUnsubscribe  `cmd:"" help:"Note that a person left: nothing is looked up for them any more."`
 	Resubscribe  subscribersResubscribe  `cmd:"" help:"Note that a person came back. Nobody is looked up by it."`
@@ -68,39 +68,13 @@ func (c *subscribersAdd) Run(p *program) error {
 	return nil
 }
 
-// subscriberFilter selects subscribers.
-type subscriberFilter struct {
-	Status     string        `name:"status" enum:",none,pending,submitted,enriched,not_found,failed,canceled,held" default:"" help:"Of the latest lookup: none, pending, submitted, enriched, not_found, failed, canceled or held."`
-	EmailType  string        `name:"email-type" enum:",personal,corporate,relay,disposable" default:"" help:"personal, corporate (work), relay or disposable."`
-	Source     string        `name:"source" help:"Where they signed up."`
-	Seniority  string        `name:"seniority" help:"As a lookup found it, such as Senior or VP."`
-	Subscribed string        `name:"subscribed" enum:",true,false,any" default:"" help:"Whether they are still subscribed: true, false or any. Default: any, and true in an export."`
-	Tag        string        `name:"tag" help:"A tag of any sender."`
-	Names      string        `name:"name-matches" enum:",yes,no,unknown" default:"" help:"Whether the found name is the stated one: yes, no or unknown."`
-	SignedUp   time.Duration `name:"signed-up-since" help:"Signed up within this time, as the sender said, such as 720h."`
-	Query      string        `name:"query" short:"q" help:"Part of address, name or company."`
-	Run        string        `name:"run" id:"run" help:"Looked up by this run."`
-	Upload     string        `name:"upload" id:"upload" help:"Looked up for this upload."`
-	Since      time.Duration `name:"since" help:"Signed up within this time, such as 24h."`
-}
-
-func (f *subscriberFilter) filter() api.SubscriberFilter {
-	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Seniority: f.Seniority,
-		Subscribed: f.Subscribed, Q: f.Query, Tag: f.Tag, NameMatches: f.Names, RunID: f.Run, UploadID: f.Upload}
-	if f.SignedUp > 0 {
-		filter.SignedUpSince = time.Now().Add(-f.SignedUp)
-	}
-	if f.Since > 0 {
-		filter.Since = time.Now().Add(-f.Since)
-	}
-	return filter
-}
-
 type subscribersList struct {
 	clientFlags
 	outputFlag
 	pageFlags
 	subscriberFilter
+	subscriberOrder
+	Total bool `name:"total" help:"Say on stderr how many match."`
 }
 
 // Run lists subscribers.
@@ -124,7 +98,13 @@ func (c *subscribersList) Run(p *program) error {
 		{"company", func(x s) string { return x.CompanyName }},
 	}
 	fetch := func(page runapi.Paging) (runapi.List[s], error) {
-		return api.ListSubscribers.Call(p.ctx, client, api.SubscriberQuery{SubscriberFilter: c.filter(), Paging: page})
+		wanted := api.SubscriberQuery{SubscriberFilter: c.filter(), SubscriberOrder: c.order(), Paging: page}
+		wanted.Total = c.Total && page.Cursor == ""
+		found, err := api.ListSubscribers.Call(p.ctx, client, wanted)
+		if found.Total != nil {
+			fmt.Fprintln(p.err, totalText(*found.Total, found.TotalIsMore))
+		}
+		return found.List, err
 	}
 	return list(p, c.outputFlag, c.pageFlags, columns, fetch)
 }
@@ -134,7 +114,7 @@ func (c *subscribersList) export(p *program, client *apiclient.Client) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	wanted := api.SubscriberExport{SubscriberFilter: c.filter()}
+	wanted := api.SubscriberExport{SubscriberFilter: c.filter(), SubscriberOrder: c.order()}
 	wanted.Subscribed = cmp.Or(wanted.Subscribed, "any") // lists show everybody
 	if !c.All {
 		wanted.Limit = c.Limit
@@ -383,8 +363,10 @@ func (c *subscribersImport) decide(p *program, in *importing, u api.Upload) (api
 type subscribersExport struct {
 	clientFlags
 	subscriberFilter
-	Output string `name:"output" short:"o" enum:"csv" default:"csv" help:"csv."`
-	File   string `name:"file" short:"f" placeholder:"FILE" help:"Where to write. Default: standard output."`
+	subscriberOrder
+	Columns string `name:"columns" placeholder:"NAME,NAME" help:"Columns of the file, in this order; metadata.KEY is one of the metadata. Default: all, as a file that can be imported again."`
+	Output  string `name:"output" short:"o" enum:"csv,jsonl" default:"csv" help:"csv, or jsonl: a JSON object a line."`
+	File    string `name:"file" short:"f" placeholder:"FILE" help:"Where to write. Default: standard output."`
 }
 
 // counted is where an export goes; it says who was left out.
@@ -414,8 +396,12 @@ func (c *subscribersExport) Run(p *program) (err error) {
 	if err != nil {
 		return err
 	}
+	wanted := api.SubscriberExport{SubscriberFilter: c.filter(), SubscriberOrder: c.order(), Columns: c.Columns}
+	if c.Output != "csv" {
+		wanted.Format = c.Output
+	}
 	if c.File == "" {
-		_, err = api.ExportSubscribers.Copy(p.ctx, client, api.SubscriberExport{SubscriberFilter: c.filter()}, counted{p.out, p})
+		_, err = api.ExportSubscribers.Copy(p.ctx, client, wanted, counted{p.out, p})
 		return err
 	}
 	// A file that is there is whole: it gets its name at the end.
@@ -428,7 +414,7 @@ func (c *subscribersExport) Run(p *program) (err error) {
 			err = errors.Join(err, os.Remove(partial.Name()))
 		}
 	}()
-	n, err := api.ExportSubscribers.Copy(p.ctx, client, api.SubscriberExport{SubscriberFilter: c.filter()}, counted{partial, p})
+	n, err := api.ExportSubscribers.Copy(p.ctx, client, wanted, counted{partial, p})
 	if err = errors.Join(err, partial.Close()); err != nil {
 		return err
 	}

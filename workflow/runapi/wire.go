@@ -17,6 +17,13 @@ type Parameter struct {
 	In, Name string
 }
 
+// Prefix is what the names of a query's parameters begin with that are all read into
+// one map of texts: it is named "metadata.*", say. false: this is a single one.
+func (p Parameter) Prefix() (string, bool) {
+	prefix, many := strings.CutSuffix(p.Name, "*")
+	return prefix, many && p.In == "query"
+}
+
 // Parameters are those of a request's type, in the order of its fields.
 func Parameters(t reflect.Type) (all []Parameter) {
 	if kept, ok := parameters.Load(t); ok {
@@ -47,6 +54,12 @@ type Request struct {
 func encode(op Operation, in reflect.Value) Request {
 	r := Request{Operation: op, Query: url.Values{}, Header: http.Header{}}
 	for _, p := range Parameters(in.Type()) {
+		if prefix, ok := p.Prefix(); ok {
+			for name, value := range in.FieldByIndex(p.Index).Interface().(map[string]string) {
+				r.Query.Set(prefix+name, value)
+			}
+			continue
+		}
 		text := textOf(in.FieldByIndex(p.Index))
 		switch {
 		case p.In == "path":
@@ -102,6 +115,10 @@ func Decode(r *http.Request, in any, at func(string) (time.Time, error)) (fault 
 	v := reflect.ValueOf(in).Elem()
 	query := r.URL.Query()
 	for _, p := range Parameters(v.Type()) {
+		if prefix, ok := p.Prefix(); ok {
+			setAll(v.FieldByIndex(p.Index), prefix, query)
+			continue
+		}
 		text := ""
 		switch p.In {
 		case "path":
@@ -121,6 +138,19 @@ func Decode(r *http.Request, in any, at func(string) (time.Time, error)) (fault 
 	return ""
 }
 
+// setAll reads the parameters of a prefix; those that are empty are not there.
+func setAll(field reflect.Value, prefix string, query url.Values) {
+	all := map[string]string{}
+	for name := range query {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && query.Get(name) != "" {
+			all[rest] = query.Get(name)
+		}
+	}
+	if len(all) > 0 {
+		field.Set(reflect.ValueOf(all))
+	}
+}
+
 // RFC3339 reads a time as the API has it.
 func RFC3339(text string) (time.Time, error) { return time.Parse(time.RFC3339, text) }
 
@@ -130,10 +160,10 @@ func set(field reflect.Value, text string, at func(string) (time.Time, error)) (
 		var t time.Time
 		t, err = at(text)
 		field.Set(reflect.ValueOf(t))
-	case int:
-		var n int
-		n, err = strconv.Atoi(text)
-		field.SetInt(int64(n))
+	case int, int64:
+		var n int64
+		n, err = strconv.ParseInt(text, 10, 64)
+		field.SetInt(n)
 	case bool:
 		var is bool
 		is, err = strconv.ParseBool(text)

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -12,8 +13,8 @@ import (
 var (
 	AddSubscriber = runapi.Post[SignUp, SignedUp]("/subscribers",
 		"add-subscriber", "Add one subscriber", http.StatusAccepted)
-	ListSubscribers = runapi.Get[SubscriberQuery, runapi.List[Subscriber]]("/subscribers",
-		"list-subscribers", "List subscribers, newest first")
+	ListSubscribers = described(runapi.Get[SubscriberQuery, SubscriberList]("/subscribers",
+		"list-subscribers", "List subscribers, newest first"))
 	GetSubscriber = runapi.Get[runapi.IDPath, SubscriberDetail]("/subscribers/{id}",
 		"get-subscriber", "One subscriber, with jobs and profile")
 	EnrichSubscriber = runapi.Post[runapi.Addressed[*EnrichSubscriberRequest], Enriched]("/subscribers/{id}/enrich",
@@ -28,19 +29,39 @@ var (
 		"resubscribe-subscriber", "Note that a subscriber came back; nobody is looked up by it", http.StatusOK)
 	ExportPerson = runapi.Get[runapi.IDPath, PersonExport]("/subscribers/{id}/export",
 		"export-person", "Everything that is kept of one person, for themselves")
-	ExportSubscribers = runapi.File[SubscriberExport]("/subscribers/export",
+	ExportSubscribers = described(runapi.File[SubscriberExport]("/subscribers/export",
 		"export-subscribers", "Subscribers as CSV, which can be imported again; who unsubscribed is left out, and counted in the header Liwanag-Left-Out, unless subscribed says otherwise",
-		"text/csv")
+		"text/csv"))
+	ListCompanies = described(runapi.Get[CompanyQuery, runapi.List[Company]]("/companies",
+		"list-companies", "Companies of subscribers, those with the most people first"))
+	GetCompany = described(runapi.Get[CompanyPath, Company]("/companies/{domain}",
+		"get-company", "One company, by its domain"))
 )
+
+// described says what the description has no words for.
+func described[In, Out any](r runapi.Route[In, Out]) runapi.Route[In, Out] {
+	r.Description = "A parameter `metadata.KEY` selects those whose metadata have this text for KEY; there may be several."
+	return r
+}
 
 // SubscriberFilter selects subscribers, in a query or in a body.
 type SubscriberFilter struct {
-	Status     string `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
-	EmailType  string `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate,relay,disposable"`
-	Source     string `query:"source" json:"source,omitempty"`
-	Seniority  string `query:"seniority" json:"seniority,omitempty" doc:"As a lookup found it, in whatever case."`
-	Subscribed string `query:"subscribed" json:"subscribed,omitempty" enum:"true,false,any" doc:"Whether they are still subscribed. Left out: any, and true in an export."`
-	Tag        string `query:"tag" json:"tag,omitempty" doc:"Of any sender, whole."`
+	Status    string `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
+	EmailType string `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate,relay,disposable"`
+	Source    string `query:"source" json:"source,omitempty"`
+	JobTitle  string `query:"jobTitle" json:"jobTitle,omitempty" doc:"Part of it, in whatever case; a comma separates alternatives."`
+	Seniority string `query:"seniority" json:"seniority,omitempty" doc:"As a lookup found it, in whatever case; a comma separates alternatives."`
+	Industry  string `query:"industry" json:"industry,omitempty" doc:"Whole, in whatever case."`
+	Country   string `query:"country" json:"country,omitempty" doc:"As a lookup found it, in whatever case; a comma separates alternatives."`
+	// HeadcountMin and HeadcountMax are of the company, both inclusive.
+	HeadcountMin  int64             `query:"headcountMin" json:"headcountMin,omitempty" minimum:"0"`
+	HeadcountMax  int64             `query:"headcountMax" json:"headcountMax,omitempty" minimum:"0"`
+	CompanyDomain string            `query:"companyDomain" json:"companyDomain,omitempty" doc:"Of the company that is shown; a comma separates alternatives."`
+	HasLinkedin   string            `query:"hasLinkedin" json:"hasLinkedin,omitempty" enum:"true,false" doc:"Whether a LinkedIn address is known."`
+	FoundSince    time.Time         `query:"foundSince" json:"foundSince,omitzero" doc:"A result was applied at or after."`
+	Metadata      map[string]string `query:"metadata.*" json:"metadata,omitempty" doc:"What their metadata have as text; in a query metadata.KEY=TEXT."`
+	Subscribed    string            `query:"subscribed" json:"subscribed,omitempty" enum:"true,false,any" doc:"Whether they are still subscribed. Left out: any, and true in an export."`
+	Tag           string            `query:"tag" json:"tag,omitempty" doc:"Of any sender, whole."`
 	// NameMatches and SignedUpSince are about what was stated.
 	NameMatches   string    `query:"nameMatches" json:"nameMatches,omitempty" enum:"yes,no,unknown"`
 	SignedUpSince time.Time `query:"signedUpSince" json:"signedUpSince,omitzero" doc:"Signed up at or after, as the sender said, else as they came."`
@@ -51,16 +72,61 @@ type SubscriberFilter struct {
 	Until         time.Time `query:"until" json:"until,omitzero" doc:"Created before."`
 }
 
+// IsZero says whether it selects everybody.
+func (f SubscriberFilter) IsZero() bool { return reflect.ValueOf(f).IsZero() }
+
+// SubscriberOrder is the order of a listing. Whoever lacks what it is sorted by comes last.
+type SubscriberOrder struct {
+	Sort  string `query:"sort" enum:"added,found,company,headcount" default:"added"`
+	Order string `query:"order" enum:"asc,desc" doc:"Left out: desc, the newest and largest first, and asc for company."`
+}
+
 // SubscriberQuery asks for a page of subscribers.
 type SubscriberQuery struct {
 	SubscriberFilter
+	SubscriberOrder
+	Total bool `query:"total" doc:"Count all that match too."`
 	runapi.Paging
+}
+
+// SubscriberList is a page of subscribers.
+type SubscriberList struct {
+	runapi.List[Subscriber]
+	Total       *int64 `json:"total,omitempty" doc:"How many match, exact to 10,000; there if it was asked for."`
+	TotalIsMore bool   `json:"totalIsMore,omitempty" doc:"There are more than total."`
+}
+
+// CompanyQuery asks for a page of companies: of those who match.
+type CompanyQuery struct {
+	SubscriberFilter
+	runapi.Paging
+}
+
+// CompanyPath is the path of one company.
+type CompanyPath struct {
+	Domain string `path:"domain"`
+	SubscriberFilter
+}
+
+// Company is where people work, as lookups and sign-ups say; what was found comes first.
+type Company struct {
+	Domain      string           `json:"domain"`
+	Name        string           `json:"name,omitempty"`
+	LinkedinURL string           `json:"linkedinUrl,omitempty"`
+	Headcount   int64            `json:"headcount,omitempty"`
+	Industry    string           `json:"industry,omitempty"`
+	People      int64            `json:"people" doc:"How many match."`
+	Seniorities map[string]int64 `json:"seniorities" doc:"How many of them have each seniority that was found."`
+	NewestAt    time.Time        `json:"newestAt" doc:"When the newest of them was added."`
 }
 
 // SubscriberExport asks for a file of subscribers.
 type SubscriberExport struct {
 	SubscriberFilter
-	Limit int `query:"limit" minimum:"1" maximum:"1000000000" doc:"The newest of them, at most; absent: all."`
+	SubscriberOrder
+	Columns string `query:"columns" doc:"Those of the file, in this order, with commas between them; metadata.KEY is a member of the metadata. Left out: all, as a file that can be imported again."`
+	Format  string `query:"format" enum:"csv,jsonl" default:"csv"`
+	Limit   int    `query:"limit" minimum:"1" maximum:"1000000000" doc:"The newest of them, at most; absent: all."`
 }
 
 // SignUp is one person to add; everything but Email may be empty.

@@ -38,9 +38,9 @@ var (
 type subscribersView struct {
 	*visit
 	Query api.SubscriberQuery
-	List  runapi.List[api.Subscriber]
+	List  api.SubscriberList
 	// Left is how many of those that match unsubscribed, as far as one page tells.
-	Left runapi.List[api.Subscriber]
+	Left api.SubscriberList
 }
 
 var standingChoices = []choice{{"", "Any"}, {"true", "Subscribed"}, {"false", "Unsubscribed"}}

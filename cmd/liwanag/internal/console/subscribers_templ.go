@@ -231,7 +231,7 @@ func subscribersPage(v subscribersView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(v.List.Items) == 0 {
-			if v.Query.SubscriberFilter != (api.SubscriberFilter{}) || v.Query.Cursor != "" {
+			if !v.Query.SubscriberFilter.IsZero() || v.Query.Cursor != "" {
 				templ_7745c5c3_Var9 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 					templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 					templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)

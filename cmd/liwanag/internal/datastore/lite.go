@@ -15,6 +15,7 @@ import (
 //	= ANY($n), unnest($n::uuid[]) the 16-byte ids that lie side by side in $n
 //	true, false                   1, 0
 //	ILIKE $n                      LIKE $n ESCAPE '\', which ignores the case of ASCII letters
+//	json_each_text(x::json)       the members of a JSON object as texts
 //	greatest(, strpos(, ctid      max(, instr(, rowid
 func Lite(query string) string {
 	if kept, ok := lites.Load(query); ok {
@@ -47,11 +48,15 @@ var (
 		{regexp.MustCompile(`\btrue\b`), "1"},
 		{regexp.MustCompile(`\bfalse\b`), "0"},
 		{regexp.MustCompile(`ILIKE (\$\d+)`), `LIKE $1 ESCAPE '\'`},
+		{regexp.MustCompile(`json_each_text\(([\w.]+)::json\)`), liteMembers},
 		{regexp.MustCompile(`\bgreatest\(`), "max("},
 		{regexp.MustCompile(`\bstrpos\(`), "instr("},
 		{regexp.MustCompile(`\bctid\b`), "rowid"},
 	}
 )
+
+// liteMembers are the members of a JSON object as texts.
+const liteMembers = `(SELECT key, CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(value AS text) END AS value FROM json_each($1))`
 
 // liteIDs are the ids that lie side by side in an argument: one text and one
 // argument, however many there are.

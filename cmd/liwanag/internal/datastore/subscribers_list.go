@@ -3,6 +3,8 @@ package datastore
 import (
 	"context"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -10,12 +12,10 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
-const subscriberListing = 's'
-
-// List gives a page, newest first, and the next page's cursor, empty on the
+// List gives a page in the filter's order, and the next page's cursor, empty on the
 // last. ErrInvalidCursor.
 func (s Subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
-	after, err := listing.Key(subscriberListing, 16, p.Cursor)
+	at, err := readPlace(f, p.Cursor)
 	if err == nil {
 		err = f.Check()
 	}
@@ -23,12 +23,16 @@ func (s Subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liw
 		return nil, "", err
 	}
 	limit := listing.Limit(p)
-	query, args := subscriberQuery(s.r, f, after, limit+1)
-	all, err := list(s.in(ctx), scanSubscriber, query, args...)
-	if err != nil {
-		return nil, "", err
+	var all []liwanag.Subscriber
+	for ; at.phase < len(phasesOf(f)) && len(all) <= limit; at = (place{phase: at.phase + 1}) {
+		query, args := subscriberQuery(s.r, f, at, limit+1-len(all))
+		more, err := list(s.in(ctx), scanSubscriber, query, args...)
+		if err != nil {
+			return nil, "", err
+		}
+		all = append(all, more...)
 	}
-	all, next := listing.Paged(all, limit, func(s liwanag.Subscriber) string { return listing.Cursor(subscriberListing, s.ID.Bytes()) })
+	all, next := listing.Paged(all, limit, func(s liwanag.Subscriber) string { return placeOf(f, s).cursor(f) })
 	return all, next, nil
 }
 
@@ -67,14 +71,39 @@ func (s Subscribers) CountLeft(ctx context.Context, f liwanag.SubscriberFilter) 
 	return one(s.in(ctx), scanInt, `SELECT count(*) FROM `+from+w.String(), w.args...)
 }
 
-// subscriberQuery walks an index that is in order of creation: that of the
-// latest jobs in one status, or the subscribers' own.
-func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, after []byte, limit int) (string, []any) {
-	from, key, w := subscriberWhere(d, f)
-	if after != nil {
-		w.and(key+` < $?`, after)
+// Total counts those who match, up to most.
+func (s Subscribers) Total(ctx context.Context, f liwanag.SubscriberFilter, most int) (int64, error) {
+	if err := f.Check(); err != nil {
+		return 0, err
 	}
-	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + key + ` DESC LIMIT ` + w.bind(limit), w.args
+	from, _, w := subscriberWhere(s.r, f)
+	return one(s.in(ctx), scanInt, `SELECT count(*) FROM (SELECT 1 FROM `+from+w.String()+` LIMIT `+w.bind(most)+`) AS matching`, w.args...)
+}
+
+// subscriberQuery is the walk of a phase from a place on. It goes over an index that is
+// in the listing's order: that of the latest jobs in one status, the subscribers' own,
+// or that of what they are sorted by.
+func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, at place, limit int) (string, []any) {
+	from, id, w := subscriberWhere(d, f)
+	before, direction := `<`, ` DESC`
+	if f.Ascending {
+		before, direction = `>`, ` ASC`
+	}
+	by, order := subscriberOrders[f.Sort], id+direction
+	if by.column != "" {
+		w.and(by.column + phasesOf(f)[at.phase])
+	}
+	switch sorted := by.column != "" && at.phase == 0; {
+	case sorted && at.id != nil:
+		value := w.bind(at.value)
+		w.and(by.key + ` ` + before + `= ` + value + ` AND (` + by.key + ` ` + before + ` ` + value + ` OR ` + id + ` ` + before + ` ` + w.bind(at.id) + `)`)
+		fallthrough
+	case sorted:
+		order = by.key + direction + `, ` + order
+	case at.id != nil:
+		w.and(id+` `+before+` $?`, at.id)
+	}
+	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + order + ` LIMIT ` + w.bind(limit), w.args
 }
 
 // subscriberWhere is where those are found that match, and the key that orders them.
@@ -83,6 +112,8 @@ func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w
 	switch {
 	case f.Status == liwanag.NoJob:
 		w.and(`NOT EXISTS (SELECT 1 FROM job j WHERE j.subscriber_id = s.id)`)
+	case f.Status != "" && subscriberOrders[f.Sort].column != "":
+		w.and(`EXISTS (SELECT 1 FROM job j WHERE j.subscriber_id = s.id AND j.latest = true AND j.status = $?)`, string(f.Status))
 	case f.Status != "":
 		from, key = `job j /*lite CROSS*/ JOIN subscriber s ON s.id = j.subscriber_id`, `j.subscriber_id`
 		w.and(`j.latest = true AND j.status = $?`, string(f.Status))
@@ -117,9 +148,7 @@ func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w
 	if !f.CreatedBefore.IsZero() {
 		w.and(`/*lite +*/s.created_at < $?`, micros(f.CreatedBefore))
 	}
-	if f.Seniority != "" {
-		w.alike("", f.Seniority, "s.seniority")
-	}
+	w.found(d, f)
 	if f.Tag != "" { // in a list, it is followed by another or by the end
 		tag := jsonOf(f.Tag)
 		w.and(`(strpos(s.tags, ` + w.bind(tag+",") + `) > 0 OR strpos(s.tags, ` + w.bind(tag+"]") + `) > 0)`)
@@ -131,22 +160,97 @@ func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w
 		w.and(`/*lite +*/coalesce(s.signed_up_at, s.created_at) >= $?`, micros(f.SignedUpAfter))
 	}
 	if f.Query != "" {
-		w.alike("%", f.Query, "s.email_key", "s.full_name", "s.first_name", "s.last_name", "s.company_name", "s.company_domain")
+		w.alike([]string{f.Query}, "s.email_key", "s.full_name", "s.first_name", "s.last_name", "s.company_name", "s.company_domain")
 	}
 	return from, key, w
 }
 
-// alike looks for a text in columns, in whatever case; around is "%" for a part of
-// what they hold, and empty for all of it.
-func (w *where) alike(around, text string, columns ...string) {
-	var terms []string
-	for _, form := range forms(text) {
-		bound := w.bind(around + likeEscape.Replace(form) + around)
-		for _, column := range columns {
-			terms = append(terms, column+` ILIKE `+bound)
+// found selects by what is known of a person and their company.
+func (w *where) found(d Dialect, f liwanag.SubscriberFilter) {
+	w.anyOf(d, "s.seniority", alternatives(f.Seniority))
+	w.anyOf(d, "s.country", alternatives(f.Country))
+	w.anyOf(d, "s.company_domain", alternatives(f.CompanyDomain))
+	if f.Industry != "" {
+		w.anyOf(d, "s.industry", []string{f.Industry})
+	}
+	w.alike(alternatives(f.JobTitle), "s.job_title")
+	if f.HeadcountMin > 0 {
+		w.and(`/*lite +*/s.headcount >= $?`, f.HeadcountMin)
+	}
+	if f.HeadcountMax > 0 {
+		w.and(`/*lite +*/s.headcount <= $?`, f.HeadcountMax)
+	}
+	if f.HasLinkedin != nil {
+		w.and(`s.linkedin_url IS ` + map[bool]string{true: "NOT ", false: ""}[*f.HasLinkedin] + `NULL`)
+	}
+	switch {
+	case f.FoundAfter.IsZero():
+	case f.Sort == liwanag.SortFound:
+		w.and(`s.enriched_at >= $?`, micros(f.FoundAfter))
+	default:
+		w.and(`/*lite +*/s.enriched_at >= $?`, micros(f.FoundAfter))
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
+		w.and(`EXISTS (SELECT 1 FROM json_each_text(s.metadata::json) m WHERE m.key = `+w.bind(key)+` AND m.value = $?)`, f.Metadata[key])
+	}
+}
+
+// anyOf selects those whose column is one of the texts, in whatever case: over the
+// column's index when there is one to look for.
+func (w *where) anyOf(d Dialect, column string, texts []string) {
+	var all []string
+	for _, text := range texts {
+		for _, form := range forms(text) {
+			all = append(all, lowerASCII(form))
 		}
 	}
-	w.and(`(` + strings.Join(terms, ` OR `) + `)`)
+	slices.Sort(all)
+	switch all = slices.Compact(all); len(all) {
+	case 0:
+	case 1:
+		w.and(column+` IS NOT NULL AND lower(`+column+`) = $?`, all[0])
+	default:
+		w.and(`/*lite +*/lower(`+column+`) = ANY($?::text[])`, d.Words(all))
+	}
+}
+
+const maxAlternatives = 20
+
+// alternatives are the texts of a filter that commas separate, and the whole of it.
+func alternatives(text string) (all []string) {
+	for _, part := range append(strings.SplitN(text, ",", maxAlternatives), text) {
+		if part = strings.TrimSpace(part); part != "" {
+			all = append(all, part)
+		}
+	}
+	return all
+}
+
+// lowerASCII is lower() as both databases have it for the columns that are sorted by.
+func lowerASCII(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, text)
+}
+
+// alike selects those who have one of the texts somewhere in one of the columns, in
+// whatever case.
+func (w *where) alike(texts []string, columns ...string) {
+	var terms []string
+	for _, text := range texts {
+		for _, form := range forms(text) {
+			bound := w.bind("%" + likeEscape.Replace(form) + "%")
+			for _, column := range columns {
+				terms = append(terms, column+` ILIKE `+bound)
+			}
+		}
+	}
+	if len(terms) > 0 {
+		w.and(`(` + strings.Join(terms, ` OR `) + `)`)
+	}
 }
 
 var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

@@ -30,6 +30,8 @@ func (s *Server) registerSubscribers() {
 	door.Serve(s.Door, api.ResubscribeSubscriber, s.stand(s.cfg.Enrichment.Resubscribe))
 	door.Serve(s.Door, api.ExportPerson, s.exportPerson)
 	door.Stream(s.Door, api.ExportSubscribers, s.exportSubscribers)
+	door.Serve(s.Door, api.ListCompanies, s.listCompanies)
+	door.Serve(s.Door, api.GetCompany, s.getCompany)
 }
 
 // signUpSchema is that of a sign-up, whose unknown fields are kept or refused.
@@ -82,7 +84,9 @@ func answerOne(w http.ResponseWriter, result intake.Result) error {
 func subscriberFilter(q api.SubscriberFilter) (f liwanag.SubscriberFilter, err error) {
 	f = liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
 		Seniority: q.Seniority, Query: q.Q, Standing: liwanag.Standing(q.Subscribed), CreatedAfter: q.Since, CreatedBefore: q.Until,
-		Tag: q.Tag, NameMatches: liwanag.NameMatch(q.NameMatches), SignedUpAfter: q.SignedUpSince}
+		Tag: q.Tag, NameMatches: liwanag.NameMatch(q.NameMatches), SignedUpAfter: q.SignedUpSince,
+		JobTitle: q.JobTitle, Industry: q.Industry, Country: q.Country, CompanyDomain: q.CompanyDomain, FoundAfter: q.FoundSince,
+		HeadcountMin: q.HeadcountMin, HeadcountMax: q.HeadcountMax, HasLinkedin: truth(q.HasLinkedin), Metadata: q.Metadata}
 	if q.RunID != "" {
 		if f.RunID, err = liwanag.ParseID(liwanag.RunKind, q.RunID); err != nil {
 			return f, door.InvalidFilter("runId", "an id of the form run_<uuid> is needed")
@@ -94,6 +98,22 @@ func subscriberFilter(q api.SubscriberFilter) (f liwanag.SubscriberFilter, err e
 		}
 	}
 	return f, nil
+}
+
+// ordered is a filter in an order.
+func ordered(f liwanag.SubscriberFilter, by api.SubscriberOrder) liwanag.SubscriberFilter {
+	f.Sort = liwanag.SubscriberSort(by.Sort)
+	f.Ascending = by.Order == "asc" || by.Order == "" && f.Sort == liwanag.SortCompany
+	return f
+}
+
+// truth is what a text says that is true or false; nil for neither.
+func truth(text string) *bool {
+	is, err := strconv.ParseBool(text)
+	if err != nil {
+		return nil
+	}
+	return &is
 }
 
 func viewSubscriber(p liwanag.Subscriber) api.Subscriber {
@@ -139,13 +159,29 @@ func utc(t time.Time) time.Time {
 	return t.UTC()
 }
 
-func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (runapi.List[api.Subscriber], error) {
+// exactTo is how far totals are counted.
+const exactTo = 10_000
+
+func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (out api.SubscriberList, err error) {
 	filter, err := subscriberFilter(in.SubscriberFilter)
 	if err != nil {
-		return runapi.List[api.Subscriber]{}, err
+		return out, err
 	}
+	filter = ordered(filter, in.SubscriberOrder)
 	rows, next, err := s.cfg.Store.Subscribers.List(ctx, filter, pageOf(in.Paging))
-	return listOf(rows, next, viewSubscriber), err
+	if err != nil {
+		return out, err
+	}
+	out.List = listOf(rows, next, viewSubscriber)
+	if in.Total {
+		total, err := s.cfg.Store.Subscribers.Total(ctx, filter, exactTo+1)
+		if err != nil {
+			return out, err
+		}
+		out.TotalIsMore, total = total > exactTo, min(total, exactTo)
+		out.Total = &total
+	}
+	return out, nil
 }
 
 // personOf is the id of a person who is named by id or by address.
@@ -278,8 +314,13 @@ func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *a
 	if err != nil {
 		return err
 	}
+	filter = ordered(filter, in.SubscriberOrder)
 	if filter.Standing == "" {
 		filter.Standing = liwanag.StandingIn
+	}
+	columns, err := intake.ColumnsOf(in.Columns)
+	if err != nil {
+		return door.BadParameter("columns", err.Error())
 	}
 	if filter.Standing == liwanag.StandingIn {
 		left, err := s.cfg.Store.Subscribers.CountLeft(r.Context(), filter)
@@ -289,7 +330,12 @@ func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *a
 		w.Header().Set(api.LeftOutHeader, strconv.FormatInt(left, 10))
 	}
 	people := first(in.Limit, s.cfg.Store.Subscribers.Each(r.Context(), filter))
-	return s.Download(w, r, "subscribers.csv", func(to *door.Streamer) error { return intake.Export(r.Context(), to, people) })
+	if in.Format == "jsonl" {
+		return s.DownloadAs(w, r, "subscribers.jsonl", "application/x-ndjson", func(to *door.Streamer) error {
+			return writeLines(r.Context(), to, people, in.Columns, columns)
+		})
+	}
+	return s.Download(w, r, "subscribers.csv", func(to *door.Streamer) error { return intake.Export(r.Context(), to, people, columns...) })
 }
 
 // first yields n items at most; 0: all.

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"iter"
 	"slices"
@@ -20,6 +21,65 @@ type exportColumn struct {
 	name  string
 	field Field
 	value func(*liwanag.Subscriber) string
+}
+
+// Column is one column of a file of subscribers.
+type Column struct {
+	Name string
+	text func(*liwanag.Subscriber) string
+}
+
+// Text is what the column has for a person; empty without a value.
+func (c Column) Text(p *liwanag.Subscriber) string { return c.text(p) }
+
+func allColumns() (all []Column) {
+	for _, c := range exportColumns() {
+		all = append(all, Column{c.name, c.value})
+	}
+	return all
+}
+
+// ColumnsOf are the columns that are named, with commas between them: those of
+// [ExportColumns], and metadata.KEY for a member of the metadata. An empty text names
+// all of [ExportColumns].
+func ColumnsOf(names string) ([]Column, error) {
+	all := allColumns()
+	if names == "" {
+		return all, nil
+	}
+	var chosen []Column
+	for name := range strings.SplitSeq(names, ",") {
+		name = strings.TrimSpace(name)
+		at := slices.IndexFunc(all, func(c Column) bool { return c.Name == name })
+		column, ok := Column{}, at >= 0
+		if ok {
+			column = all[at]
+		}
+		if key, member := strings.CutPrefix(name, "metadata."); member && key != "" {
+			column, ok = Column{name, func(p *liwanag.Subscriber) string { return memberText(p.Metadata, key) }}, true
+		}
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("there is no column %.60q. There are %s, and metadata.KEY", name, strings.Join(ExportColumns(), ", "))
+		case slices.ContainsFunc(chosen, func(c Column) bool { return c.Name == name }):
+			return nil, fmt.Errorf("the column %.60q is there twice", name)
+		}
+		chosen = append(chosen, column)
+	}
+	return chosen, nil
+}
+
+// memberText is a member of a JSON object as text: what is no text, as JSON.
+func memberText(object json.RawMessage, key string) string {
+	var members map[string]json.RawMessage
+	if len(object) == 0 || json.Unmarshal(object, &members) != nil || string(members[key]) == "null" {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(members[key], &text) == nil {
+		return text
+	}
+	return string(members[key])
 }
 
 // exportColumns are a promise: new ones are added at the end. What FullEnrich
@@ -170,14 +230,20 @@ func listText(all []string) string {
 }
 
 // Export writes subscribers as CSV that a spreadsheet never executes and that
-// can be imported again. It stops at the first error of people or of w.
-func Export(ctx context.Context, w io.Writer, people iter.Seq2[liwanag.Subscriber, error]) error {
+// can be imported again. It has the columns given, or all of [ExportColumns] when none
+// is. It stops at the first error of people or of w.
+func Export(ctx context.Context, w io.Writer, people iter.Seq2[liwanag.Subscriber, error], columns ...Column) error {
+	if len(columns) == 0 {
+		columns = allColumns()
+	}
 	out := csvsafe.NewWriter(w)
-	if err := out.Write(ExportColumns()); err != nil {
+	record := make([]string, len(columns))
+	for i, c := range columns {
+		record[i] = c.Name
+	}
+	if err := out.Write(record); err != nil {
 		return err
 	}
-	columns := exportColumns()
-	record := make([]string, len(columns))
 	for person, err := range people {
 		if err != nil {
 			return err
@@ -186,7 +252,7 @@ func Export(ctx context.Context, w io.Writer, people iter.Seq2[liwanag.Subscribe
 			return err
 		}
 		for i, c := range columns {
-			record[i] = c.value(&person)
+			record[i] = c.text(&person)
 		}
 		if err := out.Write(record); err != nil {
 			return err

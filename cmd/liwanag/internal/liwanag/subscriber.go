@@ -123,8 +123,18 @@ type SubscriberFilter struct {
 	Status    JobStatus // of the latest job; NoJob selects those without one
 	EmailType EmailType
 	Source    string
-	Seniority string // case-insensitive
-	Tag       string // of any sender
+	// These ignore case, and a comma in them separates alternatives.
+	JobTitle  string // part of it
+	Seniority string
+	Country   string
+	Industry  string // the one filter of these in which a comma is a comma
+	// CompanyDomain is of the company that is shown.
+	CompanyDomain              string
+	HeadcountMin, HeadcountMax int64             // 0: without a bound
+	HasLinkedin                *bool             // whether a LinkedIn address is known
+	FoundAfter                 time.Time         // a result was applied at or after
+	Metadata                   map[string]string // each member of their metadata has this text
+	Tag                        string            // of any sender
 	// NameMatches selects those whose found name says this of the stated one.
 	NameMatches NameMatch
 	// SignedUpAfter goes by the time that was stated, else by that of their coming.
@@ -138,6 +148,10 @@ type SubscriberFilter struct {
 	IDs      []ID
 	RunID    ID // a lookup of theirs is in the run
 	UploadID ID // a lookup of theirs was ordered by the upload
+
+	// Sort and Ascending are the order of a listing; the zero values: newest first.
+	Sort      SubscriberSort
+	Ascending bool
 }
 
 // Check is ErrInvalidFilter for texts that a database would read in its own way: one
@@ -148,8 +162,25 @@ func (f SubscriberFilter) Check() error {
 			return ErrInvalidFilter
 		}
 	}
+	for key, value := range f.Metadata {
+		if strings.ContainsFunc(key+value, unicode.IsControl) {
+			return ErrInvalidFilter
+		}
+	}
 	return nil
 }
+
+// SubscriberSort is what a listing of subscribers is in the order of. Whoever has no
+// such value comes last.
+type SubscriberSort string
+
+// The orders. The zero value is [SortAdded].
+const (
+	SortAdded     SubscriberSort = "added"
+	SortFound     SubscriberSort = "found"
+	SortCompany   SubscriberSort = "company" // by name, ignoring the case of ASCII letters
+	SortHeadcount SubscriberSort = "headcount"
+)
 
 // NoJob is the filter value and the listing text for a subscriber that never
 // had a job.

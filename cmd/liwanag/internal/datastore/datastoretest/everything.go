@@ -46,11 +46,27 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now},
 			{Tag: "a"}, {NameMatches: liwanag.NamesDiffer}, {SignedUpAfter: now},
 			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn},
-			{MailDomain: "a"}, {Standing: liwanag.StandingLeft}, {RunID: run}, {UploadID: nth(liwanag.UploadKind, 100)}} {
+			{MailDomain: "a"}, {Standing: liwanag.StandingLeft}, {JobTitle: "a,b"}, {Country: "a"}, {Country: "a,b"}, {Industry: "a"},
+			{CompanyDomain: "a"}, {HeadcountMin: 1, HeadcountMax: 2}, {HasLinkedin: new(bool)}, {FoundAfter: now},
+			{Metadata: map[string]string{"a": "b"}}, {RunID: run}, {UploadID: nth(liwanag.UploadKind, 100)}} {
 			_, _ = s.Subscribers.CountLeft(ctx, f)
+			_, _ = s.Subscribers.Total(ctx, f, 10)
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
 	}
+	for _, sort := range []liwanag.SubscriberSort{liwanag.SortAdded, liwanag.SortFound, liwanag.SortCompany, liwanag.SortHeadcount} {
+		for _, ascending := range []bool{true, false} {
+			f := liwanag.SubscriberFilter{Sort: sort, Ascending: ascending}
+			page, next, _ := s.Subscribers.List(ctx, f, liwanag.Page{Limit: 1})
+			for len(page) > 0 && next != "" {
+				page, next, _ = s.Subscribers.List(ctx, f, liwanag.Page{Limit: 1, Cursor: next})
+			}
+			f.FoundAfter, f.Status = now, liwanag.JobEnriched
+			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{})
+		}
+	}
+	_, _, _ = s.Subscribers.Companies(ctx, liwanag.SubscriberFilter{}, liwanag.Page{})
+	_, _, _ = s.Subscribers.Companies(ctx, liwanag.SubscriberFilter{CompanyDomain: "a"}, liwanag.Page{})
 	_, _ = s.Jobs.Get(ctx, nth(liwanag.JobKind, 7))
 	_, _ = s.Jobs.OfSubscriber(ctx, person)
 	_, _ = s.Jobs.OfRun(ctx, run)

@@ -189,6 +189,138 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 		}
 	},
 
+	"leads are found by what is known of them": func(t *testing.T, s *datastore.Store) {
+		ana, bo, cid := leads(t, s)
+		yes, no := true, false
+		for name, c := range map[string]struct {
+			filter liwanag.SubscriberFilter
+			want   []liwanag.ID
+		}{
+			"title":                 {liwanag.SubscriberFilter{JobTitle: "FOUNDER"}, []liwanag.ID{ana}},
+			"titles":                {liwanag.SubscriberFilter{JobTitle: "founder, sales"}, []liwanag.ID{bo, ana}},
+			"title, literally":      {liwanag.SubscriberFilter{JobTitle: "%"}, nil},
+			"title, commas only":    {liwanag.SubscriberFilter{JobTitle: " , "}, nil},
+			"seniority":             {liwanag.SubscriberFilter{Seniority: "vp"}, []liwanag.ID{bo}},
+			"seniorities":           {liwanag.SubscriberFilter{Seniority: "vp,C-Suite"}, []liwanag.ID{bo, ana}},
+			"country":               {liwanag.SubscriberFilter{Country: "österreich"}, []liwanag.ID{ana}},
+			"countries":             {liwanag.SubscriberFilter{Country: "Germany,ÖSTERREICH"}, []liwanag.ID{bo, ana}},
+			"part of a country":     {liwanag.SubscriberFilter{Country: "german"}, nil},
+			"industry":              {liwanag.SubscriberFilter{Industry: "technology, information and internet"}, []liwanag.ID{bo}},
+			"no list of industries": {liwanag.SubscriberFilter{Industry: "Technology, Retail"}, nil},
+			"size":                  {liwanag.SubscriberFilter{HeadcountMin: 50, HeadcountMax: 500}, []liwanag.ID{bo}},
+			"size, its bounds":      {liwanag.SubscriberFilter{HeadcountMin: 10, HeadcountMax: 10}, []liwanag.ID{ana}},
+			"company":               {liwanag.SubscriberFilter{CompanyDomain: "ACME.example"}, []liwanag.ID{bo}},
+			"linkedin":              {liwanag.SubscriberFilter{HasLinkedin: &yes}, []liwanag.ID{ana}},
+			"no linkedin":           {liwanag.SubscriberFilter{HasLinkedin: &no}, []liwanag.ID{cid, bo}},
+			"found since":           {liwanag.SubscriberFilter{FoundAfter: noon.Add(time.Hour)}, []liwanag.ID{bo}},
+			"metadata":              {liwanag.SubscriberFilter{Metadata: map[string]string{`utm "x"`: "spring"}}, []liwanag.ID{ana}},
+			"metadata, a number":    {liwanag.SubscriberFilter{Metadata: map[string]string{"n": "5"}}, []liwanag.ID{bo, ana}},
+			"metadata, truth":       {liwanag.SubscriberFilter{Metadata: map[string]string{"paid": "true"}}, []liwanag.ID{bo}},
+			"metadata, all of it":   {liwanag.SubscriberFilter{Metadata: map[string]string{"paid": "true", `utm "x"`: "spring"}}, nil},
+			"metadata, case":        {liwanag.SubscriberFilter{Metadata: map[string]string{`utm "x"`: "Spring"}}, nil},
+			"together":              {liwanag.SubscriberFilter{Seniority: "VP", Country: "Germany", HeadcountMin: 50, JobTitle: "sales"}, []liwanag.ID{bo}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				page, _, err := s.Subscribers.List(t.Context(), c.filter, liwanag.Page{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, identify(page, func(s liwanag.Subscriber) liwanag.ID { return s.ID }), c.want)
+				equal(t, get[int64](t)(s.Subscribers.Total(t.Context(), c.filter, 2)), int64(min(2, len(c.want))))
+			})
+		}
+		if _, err := s.Subscribers.Total(t.Context(), liwanag.SubscriberFilter{Metadata: map[string]string{"a\x00": "b"}}, 1); !errors.Is(err, liwanag.ErrInvalidFilter) {
+			t.Errorf("a NUL in a key: %v", err)
+		}
+	},
+
+	"orders go through everybody, those without a value last": func(t *testing.T, s *datastore.Store) {
+		ana, bo, cid := leads(t, s)
+		more := people(t, s, "x@gmail.com", "y@gmail.com")
+		for name, c := range map[string]struct {
+			sort liwanag.SubscriberSort
+			up   bool
+			want []liwanag.ID
+		}{
+			"added":              {liwanag.SortAdded, false, []liwanag.ID{more[1], more[0], cid, bo, ana}},
+			"added, upwards":     {liwanag.SortAdded, true, []liwanag.ID{ana, bo, cid, more[0], more[1]}},
+			"found":              {liwanag.SortFound, false, []liwanag.ID{bo, ana, more[1], more[0], cid}},
+			"found, upwards":     {liwanag.SortFound, true, []liwanag.ID{ana, bo, cid, more[0], more[1]}},
+			"company":            {liwanag.SortCompany, true, []liwanag.ID{bo, ana, cid, more[0], more[1]}},
+			"company, downwards": {liwanag.SortCompany, false, []liwanag.ID{cid, ana, bo, more[1], more[0]}},
+			"headcount":          {liwanag.SortHeadcount, false, []liwanag.ID{bo, ana, more[1], more[0], cid}},
+			"headcount, upwards": {liwanag.SortHeadcount, true, []liwanag.ID{ana, bo, cid, more[0], more[1]}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				filter := liwanag.SubscriberFilter{Sort: c.sort, Ascending: c.up}
+				for limit := 1; limit <= 5; limit++ {
+					var got []liwanag.ID
+					for page := (liwanag.Page{Limit: limit}); ; {
+						some, next, err := s.Subscribers.List(t.Context(), filter, page)
+						if err != nil {
+							t.Fatal(err)
+						}
+						got = append(got, identify(some, func(s liwanag.Subscriber) liwanag.ID { return s.ID })...)
+						if next == "" {
+							break
+						}
+						page.Cursor = next
+						other := filter
+						other.Ascending = !other.Ascending
+						if _, _, err := s.Subscribers.List(t.Context(), other, page); !errors.Is(err, liwanag.ErrInvalidCursor) {
+							t.Fatalf("a cursor of the other direction: %v", err)
+						}
+					}
+					equal(t, got, c.want)
+				}
+			})
+		}
+		filter := liwanag.SubscriberFilter{Sort: liwanag.SortHeadcount, Status: liwanag.JobPending}
+		insertJobs(t, s, pendingJob(ana), pendingJob(cid))
+		page, _, err := s.Subscribers.List(t.Context(), filter, liwanag.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, identify(page, func(s liwanag.Subscriber) liwanag.ID { return s.ID }), []liwanag.ID{ana, cid})
+	},
+
+	"companies are told by those who work there": func(t *testing.T, s *datastore.Store) {
+		leads(t, s)
+		dan := signUp("dan@gmail.com")
+		dan.Stated = liwanag.Statement{CompanyName: "zzz as said", CompanyDomain: "Acme.example"}
+		dan.At = noon.Add(5 * time.Hour)
+		write(t, s, func(tx *datastore.Tx) error {
+			_, err := tx.Subscribers.Upsert([]liwanag.SignUp{dan})
+			return err
+		})
+		want := []liwanag.Company{
+			{Domain: "acme.example", Name: "Acme", Headcount: 200, Industry: "Technology, Information and Internet", People: 2,
+				Seniorities: map[string]int64{"VP": 1}, NewestAt: dan.At},
+			{Domain: "zeta.example", Name: "zeta", Headcount: 10, People: 1, Seniorities: map[string]int64{"C-Suite": 1}, NewestAt: noon},
+		}
+		for _, limit := range []int{1, 2} {
+			var got []liwanag.Company
+			for page := (liwanag.Page{Limit: limit}); ; {
+				some, next, err := s.Subscribers.Companies(t.Context(), liwanag.SubscriberFilter{}, page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range some {
+					some[i].NewestAt = some[i].NewestAt.UTC()
+				}
+				got = append(got, some...)
+				if page.Cursor = next; next == "" {
+					break
+				}
+			}
+			equal(t, got, want)
+		}
+		some, _, err := s.Subscribers.Companies(t.Context(), liwanag.SubscriberFilter{CompanyDomain: "ACME.example", Seniority: "vp"}, liwanag.Page{})
+		if err != nil || len(some) != 1 || some[0].People != 1 {
+			t.Errorf("%+v, %v", some, err)
+		}
+	},
+
 	"each goes through more than a page": func(t *testing.T, s *datastore.Store) {
 		var ups []liwanag.SignUp
 		var ids []liwanag.ID
@@ -268,4 +400,27 @@ func pagesAreStable[ID any](t *testing.T, oldestFirst []ID, list func(liwanag.Pa
 		insert()
 	}
 	equal(t, got, expected)
+}
+
+// leads are three people in the order of their coming: a founder and a VP who were
+// found, and somebody of whom only a company's name is known.
+func leads(t *testing.T, s *datastore.Store) (ana, bo, cid liwanag.ID) {
+	t.Helper()
+	ups := []liwanag.SignUp{signUp("ana@gmail.com"), signUp("bo@gmail.com"), signUp("cid@gmail.com")}
+	ups[0].Metadata, ups[1].Metadata = []byte(`{"utm \"x\"":"spring","n":5}`), []byte(`{"n":"5","paid":true}`)
+	ups[2].Stated.CompanyName = "Zoo"
+	write(t, s, func(tx *datastore.Tx) error {
+		_, err := tx.Subscribers.Upsert(ups)
+		return err
+	})
+	write(t, s, func(tx *datastore.Tx) error {
+		_, err := tx.Subscribers.Enrich([]liwanag.Enriched{
+			{SubscriberID: ups[0].ID, Found: liwanag.Finding{JobTitle: "Co-Founder & CEO", Seniority: "C-Suite", Country: "Österreich", CompanyName: "zeta",
+				CompanyDomain: "zeta.example", Headcount: 10, LinkedinURL: "https://www.linkedin.com/in/ana"}, Profile: []byte("{}"), ResultAt: noon, At: noon},
+			{SubscriberID: ups[1].ID, Found: liwanag.Finding{JobTitle: "VP Sales", Seniority: "VP", Country: "Germany", CompanyName: "Acme",
+				CompanyDomain: "acme.example", Headcount: 200, Industry: "Technology, Information and Internet"}, Profile: []byte("{}"),
+				ResultAt: noon, At: noon.Add(time.Hour)}})
+		return err
+	})
+	return ups[0].ID, ups[1].ID, ups[2].ID
 }

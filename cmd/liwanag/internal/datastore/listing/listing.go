@@ -32,11 +32,20 @@ func Cursor(listing byte, key []byte) string {
 
 // Key reads a cursor; nil for the first page. [liwanag.ErrInvalidCursor].
 func Key(listing byte, size int, cursor string) ([]byte, error) {
+	key, err := KeyFrom(listing, size, cursor)
+	if err == nil && len(key) > size {
+		return nil, liwanag.ErrInvalidCursor
+	}
+	return key, err
+}
+
+// KeyFrom is Key for keys of size bytes at least.
+func KeyFrom(listing byte, size int, cursor string) ([]byte, error) {
 	if cursor == "" {
 		return nil, nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(b) != 1+size || b[0] != listing {
+	if err != nil || len(b) < 1+size || b[0] != listing {
 		return nil, liwanag.ErrInvalidCursor
 	}
 	return b[1:], nil

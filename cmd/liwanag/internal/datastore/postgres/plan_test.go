@@ -96,16 +96,24 @@ var walks = map[string]string{
 
 	// The filters of the list of people that have no index of their own read all
 	// when few match; an index for each would slow every import down.
-	`NOT EXISTS (SELECT 1 FROM job j`: "no job",
-	`s.email_type = $`:                "type",
-	`s.source = $`:                    "source",
-	`s.suppressed_at IS NULL`:         "nearly everybody",
-	`s.suppressed_at IS NOT NULL`:     "counted along subscriber_left, once statistics tell that they are few",
-	`strpos(s.tags`:                   "tag",
-	`s.name_matches = $`:              "whether names match",
-	`coalesce(s.signed_up_at`:         "time",
-	`s.created_at > $`:                "time",
-	`ILIKE $`:                         "part of a text",
+	`NOT EXISTS (SELECT 1 FROM job j`:  "no job",
+	`s.email_type = $`:                 "type",
+	`s.source = $`:                     "source",
+	`s.suppressed_at IS NULL`:          "nearly everybody",
+	`s.suppressed_at IS NOT NULL`:      "counted along subscriber_left, once statistics tell that they are few",
+	`strpos(s.tags`:                    "tag",
+	`s.name_matches = $`:               "whether names match",
+	`coalesce(s.signed_up_at`:          "time",
+	`s.created_at > $`:                 "time",
+	`ILIKE $`:                          "part of a text",
+	`lower(s.country) = ANY`:           "several countries",
+	`lower(s.industry) = $`:            "industry",
+	`s.headcount >= $`:                 "size of the company",
+	`s.linkedin_url IS`:                "LinkedIn",
+	`s.enriched_at >= $`:               "time of the result",
+	`json_each_text(s.metadata`:        "metadata",
+	`AS matching`:                      "counts no further than a total is told",
+	`GROUP BY lower(s.company_domain)`: "groups everybody whose company is known",
 }
 
 // node is a node of a plan as EXPLAIN gives it.

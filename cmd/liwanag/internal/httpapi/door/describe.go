@@ -89,6 +89,7 @@ func tagOf(path string) string {
 // schemaNames are names for others of types of the library.
 var schemaNames = map[string]string{
 	"Description": "Workflow", "NodeDescription": "WorkflowStep", "RetryDescription": "WorkflowRetry",
+	"SubscriberList": "ListSubscriber", // as other listings are named
 }
 
 // schemaName names a schema in words without dashes, which generators make types
@@ -140,6 +141,10 @@ func Content(kind string, schema *huma.Schema) map[string]*huma.MediaType {
 func (d *Door) describeRequest(op *huma.Operation, in reflect.Type) {
 	all := d.spec.Components.Schemas
 	for _, p := range runapi.Parameters(in) {
+		if prefix, many := p.Prefix(); many { // no description of OpenAPI fits: the text says it
+			op.Extensions = map[string]any{prefixes: prefix}
+			continue
+		}
 		schema := huma.SchemaFromField(all, p.StructField, "")
 		param := &huma.Param{Name: p.Name, In: p.In, Description: schema.Description, Schema: schema,
 			Required: p.In == "path" || p.Tag.Get("required") == "true"}
@@ -159,6 +164,9 @@ func (d *Door) describeRequest(op *huma.Operation, in reflect.Type) {
 	}
 	op.RequestBody.Content = Content("application/json", all.Schema(body.Type(), true, op.OperationID+"Request"))
 }
+
+// prefixes is the extension that names the prefix of further parameters of a query.
+const prefixes = "x-parameter-prefix"
 
 // formSchema describes a form by the form tags of a struct.
 func formSchema(t reflect.Type) *huma.Schema {

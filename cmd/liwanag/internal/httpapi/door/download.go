@@ -9,7 +9,12 @@ import (
 // their way is a problem as usual; later the connection is cut off, so that half
 // a file does not look whole.
 func (d *Door) Download(w http.ResponseWriter, r *http.Request, name string, write func(*Streamer) error) error {
-	begun := &firstWrite{ResponseWriter: w, name: name}
+	return d.DownloadAs(w, r, name, "text/csv; charset=utf-8", write)
+}
+
+// DownloadAs is Download of a file of another content type.
+func (d *Door) DownloadAs(w http.ResponseWriter, r *http.Request, name, content string, write func(*Streamer) error) error {
+	begun := &firstWrite{ResponseWriter: w, name: name, content: content}
 	buffer := bufio.NewWriterSize(begun, 64<<10)
 	stream := &Streamer{w: buffer, control: http.NewResponseController(w)}
 	err := write(stream)
@@ -30,8 +35,8 @@ func (d *Door) Download(w http.ResponseWriter, r *http.Request, name string, wri
 // firstWrite sets the headers of a file when its first bytes are written.
 type firstWrite struct {
 	http.ResponseWriter
-	name string
-	done bool
+	name, content string
+	done          bool
 }
 
 func (w *firstWrite) begin() {
@@ -39,7 +44,7 @@ func (w *firstWrite) begin() {
 		return
 	}
 	w.done = true
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Type", w.content)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+w.name+`"`)
 }
 

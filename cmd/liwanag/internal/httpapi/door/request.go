@@ -82,7 +82,7 @@ func checkQuery(op *huma.Operation, raw string) error {
 	for name, values := range query {
 		at := slices.IndexFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
 		switch {
-		case at < 0:
+		case at < 0 && !prefixed(op, name):
 			return BadParameter(name, "there is no such parameter")
 		case len(values) > 1:
 			return BadParameter(name, "it is there more than once")
@@ -92,11 +92,24 @@ func checkQuery(op *huma.Operation, raw string) error {
 		if fault := Unclear(values[0]); fault != "" && op.Method == http.MethodGet && name != "cursor" {
 			return InvalidFilter(name, fault)
 		}
-		if fault := checkValue(op.Parameters[at].Schema, values[0]); fault != "" {
+		schema := &huma.Schema{}
+		if at >= 0 {
+			schema = op.Parameters[at].Schema
+		} else if fault := Unclear(name); fault != "" {
+			return InvalidFilter(name, fault)
+		}
+		if fault := checkValue(schema, values[0]); fault != "" {
 			return BadParameter(name, fault)
 		}
 	}
 	return nil
+}
+
+// prefixed says whether a parameter is one of those that the operation takes by the
+// beginning of their names.
+func prefixed(op *huma.Operation, name string) bool {
+	prefix, ok := op.Extensions[prefixes].(string)
+	return ok && len(name) > len(prefix) && strings.HasPrefix(name, prefix)
 }
 
 func checkValue(schema *huma.Schema, value string) string {
