@@ -45,6 +45,12 @@ type subscribersView struct {
 
 var standingChoices = []choice{{"", "Any"}, {"true", "Subscribed"}, {"false", "Unsubscribed"}}
 
+// leadFilters are the filters of what was found, as texts.
+var leadFilters = []choice{{"jobTitle", "Job title"}, {"seniority", "Seniority"}, {"country", "Country"}, {"industry", "Industry"},
+	{"companyDomain", "Company domain"}, {"headcountMin", "Company size from"}, {"headcountMax", "to"}}
+
+var linkedinChoices = []choice{{"", "Any"}, {"true", "Known"}, {"false", "Not known"}}
+
 // leftOut says who is not in the exported file; empty when everybody who matches is.
 func (v subscribersView) leftOut() string {
 	n := len(v.Left.Items)

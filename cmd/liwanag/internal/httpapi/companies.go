@@ -50,7 +50,9 @@ func (s *Server) getCompany(ctx context.Context, in *api.CompanyPath) (api.Compa
 
 // writeLines writes people as JSON lines: each as the API shows them, or what of it is
 // named by columns, where names is not empty.
-func writeLines(ctx context.Context, w io.Writer, people iter.Seq2[liwanag.Subscriber, error], names string, columns []intake.Column) error {
+func writeLines(
+	ctx context.Context, w io.Writer, people iter.Seq2[liwanag.Subscriber, error], names string, columns []intake.Column,
+) error {
 	for person, err := range people {
 		if err != nil {
 			return err

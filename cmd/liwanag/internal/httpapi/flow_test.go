@@ -469,7 +469,8 @@ func TestListingsPage(t *testing.T) {
 	var got []string
 	for s, err := range apiclient.All(ctx, func(ctx context.Context, p runapi.Paging) (runapi.List[api.Subscriber], error) {
 		p.Limit = 3
-		found, err := api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{EmailType: "corporate"}, Paging: p})
+		found, err := api.ListSubscribers.Call(ctx, c, api.SubscriberQuery{
+			SubscriberFilter: api.SubscriberFilter{EmailType: "corporate"}, Paging: p})
 		return found.List, err
 	}) {
 		w.must(err)

@@ -18,11 +18,14 @@ import (
 // leads are a founder and a VP who were found, and somebody of whom nothing is known.
 func (w *world) leads() {
 	for email, found := range map[string]liwanag.Finding{
-		"ana@gmail.com": {JobTitle: "Founder", Seniority: "C-Suite", Country: "Germany", CompanyName: "Zeta", CompanyDomain: "zeta.example", Headcount: 10},
-		"bo@gmail.com":  {JobTitle: "VP Sales", Seniority: "VP", Country: "Germany", CompanyName: "Acme", CompanyDomain: "acme.example", Headcount: 200},
+		"ana@gmail.com": {JobTitle: "Founder", Seniority: "C-Suite", Country: "Germany", CompanyName: "Zeta", CompanyDomain: "zeta.example",
+			Headcount: 10},
+		"bo@gmail.com": {JobTitle: "VP Sales", Seniority: "VP", Country: "Germany", CompanyName: "Acme", CompanyDomain: "acme.example",
+			Headcount: 200},
 		"cid@gmail.com": {},
 	} {
-		added, err := api.AddSubscriber.Call(context.Background(), w.client(), api.SignUp{Email: email, Metadata: map[string]any{"utm": email[:2]}})
+		added, err := api.AddSubscriber.Call(context.Background(), w.client(),
+			api.SignUp{Email: email, Metadata: map[string]any{"utm": email[:2]}})
 		w.must(err)
 		if found.JobTitle == "" {
 			continue
@@ -69,7 +72,8 @@ func TestLeadsAreFoundCountedAndGrouped(t *testing.T) {
 			t.Errorf("%s: %s", query, d)
 		}
 	}
-	for query, code := range map[string]string{"sort=age": "bad_parameter", "headcountMin=-1": "bad_parameter", "hasLinkedin=maybe": "bad_parameter",
+	for query, code := range map[string]string{"sort=age": "bad_parameter",
+		"headcountMin=-1": "bad_parameter", "hasLinkedin=maybe": "bad_parameter",
 		"metadata.=x": "bad_parameter", "metadata.a%00=x": "invalid_filter", "metadata.a=%00": "invalid_filter", "country=%00": "invalid_filter",
 		"metadata.a=x&metadata.a=y": "bad_parameter"} {
 		w.wantProblem(w.call("GET", "/api/v1/subscribers?"+query, ""), http.StatusBadRequest, code)
@@ -106,11 +110,15 @@ func TestAnExportHasTheColumnsAndTheFormThatAreAskedFor(t *testing.T) {
 	w := newWorld(t)
 	w.leads()
 	for query, want := range map[string]string{
-		"columns=email,metadata.utm,headcount&sort=company&foundSince=2020-01-01T00:00:00Z":           `"email","metadata.utm","headcount"` + "\n" + `"bo@gmail.com","bo","200"` + "\n" + `"ana@gmail.com","an","10"` + "\n",
+		"columns=email,metadata.utm,headcount&sort=company&foundSince=2020-01-01T00:00:00Z": `"email","metadata.utm","headcount"
+"bo@gmail.com","bo","200"
+"ana@gmail.com","an","10"
+`,
 		"format=jsonl&columns=email,headcount,metadata.utm,statedFullName&companyDomain=acme.example": `{"email":"bo@gmail.com","headcount":200,"metadata.utm":"bo"}` + "\n",
 	} {
 		rec := w.call("GET", "/api/v1/subscribers/export?"+query, "")
-		if got := strings.TrimPrefix(rec.Body.String(), "\ufeff"); rec.Code != http.StatusOK || strings.ReplaceAll(got, "\r\n", "\n") != want {
+		got := strings.ReplaceAll(strings.TrimPrefix(rec.Body.String(), "\ufeff"), "\r\n", "\n")
+		if rec.Code != http.StatusOK || got != want {
 			t.Errorf("%s: %d %q, want %q", query, rec.Code, got, want)
 		}
 	}

@@ -171,7 +171,8 @@ func (w *world) count(status string) int {
 		n := 0
 		var failed error
 		for _, err := range apiclient.All(w.ctx, func(ctx context.Context, p runapi.Paging) (runapi.List[api.Subscriber], error) {
-			found, err := api.ListSubscribers.Call(ctx, w.client, api.SubscriberQuery{SubscriberFilter: api.SubscriberFilter{Status: status}, Paging: p})
+			found, err := api.ListSubscribers.Call(ctx, w.client, api.SubscriberQuery{
+				SubscriberFilter: api.SubscriberFilter{Status: status}, Paging: p})
 			return found.List, err
 		}) {
 			if failed = err; err == nil {

@@ -229,7 +229,8 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 				equal(t, get[int64](t)(s.Subscribers.Total(t.Context(), c.filter, 2)), int64(min(2, len(c.want))))
 			})
 		}
-		if _, err := s.Subscribers.Total(t.Context(), liwanag.SubscriberFilter{Metadata: map[string]string{"a\x00": "b"}}, 1); !errors.Is(err, liwanag.ErrInvalidFilter) {
+		unclear := liwanag.SubscriberFilter{Metadata: map[string]string{"a\x00": "b"}}
+		if _, err := s.Subscribers.Total(t.Context(), unclear, 1); !errors.Is(err, liwanag.ErrInvalidFilter) {
 			t.Errorf("a NUL in a key: %v", err)
 		}
 	},
@@ -315,7 +316,8 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 			}
 			equal(t, got, want)
 		}
-		some, _, err := s.Subscribers.Companies(t.Context(), liwanag.SubscriberFilter{CompanyDomain: "ACME.example", Seniority: "vp"}, liwanag.Page{})
+		filter := liwanag.SubscriberFilter{CompanyDomain: "ACME.example", Seniority: "vp"}
+		some, _, err := s.Subscribers.Companies(t.Context(), filter, liwanag.Page{})
 		if err != nil || len(some) != 1 || some[0].People != 1 {
 			t.Errorf("%+v, %v", some, err)
 		}
@@ -413,13 +415,15 @@ func leads(t *testing.T, s *datastore.Store) (ana, bo, cid liwanag.ID) {
 		_, err := tx.Subscribers.Upsert(ups)
 		return err
 	})
+	founder := liwanag.Finding{JobTitle: "Co-Founder & CEO", Seniority: "C-Suite", Country: "Österreich", CompanyName: "zeta",
+		CompanyDomain: "zeta.example", Headcount: 10, LinkedinURL: "https://www.linkedin.com/in/ana"}
+	vp := liwanag.Finding{JobTitle: "VP Sales", Seniority: "VP", Country: "Germany", CompanyName: "Acme",
+		CompanyDomain: "acme.example", Headcount: 200, Industry: "Technology, Information and Internet"}
 	write(t, s, func(tx *datastore.Tx) error {
 		_, err := tx.Subscribers.Enrich([]liwanag.Enriched{
-			{SubscriberID: ups[0].ID, Found: liwanag.Finding{JobTitle: "Co-Founder & CEO", Seniority: "C-Suite", Country: "Österreich", CompanyName: "zeta",
-				CompanyDomain: "zeta.example", Headcount: 10, LinkedinURL: "https://www.linkedin.com/in/ana"}, Profile: []byte("{}"), ResultAt: noon, At: noon},
-			{SubscriberID: ups[1].ID, Found: liwanag.Finding{JobTitle: "VP Sales", Seniority: "VP", Country: "Germany", CompanyName: "Acme",
-				CompanyDomain: "acme.example", Headcount: 200, Industry: "Technology, Information and Internet"}, Profile: []byte("{}"),
-				ResultAt: noon, At: noon.Add(time.Hour)}})
+			{SubscriberID: ups[0].ID, Found: founder, Profile: []byte("{}"), ResultAt: noon, At: noon},
+			{SubscriberID: ups[1].ID, Found: vp, Profile: []byte("{}"), ResultAt: noon, At: noon.Add(time.Hour)},
+		})
 		return err
 	})
 	return ups[0].ID, ups[1].ID, ups[2].ID
