@@ -57,10 +57,8 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	for _, sort := range []liwanag.SubscriberSort{liwanag.SortAdded, liwanag.SortFound, liwanag.SortCompany, liwanag.SortHeadcount} {
 		for _, ascending := range []bool{true, false} {
 			f := liwanag.SubscriberFilter{Sort: sort, Ascending: ascending}
-			page, next, _ := s.Subscribers.List(ctx, f, liwanag.Page{Limit: 1})
-			for len(page) > 0 && next != "" {
-				page, next, _ = s.Subscribers.List(ctx, f, liwanag.Page{Limit: 1, Cursor: next})
-			}
+			_, next, _ := s.Subscribers.List(ctx, f, liwanag.Page{Limit: 1})
+			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Limit: 1, Cursor: next})
 			f.FoundAfter, f.Status = now, liwanag.JobEnriched
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{})
 		}
