@@ -17,5 +17,5 @@ type people struct {
 func peopleOf(v *visit, filter api.SubscriberFilter) (people, error) {
 	list, err := api.ListSubscribers.Call(v.Context(), v.api,
 		api.SubscriberQuery{SubscriberFilter: filter, Paging: runapi.Paging{Limit: mostPeople}})
-	return people{list, address("/subscribers", runapi.Values(filter))}, err
+	return people{list.List, address("/subscribers", runapi.Values(filter))}, err
 }

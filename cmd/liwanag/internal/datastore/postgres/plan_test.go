@@ -112,6 +112,7 @@ var walks = map[string]string{
 	`s.linkedin_url IS`:                "LinkedIn",
 	`s.enriched_at >= $`:               "time of the result",
 	`json_each_text(s.metadata`:        "metadata",
+	` IS NULL AND s.id`:                "those without what a listing is sorted by: a walk, once statistics tell that they are many",
 	`AS matching`:                      "counts no further than a total is told",
 	`GROUP BY lower(s.company_domain)`: "groups everybody whose company is known",
 }
