@@ -275,7 +275,7 @@ func creditsPage(v creditsView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = chart("found", "stack", "What they bought", "Enriched and not found, by day").Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = chart("found", "stack", "Results of lookups", "Enriched and not found, by day").Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

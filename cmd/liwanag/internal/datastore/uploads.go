@@ -56,10 +56,13 @@ func (s Uploads) Get(ctx context.Context, id liwanag.ID) (liwanag.Upload, error)
 	return one(s.in(ctx), scanUpload, uploadByID, id.Bytes())
 }
 
-// Progress counts the jobs of an upload.
+// Progress counts the jobs of an upload. One that waits for the lookup of another address
+// of its mailbox is open: it is found with it, or looked up by itself.
 func (s Uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadProgress, err error) {
 	byStatus, err := list(s.in(ctx), scanCount[liwanag.JobStatus],
-		`SELECT status, count(*) FROM job WHERE upload_id = $1 GROUP BY status`, id.Bytes())
+		`SELECT CASE WHEN j.latest = true AND j.`+waitingJob+` AND EXISTS (
+			SELECT 1 FROM subscriber s WHERE s.id = j.subscriber_id AND s.suppressed_at IS NULL
+		) THEN 'pending' ELSE j.status END AS stands, count(*) FROM job j WHERE j.upload_id = $1 GROUP BY stands`, id.Bytes())
 	for _, c := range byStatus {
 		p.Imported += c.n
 		switch {

@@ -193,6 +193,11 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 		job(t, s, "another@gmail.com")
 		equal(t, get[liwanag.UploadProgress](t)(s.Uploads.Progress(t.Context(), id)),
 			liwanag.UploadProgress{Imported: 8, Enriched: 2, NotFound: 1, Failed: 2, Open: 3})
+		waits := pendingJob(person(t, s, "waits@gmail.com"))
+		waits.UploadID, waits.Status, waits.Failure.Code, waits.EndedAt = id, liwanag.JobCanceled, liwanag.CodeSameMailbox, noon
+		insertJobs(t, s, waits)
+		equal(t, get[liwanag.UploadProgress](t)(s.Uploads.Progress(t.Context(), id)),
+			liwanag.UploadProgress{Imported: 9, Enriched: 2, NotFound: 1, Failed: 2, Open: 4})
 	},
 }
 
