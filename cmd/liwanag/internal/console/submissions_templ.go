@@ -134,7 +134,7 @@ func submissionsPage(v submissionsView) templ.Component {
 				}
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<div class=\"table cards\"><table><thead><tr><th scope=\"col\">Submission</th><th scope=\"col\">State</th><th scope=\"col\">Why</th><th scope=\"col\">Run</th><th scope=\"col\" class=\"num\">Lookups</th><th scope=\"col\" class=\"num\">Credits</th><th scope=\"col\">Prepared</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<div class=\"table cards\"><table><thead><tr><th scope=\"col\">Paid call</th><th scope=\"col\">State</th><th scope=\"col\">Why</th><th scope=\"col\">Run</th><th scope=\"col\" class=\"num\">Lookups</th><th scope=\"col\" class=\"num\">Credits</th><th scope=\"col\">Prepared</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

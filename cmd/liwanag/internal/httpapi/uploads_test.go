@@ -131,6 +131,32 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 	})
 }
 
+// hungUp is the answer to a client that has hung up.
+type hungUp struct{ http.ResponseWriter }
+
+func (hungUp) Write([]byte) (int, error) { return 0, errors.New("write: broken pipe") }
+
+func TestAClientThatHangsUpIsNoFaultOfTheServer(t *testing.T) {
+	w := newWorld(t)
+	w.server.Route("GET /api/v1/test", func(rw http.ResponseWriter, r *http.Request) error {
+		return w.server.Download(hungUp{rw}, r, "x.csv", func(to *door.Streamer) error {
+			_, err := to.Write(bytes.Repeat([]byte("x"), 1<<20))
+			return err
+		})
+	})
+	func() {
+		defer func() {
+			if fault := recover(); fault != http.ErrAbortHandler {
+				t.Errorf("the answer ended with %v", fault)
+			}
+		}()
+		w.call("GET", "/api/v1/test", "")
+	}()
+	if text := w.log.String(); strings.Contains(text, "level=ERROR") || strings.Contains(text, "broken pipe") {
+		t.Errorf("the log tells of a fault: %s", text)
+	}
+}
+
 func TestAnExportThatFailsIsNeverMistakenForAWholeOne(t *testing.T) {
 	w := newWorld(t)
 	fault := errors.New("the disk is gone")

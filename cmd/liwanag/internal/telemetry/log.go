@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"regexp"
 	"time"
 )
@@ -18,7 +19,7 @@ type LogConfig struct {
 }
 
 // NewLogger returns the log. What it prints is chosen by type: numbers, texts,
-// times, errors, and types that write themselves as text (ids, addresses of
+// times, errors, words such as states, and types that write themselves as text (ids, addresses of
 // machines); anything else, a subscriber or a raw body, is printed as the name of
 // its type. Secrets print themselves as redacted. E-mail addresses within texts
 // and errors are replaced as well. It fails for an unknown level or format.
@@ -72,6 +73,9 @@ func printable(value any) slog.Value {
 			return slog.StringValue(fmt.Sprintf("[unprintable %T]", value))
 		}
 		return slog.StringValue(withoutAddresses(string(text)))
+	}
+	if word := reflect.ValueOf(value); word.Kind() == reflect.String { // a state or a reason
+		return slog.StringValue(withoutAddresses(word.String()))
 	}
 	return slog.StringValue(fmt.Sprintf("[redacted %T]", value))
 }

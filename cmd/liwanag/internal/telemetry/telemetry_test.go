@@ -20,6 +20,8 @@ type identity string
 
 func (i identity) MarshalText() ([]byte, error) { return []byte("id_" + i), nil }
 
+type word string
+
 type secret string
 
 func (secret) LogValue() slog.Value { return slog.StringValue("[redacted]") }
@@ -40,14 +42,15 @@ func TestALogHoldsNoPersonalDataAndNoSecret(t *testing.T) {
 		log.Info("stored ann@gmail.com", "raw", []byte("ann@gmail.com"), "json", json.RawMessage(`{"a":"ann@gmail.com"}`),
 			"map", map[string]string{"email": "ann@gmail.com"}, "pointer", &person{"ann@gmail.com"}, "key", secret("hunter2"),
 			"error", fmt.Errorf("row 3: <ann@gmail.com>: %w", errors.New("jürgen@bücher.example refused")),
-			slog.Group("deep", "person", person{"ann@gmail.com"}), "run", identity("7"), "n", 3)
+			slog.Group("deep", "person", person{"ann@gmail.com"}), "run", identity("7"), "n", 3, "reason", word("credits"),
+			"odd", word("of ann@gmail.com"))
 		text := out.String()
 		for _, leak := range []string{"ann", "gmail", "jürgen", "bücher", "hunter2"} {
 			if strings.Contains(text, leak) {
 				t.Errorf("%s: %q is in the log: %s", format, leak, text)
 			}
 		}
-		for _, kept := range []string{"id_7", "telemetry_test.person", "stored [address]", "row 3"} {
+		for _, kept := range []string{"id_7", "telemetry_test.person", "stored [address]", "row 3", "credits"} {
 			if !strings.Contains(text, kept) {
 				t.Errorf("%s: %q is missing in the log: %s", format, kept, text)
 			}

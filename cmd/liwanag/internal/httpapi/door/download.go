@@ -7,7 +7,7 @@ import (
 
 // Download streams a CSV file. Whatever fails before the first bytes are on
 // their way is a problem as usual; later the connection is cut off, so that half
-// a file does not look whole.
+// a file does not look whole. A client that hangs up is nobody's fault.
 func (d *Door) Download(w http.ResponseWriter, r *http.Request, name string, write func(*Streamer) error) error {
 	return d.DownloadAs(w, r, name, "text/csv; charset=utf-8", write)
 }
@@ -28,7 +28,9 @@ func (d *Door) DownloadAs(w http.ResponseWriter, r *http.Request, name, content 
 	case !begun.done:
 		return err
 	}
-	d.note(r.Context(), ProblemOf(err))
+	if !begun.gone && r.Context().Err() == nil {
+		d.note(r.Context(), ProblemOf(err))
+	}
 	panic(http.ErrAbortHandler)
 }
 
@@ -36,7 +38,7 @@ func (d *Door) DownloadAs(w http.ResponseWriter, r *http.Request, name, content 
 type firstWrite struct {
 	http.ResponseWriter
 	name, content string
-	done          bool
+	done, gone    bool // gone: the client does not take it
 }
 
 func (w *firstWrite) begin() {
@@ -50,5 +52,7 @@ func (w *firstWrite) begin() {
 
 func (w *firstWrite) Write(p []byte) (int, error) {
 	w.begin()
-	return w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p)
+	w.gone = w.gone || err != nil
+	return n, err
 }
