@@ -152,6 +152,7 @@ func (p *page) give(err error) {
 func (p *page) goTo(path string) {
 	p.t.Helper()
 	p.run(chromedp.Navigate(p.w.url+path), chromedp.WaitReady(chromedp.CSS("main")))
+	p.until(`document.readyState === "complete"`) // its scripts listen
 }
 
 func (p *page) click(selector string) {
@@ -183,6 +184,25 @@ func (p *page) keys(all ...string) {
 	for _, key := range all {
 		p.run(chromedp.KeyEvent(key))
 	}
+}
+
+// lead presses two keys until they have led to the page of an address: on a busy machine
+// they may come further apart than belongs together.
+func (p *page) lead(path string, keys ...string) {
+	p.t.Helper()
+	quoted, _ := json.Marshal(path) // a text: it can be encoded
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		p.keys(keys...)
+		for range 20 {
+			there, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](fmt.Sprintf(`location.pathname.startsWith(%s)`, quoted)))
+			if err == nil && there {
+				p.at(path)
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	p.give(fmt.Errorf("%v never led to %s", keys, path))
 }
 
 // until waits until an expression of the page is true, whatever page it is by

@@ -168,8 +168,7 @@ func TestKeysLeadEverywhere(t *testing.T) {
 	second, _ := w.add("second+found@gmail.com")
 	p := w.signedIn()
 	for keys, path := range map[string]string{"gr": "/runs", "gw": "/workflows", "gu": "/uploads", "gc": "/credits", "gs": "/subscribers"} {
-		p.keys(strings.Split(keys, "")...)
-		p.at(path)
+		p.lead(path, strings.Split(keys, "")...)
 	}
 	p.goTo("/subscribers")
 	p.keys("j", "j")
