@@ -336,7 +336,8 @@ func sortDue(claimed []store.Claimed) {
 }
 
 // recall reads the runs in doubt: those that have the token of the lost claim were
-// taken by it.
+// taken by it, unless this claim has just taken them, with the same token, since the
+// lost one never landed.
 func (c *claiming) recall(b batch, claimed *[]store.Claimed) {
 	if len(c.doubt) == 0 {
 		return
@@ -351,10 +352,14 @@ func (c *claiming) recall(b batch, claimed *[]store.Claimed) {
 			if err != nil {
 				return err
 			}
+			if slices.ContainsFunc(*claimed, func(o store.Claimed) bool { return o.Run.ID == run.ID }) {
+				continue
+			}
 			id := store.PackID(run.ID)
-			for _, d := range c.doubt {
+			for _, d := range slices.Backward(c.doubt) { // of several claims the latest: those before it did not land
 				if d.token == token && bytes.Equal(d.id, id) {
 					*claimed = append(*claimed, c.claim(run, d))
+					break
 				}
 			}
 		}

@@ -173,6 +173,59 @@ func TestAClaimWhoseOutcomeNobodyKnewIsFoundByTheNext(t *testing.T) {
 	}
 }
 
+func TestARunOfAClaimThatMayHaveLandedIsHandedOutOnce(t *testing.T) {
+	t.Parallel()
+	const lands = true
+	for name, claims := range map[string][]bool{"not landed": {!lands}, "twice not landed": {!lands, !lands}, "landed at last": {!lands, lands}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, node, p := proxied(t, pgdb.Config{})
+			if err := s.Create(t.Context(), newRun("r", 0)); err != nil {
+				t.Fatal(err)
+			}
+			for _, landed := range claims {
+				unheard(t, p, landed, func(ctx context.Context) error {
+					_, _, err := s.Claim(ctx, node, store.Want(10, defs...), began)
+					return err
+				})
+				exec(t, s, "SELECT FROM wf_run FOR UPDATE") // the server has rolled back what was cut off
+			}
+			claimed, _, err := s.Claim(t.Context(), node, store.Want(10, defs...), began)
+			if err != nil || len(claimed) != 1 {
+				t.Fatalf("handed out %d times, %v", len(claimed), err)
+			}
+			end := store.Progress{End: &store.Ending{Status: store.Completed}, Now: began}
+			if _, err := s.Commit(t.Context(), claimed[0].Lease, end); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// unheard makes a change whose outcome its caller does not wait for: its commit lands,
+// or does not.
+func unheard(t *testing.T, p *pgtest.Proxy, lands bool, do func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	before := p.Lost()
+	if lands {
+		p.LoseCommitAndRefuse()
+	} else {
+		p.DropCommitAndRefuse()
+	}
+	go func() {
+		for ctx.Err() == nil && p.Lost() == before {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	if err := do(ctx); !errors.Is(err, pgdb.ErrOutcomeUnknown) {
+		t.Errorf("a change whose outcome nobody knows: %v", err)
+	}
+	p.Refuse(false)
+}
+
 func TestAnUnreachableDatabaseIsNoAnswerAboutARun(t *testing.T) {
 	t.Parallel()
 	s, node, p := proxied(t, pgdb.Config{Patience: 12 * time.Second})

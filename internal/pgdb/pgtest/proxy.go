@@ -26,6 +26,7 @@ type Proxy struct {
 	mute    atomic.Bool  // new connections are taken, and never answered
 	silence atomic.Int64 // counts the calls of Silence
 	cutOff  atomic.Bool  // the next lost answer is the last thing that passes
+	drop    atomic.Bool  // and the commit itself does not
 	swallow atomic.Int64 // commits whose answers are still to be lost
 	lost    atomic.Int64
 
@@ -85,6 +86,13 @@ func (p *Proxy) LoseCommits(n int64) { p.swallow.Store(n) }
 // then on, its answer included, until Refuse is called with false.
 func (p *Proxy) LoseCommitAndRefuse() {
 	p.cutOff.Store(true)
+	p.LoseCommits(1)
+}
+
+// DropCommitAndRefuse lets nothing pass from the next commit on, itself included, until
+// Refuse is called with false: the client does not know that it never landed.
+func (p *Proxy) DropCommitAndRefuse() {
+	p.drop.Store(true)
 	p.LoseCommits(1)
 }
 
@@ -189,18 +197,24 @@ func (p *Proxy) questions(client, server net.Conn, silent *atomic.Bool, dead fun
 		if first, err = message(client, 1); err != nil {
 			return err
 		}
+		commits := false
 		switch first[0] {
 		case 'P':
 			parsed = isText(first[6:], "commit") // behind an empty name
 		case 'E':
-			if parsed && p.take() {
-				silent.Store(true)
-			}
+			commits = parsed
 		case 'Q':
-			if isText(first[5:], "commit") && p.take() {
-				silent.Store(true)
-			}
+			commits = isText(first[5:], "commit")
 		}
+		if !commits || !p.take() {
+			continue
+		}
+		if p.drop.Swap(false) {
+			p.Refuse(true)
+			p.lost.Add(1)
+			return nil
+		}
+		silent.Store(true)
 	}
 }
 
