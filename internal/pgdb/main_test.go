@@ -21,7 +21,7 @@ func open(t testing.TB, url string) *DB {
 
 func openPatient(t testing.TB, url string, patience time.Duration) *DB {
 	t.Helper()
-	db, err := Open(t.Context(), Config{URL: url, MaxConns: 6, Patience: patience})
+	db, err := Open(t.Context(), Config{URL: url, MaxConns: 6, Patience: patience, GroupHold: time.Minute}) // no group ends by the clock
 	if err != nil {
 		t.Fatal(err)
 	}
