@@ -81,11 +81,29 @@ func (x *execution) fits() error {
 		if kind := kindOfEntry(en); kind != n.Kind && (kind != workflow.KindStep || n.Kind != workflow.KindHandler) {
 			return fmt.Errorf("%q was a %s, and is a %s in version %d", en.Step, kind, n.Kind, x.plan.Version)
 		}
+		if err := x.endedBy(n, en); err != nil {
+			return err
+		}
 	}
 	if err := x.stands(); err != nil {
 		return err
 	}
 	return x.plan.FitsRun(workflow.Kept{Begun: kept.Begun, Inbox: x.inbox()})
+}
+
+// endedBy says why a wait cannot have ended with the events that it consumed.
+func (x *execution) endedBy(n *workflow.Node, en store.Entry) error {
+	var consumed []workflow.Signal
+	var events []string
+	for _, s := range x.signals {
+		if slices.Contains(en.Consumed, s.ID) {
+			consumed, events = append(consumed, s.Signal), append(events, s.Event)
+		}
+	}
+	if took, _, ok := n.Match(consumed); len(consumed) > 0 && (!ok || len(took) != len(consumed)) {
+		return fmt.Errorf("wait %q ended with the events %q, with which that of version %d does not", en.Step, events, x.plan.Version)
+	}
+	return nil
 }
 
 // illegible says whether an entry stands for one that a store could not read.
@@ -105,19 +123,25 @@ func kindOfEntry(en store.Entry) workflow.Kind {
 	return workflow.KindSleep
 }
 
-// stands says why a run cannot be parked where it is.
+// stands says why a run cannot be parked where it is. A cancel turns it from there, as
+// does a predicate that panics, but from a handler nothing does.
 func (x *execution) stands() error {
 	park := x.run.Park
 	d := x.plan.Next(x.facts)
-	if park.Step == "" || d.Failure != nil || x.settled(park.Step) {
+	handler := park.Step == workflow.OnErrorName || park.Step == workflow.OnCancelName
+	turned := !handler && d.Failure != nil && (d.Failure.Reason == workflow.ReasonCanceled || d.Failure.Code == workflow.CodeDefinition)
+	if park.Step == "" || turned || x.settled(park.Step) {
 		return nil
 	}
-	if d.Node == nil || d.Node.Name != park.Step {
+	switch {
+	case d.Node == nil || d.Node.Name != park.Step:
 		at := "its end"
 		if d.Node != nil {
 			at = fmt.Sprintf("step %q", d.Node.Name)
 		}
 		return fmt.Errorf("the run stands at step %q, where version %d has %s", park.Step, x.plan.Version, at)
+	case d.Move == workflow.MoveSkip:
+		return fmt.Errorf("the run stands at step %q, which version %d skips because of %q", park.Step, x.plan.Version, d.Because)
 	}
 	kinds := map[store.ParkKind]workflow.Kind{store.ParkWait: workflow.KindWait, store.ParkSleep: workflow.KindSleep}
 	if want, pause := kinds[park.Kind]; pause != (d.Node.Kind == workflow.KindWait || d.Node.Kind == workflow.KindSleep) || pause &&

@@ -79,6 +79,18 @@ func changed() map[string]func(*workflow.Workflow[int], stepOf) {
 			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", func(string) bool { return false }))
 			rest(wf, step)
 		},
+		`stands at step "wait", which version 1 skips because of "is-two"`: func(wf *workflow.Workflow[int], step stepOf) {
+			a := workflow.Step(wf, "a", step("a"))
+			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", is(2)))
+			workflow.WaitFor(wf, "wait", ping, time.Hour, workflow.If(a, "is-two", is(2)))
+			workflow.Step(wf, "b", step("b"))
+		},
+		`stands at step "wait", where version 1 has step "on-error"`: func(wf *workflow.Workflow[int], step stepOf) {
+			a := workflow.Step(wf, "a", step("a"))
+			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", is(2)))
+			workflow.FailIf(wf, a, "is-one", is(1), "one") // was gone past
+			rest(wf, step)
+		},
 		`"wait", which is a sleep in version 1`: func(wf *workflow.Workflow[int], step stepOf) {
 			a := workflow.Step(wf, "a", step("a"))
 			workflow.Step(wf, "never", step("never"), workflow.If(a, "is-two", is(2)))
@@ -197,6 +209,76 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 			t.Errorf("after the rollback the run is %s (%v), and the steps ran as %v", got.Status, err, log)
 		}
 	})
+}
+
+func TestARunIsLeftAloneWhoseWaitEndedWithOtherEvents(t *testing.T) {
+	other := workflow.Event[int]{Name: "other"}
+	def := func(wait func(*workflow.Workflow[int])) *workflow.Workflow[int] {
+		return story(func(string) {}, func(wf *workflow.Workflow[int], step stepOf) {
+			wait(wf)
+			workflow.WaitFor(wf, "wait", ping, time.Hour)
+		})
+	}
+	for want, wait := range map[string]func(*workflow.Workflow[int]){
+		"": func(wf *workflow.Workflow[int]) { workflow.WaitFor(wf, "first", other, time.Hour) },
+		`wait "first" ended with the events ["other"]`: func(wf *workflow.Workflow[int]) { workflow.WaitFor(wf, "first", ping, time.Hour) },
+		`"first" ended with the events ["other"]`: func(wf *workflow.Workflow[int]) {
+			workflow.WaitForAll(wf, "first", time.Hour, []workflow.AnyEvent{ping, other})
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := memory.New()
+			e, stop := run(t.Context(), t, s, def(func(wf *workflow.Workflow[int]) {
+				workflow.WaitForAny(wf, "first", time.Hour, []workflow.AnyEvent{ping, other})
+			}))
+			if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := other.Send(t.Context(), e, "run", "s1", 7); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			stop()
+			left(t, s, def(wait), want)
+		})
+	}
+}
+
+func TestARunIsLeftAloneWhoseHandlerIsGone(t *testing.T) {
+	fails := func() *workflow.Workflow[int] {
+		wf := workflow.New[int]("story")
+		workflow.Do(wf, "a", func(context.Context, int) error { return errors.New("broken") })
+		return wf
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New()
+		handled := fails()
+		workflow.OnError(handled, func(context.Context, int, workflow.Failure) error { return workflow.Snooze(time.Hour) })
+		e, stop := run(t.Context(), t, s, handled)
+		if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		stop()
+		left(t, s, fails(), `stands at step "on-error", where version 1 has its end`)
+	})
+}
+
+// left checks why a run is left alone by a definition; it fits when it is not to be.
+func left(t *testing.T, s store.Store, def workflow.Definition, want string) {
+	t.Helper()
+	e, stop := run(t.Context(), t, s, def)
+	defer stop()
+	if err := e.Wake(t.Context(), "run"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	switch got, err := e.Describe(t.Context(), "run"); {
+	case err != nil:
+		t.Error(err)
+	case want == "" && got.NoDefinition != "", !strings.Contains(got.NoDefinition, want), got.Status.Ended():
+		t.Errorf("the run is %s, left alone because of %q, want %q", got.Status, got.NoDefinition, want)
+	}
 }
 
 func TestARunThatFitsGoesOnUnderAChangedDefinition(t *testing.T) {

@@ -176,7 +176,9 @@ func TestAClaimWhoseOutcomeNobodyKnewIsFoundByTheNext(t *testing.T) {
 func TestARunOfAClaimThatMayHaveLandedIsHandedOutOnce(t *testing.T) {
 	t.Parallel()
 	const lands = true
-	for name, claims := range map[string][]bool{"not landed": {!lands}, "twice not landed": {!lands, !lands}, "landed at last": {!lands, lands}} {
+	for name, claims := range map[string][]bool{
+		"not landed": {!lands}, "twice not landed": {!lands, !lands}, "landed at last": {!lands, lands},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, node, p := proxied(t, pgdb.Config{})
