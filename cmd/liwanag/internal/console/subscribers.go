@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -47,7 +48,13 @@ var standingChoices = []choice{{"", "Any"}, {"true", "Subscribed"}, {"false", "U
 
 // leadFilters are the filters of what was found, as texts.
 var leadFilters = []choice{{"jobTitle", "Job title"}, {"seniority", "Seniority"}, {"country", "Country"}, {"industry", "Industry"},
-	{"companyDomain", "Company domain"}, {"headcountMin", "Company size from"}, {"headcountMax", "to"}}
+	{"companyDomain", "Company domain"}, {"headcountMin", "Company size from"}, {"headcountMax", "Company size to"}}
+
+// more says whether people are selected by what is not shown at once.
+func (v subscribersView) more() bool {
+	return slices.ContainsFunc(leadFilters, func(f choice) bool { return v.param(f.Value) != "" }) ||
+		cmp.Or(v.param("hasLinkedin"), v.param("foundSince"), v.param("tag"), v.param("source")) != ""
+}
 
 var linkedinChoices = []choice{{"", "Any"}, {"true", "Known"}, {"false", "Not known"}}
 
