@@ -90,9 +90,55 @@ func (c carrier) check(t reflect.Type, path string, addressable bool) error {
 		}
 		return c.check(t.Elem(), path+"[]", false)
 	case reflect.Struct:
+		if name := clash(t); name != "" {
+			return fmt.Errorf("%s has several fields that JSON calls %q, and shows none of them", path, name)
+		}
 		return c.fields(p, path)
 	}
 	return nil
+}
+
+// clash is a name that several fields of a struct have in JSON, so that none has it;
+// empty without one. Fields of embedded structs hide those that are embedded deeper.
+func clash(t reflect.Type) string {
+	taken, visited := map[string]bool{}, map[reflect.Type]bool{}
+	for level := []reflect.Type{t}; len(level) > 0; {
+		var names []string
+		var below []reflect.Type
+		tagged, all := map[string]int{}, map[string]int{}
+		for _, s := range level {
+			visited[s] = true
+			for i := range s.NumField() {
+				f := s.Field(i)
+				name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+				inner := structOf(f)
+				switch {
+				case f.Tag.Get("json") == "-", !f.IsExported() && inner == nil:
+				case inner != nil && name == "":
+					if !visited[inner] {
+						below = append(below, inner)
+					}
+				case name != "":
+					names = append(names, name)
+					tagged[name]++
+					all[name]++
+				default:
+					names = append(names, f.Name)
+					all[f.Name]++
+				}
+			}
+		}
+		for _, name := range names {
+			if !taken[name] && all[name] > 1 && tagged[name] != 1 {
+				return name
+			}
+		}
+		for _, name := range names {
+			taken[name] = true
+		}
+		level = below
+	}
+	return ""
 }
 
 // key says whether values of a type can be the keys of an object.

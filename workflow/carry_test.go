@@ -42,6 +42,20 @@ type (
 		N  int
 		mu sync.Mutex
 	}
+	left    struct{ Name, ID string }
+	bothIDs struct {
+		base
+		left
+	}
+	ownName struct {
+		base
+		left
+		Name string
+	}
+	oneTagged struct {
+		N int
+		M int `json:"N"`
+	}
 	keyed  struct{ n int }
 	locked struct {
 		sync.Mutex
@@ -93,6 +107,7 @@ func TestTypesThatJSONCannotCarryAreFaults(t *testing.T) {
 		"is a map with keys of type float64":                    outputFaults[map[float64]string](),
 		"is a map with keys of type workflow_test.base":         outputFaults[box[map[base]int]](),
 		"pointer[] is a struct of which":                        outputFaults[map[string]pointer](),
+		".Value[] has several fields that JSON calls":           outputFaults[box[[]bothIDs]](),
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the faults are %q, want %q in them", got, want)
@@ -124,6 +139,8 @@ func TestWhatJSONCarriesIsTaken(t *testing.T) {
 		"unexported fields beside":      outputFaults[*mixed](),
 		"an embedded lock":              outputFaults[*locked](),
 		"bytes":                         outputFaults[[]byte](),
+		"a field over embedded ones":    outputFaults[ownName](),
+		"a field whose tag wins":        outputFaults[oneTagged](),
 	} {
 		if got != "" {
 			t.Errorf("%s: %s", what, got)

@@ -102,7 +102,7 @@ func FailureOf(step string, attempts int, err error) Failure {
 }
 
 // Clip is what is kept of a free text, a reason or a message: its first [MaxText]
-// bytes, as valid UTF-8. Runners clip whatever comes from outside.
+// bytes, as valid UTF-8 without NUL. Runners clip whatever comes from outside.
 func Clip(text string) string { return clipTo(text, MaxText) }
 
 func clipTo(text string, most int) string {
@@ -115,8 +115,9 @@ func clipTo(text string, most int) string {
 		}
 		text = text[:cut]
 	}
-	// What replaces an invalid byte is longer than it.
-	if text = strings.ToValidUTF8(text, "\uFFFD"); len(text) > most {
+	// What replaces an invalid byte, or one that PostgreSQL does not keep, is longer than it.
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	if len(text) > most {
 		return clipTo(text, most)
 	}
 	if long {

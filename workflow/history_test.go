@@ -51,13 +51,13 @@ func TestSnoozesInARowAreFolded(t *testing.T) {
 
 func TestTextsAreClippedToWhatIsKept(t *testing.T) {
 	for _, text := range []string{strings.Repeat("x", 20<<20), strings.Repeat("ä", 5000), strings.Repeat("\xff", 5000),
-		strings.Repeat("x", 999) + "\xff\xff"} {
+		strings.Repeat("\x00", 1000), strings.Repeat("x", 999) + "\xff\xff"} {
 		got := workflow.Clip(text)
 		if len(got) > workflow.MaxText || !strings.HasSuffix(got, "…") || !utf8.ValidString(got) {
 			t.Errorf("%.10q: %d bytes", text, len(got))
 		}
 	}
-	if got := workflow.Clip("short\xff"); got != "short\uFFFD" {
+	if got := workflow.Clip("short\xff\x00"); got != "short\uFFFD\uFFFD" {
 		t.Errorf("%q", got)
 	}
 }

@@ -234,8 +234,15 @@ func (p *Plan) options(n *Node, opts []StepOption) {
 	n.plan = p
 	n.Timeout = DefaultTimeout
 	p.apply(n, opts)
-	if n.Kind != KindWait && n.Within > 0 && n.Timeout > n.Within && slices.Contains(n.given, "Timeout") {
+	if n.Kind == KindWait || n.Within <= 0 {
+		return
+	}
+	if n.Timeout > n.Within && slices.Contains(n.given, "Timeout") {
 		p.fault(n.Name, "a timeout of %s for one attempt above the bound of %s for all", short(n.Timeout), short(n.Within))
+	}
+	if n.Retry.MaxAttempts > 1 && n.Retry.InitialDelay > n.Within {
+		p.fault(n.Name, "a retry with an initial delay of %s above the bound of %s for all attempts", short(n.Retry.InitialDelay),
+			short(n.Within))
 	}
 }
 

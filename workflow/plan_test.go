@@ -125,9 +125,11 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			workflow.Step(w, "a", returns(1), workflow.Timeout(time.Hour), workflow.Within(time.Minute))
 			workflow.Step(w, "b", returns(1), workflow.Within(time.Minute), workflow.Timeout(time.Hour))
 			workflow.Step(w, "c", returns(1), workflow.Within(time.Second)) // below the default timeout, which nobody chose
+			workflow.Step(w, "d", returns(1), workflow.Retry{MaxAttempts: 2, InitialDelay: time.Hour}, workflow.Within(time.Minute))
 			workflow.OnError(w, handler, workflow.Retry{MaxAttempts: 2, InitialDelay: time.Hour, MaxDelay: time.Minute})
 		}, []string{`workflow "w", step "a": a timeout of 1h for one attempt above the bound of 1m for all`,
 			`workflow "w", step "b": a timeout of 1h for one attempt above the bound of 1m for all`,
+			`workflow "w", step "d": a retry with an initial delay of 1h above the bound of 1m for all attempts`,
 			`workflow "w", step "on-error": a retry with an initial delay of 1h above its maximal delay of 1m`}},
 		"options given twice": {func(w wf) {
 			twice := workflow.Retry{MaxAttempts: 2}

@@ -14,7 +14,8 @@ func TestOpenRefusesWhatIsNoFileOfItsOwn(t *testing.T) {
 	for path, part := range map[string]string{
 		":memory:": "keep nothing", ":memory:?cache=shared": "keep nothing",
 		"file:a.db": "is a URL", "file:a.db?mode=memory": "is a URL", "file::memory:": "is a URL", "FILE:///x/a.db": "is a URL",
-		os.DevNull: "is not a file", t.TempDir(): "is a directory",
+		"sqlite://a.db": "is a URL",
+		os.DevNull:      "is not a file", t.TempDir(): "is a directory",
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Chdir(t.TempDir())

@@ -82,7 +82,7 @@ func (c Config) Validate() error {
 		fault("Path is empty")
 	case strings.HasPrefix(c.Path, ":memory:"):
 		fault("Path %q would keep nothing beyond this process. Try: the path of a file, or the store in memory", c.Path)
-	case len(c.Path) >= 5 && strings.EqualFold(c.Path[:5], "file:"):
+	case len(c.Path) >= 5 && strings.EqualFold(c.Path[:5], "file:") || strings.Contains(c.Path, "://"):
 		fault("Path %q is a URL. Try: the path alone, without file: and what follows the question mark", c.Path)
 	}
 	if c.Readers < 0 || c.GroupSize < 0 || c.CheckpointPages < 0 {
