@@ -450,6 +450,7 @@ func TestARunThatDoesNotFitIsLeftToOtherNodesAtOnce(t *testing.T) {
 			}
 			at := time.Now()
 			time.Sleep(time.Second)
+			synctest.Wait() // a look of the engine at this very moment is over
 			c, err := s.Get(t.Context(), "run")
 			if err != nil || c.Run.Owner != 0 || c.Run.Park.Until.After(at) {
 				t.Errorf("after event %d the run is %+v, %v; now %s", i+1, c.Run, err, at)
@@ -467,6 +468,7 @@ func TestARunThatDoesNotFitIsLeftToOtherNodesAtOnce(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
+		synctest.Wait()
 		if c, err := s.Get(t.Context(), "run"); err != nil || len(e.Misfits()) != 1 || c.Run.Owner != 0 {
 			t.Errorf("the run is %+v, %v; misfits %+v", c.Run, err, e.Misfits())
 		}

@@ -137,7 +137,7 @@ func TestTheRunsOfANodeThatIsCutOffGoOnElsewhereAndItWritesNothingMore(t *testin
 		}
 		return n, nil
 	})
-	const lease = 2 * time.Second
+	const lease = 10 * time.Second // far more than a busy machine holds a heartbeat up
 	one, two := startLeased(t, proxy.URL, "one", lease, wf), startLeased(t, url, "two", lease, wf)
 	defer two.stop()
 	defer one.stop()
@@ -152,10 +152,11 @@ func TestTheRunsOfANodeThatIsCutOffGoOnElsewhereAndItWritesNothingMore(t *testin
 		t.Errorf("the other node sees it on %q, %v", run.Node, err)
 	}
 	proxy.Refuse(true)
-	cut := time.Now()
-	<-began
-	if took := time.Since(cut); took > lease+time.Minute {
-		t.Errorf("the takeover took %s, with a lease of %s", took, lease)
+	select {
+	case <-began:
+	case <-time.After(lease + time.Minute):
+		close(leave)
+		t.Fatalf("no takeover with a lease of %s", lease)
 	}
 	run := completes(t, two, "r")
 	if string(run.Output) != "2" || run.Steps[0].Attempts[0].N != 2 {
