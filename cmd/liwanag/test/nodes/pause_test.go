@@ -34,7 +34,7 @@ func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 		if w.number(sendingQuery, old) == 0 {
 			continue
 		}
-		paused.Signal(t, syscall.SIGSTOP)
+		paused.Pause(t)
 		if w.awaitsAnswers(old) {
 			break
 		}
@@ -176,7 +176,7 @@ func pausedSender(t *testing.T, grace string) *world {
 		t.Fatal(err)
 	}
 	commits.await()
-	sender.Signal(t, syscall.SIGSTOP)
+	sender.Pause(t)
 	commits.release()
 	w.await("the commit is durable", func() error {
 		return w.zero("SELECT 1 - count(*) FROM submission WHERE state = 'sending'")

@@ -118,6 +118,34 @@ func (p *Process) Kill() {
 	<-p.Ended
 }
 
+// Pause stops the process until it gets SIGCONT. On Linux it returns when every thread
+// stands still: a busy machine lets them run on for a moment.
+func (p *Process) Pause(t testing.TB) {
+	t.Helper()
+	p.Signal(t, syscall.SIGSTOP)
+	for deadline := time.Now().Add(time.Minute); !p.stands(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the process does not stand still")
+		}
+	}
+}
+
+// stands says whether no thread runs, where /proc tells.
+func (p *Process) stands() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Cmd.Process.Pid))
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		_, state, _ := strings.Cut(string(text), ") ") // behind its name
+		if !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
+}
+
 // Signal sends a signal; one that has ended by itself gets none.
 func (p *Process) Signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
