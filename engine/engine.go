@@ -159,7 +159,8 @@ func (e *Engine) now() time.Time {
 
 // Run executes runs until ctx ends, then lets running steps end, for at most
 // StopTimeout, and returns nil. It returns an error when the store refuses this
-// node, or Strict its definitions. One Run at a time, and one engine on a store:
+// node, or Strict its definitions; a store that only does not answer in time is
+// told to the observers and asked again. One Run at a time, and one engine on a store:
 // another is an error.
 func (e *Engine) Run(ctx context.Context) error {
 	leave, err := e.enter()
@@ -172,7 +173,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.resign(ctx)
 	defer lease.Wait()
 	defer abandon()
-	node, asked, err := e.beat(ctx, e.cfg.Lease)
+	node, asked, err := e.register(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return nil

@@ -83,6 +83,20 @@ func (e *Engine) beat(ctx context.Context, within time.Duration) (node store.Nod
 	return heard, asked, fault
 }
 
+// register is the first beat. A store that does not answer in time, since it is
+// busy or its machine is, is asked again, as it is later.
+func (e *Engine) register(ctx context.Context) (store.Node, moment, error) {
+	for failures := 1; ; failures++ {
+		node, asked, err := e.beat(ctx, e.cfg.Lease)
+		late := errors.Is(err, errSilent) || errors.Is(err, context.DeadlineExceeded)
+		if !late || errors.Is(err, store.ErrClosed) || ctx.Err() != nil {
+			return node, asked, err
+		}
+		e.tell.RunnerFault("heartbeat", err)
+		pause(ctx, backoff(failures))
+	}
+}
+
 // compare tells how far this node's clock is ahead of the store's, once for each
 // difference. One of more than a lease would end the waits of other nodes' runs, or
 // keep its own from going on: the store's clock is followed.

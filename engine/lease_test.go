@@ -105,6 +105,31 @@ func TestAStopEndsWhateverTheStoreDoes(t *testing.T) {
 	}
 }
 
+func TestANodeRegistersOnceASlowStoreAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &stuck{leased: leased{Store: memory.New()}, op: "heartbeat", end: make(chan struct{})}
+		st.hangs.Store(true)
+		wf := nap(time.Second)
+		heard := &hearing{}
+		e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{wf}, Observers: []workflow.Observer{heard}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := running(t, e)
+		defer stop()
+		time.Sleep(time.Minute)
+		if len(heard.heard("heartbeat")) == 0 || e.Ready(t.Context()) == nil {
+			t.Errorf("a store that does not answer: %v is told, Ready says %v", heard.heard("heartbeat"), e.Ready(t.Context()))
+		}
+		st.hangs.Store(false)
+		close(st.end)
+		time.Sleep(time.Minute)
+		if err := e.Ready(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestOneRunOfAnEngineAndOneEngineOnAStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := memory.New()
