@@ -56,11 +56,20 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 		return x.look(n, park, outcome, now)
 	case now.Before(park.Until):
 		return x.pause(park, false)
-	case !x.looked: // what came since this run was read came in time
-		x.looked = true
-		return x.after(x.commit(nil, nil))
+	case !x.looked:
+		return x.lookAgain(park.Until)
 	}
 	return x.timedOut(n, outcome)
+}
+
+// lookAgain reads the inbox once more before a wait ends: what came since this run was
+// read came in time, and so does what comes at the very instant of the deadline.
+func (x *execution) lookAgain(deadline time.Time) bool {
+	if !x.e.now().After(deadline) {
+		pause(x.e.working(), time.Microsecond)
+	}
+	x.looked = true
+	return x.after(x.commit(nil, nil))
 }
 
 // lookAt is when a wait looks for its answer next, or ends: from its history
@@ -135,7 +144,9 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 	// that no look will mend, so what it found is written, and the inbox read again,
 	// before the wait fails.
 	x.again(looked)
-	x.looked = last
+	if last {
+		return x.lookAgain(park.Until)
+	}
 	return x.after(x.commit(nil, nil))
 }
 

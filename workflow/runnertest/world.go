@@ -145,6 +145,8 @@ func (w *world) until(id, what string, is func(workflow.Run) bool) workflow.Run 
 	for waited, pause := 0.0, 0.25; waited < 3600 && ended < 60; waited += pause {
 		if w.virtual() {
 			synctest.Wait()
+			time.Sleep(2 * time.Microsecond) // a deadline is decided once its instant has passed
+			synctest.Wait()
 		}
 		run := w.describe(id)
 		if is(run) {
