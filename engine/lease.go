@@ -4,31 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
-	"sync"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
 )
-
-// inUse are the stores on which an engine runs. Two on one store would be one node
-// to it: each would end the other's lease.
-var inUse sync.Map
 
 // enter refuses a second Run of this engine, and one on a store that is in use.
 func (e *Engine) enter() (leave func(), err error) {
 	if e.running.Swap(true) {
 		return nil, errors.New("engine: Run is under way already: one Run at a time")
 	}
-	if !reflect.ValueOf(e.store).Comparable() {
-		return func() { e.running.Store(false) }, nil
-	}
-	if _, used := inUse.LoadOrStore(e.store, e); used {
+	back, free := e.store.Enter()
+	if !free {
 		e.running.Store(false)
-		return nil, errors.New("engine: another engine runs on this store value. Try: all definitions in one " +
+		return nil, errors.New("engine: another engine runs on this store. Try: all definitions in one " +
 			"engine, or on PostgreSQL a store of its own for each")
 	}
-	return func() { inUse.Delete(e.store); e.running.Store(false) }, nil
+	return func() { back(); e.running.Store(false) }, nil
 }
 
 // moment is a time on the clock of the wall, which may be set, and on the one of the

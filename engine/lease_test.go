@@ -137,9 +137,11 @@ func TestOneRunOfAnEngineAndOneEngineOnAStore(t *testing.T) {
 		if err := first.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "one Run at a time") {
 			t.Errorf("a second Run: %v", err)
 		}
-		second := mustNew(t, st, nap(time.Second))
-		if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another engine runs on this store") {
-			t.Errorf("a second engine on the store: %v", err)
+		for what, same := range map[string]store.Store{"the store": st, "a wrapper of it": mute{st}} {
+			second := mustNew(t, same, nap(time.Second))
+			if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another engine runs on this store") {
+				t.Errorf("a second engine on %s: %v", what, err)
+			}
 		}
 		if err := first.Ready(t.Context()); err != nil {
 			t.Errorf("the first engine: %v", err)

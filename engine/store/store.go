@@ -97,6 +97,10 @@ type Store interface {
 	// Counts counts runs by workflow, version, status and parked step.
 	Counts(ctx context.Context) ([]Count, error)
 
+	// Enter takes the store for an engine that runs, until leave is called. false:
+	// another one has it. Stores embed [Use].
+	Enter() (leave func(), ok bool)
+
 	// Heartbeat registers a node and keeps its lease. The first call of a process,
 	// and the first after its lease was lost, answers with a new epoch. On a store
 	// with one process there is no lease: every other epoch is dead.

@@ -15,6 +15,7 @@ import (
 
 // Store keeps runs in memory. The zero value is not usable: call New.
 type Store struct {
+	store.Use
 	mu     sync.Mutex
 	runs   map[string]*row
 	open   map[store.Definition]map[*row]bool

@@ -26,6 +26,7 @@ const closeWithin = 3 * time.Second
 // Store keeps runs in a PostgreSQL database, and is one node of those that share
 // it.
 type Store struct {
+	store.Use
 	db     *pgdb.DB
 	schema *schema
 	owned  bool   // Open opened the database: Close closes it

@@ -16,6 +16,7 @@ import (
 
 // Store keeps runs in a SQLite file.
 type Store struct {
+	store.Use
 	db     *sqlitedb.DB
 	owned  bool // Open opened the database: Close closes it
 	epoch  atomic.Int64
