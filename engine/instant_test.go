@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"context"
+	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,4 +40,41 @@ func TestAnEventAtTheInstantOfADeadlineWins(t *testing.T) {
 			})
 		}
 	}
+}
+
+// told is a payload that counts how often it is decoded.
+type told map[string]string
+
+var decoded atomic.Int64
+
+func (o *told) UnmarshalJSON(b []byte) error {
+	decoded.Add(1)
+	return json.Unmarshal(b, (*map[string]string)(o))
+}
+
+func TestAPayloadIsDecodedOnceForItsFirstReaderAndAnewForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		paid := workflow.Event[told]{Name: "paid"}
+		wf := workflow.New[string]("decoding")
+		came := workflow.WaitFor(wf, "a", paid, time.Hour)
+		workflow.Step(wf, "b", func(ctx context.Context, _ string) (int64, error) {
+			before := decoded.Load()
+			came.Output(ctx)["by"] = "b"
+			return decoded.Load() - before, nil
+		})
+		workflow.Step(wf, "c", func(ctx context.Context, _ string) (string, error) { return came.Output(ctx)["by"], nil })
+		e, stop := run(t.Context(), t, memory.New(), wf)
+		defer stop()
+		if err := wf.Start(t.Context(), e, "r", ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := paid.Send(t.Context(), e, "r", "s1", told{"by": "Ann"}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r := checkCompleted(t, e, "r")
+		if again, by := string(r.Steps[1].Output), string(r.Steps[2].Output); again != "0" || by != `"Ann"` {
+			t.Errorf("the first reader decodes %s times, the next one reads %s", again, by)
+		}
+	})
 }

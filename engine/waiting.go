@@ -26,6 +26,7 @@ func (x *execution) wait(n *workflow.Node, now time.Time) bool {
 		}
 		x.e.tell.WaitEnded(x.ref, n.Name, "event", now.Sub(x.arrival(outcome.Consumed)))
 		x.settle(outcome)
+		x.facts[len(x.facts)-1].Took(consumed)
 		return true
 	}
 	if x.cut && x.took { // what there was no room for may be what it waits for

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -41,6 +42,7 @@ type AnyEvent interface {
 	EventName() string
 	// Check says whether a payload is of the event's type.
 	Check(payload json.RawMessage) error
+	decode(payload json.RawMessage) (any, error)
 }
 
 // EventName is the event's name.
@@ -51,11 +53,16 @@ func (e Event[T]) payload() reflect.Type { return reflect.TypeFor[T]() }
 // Check says whether a payload is of the event's type. Unknown fields are let
 // pass.
 func (e Event[T]) Check(payload json.RawMessage) error {
+	_, err := e.decode(payload)
+	return err
+}
+
+func (e Event[T]) decode(payload json.RawMessage) (any, error) {
 	var v T
 	if err := json.Unmarshal(payload, &v); err != nil {
-		return fmt.Errorf("event %s: the payload does not fit: %w", e.Name, err)
+		return nil, fmt.Errorf("event %s: the payload does not fit: %w", e.Name, err)
 	}
-	return nil
+	return v, nil
 }
 
 // Send delivers the event to a run. It is idempotent by signal ID: of several
@@ -78,6 +85,23 @@ type Signal struct {
 	// What Send made of a value, and of which type: it is known to be JSON, and to fit.
 	of   reflect.Type
 	sent json.RawMessage
+
+	decoded *decoded // by Match
+}
+
+// decoded is a payload as a value, for the first that reads it: another one gets a
+// value of its own.
+type decoded struct{ value atomic.Pointer[any] }
+
+// take is the value, once. It may be asked of none.
+func (d *decoded) take() any {
+	if d == nil {
+		return nil
+	}
+	if v := d.value.Swap(nil); v != nil {
+		return *v
+	}
+	return nil
 }
 
 // asSent says whether the payload is what Send made, of whichever type.
@@ -143,7 +167,12 @@ func As[T any](a Arrived, e Event[T]) (T, bool) {
 func (n *Node) Match(inbox []Signal) (consumed []Signal, output json.RawMessage, ok bool) {
 	for _, event := range n.Events {
 		for _, s := range inbox {
-			if s.Event == event.EventName() && event.Check(s.Payload) == nil {
+			if s.Event != event.EventName() {
+				continue
+			}
+			if v, err := event.decode(s.Payload); err == nil {
+				s.decoded = &decoded{}
+				s.decoded.value.Store(&v)
 				consumed = append(consumed, s)
 				break
 			}

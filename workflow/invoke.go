@@ -47,9 +47,10 @@ type Call struct {
 	// step's name, whatever these contained, and it keeps them.
 	OldKey bool
 
-	plan    *Plan
-	node    *Node
-	outputs outputs
+	plan     *Plan
+	node     *Node
+	outputs  outputs
+	outcomes []*Fact
 }
 
 type callKey struct{}
@@ -98,7 +99,8 @@ func (n *Node) Check(ctx context.Context, c Call) (output json.RawMessage, found
 }
 
 func (n *Node) attempt(ctx context.Context, c *Call, fn func(context.Context) error) (err error) {
-	c.plan, c.node, c.outputs = n.plan, n, n.plan.fold(c.History).outputs
+	v := n.plan.fold(c.History)
+	c.plan, c.node, c.outputs, c.outcomes = n.plan, n, v.outputs, v.outcomes
 	c.outputs[len(n.plan.Nodes)] = c.Input
 	tooLong := errors.New("timeout")
 	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, callKey{}, c), n.Timeout, tooLong)

@@ -30,6 +30,16 @@ type Fact struct {
 	Output  json.RawMessage // of a completed step; the input of a started run
 	Failure *Failure        // of a failed step
 	Reason  string          // of a cancel; the label of a skip, if it is known
+
+	decoded *decoded
+}
+
+// Took hands what [Node.Match] decoded to the first that reads the output of a wait
+// that consumed one signal, in this process.
+func (f *Fact) Took(consumed []Signal) {
+	if len(consumed) == 1 {
+		f.decoded = consumed[0].decoded
+	}
 }
 
 // History is what happened to a run, in order.

@@ -69,6 +69,13 @@ func (r *Result[T]) Lookup(ctx context.Context) (T, bool) {
 			panic(misuse("step %q reads the output of %q, which does not stand before it", c.node.Name, n.Name))
 		}
 	}
+	if len(from) == 1 && from[0].Kind == KindWait {
+		if f := c.outcomes[from[0].index]; f != nil {
+			if v, ok := f.decoded.take().(T); ok {
+				return v, true
+			}
+		}
+	}
 	return r.in(c.outputs)
 }
 
