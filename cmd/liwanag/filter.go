@@ -27,7 +27,7 @@ type subscriberFilter struct {
 	Tag        string        `name:"tag" help:"A tag of any sender."`
 	Names      string        `name:"name-matches" enum:",yes,no,unknown" default:"" help:"Whether the found name is the stated one: yes, no or unknown."`
 	SignedUp   time.Duration `name:"signed-up-since" help:"Signed up within this time, as the sender said, such as 720h."`
-	Query      string        `name:"query" short:"q" help:"Part of address, name or company."`
+	Query      string        `name:"query" short:"q" help:"Words that begin words of address, name, title, company or industry."`
 	Run        string        `name:"run" id:"run" help:"Looked up by this run."`
 	Upload     string        `name:"upload" id:"upload" help:"Looked up for this upload."`
 	Since      time.Duration `name:"since" help:"Signed up within this time, such as 24h."`

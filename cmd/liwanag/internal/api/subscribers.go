@@ -65,7 +65,7 @@ type SubscriberFilter struct {
 	// NameMatches and SignedUpSince are about what was stated.
 	NameMatches   string    `query:"nameMatches" json:"nameMatches,omitempty" enum:"yes,no,unknown"`
 	SignedUpSince time.Time `query:"signedUpSince" json:"signedUpSince,omitzero" doc:"Signed up at or after, as the sender said, else as they came."`
-	Q             string    `query:"q" json:"q,omitempty" doc:"Part of address, name or company."`
+	Q             string    `query:"q" json:"q,omitempty" doc:"Each word of it is the beginning of a word of address, name, title, company or industry; case and accents make no difference."`
 	RunID         string    `query:"runId" json:"runId,omitempty" doc:"Looked up by this run."`
 	UploadID      string    `query:"uploadId" json:"uploadId,omitempty" doc:"Looked up for this upload."`
 	Since         time.Time `query:"since" json:"since,omitzero" doc:"Created at or after."`

@@ -164,7 +164,7 @@ func subscribersPage(v subscribersView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = searchField(v.param("q"), "Search", "part of an address, a name or a company").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = searchField(v.param("q"), "Search", "words of an address, a name, a title, a company").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -23,13 +23,14 @@ type companyPart struct {
 // first, and the next page's cursor. ErrInvalidCursor.
 func (s Subscribers) Companies(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Company, string, error) {
 	after, err := listing.KeyFrom(companyListing, 8, p.Cursor)
-	if err == nil {
-		err = f.Check()
-	}
 	if err != nil {
 		return nil, "", err
 	}
-	from, _, w := subscriberWhere(s.r, f)
+	found, err := s.seek(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	from, _, w := subscriberWhere(s.r, found)
 	w.and(`s.company_domain IS NOT NULL`)
 	having := ``
 	if after != nil {
@@ -46,11 +47,11 @@ func (s Subscribers) Companies(ctx context.Context, f liwanag.SubscriberFilter, 
 	all, next := listing.Paged(all, limit, func(c liwanag.Company) string {
 		return listing.Cursor(companyListing, append(numberKey(c.People), c.Domain...))
 	})
-	return all, next, s.describe(ctx, f, all)
+	return all, next, s.describe(ctx, found, all)
 }
 
 // describe fills companies in with what their people say.
-func (s Subscribers) describe(ctx context.Context, f liwanag.SubscriberFilter, all []liwanag.Company) error {
+func (s Subscribers) describe(ctx context.Context, f sought, all []liwanag.Company) error {
 	if len(all) == 0 {
 		return nil
 	}

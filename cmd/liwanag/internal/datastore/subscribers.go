@@ -148,7 +148,8 @@ func withFacts(r *records[liwanag.Subscriber]) *records[liwanag.Subscriber] {
 		text("company_linkedin_url", func(p person) string { return p.Summary.CompanyLinkedinURL }).
 		text("industry", func(p person) string { return p.Summary.Industry }).
 		known("headcount", func(p person) int64 { return p.Summary.Headcount }).
-		word("name_matches", func(p person) string { return string(p.NameMatches) })
+		word("name_matches", func(p person) string { return string(p.NameMatches) }).
+		word("words", wordsOfPerson)
 }
 
 // insert stores those whose address is new, the first of each, and tells which.

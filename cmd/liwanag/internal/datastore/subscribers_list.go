@@ -16,16 +16,17 @@ import (
 // last. ErrInvalidCursor.
 func (s Subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
 	at, err := readPlace(f, p.Cursor)
-	if err == nil {
-		err = f.Check()
+	if err != nil {
+		return nil, "", err
 	}
+	found, err := s.seek(ctx, f)
 	if err != nil {
 		return nil, "", err
 	}
 	limit := listing.Limit(p)
 	var all []liwanag.Subscriber
 	for ; at.phase < len(phasesOf(f)) && len(all) <= limit; at = (place{phase: at.phase + 1}) {
-		query, args := subscriberQuery(s.r, f, at, limit+1-len(all))
+		query, args := subscriberQuery(s.r, found, at, limit+1-len(all))
 		more, err := list(s.in(ctx), scanSubscriber, query, args...)
 		if err != nil {
 			return nil, "", err
@@ -63,27 +64,29 @@ func (s Subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.
 
 // CountLeft counts those who unsubscribed, of all that match without regard to that.
 func (s Subscribers) CountLeft(ctx context.Context, f liwanag.SubscriberFilter) (int64, error) {
-	if err := f.Check(); err != nil {
+	f.Standing = liwanag.StandingLeft
+	found, err := s.seek(ctx, f)
+	if err != nil {
 		return 0, err
 	}
-	f.Standing = liwanag.StandingLeft
-	from, _, w := subscriberWhere(s.r, f)
+	from, _, w := subscriberWhere(s.r, found)
 	return one(s.in(ctx), scanInt, `SELECT count(*) FROM `+from+w.String(), w.args...)
 }
 
 // Total counts those who match, up to most.
 func (s Subscribers) Total(ctx context.Context, f liwanag.SubscriberFilter, most int) (int64, error) {
-	if err := f.Check(); err != nil {
+	found, err := s.seek(ctx, f)
+	if err != nil {
 		return 0, err
 	}
-	from, _, w := subscriberWhere(s.r, f)
+	from, _, w := subscriberWhere(s.r, found)
 	return one(s.in(ctx), scanInt, `SELECT count(*) FROM (SELECT 1 FROM `+from+w.String()+` LIMIT `+w.bind(most)+`) AS matching`, w.args...)
 }
 
 // subscriberQuery is the walk of a phase from a place on. It goes over an index that is
 // in the listing's order: that of the latest jobs in one status, the subscribers' own,
 // or that of what they are sorted by.
-func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, at place, limit int) (string, []any) {
+func subscriberQuery(d Dialect, f sought, at place, limit int) (string, []any) {
 	from, id, w := subscriberWhere(d, f)
 	before, direction := `<`, ` DESC`
 	if f.Ascending {
@@ -91,7 +94,7 @@ func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, at place, limit int)
 	}
 	by, order := subscriberOrders[f.Sort], id+direction
 	if by.column != "" {
-		w.and(by.column + phasesOf(f)[at.phase])
+		w.and(by.column + phasesOf(f.SubscriberFilter)[at.phase])
 	}
 	switch sorted := by.column != "" && at.phase == 0; {
 	case sorted && at.id != nil:
@@ -107,7 +110,7 @@ func subscriberQuery(d Dialect, f liwanag.SubscriberFilter, at place, limit int)
 }
 
 // subscriberWhere is where those are found that match, and the key that orders them.
-func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w where) {
+func subscriberWhere(d Dialect, f sought) (from, key string, w where) {
 	from, key = `subscriber s`, `s.id`
 	switch {
 	case f.Status == liwanag.NoJob:
@@ -148,7 +151,7 @@ func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w
 	if !f.CreatedBefore.IsZero() {
 		w.and(`/*lite +*/s.created_at < $?`, micros(f.CreatedBefore))
 	}
-	w.found(d, f)
+	w.found(d, f.SubscriberFilter)
 	if f.Tag != "" { // in a list, it is followed by another or by the end
 		tag := jsonOf(f.Tag)
 		w.and(`(strpos(s.tags, ` + w.bind(tag+",") + `) > 0 OR strpos(s.tags, ` + w.bind(tag+"]") + `) > 0)`)
@@ -159,9 +162,7 @@ func subscriberWhere(d Dialect, f liwanag.SubscriberFilter) (from, key string, w
 	if !f.SignedUpAfter.IsZero() {
 		w.and(`/*lite +*/coalesce(s.signed_up_at, s.created_at) >= $?`, micros(f.SignedUpAfter))
 	}
-	if f.Query != "" {
-		w.alike([]string{f.Query}, "s.email_key", "s.full_name", "s.first_name", "s.last_name", "s.company_name", "s.company_domain")
-	}
+	w.search(key, f)
 	return from, key, w
 }
 

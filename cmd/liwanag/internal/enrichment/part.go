@@ -18,7 +18,10 @@ func BringUp(ctx context.Context, store *datastore.Store, log *slog.Logger) erro
 	if err := Part(ctx, store, log); err != nil {
 		return err
 	}
-	return Box(ctx, store, log)
+	if err := Box(ctx, store, log); err != nil {
+		return err
+	}
+	return Word(ctx, store, log)
 }
 
 // partPiece is how many people are parted in one transaction.

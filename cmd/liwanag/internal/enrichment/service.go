@@ -113,6 +113,7 @@ func (s *Service) Run(ctx context.Context) error {
 		each("balance", s.bells.balance, chore.All("balance", s.checkBalance)),
 		each("wake runs", s.bells.wakes, chore.All("wake", s.wakeWaiting)),
 		each("sweep", s.bells.sweep, s.sweep()...),
+		each("search", nil, chore.Alone(searchEvery, chore.Part{Name: "search", Do: s.index})),
 	}
 	if s.cfg.PublicURL != "" {
 		chores = append(chores, chore.Chore{Name: "probe", Every: s.cfg.ProbeEvery, Parts: []chore.Part{chore.All("probe", s.probe)}})

@@ -139,7 +139,7 @@ type SubscriberFilter struct {
 	NameMatches NameMatch
 	// SignedUpAfter goes by the time that was stated, else by that of their coming.
 	SignedUpAfter time.Time
-	Query         string // part of address, name or company, case-insensitive
+	Query         string // each word of it begins one of [Subscriber.SearchWords]
 	Standing      Standing
 	// MailDomain selects addresses at a domain and its subdomains.
 	MailDomain string

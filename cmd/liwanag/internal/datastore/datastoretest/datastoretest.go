@@ -33,6 +33,7 @@ func Run(t *testing.T, h Harness) {
 		{"transaction", transactionTests},
 		{"subscribers", subscriberTests},
 		{"listing", listingTests},
+		{"search", searchTests},
 		{"jobs", jobTests},
 		{"batches", batchTests},
 		{"submissions", submissionTests},

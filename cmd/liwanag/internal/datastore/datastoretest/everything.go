@@ -43,7 +43,7 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	_, _ = s.Subscribers.Count(ctx)
 	for _, cursor := range []string{"", listing.Cursor('s', person.Bytes())} {
 		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
-			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {CreatedAfter: now, CreatedBefore: now},
+			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {Query: "a b"}, {Query: "mara"}, {Query: "-"}, {CreatedAfter: now, CreatedBefore: now},
 			{Tag: "a"}, {NameMatches: liwanag.NamesDiffer}, {SignedUpAfter: now},
 			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn},
 			{MailDomain: "a"}, {Standing: liwanag.StandingLeft}, {JobTitle: "a,b"}, {Country: "a"}, {Country: "a,b"}, {Industry: "a"},
@@ -320,6 +320,10 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	all = append(all, err, t.Subscribers.Part([]liwanag.Subscriber{{ID: people[0]}}))
 	_, err = t.Subscribers.Unboxed(1)
 	all = append(all, err, t.Subscribers.Box([]liwanag.Subscriber{{ID: people[0]}}))
+	_, err = t.Subscribers.Wordless(1)
+	all = append(all, err, t.Subscribers.Word([]liwanag.Subscriber{{ID: people[0]}}))
+	_, err = t.Subscribers.Index(1)
+	all = append(all, err)
 	_, err = t.Subscribers.Suppress(liwanag.Departure{IDs: people, At: now})
 	all = append(all, err)
 	_, err = t.Subscribers.LeftBy(liwanag.ByOperator, 1)

@@ -45,6 +45,7 @@ func emptied(t testing.TB) string {
 				EXECUTE 'DELETE FROM ' || name;
 			END LOOP;
 			INSERT INTO spending (one) VALUES (1);
+			INSERT INTO search_mark VALUES ('00000000-0000-0000-0000-000000000000');
 		END $$`)
 	return sharedURL
 }

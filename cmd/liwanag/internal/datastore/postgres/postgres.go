@@ -115,7 +115,7 @@ func (d *database) Write(ctx context.Context, fn func(w datastore.Writer) error)
 // Scrub takes dead rows out of the tables that hold what was erased. The server's
 // log of changes and its backups keep them until they are recycled.
 func (d *database) Scrub(ctx context.Context) error {
-	for _, table := range []string{"subscriber", "profile", "delivery", "receipt", "upload_chunk", "upload_error"} {
+	for _, table := range []string{"subscriber", "subscriber_word", "profile", "delivery", "receipt", "upload_chunk", "upload_error"} {
 		if _, err := d.db.Pool().Exec(ctx, "VACUUM "+table); err != nil {
 			return d.Fault("be scrubbed", err)
 		}

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -168,6 +169,40 @@ func TestADroppedBodyLeavesNoTrace(t *testing.T) {
 	}
 	if bytes.Contains(file, secret) {
 		t.Fatal("the settled body is still in the file")
+	}
+}
+
+// Who is erased leaves no word of theirs in the index of the search either.
+func TestTheWordsOfSomebodyErasedLeaveNoTrace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "liwanag.db")
+	db, store := open(t, sqlitedb.Config{Path: path})
+	var ups []liwanag.SignUp
+	for i := range 500 {
+		address := fmt.Sprintf("quzzle%03dfrimp@gmail.com", i)
+		ups = append(ups, liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: address, Email: address, EmailType: liwanag.Personal,
+			Stated: liwanag.Statement{FullName: fmt.Sprintf("Vexlor%03dnam", i)}, At: time.Now()})
+	}
+	gone := ups[250]
+	for _, fn := range []func(tx *datastore.Tx) error{
+		func(tx *datastore.Tx) error { _, err := tx.Subscribers.Upsert(ups); return err },
+		func(tx *datastore.Tx) error { _, err := tx.Subscribers.Index(len(ups)); return err },
+		func(tx *datastore.Tx) error { return tx.Subscribers.Delete([]liwanag.ID{gone.ID}) },
+	} {
+		if err := store.Write(t.Context(), fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil { // the log is copied into the file and removed
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, want := range map[string]bool{"quzzle250frimp": false, "vexlor250nam": false, "quzzle251frimp": true, "vexlor251nam": true} {
+		if bytes.Contains(bytes.ToLower(file), []byte(word)) != want {
+			t.Errorf("%s: in the file %v", word, !want)
+		}
 	}
 }
 

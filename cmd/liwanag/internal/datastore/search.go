@@ -1,0 +1,115 @@
+package datastore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+)
+
+// maxQueryWords is how many words a search may have.
+const maxQueryWords = 40
+
+// fewPeople are so few that those who have a word are looked up one by one; whoever has
+// a word that more people have is soon met in the order of a listing.
+const fewPeople = 10_000
+
+// sought is a filter whose search was parted into words.
+type sought struct {
+	liwanag.SubscriberFilter
+	words []string
+	rare  string // that of them which few people have, if there is one
+}
+
+// seek checks a filter and looks for the word that selects the fewest.
+func (s Subscribers) seek(ctx context.Context, f liwanag.SubscriberFilter) (sought, error) {
+	if err := f.Check(); err != nil {
+		return sought{}, err
+	}
+	found := sought{SubscriberFilter: f, words: liwanag.QueryWords(f.Query)}
+	if len(found.words) > maxQueryWords {
+		return sought{}, liwanag.ErrInvalidFilter
+	}
+	fewest := int64(fewPeople + 1)
+	for _, word := range found.words {
+		n, err := one(s.in(ctx), scanInt,
+			`SELECT count(*) FROM (SELECT 1 FROM subscriber_word WHERE word >= $1 AND word < $2 LIMIT $3) AS matching`, word, behind(word), fewest)
+		if err != nil {
+			return sought{}, err
+		}
+		if n < fewest {
+			fewest, found.rare = n, word
+		}
+	}
+	return found, nil
+}
+
+// behind is the end of the words that begin with one.
+func behind(word string) string { return word + string(utf8.MaxRune) }
+
+// search selects those of whose words one begins with each of the words. The index has
+// nobody beyond its mark.
+func (w *where) search(key string, s sought) {
+	if s.Query != "" && len(s.words) == 0 {
+		w.and(`s.id IS NULL`) // a search for what is no word finds nobody
+	}
+	if s.rare != "" {
+		w.and(key + ` = ANY(ARRAY(SELECT w.subscriber_id FROM subscriber_word w WHERE w.word >= ` + w.bind(s.rare) + ` AND w.word < ` + w.bind(behind(s.rare)) +
+			` UNION ALL SELECT u.id FROM subscriber u WHERE u.id > (SELECT search_mark.subscriber_id FROM search_mark) AND u.words LIKE ` + w.bind("% "+s.rare+"%") + `))`)
+	}
+	for _, word := range s.words {
+		w.and(`s.words LIKE $?`, "% "+word+"%")
+	}
+}
+
+// wordsOfPerson is what a column keeps of the words by which somebody is found: a blank
+// before each.
+func wordsOfPerson(p liwanag.Subscriber) string {
+	return " " + strings.Join(p.SearchWords(), " ")
+}
+
+// Wordless lists up to limit people of a release that knew no words, by id.
+func (t SubscriberTx) Wordless(limit int) ([]liwanag.Subscriber, error) {
+	return list(t, scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.words IS NULL ORDER BY s.id LIMIT $1`, limit)
+}
+
+// Word notes the words of such people.
+func (t SubscriberTx) Word(people []liwanag.Subscriber) error {
+	r := recordsOf(people).
+		id("id", func(p liwanag.Subscriber) liwanag.ID { return p.ID }).
+		word("words", wordsOfPerson)
+	return t.updateEach("subscriber", r.Records, "")
+}
+
+// Index brings up to limit people who came last into the index of words, oldest first,
+// and tells how many: it has all when they are fewer.
+func (t SubscriberTx) Index(limit int) (int, error) {
+	type entry struct {
+		of   liwanag.ID
+		word string
+	}
+	people, err := list(t, func(r Row) (e entry, err error) {
+		return e, r.Scan(idTo(liwanag.SubscriberKind, &e.of), textTo(&e.word))
+	}, `SELECT id, words FROM subscriber WHERE id > (SELECT search_mark.subscriber_id FROM search_mark) ORDER BY id LIMIT $1`, limit)
+	if err != nil || len(people) == 0 {
+		return 0, err
+	}
+	var all []entry
+	for _, p := range people {
+		for word := range strings.FieldsSeq(p.word) {
+			all = append(all, entry{p.of, word})
+		}
+	}
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Or(cmp.Compare(a.word, b.word), a.of.Compare(b.of)) })
+	r := recordsOf(all).
+		word("word", func(e entry) string { return e.word }).
+		id("subscriber_id", func(e entry) liwanag.ID { return e.of })
+	if err := t.insertAll("subscriber_word", r.Records, ""); err != nil {
+		return 0, err
+	}
+	_, err = t.exec(`UPDATE search_mark SET subscriber_id = $1`, people[len(people)-1].of.Bytes())
+	return len(people), err
+}
