@@ -34,7 +34,8 @@ var searchTests = map[string]func(t *testing.T, s *datastore.Store){
 			}
 			want(t, s, min(1, max(0, 3-indexed)), func(tx *datastore.Tx) (int, error) { return tx.Subscribers.Index(1) })
 		}
-		if _, _, err := s.Subscribers.List(t.Context(), liwanag.SubscriberFilter{Query: words(100)}, liwanag.Page{}); !errors.Is(err, liwanag.ErrInvalidFilter) {
+		_, _, err := s.Subscribers.List(t.Context(), liwanag.SubscriberFilter{Query: words(100)}, liwanag.Page{})
+		if !errors.Is(err, liwanag.ErrInvalidFilter) {
 			t.Errorf("a hundred words: %v", err)
 		}
 	},
@@ -50,8 +51,8 @@ var searchTests = map[string]func(t *testing.T, s *datastore.Store){
 		})
 		finds(t, s, liwanag.SubscriberFilter{Query: "weld"}, ids[2], ids[0])
 		write(t, s, func(tx *datastore.Tx) error {
-			_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: ids[0], Found: liwanag.Finding{JobTitle: "Poet"}, Profile: []byte("{}"),
-				ResultAt: noon.Add(time.Hour), At: noon}})
+			_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: ids[0], Found: liwanag.Finding{JobTitle: "Poet"},
+				Profile: []byte("{}"), ResultAt: noon.Add(time.Hour), At: noon}})
 			return err
 		})
 		finds(t, s, liwanag.SubscriberFilter{Query: "weld"}, ids[2])

@@ -179,8 +179,8 @@ func TestTheWordsOfSomebodyErasedLeaveNoTrace(t *testing.T) {
 	var ups []liwanag.SignUp
 	for i := range 500 {
 		address := fmt.Sprintf("quzzle%03dfrimp@gmail.com", i)
-		ups = append(ups, liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: address, Email: address, EmailType: liwanag.Personal,
-			Stated: liwanag.Statement{FullName: fmt.Sprintf("Vexlor%03dnam", i)}, At: time.Now()})
+		ups = append(ups, liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: address, Email: address,
+			EmailType: liwanag.Personal, Stated: liwanag.Statement{FullName: fmt.Sprintf("Vexlor%03dnam", i)}, At: time.Now()})
 	}
 	gone := ups[250]
 	for _, fn := range []func(tx *datastore.Tx) error{
