@@ -66,8 +66,8 @@ func (i *importing) describe(u api.Upload) error {
 			fmt.Fprintf(w, "  encoding      %s\n", printable(encodingText(e), ""))
 		}
 	}
-	for _, text := range unreadTimes(sample) {
-		fmt.Fprintf(w, "  no time       %s\n", printable(text, ""))
+	for _, line := range notes(u, sample) {
+		fmt.Fprintf(w, "  %-13s %s\n", line[0], printable(line[1], ""))
 	}
 	for _, c := range []struct {
 		name string
@@ -88,6 +88,9 @@ func (i *importing) describe(u api.Upload) error {
 			fmt.Fprintf(w, "  %-12s %5d  %s\n", c.name, c.n, c.note)
 		}
 	}
+	if c := u.Changes; c.People > 0 {
+		fmt.Fprintf(w, "  %-12s %5d  known people: %s\n", "changed", c.People, changesText(c))
+	}
 	credits, note := u.EstimatedCredits, "credits at most"
 	if i.cap != nil && *i.cap < credits {
 		note = fmt.Sprintf("credits at most: %s above the cap are not looked up", plural(credits-*i.cap, "person"))
@@ -101,16 +104,59 @@ func (i *importing) describe(u api.Upload) error {
 	return err
 }
 
-// unreadTimes are cells of the first rows that are no times, three at most.
-func unreadTimes(sample api.UploadSample) (texts []string) {
+// notes are what a preview says beside the counts.
+func notes(u api.Upload, sample api.UploadSample) (lines [][2]string) {
+	for _, n := range u.Standing {
+		text := fmt.Sprintf("%s: %s that the person left (--ignore-standing: they stay)", n.Column, verb(n.Rows, "row says", "rows say"))
+		if u.IgnoreStanding {
+			text = fmt.Sprintf("%s: %s that the person left, which is not believed", n.Column, verb(n.Rows, "row says", "rows say"))
+		}
+		lines = append(lines, [2]string{"standing", text})
+	}
+	for _, n := range u.Unread {
+		text := fmt.Sprintf("%s: %s no time, from row %d on, and kept as it is", n.Column, verb(n.Rows, "cell is", "cells are"), n.First)
+		if values := unreadValues(sample, n.Column); len(values) > 0 {
+			text += ": " + strings.Join(values, ", ")
+		}
+		lines = append(lines, [2]string{"no time", text})
+	}
+	for _, n := range u.Typos {
+		lines = append(lines, [2]string{"mistyped?", fmt.Sprintf("%s at %s: is %s meant? Nothing is changed", plural(n.Rows, "row"), n.Domain, n.Meant)})
+	}
+	return lines
+}
+
+func verb(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// unreadValues are cells of the first rows that are no times, three at most.
+func unreadValues(sample api.UploadSample, column string) (values []string) {
+	i := slices.Index(sample.Columns, column)
 	for _, row := range sample.Rows {
-		for _, column := range row.Unread {
-			if i := slices.Index(sample.Columns, column); i >= 0 && i < len(row.Cells) && len(texts) < 3 {
-				texts = append(texts, fmt.Sprintf("%s of row %d is kept as it is: %s", column, row.Row, row.Cells[i]))
-			}
+		if slices.Contains(row.Unread, column) && i < len(row.Cells) && len(values) < 3 {
+			values = append(values, row.Cells[i])
 		}
 	}
-	return texts
+	return values
+}
+
+// changesText says what an import changes of known people; empty for nothing.
+func changesText(c api.UploadChanges) string {
+	var parts []string
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{c.Stated, "with new stated values"}, {c.Tags, "tagged"}, {c.Sources, "with a new source"}, {c.Metadata, "with new metadata"},
+		{c.SignedUp, "signed up earlier"}, {c.Unsubscribed, "unsubscribed"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // encodingText shows how a file reads.

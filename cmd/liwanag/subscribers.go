@@ -251,6 +251,7 @@ type subscribersImport struct {
 	Source   string            `name:"source" help:"Where they signed up, for rows that do not say."`
 	Map      map[string]string `name:"map" placeholder:"COLUMN=FIELD" help:"What a column means, over what its header says: email, firstName, …, metadata or ignore."`
 	Encoding string            `name:"encoding" help:"How the file is written, such as UTF-8, windows-1252 or Shift_JIS. Default: it is found, and asked for when it is not clear."`
+	Ignore   bool              `name:"ignore-standing" help:"Believe no column that says that somebody left."`
 	Cap      *int64            `name:"cap" placeholder:"CREDITS" help:"What the lookups may cost; whoever is above it is stored and not looked up. Default: what the preview says."`
 	Yes      bool              `name:"yes" short:"y" help:"Do not ask."`
 	DryRun   bool              `name:"dry-run" help:"Show the preview only."`
@@ -284,7 +285,11 @@ func (c *subscribersImport) Run(p *program) error {
 	}
 	defer file.Close()
 	in := &importing{p: p, client: client, preview: c.shown(p), cap: c.Cap, every: 200 * time.Millisecond}
-	upload, err := in.send(apiclient.UploadFile{Name: name, Source: c.Source, Mapping: c.Map, Encoding: c.Encoding}, file, size)
+	send := apiclient.UploadFile{Name: name, Source: c.Source, Mapping: c.Map, Encoding: c.Encoding}
+	if c.Ignore {
+		send.Standing = "ignore"
+	}
+	upload, err := in.send(send, file, size)
 	if err != nil {
 		return err
 	}

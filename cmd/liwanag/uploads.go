@@ -13,6 +13,8 @@ type uploadsCommand struct {
 	Show   uploadsShow   `cmd:"" help:"Show an upload: what was found in it, and what became of it."`
 	Errors uploadsErrors `cmd:"" help:"Write the invalid rows as CSV, to be corrected and imported."`
 	Cancel uploadsCancel `cmd:"" help:"Import nothing more of it."`
+
+	Resubscribe uploadsResubscribe `cmd:"" help:"Take back those who left because the file said so."`
 }
 
 type uploadsList struct {
@@ -72,7 +74,10 @@ func (p *program) showUpload(u api.Upload, format string) error {
 	if format == "json" {
 		return printJSON(p.out, u)
 	}
-	limit, why := "", ""
+	limit, why, marked := "", "", ""
+	if u.Marked != nil && *u.Marked > 0 {
+		marked = plural(*u.Marked, "person") + " left by its word"
+	}
 	if u.Cap != nil {
 		limit = plural(*u.Cap, "credit")
 	}
@@ -84,6 +89,7 @@ func (p *program) showUpload(u api.Upload, format string) error {
 		{"id", u.ID}, {"file", u.FileName}, {"source", u.Source}, {"status", u.Status}, {"why", why}, {"encoding", u.Encoding},
 		{"rows", fmt.Sprintf("%d: %d new, %d known, %d duplicate, %d corporate, %d relay, %d disposable, "+
 			"%d unsubscribed, %d suppressed, %d invalid", n.Rows, n.New, n.Known, n.Duplicate, n.Corporate, n.Relay, n.Disposable, n.Unsubscribed, n.Suppressed, n.Invalid)},
+		{"changed", changesText(u.Changes)}, {"standing", marked},
 		{"costs", plural(u.EstimatedCredits, "credit") + " at most"}, {"cap", limit},
 		{"lookups", fmt.Sprintf("%d: %d found, %d not found, %d failed", u.Progress.Imported, u.Progress.Enriched, u.Progress.NotFound,
 			u.Progress.Failed)},
@@ -136,6 +142,30 @@ func (c *uploadsCancel) Run(p *program) error {
 		return err
 	}
 	return p.showUpload(u, c.Output)
+}
+
+type uploadsResubscribe struct {
+	clientFlags
+	uploadArgument
+	Reason string `name:"reason" help:"Kept in the audit trail: no personal data."`
+	showFlag
+}
+
+// Run takes back those whom an upload marked.
+func (c *uploadsResubscribe) Run(p *program) error {
+	client, err := c.dial()
+	if err != nil {
+		return err
+	}
+	now, err := api.ResubscribeUpload.Call(p.ctx, client, runapi.To(c.ID, &api.StandingRequest{Reason: c.Reason}))
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return printJSON(p.out, now)
+	}
+	_, err = fmt.Fprintf(p.out, "%s subscribed again, nobody was looked up\n", plural(int64(now.Rows), "person"))
+	return err
 }
 
 type auditCommand struct {

@@ -21,6 +21,8 @@ var (
 		"confirm-upload", "Import a previewed upload", http.StatusAccepted)
 	CancelUpload = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/cancel",
 		"cancel-upload", "Import nothing more", http.StatusOK)
+	ResubscribeUpload = runapi.Post[runapi.Addressed[*StandingRequest], UploadStanding]("/uploads/{id}/resubscribe",
+		"resubscribe-upload", "Take back those who left because the file said so; nobody is looked up", http.StatusOK)
 	GetUploadErrors = runapi.File[runapi.IDPath]("/uploads/{id}/errors.csv",
 		"get-upload-errors", "The invalid rows: number, line, reason, cells", "text/csv")
 )
@@ -49,6 +51,7 @@ type UploadForm struct {
 	Mapping string `form:"mapping" doc:"A JSON object: column name to field. Before the file."`
 	// Encoding is any usual name.
 	Encoding string `form:"encoding" doc:"How the file is written, such as UTF-8 or Shift_JIS; left out: it is found. Before the file."`
+	Standing string `form:"standing" enum:"believe,ignore" doc:"ignore: nobody left, whatever a column says. Before the file."`
 	File     []byte `form:"file" required:"true"`
 }
 
@@ -65,6 +68,12 @@ type Upload struct {
 	Mapping          map[string]string `json:"mapping,omitempty" doc:"Column name to field."`
 	Encoding         string            `json:"encoding,omitempty" doc:"How the file is written."`
 	Counts           UploadCounts      `json:"counts"`
+	Changes          UploadChanges     `json:"changes"`
+	Standing         []ColumnNote      `json:"standing,omitempty" doc:"Columns that say that somebody left, and how often."`
+	IgnoreStanding   bool              `json:"ignoreStanding,omitempty" doc:"Nobody left, whatever those columns say."`
+	Unread           []ColumnNote      `json:"unread,omitempty" doc:"Columns of times, and how many cells of the whole file cannot be read as one; they are kept in the metadata."`
+	Typos            []TypoNote        `json:"typos,omitempty" doc:"Domains that look mistyped, the most rows first, 20 at most. Nothing is changed by them."`
+	Marked           *int64            `json:"marked,omitempty" doc:"People who are away because the file says so, and nobody else; there when one upload is asked for."`
 	EstimatedCredits int64             `json:"estimatedCredits" doc:"What the lookups cost at most."`
 	Credits          *int64            `json:"credits,omitempty" doc:"What its lookups cost; there once all is over, when one upload is asked for."`
 	Cap              *int64            `json:"cap,omitempty" doc:"What they may cost, as whoever confirmed it said."`
@@ -91,6 +100,37 @@ type UploadCounts struct {
 	Unsubscribed int64 `json:"unsubscribed" doc:"Rows that say that the person left: stored, not looked up."`
 	Suppressed   int64 `json:"suppressed" doc:"Nothing of them is stored."`
 	Invalid      int64 `json:"invalid"`
+}
+
+// UploadChanges count people who are known, and of whom the import would change something.
+type UploadChanges struct {
+	People       int64 `json:"people" doc:"Of whom anything changes, the first row of each address."`
+	Stated       int64 `json:"stated" doc:"Another name, company or LinkedIn address. What was found stays."`
+	Tags         int64 `json:"tags"`
+	Sources      int64 `json:"sources"`
+	Metadata     int64 `json:"metadata"`
+	SignedUp     int64 `json:"signedUp" doc:"An earlier time of signing up."`
+	Unsubscribed int64 `json:"unsubscribed" doc:"Subscribed so far, and left as the file says."`
+}
+
+// ColumnNote counts cells of a column.
+type ColumnNote struct {
+	Column string `json:"column"`
+	Rows   int64  `json:"rows"`
+	First  int64  `json:"first" doc:"The first such row, data rows from 1."`
+}
+
+// TypoNote is a domain that looks mistyped.
+type TypoNote struct {
+	Domain string `json:"domain"`
+	Meant  string `json:"meant" doc:"Which one it may be."`
+	Rows   int64  `json:"rows"`
+}
+
+// UploadStanding says what became of an upload's marks.
+type UploadStanding struct {
+	UploadID string `json:"uploadId"`
+	Rows     int    `json:"rows" doc:"How many subscribers are subscribed again."`
 }
 
 // UploadProgress counts what became of an upload's rows.
@@ -130,4 +170,5 @@ type SampleRow struct {
 type MapUploadRequest struct {
 	Mapping  map[string]string `json:"mapping,omitempty" doc:"Column name to field, over what the headers say."`
 	Encoding string            `json:"encoding,omitempty" doc:"How the file is written; left out: as before, if that was clear."`
+	Standing string            `json:"standing,omitempty" enum:"believe,ignore" doc:"ignore: nobody left, whatever a column says; left out: as before."`
 }

@@ -16,6 +16,7 @@ type UploadFile struct {
 	Source   string            // for rows that name none
 	Mapping  map[string]string // column name to field, over what the headers say
 	Encoding string            // empty: the server finds it
+	Standing string            // ignore: nobody left, whatever a column says
 	Confirm  bool              // do not wait for ConfirmUpload
 }
 
@@ -48,6 +49,11 @@ func writeForm(form *multipart.Writer, f UploadFile, r io.Reader) error {
 	}
 	if f.Encoding != "" {
 		if err := form.WriteField("encoding", f.Encoding); err != nil {
+			return err
+		}
+	}
+	if f.Standing != "" {
+		if err := form.WriteField("standing", f.Standing); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,14 @@ func (c *Console) registerUploads() {
 	c.handle("POST /uploads", c.upload)
 	c.handle("GET /uploads/{id}", func(v *visit) error { return c.oneUpload(v, nil) })
 	c.handle("POST /uploads/{id}/mapping", c.mapUpload)
+	c.handle("POST /uploads/{id}/resubscribe", func(v *visit) error {
+		id := v.PathValue("id")
+		now, err := api.ResubscribeUpload.Call(v.Context(), v.api, runapi.To(id, &api.StandingRequest{Reason: v.FormValue("reason")}))
+		if err != nil {
+			return c.oneUpload(v, err)
+		}
+		return v.goTo(under("/uploads", id), capital(plural(int64(now.Rows), "person is", "people are"))+" subscribed again. Nobody was looked up.")
+	})
 	for name, act := range map[string]struct {
 		done string
 		do   func(v *visit, id string) (api.Upload, error)
@@ -132,7 +140,7 @@ func (c *Console) oneUpload(v *visit, fault error) error {
 // mappable are the fields a column can be taken for.
 var mappable = []choice{{"email", "E-mail address"}, {"firstName", "First name"}, {"lastName", "Last name"}, {"fullName", "Full name"},
 	{"companyName", "Company"}, {"companyDomain", "Company's domain"}, {"linkedinUrl", "LinkedIn address"}, {"source", "Source"}, {"tags", "Tags"},
-	{"id", "External id"}, {"timestamp", "Time of the sign-up"}, {"metadata", "Metadata, under its name"},
+	{"id", "External id"}, {"standing", "Whether they left"}, {"timestamp", "Time of the sign-up"}, {"metadata", "Metadata, under its name"},
 	{"metadataObject", "Metadata, a JSON object"}, {"ignore", "Leave it out"}}
 
 func (c *Console) mapUpload(v *visit) error {
@@ -151,7 +159,7 @@ func (c *Console) mapUpload(v *visit) error {
 		}
 	}
 	if _, err := api.MapUpload.Call(v.Context(), v.api,
-		runapi.To(id, api.MapUploadRequest{Mapping: mapping, Encoding: encoding})); err != nil {
+		runapi.To(id, api.MapUploadRequest{Mapping: mapping, Encoding: encoding, Standing: v.PostForm.Get("standing")})); err != nil {
 		return c.oneUpload(v, err)
 	}
 	return v.goTo(under("/uploads", id), "The file was read as you said.")
@@ -249,6 +257,35 @@ func (v uploadView) rowsIn() int64 {
 // errorsFile is the file of the rows that failed and why.
 func (v uploadView) errorsFile() string {
 	return (&url.URL{Path: "/api/v1/uploads/" + v.Upload.ID + "/errors.csv"}).String()
+}
+
+// noted says whether a preview has more to say than its counts.
+func (v uploadView) noted() bool {
+	u := v.Upload
+	return u.Changes.People > 0 || len(u.Standing)+len(u.Unread)+len(u.Typos) > 0
+}
+
+// changed says what the import changes of known people.
+func changed(c api.UploadChanges) string {
+	var parts []string
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{c.Stated, "with new stated values"}, {c.Tags, "tagged"}, {c.Sources, "with a new source"}, {c.Metadata, "with new metadata"},
+		{c.SignedUp, "signed up earlier"}, {c.Unsubscribed, "unsubscribed"}} {
+		if part.n > 0 {
+			parts = append(parts, number(part.n)+" "+part.what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// marked is how many people are away because the file says so, and can come back.
+func (v uploadView) marked() int64 {
+	if v.Upload.Marked == nil || v.Upload.Status == "importing" {
+		return 0
+	}
+	return *v.Upload.Marked
 }
 
 // estimate is what it costs at most.

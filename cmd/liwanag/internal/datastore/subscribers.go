@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
@@ -44,10 +45,10 @@ func (s Subscribers) ByEmail(ctx context.Context, emailKey string) (liwanag.Subs
 	return one(s.in(ctx), scanSubscriber, `SELECT `+subscriberColumns+` FROM subscriber s WHERE s.email_key = $1`, emailKey)
 }
 
-// Known tells which of up to 500 e-mail keys have a subscriber, in no order.
-func (s Subscribers) Known(ctx context.Context, emailKeys []string) ([]string, error) {
-	return list(s.in(ctx), scanString,
-		`SELECT email_key FROM subscriber WHERE email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, wordsOf(s.in(ctx), emailKeys))
+// Known reads those of up to 500 e-mail keys that have a subscriber, in no order.
+func (s Subscribers) Known(ctx context.Context, emailKeys []string) ([]liwanag.Subscriber, error) {
+	return list(s.in(ctx), scanSubscriber, `SELECT `+subscriberColumns+
+		` FROM subscriber s WHERE s.email_key = ANY(ARRAY(SELECT unnest($1::text[])))`, wordsOf(s.in(ctx), emailKeys))
 }
 
 // Profile is all that FullEnrich said, as applied; ErrNotFound without one.
@@ -65,6 +66,11 @@ func (s Subscribers) Count(ctx context.Context) (map[liwanag.JobStatus]int64, er
 		SELECT status, count(*) FROM job WHERE latest = true GROUP BY status
 		UNION ALL SELECT 'none', none.n FROM (
 			SELECT (SELECT count(*) FROM subscriber) - (SELECT count(*) FROM job WHERE latest = true) AS n) none WHERE none.n > 0`)
+}
+
+// CountLeftBy counts people who unsubscribed as the given one says.
+func (s Subscribers) CountLeftBy(ctx context.Context, by string) (int64, error) {
+	return one(s.in(ctx), scanInt, `SELECT count(*) FROM subscriber WHERE unsubscribed_by = $1`, by)
 }
 
 // SubscriberTx writes subscribers.
@@ -299,19 +305,35 @@ func (t SubscriberTx) Enrich(results []liwanag.Enriched) (changed []liwanag.ID, 
 	return changed, t.insertAll("profile", profiles.Records, `(subscriber_id) DO UPDATE SET raw = excluded.raw`)
 }
 
+// ofMailboxes selects people and whoever else has an address of their mailboxes.
+const ofMailboxes = `(id = ANY($1) OR mailbox = ANY(ARRAY(SELECT o.mailbox FROM subscriber o WHERE o.id = ANY($1) AND o.mailbox IS NOT NULL)))`
+
 // Suppress notes that people unsubscribed, or (zero time) that they came back, with
 // whoever else has an address of their mailboxes, and returns the IDs that were changed.
+// What a file said gives way to what anybody else says: undoing the file then leaves them as they are.
 func (t SubscriberTx) Suppress(d liwanag.Departure) ([]liwanag.ID, error) {
+	if upload := string(liwanag.UploadKind); !d.At.IsZero() && !strings.HasPrefix(d.By, upload) {
+		if _, err := t.exec(`UPDATE subscriber SET unsubscribed_by = $3, suppressed_at = CASE WHEN suppressed_at < $2 THEN $2 ELSE suppressed_at END
+			WHERE `+ofMailboxes+` AND suppressed_at IS NOT NULL AND substr(unsubscribed_by, 1, 4) = $4`,
+			idsOf(t, d.IDs), micros(d.At), text(d.By), upload); err != nil {
+			return nil, err
+		}
+	}
 	return list(t, scanID(liwanag.SubscriberKind), `
 		UPDATE subscriber SET suppressed_at = $2, unsubscribed_by = $3
-		WHERE (id = ANY($1) OR mailbox = ANY(ARRAY(SELECT o.mailbox FROM subscriber o WHERE o.id = ANY($1) AND o.mailbox IS NOT NULL)))
-		AND (suppressed_at IS NULL) = (CAST($2 AS bigint) IS NOT NULL) RETURNING id`,
+		WHERE `+ofMailboxes+` AND (suppressed_at IS NULL) = (CAST($2 AS bigint) IS NOT NULL) RETURNING id`,
 		idsOf(t, d.IDs), micros(d.At), text(d.By))
 }
 
-// LeftBy lists up to a number of people who unsubscribed as the given one says, in no order.
-func (t SubscriberTx) LeftBy(by string, limit int) ([]liwanag.ID, error) {
-	return list(t, scanID(liwanag.SubscriberKind), `SELECT id FROM subscriber WHERE unsubscribed_by = $1 LIMIT $2`, by, limit)
+// LeftBy lists up to a number of people who unsubscribed as the given one says, by id, behind the given one.
+// A zero id: from the first.
+func (t SubscriberTx) LeftBy(by string, after liwanag.ID, limit int) ([]liwanag.Subscriber, error) {
+	from := make([]byte, 16)
+	if !after.IsZero() {
+		from = after.Bytes()
+	}
+	return list(t, scanSubscriber, `SELECT `+subscriberColumns+
+		` FROM subscriber s WHERE s.unsubscribed_by = $1 AND s.id > $2 ORDER BY s.id LIMIT $3`, by, from, limit)
 }
 
 // Delete deletes people with their profiles; their jobs stay, without them.

@@ -11,7 +11,8 @@ import (
 
 const (
 	selectUploads = `SELECT id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, relay, disposable,
-	unsubscribed, suppressed, invalid, size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding, cap FROM upload `
+	unsubscribed, suppressed, invalid, size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding, cap,
+	notes, ignore_standing FROM upload `
 
 	uploadByID = selectUploads + `WHERE id = $1`
 
@@ -26,7 +27,7 @@ func scanUpload(r Row) (u liwanag.Upload, err error) {
 		&c.Unsubscribed, &c.Suppressed, &c.Invalid, &u.Size, &u.Position,
 		textTo(&u.Owner), timeColumn{&u.OwnedUntil}, textTo(&u.Failure.Code), textTo(&u.Failure.Message), timeColumn{&u.CreatedAt},
 		timeColumn{&u.EndedAt},
-		textTo(&u.Encoding), &u.Cap)
+		textTo(&u.Encoding), &u.Cap, objectTo(&u.Notes), &u.IgnoreStanding)
 	if err == nil && columns != nil {
 		err = json.Unmarshal(columns, &u.Columns)
 	}
@@ -147,12 +148,14 @@ func (t UploadTx) Insert(u liwanag.Upload) error {
 	c := u.Counts
 	return t.must(`
 		INSERT INTO upload (id, file_name, source, status, columns, mapping, rows, new, known, duplicate, corporate, unsubscribed, invalid,
-			relay, disposable, suppressed, size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
+			relay, disposable, suppressed, size, position, owner, owned_until, failure_code, failure_message, created_at, ended_at, encoding,
+			notes, ignore_standing)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)`,
 		u.ID.Bytes(), u.FileName, text(u.Source), string(u.Status), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known,
 		c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, c.Relay, c.Disposable, c.Suppressed,
 		u.Size, u.Position, text(u.Owner), micros(u.OwnedUntil),
-		text(u.Failure.Code), text(u.Failure.Message), micros(u.CreatedAt), micros(u.EndedAt), text(u.Encoding))
+		text(u.Failure.Code), text(u.Failure.Message), micros(u.CreatedAt), micros(u.EndedAt), text(u.Encoding),
+		text(jsonOf(u.Notes)), u.IgnoreStanding)
 }
 
 // Delete forgets an upload of which no piece, no row's fault and no job is left.
@@ -217,7 +220,7 @@ func (t UploadTx) DropErrors(id liwanag.ID, n int) (left bool, err error) {
 	return dropped == int64(n), err
 }
 
-// Preview writes what the reading found: columns, mapping, encoding, counts, size.
+// Preview writes how a file was read, and what was found: columns, mapping, encoding, counts, notes, size.
 func (t UploadTx) Preview(u liwanag.Upload) error {
 	columns, err := columnsText(u.Columns)
 	if err != nil {
@@ -226,10 +229,11 @@ func (t UploadTx) Preview(u liwanag.Upload) error {
 	c := u.Counts
 	return t.must(`
 		UPDATE upload SET columns = $2, mapping = $3, rows = $4, new = $5, known = $6, duplicate = $7, corporate = $8, unsubscribed = $9,
-			invalid = $10, size = $11, encoding = $12, relay = $13, disposable = $14, suppressed = $15
+			invalid = $10, size = $11, encoding = $12, relay = $13, disposable = $14, suppressed = $15,
+			notes = $16, ignore_standing = $17
 		WHERE id = $1`,
 		u.ID.Bytes(), columns, jsonText(u.Mapping), c.Rows, c.New, c.Known, c.Duplicate, c.Corporate, c.Unsubscribed, c.Invalid, u.Size,
-		text(u.Encoding), c.Relay, c.Disposable, c.Suppressed)
+		text(u.Encoding), c.Relay, c.Disposable, c.Suppressed, text(jsonOf(u.Notes)), u.IgnoreStanding)
 }
 
 // Move is a compare-and-set of the state. False: nothing was written.

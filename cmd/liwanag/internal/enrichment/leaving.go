@@ -81,6 +81,50 @@ func (s *Service) Resubscribe(ctx context.Context, id liwanag.ID) (rows int, err
 	})
 }
 
+// ResubscribeUpload takes back those who left because a file said so, and of whom nobody else said
+// it since, and says how many rows that changed. It looks nobody up, and leaves out who is suppressed.
+// ErrNotFound; ErrState while the file is being imported.
+func (s *Service) ResubscribeUpload(ctx context.Context, id liwanag.ID) (rows int, err error) {
+	var after liwanag.ID
+	for more := true; more; {
+		err := s.store.Write(ctx, func(tx *datastore.Tx) error {
+			up, err := tx.Uploads.Get(id)
+			if err == nil && up.Status == liwanag.UploadImporting {
+				err = liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "the upload is importing: wait for its end, or cancel it")
+			}
+			if err != nil {
+				return err
+			}
+			left, err := tx.Subscribers.LeftBy(id.String(), after, suppressAtOnce)
+			if more = len(left) > 0; err != nil || !more {
+				return err
+			}
+			after = left[len(left)-1].ID
+			changed, err := liftLeft(tx, left)
+			rows += len(changed)
+			return err
+		})
+		if err != nil {
+			return rows, err
+		}
+	}
+	return rows, nil
+}
+
+// liftLeft notes that people came back, but for those who are suppressed.
+func liftLeft(tx *datastore.Tx, people []liwanag.Subscriber) ([]liwanag.ID, error) {
+	keys := make([]string, len(people))
+	for i, p := range people {
+		keys[i] = p.EmailKey
+	}
+	suppressed, err := tx.Suppressions.Of(keys)
+	if err != nil {
+		return nil, err
+	}
+	people = slices.DeleteFunc(people, func(p liwanag.Subscriber) bool { return suppressed.Has(p.EmailKey) })
+	return tx.Subscribers.Suppress(liwanag.Departure{IDs: idsOf(people)})
+}
+
 func (s *Service) stand(ctx context.Context, id liwanag.ID,
 	change func(*datastore.Tx, liwanag.Departure) ([]liwanag.ID, error)) (rows int, err error) {
 	if _, err := s.store.Subscribers.Get(ctx, id); err != nil {

@@ -74,11 +74,11 @@ func (s *Service) RemoveSuppression(ctx context.Context, id liwanag.ID) error {
 	}
 	for more := true; more; {
 		err := s.store.Write(ctx, func(tx *datastore.Tx) error {
-			people, err := tx.Subscribers.LeftBy(id.String(), suppressAtOnce)
+			people, err := tx.Subscribers.LeftBy(id.String(), liwanag.ID{}, suppressAtOnce)
 			if more = len(people) > 0; err != nil || !more {
 				return err
 			}
-			_, err = tx.Subscribers.Suppress(liwanag.Departure{IDs: people})
+			_, err = tx.Subscribers.Suppress(liwanag.Departure{IDs: idsOf(people)})
 			return err
 		})
 		if err != nil {

@@ -50,6 +50,7 @@ type Enrichment interface {
 	Erase(ctx context.Context, id liwanag.ID) (rows int, err error)
 	EraseAndSuppress(ctx context.Context, id liwanag.ID, reason string) (rows int, err error)
 	AddSuppression(ctx context.Context, email *liwanag.Email, domain, reason string) (one liwanag.Suppression, rows int, err error)
+	ResubscribeUpload(ctx context.Context, id liwanag.ID) (int, error)
 	RemoveSuppression(ctx context.Context, id liwanag.ID) error
 	Unsubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)
 	Resubscribe(ctx context.Context, id liwanag.ID) (rows int, err error)

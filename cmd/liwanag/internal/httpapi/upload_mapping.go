@@ -54,6 +54,14 @@ func (s *Server) mapUpload(ctx context.Context, in *runapi.Addressed[api.MapUplo
 	for column, field := range in.Body.Mapping {
 		mapping[column] = intake.Field(field)
 	}
-	view, err := s.cfg.Uploads.Remap(ctx, id, intake.Reading{Mapping: mapping, Encoding: in.Body.Encoding})
+	as := intake.Reading{Mapping: mapping, Encoding: in.Body.Encoding, IgnoreStanding: in.Body.Standing == ignoreStanding}
+	if in.Body.Standing == "" {
+		before, err := s.cfg.Uploads.Get(ctx, id)
+		if err != nil {
+			return api.Upload{}, named(err, "upload")
+		}
+		as.IgnoreStanding = before.IgnoreStanding
+	}
+	view, err := s.cfg.Uploads.Remap(ctx, id, as)
 	return viewUpload(view), named(err, "upload")
 }

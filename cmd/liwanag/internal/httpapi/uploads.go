@@ -22,6 +22,9 @@ const (
 	// itself, and room for the form around it.
 	maxUpload    = 512<<20 + 1<<20
 	maxFormField = 64 << 10
+
+	// What is done with columns that say that somebody left.
+	believeStanding, ignoreStanding = "believe", "ignore"
 )
 
 func (s *Server) registerUploads() {
@@ -34,22 +37,37 @@ func (s *Server) registerUploads() {
 		})(ctx, &in.IDPath)
 	})
 	door.Serve(s.Door, api.CancelUpload, uploadAct(s.cfg.Uploads.Cancel))
+	door.Serve(s.Door, api.ResubscribeUpload, s.resubscribeUpload)
 	door.Stream(s.Door, api.GetUploadErrors, s.uploadErrors)
 }
 
-// getUpload shows an upload, and what it cost when it is over.
+// getUpload shows an upload, whom it marked, and what it cost when it is over.
 func (s *Server) getUpload(ctx context.Context, in *runapi.IDPath) (api.Upload, error) {
 	view, err := uploadAct(s.cfg.Uploads.Get)(ctx, in)
-	if err != nil || !view.Ended() {
+	if err != nil {
 		return view, err
 	}
 	id, err := idOf(liwanag.UploadKind, in.ID, "upload")
 	if err != nil {
 		return view, err
 	}
+	marked, err := s.cfg.Store.Subscribers.CountLeftBy(ctx, id.String())
+	if view.Marked = &marked; err != nil || !view.Ended() {
+		return view, err
+	}
 	cost, err := s.cfg.Store.Uploads.Cost(ctx, id)
 	view.Credits = &cost
 	return view, err
+}
+
+// resubscribeUpload undoes what a file said of who left.
+func (s *Server) resubscribeUpload(ctx context.Context, in *runapi.Addressed[*api.StandingRequest]) (api.UploadStanding, error) {
+	id, err := idOf(liwanag.UploadKind, in.ID, "upload")
+	if err != nil {
+		return api.UploadStanding{}, err
+	}
+	rows, err := s.cfg.Enrichment.ResubscribeUpload(ctx, id)
+	return api.UploadStanding{UploadID: id.String(), Rows: rows}, named(err, "upload")
 }
 
 // uploadAct does something to one upload and shows it.
@@ -76,7 +94,10 @@ func capOf(c api.UploadCap) *int64 {
 func viewUpload(u intake.UploadView) api.Upload {
 	var mapping map[string]string
 	_ = json.Unmarshal(u.Mapping, &mapping) // ours: it can be decoded
+	notes := u.Notes
 	return api.Upload{
+		Changes: api.UploadChanges(notes.Changes), IgnoreStanding: u.IgnoreStanding, Standing: columnNotes(notes.Standing),
+		Unread: columnNotes(notes.Unread), Typos: typoNotes(notes.Typos),
 		ID: u.ID.String(), FileName: u.FileName, Source: u.Source, Status: string(u.Status), Columns: u.Columns, Mapping: mapping,
 		Encoding:         u.Encoding,
 		Counts:           api.UploadCounts(u.Counts),
@@ -86,6 +107,20 @@ func viewUpload(u intake.UploadView) api.Upload {
 			NotFound: u.Progress.NotFound, Failed: u.Progress.Failed},
 		Failure: viewFailure(u.Failure), CreatedAt: u.CreatedAt.UTC(), EndedAt: utc(u.EndedAt),
 	}
+}
+
+func columnNotes(notes []liwanag.ColumnNote) (views []api.ColumnNote) {
+	for _, n := range notes {
+		views = append(views, api.ColumnNote(n))
+	}
+	return views
+}
+
+func typoNotes(notes []liwanag.TypoNote) (views []api.TypoNote) {
+	for _, n := range notes {
+		views = append(views, api.TypoNote(n))
+	}
+	return views
 }
 
 func (s *Server) listUploads(ctx context.Context, in *api.UploadQuery) (runapi.List[api.Upload], error) {
@@ -146,7 +181,7 @@ func (s *Server) readUpload(ctx context.Context, form *multipart.Reader) (intake
 			}
 			req.FileName = part.FileName()
 			return s.cfg.Uploads.Create(ctx, part, req)
-		case "source", "mapping", "encoding":
+		case "source", "mapping", "encoding", "standing":
 			value, err := io.ReadAll(io.LimitReader(part, maxFormField+1))
 			if err != nil {
 				return intake.UploadView{}, door.NewProblem(http.StatusBadRequest, "malformed", "the form cannot be read")
@@ -154,17 +189,32 @@ func (s *Server) readUpload(ctx context.Context, form *multipart.Reader) (intake
 			if len(value) > maxFormField {
 				return intake.UploadView{}, door.InvalidField(name, "it is too long")
 			}
-			if name == "source" {
-				req.Source = string(value)
-			} else if name == "encoding" {
-				req.Encoding = string(value)
-			} else if door.TooDeep(value) || json.Unmarshal(value, &req.Mapping) != nil {
-				return intake.UploadView{}, door.InvalidField(name, "it is not a JSON object of texts")
+			if err := setField(&req, name, value); err != nil {
+				return intake.UploadView{}, err
 			}
 		default:
 			return intake.UploadView{}, door.InvalidField(door.Clip(name), "there is no such field")
 		}
 	}
+}
+
+// setField takes one field of the form in.
+func setField(req *intake.UploadRequest, name string, value []byte) error {
+	switch name {
+	case "source":
+		req.Source = string(value)
+	case "encoding":
+		req.Encoding = string(value)
+	case "standing":
+		if req.IgnoreStanding = string(value) == ignoreStanding; !req.IgnoreStanding && string(value) != believeStanding {
+			return door.InvalidField(name, "it is neither believe nor ignore")
+		}
+	default:
+		if door.TooDeep(value) || json.Unmarshal(value, &req.Mapping) != nil {
+			return door.InvalidField(name, "it is not a JSON object of texts")
+		}
+	}
+	return nil
 }
 
 func (s *Server) uploadErrors(w http.ResponseWriter, r *http.Request, in *runapi.IDPath) error {

@@ -183,3 +183,58 @@ func TestAnExportThatFailsIsNeverMistakenForAWholeOne(t *testing.T) {
 		t.Errorf("%v", rec.Header())
 	}
 }
+
+func TestWhatAFileSaysOfWhoLeftIsASwitchAndCanBeUndone(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := t.Context(), w.client()
+	const file = "email,Status,joined at\nann@gmail.com,cleaned,2026-01-02\nbob@gmail.com,subscribed,soon\ncy@gmial.com,,\n"
+	off, err := c.Upload(ctx, apiclient.UploadFile{Name: "a.csv", Standing: "ignore"}, strings.NewReader(file))
+	w.must(err)
+	left := []api.ColumnNote{{Column: "Status", Rows: 1, First: 1}}
+	if !off.IgnoreStanding || off.Counts.Unsubscribed != 0 || off.Counts.New != 2 || !slices.Equal(off.Standing, left) ||
+		!slices.Equal(off.Unread, []api.ColumnNote{{Column: "joined at", Rows: 1, First: 2}}) ||
+		!slices.Equal(off.Typos, []api.TypoNote{{Domain: "gmial.com", Meant: "gmail.com", Rows: 1}}) {
+		t.Errorf("%+v", off)
+	}
+	// Another mapping leaves the switch as it is.
+	same, err := api.MapUpload.Call(ctx, c, runapi.To(off.ID, api.MapUploadRequest{Mapping: map[string]string{"joined at": "ignore"}}))
+	if err != nil || !same.IgnoreStanding || len(same.Unread) != 0 {
+		t.Errorf("%+v %v", same, err)
+	}
+	on, err := api.MapUpload.Call(ctx, c, runapi.To(off.ID, api.MapUploadRequest{Standing: "believe"}))
+	if err != nil || on.IgnoreStanding || on.Counts.Unsubscribed != 1 || !slices.Equal(on.Standing, left) {
+		t.Errorf("%+v %v", on, err)
+	}
+	_, err = c.Upload(ctx, apiclient.UploadFile{Name: "a.csv", Standing: "perhaps"}, strings.NewReader(file))
+	wantCode(t, err, 422, "invalid_field")
+	_, err = api.ResubscribeUpload.Call(ctx, c, runapi.To("upl_01890000-0000-7000-8000-000000000000", &api.StandingRequest{}))
+	wantCode(t, err, 404, "not_found")
+	_, err = api.ConfirmUpload.Call(ctx, c, api.ConfirmUploadRequest{IDPath: runapi.ID(on.ID)})
+	w.must(err)
+	_, err = api.ResubscribeUpload.Call(ctx, c, runapi.To(on.ID, &api.StandingRequest{}))
+	wantCode(t, err, 409, "state")
+	stop := w.run()
+	defer stop()
+	for u, err := range c.WatchUpload(ctx, on.ID, time.Millisecond) {
+		w.must(err)
+		on = u
+		if u.Status != "importing" {
+			break
+		}
+	}
+	shown, err := api.GetUpload.Call(ctx, c, runapi.ID(on.ID))
+	if err != nil || shown.Marked == nil || *shown.Marked != 1 {
+		t.Errorf("%+v %v", shown, err)
+	}
+	undone, err := api.ResubscribeUpload.Call(ctx, c, runapi.To(on.ID, &api.StandingRequest{Reason: "it meant the fax"}))
+	if err != nil || undone.Rows != 1 || undone.UploadID != on.ID {
+		t.Errorf("%+v %v", undone, err)
+	}
+	ann, err := api.GetSubscriber.Call(ctx, c, runapi.ID("ann@gmail.com"))
+	if err != nil || !ann.Subscribed || ann.EnrichmentStatus != "none" {
+		t.Errorf("%+v %v", ann, err)
+	}
+	if again, err := api.ResubscribeUpload.Call(ctx, c, runapi.To(on.ID, &api.StandingRequest{})); err != nil || again.Rows != 0 {
+		t.Errorf("%+v %v", again, err)
+	}
+}

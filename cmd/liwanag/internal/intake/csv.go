@@ -32,6 +32,8 @@ type CSVReader struct {
 	order    slashOrder // of the times
 	cells    []string   // of the present row, until the next one
 	unread   []string   // columns of the present row whose cell is no time
+	left     []string   // columns of the present row that say that the person left
+	stays    bool       // nobody left, whatever columns say
 	// addresses are columns of addresses beside the mapped one.
 	addresses []int
 	old       *oldExport // an export of an old release of ours; else nil
@@ -67,6 +69,8 @@ func NewCSVReader(r io.Reader, mapping map[string]Field) (*CSVReader, error) {
 type Reading struct {
 	Mapping  map[string]Field // by column name, over what the headers say
 	Encoding string           // any usual name; empty: it is found
+	// IgnoreStanding believes no column that says that somebody left.
+	IgnoreStanding bool
 }
 
 // ReadCSV is NewCSVReader for a file of which more is known.
@@ -94,7 +98,7 @@ func newCSVReader(r io.Reader, as Reading, maxBytes, maxRows int64) (*CSVReader,
 		return nil, &FileError{"bad_header", "the file's first row is longer than 64 KiB"}
 	}
 	c := &CSVReader{encoding: encoding, columns: h.columns, mapping: h.mapping, addresses: h.addresses, order: h.order,
-		old: oldExportOf(h.columns), maxRows: maxRows,
+		old: oldExportOf(h.columns), maxRows: maxRows, stays: as.IgnoreStanding,
 		split: &splitter{src: in, delim: h.delim, line: 1}}
 	for range h.dataFrom {
 		if _, _, err := c.split.next(); err != nil {
@@ -163,7 +167,7 @@ func (c *CSVReader) record() (Row, []string, error) {
 // signUp maps the cells. Missing cells at the end are empty.
 func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	var s SignUp
-	c.unread = nil
+	c.unread, c.left = nil, nil
 	size := 0
 	for i, cell := range fields {
 		if cell = strings.TrimSpace(c.plain(cell)); cell == "" || liwanag.IsNothing(cell) {
@@ -173,7 +177,9 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 		if i < len(c.columns) {
 			field, column = c.mapping[i], c.columns[i]
 			if field != FieldIgnore && leaves(column, cell) {
-				s.leave(column, cell, c.order)
+				if c.left = append(c.left, column); !c.stays {
+					s.leave(column, cell, c.order)
+				}
 			}
 		}
 		size += len(column) + len(cell)

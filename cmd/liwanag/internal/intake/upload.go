@@ -44,6 +44,8 @@ type UploadRequest struct {
 	Source   string           // for rows that name none
 	Mapping  map[string]Field // by column name, over what the headers say
 	Encoding string           // empty: it is found
+	// IgnoreStanding believes no column that says that somebody left.
+	IgnoreStanding bool
 }
 
 // UploadView is an upload as it is shown.
@@ -96,7 +98,7 @@ func (u *Uploads) Create(ctx context.Context, r io.Reader, req UploadRequest) (U
 	if err := u.store.Write(ctx, func(tx *datastore.Tx) error { return tx.Uploads.Insert(up) }); err != nil {
 		return UploadView{}, err
 	}
-	doubts, err := u.preview(ctx, r, Reading{req.Mapping, req.Encoding}, &up)
+	doubts, err := u.preview(ctx, r, Reading{req.Mapping, req.Encoding, req.IgnoreStanding}, &up)
 	if err == nil {
 		err = u.store.Write(ctx, func(tx *datastore.Tx) error {
 			if err := tx.Uploads.Preview(up); err != nil {
@@ -189,7 +191,7 @@ func (u *Uploads) preview(ctx context.Context, r io.Reader, as Reading, up *liwa
 	if err != nil {
 		return nil, err
 	}
-	p := u.previewer(ctx, up.ID)
+	p := u.previewer(ctx, up)
 	if err := errors.Join(p.countAll(c), file.flush()); err != nil {
 		return nil, err
 	}
@@ -206,8 +208,14 @@ func (u *Uploads) preview(ctx context.Context, r io.Reader, as Reading, up *liwa
 	return doubts, p.note(c, up)
 }
 
-func (u *Uploads) previewer(ctx context.Context, id liwanag.ID) *previewer {
-	return &previewer{uploads: u, ctx: ctx, id: id, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+func (u *Uploads) previewer(ctx context.Context, up *liwanag.Upload) *previewer {
+	return &previewer{uploads: u, ctx: ctx, id: up.ID, source: up.Source, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+}
+
+// readingOf is how an upload was read.
+func readingOf(up liwanag.Upload) (Reading, error) {
+	mapping, err := mappingOf(up)
+	return Reading{mapping, up.Encoding, up.IgnoreStanding}, err
 }
 
 // mappingOf is what the columns of an upload were taken for.

@@ -221,11 +221,11 @@ var errStopped = errors.New("intake: the upload is no longer imported here")
 // their work does not compete with the import for the writer; those of an import
 // that stops half-way are started by the enrichment's sweep.
 func (u *Uploads) importRows(ctx context.Context, up liwanag.Upload) error {
-	mapping, err := mappingOf(up)
+	as, err := readingOf(up)
 	if err != nil {
 		return u.fail(ctx, up.ID, err)
 	}
-	file, err := ReadCSV(&chunkReader{ctx: ctx, store: u.store, id: up.ID}, Reading{mapping, up.Encoding})
+	file, err := ReadCSV(&chunkReader{ctx: ctx, store: u.store, id: up.ID}, as)
 	if err == nil {
 		err = file.Skip(up.Position)
 	}

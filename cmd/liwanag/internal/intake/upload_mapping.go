@@ -31,11 +31,11 @@ func (u *Uploads) Sample(ctx context.Context, id liwanag.ID) ([]SampleRow, error
 	if err != nil {
 		return nil, err
 	}
-	mapping, err := mappingOf(up)
+	as, err := readingOf(up)
 	if err != nil {
 		return nil, err
 	}
-	file, err := ReadCSV(&chunkReader{ctx: ctx, store: u.store, id: id}, Reading{mapping, up.Encoding})
+	file, err := ReadCSV(&chunkReader{ctx: ctx, store: u.store, id: id}, as)
 	if refused := (*FileError)(nil); errors.As(err, &refused) {
 		return nil, nil // it is gone, or was refused: the upload says why
 	}
@@ -119,7 +119,7 @@ func (u *Uploads) recount(ctx context.Context, as Reading, up *liwanag.Upload) e
 	if err := u.dropErrors(ctx, up.ID); err != nil {
 		return err
 	}
-	p := u.previewer(ctx, up.ID)
+	p := u.previewer(ctx, up)
 	if err := p.countAll(file); err != nil {
 		return fmt.Errorf("intake: upload %s: %w", up.ID, err)
 	}

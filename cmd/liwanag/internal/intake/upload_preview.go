@@ -20,9 +20,11 @@ type previewer struct {
 	counts  liwanag.UploadCounts
 	seed    maphash.Seed
 	seen    map[uint64]struct{} // hashes of addresses: a million fit into 32 MiB
-	keys    []string            // addresses to look up
+	source  string              // of rows that name none
+	rows    []liwanag.SignUp    // whose addresses are to be looked up
 	as      []*int64            // what each of them counts as, if it is not suppressed
 	errors  []liwanag.UploadRowError
+	notes   previewNotes
 }
 
 // countAll reads a file to its end.
@@ -33,6 +35,7 @@ func (p *previewer) countAll(c *CSVReader) error {
 			return errors.Join(p.flushKeys(), p.flushErrors())
 		}
 		if err == nil {
+			p.notes.cells(row.Number, c)
 			err = p.count(row, c.cells)
 		}
 		if err != nil {
@@ -43,7 +46,8 @@ func (p *previewer) countAll(c *CSVReader) error {
 
 // note writes down what was counted.
 func (p *previewer) note(c *CSVReader, up *liwanag.Upload) (err error) {
-	up.Columns, up.Counts, up.Encoding = c.Columns(), p.counts, c.Encoding()
+	up.Columns, up.Counts, up.Encoding, up.IgnoreStanding = c.Columns(), p.counts, c.Encoding(), c.stays
+	up.Notes = p.notes.all(c.Columns())
 	meaning := map[string]Field{}
 	for i, column := range c.Columns() {
 		meaning[column] = c.Mapping()[i]
@@ -97,40 +101,58 @@ func (p *previewer) count(row Row, cells []string) error {
 	default:
 		as = &p.counts.Corporate
 	}
+	p.notes.domain(p.uploads.cfg.Domains, signUp.EmailKey)
+	if signUp.Source == "" {
+		signUp.Source = p.source
+	}
 	p.as = append(p.as, as)
-	if p.keys = append(p.keys, signUp.EmailKey); len(p.keys) == maxKeysPerRead {
+	if p.rows = append(p.rows, signUp); len(p.rows) == maxKeysPerRead {
 		return p.flushKeys()
 	}
 	return nil
 }
 
 func (p *previewer) flushKeys() error {
-	if len(p.keys) == 0 {
+	if len(p.rows) == 0 {
 		return nil
 	}
-	suppressed, err := p.uploads.store.Suppressions.Of(p.ctx, p.keys)
+	keys := make([]string, len(p.rows))
+	for i, row := range p.rows {
+		keys[i] = row.EmailKey
+	}
+	suppressed, err := p.uploads.store.Suppressions.Of(p.ctx, keys)
 	if err != nil {
 		return err
 	}
-	var open []string // new or known
-	for i, key := range p.keys {
+	people, err := p.uploads.store.Subscribers.Known(p.ctx, keys)
+	if err != nil {
+		return err
+	}
+	known := make(map[string]liwanag.Subscriber, len(people))
+	for _, person := range people {
+		known[person.EmailKey] = person
+	}
+	for i, row := range p.rows {
+		person, isKnown := known[datastore.Clean(row.EmailKey)]
 		switch {
-		case suppressed.Has(key):
+		case suppressed.Has(row.EmailKey):
 			p.counts.Suppressed++
+			continue
 		case p.as[i] != nil:
 			*p.as[i]++
+		case isKnown:
+			p.counts.Known++
 		default:
-			open = append(open, key)
+			p.counts.New++
+		}
+		if isKnown {
+			if err := p.notes.change(person, row); err != nil {
+				return err
+			}
 		}
 	}
-	p.keys, p.as = p.keys[:0], p.as[:0]
-	if len(open) == 0 {
-		return nil
-	}
-	known, err := p.uploads.store.Subscribers.Known(p.ctx, open)
-	p.counts.Known += int64(len(known))
-	p.counts.New += int64(len(open) - len(known))
-	return err
+	p.rows, p.as = p.rows[:0], p.as[:0]
+	return nil
 }
 
 func (p *previewer) flushErrors() error {

@@ -31,7 +31,10 @@ type Upload struct {
 	Mapping  json.RawMessage // column -> field, a JSON object
 	Encoding string          // of the file, by its name in the preview
 	Counts   UploadCounts
-	Size     int64 // bytes
+	Notes    UploadNotes
+	// IgnoreStanding: whoever sent it said that nobody left, whatever the file says.
+	IgnoreStanding bool
+	Size           int64 // bytes
 	// Position is how many data rows are imported: an import that was
 	// interrupted goes on behind it.
 	Position int64
@@ -55,6 +58,40 @@ type UploadCounts struct {
 	Unsubscribed                           int64 // the row says that the person left
 	Suppressed                             int64 // nothing of them is stored
 	Invalid                                int64
+}
+
+// UploadNotes are what a preview says beside the counts. Nothing in it is of one person.
+type UploadNotes struct {
+	Changes  UploadChanges `json:"changes,omitzero"`
+	Standing []ColumnNote  `json:"standing,omitempty"` // cells that say that somebody left
+	Unread   []ColumnNote  `json:"unread,omitempty"`   // cells that should be a time, and are none
+	Typos    []TypoNote    `json:"typos,omitempty"`    // the most rows first
+}
+
+// UploadChanges count people who are known already, and of whom the import would
+// change something. Of an address that comes twice the first row counts.
+type UploadChanges struct {
+	People       int64 `json:"people,omitempty"` // of whom anything changes
+	Stated       int64 `json:"stated,omitempty"` // another name, company or LinkedIn address
+	Tags         int64 `json:"tags,omitempty"`
+	Sources      int64 `json:"sources,omitempty"`
+	Metadata     int64 `json:"metadata,omitempty"`
+	SignedUp     int64 `json:"signedUp,omitempty"`     // an earlier time
+	Unsubscribed int64 `json:"unsubscribed,omitempty"` // subscribed so far
+}
+
+// ColumnNote counts cells of a column.
+type ColumnNote struct {
+	Column string `json:"column"`
+	Rows   int64  `json:"rows"`
+	First  int64  `json:"first"` // the first such row, from 1
+}
+
+// TypoNote counts rows whose domain looks like another one, mistyped.
+type TypoNote struct {
+	Domain string `json:"domain"`
+	Meant  string `json:"meant"`
+	Rows   int64  `json:"rows"`
 }
 
 // UploadProgress is counted from the jobs an upload made.

@@ -129,6 +129,37 @@ func TestAFileIsUploadedAndWatchedToTheEnd(t *testing.T) {
 	p.see("person7+found@gmail.com")
 }
 
+func TestWhatAFileSaysOfWhoLeftIsShownSwitchedOffAndUndone(t *testing.T) {
+	w := newWorld(t)
+	w.add("ann+found@gmail.com")
+	up, err := w.client.Upload(t.Context(), apiclient.UploadFile{Name: "left.csv"}, strings.NewReader(
+		"email,company,Status,joined at\nann+found@gmail.com,Acme,cleaned,2026-01-02\nbob+found@gmail.com,,subscribed,soon\ncy@gmial.com,,,\n"))
+	w.must(err)
+	p := w.signedIn()
+	p.goTo("/uploads/" + up.ID)
+	p.see("1 known person changes: 1 with new stated values")
+	p.see("Status says in 1 row that the person left")
+	p.see("joined at is no time in 1 row, from row 2 on")
+	p.see("1 address is at gmial.com. Is gmail.com meant?")
+	p.accessible("a preview with notes")
+	apply := `document.querySelector("form[action$='/mapping'] button").click()`
+	p.do(`document.querySelector("#standing").value = "ignore"`)
+	p.do(apply)
+	p.see("which is not believed")
+	p.do(`document.querySelector("#standing").value = "believe"`)
+	p.do(apply)
+	p.see("they are stored as unsubscribed")
+	p.answer("confirm")
+	p.see("Every lookup has its answer")
+	p.goTo("/subscribers?subscribed=false")
+	p.see("ann+found@gmail.com")
+	p.goTo("/uploads/" + up.ID)
+	p.answer("resubscribe", "input", "the column meant something else")
+	p.see("1 person is subscribed again")
+	p.goTo("/subscribers?subscribed=true")
+	p.see("ann+found@gmail.com")
+}
+
 func TestARunIsCanceledRetriedAndGivenAnEvent(t *testing.T) {
 	w := newWorld(t)
 	subscriber, run := w.paused()

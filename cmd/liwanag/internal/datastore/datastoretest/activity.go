@@ -47,10 +47,24 @@ var activityTests = map[string]func(*testing.T, *datastore.Store){
 		want(t, s, one, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(departure) })
 		want(t, s, nil, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(later) })
 		left := get[liwanag.Subscriber](t)(s.Subscribers.Get(t.Context(), ids[0]))
-		equal(t, left.SuppressedAt, noon)
-		equal(t, left.UnsubscribedBy, "upl_1")
-		want(t, s, one, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.LeftBy("upl_1", 5) })
-		want(t, s, nil, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.LeftBy(liwanag.ByOperator, 5) })
+		equal(t, left.SuppressedAt, noon.Add(time.Hour)) // what a file says gives way
+		equal(t, left.UnsubscribedBy, liwanag.ByOperator)
+		want(t, s, nil, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.Suppress(departure) })
+		equal(t, get[liwanag.Subscriber](t)(s.Subscribers.Get(t.Context(), ids[0])), left)
+		leftBy := func(by string, after liwanag.ID, expected ...liwanag.ID) {
+			t.Helper()
+			want(t, s, expected, func(tx *datastore.Tx) (ids []liwanag.ID, err error) {
+				all, err := tx.Subscribers.LeftBy(by, after, 5)
+				for _, p := range all {
+					ids = append(ids, p.ID)
+				}
+				return ids, err
+			})
+			equal(t, get[int64](t)(s.Subscribers.CountLeftBy(t.Context(), by)) >= int64(len(expected)), true)
+		}
+		leftBy("upl_2", liwanag.ID{})
+		leftBy(liwanag.ByOperator, liwanag.ID{}, one...)
+		leftBy(liwanag.ByOperator, ids[0])
 		for standing, expected := range map[liwanag.Standing][]liwanag.ID{liwanag.StandingLeft: one, liwanag.StandingIn: {ids[1]},
 			liwanag.StandingAny: {ids[1], ids[0]}, "": {ids[1], ids[0]}} {
 			page, _, err := s.Subscribers.List(t.Context(), liwanag.SubscriberFilter{Standing: standing}, liwanag.Page{})
@@ -72,7 +86,8 @@ var activityTests = map[string]func(*testing.T, *datastore.Store){
 			return tx.Subscribers.Suppress(liwanag.Departure{IDs: ids})
 		})
 		equal(t, get[liwanag.Subscriber](t)(s.Subscribers.Get(t.Context(), ids[0])).SuppressedAt, time.Time{})
-		want(t, s, nil, func(tx *datastore.Tx) ([]liwanag.ID, error) { return tx.Subscribers.LeftBy("upl_1", 5) })
+		leftBy(liwanag.ByOperator, liwanag.ID{})
+		equal(t, get[int64](t)(s.Subscribers.CountLeftBy(t.Context(), liwanag.ByOperator)), int64(0))
 		write(t, s, func(tx *datastore.Tx) error {
 			_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: ids[0], Profile: []byte(`{}`), ResultAt: noon, At: noon}})
 			return err

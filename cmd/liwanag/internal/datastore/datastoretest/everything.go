@@ -34,6 +34,7 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	_, _ = s.Subscribers.Get(ctx, person)
 	_, _ = s.Subscribers.ByEmail(ctx, "a")
 	_, _ = s.Subscribers.Known(ctx, keys)
+	_, _ = s.Subscribers.CountLeftBy(ctx, liwanag.ByOperator)
 	_, _ = s.Subscribers.OfMailbox(ctx, keys[0])
 	_, _ = s.Subscribers.LookedUp(ctx, keys, now)
 	_, _ = s.Jobs.Freed(ctx, 1)
@@ -326,7 +327,7 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	all = append(all, err)
 	_, err = t.Subscribers.Suppress(liwanag.Departure{IDs: people, At: now})
 	all = append(all, err)
-	_, err = t.Subscribers.LeftBy(liwanag.ByOperator, 1)
+	_, err = t.Subscribers.LeftBy(liwanag.ByOperator, people[0], 1)
 	one := liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), CreatedAt: now}
 	all = append(all, err)
 	one.Digest, err = t.Suppressions.Digest("a@gmail.com")

@@ -58,7 +58,8 @@ var uploadTests = map[string]func(*testing.T, *datastore.Store){
 		write(t, s, func(tx *datastore.Tx) error { return tx.Uploads.Insert(u) })
 		u.Columns, u.Mapping, u.Size = []string{"e-mail", `"q"`}, json.RawMessage(`{"e-mail":"email"}`), 99
 		u.Counts = liwanag.UploadCounts{Rows: 15, New: 5, Known: 4, Duplicate: 3, Corporate: 2, Unsubscribed: 7, Invalid: 1}
-		u.Encoding = "UTF-16"
+		u.Encoding, u.IgnoreStanding = "UTF-16", false
+		u.Notes = liwanag.UploadNotes{Unread: []liwanag.ColumnNote{{Column: "at", Rows: 9, First: 1}}}
 		other := u
 		other.FileName, other.Status, other.Position = "other.csv", liwanag.UploadDone, 77
 		write(t, s, func(tx *datastore.Tx) error { return tx.Uploads.Preview(other) })
@@ -207,6 +208,9 @@ func fullUpload() liwanag.Upload {
 		Mapping:  json.RawMessage(`{"email":"email"}`),
 		Counts:   liwanag.UploadCounts{Rows: 1, New: 2, Known: 3, Duplicate: 4, Corporate: 5, Unsubscribed: 9, Invalid: 6},
 		Encoding: "Shift_JIS",
-		Size:     7, Position: 8, Owner: "node-1", OwnedUntil: noon.Add(time.Minute), Failure: liwanag.JobFailure{Code: "c", Message: "m"},
+		Notes: liwanag.UploadNotes{Changes: liwanag.UploadChanges{People: 3, Stated: 1, Tags: 2},
+			Standing: []liwanag.ColumnNote{{Column: "status", Rows: 2, First: 5}}, Typos: []liwanag.TypoNote{{Domain: "a.b", Meant: "c.d", Rows: 1}}},
+		IgnoreStanding: true,
+		Size:           7, Position: 8, Owner: "node-1", OwnedUntil: noon.Add(time.Minute), Failure: liwanag.JobFailure{Code: "c", Message: "m"},
 		CreatedAt: noon, EndedAt: noon.Add(time.Second)}
 }
