@@ -121,7 +121,8 @@ func notes(u api.Upload, sample api.UploadSample) (lines [][2]string) {
 		lines = append(lines, [2]string{"no time", text})
 	}
 	for _, n := range u.Typos {
-		lines = append(lines, [2]string{"mistyped?", fmt.Sprintf("%s at %s: is %s meant? Nothing is changed", plural(n.Rows, "row"), n.Domain, n.Meant)})
+		text := fmt.Sprintf("%s at %s: is %s meant? Nothing is changed", plural(n.Rows, "row"), n.Domain, n.Meant)
+		lines = append(lines, [2]string{"mistyped?", text})
 	}
 	return lines
 }

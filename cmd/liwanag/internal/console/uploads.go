@@ -24,7 +24,8 @@ func (c *Console) registerUploads() {
 		if err != nil {
 			return c.oneUpload(v, err)
 		}
-		return v.goTo(under("/uploads", id), capital(plural(int64(now.Rows), "person is", "people are"))+" subscribed again. Nobody was looked up.")
+		back := capital(plural(int64(now.Rows), "person is", "people are"))
+		return v.goTo(under("/uploads", id), back+" subscribed again. Nobody was looked up.")
 	})
 	for name, act := range map[string]struct {
 		done string

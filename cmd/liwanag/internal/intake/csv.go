@@ -211,7 +211,7 @@ func (c *CSVReader) signUp(fields []string) (SignUp, *RowError) {
 	return s, nil
 }
 
-// address finds the person's address in the cell it should be in, else in the
+// address finds the person's address in the cell it should be in, or a better one in the
 // other columns that hold addresses. What is not used is kept.
 func (c *CSVReader) address(s *SignUp, fields []string) {
 	at := columnOf(c.mapping, FieldEmail)
@@ -226,21 +226,44 @@ func (c *CSVReader) address(s *SignUp, fields []string) {
 	if len(others) > 0 {
 		s.keep(column+" (others)", strings.Join(others, ", "))
 	}
-	for _, i := range c.addresses {
-		if _, err := liwanag.ParseEmail(s.Email); err == nil || i >= len(fields) {
-			return
-		}
-		if address, _, others := bestAddress(strings.TrimSpace(c.plain(fields[i]))); isAddress(address) {
-			if s.Email = address; len(others) == 0 {
-				if delete(s.Metadata, c.columns[i]); len(s.Metadata) == 0 {
-					s.Metadata = nil
-				}
-			}
-			if written != "" {
-				s.keep(column, written)
-			}
+	i := c.better(s.Email, fields)
+	if i < 0 {
+		return
+	}
+	s.Email, _, others = bestAddress(strings.TrimSpace(c.plain(fields[i])))
+	if len(others) == 0 {
+		if delete(s.Metadata, c.columns[i]); len(s.Metadata) == 0 {
+			s.Metadata = nil
 		}
 	}
+	if written != "" {
+		s.keep(column, written)
+	}
+}
+
+// better is the column with a better address than the one that was read: the first
+// personal one instead of any other, and any instead of none; -1 without.
+func (c *CSVReader) better(read string, fields []string) int {
+	best := -1
+	email, err := liwanag.ParseEmail(read)
+	if err == nil && builtin().Classify(email.Domain) != liwanag.Corporate {
+		return -1
+	}
+	for _, i := range c.addresses {
+		if i >= len(fields) {
+			continue
+		}
+		address, _, _ := bestAddress(strings.TrimSpace(c.plain(fields[i])))
+		other, fault := liwanag.ParseEmail(address)
+		switch {
+		case fault != nil:
+		case builtin().Classify(other.Domain) == liwanag.Personal:
+			return i
+		case err != nil && best < 0:
+			best = i
+		}
+	}
+	return best
 }
 
 // plain is a cell without what tells a spreadsheet that it is text, and without
@@ -301,10 +324,17 @@ func (s *SignUp) set(field Field, column, cell string) {
 }
 
 // tagsOf reads tags as programs write them: a JSON list, Google's a ::: * b,
-// Mailchimp's "a","b, c", or words between commas, semicolons or bars.
+// Mailchimp's "a","b, c", a list in brackets of any kind, or words between commas, semicolons or bars.
 func tagsOf(cell string) []string {
 	if value, err := parseJSON([]byte(cell)); err == nil && strings.HasPrefix(cell, "[") {
 		return Texts(value)
+	}
+	if open, end := cell[0], cell[len(cell)-1]; len(cell) > 1 && (open == '{' && end == '}' || open == '[' && end == ']') {
+		tags := splitText(cell[1:len(cell)-1], ',') // PostgreSQL's {a,"b c"}, Python's ['a', 'b']
+		for i, tag := range tags {
+			tags[i] = strings.Trim(tag, " '\"")
+		}
+		return tags
 	}
 	if strings.Contains(cell, ":::") {
 		tags := strings.Split(cell, ":::")

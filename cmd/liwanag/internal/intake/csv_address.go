@@ -1,8 +1,10 @@
 package intake
 
 import (
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -27,6 +29,11 @@ func addressCell(cell string) (address, name string) {
 	if strings.ContainsRune(text, '＠') || strings.ContainsRune(text, '．') {
 		text = norm.NFKC.String(text)
 	}
+	if label, rest, ok := strings.Cut(text, ":"); ok {
+		if field, _, known := aliasOf(headerKey(label)); known && field == FieldEmail && strings.Contains(rest, "@") {
+			text = rest
+		}
+	}
 	bare := text
 	if before, rest, ok := strings.Cut(text, "<"); ok {
 		if inside, behind, closed := strings.Cut(rest, ">"); closed && strings.Trim(behind, around) == "" {
@@ -37,13 +44,23 @@ func addressCell(cell string) (address, name string) {
 	}
 	bare = strings.Trim(bare, around)
 	if len(bare) > len(mailto) && strings.EqualFold(bare[:len(mailto)], mailto) {
-		bare, _, _ = strings.Cut(strings.Trim(bare[len(mailto):], around), "?")
+		bare = strings.Trim(bare[len(mailto):], around)
+		if plain, err := url.PathUnescape(bare); err == nil {
+			bare = plain
+		}
+	}
+	if at := strings.IndexByte(bare, '@'); at >= 0 { // mailto:ann@x.com?subject=hi
+		domain, _, _ := strings.Cut(bare[at:], "?")
+		bare = bare[:at] + domain
 	}
 	if _, err := liwanag.ParseEmail(bare); err != nil {
 		return cell, ""
 	}
 	return bare, strings.Trim(name, around)
 }
+
+// builtin are the domains of providers.
+var builtin = sync.OnceValue(liwanag.BuiltinDomains)
 
 // bestAddress gives of a cell with one or several addresses the one to use: the
 // first personal one, else the first. The others come back as they are.
@@ -62,7 +79,7 @@ func bestAddress(cell string) (address, name string, others []string) {
 		if err != nil {
 			continue
 		}
-		if best < 0 && liwanag.BuiltinDomains().Classify(email.Domain) == liwanag.Personal {
+		if best < 0 && builtin().Classify(email.Domain) == liwanag.Personal {
 			best = len(found)
 		}
 		found = append(found, part)

@@ -15,6 +15,11 @@ func TestAnAddressIsFoundInWhatSurroundsIt(t *testing.T) {
 		{"ann@x.com\u00a0", "ann@x.com", ""},
 		{"mailto:ann@x.com", "ann@x.com", ""},
 		{"MAILTO: ann@x.com?subject=hi", "ann@x.com", ""},
+		{"mailto:ann%40x.com?subject=hi", "ann@x.com", ""},
+		{"ann@x.com?subject=hi", "ann@x.com", ""},
+		{"E-Mail: ann@x.com", "ann@x.com", ""},
+		{"Correo electrónico: ann@x.com", "ann@x.com", ""},
+		{"To: ann@x.com", "To: ann@x.com", ""},
 		{"<ann@x.com>", "ann@x.com", ""},
 		{"<mailto:ann@x.com>", "ann@x.com", ""},
 		{"Ann Lee <ann@x.com>", "ann@x.com", "Ann Lee"},
@@ -47,5 +52,29 @@ func TestAFileOfNamesAndAddressesNeedsNoHeader(t *testing.T) {
 	}
 	if good[0].FullName != "Ann Lee" || good[1].FullName != "Roe, Bea" {
 		t.Errorf("%+v", good)
+	}
+}
+
+func TestOfSeveralColumnsOfAddressesAPersonalOneIsThePersons(t *testing.T) {
+	for name, file := range map[string]string{
+		"known headers":   "name,email,Personal Email\nAnn,ann@acme.example,ann@gmail.com\nBea,bea@gmail.com,bea2@gmail.com\nCia,cia@acme.example,\n",
+		"unknown headers": "Imię,Służbowy,Prywatny\nAnn,ann@acme.example,ann@gmail.com\nBea,bea@gmail.com,\nCia,cia@acme.example,none\n",
+		"no header":       "Ann,ann@acme.example,ann@gmail.com\nBea,bea@gmail.com,\nCia,cia@acme.example,none\n",
+	} {
+		good, bad, _ := readAll(t, strings.NewReader(file), nil)
+		var got []string
+		for _, s := range good {
+			got = append(got, s.Email)
+		}
+		if strings.Join(got, " ") != "ann@gmail.com bea@gmail.com cia@acme.example" || bad != nil {
+			t.Errorf("%s: %v, %v", name, got, bad)
+		}
+		kept := false
+		for _, value := range good[0].Metadata {
+			kept = kept || value == "ann@acme.example"
+		}
+		if !kept {
+			t.Errorf("%s: the other address is lost: %v", name, good[0].Metadata)
+		}
 	}
 }

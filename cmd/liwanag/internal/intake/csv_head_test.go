@@ -129,6 +129,8 @@ func TestTagsAreReadInEveryNotation(t *testing.T) {
 		`"[{""name"":""a""}]"`:        {"a"},
 		`* friends ::: * My Contacts`: {"friends", "My Contacts"},
 		`"""a"",""b, c"""`:            {"a", "b, c"},
+		`"['a', 'b c']"`:              {"a", "b c"},
+		`"{a,""b c""}"`:               {"a", "b c"},
 		`"[draft] x, y"`:              {"[draft] x", " y"},
 	} {
 		good, _, _ := readAll(t, strings.NewReader("email,tags\nann@x.com,"+cell+"\n"), nil)

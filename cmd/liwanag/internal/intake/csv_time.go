@@ -2,6 +2,7 @@ package intake
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,8 +23,12 @@ var (
 		`(\d{1,2}):(\d{2}):(\d{2})( )`)
 	yearFirstDate = regexp.MustCompile(`^(\d{4})[-/.] ?(\d{1,2})[-/.] ?(\d{1,2})\.?$`)
 	dottedDate    = regexp.MustCompile(`^(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})\.?$`)
+	shortDate     = regexp.MustCompile(`^(\d{1,2})/(\d{1,2})/(\d{2})$`)
+	basicTime     = regexp.MustCompile(`^\d{8}t\d{4,6}z?$`)
+	halfBefore    = regexp.MustCompile(`(오전|上午|午前|오후|下午|午後) ?(\d{1,2}:\d{2}(?::\d{2})?)`)
+	zoneName      = regexp.MustCompile(`([+-]\d{2}:?\d{2}) \([\p{L} .]+\)$`)
 	slashedDate   = regexp.MustCompile(`^(\d{1,2})[-/](\d{1,2})[-/](\d{4})$`)
-	dayWordDate   = regexp.MustCompile(`^(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[ -](?:de |of )?(\p{L}+)\.?,?[ -](?:de |del )?(\d{4})$`)
+	dayWordDate   = regexp.MustCompile(`^(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[ -](?:de |of )?(\p{L}+)\.?,?[ -](?:de |del )?(\d{4}|\d{2})$`)
 	wordDayDate   = regexp.MustCompile(`^(\p{L}+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})$`)
 	weekday       = regexp.MustCompile(`^(?:mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so|lun|mar|mer|jeu|ven|sam|dim|mié|jue|vie|sáb|dom)\p{L}*\.?,? `)
 	spaces        = regexp.MustCompile(`\s+`)
@@ -59,6 +64,11 @@ func parseTime(cell string, order slashOrder) (time.Time, bool) {
 		return t, true
 	}
 	text := strings.ToLower(strings.TrimSpace(cell))
+	if basicTime.MatchString(text) {
+		t, err := time.Parse("20060102t150405"[:min(len(strings.TrimSuffix(text, "z")), 15)], strings.TrimSuffix(text, "z"))
+		return t, err == nil && t.Year() >= 1970 && t.Year() < 2200
+	}
+	text = zoneName.ReplaceAllString(halfBefore.ReplaceAllStringFunc(text, halfBehind), "$1")
 	text = strings.NewReplacer("年", "-", "月", "-", "日", " ", "년", "-", "월", "-", "일", " ", "時", ":", "分", "", "(utc)", "utc", "uhr", "",
 		" at ", " ", " um ", " ", " à ", " ", " a las ", " ").Replace(text)
 	text = strings.ReplaceAll(spaces.ReplaceAllString(text, " "), "- ", "-")
@@ -98,6 +108,15 @@ func digitsTime(cell string) (time.Time, bool) {
 		return time.UnixMilli(n).UTC(), true
 	}
 	return time.Time{}, false
+}
+
+// halfBehind writes the half of the day behind the clock, as in English.
+func halfBehind(clock string) string {
+	m := halfBefore.FindStringSubmatch(clock)
+	if slices.Contains([]string{"오전", "上午", "午前"}, m[1]) {
+		return m[2] + " am"
+	}
+	return m[2] + " pm"
 }
 
 func clockOf(m []string) (clock time.Duration, zone *time.Location, ok bool) {
@@ -146,9 +165,16 @@ func dateOf(text string, order slashOrder) (year int, month time.Month, day int,
 		}
 		return 0, 0, 0, false
 	}
+	if m := shortDate.FindStringSubmatch(text); m != nil { // the year is last where the day is in the middle
+		a, b := number(m[1]), number(m[2])
+		return 2000 + number(m[3]), time.Month(a), b, a <= 12 && (b > 12 || order == monthFirst)
+	}
 	if m := dayWordDate.FindStringSubmatch(text); m != nil {
 		month = monthNamed(m[2])
-		return number(m[3]), month, number(m[1]), month > 0
+		if year = number(m[3]); len(m[3]) == 2 {
+			year += 2000
+		}
+		return year, month, number(m[1]), month > 0
 	}
 	if m := wordDayDate.FindStringSubmatch(text); m != nil {
 		month = monthNamed(m[1])
@@ -162,7 +188,11 @@ func dateOf(text string, order slashOrder) (year int, month time.Month, day int,
 func orderOf(cells []string) (order slashOrder) {
 	for _, cell := range cells {
 		date, _, _ := strings.Cut(strings.TrimSpace(cell), " ")
-		m := slashedDate.FindStringSubmatch(strings.TrimRight(date, ","))
+		date = strings.TrimRight(date, ",")
+		m := slashedDate.FindStringSubmatch(date)
+		if m == nil {
+			m = shortDate.FindStringSubmatch(date)
+		}
 		if m == nil {
 			continue
 		}
@@ -170,7 +200,7 @@ func orderOf(cells []string) (order slashOrder) {
 		b, _ := strconv.Atoi(m[2])
 		says := orderUnknown
 		switch {
-		case a > 12 && b <= 12:
+		case a > 12 && b <= 12: // of a short one that may be the year
 			says = dayFirst
 		case b > 12 && a <= 12:
 			says = monthFirst

@@ -18,22 +18,27 @@ var (
 	leftFlags = []string{"unsubscribed", "isunsubscribed", "optedout", "optout", "emailoptout", "hasoptedoutofemail",
 		"unsubscribedfromallemail",
 		"cleaned", "bounced", "hardbounced", "complained", "suppressed", "emailunsubscribed", "unsubscribedfromemail", "unsubscribedfromemails",
-		"emailoptedout", "emaildisabled", "emailsdisabled", "donotemail", "donotmail", "donotcontact"}
+		"emailblocklisted", "emailblacklisted", "blocklisted", "blacklisted", "abgemeldet", "ausgetragen", "désabonné", "désinscrit", "dadodebaja",
+		"disiscritto", "emailoptedout", "emaildisabled", "emailsdisabled", "donotemail", "donotmail", "donotcontact"}
 	// leftTimes say when: any value counts.
 	leftTimes = []string{"unsubscribedat", "unsubtime", "unsubscribetime", "unsubscribedate", "unsubscribedon",
 		"unsubscribeddate", "unsubscribedtime",
-		"dateunsubscribed", "optouttime", "optoutdate", "optedoutat", "cleantime", "cleanedat", "bouncedat", "complainedat"}
+		"dateunsubscribed", "optouttime", "optoutdate", "optedoutat", "cleantime", "cleanedat", "bouncedat", "complainedat",
+		"unsubscriptiondate", "unsubscriptiontime", "dateofunsubscription", "bouncedate", "abgemeldetam", "abmeldedatum",
+		"datededésabonnement", "datededésinscription", "fechadebaja", "emailsuppressions", "emailsuppressiontimestamp"}
 	// standingWords hold one of several words.
 	standingWords = []string{"status", "state", "memberstatus", "subscriberstatus", "subscriptionstatus", "emailstatus",
 		"emailmarketingstatus",
 		"emailmarketingconsent", "marketingstatus", "contactstatus", "liststatus", "subscription", "subscriptionstate", "emailsubscriptionstatus",
-		"newsletterstatus", "optinstatus"}
+		"newsletterstatus", "optinstatus", "subscribertype", "consentstatus", "estado", "statut", "stato"}
 
-	noes      = []string{"false", "no", "n", "0", "off", "f"}
-	yeses     = []string{"true", "yes", "y", "1", "on", "t"}
+	// As spreadsheets write them, too, in the languages of their headers.
+	noes      = []string{"false", "no", "n", "0", "off", "f", "falsch", "nein", "faux", "non", "falso"}
+	yeses     = []string{"true", "yes", "y", "1", "on", "t", "wahr", "ja", "vrai", "oui", "verdadero", "sí", "vero", "sì", "sim", "verdadeiro"}
 	leftWords = []string{"unsubscribed", "unsubscribe", "cleaned", "bounced", "hardbounced", "complained", "complaint", "spam", "optedout",
 		"optout", "suppressed", "blocked", "blacklisted", "blocklisted", "deleted", "removed", "disabled", "junk", "unsub", "neversubscribed",
-		"notsubscribed", "nonsubscribed"}
+		"notsubscribed", "nonsubscribed", "abgemeldet", "ausgetragen", "gesperrt", "désabonné", "désinscrit", "dadodebaja", "debaja",
+		"disiscritto"}
 	// canceledWords are Kit's: elsewhere a plan is canceled, and the person stays.
 	canceledWords = []string{"cancelled", "canceled"}
 )

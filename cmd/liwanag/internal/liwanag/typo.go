@@ -24,8 +24,8 @@ var bigProviders = map[string][]string{
 }
 
 // mistypedEnds are ends people write instead of com.
-var mistypedEnds = []string{"con", "cmo", "ocm", "co", "cm", "om", "cpm", "vom", "xom", "cim", "cum", "com.com", "comm", "coom", "ccom", "c0m",
-	"cob", "conm", "come", "coml", "cok", "col", "c"}
+var mistypedEnds = []string{"con", "cmo", "ocm", "co", "cm", "om", "cpm", "vom", "xom", "cim", "cum", "com.com",
+	"comm", "coom", "ccom", "c0m", "cob", "conm", "come", "coml", "cok", "col", "c"}
 
 // MistypedFor is the domain of a big provider that somebody probably meant to write,
 // empty when the domain looks like none of them. It is a guess to ask about, and no

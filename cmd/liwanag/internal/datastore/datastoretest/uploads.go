@@ -209,7 +209,8 @@ func fullUpload() liwanag.Upload {
 		Counts:   liwanag.UploadCounts{Rows: 1, New: 2, Known: 3, Duplicate: 4, Corporate: 5, Unsubscribed: 9, Invalid: 6},
 		Encoding: "Shift_JIS",
 		Notes: liwanag.UploadNotes{Changes: liwanag.UploadChanges{People: 3, Stated: 1, Tags: 2},
-			Standing: []liwanag.ColumnNote{{Column: "status", Rows: 2, First: 5}}, Typos: []liwanag.TypoNote{{Domain: "a.b", Meant: "c.d", Rows: 1}}},
+			Standing: []liwanag.ColumnNote{{Column: "status", Rows: 2, First: 5}},
+			Typos:    []liwanag.TypoNote{{Domain: "a.b", Meant: "c.d", Rows: 1}}},
 		IgnoreStanding: true,
 		Size:           7, Position: 8, Owner: "node-1", OwnedUntil: noon.Add(time.Minute), Failure: liwanag.JobFailure{Code: "c", Message: "m"},
 		CreatedAt: noon, EndedAt: noon.Add(time.Second)}
