@@ -89,43 +89,84 @@ func say(d workflow.Decision) string {
 	return s
 }
 
-func TestNextDecidesFromWhatHappened(t *testing.T) {
-	toWait := []workflow.Fact{done("step", 1), done("odd", "odd")}
-	toEnd := append(toWait[:2:2], done("wait", "hello"), done("lenient", 2), workflow.Fact{Kind: workflow.FactCompleted, Step: "sleep"})
-	after := func(more ...workflow.Fact) workflow.History { return append(toWait[:2:2], more...) }
-	for name, c := range map[string]struct {
-		history workflow.History
-		want    string
-	}{
-		"nothing yet: the first step":                         {nil, "act step"},
-		"a condition that holds: the step":                    {workflow.History{done("step", 1)}, "act odd"},
-		"a condition that does not hold: skipped":             {workflow.History{done("step", 2)}, "skip odd because is-odd"},
-		"after a skip: the wait":                              {workflow.History{done("step", 2), skipped("odd")}, "wait wait"},
-		"a finish that holds: the end":                        {workflow.History{done("step", 0)}, "end completed because zero"},
-		"a finish on a skipped step: on it goes":              {workflow.History{skipped("step")}, "skip odd because is-odd"},
-		"a wait":                                              {after(), "wait wait"},
-		"a wait that consumed: the next":                      {after(done("wait", "x")), "wait lenient"},
-		"a wait that timed out: the handler":                  {after(failed("wait", workflow.ReasonTimeout)), "handle on-error for timeout/ wait"},
-		"a wait that timed out, handled: timed out":           {after(failed("wait", workflow.ReasonTimeout), handled), "end timed_out for timeout/ wait"},
-		"a wait that failed otherwise, handled: failed":       {after(failed("wait", workflow.ReasonError), handled), "end failed for error/ wait"},
-		"a lenient wait that timed out: on it goes":           {after(done("wait", "x"), failed("lenient", workflow.ReasonTimeout)), "sleep sleep"},
-		"a lenient wait that failed otherwise: the handler":   {after(done("wait", "x"), failed("lenient", workflow.ReasonError)), "handle on-error for error/ lenient"},
-		"everything: completed":                               {toEnd, "end completed"},
-		"a failure: the handler":                              {workflow.History{failed("step", workflow.ReasonError)}, "handle on-error for error/ step"},
-		"a step that timed out has failed":                    {workflow.History{failed("step", workflow.ReasonTimeout), handled}, "end failed for timeout/ step"},
-		"a handler that failed is over, too":                  {workflow.History{failed("step", workflow.ReasonError), failed(workflow.OnErrorName, workflow.ReasonError)}, "end failed for error/ step"},
-		"a cancel: its handler":                               {workflow.History{canceled}, "handle on-cancel for canceled/ "},
-		"a cancel, handled: canceled":                         {workflow.History{canceled, undone}, "end canceled for canceled/ "},
-		"a cancel after the last step: its handler":           {append(toEnd[:5:5], canceled), "handle on-cancel for canceled/ "},
-		"a cancel before an early finish":                     {workflow.History{canceled, done("step", 0)}, "handle on-cancel for canceled/ "},
-		"the deadline: the error handler":                     {after(deadline), "handle on-error for timeout/run_timeout "},
-		"the deadline, handled: timed out":                    {after(deadline, handled), "end timed_out for timeout/run_timeout "},
-		"failure, then cancel: the failure counts":            {after(failed("wait", workflow.ReasonError), canceled, handled), "end failed for error/ wait"},
-		"cancel, then failure: the cancel counts":             {workflow.History{canceled, failed("step", workflow.ReasonError)}, "handle on-cancel for canceled/ "},
-		"cancel, then deadline: the cancel counts":            {workflow.History{canceled, deadline, undone}, "end canceled for canceled/ "},
-		"deadline, then cancel: the deadline counts":          {workflow.History{deadline, canceled, handled}, "end timed_out for timeout/run_timeout "},
-		"two failures: the first counts":                      {workflow.History{failed("step", workflow.ReasonUnknown), failed("odd", workflow.ReasonError), handled}, "end failed for unknown/ step"},
-		"two cancels: the first counts":                       {workflow.History{canceled, {Kind: workflow.FactCanceled, Reason: "again"}, undone}, "end canceled for canceled/ "},
+// Histories of every, as far as its wait and to its end.
+var (
+	toWait = []workflow.Fact{done("step", 1), done("odd", "odd")}
+	toEnd  = append(toWait[:2:2], done("wait", "hello"), done("lenient", 2), workflow.Fact{Kind: workflow.FactCompleted, Step: "sleep"})
+)
+
+func after(more ...workflow.Fact) workflow.History { return append(toWait[:2:2], more...) }
+
+type decision struct {
+	history workflow.History
+	want    string
+}
+
+func decide(t *testing.T, all map[string]decision) {
+	for name, c := range all {
+		t.Run(name, func(t *testing.T) {
+			if got := say(every().Next(c.history)); got != c.want {
+				t.Errorf("Next decides %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestNextGoesOnFromStepToStep(t *testing.T) {
+	decide(t, map[string]decision{
+		"nothing yet: the first step":                 {nil, "act step"},
+		"a condition that holds: the step":            {workflow.History{done("step", 1)}, "act odd"},
+		"a condition that does not hold: skipped":     {workflow.History{done("step", 2)}, "skip odd because is-odd"},
+		"after a skip: the wait":                      {workflow.History{done("step", 2), skipped("odd")}, "wait wait"},
+		"a finish that holds: the end":                {workflow.History{done("step", 0)}, "end completed because zero"},
+		"a finish on a skipped step: on it goes":      {workflow.History{skipped("step")}, "skip odd because is-odd"},
+		"a wait":                                      {after(), "wait wait"},
+		"a wait that consumed: the next":              {after(done("wait", "x")), "wait lenient"},
+		"everything: completed":                       {toEnd, "end completed"},
+		"a completed wait without an output has none": {workflow.History{{Kind: workflow.FactCompleted, Step: "step"}}, "skip odd because is-odd"},
+		"an output that is null is an output":         {workflow.History{done("step", nil)}, "end completed because zero"},
+	})
+}
+
+func TestNextHandsAFailureToItsHandler(t *testing.T) {
+	decide(t, map[string]decision{
+		"a wait that timed out: the handler":                {after(failed("wait", workflow.ReasonTimeout)), "handle on-error for timeout/ wait"},
+		"a wait that timed out, handled: timed out":         {after(failed("wait", workflow.ReasonTimeout), handled), "end timed_out for timeout/ wait"},
+		"a wait that failed otherwise, handled: failed":     {after(failed("wait", workflow.ReasonError), handled), "end failed for error/ wait"},
+		"a lenient wait that timed out: on it goes":         {after(done("wait", "x"), failed("lenient", workflow.ReasonTimeout)), "sleep sleep"},
+		"a lenient wait that failed otherwise: the handler": {after(done("wait", "x"), failed("lenient", workflow.ReasonError)), "handle on-error for error/ lenient"},
+		"a failure: the handler":                            {workflow.History{failed("step", workflow.ReasonError)}, "handle on-error for error/ step"},
+		"a step that timed out has failed":                  {workflow.History{failed("step", workflow.ReasonTimeout), handled}, "end failed for timeout/ step"},
+		"a handler that failed is over, too":                {workflow.History{failed("step", workflow.ReasonError), failed(workflow.OnErrorName, workflow.ReasonError)}, "end failed for error/ step"},
+		"the deadline: the error handler":                   {after(deadline), "handle on-error for timeout/run_timeout "},
+		"the deadline, handled: timed out":                  {after(deadline, handled), "end timed_out for timeout/run_timeout "},
+		"the handler of the other ending does not count":    {workflow.History{failed("step", workflow.ReasonError), undone}, "handle on-error for error/ step"},
+	})
+}
+
+func TestNextHandsACancelToItsHandler(t *testing.T) {
+	decide(t, map[string]decision{
+		"a cancel: its handler":                           {workflow.History{canceled}, "handle on-cancel for canceled/ "},
+		"a cancel, handled: canceled":                     {workflow.History{canceled, undone}, "end canceled for canceled/ "},
+		"a cancel after the last step: its handler":       {append(toEnd[:5:5], canceled), "handle on-cancel for canceled/ "},
+		"a cancel before an early finish":                 {workflow.History{canceled, done("step", 0)}, "handle on-cancel for canceled/ "},
+		"two cancels: the first counts":                   {workflow.History{canceled, {Kind: workflow.FactCanceled, Reason: "again"}, undone}, "end canceled for canceled/ "},
+		"the outcome of a handler that has nothing to do": {workflow.History{handled}, "act step"},
+	})
+}
+
+func TestTheFirstEndingCounts(t *testing.T) {
+	decide(t, map[string]decision{
+		"failure, then cancel: the failure counts":   {after(failed("wait", workflow.ReasonError), canceled, handled), "end failed for error/ wait"},
+		"cancel, then failure: the cancel counts":    {workflow.History{canceled, failed("step", workflow.ReasonError)}, "handle on-cancel for canceled/ "},
+		"cancel, then deadline: the cancel counts":   {workflow.History{canceled, deadline, undone}, "end canceled for canceled/ "},
+		"deadline, then cancel: the deadline counts": {workflow.History{deadline, canceled, handled}, "end timed_out for timeout/run_timeout "},
+		"two failures: the first counts":             {workflow.History{failed("step", workflow.ReasonUnknown), failed("odd", workflow.ReasonError), handled}, "end failed for unknown/ step"},
+	})
+}
+
+func TestAReopenedRunForgetsWhatCameAfter(t *testing.T) {
+	decide(t, map[string]decision{
 		"reopened from the failed step":                       {workflow.History{done("step", 1), failed("odd", workflow.ReasonError), handled, reopened("odd")}, "act odd"},
 		"reopened from an earlier step":                       {after(failed("wait", workflow.ReasonTimeout), handled, reopened("step")), "act step"},
 		"reopened: later outcomes are forgotten":              {append(toEnd[:5:5], canceled, undone, reopened("odd"), done("odd", "x")), "wait wait"},
@@ -133,25 +174,20 @@ func TestNextDecidesFromWhatHappened(t *testing.T) {
 		"reopened: a condition on a forgotten one":            {append(toEnd[:5:5], canceled, undone, reopened("step"), skipped("step")), "skip odd because is-odd"},
 		"reopened: the handler may run again":                 {workflow.History{failed("step", workflow.ReasonError), handled, reopened("step"), failed("step", workflow.ReasonUnknown)}, "handle on-error for unknown/ step"},
 		"reopened: the cancel is over":                        {workflow.History{canceled, undone, reopened("step")}, "act step"},
-		"an outcome of a step that is not there":              {workflow.History{done("gone", 1)}, "handle on-error for error/definition gone"},
-		"an unknown step, handled: failed":                    {workflow.History{done("gone", 1), handled}, "end failed for error/definition gone"},
-		"a predicate that panics":                             {workflow.History{done("step", 100)}, "handle on-error for error/definition odd"},
-		"a predicate that panics, handled: failed":            {workflow.History{done("step", 100), handled}, "end failed for error/definition odd"},
-		"an output that no longer decodes":                    {workflow.History{done("step", "one")}, "handle on-error for error/definition zero"},
-		"a failure that says nothing":                         {workflow.History{{Kind: workflow.FactFailed, Step: "step"}}, "handle on-error for error/definition step"},
-		"the outcome of a handler that has nothing to do":     {workflow.History{handled}, "act step"},
-		"a completed wait without an output has none":         {workflow.History{{Kind: workflow.FactCompleted, Step: "step"}}, "skip odd because is-odd"},
-		"an output that is null is an output":                 {workflow.History{done("step", nil)}, "end completed because zero"},
 		"a reopening that names no step begins anew":          {workflow.History{done("step", 1), canceled, reopened("gone")}, "act step"},
-		"the handler of the other ending does not count":      {workflow.History{failed("step", workflow.ReasonError), undone}, "handle on-error for error/ step"},
 		"the first outcome after a reopening is the last one": {workflow.History{done("step", 1), canceled, reopened("step"), done("step", 0)}, "end completed because zero"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := say(every().Next(c.history)); got != c.want {
-				t.Errorf("Next decides %q, want %q", got, c.want)
-			}
-		})
-	}
+	})
+}
+
+func TestAHistoryThatDoesNotFitIsAFailure(t *testing.T) {
+	decide(t, map[string]decision{
+		"an outcome of a step that is not there":   {workflow.History{done("gone", 1)}, "handle on-error for error/definition gone"},
+		"an unknown step, handled: failed":         {workflow.History{done("gone", 1), handled}, "end failed for error/definition gone"},
+		"a predicate that panics":                  {workflow.History{done("step", 100)}, "handle on-error for error/definition odd"},
+		"a predicate that panics, handled: failed": {workflow.History{done("step", 100), handled}, "end failed for error/definition odd"},
+		"an output that no longer decodes":         {workflow.History{done("step", "one")}, "handle on-error for error/definition zero"},
+		"a failure that says nothing":              {workflow.History{{Kind: workflow.FactFailed, Step: "step"}}, "handle on-error for error/definition step"},
+	})
 }
 
 func TestWithoutHandlersTheRunEndsAtOnce(t *testing.T) {

@@ -27,17 +27,42 @@ func faults(p *workflow.Plan) []string {
 	return nil
 }
 
-func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
-	handler := func(context.Context, in, workflow.Failure) error { return nil }
-	look := func(context.Context, in) (string, bool, error) { return "", false, nil }
-	other := workflow.New[in]("other")
-	foreign := workflow.Step(other, "foreign", returns(1))
-	yes := func(int) bool { return true }
-	type wf = *workflow.Workflow[in]
-	for name, c := range map[string]struct {
-		define func(wf)
-		want   []string
-	}{
+// fault is a definition that is wrong, and what is said of it.
+type fault struct {
+	define func(wf)
+	want   []string
+}
+
+type wf = *workflow.Workflow[in]
+
+var (
+	handler = func(context.Context, in, workflow.Failure) error { return nil }
+	look    = func(context.Context, in) (string, bool, error) { return "", false, nil }
+	foreign = workflow.Step(workflow.New[in]("other"), "foreign", returns(1))
+	yes     = func(int) bool { return true }
+)
+
+func report(t *testing.T, all map[string]fault) {
+	for name, c := range all {
+		t.Run(name, func(t *testing.T) {
+			w := workflow.New[in]("w")
+			c.define(w)
+			got := faults(w.Plan())
+			if len(got) == 0 {
+				t.Fatal("the definition is taken")
+			}
+			if len(w.Plan().Nodes) == 0 && name != "nothing" {
+				got = got[:len(got)-1] // it has no steps, too
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEveryFaultOfStepsAndNamesIsReported(t *testing.T) {
+	report(t, map[string]fault{
 		"nothing": {func(wf) {}, []string{`workflow "w" has no steps`}},
 		"two steps of one name": {func(w wf) {
 			workflow.Step(w, "a", returns(1))
@@ -50,12 +75,58 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			workflow.Sleep(w, "on-cancel", time.Hour)
 		}, []string{`workflow "w", step "on-error": the name is that of a handler`,
 			`workflow "w", step "on-cancel": the name is that of a handler`}},
+		"two handlers": {func(w wf) {
+			workflow.Step(w, "a", returns(1))
+			workflow.OnError(w, handler)
+			workflow.OnError(w, handler)
+			workflow.OnCancel(w, func(context.Context, in, string) error { return nil })
+			workflow.OnCancel(w, func(context.Context, in, string) error { return nil })
+		}, []string{`workflow "w", step "on-error": two error handlers`, `workflow "w", step "on-cancel": two cancel handlers`}},
+		"what is nil": {func(w wf) {
+			workflow.Step(w, "a", returns(1), nil)
+			var none *workflow.Event[int]
+			workflow.WaitForAny(w, "b", time.Hour, []workflow.AnyEvent{nil, none})
+			workflow.WaitFor(w, "c", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{}, look, nil))
+			workflow.FinishIf(w, new(workflow.Result[int]), "d", yes)
+		}, []string{`workflow "w", step "a": the option number 1 is nil`, `workflow "w", step "b": the event number 1 of the wait is nil`,
+			`workflow "w", step "b": the event number 2 of the wait is nil`, `workflow "w", step "c": the option number 1 is nil`,
+			`workflow "w", step "d": condition d reads no step`}},
+	})
+}
+
+func TestEveryFaultOfWaitsIsReported(t *testing.T) {
+	report(t, map[string]fault{
 		"a wait without a deadline":   {func(w wf) { workflow.WaitFor(w, "a", alpha, 0) }, []string{`workflow "w", step "a": a wait without a deadline: give it a positive time, or Until`}},
 		"a wait for nothing":          {func(w wf) { workflow.WaitForAny(w, "a", time.Hour, nil) }, []string{`workflow "w", step "a": a wait needs an event to wait for`}},
 		"a wait for a nameless event": {func(w wf) { workflow.WaitFor(w, "a", workflow.Event[int]{}, time.Hour) }, []string{`workflow "w", step "a": an event needs a name`}},
 		"an event twice in a wait": {func(w wf) { workflow.WaitForAll(w, "a", time.Hour, []workflow.AnyEvent{alpha, beta, alpha}) },
 			[]string{`workflow "w", step "a": the event "alpha" stands twice in one wait`}},
 		"a sleep into the past": {func(w wf) { workflow.Sleep(w, "a", -time.Second) }, []string{`workflow "w", step "a": a sleep of -1s: it must be positive`}},
+		"a look of another type": {func(w wf) {
+			workflow.WaitFor(w, "a", beta, time.Hour, workflow.Reconcile(workflow.Schedule{}, look))
+			workflow.WaitForAny(w, "b", time.Hour, []workflow.AnyEvent{alpha}, workflow.Reconcile(workflow.Schedule{}, look))
+			workflow.WaitFor(w, "c", alpha, time.Hour,
+				workflow.Reconcile(workflow.Schedule{}, func(context.Context, string) (string, bool, error) { return "", false, nil }))
+		}, []string{`workflow "w", step "a": Reconcile yields string, the wait int`,
+			`workflow "w", step "b": Reconcile yields string, the wait workflow.Arrived`,
+			`workflow "w", step "c": Reconcile takes string, the run's input is workflow_test.in`}},
+		"two looks": {func(w wf) {
+			workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{}, look), workflow.Reconcile(workflow.Schedule{}, look))
+		}, []string{`workflow "w", step "a": two Reconciles: make them one function`}},
+		"schedules that make no sense": {func(w wf) {
+			workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{0}}, look))
+			workflow.WaitFor(w, "b", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{2, 2, 1}}, look))
+			workflow.WaitFor(w, "c", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{Jitter: 2}, look))
+		}, []string{`workflow "w", step "a": a schedule with 0s: offsets must be positive`,
+			`workflow "w", step "b": a schedule with 2ns after 2ns: offsets must grow`,
+			`workflow "w", step "c": a schedule jitter of 2: it is a fraction from 0 to 1`}},
+		"a retry on a wait that does not look": {func(w wf) { workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Retry{MaxAttempts: 2}) },
+			[]string{`workflow "w", step "a": Retry and Timeout mean nothing on a wait that does not look by itself: give them to Reconcile`}},
+	})
+}
+
+func TestEveryFaultOfRetriesAndBoundsIsReported(t *testing.T) {
+	report(t, map[string]fault{
 		"a negative retry": {func(w wf) {
 			workflow.Step(w, "a", returns(1), workflow.Retry{MaxAttempts: -1})
 			workflow.Step(w, "b", returns(1), workflow.Retry{MaxDelay: -time.Second})
@@ -74,6 +145,30 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			workflow.Step(w, "a", returns(1), workflow.Timeout(0), workflow.Within(-1))
 		}, []string{`workflow "w", step "a": a timeout of 0s: it must be positive`,
 			`workflow "w", step "a": a bound of -1ns for all attempts: it must be positive`}},
+		"a retry without a number of attempts": {func(w wf) {
+			workflow.Step(w, "a", returns(1), workflow.Retry{InitialDelay: time.Second})
+			workflow.Step(w, "b", returns(1), workflow.Retry{If: func(error) bool { return true }})
+			workflow.Step(w, "c", returns(1), workflow.Retry{RetryOn: []int{503}})
+			workflow.Step(w, "d", returns(1), workflow.Retry{Backoff: workflow.Linear})
+			workflow.Step(w, "e", returns(1), workflow.Retry{MaxDelay: time.Second})
+			workflow.Step(w, "f", returns(1), workflow.Retry{Jitter: 0.5})
+			workflow.Step(w, "nothing-set", returns(1), workflow.Retry{})
+		}, withoutAttempts("a", "b", "c", "d", "e", "f")},
+		"numbers that contradict each other": {func(w wf) {
+			workflow.Step(w, "a", returns(1), workflow.Timeout(time.Hour), workflow.Within(time.Minute))
+			workflow.Step(w, "b", returns(1), workflow.Within(time.Minute), workflow.Timeout(time.Hour))
+			workflow.Step(w, "c", returns(1), workflow.Within(time.Second)) // below the default timeout, which nobody chose
+			workflow.Step(w, "d", returns(1), workflow.Retry{MaxAttempts: 2, InitialDelay: time.Hour}, workflow.Within(time.Minute))
+			workflow.OnError(w, handler, workflow.Retry{MaxAttempts: 2, InitialDelay: time.Hour, MaxDelay: time.Minute})
+		}, []string{`workflow "w", step "a": a timeout of 1h for one attempt above the bound of 1m for all`,
+			`workflow "w", step "b": a timeout of 1h for one attempt above the bound of 1m for all`,
+			`workflow "w", step "d": a retry with an initial delay of 1h above the bound of 1m for all attempts`,
+			`workflow "w", step "on-error": a retry with an initial delay of 1h above its maximal delay of 1m`}},
+	})
+}
+
+func TestEveryFaultOfConditionsAndFunctionsIsReported(t *testing.T) {
+	report(t, map[string]fault{
 		"two conditions": {func(w wf) {
 			a := workflow.Step(w, "a", returns(1))
 			workflow.Step(w, "b", returns(1), workflow.If(a, "x", yes), workflow.If(a, "y", yes))
@@ -96,6 +191,11 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 		}, []string{`workflow "w", step "b": condition x needs a predicate`, `workflow "w", step "c": Reconcile needs a function`,
 			`workflow "w", step "c": ScheduleFrom needs a function`, `workflow "w", step "d": Reconcile needs a schedule`,
 			`workflow "w", step "on-error": a handler needs a function`, `workflow "w", step "on-cancel": a handler needs a function`}},
+	})
+}
+
+func TestEveryFaultOfOptionsIsReported(t *testing.T) {
+	report(t, map[string]fault{
 		"options on the wrong kind": {func(w wf) {
 			workflow.Sleep(w, "a", time.Hour, workflow.Retry{MaxAttempts: 2}, workflow.Timeout(1), workflow.Within(1),
 				workflow.AtMostOnce, workflow.ContinueOnTimeout,
@@ -110,27 +210,6 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			`workflow "w", step "c": AtMostOnce means nothing on a wait`, `workflow "w", step "on-error": AtMostOnce means nothing on a handler`,
 			`workflow "w", step "on-error": a handler takes no condition x`,
 			`workflow "w", step "on-error": condition x reads step "foreign" of workflow "other"`}},
-		"a retry on a wait that does not look": {func(w wf) { workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Retry{MaxAttempts: 2}) },
-			[]string{`workflow "w", step "a": Retry and Timeout mean nothing on a wait that does not look by itself: give them to Reconcile`}},
-		"a retry without a number of attempts": {func(w wf) {
-			workflow.Step(w, "a", returns(1), workflow.Retry{InitialDelay: time.Second})
-			workflow.Step(w, "b", returns(1), workflow.Retry{If: func(error) bool { return true }})
-			workflow.Step(w, "c", returns(1), workflow.Retry{RetryOn: []int{503}})
-			workflow.Step(w, "d", returns(1), workflow.Retry{Backoff: workflow.Linear})
-			workflow.Step(w, "e", returns(1), workflow.Retry{MaxDelay: time.Second})
-			workflow.Step(w, "f", returns(1), workflow.Retry{Jitter: 0.5})
-			workflow.Step(w, "nothing-set", returns(1), workflow.Retry{})
-		}, withoutAttempts("a", "b", "c", "d", "e", "f")},
-		"numbers that contradict each other": {func(w wf) {
-			workflow.Step(w, "a", returns(1), workflow.Timeout(time.Hour), workflow.Within(time.Minute))
-			workflow.Step(w, "b", returns(1), workflow.Within(time.Minute), workflow.Timeout(time.Hour))
-			workflow.Step(w, "c", returns(1), workflow.Within(time.Second)) // below the default timeout, which nobody chose
-			workflow.Step(w, "d", returns(1), workflow.Retry{MaxAttempts: 2, InitialDelay: time.Hour}, workflow.Within(time.Minute))
-			workflow.OnError(w, handler, workflow.Retry{MaxAttempts: 2, InitialDelay: time.Hour, MaxDelay: time.Minute})
-		}, []string{`workflow "w", step "a": a timeout of 1h for one attempt above the bound of 1m for all`,
-			`workflow "w", step "b": a timeout of 1h for one attempt above the bound of 1m for all`,
-			`workflow "w", step "d": a retry with an initial delay of 1h above the bound of 1m for all attempts`,
-			`workflow "w", step "on-error": a retry with an initial delay of 1h above its maximal delay of 1m`}},
 		"options given twice": {func(w wf) {
 			twice := workflow.Retry{MaxAttempts: 2}
 			workflow.Step(w, "a", returns(1), twice, workflow.Timeout(1), workflow.Within(2), workflow.AtMostOnce, twice,
@@ -143,56 +222,7 @@ func TestEveryFaultOfADefinitionIsReported(t *testing.T) {
 			`workflow "w", step "a": AtMostOnce is given twice: which one counts?`,
 			`workflow "w", step "b": ContinueOnTimeout is given twice: which one counts?`,
 			`workflow "w", step "b": Retry is given twice: which one counts?`}},
-		"what is nil": {func(w wf) {
-			workflow.Step(w, "a", returns(1), nil)
-			var none *workflow.Event[int]
-			workflow.WaitForAny(w, "b", time.Hour, []workflow.AnyEvent{nil, none})
-			workflow.WaitFor(w, "c", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{}, look, nil))
-			workflow.FinishIf(w, new(workflow.Result[int]), "d", yes)
-		}, []string{`workflow "w", step "a": the option number 1 is nil`, `workflow "w", step "b": the event number 1 of the wait is nil`,
-			`workflow "w", step "b": the event number 2 of the wait is nil`, `workflow "w", step "c": the option number 1 is nil`,
-			`workflow "w", step "d": condition d reads no step`}},
-		"a look of another type": {func(w wf) {
-			workflow.WaitFor(w, "a", beta, time.Hour, workflow.Reconcile(workflow.Schedule{}, look))
-			workflow.WaitForAny(w, "b", time.Hour, []workflow.AnyEvent{alpha}, workflow.Reconcile(workflow.Schedule{}, look))
-			workflow.WaitFor(w, "c", alpha, time.Hour,
-				workflow.Reconcile(workflow.Schedule{}, func(context.Context, string) (string, bool, error) { return "", false, nil }))
-		}, []string{`workflow "w", step "a": Reconcile yields string, the wait int`,
-			`workflow "w", step "b": Reconcile yields string, the wait workflow.Arrived`,
-			`workflow "w", step "c": Reconcile takes string, the run's input is workflow_test.in`}},
-		"two looks": {func(w wf) {
-			workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{}, look), workflow.Reconcile(workflow.Schedule{}, look))
-		}, []string{`workflow "w", step "a": two Reconciles: make them one function`}},
-		"schedules that make no sense": {func(w wf) {
-			workflow.WaitFor(w, "a", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{0}}, look))
-			workflow.WaitFor(w, "b", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{Offsets: []time.Duration{2, 2, 1}}, look))
-			workflow.WaitFor(w, "c", alpha, time.Hour, workflow.Reconcile(workflow.Schedule{Jitter: 2}, look))
-		}, []string{`workflow "w", step "a": a schedule with 0s: offsets must be positive`,
-			`workflow "w", step "b": a schedule with 2ns after 2ns: offsets must grow`,
-			`workflow "w", step "c": a schedule jitter of 2: it is a fraction from 0 to 1`}},
-		"two handlers": {func(w wf) {
-			workflow.Step(w, "a", returns(1))
-			workflow.OnError(w, handler)
-			workflow.OnError(w, handler)
-			workflow.OnCancel(w, func(context.Context, in, string) error { return nil })
-			workflow.OnCancel(w, func(context.Context, in, string) error { return nil })
-		}, []string{`workflow "w", step "on-error": two error handlers`, `workflow "w", step "on-cancel": two cancel handlers`}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := workflow.New[in]("w")
-			c.define(w)
-			got := faults(w.Plan())
-			if len(got) == 0 {
-				t.Fatal("the definition is taken")
-			}
-			if len(w.Plan().Nodes) == 0 && name != "nothing" {
-				got = got[:len(got)-1] // it has no steps, too
-			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("faults (-want +got):\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 func withoutAttempts(steps ...string) (faults []string) {

@@ -54,45 +54,56 @@ func temporal(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, ours.Close()) }()
-	all := []struct {
-		name string
-		peers.Runner
-	}{{"written by hand", byHand}, {"liwanag", ours}}
-
 	fmt.Printf("W1 on Temporal's development server: %d runs from %d clients, and %d one at a time, %d times in turns\n",
 		n, conc, n/10, rounds)
 	fmt.Printf("%-16s %10s %14s\n", "", "runs/s", "p50 of one")
-	busy, alone := [2]time.Duration{}, [2][]time.Duration{}
+	all := []*rival{{name: "written by hand", Runner: byHand}, {name: "liwanag", Runner: ours}}
 	for range rounds {
-		for i, contender := range all {
-			one := func() error { return contender.One(ctx) }
-			if _, err := loop(conc, conc, one); err != nil {
+		for _, one := range all {
+			if err := one.turn(ctx, n, conc); err != nil {
 				return err
 			}
-			took, err := loop(n, conc, one)
-			if err != nil {
-				return err
-			}
-			busy[i] += took
-			var each []time.Duration
-			for range n / 10 {
-				took, err := loop(1, 1, one)
-				if err != nil {
-					return err
-				}
-				each = append(each, took)
-			}
-			alone[i] = append(alone[i], each...)
-			fmt.Printf("%-16s %10.1f %14s\n", contender.name, float64(n)/took.Seconds(), quantile(each, 0.5))
 		}
 	}
-	for _, contender := range all {
-		if err := contender.Check(ctx, rounds*(conc+n+n/10)); err != nil {
+	for _, one := range all {
+		if err := one.Check(ctx, rounds*(conc+n+n/10)); err != nil {
 			return err
 		}
 	}
 	fmt.Printf("time of liwanag to time of the hand-written workflow: %.2f with %d clients, %.2f one at a time\n",
-		busy[1].Seconds()/busy[0].Seconds(), conc, quantile(alone[1], 0.5).Seconds()/quantile(alone[0], 0.5).Seconds())
+		all[1].busy.Seconds()/all[0].busy.Seconds(), conc, quantile(all[1].alone, 0.5).Seconds()/quantile(all[0].alone, 0.5).Seconds())
+	return nil
+}
+
+// rival is one of the two compared, with how long its runs took.
+type rival struct {
+	name string
+	peers.Runner
+	busy  time.Duration
+	alone []time.Duration
+}
+
+// turn runs n from conc clients, and a tenth of them one at a time.
+func (c *rival) turn(ctx context.Context, n, conc int) error {
+	one := func() error { return c.One(ctx) }
+	if _, err := loop(conc, conc, one); err != nil {
+		return err
+	}
+	took, err := loop(n, conc, one)
+	if err != nil {
+		return err
+	}
+	c.busy += took
+	var each []time.Duration
+	for range n / 10 {
+		took, err := loop(1, 1, one)
+		if err != nil {
+			return err
+		}
+		each = append(each, took)
+	}
+	c.alone = append(c.alone, each...)
+	fmt.Printf("%-16s %10.1f %14s\n", c.name, float64(n)/took.Seconds(), quantile(each, 0.5))
 	return nil
 }
 

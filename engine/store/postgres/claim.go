@@ -242,21 +242,10 @@ func (s *Store) take(ctx context.Context, c *claiming, query string, n int) erro
 	var claimed []store.Claimed
 	var taken []claim
 	var ofOne bool
-	due := query == dueQuery
 	if query != suspectQuery {
 		n = max(n-len(c.claimed)-len(c.doubt), 0)
 	}
-	var second any = c.now
-	if query == deadQuery {
-		second = c.dead
-	}
-	args := []any{c.from.Keys, second, c.node.Epoch, n}
-	if due {
-		args = append(args, c.from.Old, c.from.New, min(n, c.w.Old), min(n, c.w.New))
-	}
-	if args = append(args, c.w.Bytes); due {
-		args = append(args, packed(c.w.Except))
-	}
+	args := c.args(query, n)
 	ask := func(first *pgx.Batch) {
 		b := batch{first, s.schema}
 		claimed, taken, ofOne, c.alive = nil, nil, false, false
@@ -294,11 +283,24 @@ func (s *Store) take(ctx context.Context, c *claiming, query string, n int) erro
 	}
 	if err == nil {
 		c.claimed, c.doubt = append(c.claimed, claimed...), nil
-		if due {
+		if query == dueQuery {
 			c.came(claimed[:len(taken)], ofOne, n)
 		}
 	}
 	return err
+}
+
+// args are what a query of claims asks for, n runs of them.
+func (c *claiming) args(query string, n int) []any {
+	switch query {
+	case dueQuery:
+		return []any{c.from.Keys, c.now, c.node.Epoch, n, c.from.Old, c.from.New, min(n, c.w.Old), min(n, c.w.New),
+			c.w.Bytes, packed(c.w.Except)}
+	case deadQuery:
+		return []any{c.from.Keys, c.dead, c.node.Epoch, n, c.w.Bytes}
+	default:
+		return []any{c.from.Keys, c.now, c.node.Epoch, n, c.w.Bytes}
+	}
 }
 
 // packed are ids as they are stored; never nil, which would be NULL.

@@ -261,59 +261,61 @@ func TestASchemeInCapitalsIsTheSameAddress(t *testing.T) {
 	}
 }
 
+// breaks spoils a setting; its name, or the word a fault says, is the key.
+var breaks = map[string]func(*Settings){
+	"addr":                  func(s *Settings) { s.Addr = "8484" },
+	"admin-addr":            func(s *Settings) { s.AdminAddr = "nowhere" },
+	"public-url":            func(s *Settings) { s.PublicURL = "ftp://x" },
+	"server":                func(s *Settings) { s.Server = "localhost" },
+	"unencrypted":           func(s *Settings) { s.FullEnrichBaseURL = "http://app.fullenrich.com" },
+	"database-url":          func(s *Settings) { s.DatabaseURL = "mysql://u:passw0rd@h/d" },
+	"engine ":               func(s *Settings) { s.Engine = "cadence" },
+	"batch-size":            func(s *Settings) { s.BatchSize = 101 },
+	"calls-per-minute":      func(s *Settings) { s.CallsPerMinute = 0 },
+	"max-in-flight":         func(s *Settings) { s.MaxInFlight = 0 },
+	"concurrency":           func(s *Settings) { s.Concurrency = 0 },
+	"sink-allow":            func(s *Settings) { s.SinkAllow = "10.0.0.0" },
+	"trusted-proxies":       func(s *Settings) { s.TrustedProxies = "caddy" },
+	"credits-low":           func(s *Settings) { s.CreditsLow = -1 },
+	"credit-budget":         func(s *Settings) { s.CreditBudget = new(int64(-1)) },
+	"batch-window":          func(s *Settings) { s.BatchWindow = -1 },
+	"webhook-timeout":       func(s *Settings) { s.WebhookTimeout = 0 },
+	"ambiguity-grace":       func(s *Settings) { s.AmbiguityGrace = 0 },
+	"probe-every":           func(s *Settings) { s.ProbeEvery = time.Minute },
+	"reuse-not-found":       func(s *Settings) { s.ReuseNotFound = -1 },
+	"fullenrich-header":     func(s *Settings) { s.FullEnrichHeader = "no colon" },
+	"reuse-results":         func(s *Settings) { s.ReuseResults = -1 },
+	"lease":                 func(s *Settings) { s.Lease = 0 },
+	"stop-timeout":          func(s *Settings) { s.StopTimeout = -1 },
+	"retention":             func(s *Settings) { s.Retention = 0 },
+	"fetch-schedule":        func(s *Settings) { s.FetchSchedule = []time.Duration{2, 1, 1} },
+	"paid-retry":            func(s *Settings) { s.PaidRetry = "often" },
+	"on-ambiguous":          func(s *Settings) { s.OnAmbiguous = "ask" },
+	"enrich ":               func(s *Settings) { s.Enrich = "none" },
+	"log-level":             func(s *Settings) { s.LogLevel = "loud" },
+	"log-format":            func(s *Settings) { s.LogFormat = "xml" },
+	"schedule ":             func(s *Settings) { s.Schedule = "now" },
+	"api-key":               func(s *Settings) { s.APIKey = NewSecret("a b") },
+	"webhook-secret":        func(s *Settings) { s.SubscriberWebhookSecret = NewSecret("whsec_c2hvcnQ=") },
+	"personal-domains-file": func(s *Settings) { s.PersonalDomainsFile = "/" },
+}
+
 func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 	valid, err := parseArgs(t, "serve")
 	if err != nil {
 		t.Fatal(err)
 	}
-	faults := map[string]func(*Settings){
-		"addr":                  func(s *Settings) { s.Addr = "8484" },
-		"admin-addr":            func(s *Settings) { s.AdminAddr = "nowhere" },
-		"public-url":            func(s *Settings) { s.PublicURL = "ftp://x" },
-		"server":                func(s *Settings) { s.Server = "localhost" },
-		"unencrypted":           func(s *Settings) { s.FullEnrichBaseURL = "http://app.fullenrich.com" },
-		"database-url":          func(s *Settings) { s.DatabaseURL = "mysql://u:passw0rd@h/d" },
-		"engine ":               func(s *Settings) { s.Engine = "cadence" },
-		"batch-size":            func(s *Settings) { s.BatchSize = 101 },
-		"calls-per-minute":      func(s *Settings) { s.CallsPerMinute = 0 },
-		"max-in-flight":         func(s *Settings) { s.MaxInFlight = 0 },
-		"concurrency":           func(s *Settings) { s.Concurrency = 0 },
-		"sink-allow":            func(s *Settings) { s.SinkAllow = "10.0.0.0" },
-		"trusted-proxies":       func(s *Settings) { s.TrustedProxies = "caddy" },
-		"credits-low":           func(s *Settings) { s.CreditsLow = -1 },
-		"credit-budget":         func(s *Settings) { s.CreditBudget = new(int64(-1)) },
-		"batch-window":          func(s *Settings) { s.BatchWindow = -1 },
-		"webhook-timeout":       func(s *Settings) { s.WebhookTimeout = 0 },
-		"ambiguity-grace":       func(s *Settings) { s.AmbiguityGrace = 0 },
-		"probe-every":           func(s *Settings) { s.ProbeEvery = time.Minute },
-		"reuse-not-found":       func(s *Settings) { s.ReuseNotFound = -1 },
-		"fullenrich-header":     func(s *Settings) { s.FullEnrichHeader = "no colon" },
-		"reuse-results":         func(s *Settings) { s.ReuseResults = -1 },
-		"lease":                 func(s *Settings) { s.Lease = 0 },
-		"stop-timeout":          func(s *Settings) { s.StopTimeout = -1 },
-		"retention":             func(s *Settings) { s.Retention = 0 },
-		"fetch-schedule":        func(s *Settings) { s.FetchSchedule = []time.Duration{2, 1, 1} },
-		"paid-retry":            func(s *Settings) { s.PaidRetry = "often" },
-		"on-ambiguous":          func(s *Settings) { s.OnAmbiguous = "ask" },
-		"enrich ":               func(s *Settings) { s.Enrich = "none" },
-		"log-level":             func(s *Settings) { s.LogLevel = "loud" },
-		"log-format":            func(s *Settings) { s.LogFormat = "xml" },
-		"schedule ":             func(s *Settings) { s.Schedule = "now" },
-		"api-key":               func(s *Settings) { s.APIKey = NewSecret("a b") },
-		"webhook-secret":        func(s *Settings) { s.SubscriberWebhookSecret = NewSecret("whsec_c2hvcnQ=") },
-		"personal-domains-file": func(s *Settings) { s.PersonalDomainsFile = "/" },
-	}
 	all := valid.Serve.Settings
-	for name, breaks := range faults {
+	for name, spoil := range breaks {
 		s := valid.Serve.Settings
-		breaks(&s)
+		spoil(&s)
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "Try: ") {
 			t.Errorf("%s: %v", name, err)
 		}
-		breaks(&all)
+		spoil(&all)
 	}
 	err = all.Validate()
-	for name := range faults {
+	for name := range breaks {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("together: %s is missing", name)
 		}

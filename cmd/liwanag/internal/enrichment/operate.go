@@ -284,61 +284,76 @@ func (s *Service) judge(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool
 	if err != nil {
 		return nil, err
 	}
-	flying, err := tx.Jobs.InFlight(subscriberIDs)
+	lookups, err := s.lookupsOf(tx, subscriberIDs, people, now)
 	if err != nil {
 		return nil, err
 	}
-	unfinished, err := tx.Jobs.OpenOf(subscriberIDs)
-	if err != nil {
-		return nil, err
-	}
-	missed, err := tx.Jobs.NotFoundSince(subscriberIDs, now.Add(-s.cfg.ReuseNotFound))
-	if err != nil {
-		return nil, err
-	}
-	boxes, err := s.boxesOf(tx, people)
-	if err != nil {
-		return nil, err
-	}
-	known, inFlight, open := map[liwanag.ID]liwanag.Subscriber{}, map[liwanag.ID]bool{}, map[liwanag.ID]liwanag.Job{}
-	for _, j := range unfinished {
-		open[j.SubscriberID] = j
-	}
+	known := map[liwanag.ID]liwanag.Subscriber{}
 	for _, p := range people {
 		known[p.ID] = p
 	}
-	for _, id := range flying {
-		inFlight[id] = true
-	}
 	outcomes := make([]EnrichOutcome, len(subscriberIDs))
 	for i, id := range subscriberIDs {
-		p, ok := known[id]
-		outcomes[i] = EnrichOutcome{SubscriberID: id}
-		switch {
-		case !ok:
-			outcomes[i].Result = EnrichUnknown
-		case strings.HasPrefix(p.UnsubscribedBy, string(liwanag.SuppressionKind)):
-			outcomes[i].Result = EnrichSuppressed
-		case !p.SuppressedAt.IsZero():
-			outcomes[i].Result = EnrichLeft
-		case !open[id].ID.IsZero():
-			outcomes[i].Result, outcomes[i].RunID = EnrichOpen, open[id].RunID
-		case boxes.open[id].Shared:
-			outcomes[i].Result, outcomes[i].RunID = EnrichSameMailbox, boxes.open[id].RunID
-		case !again && inFlight[id]:
-			outcomes[i].Result = EnrichInFlight
-		case !again && !p.EnrichedAt.IsZero() && now.Sub(p.EnrichedAt) < s.cfg.ReuseResults:
-			outcomes[i].Result = EnrichReused
-		case !again && boxes.lookedUp(s.cfg, p, now), boxes.asked[liwanag.MailboxOf(p.EmailKey)]:
-			outcomes[i].Result = EnrichSameMailbox
-		case !again && slices.Contains(missed, id):
-			outcomes[i].Result = EnrichNotFound
-		default:
-			outcomes[i].Result = EnrichStarted
-			_, boxes.asked[liwanag.MailboxOf(p.EmailKey)] = liwanag.SharedMailbox(p.EmailKey)
+		outcomes[i] = EnrichOutcome{SubscriberID: id, Result: EnrichUnknown}
+		if p, ok := known[id]; ok {
+			outcomes[i].Result, outcomes[i].RunID = lookups.judge(s.cfg, p, again, now)
 		}
 	}
 	return outcomes, nil
+}
+
+// lookups are what is known of the lookups of people before new ones are made.
+type lookups struct {
+	open     map[liwanag.ID]liwanag.Job // by subscriber
+	inFlight []liwanag.ID
+	missed   []liwanag.ID // not found lately
+	boxes    boxes
+}
+
+func (s *Service) lookupsOf(tx *datastore.Tx, ids []liwanag.ID, people []liwanag.Subscriber, now time.Time) (l lookups, err error) {
+	open, err := tx.Jobs.OpenOf(ids)
+	if err != nil {
+		return l, err
+	}
+	l.open = map[liwanag.ID]liwanag.Job{}
+	for _, j := range open {
+		l.open[j.SubscriberID] = j
+	}
+	if l.inFlight, err = tx.Jobs.InFlight(ids); err != nil {
+		return l, err
+	}
+	if l.missed, err = tx.Jobs.NotFoundSince(ids, now.Add(-s.cfg.ReuseNotFound)); err != nil {
+		return l, err
+	}
+	l.boxes, err = s.boxesOf(tx, people)
+	return l, err
+}
+
+// judge decides on a subscriber, and names the run of a lookup that is open. The
+// mailbox of whom it says EnrichStarted of is asked for from then on.
+func (l lookups) judge(cfg Config, p liwanag.Subscriber, again bool, now time.Time) (EnrichResult, liwanag.ID) {
+	mailbox := liwanag.MailboxOf(p.EmailKey)
+	var none liwanag.ID
+	switch open := l.open[p.ID]; {
+	case strings.HasPrefix(p.UnsubscribedBy, string(liwanag.SuppressionKind)):
+		return EnrichSuppressed, none
+	case !p.SuppressedAt.IsZero():
+		return EnrichLeft, none
+	case !open.ID.IsZero():
+		return EnrichOpen, open.RunID
+	case l.boxes.open[p.ID].Shared:
+		return EnrichSameMailbox, l.boxes.open[p.ID].RunID
+	case !again && slices.Contains(l.inFlight, p.ID):
+		return EnrichInFlight, none
+	case !again && !p.EnrichedAt.IsZero() && now.Sub(p.EnrichedAt) < cfg.ReuseResults:
+		return EnrichReused, none
+	case !again && l.boxes.lookedUp(cfg, p, now), l.boxes.asked[mailbox]:
+		return EnrichSameMailbox, none
+	case !again && slices.Contains(l.missed, p.ID):
+		return EnrichNotFound, none
+	}
+	_, l.boxes.asked[mailbox] = liwanag.SharedMailbox(p.EmailKey)
+	return EnrichStarted, none
 }
 
 func (s *Service) enrich(tx *datastore.Tx, subscriberIDs []liwanag.ID, again bool, now time.Time) ([]EnrichOutcome,

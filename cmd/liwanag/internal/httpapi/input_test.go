@@ -32,17 +32,45 @@ func form(fields ...[2]string) (body, contentType string) {
 	return b.String(), m.FormDataContentType()
 }
 
-func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
-	w := newWorld(t)
-	run, sub, sbm, upl := liwanag.NewID(liwanag.RunKind), liwanag.NewID(liwanag.SubscriberKind), liwanag.NewID(liwanag.SubmissionKind),
-		liwanag.NewID(liwanag.UploadKind)
-	deep := strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65)
+// badInput is a request that is refused.
+type badInput struct {
+	call, body string
+	status     int
+	code       string
+}
+
+// refuses asks for each, and nothing is stored.
+func (w *world) refuses(all []badInput) {
+	w.t.Helper()
 	before := w.rows()
-	for _, tc := range []struct {
-		call, body string
-		status     int
-		code       string
-	}{
+	for _, tc := range all {
+		method, target, _ := strings.Cut(tc.call, " ")
+		rec := w.call(method, target, tc.body)
+		p := w.wantProblem(rec, tc.status, tc.code)
+		if w.t.Failed() {
+			w.t.Fatalf("%s %.80s: %+v", tc.call, tc.body, p)
+		}
+		for _, leak := range []string{"sqlite", "SELECT", "goroutine", "/internal/", "a@gmail.com", "nobody\""} {
+			if strings.Contains(rec.Body.String(), leak) {
+				w.t.Errorf("%s repeats %q: %s", tc.call, leak, rec.Body)
+			}
+		}
+	}
+	if after := w.rows(); after != before {
+		w.t.Errorf("stored: %s, before %s", after, before)
+	}
+}
+
+var (
+	deep     = strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65)
+	noRun    = "/api/v1/runs/" + liwanag.NewID(liwanag.RunKind).String()
+	noUpload = "/api/v1/uploads/" + liwanag.NewID(liwanag.UploadKind).String()
+	nobody   = liwanag.NewID(liwanag.SubscriberKind).String()
+	noCall   = "/api/v1/submissions/" + liwanag.NewID(liwanag.SubmissionKind).String()
+)
+
+func TestABadSignUpIsRefusedAndNothingIsStored(t *testing.T) {
+	newWorld(t).refuses([]badInput{
 		{"POST /api/v1/subscribers", ``, 415, "unsupported_media_type"},
 		{"POST /api/v1/subscribers", `{`, 400, "malformed_json"},
 		{"POST /api/v1/subscribers", `{"email":"a@gmail.com"} x`, 400, "malformed_json"},
@@ -59,6 +87,11 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 		{"POST /api/v1/subscribers", `{"email":"a@gmail.com","timestamp":"yesterday"}`, 422, "invalid_field"},
 		{"POST /api/v1/subscribers", `{"email":"a@gmail.com","linkedinUrl":"https://evil.example/in/x"}`, 422, "invalid_field"},
 		{"POST /api/v1/subscribers", `{"email":"a@gmail.com","source":"` + strings.Repeat("x", door.MaxJSON) + `"}`, 413, "too_large"},
+	})
+}
+
+func TestABadFilterOfSubscribersIsRefused(t *testing.T) {
+	newWorld(t).refuses([]badInput{
 		{"GET /api/v1/subscribers?status=unknown", ``, 400, "bad_parameter"},
 		{"GET /api/v1/subscribers?emailType=x", ``, 400, "bad_parameter"},
 		{"GET /api/v1/subscribers?statsu=failed", ``, 400, "bad_parameter"},
@@ -75,10 +108,17 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 		{"GET /api/v1/subscribers?q=%20", ``, 400, "invalid_filter"},
 		{"GET /api/v1/subscribers?source=%7f", ``, 400, "invalid_filter"},
 		{"GET /api/v1/subscribers/export?q=%00", ``, 400, "invalid_filter"},
-		{"GET /api/v1/runs?q=%09", ``, 400, "invalid_filter"},
-		{"POST /api/v1/runs/cancel", `{"q":" ","dryRun":true}`, 400, "invalid_filter"},
-		{"POST /api/v1/runs/retry", `{"q":"\u0000","dryRun":true}`, 400, "invalid_filter"},
-		{"POST /api/v1/runs/retry", `{}`, 422, "count_needed"},
+		{"GET /api/v1/subscribers?a;b", ``, 400, "bad_parameter"},
+		{"GET /api/v1/subscribers/export?status=unknown", ``, 400, "bad_parameter"},
+		{"GET /api/v1/subscribers/export?limit=0", ``, 400, "bad_parameter"},
+		{"GET /api/v1/subscribers/" + nobody, ``, 404, "not_found"},
+		{"GET /api/v1/subscribers/" + liwanag.NewID(liwanag.RunKind).String(), ``, 404, "not_found"},
+		{"GET /api/v1/subscribers/nobody", ``, 404, "not_found"},
+	})
+}
+
+func TestABadOrderOfLookupsIsRefusedAndNothingIsStored(t *testing.T) {
+	newWorld(t).refuses([]badInput{
 		{"POST /api/v1/subscribers/enrich", `{"dryRun":true,"filter":{"since":"yesterday"}}`, 400, "invalid_filter"},
 		{"POST /api/v1/subscribers/enrich", `{"dryRun":true,"filter":{"status":"lost"}}`, 400, "invalid_filter"},
 		{"POST /api/v1/subscribers/enrich", `{"dryRun":true,"filter":{"status":5}}`, 400, "invalid_filter"},
@@ -89,76 +129,74 @@ func TestBadInputIsRefusedAndNothingIsStored(t *testing.T) {
 		{"POST /api/v1/subscribers/enrich", `{"dryRun":true,"filter":{"nickname":"x"}}`, 400, "invalid_filter"},
 		{"POST /api/v1/subscribers/enrich", `{"dryRun":true,"filter":"failed"}`, 400, "invalid_filter"},
 		{"POST /api/v1/subscribers/enrich", `{"filter":{"status":"failed","q":"","since":""}}`, 422, "count_needed"},
-		{"POST /api/v1/subscribers/enrich", `{"filter":{},"ids":["` + sub.String() + `"]}`, 422, "invalid_field"},
+		{"POST /api/v1/subscribers/enrich", `{"filter":{},"ids":["` + nobody + `"]}`, 422, "invalid_field"},
 		{"POST /api/v1/subscribers/enrich", `{"filter":{"q":"\u0000"},"expect":1}`, 400, "invalid_filter"},
-		{"GET /api/v1/subscribers?a;b", ``, 400, "bad_parameter"},
-		{"GET /api/v1/subscribers/export?status=unknown", ``, 400, "bad_parameter"},
-		{"GET /api/v1/subscribers/export?limit=0", ``, 400, "bad_parameter"},
-		{"GET /api/v1/subscribers/" + sub.String(), ``, 404, "not_found"},
-		{"GET /api/v1/subscribers/" + run.String(), ``, 404, "not_found"},
-		{"GET /api/v1/subscribers/nobody", ``, 404, "not_found"},
-		{"POST /api/v1/subscribers/" + sub.String() + "/enrich", ``, 404, "not_found"},
-		{"POST /api/v1/subscribers/" + sub.String() + "/enrich", `{"again":"yes"}`, 422, "invalid_field"},
-		{"POST /api/v1/subscribers/" + sub.String() + "/enrich", `{"agian":true}`, 422, "invalid_field"},
+		{"POST /api/v1/subscribers/" + nobody + "/enrich", ``, 404, "not_found"},
+		{"POST /api/v1/subscribers/" + nobody + "/enrich", `{"again":"yes"}`, 422, "invalid_field"},
+		{"POST /api/v1/subscribers/" + nobody + "/enrich", `{"agian":true}`, 422, "invalid_field"},
 		{"POST /api/v1/subscribers/enrich", `{}`, 422, "invalid_field"},
-		{"POST /api/v1/subscribers/enrich", `{"ids":["` + sub.String() + `"],"status":"failed"}`, 422, "invalid_field"},
+		{"POST /api/v1/subscribers/enrich", `{"ids":["` + nobody + `"],"status":"failed"}`, 422, "invalid_field"},
 		{"POST /api/v1/subscribers/enrich", `{"ids":["x"]}`, 422, "invalid_field"},
 		{"POST /api/v1/subscribers/enrich", `{"status":"pending"}`, 422, "invalid_field"},
 		{"POST /api/v1/subscribers/enrich", `{"status":"failed","cursor":"x"}`, 400, "invalid_cursor"},
+		{"GET /api/v1/enrichments/unknown", ``, 404, "not_found"},
+	})
+}
+
+func TestABadCallOfUploadsIsRefused(t *testing.T) {
+	newWorld(t).refuses([]badInput{
 		{"POST /api/v1/uploads", `{}`, 415, "unsupported_media_type"},
-		{"GET /api/v1/uploads/" + upl.String(), ``, 404, "not_found"},
-		{"POST /api/v1/uploads/" + upl.String() + "/confirm", ``, 404, "not_found"},
-		{"POST /api/v1/uploads/" + upl.String() + "/cancel", ``, 404, "not_found"},
-		{"GET /api/v1/uploads/" + upl.String() + "/errors.csv", ``, 404, "not_found"},
+		{"GET " + noUpload, ``, 404, "not_found"},
+		{"POST " + noUpload + "/confirm", ``, 404, "not_found"},
+		{"POST " + noUpload + "/cancel", ``, 404, "not_found"},
+		{"GET " + noUpload + "/errors.csv", ``, 404, "not_found"},
 		{"GET /api/v1/uploads/x/errors.csv", ``, 404, "not_found"},
+		{"GET /api/v1/uploads?cursor=nonsense", ``, 400, "invalid_cursor"},
+	})
+}
+
+func TestABadCallOfRunsIsRefusedAndNothingIsDone(t *testing.T) {
+	newWorld(t).refuses([]badInput{
+		{"GET /api/v1/runs?q=%09", ``, 400, "invalid_filter"},
+		{"POST /api/v1/runs/cancel", `{"q":" ","dryRun":true}`, 400, "invalid_filter"},
+		{"POST /api/v1/runs/retry", `{"q":"\u0000","dryRun":true}`, 400, "invalid_filter"},
+		{"POST /api/v1/runs/retry", `{}`, 422, "count_needed"},
 		{"GET /api/v1/runs?status=done", ``, 400, "bad_parameter"},
 		{"GET /api/v1/runs?cursor=nonsense", ``, 400, "invalid_cursor"},
-		{"GET /api/v1/submissions?cursor=nonsense", ``, 400, "invalid_cursor"},
-		{"GET /api/v1/uploads?cursor=nonsense", ``, 400, "invalid_cursor"},
 		{"GET /api/v1/runs?workflow=nothing", ``, 400, "bad_parameter"},
-		{"GET /api/v1/runs/" + run.String(), ``, 404, "not_found"},
+		{"GET " + noRun, ``, 404, "not_found"},
 		{"GET /api/v1/runs/x", ``, 404, "not_found"},
-		{"GET /api/v1/runs/" + run.String() + "/history", ``, 404, "not_found"},
-		{"POST /api/v1/runs/" + run.String() + "/events", `{"type":"enrichment-complete"}`, 404, "not_found"},
-		{"POST /api/v1/runs/" + run.String() + "/events", `{}`, 422, "invalid_field"},
-		{"POST /api/v1/runs/" + run.String() + "/cancel", ``, 404, "not_found"},
-		{"POST /api/v1/runs/" + run.String() + "/cancel", `{"force":true}`, 404, "not_found"},
-		{"POST /api/v1/runs/" + run.String() + "/cancel", `{"reason":7}`, 422, "invalid_field"},
-		{"POST /api/v1/runs/" + run.String() + "/retry", `{}`, 404, "not_found"},
-		{"POST /api/v1/runs/" + run.String() + "/wake", "", 404, "not_found"},
+		{"GET " + noRun + "/history", ``, 404, "not_found"},
+		{"POST " + noRun + "/events", `{"type":"enrichment-complete"}`, 404, "not_found"},
+		{"POST " + noRun + "/events", `{}`, 422, "invalid_field"},
+		{"POST " + noRun + "/cancel", ``, 404, "not_found"},
+		{"POST " + noRun + "/cancel", `{"force":true}`, 404, "not_found"},
+		{"POST " + noRun + "/cancel", `{"reason":7}`, 422, "invalid_field"},
+		{"POST " + noRun + "/retry", `{}`, 404, "not_found"},
+		{"POST " + noRun + "/wake", "", 404, "not_found"},
 		{"POST /api/v1/runs/nobody/wake", "", 404, "not_found"},
 		{"GET /api/v1/workflows/nothing", ``, 404, "not_found"},
 		{"GET /api/v1/workflows/subscriber-enrichment?version=9", ``, 404, "not_found"},
-		{"GET /api/v1/enrichments/unknown", ``, 404, "not_found"},
+	})
+}
+
+func TestABadCallOfSubmissionsIsRefusedAndNothingIsDone(t *testing.T) {
+	newWorld(t).refuses([]badInput{
+		{"GET /api/v1/submissions?cursor=nonsense", ``, 400, "invalid_cursor"},
 		{"GET /api/v1/submissions?state=lost", ``, 400, "bad_parameter"},
 		{"GET /api/v1/submissions?runId=x", ``, 400, "bad_parameter"},
-		{"GET /api/v1/submissions/" + sbm.String(), ``, 404, "not_found"},
-		{"POST /api/v1/submissions/" + sbm.String() + "/adopt", `{}`, 422, "invalid_field"},
-		{"POST /api/v1/submissions/" + sbm.String() + "/adopt", ``, 400, "malformed"},
-		{"POST /api/v1/submissions/" + sbm.String() + "/adopt", `{"enrichmentId":"not-a-uuid"}`, 422, "invalid_id"},
-		{"POST /api/v1/submissions/" + sbm.String() + "/resubmit", `{"reason":"x"}`, 404, "not_found"},
-		{"POST /api/v1/submissions/" + sbm.String() + "/fail", `{"reason":"x"}`, 404, "not_found"},
+		{"GET " + noCall, ``, 404, "not_found"},
+		{"POST " + noCall + "/adopt", `{}`, 422, "invalid_field"},
+		{"POST " + noCall + "/adopt", ``, 400, "malformed"},
+		{"POST " + noCall + "/adopt", `{"enrichmentId":"not-a-uuid"}`, 422, "invalid_id"},
+		{"POST " + noCall + "/resubmit", `{"reason":"x"}`, 404, "not_found"},
+		{"POST " + noCall + "/fail", `{"reason":"x"}`, 404, "not_found"},
 		{"POST /api/v1/submissions/pause", deep, 400, "malformed_json"},
 		{"POST /api/v1/submissions/pause", "{\"reason\":\"\xff\"}", 400, "malformed_json"},
 		{"POST /api/v1/submissions/pause", `{} {}`, 400, "malformed_json"},
 		{"POST /api/v1/submissions/pause", `[]`, 422, "invalid_field"},
 		{"POST /api/v1/submissions/pause", `{"file":"/etc/passwd"}`, 422, "invalid_field"},
-	} {
-		method, target, _ := strings.Cut(tc.call, " ")
-		rec := w.call(method, target, tc.body)
-		p := w.wantProblem(rec, tc.status, tc.code)
-		if t.Failed() {
-			t.Fatalf("%s %.80s: %+v", tc.call, tc.body, p)
-		}
-		for _, leak := range []string{"sqlite", "SELECT", "goroutine", "/internal/", "a@gmail.com", "nobody\""} {
-			if strings.Contains(rec.Body.String(), leak) {
-				t.Errorf("%s repeats %q: %s", tc.call, leak, rec.Body)
-			}
-		}
-	}
-	if after := w.rows(); after != before {
-		t.Errorf("stored: %s, before %s", after, before)
-	}
+	})
 }
 
 func TestWrongContentTypesAreRefused(t *testing.T) {

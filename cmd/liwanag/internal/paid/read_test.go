@@ -11,12 +11,14 @@ import (
 	"github.com/liwanag/liwanag/fullenrich"
 )
 
+// said is an answer of FullEnrich's, in its envelope, that says no.
+func said(status int, code string) *fullenrich.Error {
+	return &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeRefused, Status: status, Code: code, Envelope: true}
+}
+
 func TestReadSaysWhatAnAnswerMeans(t *testing.T) {
-	answer := func(outcome fullenrich.Outcome, status int, envelope bool, err error) *fullenrich.Error {
-		return &fullenrich.Error{Op: "submit", Outcome: outcome, Status: status, Envelope: envelope, Err: err}
-	}
-	says := func(status int, code string) *fullenrich.Error {
-		return &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeRefused, Status: status, Code: code, Envelope: true}
+	answer := func(outcome fullenrich.Outcome, status int, err error) *fullenrich.Error {
+		return &fullenrich.Error{Op: "submit", Outcome: outcome, Status: status, Err: err}
 	}
 	no, maybe, never := fullenrich.OutcomeRefused, fullenrich.OutcomeAmbiguous, fullenrich.OutcomeNotSent
 	for _, tc := range []struct {
@@ -25,30 +27,30 @@ func TestReadSaysWhatAnAnswerMeans(t *testing.T) {
 		cause            string
 	}{
 		{nil, Unknown, Unknown, CauseNoID},
-		{answer(maybe, 200, false, fullenrich.ErrNoEnrichmentID), Unknown, Unknown, CauseNoID},
-		{answer(maybe, 200, false, errors.New("cut off")), Unknown, Unknown, CauseNoID},
-		{answer(maybe, 0, false, ErrIDTaken), Unknown, Unknown, CauseIDTaken},
-		{answer(never, 0, false, ErrBreakerOpen), Unsent, Unsent, CauseBreaker},
-		{answer(never, 0, false, fullenrich.ErrInvalidRequest), Fault, Fault, CauseInvalid},
-		{answer(never, 0, false, errors.New("dial")), Unreached, Unreached, CauseConnect},
-		{answer(maybe, 0, false, fullenrich.ErrStale), Unknown, Unknown, CauseStale},
-		{answer(maybe, 0, false, context.DeadlineExceeded), Unknown, Unknown, CauseNoAnswer},
-		{says(500, ""), Down, Down, "http_500"},
-		{says(503, "error.internal"), Down, Down, "http_503"},
-		{answer(no, 502, false, nil), Down, Unknown, "http_502"},
-		{answer(no, 599, false, nil), Down, Unknown, "http_599"},
-		{says(429, ""), Busy, Busy, "http_429"},
-		{says(401, "error.api.key"), Key, Key, "http_401"},
-		{says(403, ""), Key, Key, "http_403"},
-		{says(402, ""), Credits, Credits, "http_402"},
-		{says(400, fullenrich.CodeEmailEmpty), Address, Address, "http_400"},
-		{says(400, fullenrich.CodeEmailInvalid), Address, Address, "http_400"},
-		{says(400, "error.reverse.email.blocked"), Address, Address, "http_400"},
-		{says(400, "error.reverse.emails"), Fault, Fault, "http_400"},
-		{says(400, "error.enrichment.webhook_url"), Fault, Fault, "http_400"},
-		{says(422, fullenrich.CodeEmailInvalid), Fault, Fault, "http_422"},
-		{says(307, ""), Fault, Fault, "http_307"},
-		{says(404, ""), Fault, Fault, "http_404"},
+		{answer(maybe, 200, fullenrich.ErrNoEnrichmentID), Unknown, Unknown, CauseNoID},
+		{answer(maybe, 200, errors.New("cut off")), Unknown, Unknown, CauseNoID},
+		{answer(maybe, 0, ErrIDTaken), Unknown, Unknown, CauseIDTaken},
+		{answer(never, 0, ErrBreakerOpen), Unsent, Unsent, CauseBreaker},
+		{answer(never, 0, fullenrich.ErrInvalidRequest), Fault, Fault, CauseInvalid},
+		{answer(never, 0, errors.New("dial")), Unreached, Unreached, CauseConnect},
+		{answer(maybe, 0, fullenrich.ErrStale), Unknown, Unknown, CauseStale},
+		{answer(maybe, 0, context.DeadlineExceeded), Unknown, Unknown, CauseNoAnswer},
+		{said(500, ""), Down, Down, "http_500"},
+		{said(503, "error.internal"), Down, Down, "http_503"},
+		{answer(no, 502, nil), Down, Unknown, "http_502"},
+		{answer(no, 599, nil), Down, Unknown, "http_599"},
+		{said(429, ""), Busy, Busy, "http_429"},
+		{said(401, "error.api.key"), Key, Key, "http_401"},
+		{said(403, ""), Key, Key, "http_403"},
+		{said(402, ""), Credits, Credits, "http_402"},
+		{said(400, fullenrich.CodeEmailEmpty), Address, Address, "http_400"},
+		{said(400, fullenrich.CodeEmailInvalid), Address, Address, "http_400"},
+		{said(400, "error.reverse.email.blocked"), Address, Address, "http_400"},
+		{said(400, "error.reverse.emails"), Fault, Fault, "http_400"},
+		{said(400, "error.enrichment.webhook_url"), Fault, Fault, "http_400"},
+		{said(422, fullenrich.CodeEmailInvalid), Fault, Fault, "http_422"},
+		{said(307, ""), Fault, Fault, "http_307"},
+		{said(404, ""), Fault, Fault, "http_404"},
 	} {
 		for _, standard := range []bool{true, false} {
 			got, want, cause := Read(Answer{Err: tc.answer, Standard: standard}), tc.strict, tc.cause
@@ -63,13 +65,19 @@ func TestReadSaysWhatAnAnswerMeans(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAnAnswerWithAnIDIsTaken(t *testing.T) {
 	if got := Read(Answer{EnrichmentID: "an id"}); got != (Reading{Meaning: Taken}) {
 		t.Errorf("an id: %+v", got)
 	}
-	busy := says(429, "")
+}
+
+func TestReadKeepsWhatAnAnswerSaysBeyondItsMeaning(t *testing.T) {
+	busy := said(429, "")
 	busy.RetryAfter = time.Minute
 	if got := Read(Answer{Err: busy}); got.Status != 429 || got.After != time.Minute || got.Text != busy.Error() {
-		t.Errorf("what the answer says beyond its meaning: %+v", got)
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -40,20 +40,50 @@ func run(ctx context.Context) error {
 	if err != nil || added.JSON202 == nil {
 		return fmt.Errorf("add: %w %s", err, added.Body)
 	}
-	id := *added.JSON202.SubscriberId
-	status, steps := RunDetailStatus("pending"), 0
-	for status == "pending" || status == "running" || status == "waiting" {
-		time.Sleep(50 * time.Millisecond)
-		one, err := api.GetRunWithResponse(ctx, *added.JSON202.RunId)
-		if err != nil || one.JSON200 == nil {
-			return fmt.Errorf("run: %w %s", err, one.Body)
-		}
-		status, steps = one.JSON200.Status, len(one.JSON200.Steps)
+	status, steps, err := follow(ctx, api, *added.JSON202.RunId)
+	if err != nil {
+		return err
 	}
+	id := *added.JSON202.SubscriberId
 	person, err := api.GetSubscriberWithResponse(ctx, id)
 	if err != nil || person.JSON200 == nil {
 		return fmt.Errorf("person: %w %s", err, person.Body)
 	}
+	said := map[string]any{"status": added.JSON202.Status, "run": status, "steps": steps > 3,
+		"job": person.JSON200.Jobs[0].Status, "title": person.JSON200.JobTitle != nil}
+	if err := read(ctx, api, said); err != nil {
+		return err
+	}
+	if err := fail(ctx, api, stranger, said); err != nil {
+		return err
+	}
+	healthy, err := stranger.HealthWithResponse(ctx)
+	if err != nil {
+		return err
+	}
+	erased, err := api.EraseSubscriberWithResponse(ctx, id, &EraseSubscriberParams{Reason: &source})
+	if err != nil {
+		return err
+	}
+	said["health"], said["erased"] = healthy.StatusCode(), erased.StatusCode()
+	return json.NewEncoder(os.Stdout).Encode(said)
+}
+
+// follow asks for a run until it is over.
+func follow(ctx context.Context, api *ClientWithResponses, id string) (status RunDetailStatus, steps int, err error) {
+	for status = "pending"; status == "pending" || status == "running" || status == "waiting"; {
+		time.Sleep(50 * time.Millisecond)
+		one, err := api.GetRunWithResponse(ctx, id)
+		if err != nil || one.JSON200 == nil {
+			return "", 0, fmt.Errorf("run: %w %s", err, one.Body)
+		}
+		status, steps = one.JSON200.Status, len(one.JSON200.Steps)
+	}
+	return status, steps, nil
+}
+
+// read lists, and counts what an act upon many would do.
+func read(ctx context.Context, api *ClientWithResponses, said map[string]any) error {
 	sources, err := api.ListSourcesWithResponse(ctx)
 	if err != nil || sources.JSON200 == nil {
 		return fmt.Errorf("sources: %w %s", err, sources.Body)
@@ -67,6 +97,13 @@ func run(ctx context.Context) error {
 	if err != nil || counted.JSON200 == nil {
 		return fmt.Errorf("count: %w %s", err, counted.Body)
 	}
+	said["sources"], said["workflows"] = len(sources.JSON200.Items), len(flows.JSON200.Items) > 0
+	said["matched"] = counted.JSON200.Matched
+	return nil
+}
+
+// fail does what is refused: a bad address, and a request without a key.
+func fail(ctx context.Context, api, stranger *ClientWithResponses, said map[string]any) error {
 	invalid, err := api.AddSubscriberWithResponse(ctx, SignUp{Email: "nobody"})
 	if err != nil || invalid.ApplicationproblemJSON422 == nil {
 		return fmt.Errorf("invalid: %w %s", err, invalid.Body)
@@ -75,18 +112,6 @@ func run(ctx context.Context) error {
 	if err != nil || credits.ApplicationproblemJSON401 == nil {
 		return fmt.Errorf("stranger: %w %s", err, credits.Body)
 	}
-	healthy, err := stranger.HealthWithResponse(ctx)
-	if err != nil {
-		return err
-	}
-	erased, err := api.EraseSubscriberWithResponse(ctx, id, &EraseSubscriberParams{Reason: &source})
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"status": added.JSON202.Status, "run": status, "steps": steps > 3, "job": person.JSON200.Jobs[0].Status,
-		"title": person.JSON200.JobTitle != nil, "sources": len(sources.JSON200.Items), "workflows": len(flows.JSON200.Items) > 0,
-		"matched": counted.JSON200.Matched, "invalid": invalid.ApplicationproblemJSON422.Code,
-		"stranger": credits.ApplicationproblemJSON401.Code, "health": healthy.StatusCode(), "erased": erased.StatusCode(),
-	})
+	said["invalid"], said["stranger"] = invalid.ApplicationproblemJSON422.Code, credits.ApplicationproblemJSON401.Code
+	return nil
 }
