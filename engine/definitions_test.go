@@ -160,69 +160,85 @@ func TestAStoreThatSaysNothingOfDefinitionsIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// strict is a store on which engines of a definition and of the same with a step more
+// take turns.
+type strict struct {
+	t *testing.T
+	store.Store
+}
+
+func (s strict) config(refuse bool, more ...func(*workflow.Workflow[name])) engine.Config {
+	return engine.Config{Store: s.Store, Strict: refuse, Definitions: []workflow.Definition{typed[name, name, name](more...)}}
+}
+
+func appended(wf *workflow.Workflow[name]) {
+	workflow.Step(wf, "more", func(context.Context, name) (int, error) { return 0, nil })
+}
+
+func (s strict) start(e *engine.Engine, id string) {
+	s.t.Helper()
+	if err := e.Start(s.t.Context(), workflow.StartRequest{Workflow: "typed", RunID: id, Input: []byte(`{"Name":"Ann"}`)}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// says runs an engine that refuses to work for a reason with these words; none: it
+// works, and has nothing to tell.
+func (s strict) says(what string, cfg engine.Config, words ...string) {
+	s.t.Helper()
+	_, faults, stop := executing(s.t, cfg)
+	err := stop()
+	for _, w := range words {
+		if err == nil || !strings.Contains(err.Error(), w) {
+			s.t.Errorf("%s: %v, want %q", what, err, w)
+		}
+	}
+	if len(words) == 0 && (err != nil || len(faults.said) > 0) {
+		s.t.Errorf("%s: %v, told is %q", what, err, faults.said)
+	}
+}
+
 func TestStrictRefusesADefinitionThatOpenRunsWereNotBegunWith(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := memory.New()
-		config := func(strict bool, more ...func(*workflow.Workflow[name])) engine.Config {
-			return engine.Config{Store: s, Strict: strict, Definitions: []workflow.Definition{typed[name, name, name](more...)}}
-		}
-		appended := func(wf *workflow.Workflow[name]) {
-			workflow.Step(wf, "more", func(context.Context, name) (int, error) { return 0, nil })
-		}
-		start := func(e *engine.Engine, id string) {
-			t.Helper()
-			if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "typed", RunID: id, Input: []byte(`{"Name":"Ann"}`)}); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Second)
-		}
-		refused := func(what string, cfg engine.Config, words ...string) {
-			t.Helper()
-			_, faults, stop := executing(t, cfg)
-			err := stop()
-			for _, w := range words {
-				if err == nil || !strings.Contains(err.Error(), w) {
-					t.Errorf("%s: %v, want %q", what, err, w)
-				}
-			}
-			if len(words) == 0 && (err != nil || len(faults.said) > 0) {
-				t.Errorf("%s: %v, told is %q", what, err, faults.said)
-			}
-		}
-		e, _, stop := executing(t, config(true))
-		start(e, "old-1")
-		start(e, "old-2")
+		s := strict{t, memory.New()}
+		e, _, stop := executing(t, s.config(true))
+		s.start(e, "old-1")
+		s.start(e, "old-2")
+		time.Sleep(time.Second)
 		_ = stop()
-		refused("a step more", config(true, appended), "2 open runs of typed version 1", `step "more" is new`)
-		refused("a refused one is not noted", config(true))
+		s.says("a step more", s.config(true, appended), "2 open runs of typed version 1", `step "more" is new`)
+		s.says("a refused one is not noted", s.config(true))
 
-		e, _, stop = executing(t, config(false, appended)) // it fits, and goes on
-		start(e, "new")
+		e, _, stop = executing(t, s.config(false, appended)) // it fits, and goes on
+		s.start(e, "new")
+		time.Sleep(time.Second)
 		for i := range 2 {
 			_ = e.Terminate(t.Context(), fmt.Sprint("old-", i+1), "")
 		}
 		_ = stop()
-		refused("the run of the changed one is open", config(true), "1 open runs of typed version 1", `step "more" is gone`)
-		refused("those of the first are over", config(true, appended))
+		s.says("the run of the changed one is open", s.config(true), "1 open runs of typed version 1", `step "more" is gone`)
+		s.says("those of the first are over", s.config(true, appended))
 
-		e, _, stop = executing(t, config(false, appended))
+		e, _, stop = executing(t, s.config(false, appended))
 		_ = e.Terminate(t.Context(), "new", "")
 		_ = stop()
-		refused("nothing is open", config(true))
+		s.says("nothing is open", s.config(true))
 		if noted, err := s.Shapes(t.Context()); err != nil || len(noted[store.Definition{Workflow: "typed", Version: 1}]) != 1 {
 			t.Errorf("noted is %+v, %v", noted, err)
 		}
+	})
+}
 
-		// What is started at the very instant of a deployment is of the one before.
-		e, _, stop = executing(t, config(true))
-		if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "typed", RunID: "instant", Input: []byte(`{"Name":"Ann"}`)}); err != nil {
-			t.Fatal(err)
-		}
+func TestWhatIsStartedAtTheInstantOfADeploymentIsOfTheDefinitionBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := strict{t, memory.New()}
+		e, _, stop := executing(t, s.config(true))
+		s.start(e, "instant")
 		synctest.Wait()
 		_ = stop()
-		_, _, stop = executing(t, config(false, appended))
+		_, _, stop = executing(t, s.config(false, appended))
 		_ = stop()
-		refused("a run of the instant", config(true, appended), "1 open runs of typed version 1")
+		s.says("a run of the instant", s.config(true, appended), "1 open runs of typed version 1")
 	})
 }
 

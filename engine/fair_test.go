@@ -50,62 +50,61 @@ func (o *order) at(id string) int {
 func TestAFloodOfNewcomersHoldsUpNothingThatGoesOn(t *testing.T) {
 	for _, slots := range []int{1, 2, 5} {
 		t.Run(fmt.Sprint(slots), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var o order
-				flood, wait, sleep := workflow.New[string]("flood"), workflow.New[string]("wait"), workflow.New[string]("sleep")
-				work := func(ctx context.Context, _ string) (int, error) {
-					o.add(workflow.InfoFrom(ctx).RunID)
-					time.Sleep(time.Second)
-					return 0, nil
-				}
-				workflow.Step(flood, "a", work)
-				workflow.WaitFor(wait, "w", done, time.Hour)
-				workflow.Step(wait, "a", work)
-				workflow.Sleep(sleep, "s", 100*time.Millisecond)
-				workflow.Step(sleep, "a", work)
-				e, err := engine.New(engine.Config{Store: memory.New(), Definitions: []workflow.Definition{flood, wait, sleep}, Concurrency: slots})
-				if err != nil {
-					t.Fatal(err)
-				}
-				ctx, stop := context.WithCancel(t.Context())
-				ended := make(chan error, 1)
-				go func() { ended <- e.Run(ctx) }()
-				defer func() { stop(); <-ended }()
-				start := func(wf *workflow.Workflow[string], id string) {
-					if err := wf.Start(t.Context(), e, id, ""); err != nil {
-						t.Fatal(err)
-					}
-					time.Sleep(time.Microsecond)
-				}
-				start(wait, "waits")
-				start(sleep, "sleeps")
-				time.Sleep(time.Millisecond)
-				for i := range 300 { // ids the other way round
-					start(flood, fmt.Sprintf("flood-%03d", 999-i))
-				}
-				time.Sleep(10500 * time.Millisecond)
-				before := len(o.all())
-				if _, err := done.Send(t.Context(), e, "waits", "s", "x"); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(5 * time.Second)
-				if at := o.at("sleeps"); at < 0 || at > slots+1 {
-					t.Errorf("the sleep went on as number %d", at)
-				}
-				if at := o.at("waits"); at < 0 || at > before+slots+1 {
-					t.Errorf("the event was served as number %d, it came after %d", at, before)
-				}
-				last := "flood-999x"
-				for _, id := range o.all() {
-					if strings.HasPrefix(id, "flood") {
-						if id >= last && last != "flood-999x" {
-							t.Errorf("%s ran after %s, which came later", id, last)
-						}
-						last = id
-					}
-				}
-			})
+			synctest.Test(t, func(t *testing.T) { flooded(t, slots) })
 		})
+	}
+}
+
+// flooded starts one run that waits, one that sleeps, and 300 newcomers, and sees in
+// which order they have their turns.
+func flooded(t *testing.T, slots int) {
+	var o order
+	flood, wait, sleep := workflow.New[string]("flood"), workflow.New[string]("wait"), workflow.New[string]("sleep")
+	work := func(ctx context.Context, _ string) (int, error) {
+		o.add(workflow.InfoFrom(ctx).RunID)
+		time.Sleep(time.Second)
+		return 0, nil
+	}
+	workflow.Step(flood, "a", work)
+	workflow.WaitFor(wait, "w", done, time.Hour)
+	workflow.Step(wait, "a", work)
+	workflow.Sleep(sleep, "s", 100*time.Millisecond)
+	workflow.Step(sleep, "a", work)
+	e, err := engine.New(engine.Config{Store: memory.New(), Definitions: []workflow.Definition{flood, wait, sleep}, Concurrency: slots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	defer func() { stop(); <-ended }()
+	start := func(wf *workflow.Workflow[string], id string) {
+		if err := wf.Start(t.Context(), e, id, ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Microsecond)
+	}
+	start(wait, "waits")
+	start(sleep, "sleeps")
+	time.Sleep(time.Millisecond)
+	for i := range 300 { // ids the other way round
+		start(flood, fmt.Sprintf("flood-%03d", 999-i))
+	}
+	time.Sleep(10500 * time.Millisecond)
+	before := len(o.all())
+	if _, err := done.Send(t.Context(), e, "waits", "s", "x"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * time.Second)
+	if at := o.at("sleeps"); at < 0 || at > slots+1 {
+		t.Errorf("the sleep went on as number %d", at)
+	}
+	if at := o.at("waits"); at < 0 || at > before+slots+1 {
+		t.Errorf("the event was served as number %d, it came after %d", at, before)
+	}
+	newcomers := slices.DeleteFunc(o.all(), func(id string) bool { return !strings.HasPrefix(id, "flood") })
+	if !slices.IsSortedFunc(newcomers, func(a, b string) int { return strings.Compare(b, a) }) {
+		t.Errorf("the newcomers ran in another order than they came: %v", newcomers)
 	}
 }
 
@@ -146,33 +145,8 @@ func poisoned(t *testing.T, slots int) {
 		start(fmt.Sprint("plain-", i), "")
 	}
 	deaths := 0
-	for ; deaths < 30; deaths++ {
-		f := &faulty{Store: durable}
-		e, err := engine.New(engine.Config{Store: f, Definitions: []workflow.Definition{plain}, Concurrency: slots})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- e.Run(ctx) }()
-		died := false
-		select {
-		case <-begins:
-			died = true
-			time.Sleep(100 * time.Millisecond)
-			f.mu.Lock()
-			f.cut = true
-			f.mu.Unlock()
-		case <-time.After(2 * time.Hour):
-		}
-		stop()
-		<-ended
-		for len(begins) > 0 {
-			<-begins
-		}
-		if !died {
-			break
-		}
+	for deaths < 30 && diesOf(t, begins, engine.Config{Store: durable, Definitions: []workflow.Definition{plain}, Concurrency: slots}) {
+		deaths++
 	}
 	for _, id := range []string{"poison-1", "poison-2"} {
 		if r := describe(t, starter, id); r.Status != workflow.StatusFailed || r.Failure.Code != workflow.CodeCrashLoop {
@@ -185,6 +159,35 @@ func poisoned(t *testing.T, slots int) {
 		}
 	}
 	time.Sleep(24 * time.Hour) // the abandoned steps end
+}
+
+// diesOf runs a node until a poisonous step begins, and cuts it off from its store; or
+// until none has begun for two hours.
+func diesOf(t *testing.T, begins chan struct{}, cfg engine.Config) (died bool) {
+	f := &faulty{Store: cfg.Store}
+	cfg.Store = f
+	e, err := engine.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	select {
+	case <-begins:
+		died = true
+		time.Sleep(100 * time.Millisecond)
+		f.mu.Lock()
+		f.cut = true
+		f.mu.Unlock()
+	case <-time.After(2 * time.Hour):
+	}
+	stop()
+	<-ended
+	for len(begins) > 0 {
+		<-begins
+	}
+	return died
 }
 
 // TestSuspectsAreExecutedOneAtATimeAndHoldUpNobody gives suspects long timeouts.

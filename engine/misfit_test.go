@@ -141,19 +141,10 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 			defer mu.Unlock()
 			log = append(log, what)
 		}
-		run := func(build func(*workflow.Workflow[int], stepOf), faults *faultLog) (*engine.Engine, func()) {
-			e, err := engine.New(engine.Config{Store: s, Definitions: []workflow.Definition{story(did, build)},
-				Observers: []workflow.Observer{faults}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(context.Background())
-			ended := make(chan error, 1)
-			go func() { ended <- e.Run(ctx) }()
-			synctest.Wait()
-			return e, func() { cancel(); <-ended }
+		run := func(build func(*workflow.Workflow[int], stepOf)) (*engine.Engine, *faultLog, func() error) {
+			return executing(t, engine.Config{Store: s, Definitions: []workflow.Definition{story(did, build)}})
 		}
-		e, stop := run(original, &faultLog{})
+		e, _, stop := run(original)
 		if err := e.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: "run", Input: []byte("1")}); err != nil {
 			t.Fatal(err)
 		}
@@ -162,10 +153,9 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 		if err != nil {
 			t.Fatal(err)
 		}
-		stop()
+		_ = stop()
 
-		faults := &faultLog{}
-		e, stop = run(build, faults)
+		e, faults, stop := run(build)
 		elsewhere, err := engine.New(engine.Config{Store: s}) // the new definition may know no such event
 		if err != nil {
 			t.Fatal(err)
@@ -184,31 +174,36 @@ func misfit(t *testing.T, open func(*testing.T) store.Store, want string, build 
 		if len(faults.said) != 1 || !strings.Contains(faults.said[0], "story version 1") {
 			t.Errorf("the engine says %q, want it once of the workflow", faults.said)
 		}
-		if run, err := e.Describe(t.Context(), "run"); err != nil || !strings.Contains(run.NoDefinition, want) {
-			t.Errorf("the run has no definition because of %q, want %q (%v)", run.NoDefinition, want, err)
-		}
-		if page, err := e.List(t.Context(), workflow.Query{}); err != nil || !strings.Contains(page.Runs[0].NoDefinition, want) {
-			t.Errorf("listed is %+v, %v", page.Runs, err)
-		}
-		if n := e.Notices(); len(n) != 1 || !strings.Contains(n[0], "1 runs of story version 1") || !strings.Contains(n[0], want) {
-			t.Errorf("the notices are %q", n)
-		}
-		if m := e.Misfits(); len(m) != 1 || m[0].RunID != "run" || !strings.Contains(m[0].Why, want) {
-			t.Errorf("the misfits are %+v", m)
-		}
-		if o, err := e.Orphans(t.Context()); err != nil || len(o) != 1 || o[0].Runs != 1 {
-			t.Errorf("the orphans are %+v, %v", o, err)
-		}
-		stop()
+		saysSo(t, e, want)
+		_ = stop()
 
-		e, stop = run(original, &faultLog{})
-		defer stop()
+		e, _, stop = run(original)
+		defer func() { _ = stop() }()
 		time.Sleep(time.Minute)
 		if got, err := e.Describe(t.Context(), "run"); err != nil || got.NoDefinition != "" || got.Status != workflow.StatusCompleted ||
 			fmt.Sprint(log) != "[a b]" {
 			t.Errorf("after the rollback the run is %s (%v), and the steps ran as %v", got.Status, err, log)
 		}
 	})
+}
+
+// saysSo sees that an engine says everywhere why the one run there is waits.
+func saysSo(t *testing.T, e *engine.Engine, want string) {
+	if run, err := e.Describe(t.Context(), "run"); err != nil || !strings.Contains(run.NoDefinition, want) {
+		t.Errorf("the run has no definition because of %q, want %q (%v)", run.NoDefinition, want, err)
+	}
+	if page, err := e.List(t.Context(), workflow.Query{}); err != nil || !strings.Contains(page.Runs[0].NoDefinition, want) {
+		t.Errorf("listed is %+v, %v", page.Runs, err)
+	}
+	if n := e.Notices(); len(n) != 1 || !strings.Contains(n[0], "1 runs of story version 1") || !strings.Contains(n[0], want) {
+		t.Errorf("the notices are %q", n)
+	}
+	if m := e.Misfits(); len(m) != 1 || m[0].RunID != "run" || !strings.Contains(m[0].Why, want) {
+		t.Errorf("the misfits are %+v", m)
+	}
+	if o, err := e.Orphans(t.Context()); err != nil || len(o) != 1 || o[0].Runs != 1 {
+		t.Errorf("the orphans are %+v, %v", o, err)
+	}
 }
 
 func TestARunIsLeftAloneWhoseWaitEndedWithOtherEvents(t *testing.T) {

@@ -190,30 +190,9 @@ func TestTwoNodesWithTwoDefinitionsEachTakeTheRunsThatFit(t *testing.T) {
 	}
 	old := startNode(t, url, "old", build("a"))
 	defer func() { old.stop() }()
-	start := func(n *node, id string) {
-		t.Helper()
-		if err := n.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: id, Input: []byte("1")}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	is := func(n *node, id string, want workflow.Status) workflow.Run {
-		t.Helper()
-		for deadline := time.Now().Add(4 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-			run, err := n.Describe(t.Context(), id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if run.Status == want || time.Now().After(deadline) {
-				if run.Status != want {
-					t.Fatalf("run %s is %s (%s), want %s", id, run.Status, run.NoDefinition, want)
-				}
-				return run
-			}
-		}
-	}
 	for i := range 5 {
-		start(old, fmt.Sprint("old-", i))
-		is(old, fmt.Sprint("old-", i), workflow.StatusWaiting)
+		old.start(t, fmt.Sprint("old-", i))
+		old.await(t, fmt.Sprint("old-", i), workflow.StatusWaiting)
 	}
 	renamed := startNode(t, url, "new", build("a2"))
 	defer func() { renamed.stop() }()
@@ -222,12 +201,12 @@ func TestTwoNodesWithTwoDefinitionsEachTakeTheRunsThatFit(t *testing.T) {
 	}
 	// A node that has not looked yet whether runs wait lets what is started queue behind
 	// them, for whoever claims first.
-	start(renamed, "first")
-	is(renamed, "first", workflow.StatusWaiting)
+	renamed.start(t, "first")
+	renamed.await(t, "first", workflow.StatusWaiting)
 	for i := range 5 {
 		id := fmt.Sprint("new-", i)
-		start(renamed, id)
-		is(renamed, id, workflow.StatusWaiting)
+		renamed.start(t, id)
+		renamed.await(t, id, workflow.StatusWaiting)
 		for _, id := range []string{id, fmt.Sprint("old-", i)} {
 			if _, err := ping.Send(t.Context(), renamed, id, "s", 7); err != nil {
 				t.Fatal(err)
@@ -236,9 +215,34 @@ func TestTwoNodesWithTwoDefinitionsEachTakeTheRunsThatFit(t *testing.T) {
 	}
 	for i := range 5 {
 		for id, first := range map[string]string{fmt.Sprint("old-", i): "a", fmt.Sprint("new-", i): "a2"} {
-			if run := is(old, id, workflow.StatusCompleted); run.History[1].Step != first {
+			if run := old.await(t, id, workflow.StatusCompleted); run.History[1].Step != first {
 				t.Errorf("run %s began with %q", id, run.History[1].Step)
 			}
+		}
+	}
+}
+
+// start starts a run of "story" on a node.
+func (n *node) start(t *testing.T, id string) {
+	t.Helper()
+	if err := n.Start(t.Context(), workflow.StartRequest{Workflow: "story", RunID: id, Input: []byte("1")}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await waits until a run has a status.
+func (n *node) await(t *testing.T, id string, want workflow.Status) workflow.Run {
+	t.Helper()
+	for deadline := time.Now().Add(4 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		run, err := n.Describe(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.Status == want || time.Now().After(deadline) {
+			if run.Status != want {
+				t.Fatalf("run %s is %s (%s), want %s", id, run.Status, run.NoDefinition, want)
+			}
+			return run
 		}
 	}
 }

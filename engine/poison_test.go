@@ -282,57 +282,8 @@ func TestARunThatCannotBeReadFailsAndNoOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "runs.db")
 			synctest.Test(t, func(t *testing.T) {
-				db, err := sqlitedb.Open(t.Context(), sqlitedb.Config{Path: path})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer db.Close()
-				st, err := sqlite.Open(opened.With(t.Context(), db), path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				wf := workflow.New[string]("w")
-				a := workflow.Step(wf, "a", func(ctx context.Context, _ string) (string, error) {
-					if workflow.InfoFrom(ctx).Attempt == 1 {
-						return "", errors.New("busy")
-					}
-					return "x", nil
-				}, workflow.Retry{MaxAttempts: 2})
-				first := workflow.WaitFor(wf, "first", done, time.Hour)
-				workflow.Sleep[string](wf, "sleep", time.Minute)
-				second := workflow.WaitFor(wf, "second", done, time.Hour)
-				workflow.Step(wf, "b", func(ctx context.Context, _ string) (string, error) {
-					return a.Output(ctx) + first.Output(ctx) + second.Output(ctx), nil
-				})
-				e, stop := run(t.Context(), t, st, wf)
+				e, stop := spoiled(t, path, spoil)
 				defer stop()
-				start := func(id string) {
-					if err := wf.Start(t.Context(), e, id, ""); err != nil {
-						t.Fatal(err)
-					}
-					if _, err := done.Send(t.Context(), e, id, "s", "x"); err != nil {
-						t.Fatal(err)
-					}
-				}
-				start("bad")
-				time.Sleep(10 * time.Minute)
-				if err := db.Write(t.Context(), func(tx *sqlitedb.Tx) error {
-					n, err := tx.Exec(spoil)
-					if n == 0 {
-						t.Error("nothing was spoiled")
-					}
-					return err
-				}); err != nil {
-					t.Fatal(err)
-				}
-				start("good")
-				time.Sleep(10 * time.Minute)
-				for _, id := range []string{"bad", "good"} {
-					if _, err := done.Send(t.Context(), e, id, "s2", "y"); err != nil {
-						t.Fatal(err)
-					}
-				}
-				time.Sleep(2 * time.Hour)
 				checkCompleted(t, e, "good")
 				r, err := e.Describe(t.Context(), "bad")
 				if err != nil || !r.Status.Ended() {
@@ -349,4 +300,65 @@ func TestARunThatCannotBeReadFailsAndNoOther(t *testing.T) {
 			})
 		})
 	}
+}
+
+// retriedThenWaiting is a definition whose runs have every kind of row.
+func retriedThenWaiting() *workflow.Workflow[string] {
+	wf := workflow.New[string]("w")
+	a := workflow.Step(wf, "a", func(ctx context.Context, _ string) (string, error) {
+		if workflow.InfoFrom(ctx).Attempt == 1 {
+			return "", errors.New("busy")
+		}
+		return "x", nil
+	}, workflow.Retry{MaxAttempts: 2})
+	first := workflow.WaitFor(wf, "first", done, time.Hour)
+	workflow.Sleep[string](wf, "sleep", time.Minute)
+	second := workflow.WaitFor(wf, "second", done, time.Hour)
+	workflow.Step(wf, "b", func(ctx context.Context, _ string) (string, error) {
+		return a.Output(ctx) + first.Output(ctx) + second.Output(ctx), nil
+	})
+	return wf
+}
+
+// spoiled runs "bad", whose rows are spoiled while it waits, and "good", which comes after.
+func spoiled(t *testing.T, path, spoil string) (e *engine.Engine, stop func()) {
+	db, err := sqlitedb.Open(t.Context(), sqlitedb.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	st, err := sqlite.Open(opened.With(t.Context(), db), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wf := retriedThenWaiting()
+	e, stop = run(t.Context(), t, st, wf)
+	start := func(id string) {
+		if err := wf.Start(t.Context(), e, id, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := done.Send(t.Context(), e, id, "s", "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start("bad")
+	time.Sleep(10 * time.Minute)
+	if err := db.Write(t.Context(), func(tx *sqlitedb.Tx) error {
+		n, err := tx.Exec(spoil)
+		if n == 0 {
+			t.Error("nothing was spoiled")
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	start("good")
+	time.Sleep(10 * time.Minute)
+	for _, id := range []string{"bad", "good"} {
+		if _, err := done.Send(t.Context(), e, id, "s2", "y"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(2 * time.Hour)
+	return e, stop
 }

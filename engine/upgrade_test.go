@@ -93,70 +93,68 @@ func beforeOnPostgreSQL(t *testing.T, more ...string) (url string) {
 	return url
 }
 
-func TestRunsOfTheReleaseBeforeGoOnUnderTheNewNames(t *testing.T) {
+func TestRunsOfTheReleaseBeforeGoOnUnderTheNewNamesOnSQLite(t *testing.T) {
 	t.Parallel()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		path := beforeOnSQLite(t)
-		pending, err := sqlite.Pending(t.Context(), path)
-		if err != nil || !strings.Contains(pending, "ALTER TABLE run     RENAME TO wf_run") || strings.Contains(pending, "CREATE TABLE wf_run") {
-			t.Errorf("pending: %s, %v", pending, err)
-		}
-		st, err := sqlite.Open(t.Context(), path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		goOn(t, st)
-		if err := st.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if pending, err := sqlite.Pending(t.Context(), path); pending != "" || err != nil {
-			t.Errorf("pending afterwards: %s, %v", pending, err)
-		}
-		db, err := sqlitedb.Open(t.Context(), sqlitedb.Config{Path: path})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		if err := db.Migrate(t.Context(), programBefore(t, "sqlite", "00001_runs.sql", "00002_open.sql"),
-			"engine_migrations"); !errors.Is(err, sqlitedb.ErrSchemaNewer) {
-			t.Errorf("the program before makes tables of its own: %v", err)
-		}
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		url := beforeOnPostgreSQL(t)
-		if _, err := postgres.Open(t.Context(), url); !errors.Is(err, pgdb.ErrSchemaOlder) {
-			t.Fatalf("a node must not rename tables under others: %v", err)
-		}
-		pending, err := postgres.Config{URL: url}.Pending(t.Context())
-		if err != nil || !strings.Contains(pending, "ALTER TABLE run     RENAME TO wf_run") || strings.Contains(pending, "CREATE TABLE wf_run") {
-			t.Errorf("pending: %s, %v", pending, err)
-		}
-		if err := postgres.Migrate(t.Context(), url); err != nil {
-			t.Fatal(err)
-		}
-		if pending, err := (postgres.Config{URL: url}).Pending(t.Context()); pending != "" || err != nil {
-			t.Errorf("pending afterwards: %s, %v", pending, err)
-		}
-		st, err := postgres.Open(t.Context(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		goOn(t, st)
-		if err := st.Close(); err != nil {
-			t.Fatal(err)
-		}
-		db, err := pgdb.Open(t.Context(), pgdb.Config{URL: url})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		if err := db.MigrateUp(t.Context(), programBefore(t, "postgres", "00001_runs.sql"),
-			"engine_migrations"); !errors.Is(err, pgdb.ErrSchemaNewer) {
-			t.Errorf("the program before makes tables of its own: %v", err)
-		}
-	})
+	path := beforeOnSQLite(t)
+	pending, err := sqlite.Pending(t.Context(), path)
+	if err != nil || !strings.Contains(pending, "ALTER TABLE run     RENAME TO wf_run") || strings.Contains(pending, "CREATE TABLE wf_run") {
+		t.Errorf("pending: %s, %v", pending, err)
+	}
+	st, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	goOn(t, st)
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if pending, err := sqlite.Pending(t.Context(), path); pending != "" || err != nil {
+		t.Errorf("pending afterwards: %s, %v", pending, err)
+	}
+	db, err := sqlitedb.Open(t.Context(), sqlitedb.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Migrate(t.Context(), programBefore(t, "sqlite", "00001_runs.sql", "00002_open.sql"),
+		"engine_migrations"); !errors.Is(err, sqlitedb.ErrSchemaNewer) {
+		t.Errorf("the program before makes tables of its own: %v", err)
+	}
+}
+
+func TestRunsOfTheReleaseBeforeGoOnUnderTheNewNamesOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	url := beforeOnPostgreSQL(t)
+	if _, err := postgres.Open(t.Context(), url); !errors.Is(err, pgdb.ErrSchemaOlder) {
+		t.Fatalf("a node must not rename tables under others: %v", err)
+	}
+	pending, err := postgres.Config{URL: url}.Pending(t.Context())
+	if err != nil || !strings.Contains(pending, "ALTER TABLE run     RENAME TO wf_run") || strings.Contains(pending, "CREATE TABLE wf_run") {
+		t.Errorf("pending: %s, %v", pending, err)
+	}
+	if err := postgres.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	if pending, err := (postgres.Config{URL: url}).Pending(t.Context()); pending != "" || err != nil {
+		t.Errorf("pending afterwards: %s, %v", pending, err)
+	}
+	st, err := postgres.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	goOn(t, st)
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := pgdb.Open(t.Context(), pgdb.Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.MigrateUp(t.Context(), programBefore(t, "postgres", "00001_runs.sql"),
+		"engine_migrations"); !errors.Is(err, pgdb.ErrSchemaNewer) {
+		t.Errorf("the program before makes tables of its own: %v", err)
+	}
 }
 
 // programBefore is the migrations that a program of the release before knows.

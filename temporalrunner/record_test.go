@@ -23,17 +23,7 @@ import (
 // TestTheRecordedShapesEndAsTheyShould runs the definitions whose histories are
 // kept, at a pace that a busy machine keeps; with -update it records them.
 func TestTheRecordedShapesEndAsTheyShould(t *testing.T) {
-	server, err := startServer(t.TempDir(), "--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=100")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.stop()
-	space, err := client.Dial(client.Options{HostPort: server.address, Namespace: server.newNamespace(t),
-		Identity: "recorder", Logger: log.NewStructuredLogger(quiet())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer space.Close()
+	space := recording(t)
 	tick := tick
 	if !*update {
 		tick *= 10
@@ -88,6 +78,22 @@ func TestTheRecordedShapesEndAsTheyShould(t *testing.T) {
 	send("continued", "e1", "begin")
 	send("continued", "e2", "for the end")
 	ends("continued", workflow.StatusCompleted, 2)
+}
+
+// recording is a client of a server that soon suggests to continue as new.
+func recording(t *testing.T) client.Client {
+	server, err := startServer(t.TempDir(), "--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.stop() })
+	space, err := client.Dial(client.Options{HostPort: server.address, Namespace: server.newNamespace(t),
+		Identity: "recorder", Logger: log.NewStructuredLogger(quiet())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(space.Close)
+	return space
 }
 
 // keep writes the histories of a run's executions when -update is given, and else

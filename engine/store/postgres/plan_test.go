@@ -54,10 +54,33 @@ func planOf(t *testing.T, s *Store, inside bool, query string, args ...any) stri
 	return strings.Join(plan, "\n")
 }
 
+// planned is a query and the index it goes by.
+type planned struct {
+	name, query string
+	args        []any
+	inside      bool // of the transactions of the store: see planOf
+	by          string
+	sorts       bool
+}
+
 func TestNoQueryScansTheRuns(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.Database(t))
 	fill(t, s, 30_000)
+	for _, c := range plannedQueries(t) {
+		plan := planOf(t, s, c.inside, c.query, c.args...)
+		for _, table := range []string{"wf_run", "wf_history", "wf_signal"} {
+			if strings.Contains(plan, "Seq Scan on "+table) {
+				t.Errorf("%s scans %s:\n%s", c.name, table, plan)
+			}
+		}
+		if !strings.Contains(plan, c.by) || strings.Contains(plan, "Sort") && !c.sorts {
+			t.Errorf("%s does not go by %s, or sorts:\n%s", c.name, c.by, plan)
+		}
+	}
+}
+
+func plannedQueries(t *testing.T) []planned {
 	ids := [][]byte{store.PackID("x"), store.PackID("y")}
 	queued := func(queue func(b batch)) *pgx.QueuedQuery {
 		b := batch{&pgx.Batch{}, &schema{}} // planOf qualifies
@@ -77,13 +100,7 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 	next, nextArgs := page(store.Query{Cursor: formatCursor(store.Run{ID: "x", CreatedAt: time.Now()})})
 	waiting, waitingArgs := page(store.Query{Status: store.Waiting, Now: time.Now()})
 	keys := []string{"w/1"}
-	for _, c := range []struct {
-		name, query string
-		args        []any
-		inside      bool
-		by          string
-		sorts       bool
-	}{
+	return []planned{
 		{"lock", lockQuery, []any{ids}, true, "wf_run_pkey", true},
 		{"update of one", one.SQL, one.Arguments, true, "wf_run_pkey", false},
 		{"update of many", many.SQL, many.Arguments, true, "wf_run_pkey", false},
@@ -104,16 +121,6 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 		{"a page", all, none, false, "wf_run_created", false},
 		{"the next page", next, nextArgs, false, "wf_run_created", false},
 		{"a page of waiting runs", waiting, waitingArgs, false, "wf_run_created", false},
-	} {
-		plan := planOf(t, s, c.inside, c.query, c.args...)
-		for _, table := range []string{"wf_run", "wf_history", "wf_signal"} {
-			if strings.Contains(plan, "Seq Scan on "+table) {
-				t.Errorf("%s scans %s:\n%s", c.name, table, plan)
-			}
-		}
-		if !strings.Contains(plan, c.by) || strings.Contains(plan, "Sort") && !c.sorts {
-			t.Errorf("%s does not go by %s, or sorts:\n%s", c.name, c.by, plan)
-		}
 	}
 }
 

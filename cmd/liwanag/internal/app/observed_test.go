@@ -62,46 +62,16 @@ func TestADaysWorkShowsInTheMetricsAndTellsOnNobody(t *testing.T) {
 	}
 	defer events.Body.Close()
 
-	if status := call(t, "POST", r.URL()+"/api/v1/sinks", `{"url":"`+receiver.URL+`/hook"}`, nil); status/100 != 2 {
-		t.Fatalf("a sink: status %d", status)
-	}
-	if status := signedSignUp(t, r, canaryHook); status != http.StatusAccepted {
-		t.Fatalf("a webhook: status %d", status)
-	}
-	if status := signedSignUp(t, r, "d3Jvbmc="); status != http.StatusUnauthorized {
-		t.Errorf("a forged webhook: status %d", status)
-	}
-	uploadPeople(t, r)
-	call(t, "POST", r.URL()+"/webhooks/fullenrich/"+canaryHook, `{"email":"`+canaryPerson+`"}`, nil)
-	call(t, "POST", r.URL()+"/api/v1/subscribers", `{"email":"`+canaryPerson+`","odd":"`+canaryPerson+`"}`, nil)
-	call(t, "GET", r.URL()+"/api/v1/runs?q="+canaryPerson, "", nil)
+	receiveAll(t, r, receiver.URL)
 	awaitStatus(t, r, signUp(t, r, canaryPerson).SubscriberID, "enriched")
 	await(t, "a webhook out", func() bool { return len(told) > 0 })
 	if _, err := control.AddFault(t.Context(), simulator.Fault{Action: simulator.ActionWebhookNever}); err != nil {
 		t.Fatal(err)
 	}
 	person := signUp(t, r, "canary.bird.three+found@gmail.com")
-	await(t, "a run that waits, and the end of the others", func() bool {
-		type seen struct {
-			ID, Status string
-			WaitingFor struct{ Step string }
-		}
-		var all struct{ Items []seen }
-		call(t, "GET", r.URL()+"/api/v1/runs?workflow=subscriber-enrichment", "", &all)
-		return len(all.Items) > 1 && !slices.ContainsFunc(all.Items, func(run seen) bool {
-			return run.Status != "completed" && (run.ID != person.RunID || run.WaitingFor.Step != "wait-for-webhook")
-		})
-	})
+	awaitWaiting(t, r, person.RunID)
 	await(t, "the count of a run's end", func() bool { return strings.Contains(metricsOf(t, r), "liwanag_runs_ended_total{") })
-	text := metricsOf(t, r)
-	faults := faultsOf(t, text)
-	for deadline := time.Now().Add(90 * time.Second); len(faults) > 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		text = metricsOf(t, r) // some are told after the commit
-		faults = faultsOf(t, text)
-	}
-	for _, fault := range faults {
-		t.Error(fault)
-	}
+	text := metricsOnceToldAll(t, r)
 	tellsOnNobody(t, "the metrics", text)
 	tellsOnNobody(t, "the log", log.String())
 	for _, path := range []string{"/api/v1/runs", "/api/v1/runs/" + person.RunID + "/history", "/api/v1/runs/" +
@@ -114,6 +84,53 @@ func TestADaysWorkShowsInTheMetricsAndTellsOnNobody(t *testing.T) {
 	hangUp()
 	r.halt(t)
 	tellsOnNobody(t, "the log of the stop", log.String())
+}
+
+// receiveAll has a person come in by every way, and by some that are refused.
+func receiveAll(t *testing.T, r *running, receiver string) {
+	if status := call(t, "POST", r.URL()+"/api/v1/sinks", `{"url":"`+receiver+`/hook"}`, nil); status/100 != 2 {
+		t.Fatalf("a sink: status %d", status)
+	}
+	if status := signedSignUp(t, r, canaryHook); status != http.StatusAccepted {
+		t.Fatalf("a webhook: status %d", status)
+	}
+	if status := signedSignUp(t, r, "d3Jvbmc="); status != http.StatusUnauthorized {
+		t.Errorf("a forged webhook: status %d", status)
+	}
+	uploadPeople(t, r)
+	call(t, "POST", r.URL()+"/webhooks/fullenrich/"+canaryHook, `{"email":"`+canaryPerson+`"}`, nil)
+	call(t, "POST", r.URL()+"/api/v1/subscribers", `{"email":"`+canaryPerson+`","odd":"`+canaryPerson+`"}`, nil)
+	call(t, "GET", r.URL()+"/api/v1/runs?q="+canaryPerson, "", nil)
+}
+
+// awaitWaiting awaits that one run waits for its webhook, and that all others are over.
+func awaitWaiting(t *testing.T, r *running, id string) {
+	await(t, "a run that waits, and the end of the others", func() bool {
+		type seen struct {
+			ID, Status string
+			WaitingFor struct{ Step string }
+		}
+		var all struct{ Items []seen }
+		call(t, "GET", r.URL()+"/api/v1/runs?workflow=subscriber-enrichment", "", &all)
+		return len(all.Items) > 1 && !slices.ContainsFunc(all.Items, func(run seen) bool {
+			return run.Status != "completed" && (run.ID != id || run.WaitingFor.Step != "wait-for-webhook")
+		})
+	})
+}
+
+// metricsOnceToldAll are the metrics when no fault is left in them, since some are told
+// after the commit; what is left is reported.
+func metricsOnceToldAll(t *testing.T, r *running) string {
+	text := metricsOf(t, r)
+	faults := faultsOf(t, text)
+	for deadline := time.Now().Add(90 * time.Second); len(faults) > 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		text = metricsOf(t, r)
+		faults = faultsOf(t, text)
+	}
+	for _, fault := range faults {
+		t.Error(fault)
+	}
+	return text
 }
 
 // tellsOnNobody looks for canaries, however they are spelled.

@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"flag"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,6 +39,13 @@ const runID = "run_01900000-0000-7000-8000-00000000abcd"
 
 // answers are those of an API where everything is there, by route.
 func answers() map[string]any {
+	all := runAnswers()
+	maps.Copy(all, peopleAnswers())
+	maps.Copy(all, webhookAnswers())
+	return all
+}
+
+func runAnswers() map[string]any {
 	run := waitingRun()
 	return map[string]any{
 		"GET /api/v1/overview":             overviewAnswer(),
@@ -60,7 +68,20 @@ func answers() map[string]any {
 		"GET /api/v1/submissions/{id}": api.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 2, State: "held", Name: "liwanag-sbm",
 			EnrichmentID: "enr", Jobs: 2, PreparedAt: ago(time.Hour), SendingAt: ago(time.Hour), GraceUntil: ago(time.Minute), Supersedes: "sbm_1",
 			Cause: "policy"},
-		"GET /api/v1/audit":                    listOf(api.Act{At: ago(time.Hour), Actor: "console", Act: "run.cancel", Subject: runID, Reason: "wrong list", RequestID: "R"}),
+		"GET /api/v1/audit":                   listOf(api.Act{At: ago(time.Hour), Actor: "console", Act: "run.cancel", Subject: runID, Reason: "wrong list", RequestID: "R"}),
+		"POST /api/v1/submissions/budget":     overviewAnswer().Credits,
+		"GET /api/v1/stopped-sources":         listOf(api.StoppedSource{Source: "Shop", LatestRate: 0.015, BeforeRate: 0.42, StoppedAt: ago(time.Hour)}),
+		"POST /api/v1/stopped-sources/resume": api.StoppedSource{Source: "Shop"},
+		"POST /api/v1/stopped-sources/drop":   api.StoppedSource{Source: "Shop", Dropped: 12},
+		"POST /api/v1/attention/dismiss":      api.Attentions{},
+		"POST /api/v1/attention/restore":      api.Attentions{},
+		"POST /api/v1/submissions/pause":      overviewAnswer().Credits,
+		"POST /api/v1/submissions/resume":     overviewAnswer().Credits,
+	}
+}
+
+func peopleAnswers() map[string]any {
+	return map[string]any{
 		"GET /api/v1/subscribers":              listOf(personAnswer()),
 		"POST /api/v1/subscribers":             api.SignedUp{SubscriberID: subscriberID, Status: "created"},
 		"GET /api/v1/subscribers/{id}":         personAnswer(),
@@ -69,19 +90,20 @@ func answers() map[string]any {
 		"GET /api/v1/suppressions": listOf(api.Suppression{ID: "spr_1", Domain: "spam.example", Reason: "spam", CreatedAt: ago(time.Hour)},
 			api.Suppression{ID: "spr_2", Email: "ann@gmail.com", CreatedAt: ago(time.Hour)},
 			api.Suppression{ID: "spr_3", CreatedAt: ago(time.Hour)}),
-		"POST /api/v1/suppressions":           api.Suppression{ID: "spr_1"},
-		"DELETE /api/v1/suppressions/{id}":    struct{}{},
-		"POST /api/v1/submissions/budget":     overviewAnswer().Credits,
-		"GET /api/v1/stopped-sources":         listOf(api.StoppedSource{Source: "Shop", LatestRate: 0.015, BeforeRate: 0.42, StoppedAt: ago(time.Hour)}),
-		"POST /api/v1/stopped-sources/resume": api.StoppedSource{Source: "Shop"},
-		"POST /api/v1/stopped-sources/drop":   api.StoppedSource{Source: "Shop", Dropped: 12},
-		"GET /api/v1/uploads":                 listOf(uploadAnswer("enriching")),
-		"POST /api/v1/uploads":                uploadAnswer("previewed"),
-		"GET /api/v1/uploads/{id}":            uploadAnswer("previewed"),
-		"GET /api/v1/uploads/{id}/sample":     api.UploadSample{Encodings: []api.EncodingSample{{Name: "GB18030", Values: []string{"王伟"}}}, Columns: []string{"email", "note"}, Rows: []api.SampleRow{{Row: 1, Cells: []string{"ann@gmail.com", "x"}}, {Row: 2, Cells: []string{"bad", ""}, Code: "invalid_email", Fault: "no @"}}},
-		"POST /api/v1/uploads/{id}/mapping":   uploadAnswer("previewed"),
-		"POST /api/v1/uploads/{id}/confirm":   uploadAnswer("importing"),
-		"POST /api/v1/uploads/{id}/cancel":    uploadAnswer("canceled"),
+		"POST /api/v1/suppressions":         api.Suppression{ID: "spr_1"},
+		"DELETE /api/v1/suppressions/{id}":  struct{}{},
+		"GET /api/v1/uploads":               listOf(uploadAnswer("enriching")),
+		"POST /api/v1/uploads":              uploadAnswer("previewed"),
+		"GET /api/v1/uploads/{id}":          uploadAnswer("previewed"),
+		"GET /api/v1/uploads/{id}/sample":   api.UploadSample{Encodings: []api.EncodingSample{{Name: "GB18030", Values: []string{"王伟"}}}, Columns: []string{"email", "note"}, Rows: []api.SampleRow{{Row: 1, Cells: []string{"ann@gmail.com", "x"}}, {Row: 2, Cells: []string{"bad", ""}, Code: "invalid_email", Fault: "no @"}}},
+		"POST /api/v1/uploads/{id}/mapping": uploadAnswer("previewed"),
+		"POST /api/v1/uploads/{id}/confirm": uploadAnswer("importing"),
+		"POST /api/v1/uploads/{id}/cancel":  uploadAnswer("canceled"),
+	}
+}
+
+func webhookAnswers() map[string]any {
+	return map[string]any{
 		"GET /api/v1/sources":                 listOf(sourceAnswer()),
 		"POST /api/v1/sources":                sourceAnswer(),
 		"GET /api/v1/source-kinds":            listOf(api.SourceKind{Kind: "generic", Title: "Any JSON", Signed: true, SecretFrom: "us", Help: "POST to it.", Defaults: json.RawMessage(`{}`)}),
@@ -105,10 +127,6 @@ func answers() map[string]any {
 		"GET /api/v1/messages":                listOf(messageAnswer()),
 		"GET /api/v1/messages/{id}":           messageAnswer(),
 		"POST /api/v1/messages/{id}/resend":   messageAnswer(),
-		"POST /api/v1/attention/dismiss":      api.Attentions{},
-		"POST /api/v1/attention/restore":      api.Attentions{},
-		"POST /api/v1/submissions/pause":      overviewAnswer().Credits,
-		"POST /api/v1/submissions/resume":     overviewAnswer().Credits,
 	}
 }
 

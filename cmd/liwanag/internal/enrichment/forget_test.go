@@ -155,34 +155,44 @@ func TestALateResultOfWhoWasErasedNeverReachesTheDisk(t *testing.T) {
 				if name == "given by hand" {
 					bodies = append(bodies, []byte(fmt.Sprintf(`{"data":`+string(given)+`}`, job.ID)))
 				}
-				all := w.filesOf()
-				for _, text := range w.tracesOf(job.ID, w.job(cid).ID, bodies...) {
-					if strings.Contains(all, text) {
-						t.Errorf("the files hold %q", text)
-					}
-				}
-				for _, text := range []string{ana, "Ana Souza", "+63 917 555 0199"} {
-					if strings.Contains(all, text) {
-						t.Errorf("the files hold %q", text)
-					}
-				}
-				states := map[liwanag.DeliveryState]int{}
-				for _, d := range w.deliveries() {
-					states[d.State]++
-				}
-				if states[c.state] == 0 {
-					t.Errorf("no delivery is %s: %v", c.state, states)
-				}
-				if name == "given by hand" {
-					return // nothing was charged
-				}
-				erased, err := w.life.store.Jobs.Get(context.Background(), job.ID)
-				w.must(err)
-				if neighbour := w.job(cid); erased.Credits != 1 || neighbour.Credits != 1 || neighbour.Status != liwanag.JobEnriched {
-					t.Errorf("the erased person's lookup cost %d, the neighbour's %d (%s)", erased.Credits, neighbour.Credits, neighbour.Status)
+				w.filesLack(w.tracesOf(job.ID, w.job(cid).ID, bodies...))
+				w.filesLack([]string{ana, "Ana Souza", "+63 917 555 0199"})
+				w.wantDelivery(c.state)
+				if name != "given by hand" { // for which nothing is charged
+					w.wantBothCharged(job.ID)
 				}
 			})
 		})
+	}
+}
+
+// wantDelivery sees that a delivery has come to a state.
+func (w *world) wantDelivery(state liwanag.DeliveryState) {
+	states := map[liwanag.DeliveryState]int{}
+	for _, d := range w.deliveries() {
+		states[d.State]++
+	}
+	if states[state] == 0 {
+		w.t.Errorf("no delivery is %s: %v", state, states)
+	}
+}
+
+// filesLack sees that the files of the database hold none of some texts.
+func (w *world) filesLack(texts []string) {
+	all := w.filesOf()
+	for _, text := range texts {
+		if strings.Contains(all, text) {
+			w.t.Errorf("the files hold %q", text)
+		}
+	}
+}
+
+// wantBothCharged sees that a lookup of who was erased is charged as that of cid, which went well.
+func (w *world) wantBothCharged(job liwanag.ID) {
+	erased, err := w.life.store.Jobs.Get(context.Background(), job)
+	w.must(err)
+	if neighbour := w.job(cid); erased.Credits != 1 || neighbour.Credits != 1 || neighbour.Status != liwanag.JobEnriched {
+		w.t.Errorf("the erased person's lookup cost %d, the neighbour's %d (%s)", erased.Credits, neighbour.Credits, neighbour.Status)
 	}
 }
 

@@ -207,92 +207,99 @@ func TestAnOlderResultNeverOverwritesANewerOne(t *testing.T) {
 	})
 }
 
-func TestAnOperatorsEventEndsTheWait(t *testing.T) {
-	given := json.RawMessage(`[{"input":{"email":"` + ana + `"},"profile":{"full_name":"Ana Santos"}}]`)
-	emit := func(w *world, run liwanag.ID, results json.RawMessage) workflow.Receipt {
-		receipt, err := w.life.svc.Emit(context.Background(), run, "by hand", results)
-		w.must(err)
-		return receipt
-	}
-	t.Run("with results", func(t *testing.T) {
-		inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-			w.silence()
-			run := w.signUp(ana)[0]
-			w.sleep(5 * time.Minute)
-			if r := emit(w, run, given); r.Duplicate || r.Late {
-				t.Errorf("receipt %+v", r)
-			}
-			w.sleep(time.Second)
-			w.wantJob(ana, liwanag.JobEnriched, "")
-			got := w.wantRun(run, workflow.StatusCompleted)
-			if s := w.subscriber(ana); s.Summary.FullName != "Ana Santos" {
-				t.Errorf("subscriber %+v", s.Summary)
-			}
-			if text := string(got.Events[0].Data); strings.Contains(text, "ana") || strings.Contains(text, "Santos") {
-				t.Errorf("the event holds personal data: %s", text)
-			}
-			if r := emit(w, run, json.RawMessage(`[]`)); !r.Duplicate {
-				t.Errorf("the second event of one id: %+v", r)
-			}
-		})
+// byHand are results of ana's as an operator gives them.
+var byHand = json.RawMessage(`[{"input":{"email":"` + ana + `"},"profile":{"full_name":"Ana Santos"}}]`)
+
+// emit sends an operator's event to a run.
+func (w *world) emit(run liwanag.ID, results json.RawMessage) workflow.Receipt {
+	receipt, err := w.life.svc.Emit(context.Background(), run, "by hand", results)
+	w.must(err)
+	return receipt
+}
+
+func TestResultsThatAnOperatorGivesEndTheWait(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+		w.silence()
+		run := w.signUp(ana)[0]
+		w.sleep(5 * time.Minute)
+		if r := w.emit(run, byHand); r.Duplicate || r.Late {
+			t.Errorf("receipt %+v", r)
+		}
+		w.sleep(time.Second)
+		w.wantJob(ana, liwanag.JobEnriched, "")
+		got := w.wantRun(run, workflow.StatusCompleted)
+		if s := w.subscriber(ana); s.Summary.FullName != "Ana Santos" {
+			t.Errorf("subscriber %+v", s.Summary)
+		}
+		if text := string(got.Events[0].Data); strings.Contains(text, "ana") || strings.Contains(text, "Santos") {
+			t.Errorf("the event holds personal data: %s", text)
+		}
+		if r := w.emit(run, json.RawMessage(`[]`)); !r.Duplicate {
+			t.Errorf("the second event of one id: %+v", r)
+		}
 	})
-	t.Run("after the end", func(t *testing.T) {
-		inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-			w.silence()
-			run := w.signUp(ana)[0]
-			w.sleep(time.Minute)
-			w.must(w.life.svc.CancelRun(context.Background(), run.String(), "not wanted"))
-			w.sleep(time.Second)
-			if r := emit(w, run, given); !r.Late {
-				t.Errorf("receipt %+v", r)
-			}
-			w.wantJob(ana, liwanag.JobEnriched, "")
-		})
+}
+
+func TestResultsThatAnOperatorGivesAfterTheEndAreApplied(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+		w.silence()
+		run := w.signUp(ana)[0]
+		w.sleep(time.Minute)
+		w.must(w.life.svc.CancelRun(context.Background(), run.String(), "not wanted"))
+		w.sleep(time.Second)
+		if r := w.emit(run, byHand); !r.Late {
+			t.Errorf("receipt %+v", r)
+		}
+		w.wantJob(ana, liwanag.JobEnriched, "")
 	})
-	t.Run("before anything was sent", func(t *testing.T) {
-		inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-			run := w.signUp(ana)[0]
-			if _, err := w.life.svc.Emit(context.Background(), run, "by hand", given); !errors.Is(err, liwanag.ErrState) {
-				t.Errorf("%v", err)
-			}
-		})
+}
+
+func TestAnOperatorGivesNoResultsOfWhatWasNotSent(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+		run := w.signUp(ana)[0]
+		if _, err := w.life.svc.Emit(context.Background(), run, "by hand", byHand); !errors.Is(err, liwanag.ErrState) {
+			t.Errorf("%v", err)
+		}
 	})
-	t.Run("fetch now", func(t *testing.T) {
-		inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-			w.silence()
-			run := w.signUp(ana)[0]
-			w.sleep(5 * time.Minute)
-			emit(w, run, nil)
-			w.sleep(time.Second)
-			w.wantJob(ana, liwanag.JobEnriched, "")
-			w.wantRun(run, workflow.StatusCompleted)
-			w.wantPaidOnce()
-		})
+}
+
+func TestAnOperatorsEventWithoutResultsFetchesThem(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+		w.silence()
+		run := w.signUp(ana)[0]
+		w.sleep(5 * time.Minute)
+		w.emit(run, nil)
+		w.sleep(time.Second)
+		w.wantJob(ana, liwanag.JobEnriched, "")
+		w.wantRun(run, workflow.StatusCompleted)
+		w.wantPaidOnce()
 	})
-	t.Run("the webhook that follows is applied at once", func(t *testing.T) {
-		inWorld(t, enrichment.Config{SweepEvery: time.Hour}, simulator.Config{}, func(w *world) {
-			run := w.signUp(ana)[0]
-			w.sleep(10 * time.Second)
-			emit(w, run, nil)
-			w.sleep(2 * time.Minute)
-			w.wantJob(ana, liwanag.JobEnriched, "")
-			w.wantRun(run, workflow.StatusCompleted)
-			w.wantPaidOnce()
-		})
+}
+
+func TestTheWebhookAfterAnOperatorsEventIsAppliedAtOnce(t *testing.T) {
+	inWorld(t, enrichment.Config{SweepEvery: time.Hour}, simulator.Config{}, func(w *world) {
+		run := w.signUp(ana)[0]
+		w.sleep(10 * time.Second)
+		w.emit(run, nil)
+		w.sleep(2 * time.Minute)
+		w.wantJob(ana, liwanag.JobEnriched, "")
+		w.wantRun(run, workflow.StatusCompleted)
+		w.wantPaidOnce()
 	})
-	t.Run("fetch too early", func(t *testing.T) {
-		inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
-			w.silence()
-			run := w.signUp(ana)[0]
-			w.sleep(10 * time.Second)
-			emit(w, run, nil)
-			w.sleep(time.Minute)
-			w.wantRun(run, workflow.StatusWaiting)
-			w.sleep(15 * time.Minute)
-			w.wantJob(ana, liwanag.JobEnriched, "")
-			w.wantRun(run, workflow.StatusCompleted)
-			w.wantPaidOnce()
-		})
+}
+
+func TestAFetchThatAnOperatorAsksForTooEarlyIsRepeated(t *testing.T) {
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+		w.silence()
+		run := w.signUp(ana)[0]
+		w.sleep(10 * time.Second)
+		w.emit(run, nil)
+		w.sleep(time.Minute)
+		w.wantRun(run, workflow.StatusWaiting)
+		w.sleep(15 * time.Minute)
+		w.wantJob(ana, liwanag.JobEnriched, "")
+		w.wantRun(run, workflow.StatusCompleted)
+		w.wantPaidOnce()
 	})
 }
 

@@ -171,28 +171,8 @@ func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
 	must(err)
 	svc := enrichment.NewService(work, nil, nil) // erasing concerns no run
 
-	now := time.Now()
-	person := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), Email: ana, EmailKey: ana, EmailType: liwanag.Personal,
-		Source: "ana souza", Sources: []string{"Ana Souza's list"}, Tags: []string{"ana souza"}, TagsOf: "ana souza",
-		Stated: liwanag.Statement{FullName: "Ana Souza"}, Metadata: []byte(`{"note": "Ana Souza"}`), At: now}
-	source := liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), CreatedAt: now, UpdatedAt: now}
-	must(store.Write(ctx, func(tx *datastore.Tx) error {
-		if _, err := tx.Subscribers.Upsert([]liwanag.SignUp{person}); err != nil {
-			return err
-		}
-		if _, err := svc.Enroll(tx, []enrichment.Enrollment{{SubscriberID: person.ID}}); err != nil {
-			return err
-		}
-		_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: person.ID, Found: liwanag.Finding{FullName: "Ana Souza"},
-			Profile: []byte(`{"full_name": "Ana Souza"}`), ResultAt: now, At: now}})
-		if err != nil {
-			return err
-		}
-		_, err = tx.Deliveries.Insert(liwanag.Delivery{Source: liwanag.FromWebhook, State: liwanag.DeliveryQuarantined, ReceivedAt: now,
-			Raw: []byte(`{"data":[{"input":{"email":"` + ana + `"},"profile":{"full_name":"Ana Souza"}},{"input":{"email":"` + ben + `"}}]}`)})
-		return errors.Join(err, tx.Sources.Insert(source), tx.Receipts.Insert(liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind),
-			SourceID: source.ID, State: liwanag.ReceiptAccepted, Body: []byte(`{"email":"` + ana + `","name":"Ana Souza"}`), ReceivedAt: now}))
-	}))
+	person, err := fileEverywhere(ctx, store, svc)
+	must(err)
 
 	rows, err := sql.Open("pgx", url)
 	must(err)
@@ -203,7 +183,7 @@ func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
 	}
 	traces := []string{ana, "ana souza"}
 	before := everything()
-	must(errOf(svc.Erase(ctx, person.ID)))
+	must(errOf(svc.Erase(ctx, person)))
 	after := everything()
 	for _, text := range traces {
 		if n := strings.Count(before, text); n < 4 {
@@ -222,4 +202,30 @@ func TestErasingOnPostgresLeavesNoRowThatNamesThePerson(t *testing.T) {
 			t.Errorf("%s was not vacuumed: its dead rows hold the person", row[0])
 		}
 	}
+}
+
+// fileEverywhere stores ana wherever a person may be named, beside ben in the body of a delivery.
+func fileEverywhere(ctx context.Context, store *datastore.Store, svc *enrichment.Service) (liwanag.ID, error) {
+	now := time.Now()
+	person := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), Email: ana, EmailKey: ana, EmailType: liwanag.Personal,
+		Source: "ana souza", Sources: []string{"Ana Souza's list"}, Tags: []string{"ana souza"}, TagsOf: "ana souza",
+		Stated: liwanag.Statement{FullName: "Ana Souza"}, Metadata: []byte(`{"note": "Ana Souza"}`), At: now}
+	source := liwanag.Source{ID: liwanag.NewID(liwanag.SourceIDKind), CreatedAt: now, UpdatedAt: now}
+	return person.ID, store.Write(ctx, func(tx *datastore.Tx) error {
+		if _, err := tx.Subscribers.Upsert([]liwanag.SignUp{person}); err != nil {
+			return err
+		}
+		if _, err := svc.Enroll(tx, []enrichment.Enrollment{{SubscriberID: person.ID}}); err != nil {
+			return err
+		}
+		_, err := tx.Subscribers.Enrich([]liwanag.Enriched{{SubscriberID: person.ID, Found: liwanag.Finding{FullName: "Ana Souza"},
+			Profile: []byte(`{"full_name": "Ana Souza"}`), ResultAt: now, At: now}})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Deliveries.Insert(liwanag.Delivery{Source: liwanag.FromWebhook, State: liwanag.DeliveryQuarantined, ReceivedAt: now,
+			Raw: []byte(`{"data":[{"input":{"email":"` + ana + `"},"profile":{"full_name":"Ana Souza"}},{"input":{"email":"` + ben + `"}}]}`)})
+		return errors.Join(err, tx.Sources.Insert(source), tx.Receipts.Insert(liwanag.Receipt{ID: liwanag.NewID(liwanag.ReceiptKind),
+			SourceID: source.ID, State: liwanag.ReceiptAccepted, Body: []byte(`{"email":"` + ana + `","name":"Ana Souza"}`), ReceivedAt: now}))
+	})
 }

@@ -55,21 +55,39 @@ func TestASinkIsManagedOverTheAPI(t *testing.T) {
 	if rotated, err := api.RotateSink.Call(ctx, c, runapi.ID(made.ID)); err != nil || rotated.Secret == "" || rotated.Secret == made.Secret {
 		t.Errorf("%+v, %v", rotated, err)
 	}
-	name, off, on := "CRM", true, false
+	name, disabled := "CRM", true
 	if changed, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Name: &name})); err != nil ||
 		changed.Name != name || len(changed.Topics) != 1 || changed.Secret != "" {
 		t.Errorf("%+v, %v", changed, err)
 	}
 	if changed, err := api.ChangeSink.Call(ctx, c,
-		runapi.To(made.ID, api.ChangeSinkRequest{Topics: []string{}, Disabled: &off})); err != nil ||
+		runapi.To(made.ID, api.ChangeSinkRequest{Topics: []string{}, Disabled: &disabled})); err != nil ||
 		len(changed.Topics) != 0 || !changed.Disabled || changed.Name != name {
 		t.Errorf("%+v, %v", changed, err)
 	}
+	_, err = api.DeleteSink.Call(ctx, c, runapi.ID(made.ID))
+	w.must(err)
+	if all, err := api.ListSinks.Call(ctx, c, runapi.NoInput{}); err != nil || len(all.Items) != 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// addSink adds the sink of these tests.
+func (w *world) addSink() api.Sink {
+	made, err := api.AddSink.Call(w.t.Context(), w.client(), api.AddSinkRequest{URL: "https://hooks.example.com/in"})
+	w.must(err)
+	return made
+}
+
+func TestASinkIsTestedUnlessItIsDisabled(t *testing.T) {
+	w := newWorldWithSinks(t)
+	ctx, c, made := t.Context(), w.client(), w.addSink()
+	_, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Disabled: new(true)}))
+	w.must(err)
 	_, err = api.TestSink.Call(ctx, c, runapi.ID(made.ID))
 	wantCode(t, err, 409, "sink_disabled")
-	if _, err := api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Disabled: &on})); err != nil {
-		t.Error(err)
-	}
+	_, err = api.ChangeSink.Call(ctx, c, runapi.To(made.ID, api.ChangeSinkRequest{Disabled: new(false)}))
+	w.must(err)
 	m, err := api.TestSink.Call(ctx, c, runapi.ID(made.ID))
 	if err != nil || m.Topic != "test" || m.State != "pending" || m.SinkID != made.ID {
 		t.Errorf("%+v, %v", m, err)
@@ -81,16 +99,17 @@ func TestASinkIsManagedOverTheAPI(t *testing.T) {
 	}
 	_, err = api.ResendMessage.Call(ctx, c, runapi.ID(m.ID))
 	wantCode(t, err, 409, "state")
+}
+
+func TestABadCallOfSinksIsRefused(t *testing.T) {
+	w := newWorldWithSinks(t)
+	ctx, c, made := t.Context(), w.client(), w.addSink()
 	nobody, nothing := liwanag.NewID(liwanag.SinkKind).String(), liwanag.NewID(liwanag.MessageKind).String()
 	bad := "http://hooks.example.com/in"
-	for name, tc := range map[string]struct {
-		do     func() error
-		status int
-		code   string
-	}{
+	refuse(t, map[string]refusal{
 		"no such sink": {func() error { _, err := api.GetSink.Call(ctx, c, runapi.ID(nobody)); return err }, 404, "not_found"},
 		"change nobody": {func() error {
-			_, err := api.ChangeSink.Call(ctx, c, runapi.To(nobody, api.ChangeSinkRequest{Name: &name}))
+			_, err := api.ChangeSink.Call(ctx, c, runapi.To(nobody, api.ChangeSinkRequest{Name: new("x")}))
 			return err
 		}, 404, "not_found"},
 		"rotate nobody":   {func() error { _, err := api.RotateSink.Call(ctx, c, runapi.ID(nobody)); return err }, 404, "not_found"},
@@ -116,14 +135,7 @@ func TestASinkIsManagedOverTheAPI(t *testing.T) {
 			_, err := api.ListMessages.Call(ctx, c, api.MessageQuery{MessageFilter: api.MessageFilter{SinkID: "x"}})
 			return err
 		}, 400, "bad_parameter"},
-	} {
-		t.Run(name, func(t *testing.T) { wantCode(t, tc.do(), tc.status, tc.code) })
-	}
-	_, err = api.DeleteSink.Call(ctx, c, runapi.ID(made.ID))
-	w.must(err)
-	if all, err := api.ListSinks.Call(ctx, c, runapi.NoInput{}); err != nil || len(all.Items) != 0 {
-		t.Errorf("%+v, %v", all, err)
-	}
+	})
 }
 
 // examples are the payloads of docs/webhooks-out.md by their type.

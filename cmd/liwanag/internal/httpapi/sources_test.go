@@ -53,12 +53,26 @@ func TestASourceIsManagedOverTheAPI(t *testing.T) {
 		signed.Secret == "" || signed.Secrets != 1 {
 		t.Errorf("%+v, %v", signed, err)
 	}
+}
+
+// refusal is a call that is refused.
+type refusal struct {
+	do     func() error
+	status int
+	code   string
+}
+
+func refuse(t *testing.T, all map[string]refusal) {
+	for name, c := range all {
+		t.Run(name, func(t *testing.T) { wantCode(t, c.do(), c.status, c.code) })
+	}
+}
+
+func TestABadCallOfSourcesIsRefused(t *testing.T) {
+	w := newWorld(t)
+	ctx, c, s := t.Context(), w.client(), w.addSource("generic", "", "")
 	nobody := liwanag.NewID(liwanag.SourceIDKind).String()
-	for name, c := range map[string]struct {
-		do     func() error
-		status int
-		code   string
-	}{
+	refuse(t, map[string]refusal{
 		"unknown kind": {func() error {
 			_, err := api.AddSource.Call(ctx, c, api.AddSourceRequest{Name: "x", Kind: "substack"})
 			return err
@@ -94,6 +108,14 @@ func TestASourceIsManagedOverTheAPI(t *testing.T) {
 			return err
 		}, 404, "not_found"},
 		"no id": {func() error { _, err := api.GetSource.Call(ctx, c, runapi.ID("x")); return err }, 404, "not_found"},
+	})
+}
+
+func TestABadCallOfDeliveriesIsRefused(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := t.Context(), w.client()
+	w.addSource("generic", "", "")
+	refuse(t, map[string]refusal{
 		"no delivery": {func() error {
 			_, err := api.GetDelivery.Call(ctx, c, runapi.ID(liwanag.NewID(liwanag.ReceiptKind).String()))
 			return err
@@ -122,9 +144,7 @@ func TestASourceIsManagedOverTheAPI(t *testing.T) {
 			_, err := api.ListDeliveries.Call(ctx, c, api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: "Blog"}})
 			return err
 		}, 400, "bad_parameter"},
-	} {
-		t.Run(name, func(t *testing.T) { wantCode(t, c.do(), c.status, c.code) })
-	}
+	})
 }
 
 func TestADeliveryThatWasRejectedIsReplayedAfterItsSettingsAreMended(t *testing.T) {

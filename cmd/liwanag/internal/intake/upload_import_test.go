@@ -145,22 +145,7 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 		if err != nil || view.Status != liwanag.UploadEnriching || view.Progress.Open != 150 || len(announced()) != 0 {
 			t.Fatalf("%+v, %v", view, err)
 		}
-		var ids []liwanag.ID
-		for _, run := range e.started {
-			jobs, err := store.Jobs.OfRun(t.Context(), run)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, job := range jobs {
-				ids = append(ids, job.ID)
-			}
-		}
-		if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
-			_, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobNotFound, At: time.Now()})
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
+		findNobody(t, store, e.started)
 		time.Sleep(maxLook)
 		synctest.Wait()
 		view, err = u.Get(t.Context(), preview.ID)
@@ -176,6 +161,27 @@ func TestAnUploadIsOverWhenItsJobsAre(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// findNobody ends the jobs of runs: their people are not found.
+func findNobody(t *testing.T, store *datastore.Store, runs []liwanag.ID) {
+	t.Helper()
+	var ids []liwanag.ID
+	for _, run := range runs {
+		jobs, err := store.Jobs.OfRun(t.Context(), run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, job := range jobs {
+			ids = append(ids, job.ID)
+		}
+	}
+	if err := store.Write(t.Context(), func(tx *datastore.Tx) error {
+		_, err := tx.Jobs.Move(liwanag.JobMove{IDs: ids, From: []liwanag.JobStatus{liwanag.JobPending}, To: liwanag.JobNotFound, At: time.Now()})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAnUploadWithoutNewPeopleIsDoneAtOnce(t *testing.T) {

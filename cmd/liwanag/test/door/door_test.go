@@ -247,37 +247,42 @@ func (w *world) attack(c counts) (end func()) {
 		hold(head(path, size), func(conn net.Conn) { _, _ = conn.Write(bytes.Repeat([]byte(" "), size-1)) })
 	}
 	for range c.slow {
-		hold(head("/webhooks/subscribers", 1000), func(conn net.Conn) {
-			for tick := time.NewTicker(100 * time.Millisecond); ; {
-				select {
-				case <-ctx.Done():
-					tick.Stop()
-					return
-				case <-tick.C:
-					if _, err := conn.Write([]byte(" ")); err != nil {
-						return
-					}
-				}
-			}
-		})
+		hold(head("/webhooks/subscribers", 1000), func(conn net.Conn) { drip(ctx, conn) })
 	}
 	for range c.idle {
 		hold("", func(net.Conn) {})
 	}
 	there.Wait()
-	guesser := clientFrom(attacker)
 	var left atomic.Int64
 	left.Store(int64(c.guesses))
 	for range 16 {
-		all.Go(func() {
-			for ctx.Err() == nil && left.Add(-1) >= 0 {
-				r := w.request("GET", "http://"+w.addr+"/api/v1/runs", "").WithContext(ctx)
-				r.Header.Set("Authorization", "Bearer a-guess-"+strconv.FormatInt(left.Load(), 10))
-				if status := w.status(guesser, r); status == 200 {
-					w.t.Error("a guess is taken")
-				}
-			}
-		})
+		all.Go(func() { w.guess(ctx, clientFrom(attacker), &left) })
 	}
 	return func() { cancel(); all.Wait() }
+}
+
+// drip sends a byte now and then, for as long as it is taken.
+func drip(ctx context.Context, conn net.Conn) {
+	for tick := time.NewTicker(100 * time.Millisecond); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+			if _, err := conn.Write([]byte(" ")); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// guess tries keys until none are left.
+func (w *world) guess(ctx context.Context, client *http.Client, left *atomic.Int64) {
+	for ctx.Err() == nil && left.Add(-1) >= 0 {
+		r := w.request("GET", "http://"+w.addr+"/api/v1/runs", "").WithContext(ctx)
+		r.Header.Set("Authorization", "Bearer a-guess-"+strconv.FormatInt(left.Load(), 10))
+		if status := w.status(client, r); status == 200 {
+			w.t.Error("a guess is taken")
+		}
+	}
 }

@@ -28,10 +28,8 @@ const (
 // published are the modules by their folders.
 var published = map[string]string{".": library, "temporalrunner": library + "/temporalrunner", "cmd/liwanag": library + "/cmd/liwanag"}
 
-func TestAnOutsideProgramUsesTheLibraryWithFewModules(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "go.mod"), "module example.com/outside\n\ngo 1.26.0\n")
-	write(t, filepath.Join(dir, "main.go"), `package main
+// outside is somebody else's program, which runs a workflow on SQLite.
+const outside = `package main
 
 import (
 	"context"
@@ -77,7 +75,12 @@ func main() {
 		log.Fatal(err)
 	}
 }
-`)
+`
+
+func TestAnOutsideProgramUsesTheLibraryWithFewModules(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "go.mod"), "module example.com/outside\n\ngo 1.26.0\n")
+	write(t, filepath.Join(dir, "main.go"), outside)
 	env := proxied(t)
 	command(t, dir, env, "go", "get", library+"@latest")
 	command(t, dir, env, "go", "mod", "tidy")

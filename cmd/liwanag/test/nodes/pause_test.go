@@ -27,19 +27,7 @@ func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 	paused, other := w.nodes[0], w.nodes[1]
 	w.balance(other)
 	old := paused.epoch()
-	for {
-		if err := w.signUp(paused.client, fmt.Sprintf("reader%04d@gmail.com", w.addresses.Load())); err != nil {
-			t.Fatal(err)
-		}
-		if w.number(sendingQuery, old) == 0 {
-			continue
-		}
-		paused.Pause(t)
-		if w.awaitsAnswers(old) {
-			break
-		}
-		paused.Signal(t, syscall.SIGCONT)
-	}
+	w.pauseAmidCalls(paused, old)
 	began := time.Now()
 	owned := w.number("SELECT count(*) FROM wf_run WHERE status = 'open' AND owner = $1", old)
 	took := w.within(takeover, "the runs of a paused server are taken over", func() error {
@@ -81,6 +69,24 @@ func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.finish()
+}
+
+// pauseAmidCalls stops a server while it awaits the answers to paid calls.
+func (w *world) pauseAmidCalls(paused *node, epoch int64) {
+	w.t.Helper()
+	for {
+		if err := w.signUp(paused.client, fmt.Sprintf("reader%04d@gmail.com", w.addresses.Load())); err != nil {
+			w.t.Fatal(err)
+		}
+		if w.number(sendingQuery, epoch) == 0 {
+			continue
+		}
+		paused.Pause(w.t)
+		if w.awaitsAnswers(epoch) {
+			break
+		}
+		paused.Signal(w.t, syscall.SIGCONT)
+	}
 }
 
 // wasFenced says whether the server tried to write what it had done, and was told

@@ -43,12 +43,7 @@ func startPgBouncer(t *testing.T, database string) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	port := freePort(t)
 	config := filepath.Join(t.TempDir(), "pgbouncer.ini")
 	if err := os.WriteFile(config, fmt.Appendf(nil, `
 [databases]
@@ -83,14 +78,29 @@ default_pool_size = 8
 		_ = cmd.Wait()
 	})
 	url = fmt.Sprintf("postgres://%s@127.0.0.1:%d/pooled?sslmode=disable", target.User, port)
+	awaitConnection(t, url, log.Name())
+	return url
+}
+
+func freePort(t *testing.T) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// awaitConnection waits until a database answers, and shows its log if it does not.
+func awaitConnection(t *testing.T, url, log string) {
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := pgx.Connect(t.Context(), url)
 		if err == nil {
 			_ = conn.Close(t.Context())
-			return url
+			return
 		}
 		if time.Now().After(deadline) {
-			said, _ := os.ReadFile(log.Name())
+			said, _ := os.ReadFile(log)
 			t.Fatalf("PgBouncer does not start: %v\n%s", err, said)
 		}
 	}

@@ -67,6 +67,36 @@ var long = func() string {
 
 // writeHostile writes every text that there is.
 func writeHostile(tx *datastore.Tx) error {
+	if err := writeHostileLookup(tx); err != nil {
+		return err
+	}
+	return inOrder(
+		func() error { return writeHostileDelivery(tx) },
+		func() error { return writeHostileUpload(tx) },
+		func() error { s := filled(liwanag.Spending{}); s.At = noon; return tx.Ledger.SetSpending(s) },
+		func() error { return tx.Ledger.Prove(hostile, noon) },
+		func() error { return tx.Ledger.Reached(hostile, noon, 0) },
+		func() error { _, err := tx.Ledger.TakeFiring(hostile, noon); return err },
+		func() error { _, _, err := tx.Webhooks.Remember(hostile, hostile, []byte(hostile), noon); return err },
+		func() error {
+			_, _, err := tx.Webhooks.Remember("e", rand.Text()+long, nil, noon)
+			return err
+		},
+	)
+}
+
+// inOrder does one after the other, until one fails.
+func inOrder(all ...func() error) error {
+	for _, op := range all {
+		if err := op(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeHostileLookup writes a person, a job, its batch and its submission.
+func writeHostileLookup(tx *datastore.Tx) error {
 	up := filled(liwanag.SignUp{})
 	up.ID, up.At = liwanag.NewID(liwanag.SubscriberKind), noon
 	stored, err := tx.Subscribers.Upsert([]liwanag.SignUp{up, up})
@@ -82,12 +112,7 @@ func writeHostile(tx *datastore.Tx) error {
 	submission := filled(liwanag.Submission{})
 	submission.ID, submission.RunID, submission.PreparedAt = liwanag.NewID(liwanag.SubmissionKind), batch.RunID, noon
 	submission.EnrichmentID = ""
-	delivery := filled(liwanag.Delivery{})
-	copy(delivery.Digest[:], submission.ID.Bytes())
-	delivery.ReceivedAt = noon
-	upload := filled(liwanag.Upload{})
-	upload.ID, upload.CreatedAt = liwanag.NewID(liwanag.UploadKind), noon
-	for _, op := range []func() error{
+	return inOrder(
 		func() error { _, err := tx.Subscribers.Enrich([]liwanag.Enriched{results}); return err },
 		func() error { _, err := tx.Jobs.Insert([]liwanag.Job{job}); return err },
 		func() error {
@@ -108,6 +133,14 @@ func writeHostile(tx *datastore.Tx) error {
 			_, err := tx.Submissions.Learn(submission.ID, hostile+submission.ID.String())
 			return err
 		},
+	)
+}
+
+func writeHostileDelivery(tx *datastore.Tx) error {
+	delivery := filled(liwanag.Delivery{})
+	copy(delivery.Digest[:], liwanag.NewID(liwanag.SubmissionKind).Bytes())
+	delivery.ReceivedAt = noon
+	return inOrder(
 		func() error { _, err := tx.Deliveries.Insert(delivery); return err },
 		func() error {
 			m := filled(liwanag.DeliveryMove{})
@@ -115,27 +148,20 @@ func writeHostile(tx *datastore.Tx) error {
 			_, err := tx.Deliveries.Move(m)
 			return err
 		},
-		func() error { s := filled(liwanag.Spending{}); s.At = noon; return tx.Ledger.SetSpending(s) },
-		func() error { return tx.Ledger.Prove(hostile, noon) },
-		func() error { return tx.Ledger.Reached(hostile, noon, 0) },
-		func() error { _, err := tx.Ledger.TakeFiring(hostile, noon); return err },
-		func() error { _, _, err := tx.Webhooks.Remember(hostile, hostile, []byte(hostile), noon); return err },
-		func() error {
-			_, _, err := tx.Webhooks.Remember("e", rand.Text()+long, nil, noon)
-			return err
-		},
+	)
+}
+
+func writeHostileUpload(tx *datastore.Tx) error {
+	upload := filled(liwanag.Upload{})
+	upload.ID, upload.CreatedAt = liwanag.NewID(liwanag.UploadKind), noon
+	return inOrder(
 		func() error { return tx.Uploads.Insert(upload) },
 		func() error { return tx.Uploads.Preview(upload) },
 		func() error {
 			e := filled(liwanag.UploadRowError{})
 			return tx.Uploads.AddErrors(upload.ID, []liwanag.UploadRowError{e})
 		},
-	} {
-		if err := op(); err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 // readable reads what writeHostile wrote, by the texts it was written with.
