@@ -178,6 +178,7 @@ func TestADailyTimeFiresOnceOnADayWhoseClockIsSet(t *testing.T) {
 		{"America/Scoresbysund", "2026-03-29"}, {"Australia/Lord_Howe", "2026-10-04"}, {"Australia/Lord_Howe", "2026-04-05"},
 		{"Europe/Berlin", "2026-03-29"}, {"Europe/Berlin", "2026-10-25"}, {"America/Havana", "2026-11-01"}, {"Asia/Beirut", "2026-10-24"},
 		{"Africa/Cairo", "2026-10-29"}, {"Atlantic/Azores", "2026-10-25"}, {"America/Santiago", "2026-04-04"}, {"Pacific/Apia", "2011-12-29"},
+		{"Pacific/Apia", "2011-12-31"}, // the day before did not exist
 	} {
 		zone, err := time.LoadLocation(c.zone)
 		if err != nil {
@@ -219,6 +220,28 @@ func TestEveryFiveMinutesIsEveryFiveMinutesWhateverTheClockShows(t *testing.T) {
 			}
 			at = next
 		}
+	}
+}
+
+func TestHalfPastIsWhenTheClockShowsIt(t *testing.T) {
+	zone, err := time.LoadLocation("Australia/Lord_Howe") // set by half an hour
+	if err != nil {
+		t.Fatal(err)
+	}
+	times, err := schedule.ParseSpec("CRON_TZ=Australia/Lord_Howe 30 * * * *")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fired := 0
+	for at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() == 2026; fired++ {
+		next := times.Next(at)
+		if next.In(zone).Minute() != 30 || next.Sub(at) > 90*time.Minute {
+			t.Fatalf("%s after %s", next.In(zone), at.In(zone))
+		}
+		at = next
+	}
+	if hours := 365 * 24; fired < hours-2 || fired > hours+2 {
+		t.Errorf("it fires %d times in a year of %d hours", fired, hours)
 	}
 }
 
