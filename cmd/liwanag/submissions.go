@@ -79,7 +79,7 @@ func (p *program) showSubmission(s api.Submission, format string) error {
 	}
 	p.fields([][2]string{
 		{"id", s.ID}, {"state", s.State}, {"cause", s.Cause}, {"run", s.RunID}, {"number", fmt.Sprint(s.N)}, {"name", s.Name},
-		{"enrichment", s.EnrichmentID}, {"jobs", fmt.Sprint(s.Jobs)}, {"credits", fmt.Sprint(s.Credits)},
+		{"enrichment", s.EnrichmentID}, {"lookups", fmt.Sprint(s.Jobs)}, {"credits", fmt.Sprint(s.Credits)},
 		{"supersedes", s.Supersedes}, {"prepared", clock(s.PreparedAt)}, {"sending", clock(s.SendingAt)},
 		{"outcome", clock(s.OutcomeAt)}, {"grace", clock(s.GraceUntil)},
 	})

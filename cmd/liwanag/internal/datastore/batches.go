@@ -25,6 +25,11 @@ func (s Batches) Get(ctx context.Context, runID liwanag.ID) (liwanag.Batch, erro
 	return one(s.in(ctx), scanBatch, batchOfRun, runID.Bytes())
 }
 
+// OfRuns reads those that runs have, in no order.
+func (s Batches) OfRuns(ctx context.Context, runIDs []liwanag.ID) ([]liwanag.Batch, error) {
+	return list(s.in(ctx), scanBatch, selectBatches+`WHERE run_id = ANY($1)`, idsOf(s.in(ctx), runIDs))
+}
+
 // Unstarted lists batches the runner was not told of, oldest first.
 func (s Batches) Unstarted(ctx context.Context, limit int) ([]liwanag.Batch, error) {
 	return list(s.in(ctx), scanBatch, selectBatches+`WHERE started = false ORDER BY run_id LIMIT $1`, limit)

@@ -57,14 +57,29 @@ func (s Uploads) Get(ctx context.Context, id liwanag.ID) (liwanag.Upload, error)
 	return one(s.in(ctx), scanUpload, uploadByID, id.Bytes())
 }
 
-// Progress counts the jobs of an upload. One that waits for the lookup of another address
+// Progress counts the jobs of an upload.
+func (s Uploads) Progress(ctx context.Context, id liwanag.ID) (liwanag.UploadProgress, error) {
+	all, err := s.ProgressOf(ctx, []liwanag.ID{id})
+	return all[id], err
+}
+
+// ProgressOf counts the jobs of each upload. One that waits for the lookup of another address
 // of its mailbox is open: it is found with it, or looked up by itself.
-func (s Uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadProgress, err error) {
-	byStatus, err := list(s.in(ctx), scanCount[liwanag.JobStatus],
-		`SELECT CASE WHEN j.latest = true AND j.`+waitingJob+` AND EXISTS (
+func (s Uploads) ProgressOf(ctx context.Context, ids []liwanag.ID) (map[liwanag.ID]liwanag.UploadProgress, error) {
+	type stand struct {
+		upload liwanag.ID
+		count[liwanag.JobStatus]
+	}
+	stands, err := list(s.in(ctx), func(r Row) (c stand, err error) {
+		err = r.Scan(idTo(liwanag.UploadKind, &c.upload), textTo(&c.of), &c.n)
+		return c, err
+	}, `SELECT j.upload_id, CASE WHEN j.latest = true AND j.`+waitingJob+` AND EXISTS (
 			SELECT 1 FROM subscriber s WHERE s.id = j.subscriber_id AND s.suppressed_at IS NULL
-		) THEN 'pending' ELSE j.status END AS stands, count(*) FROM job j WHERE j.upload_id = $1 GROUP BY stands`, id.Bytes())
-	for _, c := range byStatus {
+		) THEN 'pending' ELSE j.status END AS stands, count(*) FROM job j WHERE j.upload_id = ANY($1) GROUP BY j.upload_id, stands`,
+		idsOf(s.in(ctx), ids))
+	all := make(map[liwanag.ID]liwanag.UploadProgress, len(ids))
+	for _, c := range stands {
+		p := all[c.upload]
 		p.Imported += c.n
 		switch {
 		case c.of.Open():
@@ -76,8 +91,9 @@ func (s Uploads) Progress(ctx context.Context, id liwanag.ID) (p liwanag.UploadP
 		default:
 			p.Failed += c.n
 		}
+		all[c.upload] = p
 	}
-	return p, err
+	return all, err
 }
 
 // Cost is what the lookups of an upload cost.

@@ -39,14 +39,9 @@ func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List
 		return runapi.List[runapi.Run]{}, door.OfRunner(err)
 	}
 	answer.NextCursor = page.Next
-	for _, r := range page.Runs {
-		view, err := s.viewRun(ctx, r)
-		if err != nil {
-			return runapi.List[runapi.Run]{}, err
-		}
-		answer.Items = append(answer.Items, view)
-	}
-	return answer, nil
+	views, err := s.viewRuns(ctx, page.Runs)
+	answer.Items = append(answer.Items, views...)
+	return answer, err
 }
 
 // runsAbout finds the runs that a text names: none for text that names nothing.

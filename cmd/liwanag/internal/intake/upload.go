@@ -273,17 +273,26 @@ func ReadUpload(ctx context.Context, store *datastore.Store, id liwanag.ID) (Upl
 	return viewOf(ctx, store, up)
 }
 
-func (u *Uploads) view(ctx context.Context, up liwanag.Upload) (UploadView, error) {
-	return viewOf(ctx, u.store, up)
+func viewOf(ctx context.Context, store *datastore.Store, up liwanag.Upload) (UploadView, error) {
+	views, err := viewsOf(ctx, store, []liwanag.Upload{up})
+	return views[0], err
 }
 
-func viewOf(ctx context.Context, store *datastore.Store, up liwanag.Upload) (UploadView, error) {
-	progress, err := store.Uploads.Progress(ctx, up.ID)
-	view := UploadView{Upload: up, EstimatedCredits: up.Counts.New, Progress: progress}
-	if up.Cap != nil {
-		view.EstimatedCredits = min(view.EstimatedCredits, *up.Cap)
+// viewsOf shows uploads, with one query.
+func viewsOf(ctx context.Context, store *datastore.Store, ups []liwanag.Upload) ([]UploadView, error) {
+	ids := make([]liwanag.ID, len(ups))
+	for i, up := range ups {
+		ids[i] = up.ID
 	}
-	return view, err
+	progress, err := store.Uploads.ProgressOf(ctx, ids)
+	views := make([]UploadView, len(ups))
+	for i, up := range ups {
+		views[i] = UploadView{Upload: up, EstimatedCredits: up.Counts.New, Progress: progress[up.ID]}
+		if up.Cap != nil {
+			views[i].EstimatedCredits = min(up.Counts.New, *up.Cap)
+		}
+	}
+	return views, err
 }
 
 // List shows a page of uploads, newest first.
@@ -292,13 +301,8 @@ func (u *Uploads) List(ctx context.Context, p liwanag.Page) ([]UploadView, strin
 	if err != nil {
 		return nil, "", err
 	}
-	views := make([]UploadView, len(ups))
-	for i, up := range ups {
-		if views[i], err = u.view(ctx, up); err != nil {
-			return nil, "", err
-		}
-	}
-	return views, next, nil
+	views, err := viewsOf(ctx, u.store, ups)
+	return views, next, err
 }
 
 // Confirm lets a previewed upload be imported; liwanag.ErrState for any other. Its

@@ -40,7 +40,7 @@ type ReceiptState string
 // The states of a receipt.
 const (
 	ReceiptAccepted ReceiptState = "accepted" // taken in; single elements may have been refused
-	ReceiptIgnored  ReceiptState = "ignored"  // authentic, and nothing that sign-ups are about
+	ReceiptIgnored  ReceiptState = "ignored"  // authentic, and not a sign-up event
 	ReceiptRejected ReceiptState = "rejected" // authentic, and nothing of it could be taken: replay it after mending
 	ReceiptRefused  ReceiptState = "refused"  // no proof or a wrong one: nothing of it is kept
 )

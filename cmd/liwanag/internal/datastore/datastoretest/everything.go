@@ -66,6 +66,7 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	}
 	_, _, _ = s.Subscribers.Companies(ctx, liwanag.SubscriberFilter{}, liwanag.Page{})
 	_, _, _ = s.Subscribers.Companies(ctx, liwanag.SubscriberFilter{CompanyDomain: "a"}, liwanag.Page{})
+	_, _ = s.Batches.OfRuns(ctx, []liwanag.ID{run})
 	_, _ = s.Jobs.Get(ctx, nth(liwanag.JobKind, 7))
 	_, _ = s.Jobs.OfSubscriber(ctx, person)
 	_, _ = s.Jobs.OfRun(ctx, run)

@@ -16,7 +16,7 @@ const (
 	Subscribed   What = "subscribed"   // signed up, or confirmed it: may be looked up
 	Updated      What = "updated"      // something new of them: never triggers
 	Unsubscribed What = "unsubscribed" // left, or was deleted: nothing is looked up any more
-	Ignored      What = "ignored"      // nothing that sign-ups are about
+	Ignored      What = "ignored"      // not a sign-up event
 )
 
 // webhook is what came, proven to be the sender's.

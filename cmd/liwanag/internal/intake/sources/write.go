@@ -223,7 +223,7 @@ func (all said) conclude(receipt *liwanag.Receipt, fresh int) {
 	case receipt.Created+receipt.Updated+receipt.Unsubscribed > 0:
 		receipt.State, receipt.Code, receipt.Reason = liwanag.ReceiptAccepted, "", ""
 	case len(all.takeable()) == 0:
-		receipt.Code, receipt.Reason = codeNotASignUp, "it is about nothing that sign-ups are about"
+		receipt.Code, receipt.Reason = codeNotASignUp, "not a sign-up event"
 	case fresh == 0:
 		receipt.Code, receipt.Reason = codeRepeated, "its events came in another delivery before"
 	case receipt.Code == codeSuppressed:
