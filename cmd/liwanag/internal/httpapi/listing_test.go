@@ -10,6 +10,8 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/datastoretest"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -42,11 +44,17 @@ func TestAPageTakesAsManyQueriesHoweverLongItIs(t *testing.T) {
 			}
 			return nil
 		})
+		uploads, err := intake.NewUploads(c.Store, c.Enrichment.(*enrichment.Service), intake.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Uploads = uploads
 	})
 	w.must(w.store.Write(t.Context(), func(tx *datastore.Tx) error {
 		var batches []liwanag.Batch
 		for _, id := range ids[:3] {
-			batches = append(batches, liwanag.Batch{RunID: id, State: liwanag.BatchOpen, Waiting: liwanag.WaitingPaused, CreatedAt: time.Now()})
+			batches = append(batches, liwanag.Batch{RunID: id, State: liwanag.BatchOpen, Waiting: liwanag.WaitingPaused,
+				ClosesAt: time.Now(), CreatedAt: time.Now()})
 		}
 		if err := tx.Batches.Insert(batches); err != nil {
 			return err
