@@ -58,11 +58,9 @@ func TestAnUploadNamesItsEncodingOrAsksForIt(t *testing.T) {
 	wantCode(t, err, 422, "unknown_encoding")
 }
 
-func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
+func TestAFileIsPreviewedAndNobodyIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		stop := w.run()
-		defer stop()
 		ctx, c := t.Context(), w.client()
 		file := "Work mail,Nick\nada@gmail.com,A\nnobody,B\nada@gmail.com,C\ngrace@acme-corp.com,D\n"
 		up, err := c.Upload(ctx, apiclient.UploadFile{Name: `C:\lists\people.csv`, Source: "fair",
@@ -84,6 +82,17 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 			strings.Contains(rows[1][4], "nobody") {
 			t.Errorf("%v %v", rows, err)
 		}
+	})
+}
+
+func TestAFileIsConfirmedImportedAndExported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stop := w.run()
+		defer stop()
+		ctx, c := t.Context(), w.client()
+		up, err := c.Upload(ctx, apiclient.UploadFile{Name: "people.csv", Source: "fair"}, strings.NewReader("email\nada@gmail.com\n"))
+		w.must(err)
 		if up, err = api.ConfirmUpload.Call(ctx, c, api.ConfirmUploadRequest{IDPath: runapi.ID(up.ID)}); err != nil || up.Status == "previewed" {
 			t.Errorf("%+v %v", up, err)
 		}
@@ -115,6 +124,15 @@ func TestAFileIsUploadedConfirmedImportedAndExported(t *testing.T) {
 			strings.Count(export.String(), "\n") != 1 {
 			t.Errorf("nobody matches: %v %s", err, &export)
 		}
+	})
+}
+
+func TestAFileIsConfirmedAtOnceCanceledOrMapped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stop := w.run()
+		defer stop()
+		ctx, c := t.Context(), w.client()
 		second, err := c.Upload(ctx, apiclient.UploadFile{Name: "x.csv", Confirm: true}, strings.NewReader("email\nlinus@gmail.com\n"))
 		if err != nil || second.Status != "importing" {
 			t.Errorf("%+v %v", second, err)

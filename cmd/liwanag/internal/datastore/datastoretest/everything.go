@@ -25,8 +25,16 @@ func nth(kind liwanag.Kind, n int64) liwanag.ID {
 
 // ReadEverything calls every read of a store with arguments that plans depend on.
 func ReadEverything(ctx context.Context, s *datastore.Store) {
-	run, person, digest := nth(liwanag.RunKind, 150), nth(liwanag.SubscriberKind, 9000), sha256.Sum256([]byte("7"))
 	now := time.UnixMicro(15_000)
+	readPeople(ctx, s, now)
+	readListings(ctx, s, now)
+	readLookups(ctx, s, now)
+	readUploads(ctx, s)
+	readConsole(ctx, s, now)
+}
+
+func readPeople(ctx context.Context, s *datastore.Store, now time.Time) {
+	person := nth(liwanag.SubscriberKind, 9000)
 	keys := make([]string, 100)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("%x@gmail.com", sha256.Sum256([]byte(fmt.Sprint(i))))
@@ -42,6 +50,10 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	_, _, _ = s.Suppressions.List(ctx, liwanag.Page{Cursor: listing.Cursor('x', person.Bytes())})
 	_, _ = s.Subscribers.Profile(ctx, person)
 	_, _ = s.Subscribers.Count(ctx)
+}
+
+func readListings(ctx context.Context, s *datastore.Store, now time.Time) {
+	run, person := nth(liwanag.RunKind, 150), nth(liwanag.SubscriberKind, 9000)
 	for _, cursor := range []string{"", listing.Cursor('s', person.Bytes())} {
 		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
 			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {Query: "a b"}, {Query: "mara"}, {Query: "-"}, {CreatedAfter: now, CreatedBefore: now},
@@ -66,6 +78,10 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	}
 	_, _, _ = s.Subscribers.Companies(ctx, liwanag.SubscriberFilter{}, liwanag.Page{})
 	_, _, _ = s.Subscribers.Companies(ctx, liwanag.SubscriberFilter{CompanyDomain: "a"}, liwanag.Page{})
+}
+
+func readLookups(ctx context.Context, s *datastore.Store, now time.Time) {
+	run, person, digest := nth(liwanag.RunKind, 150), nth(liwanag.SubscriberKind, 9000), sha256.Sum256([]byte("7"))
 	_, _ = s.Batches.OfRuns(ctx, []liwanag.ID{run})
 	_, _ = s.Jobs.Get(ctx, nth(liwanag.JobKind, 7))
 	_, _ = s.Jobs.OfSubscriber(ctx, person)
@@ -99,6 +115,9 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 			_, _, _ = s.Deliveries.List(ctx, f, liwanag.Page{Cursor: cursor})
 		}
 	}
+}
+
+func readUploads(ctx context.Context, s *datastore.Store) {
 	upload := nth(liwanag.UploadKind, 100)
 	_, _ = s.Uploads.Get(ctx, upload)
 	_, _ = s.Uploads.Progress(ctx, upload)
@@ -116,7 +135,6 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	_, _ = s.Ledger.Budget(ctx)
 	_, _ = s.Ledger.StoppedSources(ctx)
 	_, _ = s.Ledger.Evidence(ctx, "a")
-	readConsole(ctx, s, now)
 }
 
 // UseEverything calls every operation of a transaction.
@@ -165,6 +183,13 @@ func UseEverything(t *datastore.Tx) error {
 	_ = t.Batches.End(run, now)
 	_ = t.Batches.Wait(run, liwanag.WaitingKey, now)
 	_ = t.Batches.Close(run)
+	if err := useSubmission(t, run, jobs, now); err != nil {
+		return err
+	}
+	return errors.Join(t.Jobs.Settle(results), useTheRest(t, now))
+}
+
+func useSubmission(t *datastore.Tx, run liwanag.ID, jobs []liwanag.ID, now time.Time) error {
 	b := liwanag.Submission{ID: liwanag.NewID(liwanag.SubmissionKind), RunID: run, N: 1, State: liwanag.SubmissionPrepared, PreparedAt: now}
 	if err := t.Submissions.Insert(b, jobs); err != nil {
 		return err
@@ -183,8 +208,8 @@ func UseEverything(t *datastore.Tx) error {
 	_, _ = t.Submissions.InFlight()
 	_, _ = t.Jobs.OfSubmission(b.ID)
 	_, _ = t.Jobs.Move(liwanag.JobMove{IDs: jobs, From: []liwanag.JobStatus{"enriched"}, To: "failed", At: now})
-	_, _ = t.Jobs.Reopen(jobs, liwanag.JobPending)
-	return errors.Join(t.Jobs.Settle(results), useTheRest(t, now))
+	_, err := t.Jobs.Reopen(jobs, liwanag.JobPending)
+	return err
 }
 
 func useTheRest(t *datastore.Tx, now time.Time) error {
@@ -317,9 +342,14 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	all = append(all, err, t.Dismissals.Put(liwanag.Dismissal{Kind: "a", Cause: "b", At: now}), t.Dismissals.Delete("a", ""))
 	_, err = t.Dismissals.Prune(now)
 	all = append(all, err)
+	_, err = t.Deliveries.Rewrite(liwanag.Digest{1}, nil)
+	return errors.Join(append(all, err, useDeparted(t, now))...)
+}
+
+func useDeparted(t *datastore.Tx, now time.Time) error {
 	people := []liwanag.ID{liwanag.NewID(liwanag.SubscriberKind)}
-	_, err = t.Subscribers.Unparted(1)
-	all = append(all, err, t.Subscribers.Part([]liwanag.Subscriber{{ID: people[0]}}))
+	_, err := t.Subscribers.Unparted(1)
+	all := append([]error{err}, t.Subscribers.Part([]liwanag.Subscriber{{ID: people[0]}}))
 	_, err = t.Subscribers.Unboxed(1)
 	all = append(all, err, t.Subscribers.Box([]liwanag.Subscriber{{ID: people[0]}}))
 	_, err = t.Subscribers.Wordless(1)
@@ -339,7 +369,5 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	all = append(all, err)
 	_, err = t.Suppressions.Of([]string{"a@gmail.com"})
 	all = append(all, err, t.Suppressions.Forget(one.Digest), t.Suppressions.Delete(one.ID))
-	all = append(all, err, t.Subscribers.Delete(people))
-	_, err = t.Deliveries.Rewrite(liwanag.Digest{1}, nil)
-	return errors.Join(append(all, err)...)
+	return errors.Join(append(all, t.Subscribers.Delete(people))...)
 }
