@@ -47,20 +47,9 @@ func (i *importing) describe(u api.Upload) error {
 	if err != nil {
 		return err
 	}
-	var mapped []string // what is left out is not named
-	for _, column := range u.Columns {
-		switch field := u.Mapping[column]; field {
-		case "ignore":
-			continue
-		case "", column:
-			mapped = append(mapped, column)
-		default:
-			mapped = append(mapped, column+" → "+field)
-		}
-	}
 	w := i.preview
 	fmt.Fprintf(w, "%s: %s\n", printable(u.FileName, ""), plural(u.Counts.Rows, "row"))
-	fmt.Fprintf(w, "  columns       %s\n", printable(strings.Join(mapped, ", "), ""))
+	fmt.Fprintf(w, "  columns       %s\n", printable(columnsText(u), ""))
 	for _, e := range sample.Encodings {
 		if len(e.Values) > 0 || e.Name != "UTF-8" {
 			fmt.Fprintf(w, "  encoding      %s\n", printable(encodingText(e), ""))
@@ -102,6 +91,23 @@ func (i *importing) describe(u api.Upload) error {
 		fmt.Fprintf(w, "  %-12s %5.0f  credits at FullEnrich, as of %s\n", "balance", *money.Balance, clock(money.BalanceAt))
 	}
 	return err
+}
+
+// columnsText names the columns of a file and what they are taken for, but for those
+// that are left out.
+func columnsText(u api.Upload) string {
+	var mapped []string
+	for _, column := range u.Columns {
+		switch field := u.Mapping[column]; field {
+		case "ignore":
+			continue
+		case "", column:
+			mapped = append(mapped, column)
+		default:
+			mapped = append(mapped, column+" → "+field)
+		}
+	}
+	return strings.Join(mapped, ", ")
 }
 
 // notes are what a preview says beside the counts.
