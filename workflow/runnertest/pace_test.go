@@ -16,10 +16,10 @@ func TestAScenarioThatTheMachineWasTooSlowForIsTriedAgainSlower(t *testing.T) {
 		fault string
 	}{
 		{"in time and right", 0, 0, 1, "[]"},
-		{"in time and wrong", 400 * time.Millisecond, 9, 1, "[wrong in try 1]"},
+		{"in time and wrong", 80 * time.Millisecond, 9, 1, "[wrong in try 1]"},
 		{"late and right", time.Hour, 0, 1, "[]"},
 		{"late and wrong once", time.Second, 1, 2, "[]"},
-		{"late and wrong until it is in time", 3 * time.Second, 9, 3, "[wrong in try 3]"},
+		{"late and wrong until it is in time", 300 * time.Millisecond, 9, 2, "[wrong in try 2]"},
 		{"always late and wrong", time.Hour, 9, 3, "[wrong in try 3]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
