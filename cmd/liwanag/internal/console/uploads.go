@@ -266,6 +266,14 @@ func (v uploadView) noted() bool {
 	return u.Changes.People > 0 || len(u.Standing)+len(u.Unread)+len(u.Typos) > 0
 }
 
+// believed says what becomes of who left as the file says.
+func believed(u api.Upload) string {
+	if u.IgnoreStanding {
+		return ", which is not believed."
+	}
+	return ": they are stored as unsubscribed."
+}
+
 // changed says what the import changes of known people.
 func changed(c api.UploadChanges) string {
 	var parts []string

@@ -145,6 +145,9 @@ func (c *CSVReader) record() (Row, []string, error) {
 		if err == nil && len(fields) == 1 && len(c.columns) > 1 && strings.IndexByte(fields[0], c.split.delim) >= 0 {
 			fields = splitText(fields[0], c.split.delim)
 		}
+		if len(fields) > len(c.columns) && singleQuoted(c.columns[0]) {
+			fields = joinQuoted(fields, string(c.split.delim))
+		}
 		row := Row{Number: c.rows + 1, Line: int64(line)}
 		var fault *rowFault
 		switch {
@@ -279,6 +282,21 @@ func (c *CSVReader) plain(cell string) string {
 }
 
 func singleQuoted(s string) bool { return len(s) > 2 && s[0] == '\'' && s[len(s)-1] == '\'' }
+
+// joinQuoted puts cells together that a delimiter between single quotes parted.
+func joinQuoted(fields []string, delim string) (joined []string) {
+	open := false
+	for _, cell := range fields {
+		if open {
+			joined[len(joined)-1] += delim + cell
+		} else {
+			joined = append(joined, cell)
+		}
+		whole := strings.TrimSpace(joined[len(joined)-1])
+		open = strings.HasPrefix(whole, "'") && (len(whole) == 1 || !strings.HasSuffix(whole, "'"))
+	}
+	return joined
+}
 
 func (s *SignUp) set(field Field, column, cell string) {
 	switch field {
