@@ -10,6 +10,7 @@ import (
 
 // subscriberFilter selects subscribers.
 type subscriberFilter struct {
+	View       string        `name:"view" placeholder:"NAME" help:"A saved view; the other flags come before what it says."`
 	Status     string        `name:"status" enum:",none,pending,submitted,enriched,not_found,failed,canceled,held" default:"" help:"Of the latest lookup: none, pending, submitted, enriched, not_found, failed, canceled or held."`
 	EmailType  string        `name:"email-type" enum:",personal,corporate,relay,disposable" default:"" help:"personal, corporate (work), relay or disposable."`
 	Source     string        `name:"source" help:"Where they signed up."`
@@ -34,7 +35,7 @@ type subscriberFilter struct {
 }
 
 func (f *subscriberFilter) filter() api.SubscriberFilter {
-	filter := api.SubscriberFilter{Status: f.Status, EmailType: f.EmailType, Source: f.Source, Seniority: f.Seniority,
+	filter := api.SubscriberFilter{View: f.View, Status: f.Status, EmailType: f.EmailType, Source: f.Source, Seniority: f.Seniority,
 		Subscribed: f.Subscribed, Q: f.Query, Tag: f.Tag, NameMatches: f.Names, JobTitle: f.JobTitle, Industry: f.Industry,
 		HeadcountMin: f.HeadMin, HeadcountMax: f.HeadMax, Country: f.Country, CompanyDomain: f.Domain, HasLinkedin: f.Linkedin,
 		RunID: f.Run, UploadID: f.Upload}

@@ -21,6 +21,7 @@ type grammar struct {
 	Serve        serveCommand        `cmd:"" help:"Run the server."`
 	Simulate     simulateCommand     `cmd:"" help:"Run a pretended FullEnrich, for tests."`
 	Subscribers  subscribersCommand  `cmd:"" help:"Add, list, import, export, enrich and erase subscribers."`
+	Views        viewsCommand        `cmd:"" help:"Save filters of subscribers under names."`
 	Companies    companiesCommand    `cmd:"" help:"See where subscribers work."`
 	Suppressions suppressionsCommand `cmd:"" help:"Addresses and domains that nobody is to bring in again."`
 	Runs         runsCommand         `cmd:"" help:"Look at workflow runs, cancel and retry them."`

@@ -72,6 +72,7 @@ type sinksAdd struct {
 	URL    string   `arg:"" help:"Where webhooks are sent, such as https://example.com/hooks/liwanag."`
 	Name   string   `name:"name" help:"What you call it. Default: the URL's host."`
 	Topics []string `name:"topic" placeholder:"TOPIC" help:"What it is told, such as subscriber.enriched; may be repeated. Default: everything."`
+	View   string   `name:"view" placeholder:"NAME" help:"A saved view: of people it is told of those whom it selects. Default: of all."`
 	showFlag
 }
 
@@ -81,7 +82,7 @@ func (c *sinksAdd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := api.AddSink.Call(p.ctx, client, api.AddSinkRequest{Name: c.Name, URL: c.URL, Topics: c.Topics})
+	s, err := api.AddSink.Call(p.ctx, client, api.AddSinkRequest{Name: c.Name, URL: c.URL, Topics: c.Topics, View: c.View})
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (p *program) showSink(s api.Sink, format string) error {
 	if format == "json" {
 		return printJSON(p.out, s)
 	}
-	p.fields([][2]string{{"id", s.ID}, {"name", s.Name}, {"url", s.URL}, {"topics", topicsText(s)},
+	p.fields([][2]string{{"id", s.ID}, {"name", s.Name}, {"url", s.URL}, {"topics", topicsText(s)}, {"view", s.View},
 		{"state", sinkState(s)}, {"why", s.DisabledReason},
 		{"secret", s.Secret}, {"failing since", clock(s.FailingSince)}, {"sent", clock(s.SentAt)}, {"created", clock(s.CreatedAt)},
 		{"updated", clock(s.UpdatedAt)}})
@@ -141,6 +142,8 @@ type sinksSet struct {
 	URL       string   `name:"url" help:"A new address."`
 	Topics    []string `name:"topic" xor:"topics" placeholder:"TOPIC" help:"What it is told from now on; may be repeated."`
 	AllTopics bool     `name:"all-topics" xor:"topics" help:"Tell it everything."`
+	View      string   `name:"view" xor:"view" placeholder:"NAME" help:"A saved view: of people it is told of those whom it selects."`
+	AllPeople bool     `name:"all-people" xor:"view" help:"Tell it of all people."`
 	On        bool     `name:"on" xor:"state" help:"Send to it again, what waits first."`
 	Off       bool     `name:"off" xor:"state" help:"Send nothing to it."`
 	showFlag
@@ -165,8 +168,11 @@ func (c *sinksSet) Run(p *program) error {
 	if c.On || c.Off {
 		change.Disabled = &c.Off
 	}
-	if change.Name == nil && change.URL == nil && change.Disabled == nil && change.Topics == nil {
-		return usage("--name, --url, --topic, --all-topics, --on or --off", "there is nothing to change")
+	if c.View != "" || c.AllPeople {
+		change.View = &c.View
+	}
+	if change.Name == nil && change.URL == nil && change.Disabled == nil && change.Topics == nil && change.View == nil {
+		return usage("--name, --url, --topic, --all-topics, --view, --all-people, --on or --off", "there is nothing to change")
 	}
 	s, err := api.ChangeSink.Call(p.ctx, client, runapi.To(c.ID, change))
 	if err != nil {

@@ -51,6 +51,7 @@ type sinksBackfill struct {
 	clientFlags
 	sinkArgument
 	Where  []string `name:"where" placeholder:"FIELD=VALUE" help:"Only people whose field has this value, such as seniority=VP or source=blog; may be repeated. Fields are the filters of GET /api/v1/subscribers."`
+	View   string   `name:"view" placeholder:"NAME" help:"Only people whom this saved view selects."`
 	DryRun bool     `name:"dry-run" help:"Only count."`
 	Yes    bool     `name:"yes" short:"y" help:"Do not ask."`
 	outputFlag
@@ -61,6 +62,9 @@ func (c *sinksBackfill) Run(p *program) error {
 	where, err := whereOf(c.Where)
 	if err != nil {
 		return err
+	}
+	if c.View != "" {
+		where.View = c.View
 	}
 	client, err := c.dial()
 	if err != nil {

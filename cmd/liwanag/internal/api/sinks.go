@@ -43,6 +43,7 @@ type Sink struct {
 	Name           string    `json:"name"`
 	URL            string    `json:"url"`
 	Topics         []string  `json:"topics" doc:"What it is told; empty: everything."`
+	View           string    `json:"view,omitempty" doc:"Of people it is told of those whom this saved view selects; absent: of all."`
 	Disabled       bool      `json:"disabled" doc:"Nothing is sent; what comes for it waits if it was disabled for its failures."`
 	DisabledReason string    `json:"disabledReason,omitempty" doc:"Why it was disabled without a person."`
 	FailingSince   time.Time `json:"failingSince,omitzero" doc:"Absent: it took the last message."`
@@ -57,6 +58,7 @@ type AddSinkRequest struct {
 	Name   string   `json:"name,omitempty" maxLength:"100" doc:"Left out: the URL's host."`
 	URL    string   `json:"url" minLength:"1" maxLength:"2000" doc:"https; http and inner addresses only within LIWANAG_SINK_ALLOW."`
 	Topics []string `json:"topics,omitempty" enum:"subscriber.enriched,subscriber.enrichment_failed,subscriber.unsubscribed,upload.completed,submission.held,credits.low,webhooks.silent" doc:"Left out: all."`
+	View   string   `json:"view,omitempty" doc:"Name or id of a saved view: of people it is told of those whom it selects."`
 }
 
 // ChangeSinkRequest changes a sink; what is left out stays.
@@ -65,6 +67,7 @@ type ChangeSinkRequest struct {
 	URL      *string  `json:"url,omitempty" minLength:"1" maxLength:"2000"`
 	Topics   []string `json:"topics,omitzero" enum:"subscriber.enriched,subscriber.enrichment_failed,subscriber.unsubscribed,upload.completed,submission.held,credits.low,webhooks.silent" doc:"Left out: as they are; empty: all."`
 	Disabled *bool    `json:"disabled,omitempty"`
+	View     *string  `json:"view,omitempty" doc:"Name or id of a saved view; empty: it is told of all people."`
 }
 
 // ResendRequest selects messages of a sink.

@@ -46,6 +46,7 @@ func described[In, Out any](r runapi.Route[In, Out]) runapi.Route[In, Out] {
 
 // SubscriberFilter selects subscribers, in a query or in a body.
 type SubscriberFilter struct {
+	View      string `query:"view" json:"view,omitempty" doc:"Name or id of a saved view: what is said here comes before what it says."`
 	Status    string `query:"status" json:"status,omitempty" enum:"none,pending,submitted,held,enriched,not_found,failed,canceled" doc:"enrichmentStatus"`
 	EmailType string `query:"emailType" json:"emailType,omitempty" enum:"personal,corporate,relay,disposable"`
 	Source    string `query:"source" json:"source,omitempty"`

@@ -37,13 +37,14 @@ type Store struct {
 	Acts         Acts
 	Suppressions Suppressions
 	Dismissals   Dismissals
+	Views        Views
 }
 
 // New is a store over a database.
 func New(db Database) *Store {
 	in := reader{db}
 	return &Store{db, func() {}, Subscribers{in}, Jobs{in}, Batches{in}, Submissions{in}, Deliveries{in}, Uploads{in}, Ledger{in},
-		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}, Suppressions{in}, Dismissals{in}}
+		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}, Suppressions{in}, Dismissals{in}, Views{in}}
 }
 
 // Through is the store over its database as wrap makes it, for tests that watch
@@ -105,10 +106,11 @@ type Tx struct {
 	Acts         ActTx
 	Suppressions SuppressionTx
 	Dismissals   DismissalTx
+	Views        ViewTx
 }
 
 func newTx(w Writer, made *bool) *Tx {
 	in := writing{w}
 	return &Tx{SubscriberTx{in}, JobTx{in}, BatchTx{in}, SubmissionTx{in}, DeliveryTx{in}, UploadTx{in}, LedgerTx{in}, WebhookTx{in},
-		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}, SuppressionTx{in}, DismissalTx{in}}
+		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}, SuppressionTx{in}, DismissalTx{in}, ViewTx{in}}
 }

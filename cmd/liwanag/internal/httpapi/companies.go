@@ -21,7 +21,7 @@ func viewCompany(c liwanag.Company) api.Company {
 }
 
 func (s *Server) listCompanies(ctx context.Context, in *api.CompanyQuery) (runapi.List[api.Company], error) {
-	filter, err := subscriberFilter(in.SubscriberFilter)
+	filter, err := s.subscriberFilter(ctx, in.SubscriberFilter)
 	if err != nil {
 		return runapi.List[api.Company]{}, err
 	}
@@ -30,7 +30,7 @@ func (s *Server) listCompanies(ctx context.Context, in *api.CompanyQuery) (runap
 }
 
 func (s *Server) getCompany(ctx context.Context, in *api.CompanyPath) (api.Company, error) {
-	filter, err := subscriberFilter(in.SubscriberFilter)
+	filter, err := s.subscriberFilter(ctx, in.SubscriberFilter)
 	if err != nil {
 		return api.Company{}, err
 	}

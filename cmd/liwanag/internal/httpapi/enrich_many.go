@@ -128,7 +128,7 @@ func (s *Server) selected(ctx context.Context, in api.EnrichMany) ([]liwanag.ID,
 	if in.Expect == nil && !in.DryRun {
 		return nil, countNeeded("subscribers")
 	}
-	selects, err := subscriberFilter(*filter)
+	selects, err := s.subscriberFilter(ctx, *filter)
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,7 @@ func (s *Server) tally(ctx context.Context, acts []*liwanag.Act) error {
 func (s *Server) register() {
 	s.registerSubscribers()
 	s.registerSuppressions()
+	s.registerViews()
 	s.registerUploads()
 	s.registerUploadMapping()
 	s.registerRuns()

@@ -14,7 +14,7 @@ import (
 
 // Sinks manages webhooks out; *notify.Sender is the real one.
 type Sinks interface {
-	Add(ctx context.Context, name, address string, topics []liwanag.Topic) (notify.Made, error)
+	Add(ctx context.Context, name, address string, topics []liwanag.Topic, view liwanag.ID) (notify.Made, error)
 	Change(ctx context.Context, id liwanag.ID, c notify.Change) (liwanag.Sink, error)
 	Rotate(ctx context.Context, id liwanag.ID) (notify.Made, error)
 	Delete(ctx context.Context, id liwanag.ID) error
@@ -60,10 +60,26 @@ func viewSink(row liwanag.Sink) api.Sink {
 	return view
 }
 
-func viewMade(m notify.Made) api.Sink {
-	view := viewSink(m.Sink)
+// shownSink is a sink with the name of the view that it goes by.
+func (s *Server) shownSink(ctx context.Context, row liwanag.Sink, err error) (api.Sink, error) {
+	if err != nil {
+		return api.Sink{}, named(err, "sink")
+	}
+	view := viewSink(row)
+	if !row.ViewID.IsZero() {
+		condition, err := s.cfg.Store.Views.Get(ctx, row.ViewID.String())
+		if err != nil {
+			return view, err
+		}
+		view.View = condition.Name
+	}
+	return view, nil
+}
+
+func (s *Server) shownMade(ctx context.Context, m notify.Made) (api.Sink, error) {
+	view, err := s.shownSink(ctx, m.Sink, nil)
 	view.Secret = m.Secret
-	return view
+	return view, err
 }
 
 func topicsOf(words []string) []liwanag.Topic {
@@ -79,12 +95,28 @@ func topicsOf(words []string) []liwanag.Topic {
 
 func (s *Server) listSinks(ctx context.Context, _ *runapi.NoInput) (runapi.List[api.Sink], error) {
 	rows, err := s.cfg.Store.Sinks.List(ctx)
-	return listOf(rows, "", viewSink), err
+	if err != nil {
+		return runapi.List[api.Sink]{}, err
+	}
+	all := listOf(rows, "", viewSink)
+	for i, row := range rows {
+		if all.Items[i], err = s.shownSink(ctx, row, nil); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 func (s *Server) addSink(ctx context.Context, in *api.AddSinkRequest) (api.Sink, error) {
-	made, err := s.cfg.Sinks.Add(ctx, in.Name, in.URL, topicsOf(in.Topics))
-	return viewMade(made), err
+	view, err := s.viewID(ctx, in.View)
+	if err != nil {
+		return api.Sink{}, err
+	}
+	made, err := s.cfg.Sinks.Add(ctx, in.Name, in.URL, topicsOf(in.Topics), view)
+	if err != nil {
+		return api.Sink{}, err
+	}
+	return s.shownMade(ctx, made)
 }
 
 func (s *Server) getSink(ctx context.Context, in *runapi.IDPath) (api.Sink, error) {
@@ -93,7 +125,7 @@ func (s *Server) getSink(ctx context.Context, in *runapi.IDPath) (api.Sink, erro
 		return api.Sink{}, err
 	}
 	row, err := s.cfg.Store.Sinks.Get(ctx, id)
-	return viewSink(row), named(err, "sink")
+	return s.shownSink(ctx, row, err)
 }
 
 func (s *Server) changeSink(ctx context.Context, in *runapi.Addressed[api.ChangeSinkRequest]) (api.Sink, error) {
@@ -101,9 +133,16 @@ func (s *Server) changeSink(ctx context.Context, in *runapi.Addressed[api.Change
 	if err != nil {
 		return api.Sink{}, err
 	}
-	row, err := s.cfg.Sinks.Change(ctx, id,
-		notify.Change{Name: in.Body.Name, URL: in.Body.URL, Topics: topicsOf(in.Body.Topics), Disabled: in.Body.Disabled})
-	return viewSink(row), named(err, "sink")
+	change := notify.Change{Name: in.Body.Name, URL: in.Body.URL, Topics: topicsOf(in.Body.Topics), Disabled: in.Body.Disabled}
+	if in.Body.View != nil {
+		view, err := s.viewID(ctx, *in.Body.View)
+		if err != nil {
+			return api.Sink{}, err
+		}
+		change.View = &view
+	}
+	row, err := s.cfg.Sinks.Change(ctx, id, change)
+	return s.shownSink(ctx, row, err)
 }
 
 func (s *Server) rotateSink(ctx context.Context, in *runapi.IDPath) (api.Sink, error) {
@@ -112,7 +151,10 @@ func (s *Server) rotateSink(ctx context.Context, in *runapi.IDPath) (api.Sink, e
 		return api.Sink{}, err
 	}
 	made, err := s.cfg.Sinks.Rotate(ctx, id)
-	return viewMade(made), named(err, "sink")
+	if err != nil {
+		return api.Sink{}, named(err, "sink")
+	}
+	return s.shownMade(ctx, made)
 }
 
 func (s *Server) testSink(ctx context.Context, in *runapi.IDPath) (api.Message, error) {

@@ -44,7 +44,7 @@ func (s *Server) backfillSink(ctx context.Context, in *runapi.Addressed[*api.Bac
 	if filter.Status != "" && filter.Status != string(liwanag.JobEnriched) {
 		return api.BulkMessages{}, door.InvalidField("where.status", "a sink is told of people who were found: enriched, or leave it out")
 	}
-	where, err := subscriberFilter(filter)
+	where, err := s.subscriberFilter(ctx, filter)
 	if err != nil {
 		return api.BulkMessages{}, err
 	}

@@ -81,7 +81,10 @@ func answerOne(w http.ResponseWriter, result intake.Result) error {
 	return door.WriteJSON(w, http.StatusAccepted, result)
 }
 
-func subscriberFilter(q api.SubscriberFilter) (f liwanag.SubscriberFilter, err error) {
+func (s *Server) subscriberFilter(ctx context.Context, q api.SubscriberFilter) (f liwanag.SubscriberFilter, err error) {
+	if q, err = s.withView(ctx, q); err != nil {
+		return f, err
+	}
 	f = liwanag.SubscriberFilter{Status: liwanag.JobStatus(q.Status), EmailType: liwanag.EmailType(q.EmailType), Source: q.Source,
 		Seniority: q.Seniority, Query: q.Q, Standing: liwanag.Standing(q.Subscribed), CreatedAfter: q.Since, CreatedBefore: q.Until,
 		Tag: q.Tag, NameMatches: liwanag.NameMatch(q.NameMatches), SignedUpAfter: q.SignedUpSince,
@@ -163,7 +166,7 @@ func utc(t time.Time) time.Time {
 const exactTo = 10_000
 
 func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (out api.SubscriberList, err error) {
-	filter, err := subscriberFilter(in.SubscriberFilter)
+	filter, err := s.subscriberFilter(ctx, in.SubscriberFilter)
 	if err != nil {
 		return out, err
 	}
@@ -310,7 +313,7 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 }
 
 func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberExport) error {
-	filter, err := subscriberFilter(in.SubscriberFilter)
+	filter, err := s.subscriberFilter(r.Context(), in.SubscriberFilter)
 	if err != nil {
 		return err
 	}

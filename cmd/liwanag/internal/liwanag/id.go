@@ -22,6 +22,7 @@ const (
 	SinkKind        Kind = "snk_"
 	MessageKind     Kind = "msg_"
 	SuppressionKind Kind = "spr_"
+	ViewKind        Kind = "vie_"
 )
 
 // ID names one thing: a UUIDv7 and its kind. It is 16 bytes in a database and

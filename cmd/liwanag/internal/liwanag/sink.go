@@ -29,6 +29,7 @@ type Sink struct {
 	Name    string // for people
 	URL     string
 	Topics  []Topic  // none: all
+	ViewID  ID       // of people it is told of those whom the view selects; zero: of all
 	Secrets []string // whsec_<base64>; several while they are rotated, newest first: a message carries a signature of each
 	// Disabled sends nothing: by a person, or after everything failed for days.
 	Disabled       bool

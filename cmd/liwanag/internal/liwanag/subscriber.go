@@ -118,40 +118,41 @@ type Enriched struct {
 	At           time.Time       // when it is applied
 }
 
-// SubscriberFilter selects subscribers; zero fields do not restrict.
+// SubscriberFilter selects subscribers; zero fields do not restrict. Its JSON is how views are stored.
 type SubscriberFilter struct {
-	Status    JobStatus // of the latest job; NoJob selects those without one
-	EmailType EmailType
-	Source    string
+	Status    JobStatus `json:"status,omitzero"` // of the latest job; NoJob selects those without one
+	EmailType EmailType `json:"emailType,omitzero"`
+	Source    string    `json:"source,omitzero"`
 	// These ignore case, and a comma in them separates alternatives.
-	JobTitle  string // part of it
-	Seniority string
-	Country   string
-	Industry  string // the one filter of these in which a comma is a comma
+	JobTitle  string `json:"jobTitle,omitzero"` // part of it
+	Seniority string `json:"seniority,omitzero"`
+	Country   string `json:"country,omitzero"`
+	Industry  string `json:"industry,omitzero"` // the one filter of these in which a comma is a comma
 	// CompanyDomain is of the company that is shown.
-	CompanyDomain              string
-	HeadcountMin, HeadcountMax int64             // 0: without a bound
-	HasLinkedin                *bool             // whether a LinkedIn address is known
-	FoundAfter                 time.Time         // a result was applied at or after
-	Metadata                   map[string]string // each member of their metadata has this text
-	Tag                        string            // of any sender
+	CompanyDomain string            `json:"companyDomain,omitzero"`
+	HeadcountMin  int64             `json:"headcountMin,omitzero"` // 0: without a bound
+	HeadcountMax  int64             `json:"headcountMax,omitzero"`
+	HasLinkedin   *bool             `json:"hasLinkedin,omitzero"` // whether a LinkedIn address is known
+	FoundAfter    time.Time         `json:"foundAfter,omitzero"`  // a result was applied at or after
+	Metadata      map[string]string `json:"metadata,omitzero"`    // each member of their metadata has this text
+	Tag           string            `json:"tag,omitzero"`         // of any sender
 	// NameMatches selects those whose found name says this of the stated one.
-	NameMatches NameMatch
+	NameMatches NameMatch `json:"nameMatches,omitzero"`
 	// SignedUpAfter goes by the time that was stated, else by that of their coming.
-	SignedUpAfter time.Time
-	Query         string // each word of it begins one of [Subscriber.SearchWords]
-	Standing      Standing
+	SignedUpAfter time.Time `json:"signedUpAfter,omitzero"`
+	Query         string    `json:"query,omitzero"` // each word of it begins one of [Subscriber.SearchWords]
+	Standing      Standing  `json:"standing,omitzero"`
 	// MailDomain selects addresses at a domain and its subdomains.
-	MailDomain string
-	CreatedAfter,
-	CreatedBefore time.Time
-	IDs      []ID
-	RunID    ID // a lookup of theirs is in the run
-	UploadID ID // a lookup of theirs was ordered by the upload
+	MailDomain    string    `json:"mailDomain,omitzero"`
+	CreatedAfter  time.Time `json:"createdAfter,omitzero"`
+	CreatedBefore time.Time `json:"createdBefore,omitzero"`
+	IDs           []ID      `json:"ids,omitzero"`
+	RunID         ID        `json:"runId,omitzero"`    // a lookup of theirs is in the run
+	UploadID      ID        `json:"uploadId,omitzero"` // a lookup of theirs was ordered by the upload
 
 	// Sort and Ascending are the order of a listing; the zero values: newest first.
-	Sort      SubscriberSort
-	Ascending bool
+	Sort      SubscriberSort `json:"sort,omitzero"`
+	Ascending bool           `json:"ascending,omitzero"`
 }
 
 // Check is ErrInvalidFilter for texts that a database would read in its own way: one

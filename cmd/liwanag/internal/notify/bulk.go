@@ -73,7 +73,7 @@ func (s *Sender) CountBackfill(ctx context.Context, id liwanag.ID, where liwanag
 }
 
 // Backfill tells a sink of people who were found, as where selects them, and of whom it
-// has no message; of those who unsubscribed only if where says so. Messages that were
+// has no message, if its view selects them too; of those who unsubscribed only if where says so. Messages that were
 // pruned are not known any more.
 func (s *Sender) Backfill(ctx context.Context, id liwanag.ID, where liwanag.SubscriberFilter) (total int64, err error) {
 	sink, err := s.cfg.Store.Sinks.Get(ctx, id)
@@ -117,6 +117,10 @@ func (s *Sender) untold(ctx context.Context, id liwanag.ID, where liwanag.Subscr
 	if where.Standing == "" {
 		where.Standing = liwanag.StandingIn
 	}
+	view, err := s.cfg.Store.Views.OfSink(ctx, id)
+	if err != nil {
+		return err
+	}
 	for page := (liwanag.Page{Limit: bulkGroup}); ; {
 		rows, next, err := s.cfg.Store.Subscribers.List(ctx, where, page)
 		if err != nil {
@@ -131,6 +135,11 @@ func (s *Sender) untold(ctx context.Context, id liwanag.ID, where liwanag.Subscr
 			return err
 		}
 		people = slices.DeleteFunc(people, func(p liwanag.ID) bool { return slices.Contains(told, p.String()) })
+		if view != nil {
+			if people, err = s.cfg.Store.Subscribers.Matching(ctx, view.Filter, people); err != nil {
+				return err
+			}
+		}
 		if len(people) > 0 {
 			if err := do(people); err != nil {
 				return err

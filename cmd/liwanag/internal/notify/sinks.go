@@ -27,6 +27,7 @@ type Change struct {
 	Name, URL *string
 	Topics    []liwanag.Topic // nil: as they are; empty: all
 	Disabled  *bool
+	View      *liwanag.ID // zero: of all people
 }
 
 // Made is a sink, and its secret when it was just made.
@@ -41,12 +42,12 @@ func invalid(field, message string) error {
 	return liwanag.NewError(liwanag.Invalid, "invalid_sink", field+": "+message)
 }
 
-// Add makes a sink; an empty name is its host. The secret is shown once. Errors
+// Add makes a sink; an empty name is its host, and a view, if there is one, selects of whom it is told. The secret is shown once. Errors
 // are of class invalid, or the store's.
-func (s *Sender) Add(ctx context.Context, name, address string, topics []liwanag.Topic) (Made, error) {
+func (s *Sender) Add(ctx context.Context, name, address string, topics []liwanag.Topic, view liwanag.ID) (Made, error) {
 	now := s.now()
 	sink := liwanag.Sink{ID: liwanag.NewID(liwanag.SinkKind), Name: strings.TrimSpace(name),
-		URL: strings.TrimSpace(address), Topics: topics, CreatedAt: now, UpdatedAt: now}
+		URL: strings.TrimSpace(address), Topics: topics, ViewID: view, CreatedAt: now, UpdatedAt: now}
 	if u, err := url.Parse(sink.URL); err == nil && sink.Name == "" {
 		sink.Name = u.Hostname()
 	}
@@ -82,6 +83,9 @@ func (s *Sender) Change(ctx context.Context, id liwanag.ID, c Change) (sink liwa
 		}
 		if c.Topics != nil {
 			sink.Topics = c.Topics
+		}
+		if c.View != nil {
+			sink.ViewID = *c.View
 		}
 		if c.Disabled != nil {
 			sink.Disabled, sink.DisabledReason = *c.Disabled, ""

@@ -235,7 +235,7 @@ func (s *stage) service() *Service { return s.act.services[0] }
 // sink makes a sink at a host.
 func (s *stage) sink(host string, topics ...liwanag.Topic) liwanag.ID {
 	s.t.Helper()
-	made, err := s.service().Add(context.Background(), "", "https://"+host+"/hook?token=canary-token", topics)
+	made, err := s.service().Add(context.Background(), "", "https://"+host+"/hook?token=canary-token", topics, liwanag.ID{})
 	s.must(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,6 +34,7 @@ func Run(t *testing.T, h Harness) {
 		{"subscribers", subscriberTests},
 		{"listing", listingTests},
 		{"search", searchTests},
+		{"views", viewTests},
 		{"jobs", jobTests},
 		{"batches", batchTests},
 		{"submissions", submissionTests},

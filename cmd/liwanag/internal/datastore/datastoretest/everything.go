@@ -50,6 +50,8 @@ func readPeople(ctx context.Context, s *datastore.Store, now time.Time) {
 	_, _, _ = s.Suppressions.List(ctx, liwanag.Page{Cursor: listing.Cursor('x', person.Bytes())})
 	_, _ = s.Subscribers.Profile(ctx, person)
 	_, _ = s.Subscribers.Count(ctx)
+	_, _ = s.Views.List(ctx)
+	_, _ = s.Views.OfSink(ctx, nth(liwanag.SinkKind, 1))
 }
 
 func readListings(ctx context.Context, s *datastore.Store, now time.Time) {
@@ -356,6 +358,14 @@ func useDeparted(t *datastore.Tx, now time.Time) error {
 	all = append(all, err, t.Subscribers.Word([]liwanag.Subscriber{{ID: people[0]}}))
 	_, err = t.Subscribers.Index(1)
 	all = append(all, err)
+	view, err := t.Views.Save(liwanag.View{ID: liwanag.NewID(liwanag.ViewKind), Name: "a", CreatedAt: now, UpdatedAt: now}, false)
+	all = append(all, err)
+	_, err = t.Views.Save(view, true)
+	all = append(all, err)
+	_, err = t.Views.Get(view.ID.String())
+	all = append(all, err)
+	_, err = t.Subscribers.Matching(liwanag.SubscriberFilter{Seniority: "a"}, people)
+	all = append(all, err, t.Views.Delete(view.ID))
 	_, err = t.Subscribers.Suppress(liwanag.Departure{IDs: people, At: now})
 	all = append(all, err)
 	_, err = t.Subscribers.LeftBy(liwanag.ByOperator, people[0], 1)

@@ -86,6 +86,8 @@ var walks = map[string]string{
 	`FROM source`:                 "a few rows",
 	`FROM sink`:                   "a few rows",
 	`FROM dismissal`:              "a few rows",
+	`FROM saved_view`:             "a few rows",
+	`JOIN sink k`:                 "a few rows",
 	`UPDATE search_mark`:          "one row",
 	`s.words LIKE $`:              "words that many have: the others are looked up in their index",
 	`FROM suppression WHERE id <`: "no row here; with some, a page along the key",

@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+)
+
+func TestASavedViewIsAFilterOfListsExportsBulkActsAndCompanies(t *testing.T) {
+	w := newWorldWithSinks(t)
+	w.leads()
+	rec := w.call("POST", "/api/v1/views", `{"name":"Germans","filter":{"country":"germany","metadata":{"utm":"bo"},"hasLinkedin":"false"}}`)
+	var saved api.View
+	w.must(json.Unmarshal(rec.Body.Bytes(), &saved))
+	if rec.Code != http.StatusCreated || saved.Name != "Germans" || saved.Filter.Country != "germany" || saved.Filter.HasLinkedin != "false" {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	for query, want := range map[string][]string{"view=Germans": {"bo@gmail.com"}, "view=" + saved.ID: {"bo@gmail.com"},
+		"view=Germans&metadata.utm=an": {"ana@gmail.com"}, "view=Germans&seniority=CEO": nil, "view=Germans&country=france": nil} {
+		if d := cmp.Diff(want, emails(t, w.call("GET", "/api/v1/subscribers?"+query, "").Body.String())); d != "" {
+			t.Errorf("%s: %s", query, d)
+		}
+	}
+	if body := w.call("GET", "/api/v1/subscribers/export?view=Germans&columns=email", "").Body.String(); strings.Count(body, "\n") != 2 ||
+		!strings.Contains(body, "bo@gmail.com") {
+		t.Errorf("the export has %q", body)
+	}
+	var companies struct{ Items []api.Company }
+	w.must(json.Unmarshal(w.call("GET", "/api/v1/companies?view=Germans", "").Body.Bytes(), &companies))
+	if len(companies.Items) != 1 || companies.Items[0].Domain != "acme.example" {
+		t.Errorf("%+v", companies)
+	}
+	var dry api.EnrichedMany
+	w.must(json.Unmarshal(w.call("POST", "/api/v1/subscribers/enrich", `{"filter":{"view":"Germans"},"dryRun":true}`).Body.Bytes(), &dry))
+	n := dry.Count
+	for _, left := range dry.LeftOut {
+		n += left
+	}
+	if n != 1 {
+		t.Errorf("%+v", dry)
+	}
+
+	w.wantProblem(w.call("GET", "/api/v1/subscribers?view=nobodys", ""), http.StatusBadRequest, "invalid_filter")
+	w.wantProblem(w.call("GET", "/api/v1/subscribers?view=%00", ""), http.StatusBadRequest, "invalid_filter")
+	w.wantProblem(w.call("POST", "/api/v1/subscribers/enrich", `{"filter":{"view":"nobodys"},"dryRun":true}`), http.StatusBadRequest, "invalid_filter")
+	w.wantProblem(w.call("POST", "/api/v1/views", `{"name":"Germans","filter":{}}`), http.StatusConflict, "view_exists")
+	w.wantProblem(w.call("POST", "/api/v1/views", `{"name":" ","filter":{}}`), http.StatusUnprocessableEntity, "invalid_field")
+	w.wantProblem(w.call("POST", "/api/v1/views", `{"name":"x","filter":{"country":"\u0000"}}`), http.StatusBadRequest, "invalid_filter")
+
+	rec = w.call("POST", "/api/v1/views", `{"name":"Germans","filter":{"view":"Germans","seniority":"VP"},"replace":true}`)
+	w.must(json.Unmarshal(rec.Body.Bytes(), &saved))
+	if saved.Filter.Country != "germany" || saved.Filter.Seniority != "VP" || saved.Filter.View != "" {
+		t.Errorf("%s", rec.Body)
+	}
+	var sink api.Sink
+	w.must(json.Unmarshal(w.call("POST", "/api/v1/sinks", `{"url":"https://hooks.example.com/x","view":"Germans"}`).Body.Bytes(), &sink))
+	if sink.View != "Germans" {
+		t.Fatalf("%+v", sink)
+	}
+	w.wantProblem(w.call("POST", "/api/v1/sinks", `{"url":"https://hooks.example.com/x","view":"nobodys"}`), http.StatusUnprocessableEntity,
+		"invalid_field")
+	w.wantProblem(w.call("DELETE", "/api/v1/views/Germans", ""), http.StatusConflict, "view_in_use")
+	if rec := w.call("PATCH", "/api/v1/sinks/"+sink.ID, `{"view":""}`); rec.Code != http.StatusOK {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	if rec := w.call("DELETE", "/api/v1/views/Germans", ""); rec.Code != http.StatusNoContent {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	w.wantProblem(w.call("DELETE", "/api/v1/views/Germans", ""), http.StatusNotFound, "not_found")
+	var list struct{ Items []api.View }
+	w.must(json.Unmarshal(w.call("GET", "/api/v1/views", "").Body.Bytes(), &list))
+	if len(list.Items) != 0 {
+		t.Errorf("%+v", list)
+	}
+}
