@@ -45,6 +45,7 @@ var actBodies = map[string]string{
 	"DELETE /api/v1/sinks/{id}":              "",
 	"POST /api/v1/attention/dismiss":         `{"kind":"onboarding"}`,
 	"POST /api/v1/attention/restore":         `{"kind":"onboarding"}`,
+	"POST /api/v1/views":                     `{"name":"VPs","filter":{"seniority":"VP"}}`,
 }
 
 // TestEveryActLeavesARow walks the routes: whatever is not a plain question is an
