@@ -74,6 +74,7 @@ func TestATokenIsKnownBeforeItsBodyIs(t *testing.T) {
 }
 
 func TestATokenExpiresAfterNinetyDays(t *testing.T) {
+	takesSeconds(t)
 	inWorld(t, enrichment.Config{SweepEvery: 24 * time.Hour}, simulator.Config{}, func(w *world) {
 		w.signUp(ana)
 		w.sleep(5 * time.Minute)
