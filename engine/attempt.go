@@ -49,7 +49,7 @@ func (x *execution) attempted(n *workflow.Node, attempt int, run func(context.Co
 	}
 	begun := x.e.now()
 	err := run(ctx, workflow.Call{RunID: x.run.ID, Attempt: attempt, Input: x.run.Input, History: x.facts,
-		Namespace: x.e.cfg.Namespace, OldKey: !x.run.CreatedAt.After(x.e.store.OldKeys())})
+		Namespace: x.e.cfg.Namespace, OldKey: !x.run.Sub && !x.run.CreatedAt.After(x.e.store.OldKeys()), Subs: x.e.subs})
 	if err != nil && x.e.working().Err() != nil {
 		return true
 	}

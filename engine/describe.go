@@ -19,6 +19,9 @@ func (e *Engine) summary(r store.Run, owners map[int64]string) workflow.Run {
 	run := workflow.Run{ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: workflow.Status(status), Input: r.Input,
 		Failure: r.Failure, FinishedBecause: r.Because, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, EndedAt: r.EndedAt,
 		CancelRequested: r.Canceled && r.Status == store.Open}
+	if r.Sub {
+		run.Parent, _, _, _, _ = workflow.SplitRunID(r.ID)
+	}
 	if status == store.Waiting {
 		run.WaitingFor = e.waitingFor(r)
 	}
@@ -87,12 +90,17 @@ func (e *Engine) waitingFor(r store.Run) *workflow.WaitingFor {
 }
 
 // describe is a run whole.
-func (e *Engine) describe(c store.Claimed, owners map[int64]string) workflow.Run {
-	run := e.summary(c.Run, owners)
-	plan := e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
+func (e *Engine) describe(ctx context.Context, c store.Claimed) workflow.Run {
+	run := e.summary(c.Run, e.owners(ctx, c.Run))
+	plan, place, err := e.setting(e.once(ctx), &c.Run)
+	if run.Input = c.Run.Input; err != nil {
+		plan, run.NoDefinition = nil, err.Error()
+	}
+	counts, counted := e.countsOf(ctx, plan, c.Run)
 	if plan != nil && c.Run.Status == store.Open && c.Run.Owner == 0 {
-		x := &execution{e: e, plan: plan}
+		x := &execution{e: e, plan: plan, place: place}
 		x.read(c)
+		x.facts = append(x.facts, counted...)
 		run.NoDefinition = ""
 		if why := x.fits(); why != nil {
 			run.NoDefinition = why.Error()
@@ -102,7 +110,7 @@ func (e *Engine) describe(c store.Claimed, owners map[int64]string) workflow.Run
 		plan = nil // another one says what its steps are
 	}
 	if plan != nil {
-		facts := factsOfRun(plan, c.Run.Input, c.History, c.Signals)
+		facts := factsOfRun(plan, place, c.Run.Input, c.History, c.Signals)
 		run.Output = plan.Output(facts)
 		if w := run.WaitingFor; w != nil && w.Kind == workflow.WaitEvent {
 			if n, ok := plan.Node(w.Step); ok && n.EndsByOutput() {
@@ -110,7 +118,11 @@ func (e *Engine) describe(c store.Claimed, owners map[int64]string) workflow.Run
 			}
 		}
 	}
-	run.Steps = steps(plan, c, run)
+	run.Steps = steps(plan, place, c, run)
+	if counts != nil {
+		run.Children = &workflow.Children{Step: counts.Step, Total: counts.Total, Open: counts.Open, Completed: counts.Completed,
+			Failed: counts.Failed, Canceled: counts.Canceled}
+	}
 	for _, s := range c.Signals {
 		run.Events = append(run.Events, workflow.EventState{ID: s.ID, Type: s.Event, Data: s.Payload, ReceivedAt: s.At,
 			ConsumedBy: s.ConsumedBy, Late: s.Late || run.Status.Ended() && s.ConsumedBy == ""})
@@ -122,8 +134,23 @@ func (e *Engine) describe(c store.Claimed, owners map[int64]string) workflow.Run
 	return run
 }
 
+// countsOf is how far the sub-runs of an open run are, also as the fact that it is.
+func (e *Engine) countsOf(ctx context.Context, plan *workflow.Plan, r store.Run) (g *store.Group, fact workflow.History) {
+	if plan == nil || !plan.HasSubs() || r.Status != store.Open {
+		return nil, nil
+	}
+	g, err := e.store.Group(ctx, r.ID)
+	if err != nil {
+		e.tell.RunnerFault("read", err) // the run is shown without
+	}
+	if g == nil {
+		return nil, nil
+	}
+	return g, workflow.History{{Kind: workflow.FactGroup, Step: g.Step, Group: groupOf(g)}}
+}
+
 // steps says how far each step, wait and sleep is, and each handler that ran.
-func steps(plan *workflow.Plan, c store.Claimed, run workflow.Run) []workflow.StepState {
+func steps(plan *workflow.Plan, place *workflow.Place, c store.Claimed, run workflow.Run) []workflow.StepState {
 	var states []workflow.StepState
 	at := map[string]int{}
 	add := func(name string, kind workflow.Kind) int {
@@ -148,7 +175,7 @@ func steps(plan *workflow.Plan, c store.Claimed, run workflow.Run) []workflow.St
 	if i, ok := at[c.Run.Park.Step]; ok && run.Status == workflow.StatusWaiting {
 		states[i].Status, states[i].StartedAt = workflow.StatusWaiting, c.Run.Park.Since
 	} else if plan != nil && !run.Status.Ended() && run.Status != workflow.StatusPending {
-		if d := plan.Next(factsOfRun(plan, c.Run.Input, c.History, c.Signals)); d.Node != nil {
+		if d := plan.Next(factsOfRun(plan, place, c.Run.Input, c.History, c.Signals)); d.Node != nil {
 			i, ok := at[d.Node.Name]
 			if !ok {
 				i = add(d.Node.Name, d.Node.Kind)

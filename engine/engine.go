@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,6 +121,7 @@ type Engine struct {
 
 	slots  *slots
 	memory *memory
+	scopes scopes
 }
 
 var (
@@ -138,8 +140,11 @@ func New(c Config) (*Engine, error) {
 		differ: map[store.Definition]string{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1),
 		sooner: make(chan struct{}, 1), stop: true}
 	e.slots, e.memory = newSlots(e.cfg.Concurrency), newMemory(e.cfg.Concurrency)
-	for _, d := range c.Definitions {
-		p := d.Plan()
+	plans, err := plansOf(c.Definitions)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range plans {
 		p.Seal()
 		key := store.Definition{Workflow: p.Name, Version: p.Version}
 		e.plans[key] = p
@@ -149,6 +154,26 @@ func New(c Config) (*Engine, error) {
 		}
 	}
 	return e, nil
+}
+
+// plansOf are the plans of definitions, and of those that they run as children.
+func plansOf(definitions []workflow.Definition) (plans []*workflow.Plan, err error) {
+	for _, d := range definitions {
+		plans = append(plans, d.Plan())
+	}
+	var faults []error
+	for _, p := range slices.Clone(plans) {
+		for _, child := range p.Children() {
+			same := func(o *workflow.Plan) bool { return o.Name == child.Name && o.Version == child.Version }
+			if i := slices.IndexFunc(plans, same); i < 0 {
+				plans = append(plans, child)
+			} else if plans[i] != child {
+				faults = append(faults, fmt.Errorf("engine: workflow %q: version %d, which %q runs as a child, is another definition",
+					child.Name, child.Version, p.Name))
+			}
+		}
+	}
+	return plans, errors.Join(faults...)
 }
 
 // now is the wall clock in the resolution that stores keep, so that what is

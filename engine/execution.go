@@ -44,30 +44,44 @@ type execution struct {
 	refusal   bool              // the store has refused a commit for what is in it
 	opened    time.Time         // creation or latest reopening
 
+	place   *workflow.Place // of a sub-run
+	group   *store.Group    // how far its sub-runs are, as last read
+	opening *store.Opening  // of sub-runs, with the next commit
+	stops   bool            // no more sub-runs begin, with the next commit
+	closing bool            // the sub-runs' step has its outcome, with the next commit
+	cancels bool            // the sub-runs that are open were canceled here
+
 	news   store.News // of the latest commit
 	vacate func()     // of a suspect: its attempt is over, others may begin theirs
 }
 
-// open reads a claimed run; false when its definition is not held, which a claim
-// excludes.
-func (x *execution) open(c store.Claimed) bool {
+// errNoDefinition says that a run's definition is not held, which a claim excludes.
+var errNoDefinition = errors.New("its definition is not held")
+
+// open reads a claimed run.
+func (x *execution) open(c store.Claimed) (err error) {
 	x.attempt, x.begun, x.takeovers, x.park = c.Run.Attempt, c.Run.Begun, c.Run.Takeovers, c.Run.Park
 	x.inboxSeq, x.canceled = c.Run.InboxSeq, c.Run.Canceled
-	x.plan = x.e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
+	if x.plan, x.place, err = x.e.setting(x.e.read, &c.Run); err != nil {
+		return err
+	}
 	if x.plan == nil {
-		return false
+		return errNoDefinition
 	}
 	x.read(c)
+	if err := x.regroup(); err != nil {
+		return err
+	}
 	x.woken = x.park.Kind.Wakes() && x.park.Until.IsZero()
 	if x.park.Kind == store.ParkRetry || x.park.Kind == store.ParkSnooze {
 		x.since = x.park.Since
 	}
-	d := x.plan.Next(x.facts)
+	d := x.next()
 	if x.park.Step != "" && (d.Node == nil || d.Node.Name != x.park.Step) && !x.settled(x.park.Step) {
 		x.forget() // a cancel has turned the run from the step that the counters belong to
 	}
 	x.lose(c, d)
-	return true
+	return nil
 }
 
 // lose counts the attempt that was lost with a worker: one of which is known that it
@@ -140,7 +154,7 @@ func (x *execution) read(c store.Claimed) {
 	for _, p := range x.pending {
 		x.consume(p)
 	}
-	x.facts = append(factsOfRun(x.plan, c.Run.Input, c.History, x.signals), factsOf(x.plan, x.pending, x.signals)...)
+	x.facts = append(factsOfRun(x.plan, x.place, c.Run.Input, c.History, x.signals), factsOf(x.plan, x.pending, x.signals)...)
 }
 
 // consume marks the signals that an entry consumed.
@@ -221,7 +235,7 @@ const (
 // commit that fails is repeated, the same, until it is durable or the lease is
 // lost: a step is never run again because its outcome could not be written.
 func (x *execution) commit(park *store.Park, end *store.Ending) committed {
-	p := store.Progress{Decided: x.inboxSeq, Known: x.known(), Canceled: x.canceled, Append: x.pending, Park: park, End: end,
+	p := store.Progress{Open: x.opening, Stop: x.stops, Close: x.closing, Decided: x.inboxSeq, Known: x.known(), Canceled: x.canceled, Append: x.pending, Park: park, End: end,
 		Attempt: x.attempt, Begun: x.begun, Takeovers: x.takeovers, StartedAt: x.startedAt(park), Now: x.e.now()}
 	for failures := 1; ; failures++ {
 		news, err := x.e.store.Commit(x.e.working(), x.lease, p)
@@ -230,7 +244,13 @@ func (x *execution) commit(park *store.Park, end *store.Ending) committed {
 			x.lease.Token++
 			x.history = append(x.history, x.pending...)
 			x.pending, x.dirty = nil, false
-			return x.heard(news, park, end)
+			counted := x.opening != nil || x.group != nil
+			x.opening, x.stops, x.closing = nil, false, false
+			got := x.heard(news, park, end)
+			if got == written && counted && x.regroup() != nil {
+				return lost
+			}
+			return got
 		case errors.Is(err, store.ErrCanceled):
 			return changed
 		case errors.Is(err, store.ErrLeaseLost), errors.Is(err, store.ErrClosed):
@@ -253,7 +273,7 @@ func (x *execution) giveUp(cause error) committed {
 	x.refusal = true
 	step := x.park.Step
 	if x.plan != nil {
-		if d := x.plan.Next(x.facts); d.Node != nil {
+		if d := x.next(); d.Node != nil {
 			step = d.Node.Name
 		}
 	}
@@ -264,10 +284,23 @@ func (x *execution) giveUp(cause error) committed {
 	x.attempt, x.begun, x.takeovers = 0, false, 0
 	f := workflow.Failure{Step: step, Reason: workflow.ReasonError, Code: workflow.CodeStore,
 		Message: workflow.Clip("what is to be stored of it is refused: " + cause.Error())}
-	if x.end(workflow.Decision{Status: workflow.StatusFailed, Failure: &f}) {
+	if x.abort(f) {
 		return changed
 	}
 	return lost
+}
+
+// abort ends a run that cannot go its way. Sub-runs end with it, at once: nobody would
+// wait for them.
+func (x *execution) abort(f workflow.Failure) bool {
+	if x.group == nil {
+		return x.end(workflow.Decision{Status: workflow.StatusFailed, Failure: &f})
+	}
+	if err := x.e.store.Terminate(x.e.working(), x.run.ID, f, x.e.now()); err != nil {
+		x.e.tell.RunnerFault("terminate", err)
+	}
+	x.e.announce()
+	return false
 }
 
 // heard takes over what came from outside. A run that something came to is not
@@ -333,8 +366,11 @@ func (x *execution) reload() error {
 	case c.Run.Status != store.Open || c.Run.Owner != x.lease.Epoch:
 		return store.ErrLeaseLost
 	}
+	if c.Run.Sub {
+		c.Run.Input = x.run.Input
+	}
 	x.read(c)
-	return nil
+	return x.regroup()
 }
 
 // read reads a run, as often as it takes.
@@ -352,8 +388,9 @@ func (e *Engine) read(runID string) (store.Claimed, error) {
 }
 
 // factsOfRun are the facts of a whole run, which begin with its input.
-func factsOfRun(plan *workflow.Plan, input json.RawMessage, history []store.Entry, signals []store.Signal) workflow.History {
-	return append(workflow.History{{Kind: workflow.FactStarted, Output: input}}, factsOf(plan, history, signals)...)
+func factsOfRun(plan *workflow.Plan, place *workflow.Place, input json.RawMessage, history []store.Entry,
+	signals []store.Signal) workflow.History {
+	return append(workflow.History{workflow.Started(input, place)}, factsOf(plan, history, signals)...)
 }
 
 // factsOf turns stored entries into the facts that are decided upon. The output

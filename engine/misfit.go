@@ -62,7 +62,10 @@ func (x *execution) fits() error {
 	if x.e.beganAlone(x.run) {
 		return nil
 	}
-	kept := workflow.Kept{Begun: x.e.begunAs(x.run), History: x.facts}
+	kept := workflow.Kept{History: x.facts}
+	if !x.run.Sub {
+		kept.Begun = x.e.begunAs(x.run)
+	}
 	if x.lease.Token != 1 { // else it was created here, and checked
 		kept.Input = x.run.Input
 	}
@@ -78,7 +81,9 @@ func (x *execution) fits() error {
 		if !ok || en.Kind != store.EntryCompleted {
 			continue
 		}
-		if kind := kindOfEntry(en); kind != n.Kind && (kind != workflow.KindStep || n.Kind != workflow.KindHandler) {
+		if kind := kindOfEntry(en); n.Sub != nil && kind == workflow.KindSleep {
+			continue // both begin and end, and nothing else
+		} else if kind != n.Kind && (kind != workflow.KindStep || n.Kind != workflow.KindHandler) {
 			return fmt.Errorf("%q was a %s, and is a %s in version %d", en.Step, kind, n.Kind, x.plan.Version)
 		}
 		if err := x.endedBy(n, en); err != nil {
@@ -127,7 +132,7 @@ func kindOfEntry(en store.Entry) workflow.Kind {
 // does a predicate that panics, but from a handler nothing does.
 func (x *execution) stands() error {
 	park := x.run.Park
-	d := x.plan.Next(x.facts)
+	d := x.next()
 	handler := park.Step == workflow.OnErrorName || park.Step == workflow.OnCancelName
 	turned := !handler && d.Failure != nil && (d.Failure.Reason == workflow.ReasonCanceled || d.Failure.Code == workflow.CodeDefinition)
 	if park.Step == "" || turned || x.settled(park.Step) {
@@ -144,8 +149,11 @@ func (x *execution) stands() error {
 		return fmt.Errorf("the run stands at step %q, which version %d skips because of %q", park.Step, x.plan.Version, d.Because)
 	}
 	kinds := map[store.ParkKind]workflow.Kind{store.ParkWait: workflow.KindWait, store.ParkSleep: workflow.KindSleep}
-	if want, pause := kinds[park.Kind]; pause != (d.Node.Kind == workflow.KindWait || d.Node.Kind == workflow.KindSleep) || pause &&
-		want != d.Node.Kind {
+	if d.Node.Sub != nil {
+		kinds[store.ParkSubs] = d.Node.Kind
+	}
+	if want, pause := kinds[park.Kind]; pause != (d.Node.Kind == workflow.KindWait || d.Node.Kind == workflow.KindSleep || d.Node.Sub != nil) ||
+		pause && want != d.Node.Kind {
 		return fmt.Errorf("the run stands at %q, which is a %s in version %d", park.Step, d.Node.Kind, x.plan.Version)
 	}
 	return nil

@@ -144,8 +144,8 @@ func (e *Engine) takes(ctx context.Context, runID string, s workflow.Signal) err
 	case len(runs) == 0:
 		return fmt.Errorf("%w: %s", workflow.ErrNotFound, runID)
 	}
-	plan := e.plans[store.Definition{Workflow: runs[0].Workflow, Version: runs[0].Version}]
-	if plan == nil || e.isMisfit(runID) {
+	plan, _, err := e.setting(e.once(ctx), &runs[0])
+	if err != nil || plan == nil || e.isMisfit(runID) {
 		return nil
 	}
 	if err := plan.CheckEvent(s); err != nil {
@@ -178,6 +178,7 @@ func (e *Engine) Terminate(ctx context.Context, runID, reason string) error {
 	err := e.store.Terminate(ctx, runID, f, e.now())
 	if err == nil {
 		e.adopted(runID)
+		e.announce() // the run around it may have something to decide
 	}
 	return e.fromStore(runID, err)
 }
@@ -208,6 +209,9 @@ func (e *Engine) Retry(ctx context.Context, runID, from string) error {
 // that failed.
 func (e *Engine) reopening(c store.Claimed, from string) (r store.Reopening, err error) {
 	runID := c.Run.ID
+	if parent, _, _, _, ok := workflow.SplitRunID(runID); ok && c.Run.Sub {
+		return r, fmt.Errorf("%w: %s is run again with the run that it belongs to: retry %s", workflow.ErrSubRun, runID, parent)
+	}
 	if c.Run.Status == store.Open || c.Run.Status == store.Completed {
 		return r, fmt.Errorf("%w: %s is %s", workflow.ErrNotEnded, runID, c.Run.Derived(e.now()))
 	}
@@ -219,20 +223,26 @@ func (e *Engine) reopening(c store.Claimed, from string) (r store.Reopening, err
 		return r, fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow,
 			c.Run.Workflow, c.Run.Version, runID)
 	}
-	failed := plan.ReopenFrom(factsOfRun(plan, c.Run.Input, c.History, c.Signals))
+	failed := plan.ReopenFrom(factsOfRun(plan, nil, c.Run.Input, c.History, c.Signals))
 	if from == "" {
 		from = failed
 	}
 	if !precedes(plan, from, failed) {
 		return r, fmt.Errorf("%w: run %s can go on from %s or a step before it, not from %q", workflow.ErrUnknownStep, runID, failed, from)
 	}
-	r = store.Reopening{From: from, Seq: c.Run.Seq}
+	return returning(plan, c, from), nil
+}
+
+// returning is how an ended run goes on from a step, with the signals that are consumed
+// anew.
+func returning(plan *workflow.Plan, c store.Claimed, from string) store.Reopening {
+	r := store.Reopening{From: from, Seq: c.Run.Seq}
 	for _, s := range c.Signals {
 		if s.ConsumedBy != "" && precedes(plan, from, s.ConsumedBy) {
 			r.Return = append(r.Return, s.ID)
 		}
 	}
-	return r, nil
+	return r
 }
 
 // precedes says whether a is a step and stands before b, or is b.
@@ -254,7 +264,7 @@ func (e *Engine) Describe(ctx context.Context, runID string) (workflow.Run, erro
 	if err != nil {
 		return workflow.Run{}, e.fromStore(runID, err)
 	}
-	return e.describe(c, e.owners(ctx, c.Run)), nil
+	return e.describe(ctx, c), nil
 }
 
 // List lists runs, newest first; see [workflow.Runner].

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -47,11 +48,23 @@ func (e *Engine) guarded(c store.Claimed, leave func(), do func(x *execution)) {
 			x.pending, x.canceled = nil, true
 			f := workflow.Failure{Reason: workflow.ReasonError, Code: workflow.CodePanic,
 				Message: workflow.Clip(fmt.Sprintf("the engine panicked: %v", r))}
-			x.end(workflow.Decision{Status: workflow.StatusFailed, Failure: &f})
+			x.abort(f)
 		}
 	}()
-	if x.open(c) {
+	var f workflow.Failure
+	switch err := x.open(c); {
+	case err == nil:
 		do(x)
+		return
+	case errors.As(err, &f): // a sub-run that its definition does not have
+		x.pending, x.canceled = nil, true
+		x.end(workflow.Decision{Status: workflow.StatusFailed, Failure: &f})
+		return
+	case errors.Is(err, errAround):
+		e.leave(c, err.Error())
+		return
+	case !errors.Is(err, errNoDefinition): // the store is closed, or this engine ends
+		e.tell.RunnerFault("read", err)
 		return
 	}
 	e.tell.RunnerFault("claim", fmt.Errorf("run %s is of version %d of workflow %s, which this engine does "+
@@ -64,8 +77,10 @@ func (e *Engine) guarded(c store.Claimed, leave func(), do func(x *execution)) {
 // engine is done with the run for now.
 func (x *execution) turn() bool {
 	now := x.e.now()
-	d := x.plan.Next(x.facts)
+	d := x.next()
 	switch d.Move {
+	case workflow.MoveSettle:
+		return x.settleSubs(d, now)
 	case workflow.MoveSkip:
 		if x.dirty { // a cancel that came while the step before ran is seen first
 			return x.after(x.commit(nil, nil))
@@ -84,7 +99,7 @@ func (x *execution) turn() bool {
 		}
 		return x.act(d, now)
 	}
-	if at, ok := x.deadline(); ok && !now.Before(at) {
+	if at, ok := x.deadline(); ok && !now.Before(at) && d.Stop == "" {
 		x.cutShort(d.Node, workflow.Failure{Step: d.Node.Name, Reason: workflow.ReasonTimeout, Code: workflow.CodeRunTimeout,
 			Message: fmt.Sprintf("the run took longer than %s", x.plan.RunTimeout)}, now)
 		return true
@@ -94,6 +109,10 @@ func (x *execution) turn() bool {
 		return x.wait(d.Node, now)
 	case workflow.MoveSleep:
 		return x.sleep(d.Node, now)
+	case workflow.MoveOpen:
+		return x.openSubs(d, now)
+	case workflow.MoveJoin:
+		return x.join(d, now)
 	default:
 		return x.act(d, now)
 	}
@@ -126,7 +145,7 @@ func (x *execution) unrecorded(d workflow.Decision, now time.Time) bool {
 // cutShort notes that a step, wait or sleep ends with its run.
 func (x *execution) cutShort(n *workflow.Node, f workflow.Failure, now time.Time) {
 	en := store.Entry{Kind: store.EntryFailed, Step: n.Name, At: now, StartedAt: now, Failure: &f}
-	if n.Kind == workflow.KindWait || n.Kind == workflow.KindSleep {
+	if n.Kind == workflow.KindWait || n.Kind == workflow.KindSleep || n.Sub != nil {
 		en.Begins = true
 		if x.park.Step == n.Name && x.park.Seq != 0 {
 			en.Begins, en.StartedAt, en.StartedSeq = false, x.park.Since, x.park.Seq
@@ -159,11 +178,11 @@ func (x *execution) after(c committed) bool {
 	case finished, lost:
 		return false
 	case changed:
-		before := x.plan.Next(x.facts).Node
+		before := x.next().Node
 		if x.reload() != nil {
 			return false
 		}
-		if x.plan.Next(x.facts).Node != before {
+		if x.next().Node != before {
 			x.forget() // the counters belong to a step that the run was turned from
 		}
 	}
@@ -207,7 +226,7 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 		if !x.after(x.commit(nil, nil)) {
 			return false
 		}
-		if x.plan.Next(x.facts).Node != n { // a cancel came with the commit
+		if x.next().Node != n { // a cancel came with the commit
 			x.forget()
 			return true
 		}
@@ -312,6 +331,9 @@ func (x *execution) end(d workflow.Decision) bool {
 	c := x.commit(nil, &store.Ending{Status: store.Status(d.Status), Failure: d.Failure, Because: d.Because})
 	if c == finished {
 		x.e.tell.RunEnded(x.ref, d.Status, d.Failure, x.e.now().Sub(x.run.CreatedAt))
+		if x.run.Sub {
+			x.e.begun() // the next one, or the run around it
+		}
 	}
 	return x.after(c)
 }

@@ -64,8 +64,16 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("temporalrunner: %w", err))
 		}
 	}
-	_, err := workflow.PlansOf(c.Definitions)
+	plans, err := workflow.PlansOf(c.Definitions)
 	faults = append(faults, err)
+	for _, p := range plans {
+		for _, n := range p.Nodes {
+			if n.Sub != nil {
+				faults = append(faults, fmt.Errorf("temporalrunner: workflow %q, step %q: a %s has sub-runs, which only the engine runs",
+					p.Name, n.Name, n.Kind))
+			}
+		}
+	}
 	return errors.Join(faults...)
 }
 

@@ -404,6 +404,17 @@ func TestAReopenedRunTakesWhatItLeftOver(t *testing.T) {
 	}
 }
 
+func TestSubRunsAreRefused(t *testing.T) {
+	wf := workflow.New[[]int]("mapped")
+	workflow.Map(wf, "each", workflow.Each(workflow.Input(wf)), func(b *workflow.Workflow[int]) *workflow.Result[int] {
+		return workflow.Step(b, "x", func(_ context.Context, n int) (int, error) { return n, nil })
+	})
+	want := `workflow "mapped", step "each": a map has sub-runs, which only the engine runs`
+	if err := (Config{Definitions: []workflow.Definition{wf}}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Error(err)
+	}
+}
+
 func TestNamesThatNotEveryServerKeepsAreFaultsOfTheConfiguration(t *testing.T) {
 	for _, name := range []string{"a\x00", "line\nline", "\xff"} {
 		for what, c := range map[string]Config{"task queue": {TaskQueue: name}, "namespace": {Namespace: name}} {

@@ -74,6 +74,8 @@ Beside the scenarios, on Temporal:
   that fit. The server hands such a run out again and again, at intervals that grow, so that
   it may be minutes after a rollback until it goes on. ` + "`Strict`" + ` refuses to start by what the
   server's index tells, which follows a moment later than the runs.
+- Sub-runs are the engine's: a definition with a ` + "`Map`" + `, ` + "`Repeat`" + `, ` + "`Parallel`" + `, ` + "`Race`" + ` or
+  ` + "`Child`" + ` is refused by ` + "`New`" + `.
 - A retried run is listed by its latest start.
 - An id is free again, and its run not found, when the namespace's retention has
   passed; there is nothing else to prune.

@@ -111,7 +111,7 @@ func Unless[T any](on *Result[T], label string, holds func(T) bool) When {
 // IfTimedOut holds when a wait with [ContinueOnTimeout] has timed out.
 func IfTimedOut[T any](on *Result[T]) When {
 	w := outcome("timed out", "timed-out", on.of(), func(v *view, n *Node) bool {
-		f := v.outcomes[n.index]
+		f := v.outcome(n)
 		return f != nil && f.Kind == FactFailed && n.done(f)
 	})
 	if slices.ContainsFunc(w.on, func(n *Node) bool { return !n.ContinueOnTimeout }) {
@@ -123,7 +123,7 @@ func IfTimedOut[T any](on *Result[T]) When {
 // IfSkipped holds when an earlier step, wait or sleep was skipped.
 func IfSkipped[T any](on *Result[T]) When {
 	w := outcome("was skipped", "skipped", on.of(), func(v *view, n *Node) bool {
-		f := v.outcomes[n.index]
+		f := v.outcome(n)
 		return f != nil && f.Kind == FactSkipped
 	})
 	if slices.ContainsFunc(w.on, func(n *Node) bool { return len(n.Conditions) == 0 }) {
@@ -134,7 +134,7 @@ func IfSkipped[T any](on *Result[T]) When {
 
 // IfAbsent holds when there is no output: the step was skipped, or the wait timed out.
 func IfAbsent[T any](on *Result[T]) When {
-	return outcome("has no output", "absent", on.of(), func(v *view, n *Node) bool { return v.outputs[n.place()] == nil })
+	return outcome("has no output", "absent", on.of(), func(v *view, n *Node) bool { return v.outputs.of(n) == nil })
 }
 
 // outcome asks the same of all that a handle reads.
@@ -198,9 +198,11 @@ func (p *Plan) earlier(n *Node, what string, from ...*Node) bool {
 	}
 	for _, on := range from {
 		switch {
-		case on.plan != p:
+		case !p.within(on.plan) && on.plan.outermost() == p.outermost():
+			p.fault(n.Name, "%s reads step %q, which stands in a body that it does not see into", what, on.Name)
+		case !p.within(on.plan):
 			p.fault(n.Name, "%s reads step %q of workflow %q", what, on.Name, on.plan.Name)
-		case on.index >= n.index && n.Kind != KindHandler:
+		case n.Kind != KindHandler && !on.before(n):
 			p.fault(n.Name, "%s reads step %q, which does not stand before it", what, on.Name)
 		}
 	}

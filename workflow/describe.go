@@ -34,6 +34,25 @@ type NodeDescription struct {
 	All               bool              `json:"all,omitempty"`
 	Reconciles        bool              `json:"reconciles,omitempty"`
 	ContinueOnTimeout bool              `json:"continueOnTimeout,omitempty"`
+
+	// Of a node with sub-runs.
+	Over     string            `json:"over,omitempty"`     // the step whose output a map goes over
+	AtMost   int               `json:"atMost,omitempty"`   // open at once, of a map
+	Tolerate int               `json:"tolerate,omitempty"` // that may fail
+	Enough   int               `json:"enough,omitempty"`   // completed ones that end it
+	Rounds   int               `json:"rounds,omitempty"`   // of a repeat, at most
+	Bodies   []BodyDescription `json:"bodies,omitempty"`   // of its sub-runs: one for all, or one a branch
+}
+
+// BodyDescription is what a sub-run is of, as data.
+type BodyDescription struct {
+	Branch  string `json:"branch,omitempty"` // its name
+	Child   string `json:"child,omitempty"`  // the definition that it is, when it is one of its own
+	Version int    `json:"version,omitempty"`
+
+	Steps    []NodeDescription `json:"steps"`
+	OnError  *NodeDescription  `json:"onError,omitempty"`
+	OnCancel *NodeDescription  `json:"onCancel,omitempty"`
 }
 
 // RetryDescription is a retry policy as data.
@@ -83,6 +102,9 @@ func (n *Node) describe() NodeDescription {
 	for _, e := range n.Events {
 		d.Events = append(d.Events, e.EventName())
 	}
+	if n.Sub != nil {
+		n.Sub.describe(&d)
+	}
 	if r := n.Retry; r.MaxAttempts > 1 {
 		backoff := r.Backoff
 		if backoff == "" {
@@ -92,6 +114,24 @@ func (n *Node) describe() NodeDescription {
 			MaxDelay: short(r.MaxDelay), Jitter: r.Jitter, RetryOn: r.RetryOn}
 	}
 	return d
+}
+
+func (s *Sub) describe(d *NodeDescription) {
+	d.Over, d.Tolerate, d.Enough, d.Rounds = s.Over, s.Tolerate, s.Need, s.Rounds
+	if d.Kind == KindMap {
+		d.AtMost = s.AtMost
+	}
+	for i, body := range s.Bodies {
+		inner := body.Describe()
+		b := BodyDescription{Steps: inner.Steps, OnError: inner.OnError, OnCancel: inner.OnCancel}
+		if i < len(s.Branches) {
+			b.Branch = s.Branches[i]
+		}
+		if s.Own {
+			b.Child, b.Version = inner.Name, inner.Version
+		}
+		d.Bodies = append(d.Bodies, b)
+	}
 }
 
 // short prints a duration as people write it: 24h, not 24h0m0s; empty for 0.
@@ -143,6 +183,7 @@ type drawing struct {
 	b, edges strings.Builder
 	early    []exit // of finishes that hold
 	fails    []exit // of those that fail the run
+	in       string // of a body: what its ids begin with
 }
 
 func (d *drawing) line(format string, args ...any) { fmt.Fprintf(&d.b, format+"\n", args...) }
@@ -202,6 +243,7 @@ func (d *drawing) question(n *Node, c *Condition, drawn int, from []exit) (no, y
 			id = fmt.Sprintf("if%d%s", drawn, id[2:])
 		}
 	}
+	id = d.in + id
 	d.line("    %s{%s}", id, quote(c.Label))
 	d.arrows(from, id)
 	holds, not := "yes", "no"
@@ -221,7 +263,12 @@ func (d *drawing) question(n *Node, c *Condition, drawn int, from []exit) (no, y
 
 // node draws a node and the ways to it, and returns the ways on.
 func (d *drawing) node(n *Node, from []exit) (open []exit) {
-	id := fmt.Sprintf("n%d", n.index)
+	id := fmt.Sprintf("%sn%d", d.in, n.index)
+	if n.Sub != nil {
+		d.bodies(n, id)
+		d.arrows(from, id)
+		return []exit{{id, ""}}
+	}
 	switch n.Kind {
 	case KindWait:
 		d.line("    %s[/%s/]", id, n.caption())
@@ -235,6 +282,54 @@ func (d *drawing) node(n *Node, from []exit) (open []exit) {
 		return append(open, exit{id, "arrived"}, exit{id, "timed out"})
 	}
 	return append(open, exit{id, ""})
+}
+
+// bodies draws what the sub-runs of a node are of, in a frame.
+func (d *drawing) bodies(n *Node, id string) {
+	d.line("    subgraph %s[%s]", id, n.caption())
+	for i, body := range n.Sub.Bodies {
+		if n.Sub.Own {
+			d.line("    %sb%d[[%s]]", id, i, quote(fmt.Sprintf("%s version %d", body.Name, body.Version)))
+			continue
+		}
+		inner := &drawing{in: fmt.Sprintf("%sb%d", id, i)}
+		var from []exit
+		if i < len(n.Sub.Branches) {
+			inner.line("    %s([%s])", inner.in, quote(n.Sub.Branches[i]))
+			from = []exit{{inner.in, ""}}
+		}
+		inner.nodes(body.Nodes, 0, from)
+		if out := append(inner.early, inner.fails...); len(out) > 0 {
+			inner.line("    %send([ends])", inner.in)
+			inner.arrows(out, inner.in+"end")
+		}
+		d.b.WriteString(inner.b.String())
+		d.edges.WriteString(inner.edges.String())
+	}
+	d.line("    end")
+}
+
+// words are what the sub-runs of a node are, and how they end, for people.
+func (s *Sub) words(kind Kind) (words []string) {
+	switch kind {
+	case KindMap:
+		words = append(words, "for each of "+s.Over, fmt.Sprintf("%d at once", s.AtMost))
+	case KindRepeat:
+		words = append(words, fmt.Sprintf("again and again, at most %d rounds", s.Rounds))
+	case KindRace:
+		return []string{"the first that completes"}
+	case KindChild:
+		return []string{"a run of its own"}
+	default:
+		words = append(words, "at the same time")
+	}
+	if s.Tolerate > 0 {
+		words = append(words, fmt.Sprintf("%d may fail", s.Tolerate))
+	}
+	if s.Need > 0 {
+		words = append(words, fmt.Sprintf("%d are enough", s.Need))
+	}
+	return words
 }
 
 // handler draws the way from any step to an ending, through its handler.
@@ -269,6 +364,9 @@ func (n *Node) caption() string {
 		}
 	case KindSleep:
 		parts = append(parts, "sleep "+strings.TrimPrefix(n.bound(), "within "))
+	}
+	if n.Sub != nil {
+		parts = append(parts, n.Sub.words(n.Kind)...)
 	}
 	if n.Retry.MaxAttempts > 1 {
 		parts = append(parts, fmt.Sprintf("%d attempts", n.Retry.MaxAttempts))

@@ -30,6 +30,8 @@ var (
 	ErrTooLarge = errors.New("workflow: too large")
 	// ErrInboxFull: the run has received as many events as it may, see [MaxInbox].
 	ErrInboxFull = fmt.Errorf("workflow: the run's inbox is full: %d events or %d bytes", MaxInbox, MaxInboxBytes)
+	// ErrSubRun: the run belongs to another one, which is to be asked for this.
+	ErrSubRun = errors.New("workflow: the run belongs to another")
 	// ErrInvalidCursor: a page cursor that no listing returned.
 	ErrInvalidCursor = errors.New("workflow: invalid cursor")
 )

@@ -44,11 +44,11 @@ func (p *Plan) FitsRun(k Kept) error {
 	}
 	for _, f := range k.History {
 		switch {
-		case f.Kind == FactCanceled, f.Kind == FactDeadline:
+		case f.Kind == FactCanceled, f.Kind == FactDeadline, f.Kind == FactGroup:
 			continue
 		case f.Kind == FactStarted:
 		case f.Kind == FactReopened:
-			if _, known := p.index[f.Step]; !known {
+			if _, known := p.index[f.Step]; !known && f.Step != EndName {
 				return fmt.Errorf("the run was reopened from step %q, which version %d does not have", f.Step, p.Version)
 			}
 		case f.Step == OnErrorName || f.Step == OnCancelName:
@@ -79,6 +79,8 @@ func (p *Plan) leadsTo(path History, f Fact) error {
 	switch n := p.Nodes[i]; {
 	case d.Failure != nil && d.Failure.Step == f.Step && d.Failure.Code == CodeDefinition && f.Kind == FactFailed:
 		return nil // a predicate that panicked
+	case p.Nodes[i].Sub != nil && f.Kind == FactFailed && d.Node == p.Nodes[i]:
+		return nil
 	case d.Node == nil:
 		return fmt.Errorf("the run went on with step %q, where version %d ends", f.Step, p.Version)
 	case d.Node != n:

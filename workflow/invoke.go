@@ -21,8 +21,10 @@ type Info struct {
 	// /namespace/run/step where the runner has a namespace, with "%" and "/" inside of
 	// a part as "%25" and "%2F". [Runner].Retry does not change it: a service that
 	// remembers what it answered answers the repeated step with that, be it a failure.
-	// For an effect that is to happen anew, start another run.
+	// For an effect that is to happen anew, start another run. In a sub-run the part of the
+	// run is that of the run around it, a slash, and the sub-run's step and index.
 	IdempotencyKey string
+	Index          int // of a sub-run: of the item, branch or round, from 0
 }
 
 // InfoFrom tells a step about its run; the zero Info outside of one.
@@ -31,8 +33,12 @@ func InfoFrom(ctx context.Context) Info {
 	if c == nil {
 		return Info{}
 	}
-	return Info{Workflow: c.plan.Name, Version: c.plan.Version, RunID: c.RunID, Step: c.node.Name, Attempt: c.Attempt,
+	info := Info{Workflow: c.plan.Name, Version: c.plan.Version, RunID: c.RunID, Step: c.node.Name, Attempt: c.Attempt,
 		IdempotencyKey: c.idempotencyKey()}
+	if in := c.History.place(); in != nil {
+		info.Index = in.Index
+	}
+	return info
 }
 
 // Call is one attempt, as a runner hands it over.
@@ -46,6 +52,8 @@ type Call struct {
 	// OldKey: the run is of a release whose keys were the run's id, a slash and the
 	// step's name, whatever these contained, and it keeps them.
 	OldKey bool
+	// Subs reads the sub-runs of a step, for [Mapped.All].
+	Subs SubReader
 
 	plan     *Plan
 	node     *Node
@@ -101,7 +109,7 @@ func (n *Node) Check(ctx context.Context, c Call) (output json.RawMessage, found
 func (n *Node) attempt(ctx context.Context, c *Call, fn func(context.Context) error) (err error) {
 	v := n.plan.fold(c.History)
 	c.plan, c.node, c.outputs, c.outcomes = n.plan, n, v.outputs, v.outcomes
-	c.outputs[len(n.plan.Nodes)] = c.Input
+	c.outputs.own[len(n.plan.Nodes)] = c.Input
 	tooLong := errors.New("timeout")
 	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, callKey{}, c), n.Timeout, tooLong)
 	defer cancel()
@@ -127,7 +135,7 @@ func recovered(fn func() error) (err error) {
 
 func (n *Node) fits(output json.RawMessage, earlier outputs) error {
 	total := len(output)
-	for _, o := range earlier[:len(n.plan.Nodes)] {
+	for _, o := range earlier.own[:len(n.plan.Nodes)] {
 		total += len(o)
 	}
 	switch {

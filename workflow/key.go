@@ -24,7 +24,7 @@ func (c *Call) idempotencyKey() string {
 	if c.OldKey {
 		return c.RunID + "/" + c.node.Name
 	}
-	key := keyParts.Replace(c.RunID) + "/" + keyParts.Replace(c.node.Name)
+	key := c.History.place().key(c.RunID) + "/" + keyParts.Replace(c.node.Name)
 	if c.Namespace != "" {
 		key = "/" + keyParts.Replace(c.Namespace) + "/" + key
 	}

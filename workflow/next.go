@@ -20,6 +20,7 @@ const (
 	FactCanceled  FactKind = "canceled"  // somebody canceled the run
 	FactDeadline  FactKind = "deadline"  // the run's RunTimeout has passed
 	FactReopened  FactKind = "reopened"  // the run was reopened from a step
+	FactGroup     FactKind = "group"     // the step has sub-runs: Group says how far they are; it comes last
 )
 
 // Fact is one thing that happened to a run. Everything that comes from outside
@@ -30,6 +31,8 @@ type Fact struct {
 	Output  json.RawMessage // of a completed step; the input of a started run
 	Failure *Failure        // of a failed step
 	Reason  string          // of a cancel; the label of a skip, if it is known
+	Group   *Group          // of sub-runs
+	In      *Place          // of a started sub-run
 
 	decoded *decoded
 }
@@ -55,6 +58,9 @@ const (
 	MoveSleep  Move = "sleep"  // park for Node.Within
 	MoveSkip   Move = "skip"   // record that Node is skipped, Because of its label
 	MoveHandle Move = "handle" // call the handler Node with Failure
+	MoveOpen   Move = "open"   // begin sub-runs of Node as Opening says, and park until they ended
+	MoveJoin   Move = "join"   // park until the sub-runs of Node ended; with Stop cancel them first
+	MoveSettle Move = "settle" // record the outcome of Node: Output or Failure
 	MoveEnd    Move = "end"    // record the run's end: Status, Failure, Because
 )
 
@@ -65,6 +71,10 @@ type Decision struct {
 	Because string   // the label of a skip or of an early finish
 	Failure *Failure // what a handler handles, or what the run ends with
 	Status  Status   // of an end
+
+	Opening Opening         // of sub-runs
+	Stop    string          // why sub-runs are canceled
+	Output  json.RawMessage // of a settled node
 }
 
 // view is a history folded: what counts after the last reopening.
@@ -76,6 +86,21 @@ type view struct {
 	// cancel or the run's deadline. Later ones change nothing.
 	ending *Failure
 	status Status
+
+	group *Fact // of sub-runs, of a node that has no outcome
+	gens  []int // by node: how often what stands before it was done anew
+	again bool  // the run was reopened
+}
+
+// outcome is that of a node of the plan, or of one around it.
+func (v *view) outcome(n *Node) *Fact {
+	for v.outputs.plan != n.plan {
+		if v.outputs.scope == nil {
+			return nil
+		}
+		v = &v.outputs.scope.view
+	}
+	return v.outcomes[n.index]
 }
 
 // Next is the whole control flow: a pure function of the plan and what happened.
@@ -83,6 +108,9 @@ type view struct {
 // decodes, is a failure with [CodeDefinition].
 func (p *Plan) Next(history History) Decision {
 	v := p.fold(history)
+	if n := v.open(); n != nil {
+		return n.nextGroup(&v)
+	}
 	if v.ending == nil {
 		for _, n := range p.Nodes {
 			if v.outcomes[n.index] != nil {
@@ -141,6 +169,8 @@ func (n *Node) next(v *view) (d Decision, fault *Failure) {
 		return Decision{Move: MoveWait, Node: n}, nil
 	case n.Kind == KindSleep:
 		return Decision{Move: MoveSleep, Node: n}, nil
+	case n.Sub != nil:
+		return n.nextOpen(v)
 	default:
 		return Decision{Move: MoveAct, Node: n}, nil
 	}
@@ -162,12 +192,17 @@ func guard(step string, fn func()) (fault *Failure) {
 }
 
 func (p *Plan) fold(history History) view {
-	v := view{outcomes: make([]*Fact, len(p.Nodes)), outputs: make(outputs, len(p.Nodes)+1)}
+	v := view{outcomes: make([]*Fact, len(p.Nodes)), outputs: outputs{plan: p, own: make([]json.RawMessage, len(p.Nodes)+1)}}
 	for i := range history {
 		f := &history[i]
 		switch f.Kind {
 		case FactStarted:
-			v.outputs[len(p.Nodes)] = f.Output
+			v.outputs.own[len(p.Nodes)] = f.Output
+			if f.In != nil && !f.In.Node.Sub.Own {
+				v.outputs.scope = f.In.Scope
+			}
+		case FactGroup:
+			v.group = f
 		case FactReopened:
 			v.reopen(p, f.Step)
 		case FactCanceled:
@@ -176,13 +211,13 @@ func (p *Plan) fold(history History) view {
 			v.end(Failure{Reason: ReasonTimeout, Code: CodeRunTimeout,
 				Message: fmt.Sprintf("the run took longer than %s", short(p.RunTimeout))}, StatusTimedOut)
 		default:
-			v.outcome(p, f)
+			v.settle(p, f)
 		}
 	}
 	return v
 }
 
-func (v *view) outcome(p *Plan, f *Fact) {
+func (v *view) settle(p *Plan, f *Fact) {
 	i, known := p.index[f.Step]
 	switch {
 	case f.Step == OnErrorName:
@@ -204,7 +239,7 @@ func (v *view) outcome(p *Plan, f *Fact) {
 	}
 	switch {
 	case f.Kind == FactCompleted:
-		v.outputs[i] = f.Output
+		v.outputs.own[i] = f.Output
 	case f.Kind == FactFailed && n.ContinueOnTimeout && f.Failure.Reason == ReasonTimeout:
 	case f.Kind == FactFailed && n.Kind == KindWait && f.Failure.Reason == ReasonTimeout:
 		v.end(*f.Failure, StatusTimedOut)
@@ -223,10 +258,19 @@ func (v *view) end(f Failure, s Status) {
 // and the ending.
 func (v *view) reopen(p *Plan, from string) {
 	first := p.index[from]
-	for i := first; i < len(v.outcomes); i++ {
-		v.outcomes[i], v.outputs[i] = nil, nil
+	if from == EndName {
+		first = len(v.outcomes)
 	}
-	v.handled, v.ending, v.status = [2]bool{}, nil, ""
+	if v.gens == nil {
+		v.gens = make([]int, len(p.Nodes))
+	}
+	for i := first; i < len(v.outcomes); i++ {
+		v.outcomes[i], v.outputs.own[i] = nil, nil
+		if i > first {
+			v.gens[i]++
+		}
+	}
+	v.handled, v.ending, v.status, v.again = [2]bool{}, nil, "", true
 }
 
 // ReopenFrom is the step a run goes on from when it is retried without naming
@@ -279,7 +323,7 @@ func (n *Node) done(outcome *Fact) bool {
 // Output is the output of the last completed step, nil when there is none.
 func (p *Plan) Output(history History) json.RawMessage {
 	v := p.fold(history)
-	for _, output := range slices.Backward(v.outputs[:len(p.Nodes)]) {
+	for _, output := range slices.Backward(v.outputs.own[:len(p.Nodes)]) {
 		if output != nil {
 			return output
 		}

@@ -21,6 +21,13 @@ const (
 	KindSleep   Kind = "sleep"   // pauses
 	KindFinish  Kind = "finish"  // ends the run early when its condition holds
 	KindHandler Kind = "handler" // runs when the run fails or is canceled
+
+	// These have sub-runs: see Sub.
+	KindMap      Kind = "map"      // one for each item of a list
+	KindRepeat   Kind = "repeat"   // one after the other, until a condition holds
+	KindParallel Kind = "parallel" // one a branch
+	KindRace     Kind = "race"     // one a branch, until the first has completed
+	KindChild    Kind = "child"    // one of another definition
 )
 
 // Names of the handlers in histories; no step may have them.
@@ -43,6 +50,7 @@ type Plan struct {
 
 	index    map[string]int
 	start    *Node // what Input reads
+	owner    *Node // of a body: the node whose sub-runs it is the plan of
 	way      way   // of a Choose that is being built
 	input    reflect.Type
 	payloads map[string]reflect.Type // of events, by name
@@ -69,9 +77,12 @@ type Node struct {
 	// Reconciles says that the wait looks for its answer by itself; see Check.
 	Reconciles bool
 
+	Sub *Sub // of a node that has sub-runs
+
 	plan     *Plan
 	index    int
-	many     bool // the output is Arrived even for one event
+	many     bool   // the output is Arrived even for one event
+	branch   string // of what a handle of a branch reads: its part of the output
 	invoke   func(context.Context, json.RawMessage) (json.RawMessage, error)
 	handle   func(context.Context, json.RawMessage, Failure) error
 	check    func(context.Context, json.RawMessage) (json.RawMessage, bool, error)
@@ -93,6 +104,11 @@ func (p *Plan) Validate() error {
 	faults := slices.Clip(p.faults)
 	if len(p.Nodes) == 0 {
 		faults = append(faults, fmt.Errorf("workflow %q has no steps", p.Name))
+	}
+	for _, n := range p.Nodes {
+		if n.Sub != nil && len(n.Sub.Bodies) == 0 {
+			faults = append(faults, fmt.Errorf("workflow %q, step %q: a %s needs a branch", p.Name, n.Name, n.Kind))
+		}
 	}
 	return errors.Join(append(faults, p.nameless()...)...)
 }
@@ -144,7 +160,16 @@ func PlansOf(definitions []Definition) (plans []*Plan, err error) {
 
 // Seal ends the definition: adding to it panics from now on. Runners call it when
 // they have taken the definition.
-func (p *Plan) Seal() { p.sealed.Store(true) }
+func (p *Plan) Seal() {
+	p.sealed.Store(true)
+	for _, n := range p.Nodes {
+		if n.Sub != nil {
+			for _, b := range n.Sub.Bodies {
+				b.Seal()
+			}
+		}
+	}
+}
 
 // open panics when the definition is sealed.
 func (p *Plan) open() {

@@ -63,13 +63,13 @@ func (r *Result[T]) Lookup(ctx context.Context) (T, bool) {
 	}
 	for _, n := range from {
 		switch {
-		case c == nil || c.plan != n.plan:
+		case c == nil || !c.plan.within(n.plan):
 			panic(fmt.Sprintf("workflow: the output of step %q was read outside of a run of workflow %q", n.Name, n.plan.Name))
-		case c.node.Kind != KindHandler && n.index >= c.node.index:
+		case !n.before(c.node):
 			panic(misuse("step %q reads the output of %q, which does not stand before it", c.node.Name, n.Name))
 		}
 	}
-	if len(from) == 1 && from[0].Kind == KindWait {
+	if len(from) == 1 && from[0].Kind == KindWait && from[0].plan == c.plan {
 		if f := c.outcomes[from[0].index]; f != nil {
 			if v, ok := f.decoded.take().(T); ok {
 				return v, true
@@ -86,8 +86,34 @@ func misuse(format string, args ...any) *codedError {
 }
 
 // outputs are the outputs of a run by node, nil where there is none, and at last its
-// input.
-type outputs []json.RawMessage
+// input; and those of the runs around it.
+type outputs struct {
+	plan  *Plan
+	own   []json.RawMessage
+	scope *Scope // nil: there is no run around it
+}
+
+// of is what a node of the plan, or of one around it, has left; nil if nothing.
+func (o outputs) of(n *Node) json.RawMessage {
+	for o.plan != n.plan {
+		if o.scope == nil {
+			return nil
+		}
+		o = o.scope.view.outputs
+	}
+	at := n.place()
+	if at >= len(o.own) || o.own[at] == nil || n.branch == "" {
+		if at >= len(o.own) {
+			return nil
+		}
+		return o.own[at]
+	}
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(o.own[at], &parts); err != nil {
+		panic(misuse("the stored output of step %q no longer fits the definition: %w", n.Name, err))
+	}
+	return parts[n.branch]
+}
 
 // place is where outputs have what the node left.
 func (n *Node) place() int {
@@ -101,11 +127,11 @@ func (n *Node) place() int {
 // longer fits the type; Next and Invoke turn that into a failure.
 func (r *Result[T]) in(o outputs) (v T, ok bool) {
 	for _, n := range r.from {
-		at := n.place()
-		if at >= len(o) || o[at] == nil {
+		raw := o.of(n)
+		if raw == nil {
 			continue
 		}
-		if err := json.Unmarshal(o[at], &v); err != nil {
+		if err := json.Unmarshal(raw, &v); err != nil {
 			panic(misuse("the stored output of step %q no longer fits the definition: %w", n.Name, err))
 		}
 		return v, true

@@ -71,6 +71,8 @@ func (r StartRequest) Validate() error {
 	switch {
 	case !validID(r.RunID, maxRunID):
 		return fmt.Errorf("workflow %s: a run id of 1 to %d printable bytes is needed", r.Workflow, maxRunID)
+	case isSubRun(r.RunID):
+		return fmt.Errorf("workflow %s: the run id %s is that of a sub-run: leave the brackets at its end away", r.Workflow, r.RunID)
 	case len(r.Input) > MaxPayload:
 		return fmt.Errorf("%w: the input of run %s has %d bytes, %d are allowed: store it and pass its id", ErrTooLarge,
 			r.RunID, len(r.Input), MaxPayload)
@@ -78,6 +80,11 @@ func (r StartRequest) Validate() error {
 		return fmt.Errorf("workflow %s: the input of run %s is not JSON", r.Workflow, r.RunID)
 	}
 	return nil
+}
+
+func isSubRun(id string) bool {
+	_, _, _, _, ok := SplitRunID(id)
+	return ok
 }
 
 // Status is where a run or a step of it stands.
@@ -116,6 +123,10 @@ type Run struct {
 	StartedAt       time.Time       `json:"startedAt,omitzero"`
 	EndedAt         time.Time       `json:"endedAt,omitzero"`
 	Node            string          `json:"node,omitempty"` // that executes it now
+	// Parent is the run that a sub-run belongs to, and Children counts the sub-runs of the
+	// step at which a run stands, while there are any.
+	Parent   string    `json:"parent,omitempty"`
+	Children *Children `json:"children,omitempty"`
 	// NoDefinition says why no definition that the runner holds executes the open run:
 	// its version is not there, or was begun by another definition, which it fits.
 	NoDefinition string `json:"noDefinition,omitempty"`
@@ -134,6 +145,7 @@ const (
 	WaitRetry  WaitKind = "retry"
 	WaitSnooze WaitKind = "snooze"
 	WaitSleep  WaitKind = "sleep"
+	WaitRuns   WaitKind = "runs" // for sub-runs
 )
 
 // WaitingFor says what a waiting run waits for.
@@ -156,6 +168,16 @@ type StepState struct {
 	Output         json.RawMessage `json:"output,omitempty"`
 	SkippedBecause string          `json:"skippedBecause,omitempty"`
 	Attempts       []Attempt       `json:"attempts,omitempty"`
+}
+
+// Children are how far the sub-runs are of the step at which a run stands.
+type Children struct {
+	Step      string `json:"step"`
+	Total     int    `json:"total"` // that there will be at most
+	Open      int    `json:"open"`
+	Completed int    `json:"completed"`
+	Failed    int    `json:"failed"`
+	Canceled  int    `json:"canceled,omitempty"` // since the step stopped them
 }
 
 // Attempt is one try of a step.

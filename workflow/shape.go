@@ -33,6 +33,58 @@ type NodeShape struct {
 	Output string   `json:"output,omitempty"`
 	// FailsWith is the code of an early end that fails the run.
 	FailsWith string `json:"failsWith,omitempty"`
+	// Over is the step whose output a map goes over, and Bodies are what sub-runs are of.
+	Over   string      `json:"over,omitempty"`
+	Bodies []BodyShape `json:"bodies,omitempty"`
+}
+
+// BodyShape is the part of a [Shape] that is a body of a node.
+type BodyShape struct {
+	Branch string `json:"branch,omitempty"` // its name
+	Child  string `json:"child,omitempty"`  // of a definition of its own: which; else its shape
+	Shape  *Shape `json:"shape,omitempty"`
+}
+
+// bodies are the shapes of a node's bodies.
+func (s *Sub) bodies() (all []BodyShape) {
+	for i, b := range s.Bodies {
+		one := BodyShape{}
+		if i < len(s.Branches) {
+			one.Branch = s.Branches[i]
+		}
+		if s.Own {
+			one.Child = fmt.Sprintf("%s version %d", b.Name, b.Version)
+		} else {
+			shape := b.Shape()
+			one.Shape = &shape
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// differs says what is another in the bodies of a node.
+func (n NodeShape) differs(before NodeShape) (words []string) {
+	if len(n.Bodies) != len(before.Bodies) {
+		return []string{fmt.Sprintf("%q had %d bodies and has %d", n.Name, len(before.Bodies), len(n.Bodies))}
+	}
+	for i, b := range n.Bodies {
+		old, where := before.Bodies[i], fmt.Sprintf("the body of %q", n.Name)
+		if b.Branch != "" {
+			where = fmt.Sprintf("the branch %q of %q", b.Branch, n.Name)
+		}
+		switch {
+		case b.Branch != old.Branch:
+			words = append(words, fmt.Sprintf("%s was %q", where, old.Branch))
+		case b.Child != old.Child || (b.Shape == nil) != (old.Shape == nil):
+			words = append(words, fmt.Sprintf("%s was %q and is %q", where, old.Child, b.Child))
+		case b.Shape != nil:
+			for _, w := range b.Shape.Differs(*old.Shape) {
+				words = append(words, "in "+where+" "+w)
+			}
+		}
+	}
+	return words
 }
 
 // shapeOf is what conditions read, are called and ask: several in order.
@@ -60,7 +112,10 @@ func (p *Plan) Shape() Shape {
 		if n.until != nil {
 			shape.Until = n.until.on
 		}
-		if n.yields != nil && n.Kind == KindStep { // a wait yields its events
+		if n.Sub != nil {
+			shape.Over, shape.Bodies = n.Sub.Over, n.Sub.bodies()
+		}
+		if n.yields != nil && n.Kind != KindWait { // which yields its events
 			shape.Output = typeShape(n.yields, nil)
 		}
 		for _, e := range n.Events {
@@ -106,6 +161,8 @@ func (s Shape) Differs(before Shape) (words []string) {
 		was(fmt.Sprintf("what %q lasts until", n.Name), old.Until, n.Until)
 		was(fmt.Sprintf("the code that %q fails with", n.Name), old.FailsWith, n.FailsWith)
 		was(fmt.Sprintf("the output of %q", n.Name), old.Output, n.Output)
+		was(fmt.Sprintf("what %q goes over", n.Name), old.Over, n.Over)
+		words = append(words, n.differs(old)...)
 	}
 	for i := range kept {
 		if kept[i] != keeps[i] {

@@ -1,10 +1,10 @@
 package store
 
-// PackID is the stored form of a run ID. An ID of the form prefix_UUID, with the
+// packRoot is the stored form of the ID of a run that belongs to no other. An ID of the form prefix_UUID, with the
 // prefix that stores know by heart ("run"), takes 16 bytes; any other is its
 // text behind a zero byte, so that time-ordered IDs stay ordered and short and a
 // library's user may still name runs as they like.
-func PackID(id string) []byte {
+func packRoot(id string) []byte {
 	if b, ok := packUUID(id); ok {
 		return b
 	}
@@ -15,8 +15,8 @@ func PackID(id string) []byte {
 	return b
 }
 
-// UnpackID is the inverse of PackID.
-func UnpackID(b []byte) string {
+// unpackRoot is the inverse of packRoot.
+func unpackRoot(b []byte) string {
 	if len(b) == 16 {
 		return unpackUUID(b)
 	}

@@ -26,7 +26,8 @@ type Run struct {
 	ID        string
 	Workflow  string
 	Version   int
-	Input     json.RawMessage
+	Input     json.RawMessage // none of a sub-run: it is made of what is around it
+	Sub       bool            // it belongs to another run: see workflow.SubRunID
 	CreatedAt time.Time
 	StartedAt time.Time // of the first move: the creation, when a node owned it from then; zero: not begun
 
@@ -67,7 +68,12 @@ const (
 	ParkRetry  ParkKind = "retry"  // for the next attempt at Step
 	ParkSnooze ParkKind = "snooze" // until Step looks again
 	ParkSleep  ParkKind = "sleep"
+	ParkSubs   ParkKind = "runs" // until its sub-runs have ended
 )
+
+// Numbered says whether a park of this kind is the beginning of something that the
+// history tells of, which takes a number.
+func (k ParkKind) Numbered() bool { return k == ParkWait || k == ParkSleep || k == ParkSubs }
 
 // Wakes says whether a wake ends a park of this kind. A wait may look for its answer;
 // whether it does, its definition says.
@@ -94,7 +100,7 @@ type Park struct {
 	Events []string  // event names that make it due early
 	Until  time.Time // when it is due in any case; zero with a Kind: woken
 	Since  time.Time // when the wait or the step's first attempt began
-	Seq    int64     // the number of the wait's or sleep's beginning (wait.started)
+	Seq    int64     // the number of the beginning of what it waits for (wait.started)
 }
 
 // EntryKind is what an entry of a history says.

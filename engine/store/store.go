@@ -42,7 +42,9 @@ var (
 // one transaction; concurrent ones may share a commit. The clock is handed in
 // with every call that needs it, so a store has none of its own.
 type Store interface {
-	// Create inserts a run. ErrExists. A run with an Owner belongs to that node
+	Subs
+
+	// Create inserts a run that belongs to no other. ErrExists. A run with an Owner belongs to that node
 	// from the first write on (its lease has token 1), ErrLeaseLost when that node is
 	// dead; one without is due from its Park's Until on, which is when it was created. After any other error the run may have been
 	// created.
@@ -80,21 +82,24 @@ type Store interface {
 	// Nothing else changes. ErrNotFound, ErrEnded.
 	Hurry(ctx context.Context, runID string) error
 
-	// Terminate ends an open run as canceled, whoever owns it, and fences the owner.
-	// ErrNotFound, ErrEnded.
+	// Terminate ends an open run as canceled, whoever owns it, and fences the owner; and all
+	// that is below it in the same transaction. ErrNotFound, ErrEnded.
 	Terminate(ctx context.Context, runID string, f workflow.Failure, now time.Time) error
 
-	// Reopen makes an ended run due again: see Reopening. ErrNotFound, ErrNotEnded.
+	// Reopen makes an ended run due again: see Reopening. A sub-run is reopened for the
+	// group of the run around it, which counts it: ErrNotEnded when that has none that it
+	// belongs to. ErrNotFound, ErrNotEnded.
 	Reopen(ctx context.Context, runID string, r Reopening, now time.Time) error
 
 	// Get reads a run whole. ErrNotFound.
 	Get(ctx context.Context, runID string) (Claimed, error)
 
 	// List reads runs without history and signals, newest first (by creation, then
-	// ID). next is the cursor of the next page, empty on the last. ErrCursor.
+	// ID): those that belong to no other, unless the query names IDs. next is the cursor of the next page, empty on the last. ErrCursor.
 	List(ctx context.Context, q Query) (runs []Run, next string, err error)
 
-	// Counts counts runs by workflow, version, status and parked step.
+	// Counts counts runs that belong to no other by workflow, version, status and parked
+	// step.
 	Counts(ctx context.Context) ([]Count, error)
 
 	// Enter takes the store for an engine that runs, until leave is called. false:
@@ -112,8 +117,8 @@ type Store interface {
 	// Note replaces what is noted of a definition.
 	Note(ctx context.Context, d Definition, shapes []Shape) error
 
-	// Prune deletes up to n runs that ended before the given time, with their
-	// histories and signals, and returns how many it deleted.
+	// Prune deletes up to n runs that belong to no other and ended before the given time,
+	// with all below them, histories and signals, and returns how many it deleted.
 	Prune(ctx context.Context, endedBefore time.Time, n int) (int, error)
 
 	// OldKeys is the latest creation among the runs that are of a release with other
@@ -267,11 +272,19 @@ type Progress struct {
 
 	Append []Entry // numbered by the store, in order; consumed signals are marked; the first may fold
 
-	// Park gives the lease back, unless something came. A park of a wait or sleep with Seq 0 begins one:
+	// Park gives the lease back, unless something came. A park of a Numbered kind with Seq 0 begins one:
 	// it takes a number after Append, and the store keeps it as the park's Seq.
 	Park *Park
-	// End ends the run and gives the lease back.
+	// End ends the run and gives the lease back. Of a sub-run, it is counted in the group
+	// of the run around it, which begins another one while there is room, and is woken
+	// when it has something to decide.
 	End *Ending
+
+	// Close forgets the group of a step that has its outcome. Open begins sub-runs, after
+	// that. Stop lets no more begin.
+	Close bool
+	Open  *Opening
+	Stop  bool
 
 	// The row's counters after this commit.
 	Attempt   int

@@ -29,6 +29,12 @@ func (n *run) execute(ctx context.Context) {
 			n.wait(ctx, d.Node)
 		case workflow.MoveSleep:
 			n.sleep(ctx, d.Node)
+		case workflow.MoveOpen:
+			n.open(d.Node, d.Opening)
+		case workflow.MoveJoin:
+			n.join(ctx, d)
+		case workflow.MoveSettle:
+			n.settleSubs(d)
 		default:
 			n.act(ctx, d)
 		}
@@ -39,14 +45,17 @@ func (n *run) execute(ctx context.Context) {
 // has passed before something would begin.
 func (n *run) decide() workflow.Decision {
 	d := n.plan.Next(n.facts)
-	begins := d.Move == workflow.MoveAct || d.Move == workflow.MoveWait || d.Move == workflow.MoveSleep
+	begins := d.Move == workflow.MoveAct || d.Move == workflow.MoveWait || d.Move == workflow.MoveSleep || d.Move == workflow.MoveOpen ||
+		d.Move == workflow.MoveJoin && d.Stop == ""
 	if begins && n.overdue() {
 		n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactDeadline})
 		late := d.Node
 		d = n.plan.Next(n.facts)
-		n.cut(late, *d.Failure)
+		if n.group == nil { // else its sub-runs end first
+			n.cut(late, *d.Failure)
+		}
 	}
-	if d.Failure != nil && !n.decided {
+	if d.Failure != nil && !n.decided && d.Move != workflow.MoveSettle {
 		n.decided = true
 		n.leave(*d.Failure)
 	}
@@ -68,7 +77,7 @@ func (n *run) leave(f workflow.Failure) {
 // cut records that a node ended with the run; the ending is a fact already.
 func (n *run) cut(node *workflow.Node, f workflow.Failure) {
 	s, t := workflow.StatusFailed, workflow.HistoryStepFailed
-	switch pause := node.Kind == workflow.KindWait || node.Kind == workflow.KindSleep; {
+	switch pause := node.Kind == workflow.KindWait || node.Kind == workflow.KindSleep || node.Sub != nil; {
 	case f.Reason == workflow.ReasonCanceled:
 		s = workflow.StatusCanceled
 	case pause && f.Reason == workflow.ReasonTimeout:
@@ -162,7 +171,7 @@ func (n *run) attempt(ctx context.Context, d workflow.Decision, attempt int) (ou
 }
 
 func (n *run) call(attempt int) workflow.Call {
-	return workflow.Call{RunID: n.state.ID, Attempt: attempt, Input: n.state.Input, History: n.facts, Namespace: n.runner.Namespace}
+	return workflow.Call{RunID: n.state.ID, Attempt: attempt, Input: n.state.Input, History: n.facts, Namespace: n.runner.Namespace, Subs: n.runner.subs}
 }
 
 func (n *run) unlocked(fn func()) {

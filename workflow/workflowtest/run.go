@@ -27,6 +27,8 @@ type run struct {
 	endless string            // why the run was given up
 	wake    chan struct{}     // something came: the run looks again
 	halt    context.CancelFunc
+	parent  *run   // of a sub-run
+	group   *group // of a run that stands at a step with sub-runs
 }
 
 // note is the data of a history item, in the words of the engine.
@@ -195,6 +197,7 @@ func (n *run) end(s workflow.Status, f *workflow.Failure, because string) {
 		n.state.Events[i].Late = n.state.Events[i].ConsumedBy == ""
 	}
 	n.record(types[s], "", 0, note{Failure: f, Finished: because})
+	n.tellParent()
 }
 
 func (n *run) receive(s workflow.Signal) (workflow.Receipt, error) {
@@ -256,6 +259,9 @@ func (n *run) reopen(from string) {
 	n.record(workflow.HistoryRunReopened, from, 0, note{})
 	n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactReopened, Step: from})
 	first := n.position(from)
+	if from == workflow.EndName {
+		first = len(n.state.Steps)
+	}
 	for i := first; i < len(n.state.Steps); i++ {
 		s := &n.state.Steps[i]
 		for j := range n.state.Events {

@@ -49,8 +49,13 @@ func NewRunner(defs ...workflow.Definition) (*Runner, error) {
 	}
 	for _, p := range plans {
 		p.Seal()
+		for _, child := range p.Children() {
+			if !slices.Contains(plans, child) && !slices.Contains(r.plans, child) {
+				r.plans = append(r.plans, child)
+			}
+		}
 	}
-	r.plans = plans
+	r.plans = append(plans, r.plans...)
 	return r, nil
 }
 
@@ -115,16 +120,22 @@ func (r *Runner) Cancel(_ context.Context, runID, reason string) error {
 		if n.state.Status.Ended() {
 			return workflow.ErrEnded
 		}
-		if !n.state.CancelRequested {
-			n.state.CancelRequested = true
-			if !n.decided {
-				n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactCanceled, Reason: workflow.Clip(reason)})
-			}
-			n.record(workflow.HistoryCancelRequested, "", 0, note{Reason: workflow.Clip(reason)})
-			n.nudge()
-		}
+		n.cancel(reason)
 		return nil
 	})
+}
+
+// cancel asks a run to end, once.
+func (n *run) cancel(reason string) {
+	if n.state.CancelRequested {
+		return
+	}
+	n.state.CancelRequested = true
+	if !n.decided {
+		n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactCanceled, Reason: workflow.Clip(reason)})
+	}
+	n.record(workflow.HistoryCancelRequested, "", 0, note{Reason: workflow.Clip(reason)})
+	n.nudge()
 }
 
 // Wake ends a snooze or back-off now.
@@ -145,8 +156,7 @@ func (r *Runner) Terminate(_ context.Context, runID, reason string) error {
 		if n.state.Status.Ended() {
 			return workflow.ErrEnded
 		}
-		n.halt()
-		n.end(workflow.StatusCanceled, &workflow.Failure{Reason: workflow.ReasonCanceled, Message: workflow.Clip(reason)}, "")
+		n.terminate(workflow.Failure{Reason: workflow.ReasonCanceled, Message: workflow.Clip(reason)})
 		return nil
 	})
 }
@@ -154,6 +164,9 @@ func (r *Runner) Terminate(_ context.Context, runID, reason string) error {
 // Retry reopens a run from a step.
 func (r *Runner) Retry(_ context.Context, runID, from string) error {
 	return r.change(runID, func(n *run) error {
+		if n.parent != nil {
+			return fmt.Errorf("it is run again with the run that it belongs to: retry %s: %w", n.state.Parent, workflow.ErrSubRun)
+		}
 		if !n.state.Status.Ended() || n.state.Status == workflow.StatusCompleted {
 			return workflow.ErrNotEnded
 		}
@@ -217,6 +230,9 @@ func (r *Runner) Counts(context.Context) ([]workflow.Count, error) {
 	defer r.mu.Unlock()
 	runs := map[workflow.Count]int64{}
 	for _, n := range r.runs {
+		if n.parent != nil {
+			continue
+		}
 		c := workflow.Count{Workflow: n.state.Workflow, Version: n.state.Version, Status: n.state.Status}
 		switch {
 		case n.state.Status == workflow.StatusPending:
@@ -240,7 +256,7 @@ func (r *Runner) Counts(context.Context) ([]workflow.Count, error) {
 
 func (n *run) selected(q workflow.Query) bool {
 	s := &n.state
-	return (q.Workflow == "" || q.Workflow == s.Workflow) && (q.Status == "" || q.Status == s.Status) &&
+	return (n.parent == nil || q.IDs != nil) && (q.Workflow == "" || q.Workflow == s.Workflow) && (q.Status == "" || q.Status == s.Status) &&
 		(q.Since.IsZero() || !s.CreatedAt.Before(q.Since)) && (q.Until.IsZero() || s.CreatedAt.Before(q.Until)) &&
 		(q.IDs == nil || slices.Contains(q.IDs, s.ID))
 }

@@ -38,12 +38,20 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (st
 	if r.StartedAt.IsZero() {
 		r.StartedAt = p.StartedAt
 	}
+	if p.Close {
+		r.group = nil
+	}
+	if p.Open != nil {
+		s.openSubs(r, *p.Open, p.Now)
+	}
+	if p.Stop && r.group != nil {
+		r.group.Stopped = true
+	}
 	switch {
 	case p.Park != nil && r.InboxSeq == p.Decided:
 		r.park(p)
 	case p.End != nil:
-		r.end(*p.End, p.Now)
-		s.index(r)
+		s.end(r, *p.End, p.Now)
 	}
 	return r.news(p), nil
 }
@@ -82,14 +90,17 @@ func (r *row) append(en store.Entry) {
 
 func (r *row) park(p store.Progress) {
 	r.Park, r.Owner = *p.Park, 0
-	if (r.Park.Kind == store.ParkWait || r.Park.Kind == store.ParkSleep) && r.Park.Seq == 0 {
+	if r.Park.Kind.Numbered() && r.Park.Seq == 0 {
 		r.Seq++
 		r.Park.Seq = r.Seq
 	}
 }
 
-func (r *row) end(e store.Ending, now time.Time) {
+// end ends a run, and counts it for the one around it.
+func (s *Store) end(r *row, e store.Ending, now time.Time) {
 	r.Seq++
 	r.Status, r.Failure, r.Because = e.Status, e.Failure, e.Because
-	r.EndedAt, r.EndedSeq, r.Owner = now, r.Seq, 0
+	r.EndedAt, r.EndedSeq, r.Owner, r.group = now, r.Seq, 0, nil
+	s.index(r)
+	s.ended(r, now)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
@@ -96,8 +97,16 @@ func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure,
 	if r.Status != store.Open {
 		return store.ErrEnded
 	}
-	r.end(store.Ending{Status: store.Canceled, Failure: &f}, now)
-	s.index(r)
+	ending := store.Ending{Status: store.Canceled, Failure: &f}
+	for id, below := range s.runs { // of them none is counted: their groups end with them
+		if below.Sub && below.Status == store.Open && strings.HasPrefix(id, runID+"/") {
+			below.Seq++
+			below.Status, below.Failure, below.Because = ending.Status, ending.Failure, ""
+			below.EndedAt, below.EndedSeq, below.Owner, below.group = now, below.Seq, 0, nil
+			s.index(below)
+		}
+	}
+	s.end(r, ending, now)
 	return nil
 }
 
@@ -110,6 +119,13 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 	defer s.mu.Unlock()
 	if r.Status == store.Open || r.Status == store.Completed || r.Seq != o.Seq {
 		return store.ErrNotEnded
+	}
+	if r.Sub {
+		_, g := s.around(r)
+		if g == nil {
+			return store.ErrNotEnded
+		}
+		g.Reopened()
 	}
 	ended := store.Entry{Seq: r.EndedSeq, Kind: store.EntryEnded, Label: string(r.Status), At: r.EndedAt, Failure: r.Failure}
 	if r.Park.Seq != 0 {

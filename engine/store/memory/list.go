@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ func before(r store.Run, at time.Time, id string) bool {
 }
 
 func matches(r store.Run, q store.Query) bool {
-	return (q.Workflow == "" || r.Workflow == q.Workflow) &&
+	return (!r.Sub || q.IDs != nil) && (q.Workflow == "" || r.Workflow == q.Workflow) &&
 		(q.Status == "" || q.Status == r.Status || q.Status == r.Derived(q.Now)) &&
 		(q.Since.IsZero() || !r.CreatedAt.Before(q.Since)) &&
 		(q.Until.IsZero() || r.CreatedAt.Before(q.Until)) &&
@@ -88,6 +89,9 @@ func (s *Store) Counts(ctx context.Context) ([]store.Count, error) {
 	defer s.mu.Unlock()
 	counts := map[store.Count]int64{}
 	for _, r := range s.runs {
+		if r.Sub {
+			continue
+		}
 		c := store.Count{Workflow: r.Workflow, Version: r.Version, Status: r.Status}
 		if r.Status == store.Open && r.Owner == 0 {
 			c.Step = r.Park.Step
@@ -129,8 +133,9 @@ func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (int, e
 	defer s.mu.Unlock()
 	pruned := 0
 	for id, r := range s.runs {
-		if pruned < n && r.Status != store.Open && r.EndedAt.Before(endedBefore) {
+		if pruned < n && !r.Sub && r.Status != store.Open && r.EndedAt.Before(endedBefore) {
 			delete(s.runs, id)
+			maps.DeleteFunc(s.runs, func(below string, o *row) bool { return o.Sub && strings.HasPrefix(below, id+"/") })
 			pruned++
 		}
 	}

@@ -28,6 +28,7 @@ type Store struct {
 type row struct {
 	store.Run
 	token   int64
+	group   *store.Group
 	history []store.Entry
 	signals []store.Signal
 }

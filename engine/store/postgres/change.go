@@ -18,6 +18,13 @@ type change struct {
 	epoch int64  // the node that must be alive; 0: none
 	// signal is the id of a delivery: whether there is one already is read.
 	signal string
+	// Of sub-runs: the run around it, which is locked, too; whose counters are read; what
+	// else is; and what is locked below the run. A change that locks what it does not name
+	// is committed alone, so that no lock is waited for out of the order of ids.
+	parent  []byte
+	counted [][]byte
+	found   *found
+	below   [][2][]byte
 	// decide looks at the run's locked row, nil when there is none, changes it, and
 	// notes in the group what else is to be written. What it returns is told to the
 	// caller once the group is durable, and concerns no other change. It may be
@@ -32,7 +39,7 @@ const maxGroup = 512
 // apply makes a change and returns when it is durable.
 func (s *Store) apply(ctx context.Context, operation, runID string, c *change) error {
 	c.id = store.PackID(runID)
-	err := s.queues[shard(c.id, len(s.queues))].Do(ctx, c)
+	err := s.queues[shard(store.RootOf(runID), len(s.queues))].Do(ctx, c)
 	for _, verdict := range []error{nil, store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded,
 		store.ErrLeaseLost, store.ErrCanceled, store.ErrInboxFull} {
 		if err == verdict { //nolint:errorlint // a verdict is returned as it is
@@ -42,8 +49,8 @@ func (s *Store) apply(ctx context.Context, operation, runID string, c *change) e
 	return s.fault(operation+" run "+runID, err)
 }
 
-// shard spreads runs over queues: all changes of a run that this process makes go
-// the same way, so that its groups never wait for each other's locks.
+// shard spreads runs over queues: all changes of a run, and of those that belong to
+// it, that this process makes go the same way, so that its groups never wait for each other's locks.
 func shard(id []byte, n int) int {
 	h := uint32(2166136261)
 	for _, b := range id {
@@ -62,7 +69,11 @@ func (s *Store) work(q *groupcommit.Queue[*change]) {
 		}
 		picked := taken[:0]
 		for _, c := range taken {
-			if c.Pick() {
+			switch {
+			case !c.Pick():
+			case c.Do.below != nil:
+				s.commitGroup([]*groupcommit.Change[*change]{c})
+			default:
 				picked = append(picked, c)
 			}
 		}

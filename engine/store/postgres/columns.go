@@ -67,6 +67,9 @@ func scanRun(row scanner, rest ...any) (r store.Run, token int64, err error) {
 		return r, 0, err
 	}
 	r.ID = store.UnpackID(id)
+	if r.Sub = r.Input == nil; len(r.Input) == 0 {
+		r.Input = nil
+	}
 	r.Park.Until, r.Park.Since = instant(due), instant(since)
 	r.CreatedAt, r.StartedAt, r.EndedAt = instant(created), instant(started), instant(ended)
 	var lost, fault error

@@ -30,6 +30,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 // holds: it stays locked until what was written is durable.
 func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (news store.News, err error) {
 	c := &change{epoch: l.Epoch}
+	c.ofMove(l.RunID, p)
 	c.decide = func(g *group, r *row) (err error) {
 		news, err = g.commit(c, r, l, p, &news)
 		return err
@@ -73,10 +74,12 @@ func (g *group) commit(c *change, r *row, l store.Lease, p store.Progress, into 
 	r.token++
 	r.attempt, r.begun, r.takeovers = int32(p.Attempt), p.Begun, int32(p.Takeovers)
 	r.begin(micros(p.StartedAt))
+	g.changeSubs(c, l.RunID, p)
 	switch {
 	case park != nil:
 		err = r.park(*park)
 	case p.End != nil:
+		g.ended(c, l.RunID, p.End.Status, p.Now)
 		err = r.end(*p.End, micros(p.Now))
 	}
 	g.changed(r, micros(p.Now))

@@ -49,7 +49,9 @@ func (s *Store) Hurry(ctx context.Context, runID string) error {
 
 // Terminate ends a run at once and fences its owner.
 func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure, now time.Time) error {
-	return s.apply(ctx, "terminate", runID, &change{decide: func(g *group, r *row) error {
+	c := (&change{below: store.Below(runID)}).ofSub(runID)
+	c.counted = append(c.counted, store.PackID(runID))
+	c.decide = func(g *group, r *row) error {
 		switch {
 		case r == nil:
 			return store.ErrNotFound
@@ -57,18 +59,37 @@ func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure,
 			return store.ErrEnded
 		}
 		g.changed(r, micros(now))
-		return r.end(store.Ending{Status: store.Canceled, Failure: &f}, micros(now))
-	}})
+		if err := r.end(store.Ending{Status: store.Canceled, Failure: &f}, micros(now)); err != nil {
+			return err
+		}
+		if g.subs[string(c.id)] != nil {
+			delete(g.subs, string(c.id))
+			g.closed = append(g.closed, c.id)
+			g.terminated = append(g.terminated, termination{c.below, micros(now), r.failure})
+		}
+		g.ended(c, runID, store.Canceled, now)
+		return nil
+	}
+	return s.apply(ctx, "terminate", runID, c)
 }
 
 // Reopen makes an ended run due again.
 func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now time.Time) error {
-	return s.apply(ctx, "reopen", runID, &change{decide: func(g *group, r *row) error {
+	c := (&change{}).ofSub(runID)
+	c.decide = func(g *group, r *row) error {
 		switch {
 		case r == nil:
 			return store.ErrNotFound
 		case r.status == string(store.Open) || r.status == string(store.Completed) || r.seq != o.Seq:
 			return store.ErrNotEnded
+		}
+		if c.parent != nil {
+			_, s := g.around(c, runID)
+			if s == nil {
+				return store.ErrNotEnded
+			}
+			s.dirty = true
+			s.Reopened()
 		}
 		ended := store.Entry{Seq: r.endedSeq, Kind: store.EntryEnded, Label: r.status, At: instant(r.endedAt), Failure: r.failureOf()}
 		if r.parkSeq != 0 {
@@ -82,7 +103,8 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 		g.returns = append(g.returns, r.id)
 		g.changed(r, micros(now))
 		return g.append(r, store.Entry{Kind: store.EntryReopened, Step: o.From, At: now}, o.Return)
-	}})
+	}
+	return s.apply(ctx, "reopen", runID, c)
 }
 
 func (r *row) reopen(now int64) {

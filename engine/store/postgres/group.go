@@ -21,6 +21,7 @@ type group struct {
 	late    map[sigKey]bool   // the signals that are there already, and whether they came late
 	created map[string]bool   // the runs that are to be inserted
 	inboxes map[string]*inbox // how full they are; nil: they were not looked at
+	subs    map[string]*subs  // how far the sub-runs of runs are, locked
 
 	creates []creation
 	entries []entryOf
@@ -28,8 +29,12 @@ type group struct {
 	folds   []entryOf // whose Folds the entry of that number gives way to
 	returns [][]byte  // runs whose late signals wait in the inbox again
 	news    []*newsOf
-	due     bool  // a run that nobody owns is due
-	dueAt   int64 // when the first of those is, or will be
+	closed  [][]byte // runs whose sub-runs are counted no more
+
+	terminated []termination
+
+	due   bool  // a run that nobody owns is due
+	dueAt int64 // when the first of those is, or will be
 }
 
 // inbox is what a run has received.
@@ -52,7 +57,7 @@ type newsOf struct {
 
 func newGroup(changes []*change, repeats bool) *group {
 	return &group{dueAt: math.MaxInt64, changes: changes, repeats: repeats, rows: map[string]*row{},
-		alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]bool{}}
+		alive: map[int64]bool{}, late: map[sigKey]bool{}, created: map[string]bool{}, subs: map[string]*subs{}}
 }
 
 // Rows are locked in the order of their ids, so that groups never wait in a circle.
@@ -73,6 +78,9 @@ func (g *group) lock(b batch) {
 	var epochs []int64
 	for _, c := range g.changes {
 		ids = append(ids, c.id)
+		if c.parent != nil {
+			ids = append(ids, c.parent)
+		}
 		if c.epoch != 0 && !slices.Contains(epochs, c.epoch) {
 			epochs = append(epochs, c.epoch)
 		}
@@ -90,6 +98,7 @@ func (g *group) lock(b batch) {
 		}
 		return found.Err()
 	})
+	g.lockSubs(b)
 	if len(epochs) > 0 {
 		b.Queue(aliveQuery, epochs).Query(func(found pgx.Rows) error {
 			var epoch int64
@@ -124,6 +133,8 @@ func (g *group) lock(b batch) {
 // nothing lands.
 func (g *group) write(b batch) {
 	g.writeRows(b)
+	g.terminateBelow(b)
+	g.writeSubs(b)
 	if len(g.folds) > 0 {
 		deleteFolded(b, g.folds)
 	}

@@ -70,9 +70,15 @@ func (w *where) query(limit int) string {
 	return query
 }
 
+// roots are the runs that belong to no other.
+const roots = "input IS NOT NULL"
+
 // conditions of a query; the derived statuses follow [store.Run.Derived].
 func conditions(q store.Query) (*where, error) {
-	w := &where{terms: []string{"true"}}
+	w := &where{terms: []string{roots}}
+	if q.IDs != nil {
+		w.terms[0] = "true"
+	}
 	const waits = "(owner = 0 AND park_kind <> '' AND due_at > ?)"
 	const fresh = "(owner = 0 AND started_at = 0)"
 	now := micros(q.Now)
@@ -132,7 +138,7 @@ func parseCursor(cursor string) (at int64, id []byte, err error) {
 
 const countsQuery = `
 	SELECT workflow, version, status, CASE WHEN status = 'open' AND owner = 0 THEN park_step ELSE '' END AS step, count(*)
-	FROM wf_run GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`
+	FROM wf_run WHERE ` + roots + ` GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`
 
 // Counts counts runs.
 func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {

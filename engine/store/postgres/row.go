@@ -42,7 +42,7 @@ func (r *row) wake(now int64) { r.dueAt = min(r.dueAt, now) }
 
 // park parks a run as decided, and numbers what begins with it.
 func (r *row) park(p store.Park) (err error) {
-	if p.Seq == 0 && (p.Kind == store.ParkWait || p.Kind == store.ParkSleep) {
+	if p.Seq == 0 && p.Kind.Numbered() {
 		r.seq++
 		p.Seq = r.seq
 	}

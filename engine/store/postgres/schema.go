@@ -59,7 +59,7 @@ func find(ctx context.Context, db *pgdb.DB, wanted string) (*schema, error) {
 	return &schema{name: wanted, prefix: pgx.Identifier{wanted}.Sanitize() + "."}, nil
 }
 
-var tableNames = regexp.MustCompile(`\bwf_(run|history|signal|node|upgrade|definition)\b`)
+var tableNames = regexp.MustCompile(`\bwf_(run|history|signal|node|upgrade|definition|subs)\b`)
 
 // in is one of the store's own statements, its tables named with their schema.
 func (s *schema) in(statement string) string {

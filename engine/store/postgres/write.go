@@ -166,6 +166,14 @@ type creation struct {
 	store.Run
 }
 
+// input is what a run keeps, which only a sub-run has none of.
+func (r creation) input() []byte {
+	if r.Sub {
+		return nil
+	}
+	return append([]byte{}, r.Input...)
+}
+
 // insertRuns inserts runs in the order of their ids: two groups that create the same
 // ones wait for each other, never in a circle.
 func insertRuns(b batch, runs []creation) {
@@ -179,7 +187,7 @@ func insertRuns(b batch, runs []creation) {
 		of("seq", "bigint", runs, func(r creation) int64 { return r.Seq }),
 		of("created_at", "bigint", runs, func(r creation) int64 { return micros(r.CreatedAt) }),
 		of("started_at", "bigint", runs, func(r creation) int64 { return micros(r.StartedAt) }),
-		of("input", "bytea", runs, func(r creation) []byte { return r.Input }),
+		of("input", "bytea", runs, func(r creation) []byte { return r.input() }),
 	}.from(len(runs))
 	b.Queue("INSERT INTO wf_run ("+columns+", status, token) SELECT *, 'open', 1 FROM "+table, args...)
 }

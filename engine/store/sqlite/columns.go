@@ -165,5 +165,8 @@ func scanRun(row interface{ Scan(dest ...any) error }, rest ...any) (r store.Run
 	if fault != nil {
 		r.Failure = illegible("", fault)
 	}
+	if r.Sub = r.Input == nil; len(r.Input) == 0 {
+		r.Input = nil
+	}
 	return r, token, err
 }

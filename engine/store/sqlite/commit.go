@@ -61,7 +61,15 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (ne
 				return err
 			}
 		}
-		return s.updateRun(tx, id, r, p, park, seq)
+		if p.Close || p.Open != nil || p.Stop {
+			if err := s.changeSubs(tx, l.RunID, id, p); err != nil {
+				return err
+			}
+		}
+		if err := s.updateRun(tx, id, r, p, park, seq); err != nil || p.End == nil {
+			return err
+		}
+		return s.ended(tx, l.RunID, p.End.Status, p.Now)
 	})
 	switch {
 	case errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrCanceled):
@@ -125,7 +133,7 @@ func (s *Store) updateRun(tx *sqlitedb.Tx, id []byte, r heldRun, p store.Progres
 const moveQuery = "UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ? WHERE id = ?"
 
 func (s *Store) parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq int64) error {
-	if park.Seq == 0 && (park.Kind == store.ParkWait || park.Kind == store.ParkSleep) {
+	if park.Seq == 0 && park.Kind.Numbered() {
 		seq++
 		park.Seq = seq
 	}

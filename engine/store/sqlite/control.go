@@ -61,6 +61,12 @@ func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure,
 			UPDATE wf_run SET status = 'canceled', owner = 0, seq = seq + 1, ended_seq = seq + 1,
 				ended_at = ?, failure = ?, because = ''
 			WHERE id = ?`, micros(now), failure, id)
+		if err == nil {
+			err = terminateBelow(tx, r.ID, failure, now)
+		}
+		if err == nil {
+			err = s.ended(tx, r.ID, store.Canceled, now)
+		}
 		return err
 	})
 }
@@ -70,6 +76,19 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 	return s.control(ctx, "reopen", runID, func(tx *sqlitedb.Tx, id []byte, r store.Run) error {
 		if r.Status == store.Open || r.Status == store.Completed || r.Seq != o.Seq {
 			return store.ErrNotEnded
+		}
+		if r.Sub {
+			_, parent, g, err := around(tx, r.ID)
+			if err != nil {
+				return err
+			}
+			if g == nil {
+				return store.ErrNotEnded
+			}
+			g.Reopened()
+			if err := saveGroup(tx, parent, g); err != nil {
+				return err
+			}
 		}
 		s.passed.Due(micros(now))
 		if _, err := tx.Exec(`

@@ -20,7 +20,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 			INSERT INTO wf_run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
 			VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			id, r.Workflow, r.Version, r.Owner, micros(r.Park.Until), r.Seq, micros(r.CreatedAt),
-			micros(r.StartedAt), []byte(r.Input))
+			micros(r.StartedAt), append([]byte{}, r.Input...)) // never NULL: see the migration of wf_subs
 		if err == nil && n == 0 {
 			return store.ErrExists
 		}

@@ -50,9 +50,15 @@ func (w *where) query() string {
 	return "SELECT " + runColumns + " FROM wf_run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY created_at DESC, id DESC LIMIT ?"
 }
 
+// roots are the runs that belong to no other.
+const roots = "input IS NOT NULL"
+
 // conditions of a query; the derived statuses follow [store.Run.Derived].
 func conditions(q store.Query) (*where, error) {
-	w := &where{terms: []string{"true"}}
+	w := &where{terms: []string{roots}}
+	if q.IDs != nil {
+		w.terms[0] = "true"
+	}
 	// The plus keeps the planner from the index of what is due, by which it would
 	// sort every waiting run to show a page of them.
 	const waits = "(+owner = 0 AND park_kind <> '' AND due_at > ?)"
@@ -124,7 +130,7 @@ func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err err
 func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
 	found, err := s.db.Reader().QueryContext(ctx, `
 		SELECT workflow, version, status, CASE WHEN status = 'open' AND owner = 0 THEN park_step ELSE '' END AS step, count(*)
-		FROM wf_run GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`)
+		FROM wf_run WHERE `+roots+` GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`)
 	err = each(found, err, func(r rows) error {
 		var c store.Count
 		err := r.Scan(&c.Workflow, &c.Version, &c.Status, &c.Step, &c.Runs)
