@@ -188,9 +188,9 @@ func TestRandomTreesOfSubRuns(t *testing.T) {
 		n  int
 		on func() store.Store
 	}{
-		"memory":   {treesOf(40), func() store.Store { return memory.New() }},
-		"sqlite":   {treesOf(15), func() store.Store { return sq }},
-		"postgres": {treesOf(8), func() store.Store { return pg }},
+		"memory":   {treesOf(14), func() store.Store { return memory.New() }},
+		"sqlite":   {treesOf(5), func() store.Store { return sq }},
+		"postgres": {treesOf(4), func() store.Store { return pg }},
 	}
 	for name, on := range trees {
 		t.Run(name, func(t *testing.T) {
