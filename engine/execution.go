@@ -235,7 +235,8 @@ const (
 // commit that fails is repeated, the same, until it is durable or the lease is
 // lost: a step is never run again because its outcome could not be written.
 func (x *execution) commit(park *store.Park, end *store.Ending) committed {
-	p := store.Progress{Open: x.opening, Stop: x.stops, Close: x.closing, Decided: x.inboxSeq, Known: x.known(), Canceled: x.canceled, Append: x.pending, Park: park, End: end,
+	p := store.Progress{Decided: x.inboxSeq, Known: x.known(), Canceled: x.canceled, Append: x.pending, Park: park, End: end,
+		Close: x.closing, Open: x.opening, Stop: x.stops,
 		Attempt: x.attempt, Begun: x.begun, Takeovers: x.takeovers, StartedAt: x.startedAt(park), Now: x.e.now()}
 	for failures := 1; ; failures++ {
 		news, err := x.e.store.Commit(x.e.working(), x.lease, p)

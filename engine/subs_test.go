@@ -92,7 +92,8 @@ func TestAMapRunsItsBodyForEachItem(t *testing.T) {
 			t.Errorf("%d runs are listed, %v", len(page.Runs), err)
 		}
 		item, err := e.Describe(t.Context(), "etl-1/load[7]")
-		if err != nil || item.Parent != "etl-1" || string(item.Input) != `{"Name":"7"}` || string(item.Output) != `{"N":7}` || len(item.Steps) != 1 {
+		if err != nil || item.Parent != "etl-1" || string(item.Input) != `{"Name":"7"}` ||
+			string(item.Output) != `{"N":7}` || len(item.Steps) != 1 {
 			t.Errorf("%+v %v", item, err)
 		}
 	})
@@ -397,7 +398,8 @@ func TestForksRepeatsAndChildren(t *testing.T) {
 		if err != nil || inner.Workflow != "all" || inner.Parent != "r/round[2]" || string(inner.Output) != "7" {
 			t.Errorf("%+v %v", inner, err)
 		}
-		if c, err := e.Describe(t.Context(), "r/child[0]"); err != nil || c.Workflow != "child" || c.Version != 3 || string(c.Input) != `"right3"` {
+		if c, err := e.Describe(t.Context(), "r/child[0]"); err != nil || c.Workflow != "child" || c.Version != 3 ||
+			string(c.Input) != `"right3"` {
 			t.Errorf("%+v %v", c, err)
 		}
 	})

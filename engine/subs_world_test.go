@@ -125,4 +125,3 @@ func agree(t testing.TB, st store.Store, id string, generation int, steps ...str
 	}
 	return all
 }
-

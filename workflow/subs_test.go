@@ -43,15 +43,20 @@ func TestNextOverTheCountersOfAMap(t *testing.T) {
 		stop  string
 		says  string
 	}{
-		"all open":          {g: workflow.Group{Next: 4, Open: 4}, want: workflow.MoveJoin},
-		"room":              {g: workflow.Group{Next: 4, Open: 1, Completed: 3}, want: workflow.MoveOpen, count: 3},
-		"room at the end":   {g: workflow.Group{Next: 9, Open: 1, Completed: 8}, want: workflow.MoveOpen, count: 1},
-		"the last ones":     {g: workflow.Group{Next: 10, Open: 2, Completed: 8}, want: workflow.MoveJoin},
-		"done":              {g: workflow.Group{Next: 10, Completed: 9, Failed: 1}, want: workflow.MoveSettle, says: `{"total":10,"completed":9,"failed":1}`},
-		"too many failed":   {g: workflow.Group{Next: 6, Open: 2, Completed: 2, Failed: 2}, want: workflow.MoveJoin, stop: "too many have failed"},
-		"and stopped":       {g: workflow.Group{Next: 6, Completed: 2, Failed: 2, Canceled: 2, Stopped: true}, want: workflow.MoveSettle, says: "2 of 10 failed, 1 are tolerated"},
-		"canceled":          {g: workflow.Group{Next: 4, Open: 4}, also: []workflow.Fact{canceled}, want: workflow.MoveJoin, stop: "the run around it ends: enough"},
-		"canceled and over": {g: workflow.Group{Next: 4, Canceled: 4, Stopped: true}, also: []workflow.Fact{canceled}, want: workflow.MoveSettle, says: "enough"},
+		"all open":        {g: workflow.Group{Next: 4, Open: 4}, want: workflow.MoveJoin},
+		"room":            {g: workflow.Group{Next: 4, Open: 1, Completed: 3}, want: workflow.MoveOpen, count: 3},
+		"room at the end": {g: workflow.Group{Next: 9, Open: 1, Completed: 8}, want: workflow.MoveOpen, count: 1},
+		"the last ones":   {g: workflow.Group{Next: 10, Open: 2, Completed: 8}, want: workflow.MoveJoin},
+		"done": {g: workflow.Group{Next: 10, Completed: 9, Failed: 1}, want: workflow.MoveSettle,
+			says: `{"total":10,"completed":9,"failed":1}`},
+		"too many failed": {g: workflow.Group{Next: 6, Open: 2, Completed: 2, Failed: 2}, want: workflow.MoveJoin,
+			stop: "too many have failed"},
+		"and stopped": {g: workflow.Group{Next: 6, Completed: 2, Failed: 2, Canceled: 2, Stopped: true}, want: workflow.MoveSettle,
+			says: "2 of 10 failed, 1 are tolerated"},
+		"canceled": {g: workflow.Group{Next: 4, Open: 4}, also: []workflow.Fact{canceled}, want: workflow.MoveJoin,
+			stop: "the run around it ends: enough"},
+		"canceled and over": {g: workflow.Group{Next: 4, Canceled: 4, Stopped: true}, also: []workflow.Fact{canceled}, want: workflow.MoveSettle,
+			says: "enough"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.g.Total = 10
@@ -220,13 +225,14 @@ func TestSubRunsAreDrawnDescribedAndPartOfTheShape(t *testing.T) {
 	}
 	plan := build("fetch", workflow.AtMost(8), workflow.Tolerate(5)).Plan()
 	raw, err := json.Marshal(plan.Describe().Steps[0])
-	want := `{"name":"load","kind":"map","over":"input","atMost":8,"tolerate":5,"bodies":[{"steps":[{"name":"fetch","kind":"step","timeout":"1m"}]}]}`
+	want := `{"name":"load","kind":"map","over":"input","atMost":8,"tolerate":5,` + `"bodies":[{"steps":[{"name":"fetch","kind":"step","timeout":"1m"}]}]}`
 	if err != nil || string(raw) != want {
 		t.Errorf("%s %v", raw, err)
 	}
 	drawn := plan.Mermaid()
 	for _, line := range []string{`    subgraph n0["load<br>for each of input<br>8 at once<br>5 may fail"]`, `    n0b0n0["fetch"]`,
-		`    subgraph n1["first<br>the first that completes"]`, `    n1b1(["right"])`, `    n1b1 --> n1b1n0`, `    n0 --> n1`, `    n1 --> completed`} {
+		`    subgraph n1["first<br>the first that completes"]`, `    n1b1(["right"])`, `    n1b1 --> n1b1n0`,
+		`    n0 --> n1`, `    n1 --> completed`} {
 		if !strings.Contains(drawn, line+"\n") {
 			t.Errorf("no line %q in\n%s", line, drawn)
 		}

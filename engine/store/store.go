@@ -95,7 +95,8 @@ type Store interface {
 	Get(ctx context.Context, runID string) (Claimed, error)
 
 	// List reads runs without history and signals, newest first (by creation, then
-	// ID): those that belong to no other, unless the query names IDs. next is the cursor of the next page, empty on the last. ErrCursor.
+	// ID): those that belong to no other, unless the query names IDs. next is the cursor
+	// of the next page, empty on the last. ErrCursor.
 	List(ctx context.Context, q Query) (runs []Run, next string, err error)
 
 	// Counts counts runs that belong to no other by workflow, version, status and parked

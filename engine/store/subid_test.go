@@ -12,7 +12,8 @@ import (
 
 func TestSubIDsComeBackAndAreRanges(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	roots := []string{"r", "import-1", "run_01890a5d-ac96-774b-bcce-b302099a8057", "exactly-15-byte", "sixteen-bytes-id", "a/b", "x[1]y", "a/b[01]"}
+	roots := []string{"r", "import-1", "run_01890a5d-ac96-774b-bcce-b302099a8057", "exactly-15-byte", "sixteen-bytes-id", "a/b",
+		"x[1]y", "a/b[01]"}
 	steps := []string{"load", "l", "both", "a-long-name-of-a-step", "route/small/load", "100%[x]~2"}
 	indices := []int{0, 1, 255, 256, 257, 1 << 20, 65793}
 	seen := map[string]string{}
@@ -42,7 +43,8 @@ func TestARangeHoldsTheSubRunsOfAStepInOrder(t *testing.T) {
 		all := [][]byte{PackID("r"), PackID("rr"), PackID("r0")}
 		for i := range 300 {
 			id := workflow.SubRunID(root, "load", 0, i)
-			all = append(all, PackID(id), PackID(workflow.SubRunID(id, "x", 0, 3)), PackID(workflow.SubRunID(root, "load", 1, i)), PackID(workflow.SubRunID(root, "loads", 0, i)))
+			all = append(all, PackID(id), PackID(workflow.SubRunID(id, "x", 0, 3)), PackID(workflow.SubRunID(root, "load", 1, i)),
+				PackID(workflow.SubRunID(root, "loads", 0, i)))
 		}
 		slices.SortFunc(all, bytes.Compare)
 		from, to := SubRange(root, "load", 0, 20)

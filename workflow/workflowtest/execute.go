@@ -171,7 +171,8 @@ func (n *run) attempt(ctx context.Context, d workflow.Decision, attempt int) (ou
 }
 
 func (n *run) call(attempt int) workflow.Call {
-	return workflow.Call{RunID: n.state.ID, Attempt: attempt, Input: n.state.Input, History: n.facts, Namespace: n.runner.Namespace, Subs: n.runner.subs}
+	return workflow.Call{RunID: n.state.ID, Attempt: attempt, Input: n.state.Input, History: n.facts, Namespace: n.runner.Namespace,
+		Subs: n.runner.subs}
 }
 
 func (n *run) unlocked(fn func()) {

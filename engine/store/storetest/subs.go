@@ -50,7 +50,8 @@ func (b *bench) counts(id string) store.Group {
 			completed++
 		}
 	}
-	if bad := len(rows) - open - completed; g.Next != len(rows) || g.Open != open || g.Completed != completed || g.Failed+g.Canceled+g.Again != bad ||
+	if bad := len(rows) - open - completed; g.Next != len(rows) || g.Open != open || g.Completed != completed ||
+		g.Failed+g.Canceled+g.Again != bad ||
 		g.Open > g.AtMost {
 		b.t.Errorf("%d rows, %d of them open and %d completed, are counted as %+v", len(rows), open, completed, *g)
 	}
