@@ -274,7 +274,7 @@ func (e *Engine) List(ctx context.Context, q workflow.Query) (workflow.Page, err
 		limit = 50
 	}
 	runs, next, err := e.store.List(ctx, store.Query{Workflow: q.Workflow, Status: store.Status(q.Status), Since: q.Since, Until: q.Until,
-		IDs: q.IDs, Cursor: q.Cursor, Limit: min(limit, 500), Now: e.now()})
+		IDs: q.IDs, Parent: q.Parent, Cursor: q.Cursor, Limit: min(limit, 500), Now: e.now()})
 	if errors.Is(err, store.ErrCursor) {
 		return workflow.Page{}, workflow.ErrInvalidCursor
 	}

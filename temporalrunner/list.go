@@ -77,6 +77,7 @@ func (r *Runner) List(ctx context.Context, q workflow.Query) (workflow.Page, err
 // filter is a query in the server's words; false when nothing can match it.
 func (r *Runner) filter(q workflow.Query) (string, bool) {
 	q, some := q.Possible()
+	some = some && q.Parent == "" // there are no sub-runs here
 	parts := []string{"TaskQueue STARTS_WITH " + quoted(r.cfg.TaskQueue+"/"), "ExecutionStatus != 'ContinuedAsNew'"}
 	if q.Workflow != "" {
 		parts = append(parts, "WorkflowType STARTS_WITH "+quoted(q.Workflow+"/v"))

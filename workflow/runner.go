@@ -258,6 +258,7 @@ type Query struct {
 	Since    time.Time // created at or after
 	Until    time.Time // created before
 	IDs      []string  // only these; a nil slice selects all
+	Parent   string    // the sub-runs of this run, by step and index; empty: runs that belong to no other
 	Cursor   string    // from the page before
 	Limit    int       // default 50, at most 500
 }

@@ -29,6 +29,7 @@ type runsList struct {
 	Status   string        `name:"status" enum:",pending,running,waiting,completed,failed,timed_out,canceled" default:"" help:"pending, running, waiting, completed, failed, timed_out or canceled."`
 	Query    string        `name:"query" short:"q" help:"A run id, an enrichment id, or an address that it looks up."`
 	Since    time.Duration `name:"since" help:"Created within this time, such as 24h."`
+	Parent   string        `name:"parent" help:"Those that belong to this run."`
 }
 
 // Run lists runs.
@@ -37,7 +38,7 @@ func (c *runsList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	filter := runapi.RunFilter{Workflow: c.Workflow, Status: c.Status, Q: c.Query}
+	filter := runapi.RunFilter{Workflow: c.Workflow, Status: c.Status, Q: c.Query, Parent: c.Parent}
 	if c.Since > 0 {
 		filter.Since = time.Now().Add(-c.Since)
 	}
@@ -91,6 +92,8 @@ func waitingText(w runapi.WaitingFor) string {
 		if w.Reason != "" {
 			text += " (" + w.Reason + ")"
 		}
+	case "runs":
+		text += "waits for its runs"
 	default:
 		text += "sleeps"
 	}

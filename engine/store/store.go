@@ -332,6 +332,7 @@ type Query struct {
 	Since    time.Time
 	Until    time.Time
 	IDs      []string // nil: all
+	Parent   string   // the sub-runs of this run, by step and index; empty: runs that belong to no other
 	Cursor   string
 	Limit    int // of a page; 0: all
 }

@@ -60,6 +60,14 @@ func SubRange(parent, step string, generation, index int) (from, to []byte) {
 	return binary.BigEndian.AppendUint32(append([]byte(nil), prefix...), uint32(index)), after(prefix) // #nosec G115 -- see workflow.SplitRunID
 }
 
+// ChildRange holds the packed ids of a run's sub-runs, those of its steps one after the
+// other, and none that is further below.
+func ChildRange(id string) (from, to []byte) {
+	root, depth, path := pathOf(id)
+	from = append(append(root, levelEnd, byte(depth+1)), path...)
+	return from, after(from)
+}
+
 // maxDepth is how deep sub-runs may lie.
 const maxDepth = 8
 

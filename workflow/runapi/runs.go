@@ -38,6 +38,7 @@ type RunFilter struct {
 	Status   string    `query:"status" enum:"pending,running,waiting,completed,failed,timed_out,canceled"`
 	Since    time.Time `query:"since" doc:"Created at or after."`
 	Until    time.Time `query:"until" doc:"Created before."`
+	Parent   string    `query:"parent" doc:"The runs that belong to this one, by step and index."`
 	Q        string    `query:"q" doc:"A run id, or what else the server finds runs by."`
 }
 
@@ -49,21 +50,23 @@ type RunQuery struct {
 
 // Run is an execution of a workflow.
 type Run struct {
-	ID              string            `json:"id"`
-	Workflow        string            `json:"workflow"`
-	Version         int               `json:"version"`
-	Status          string            `json:"status" enum:"pending,running,waiting,completed,failed,timed_out,canceled"`
-	Input           json.RawMessage   `json:"input,omitempty"`
-	Output          json.RawMessage   `json:"output,omitempty" doc:"Of the last completed step."`
-	Failure         *workflow.Failure `json:"failure,omitempty"`
-	WaitingFor      *WaitingFor       `json:"waitingFor,omitempty"`
-	FinishedBecause string            `json:"finishedBecause,omitempty" doc:"The label of an early finish."`
-	CancelRequested bool              `json:"cancelRequested,omitempty"`
-	CreatedAt       time.Time         `json:"createdAt"`
-	StartedAt       time.Time         `json:"startedAt,omitzero"`
-	EndedAt         time.Time         `json:"endedAt,omitzero"`
-	Node            string            `json:"node,omitempty" doc:"Which executes it now."`
-	NoDefinition    string            `json:"noDefinition,omitempty" doc:"Why no definition that this server holds executes the open run: it stays as it is until one is held that it fits."`
+	ID              string             `json:"id"`
+	Workflow        string             `json:"workflow"`
+	Version         int                `json:"version"`
+	Status          string             `json:"status" enum:"pending,running,waiting,completed,failed,timed_out,canceled"`
+	Input           json.RawMessage    `json:"input,omitempty"`
+	Output          json.RawMessage    `json:"output,omitempty" doc:"Of the last completed step."`
+	Failure         *workflow.Failure  `json:"failure,omitempty"`
+	WaitingFor      *WaitingFor        `json:"waitingFor,omitempty"`
+	FinishedBecause string             `json:"finishedBecause,omitempty" doc:"The label of an early finish."`
+	CancelRequested bool               `json:"cancelRequested,omitempty"`
+	CreatedAt       time.Time          `json:"createdAt"`
+	StartedAt       time.Time          `json:"startedAt,omitzero"`
+	EndedAt         time.Time          `json:"endedAt,omitzero"`
+	Node            string             `json:"node,omitempty" doc:"Which executes it now."`
+	Parent          string             `json:"parent,omitempty" doc:"The run that it belongs to."`
+	Children        *workflow.Children `json:"children,omitempty" doc:"How far the runs are that belong to it, of the step where it stands."`
+	NoDefinition    string             `json:"noDefinition,omitempty" doc:"Why no definition that this server holds executes the open run: it stays as it is until one is held that it fits."`
 }
 
 // Ended says whether nothing more happens to the run by itself.
@@ -74,7 +77,7 @@ func (r Run) Ended() bool {
 // WaitingFor says what a run waits for.
 type WaitingFor struct {
 	Step        string    `json:"step"`
-	Kind        string    `json:"kind" enum:"event,retry,snooze,sleep"`
+	Kind        string    `json:"kind" enum:"event,retry,snooze,sleep,runs"`
 	Reason      string    `json:"reason,omitempty" doc:"Why its step cannot go on yet."`
 	Events      []string  `json:"events,omitempty"`
 	Until       time.Time `json:"until,omitzero"`
@@ -91,7 +94,7 @@ type RunDetail struct {
 // Step is a step, wait or sleep of a run.
 type Step struct {
 	Name           string             `json:"name"`
-	Kind           string             `json:"kind" enum:"step,wait,sleep,handler"`
+	Kind           string             `json:"kind" enum:"step,wait,sleep,map,repeat,parallel,race,child,handler"`
 	Status         string             `json:"status" enum:"pending,running,waiting,completed,failed,skipped,timed_out,canceled"`
 	StartedAt      time.Time          `json:"startedAt,omitzero"`
 	EndedAt        time.Time          `json:"endedAt,omitzero"`

@@ -201,6 +201,11 @@ func (r *Runner) List(_ context.Context, q workflow.Query) (workflow.Page, error
 		}
 	}
 	slices.SortFunc(all, func(a, b workflow.Run) int {
+		if q.Parent != "" {
+			_, step, again, index, _ := workflow.SplitRunID(a.ID)
+			_, other, before, at, _ := workflow.SplitRunID(b.ID)
+			return cmp.Or(strings.Compare(step, other), again-before, index-at)
+		}
 		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
 			return c
 		}
@@ -256,7 +261,8 @@ func (r *Runner) Counts(context.Context) ([]workflow.Count, error) {
 
 func (n *run) selected(q workflow.Query) bool {
 	s := &n.state
-	return (n.parent == nil || q.IDs != nil) && (q.Workflow == "" || q.Workflow == s.Workflow) && (q.Status == "" || q.Status == s.Status) &&
+	return (s.Parent == q.Parent || q.IDs != nil && q.Parent == "") &&
+		(q.Workflow == "" || q.Workflow == s.Workflow) && (q.Status == "" || q.Status == s.Status) &&
 		(q.Since.IsZero() || !s.CreatedAt.Before(q.Since)) && (q.Until.IsZero() || s.CreatedAt.Before(q.Until)) &&
 		(q.IDs == nil || slices.Contains(q.IDs, s.ID))
 }

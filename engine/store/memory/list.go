@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/workflow"
 )
 
 // Get reads a run whole.
@@ -35,11 +37,14 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Run, string, e
 	defer s.mu.Unlock()
 	var runs []store.Run
 	for _, r := range s.runs {
-		if matches(r.Run, q) && (q.Cursor == "" || before(r.Run, after, id)) {
+		if matches(r.Run, q) && (q.Cursor == "" || behind(q, r.Run, after, id)) {
 			runs = append(runs, r.Run)
 		}
 	}
 	slices.SortFunc(runs, func(a, b store.Run) int {
+		if q.Parent != "" {
+			return bytes.Compare(store.PackID(a.ID), store.PackID(b.ID))
+		}
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(b.ID, a.ID))
 	})
 	if q.Limit <= 0 || len(runs) <= q.Limit {
@@ -49,12 +54,20 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Run, string, e
 	return runs[:q.Limit], formatCursor(last), nil
 }
 
-func before(r store.Run, at time.Time, id string) bool {
+// behind says whether a run comes behind the last of a page.
+func behind(q store.Query, r store.Run, at time.Time, id string) bool {
+	if q.Parent != "" {
+		return bytes.Compare(store.PackID(r.ID), store.PackID(id)) > 0
+	}
 	return r.CreatedAt.Before(at) || r.CreatedAt.Equal(at) && r.ID < id
 }
 
 func matches(r store.Run, q store.Query) bool {
-	return (!r.Sub || q.IDs != nil) && (q.Workflow == "" || r.Workflow == q.Workflow) &&
+	parent := ""
+	if r.Sub {
+		parent, _, _, _, _ = workflow.SplitRunID(r.ID)
+	}
+	return (parent == q.Parent || q.IDs != nil && q.Parent == "") && (q.Workflow == "" || r.Workflow == q.Workflow) &&
 		(q.Status == "" || q.Status == r.Status || q.Status == r.Derived(q.Now)) &&
 		(q.Since.IsZero() || !r.CreatedAt.Before(q.Since)) &&
 		(q.Until.IsZero() || r.CreatedAt.Before(q.Until)) &&

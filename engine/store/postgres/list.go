@@ -51,6 +51,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next
 type where struct {
 	terms []string
 	args  []any
+	order string
 }
 
 // and adds a term; each ? in it stands for the next of args.
@@ -63,7 +64,7 @@ func (w *where) and(term string, args ...any) {
 }
 
 func (w *where) query(limit int) string {
-	query := "SELECT " + runColumns + " FROM wf_run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY created_at DESC, id DESC"
+	query := "SELECT " + runColumns + " FROM wf_run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY " + w.order
 	if limit > 0 {
 		query += fmt.Sprintf(" LIMIT %d", limit+1) // one more tells whether there is another page
 	}
@@ -75,9 +76,14 @@ const roots = "input IS NOT NULL"
 
 // conditions of a query; the derived statuses follow [store.Run.Derived].
 func conditions(q store.Query) (*where, error) {
-	w := &where{terms: []string{roots}}
-	if q.IDs != nil {
+	w := &where{terms: []string{roots}, order: "created_at DESC, id DESC"}
+	if q.IDs != nil || q.Parent != "" {
 		w.terms[0] = "true"
+	}
+	if q.Parent != "" {
+		from, to := store.ChildRange(q.Parent)
+		w.and("id > ? AND id < ?", from, to)
+		w.order = "id"
 	}
 	const waits = "(owner = 0 AND park_kind <> '' AND due_at > ?)"
 	const fresh = "(owner = 0 AND started_at = 0)"
@@ -117,7 +123,11 @@ func conditions(q store.Query) (*where, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.and("(created_at, id) < (?, ?)", at, id)
+		if q.Parent != "" {
+			w.and("id > ?", id)
+		} else {
+			w.and("(created_at, id) < (?, ?)", at, id)
+		}
 	}
 	return w, nil
 }

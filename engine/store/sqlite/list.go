@@ -39,6 +39,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next
 type where struct {
 	terms []string
 	args  []any
+	order string
 }
 
 func (w *where) and(term string, args ...any) {
@@ -47,7 +48,7 @@ func (w *where) and(term string, args ...any) {
 }
 
 func (w *where) query() string {
-	return "SELECT " + runColumns + " FROM wf_run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY created_at DESC, id DESC LIMIT ?"
+	return "SELECT " + runColumns + " FROM wf_run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY " + w.order + " LIMIT ?"
 }
 
 // roots are the runs that belong to no other.
@@ -55,9 +56,14 @@ const roots = "input IS NOT NULL"
 
 // conditions of a query; the derived statuses follow [store.Run.Derived].
 func conditions(q store.Query) (*where, error) {
-	w := &where{terms: []string{roots}}
-	if q.IDs != nil {
+	w := &where{terms: []string{roots}, order: "created_at DESC, id DESC"}
+	if q.IDs != nil || q.Parent != "" {
 		w.terms[0] = "true"
+	}
+	if q.Parent != "" {
+		from, to := store.ChildRange(q.Parent)
+		w.and("id > ? AND id < ?", from, to)
+		w.order = "id"
 	}
 	// The plus keeps the planner from the index of what is due, by which it would
 	// sort every waiting run to show a page of them.
@@ -95,7 +101,11 @@ func conditions(q store.Query) (*where, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.and("(created_at, id) < (?, ?)", at, id)
+		if q.Parent != "" {
+			w.and("id > ?", id)
+		} else {
+			w.and("(created_at, id) < (?, ?)", at, id)
+		}
 	}
 	return w, nil
 }

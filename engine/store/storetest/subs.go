@@ -110,6 +110,13 @@ func subRuns(t *testing.T, h Harness) {
 	if len(page) != 1 || len(counts) != 1 || counts[0].Runs != 1 {
 		t.Errorf("listed %d, counted %+v", len(page), counts)
 	}
+	below, more, err := b.s.List(t.Context(), store.Query{Parent: "r", Limit: 4, Now: b.now})
+	b.ok(err)
+	rest, last, err := b.s.List(t.Context(), store.Query{Parent: "r", Limit: 4, Cursor: more, Now: b.now})
+	b.ok(err)
+	if len(below) != 4 || below[3].ID != "r/load[3]" || len(rest) != 3 || rest[0].ID != "r/load[4]" || last != "" {
+		t.Errorf("%d and %d are listed: %+v", len(below), len(rest), below)
+	}
 	some, err := b.s.Subs(t.Context(), store.SubQuery{Parent: "r", Step: "load", From: 3, Limit: 2, Status: []store.Status{store.Completed}})
 	b.ok(err)
 	if len(some) != 2 || some[0].Run.ID != "r/load[3]" || !some[1].Whole {

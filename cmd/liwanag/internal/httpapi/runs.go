@@ -30,7 +30,7 @@ func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List
 	answer := runapi.List[runapi.Run]{Items: []runapi.Run{}}
 	query, some, err := s.runQuery(ctx,
 		workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until,
-			Cursor: in.Cursor, Limit: in.Limit}, in.Q)
+			Parent: in.Parent, Cursor: in.Cursor, Limit: in.Limit}, in.Q)
 	if err != nil || !some {
 		return answer, err
 	}
