@@ -152,8 +152,8 @@ func (x *execution) stands() error {
 	if d.Node.Sub != nil {
 		kinds[store.ParkSubs] = d.Node.Kind
 	}
-	if want, pause := kinds[park.Kind]; pause != (d.Node.Kind == workflow.KindWait || d.Node.Kind == workflow.KindSleep || d.Node.Sub != nil) ||
-		pause && want != d.Node.Kind {
+	pauses := d.Node.Kind == workflow.KindWait || d.Node.Kind == workflow.KindSleep || d.Node.Sub != nil
+	if want, pause := kinds[park.Kind]; pause != pauses || pause && want != d.Node.Kind {
 		return fmt.Errorf("the run stands at %q, which is a %s in version %d", park.Step, d.Node.Kind, x.plan.Version)
 	}
 	return nil

@@ -304,7 +304,8 @@ func (x *execution) cancelSubs(n *workflow.Node, reason string) error {
 
 // settleSubs notes the outcome of a step with sub-runs.
 func (x *execution) settleSubs(d workflow.Decision, now time.Time) bool {
-	en := store.Entry{Kind: store.EntryCompleted, Step: d.Node.Name, At: now, StartedAt: now, Output: d.Output, Failure: d.Failure, Begins: true}
+	en := store.Entry{Kind: store.EntryCompleted, Step: d.Node.Name, At: now, StartedAt: now, Output: d.Output, Failure: d.Failure,
+		Begins: true}
 	if d.Failure != nil {
 		en.Kind = store.EntryFailed
 	}

@@ -394,13 +394,18 @@ func TestForksRepeatsAndChildren(t *testing.T) {
 		if len(run.History) != 11 {
 			t.Errorf("%d items: %+v", len(run.History), run.History)
 		}
-		inner, err := e.Describe(t.Context(), "r/round[2]/each[1]")
-		if err != nil || inner.Workflow != "all" || inner.Parent != "r/round[2]" || string(inner.Output) != "7" {
-			t.Errorf("%+v %v", inner, err)
-		}
-		if c, err := e.Describe(t.Context(), "r/child[0]"); err != nil || c.Workflow != "child" || c.Version != 3 ||
-			string(c.Input) != `"right3"` {
-			t.Errorf("%+v %v", c, err)
-		}
+		belowTheForks(t, e)
 	})
+}
+
+func belowTheForks(t *testing.T, e *engine.Engine) {
+	t.Helper()
+	inner, err := e.Describe(t.Context(), "r/round[2]/each[1]")
+	if err != nil || inner.Workflow != "all" || inner.Parent != "r/round[2]" || string(inner.Output) != "7" {
+		t.Errorf("%+v %v", inner, err)
+	}
+	if c, err := e.Describe(t.Context(), "r/child[0]"); err != nil || c.Workflow != "child" || c.Version != 3 ||
+		string(c.Input) != `"right3"` {
+		t.Errorf("%+v %v", c, err)
+	}
 }

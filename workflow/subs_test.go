@@ -225,7 +225,8 @@ func TestSubRunsAreDrawnDescribedAndPartOfTheShape(t *testing.T) {
 	}
 	plan := build("fetch", workflow.AtMost(8), workflow.Tolerate(5)).Plan()
 	raw, err := json.Marshal(plan.Describe().Steps[0])
-	want := `{"name":"load","kind":"map","over":"input","atMost":8,"tolerate":5,` + `"bodies":[{"steps":[{"name":"fetch","kind":"step","timeout":"1m"}]}]}`
+	want := `{"name":"load","kind":"map","over":"input","atMost":8,"tolerate":5,` +
+		`"bodies":[{"steps":[{"name":"fetch","kind":"step","timeout":"1m"}]}]}`
 	if err != nil || string(raw) != want {
 		t.Errorf("%s %v", raw, err)
 	}

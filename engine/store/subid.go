@@ -57,7 +57,8 @@ func RootOf(id string) []byte {
 // them, To is none.
 func SubRange(parent, step string, generation, index int) (from, to []byte) {
 	prefix := subPrefix(parent, step, generation)
-	return binary.BigEndian.AppendUint32(append([]byte(nil), prefix...), uint32(index)), after(prefix) // #nosec G115 -- see workflow.SplitRunID
+	first := append([]byte(nil), prefix...)
+	return binary.BigEndian.AppendUint32(first, uint32(index)), after(prefix) // #nosec G115 -- see workflow.SplitRunID
 }
 
 // ChildRange holds the packed ids of a run's sub-runs, those of its steps one after the

@@ -194,7 +194,8 @@ func (n *run) terminate(f workflow.Failure) {
 }
 
 // subs reads sub-runs for steps.
-func (r *Runner) subs(_ context.Context, runID string, node *workflow.Node, generation, from, limit int) (all []workflow.SubRun, err error) {
+func (r *Runner) subs(_ context.Context, runID string, node *workflow.Node, generation, from,
+	limit int) (all []workflow.SubRun, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := from; len(all) < limit; i++ {

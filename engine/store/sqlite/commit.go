@@ -47,19 +47,9 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (ne
 		if landed {
 			return nil
 		}
-		seq := r.seq
-		for _, e := range p.Append {
-			if e.Begins {
-				e.StartedSeq = seq + 1
-			}
-			seq += e.Width()
-			e.Seq = seq
-			if err := foldEntry(tx, id, &e); err != nil {
-				return err
-			}
-			if err := insertEntry(tx, id, e, e.Consumed); err != nil {
-				return err
-			}
+		seq, err := appendEntries(tx, id, r.seq, p.Append)
+		if err != nil {
+			return err
 		}
 		if p.Close || p.Open != nil || p.Stop {
 			if err := s.changeSubs(tx, l.RunID, id, p); err != nil {
@@ -78,6 +68,24 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (ne
 		return store.News{}, s.fault("commit run "+l.RunID, err)
 	}
 	return news, nil
+}
+
+// appendEntries writes entries behind the number seq, and returns the last one.
+func appendEntries(tx *sqlitedb.Tx, id []byte, seq int64, entries []store.Entry) (int64, error) {
+	for _, e := range entries {
+		if e.Begins {
+			e.StartedSeq = seq + 1
+		}
+		seq += e.Width()
+		e.Seq = seq
+		if err := foldEntry(tx, id, &e); err != nil {
+			return seq, err
+		}
+		if err := insertEntry(tx, id, e, e.Consumed); err != nil {
+			return seq, err
+		}
+	}
+	return seq, nil
 }
 
 // heldRun is what a commit needs to know of the row that it changes.
