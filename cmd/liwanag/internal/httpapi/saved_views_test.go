@@ -11,15 +11,21 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 )
 
+// saveGermans saves the view of these tests.
+func (w *world) saveGermans() (saved api.View) {
+	w.t.Helper()
+	rec := w.call("POST", "/api/v1/views", `{"name":"Germans","filter":{"country":"germany","metadata":{"utm":"bo"},"hasLinkedin":"false"}}`)
+	w.must(json.Unmarshal(rec.Body.Bytes(), &saved))
+	if rec.Code != http.StatusCreated || saved.Name != "Germans" || saved.Filter.Country != "germany" || saved.Filter.HasLinkedin != "false" {
+		w.t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	return saved
+}
+
 func TestASavedViewIsAFilterOfListsExportsBulkActsAndCompanies(t *testing.T) {
 	w := newWorldWithSinks(t)
 	w.leads()
-	rec := w.call("POST", "/api/v1/views", `{"name":"Germans","filter":{"country":"germany","metadata":{"utm":"bo"},"hasLinkedin":"false"}}`)
-	var saved api.View
-	w.must(json.Unmarshal(rec.Body.Bytes(), &saved))
-	if rec.Code != http.StatusCreated || saved.Name != "Germans" || saved.Filter.Country != "germany" || saved.Filter.HasLinkedin != "false" {
-		t.Fatalf("%d %s", rec.Code, rec.Body)
-	}
+	saved := w.saveGermans()
 	for query, want := range map[string][]string{"view=Germans": {"bo@gmail.com"}, "view=" + saved.ID: {"bo@gmail.com"},
 		"view=Germans&metadata.utm=an": {"ana@gmail.com"}, "view=Germans&seniority=CEO": nil, "view=Germans&country=france": nil} {
 		if d := cmp.Diff(want, emails(t, w.call("GET", "/api/v1/subscribers?"+query, "").Body.String())); d != "" {
@@ -44,15 +50,25 @@ func TestASavedViewIsAFilterOfListsExportsBulkActsAndCompanies(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%+v", dry)
 	}
+}
 
+func TestAViewThatIsNotThereOrSaysNothingIsRefused(t *testing.T) {
+	w := newWorldWithSinks(t)
+	w.leads()
+	w.saveGermans()
 	w.wantProblem(w.call("GET", "/api/v1/subscribers?view=nobodys", ""), http.StatusBadRequest, "invalid_filter")
 	w.wantProblem(w.call("GET", "/api/v1/subscribers?view=%00", ""), http.StatusBadRequest, "invalid_filter")
 	w.wantProblem(w.call("POST", "/api/v1/subscribers/enrich", `{"filter":{"view":"nobodys"},"dryRun":true}`), http.StatusBadRequest, "invalid_filter")
 	w.wantProblem(w.call("POST", "/api/v1/views", `{"name":"Germans","filter":{}}`), http.StatusConflict, "view_exists")
 	w.wantProblem(w.call("POST", "/api/v1/views", `{"name":" ","filter":{}}`), http.StatusUnprocessableEntity, "invalid_field")
 	w.wantProblem(w.call("POST", "/api/v1/views", `{"name":"x","filter":{"country":"\u0000"}}`), http.StatusBadRequest, "invalid_filter")
+}
 
-	rec = w.call("POST", "/api/v1/views", `{"name":"Germans","filter":{"view":"Germans","seniority":"VP"},"replace":true}`)
+func TestASavedViewIsReplacedAndStaysWhileASinkNeedsIt(t *testing.T) {
+	w := newWorldWithSinks(t)
+	w.leads()
+	saved := w.saveGermans()
+	rec := w.call("POST", "/api/v1/views", `{"name":"Germans","filter":{"view":"Germans","seniority":"VP"},"replace":true}`)
 	w.must(json.Unmarshal(rec.Body.Bytes(), &saved))
 	if saved.Filter.Country != "germany" || saved.Filter.Seniority != "VP" || saved.Filter.View != "" {
 		t.Errorf("%s", rec.Body)
