@@ -25,6 +25,7 @@ var nodes = map[string]func(t *testing.T, h Harness){
 	"turns of many runs at once over two nodes lose nothing":    manyRunsOverTwo,
 	"a run that two nodes create at once is created by one":     createdByOne,
 	"a run that one node terminates is lost to the node it had": terminatedElsewhere,
+	"sub-runs that end on two nodes are each counted once":      subRunsOverTwo,
 }
 
 // short is a lease that a test waits for the end of.

@@ -1,8 +1,11 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -253,4 +256,58 @@ func subRunLandsOnce(t *testing.T, h Harness) {
 		t.Errorf("%+v", g)
 	}
 	b.claimOne("r")
+}
+
+// Two nodes end the sub-runs of several trees at once, while others are terminated:
+// nothing is lost, counted twice, or waited for in a circle.
+func subRunsOverTwo(t *testing.T, h Harness) {
+	a, b := pair(t, h)
+	const trees, items = 4, 60
+	for i := range trees {
+		id := fmt.Sprint("tree-", i)
+		a.commit(a.start(id), store.Progress{Open: opening(items, 20, 20), Park: a.joining()})
+	}
+	f := workflow.Failure{Reason: workflow.ReasonCanceled, Message: "enough"}
+	var all sync.WaitGroup
+	var ended atomic.Int64
+	for _, n := range []*bench{a, b} {
+		for range 4 {
+			all.Go(func() {
+				for ended.Load() < (trees-1)*items && !t.Failed() {
+					w := store.Want(8, enrich)
+					claimed, _, err := n.s.Claim(t.Context(), n.node, w, n.now)
+					if err != nil {
+						t.Error(err)
+					}
+					for _, c := range claimed {
+						p := store.Progress{Decided: c.Run.InboxSeq, Now: n.now, Park: n.joining()}
+						if c.Run.Sub {
+							p.Park, p.End = nil, &store.Ending{Status: store.Completed}
+						}
+						switch _, err := n.s.Commit(t.Context(), c.Lease, p); {
+						case errors.Is(err, store.ErrLeaseLost): // of the tree that is terminated
+						case err != nil:
+							t.Error(err)
+						case c.Run.Sub && !strings.HasPrefix(c.Run.ID, "tree-0"):
+							ended.Add(1)
+						}
+					}
+				}
+			})
+		}
+	}
+	b.ok(b.s.Terminate(t.Context(), "tree-0", f, b.now))
+	all.Wait()
+	for i := 1; i < trees; i++ {
+		if g := a.counts(fmt.Sprint("tree-", i)); g.Completed != items || g.Open != 0 {
+			t.Errorf("tree %d: %+v", i, g)
+		}
+	}
+	below, err := b.s.Subs(t.Context(), store.SubQuery{Parent: "tree-0", Step: "load", Rows: true})
+	b.ok(err)
+	for _, s := range below {
+		if s.Run.Status == store.Open {
+			t.Errorf("%s is open", s.Run.ID)
+		}
+	}
 }
