@@ -85,6 +85,26 @@ func TestALateResultIsSharedToo(t *testing.T) {
 	})
 }
 
+func TestWhatAnUploadMarkedIsTakenBackButForWhoIsSuppressed(t *testing.T) {
+	ctx := context.Background()
+	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
+		w.must(w.life.svc.Pause(ctx, "test"))
+		w.signUp("ana@gmail.com", "ben@gmx.de")
+		up := liwanag.Upload{ID: liwanag.NewID(liwanag.UploadKind), Status: liwanag.UploadDone, CreatedAt: time.Now()}
+		left := []liwanag.ID{w.subscriber("ana@gmail.com").ID, w.subscriber("ben@gmx.de").ID}
+		w.must(w.life.store.Write(ctx, func(tx *datastore.Tx) error {
+			_, err := enrichment.Suppress(tx, liwanag.Departure{IDs: left, At: time.Now(), By: up.ID.String()})
+			return errors.Join(err, tx.Uploads.Insert(up))
+		}))
+		_, _, err := w.life.svc.AddSuppression(ctx, nil, "gmx.de", "asked for it")
+		w.must(err)
+		rows, err := w.life.svc.ResubscribeUpload(ctx, up.ID)
+		if w.must(err); rows != 1 || !w.subscriber("ana@gmail.com").SuppressedAt.IsZero() || w.subscriber("ben@gmx.de").SuppressedAt.IsZero() {
+			t.Errorf("%d rows came back", rows)
+		}
+	})
+}
+
 func TestLeavingAndErasureAreOfTheMailbox(t *testing.T) {
 	ctx := context.Background()
 	inWorld(t, enrichment.Config{}, simulator.Config{}, func(w *world) {
