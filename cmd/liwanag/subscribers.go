@@ -26,6 +26,7 @@ type subscribersCommand struct {
 	Import       subscribersImport       `cmd:"" help:"Import a CSV file: preview, cost estimate, progress."`
 	Export       subscribersExport       `cmd:"" help:"Export subscribers: as CSV that can be imported again, or chosen columns."`
 	Enrich       subscribersEnrich       `cmd:"" help:"Look subscribers up once more."`
+	Tag          subscribersTag          `cmd:"" help:"Add tags to subscribers, or take some away."`
 	Unsubscribe  subscribersUnsubscribe  `cmd:"" help:"Note that a person left: nothing is looked up for them any more."`
 	Resubscribe  subscribersResubscribe  `cmd:"" help:"Note that a person came back. Nobody is looked up by it."`
 	ExportPerson subscribersExportPerson `cmd:"" name:"export-person" help:"Everything that is kept of one person, as JSON."`

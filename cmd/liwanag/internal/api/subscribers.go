@@ -21,6 +21,8 @@ var (
 		"enrich-subscriber", "Look a subscriber up once more", http.StatusAccepted)
 	EnrichSubscribers = runapi.Post[EnrichMany, EnrichedMany]("/subscribers/enrich",
 		"enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
+	TagSubscribers = runapi.Post[TagMany, TaggedMany]("/subscribers/tag",
+		"tag-subscribers", "Add tags to many subscribers, or take some away", http.StatusOK)
 	EraseSubscriber = runapi.Delete[EraseRequest]("/subscribers/{id}",
 		"erase-subscriber", "Erase a subscriber, with all addresses of their mailbox; the header Liwanag-Rows says how many")
 	UnsubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/unsubscribe",
@@ -331,6 +333,23 @@ type EnrichedMany struct {
 	Balance    *float64  `json:"balance,omitempty" doc:"As FullEnrich said last; absent when it never did."`
 	BalanceAt  time.Time `json:"balanceAt,omitzero"`
 	BudgetLeft *int64    `json:"budgetLeft,omitempty" doc:"Credits of this UTC day; absent without a limit."`
+}
+
+// TagMany selects subscribers by id or by a filter, and says how their tags change.
+type TagMany struct {
+	IDs    []string          `json:"ids,omitempty" maxItems:"500" doc:"These, ids or addresses; or else filter."`
+	Filter *SubscriberFilter `json:"filter,omitempty" doc:"All that match; an empty one is everybody. It needs expect."`
+	Add    []string          `json:"add,omitempty" maxItems:"50"`
+	Remove []string          `json:"remove,omitempty" maxItems:"50" doc:"Whichever sender gave them."`
+	DryRun bool              `json:"dryRun,omitempty" doc:"Only count."`
+	Expect *int64            `json:"expect,omitempty" minimum:"0" doc:"The count of a dry run: when it is another by now nothing is done, 409 count_differs."`
+}
+
+// TaggedMany says how many were selected, and how many had other tags before.
+type TaggedMany struct {
+	Count   int64 `json:"count"`
+	Changed int64 `json:"changed" doc:"0 for a dry run."`
+	DryRun  bool  `json:"dryRun,omitempty"`
 }
 
 // EraseRequest erases a subscriber.

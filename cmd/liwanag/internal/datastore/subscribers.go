@@ -308,6 +308,20 @@ func (t SubscriberTx) Enrich(results []liwanag.Enriched) (changed []liwanag.ID, 
 // ofMailboxes selects people and whoever else has an address of their mailboxes.
 const ofMailboxes = `(id = ANY($1) OR mailbox = ANY(ARRAY(SELECT o.mailbox FROM subscriber o WHERE o.id = ANY($1) AND o.mailbox IS NOT NULL)))`
 
+// Tag changes the tags of people by hand, and tells how many had others before.
+func (t SubscriberTx) Tag(ids []liwanag.ID, add, remove []string, at time.Time) (int, error) {
+	known, err := t.Get(ids)
+	if err != nil {
+		return 0, err
+	}
+	known = slices.DeleteFunc(known, func(p liwanag.Subscriber) bool { _, differs := p.Tags.ByHand(add, remove); return !differs })
+	for i := range known {
+		known[i].Tags, _ = known[i].Tags.ByHand(add, remove)
+		known[i].UpdatedAt = at
+	}
+	return len(known), t.put(known)
+}
+
 // Suppress notes that people unsubscribed, or (zero time) that they came back, with
 // whoever else has an address of their mailboxes, and returns the IDs that were changed.
 // What a file said gives way to what anybody else says: undoing the file then leaves them as they are.

@@ -25,6 +25,7 @@ func (s *Server) registerSubscribers() {
 	door.Serve(s.Door, api.GetSubscriber, s.getSubscriber)
 	door.Serve(s.Door, api.EnrichSubscriber, s.enrichSubscriber)
 	door.Serve(s.Door, api.EnrichSubscribers, s.enrichSubscribers)
+	door.Serve(s.Door, api.TagSubscribers, s.tagSubscribers)
 	door.Serve(s.Door, api.EraseSubscriber, s.eraseSubscriber)
 	door.Serve(s.Door, api.UnsubscribeSubscriber, s.stand(s.cfg.Enrichment.Unsubscribe))
 	door.Serve(s.Door, api.ResubscribeSubscriber, s.stand(s.cfg.Enrichment.Resubscribe))

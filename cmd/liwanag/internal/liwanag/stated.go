@@ -193,6 +193,22 @@ func (t TagLists) All() []string {
 	return slices.Compact(all)
 }
 
+// ByHand is a copy to whose operator's list tags are added, and from which others are
+// taken away, whoever gave them; and whether it differs.
+func (t TagLists) ByHand(add, remove []string) (TagLists, bool) {
+	changed := t
+	for sender, list := range t {
+		if kept := slices.DeleteFunc(slices.Clone(list), func(tag string) bool { return slices.Contains(remove, tag) }); len(kept) < len(list) {
+			changed = changed.with(sender, kept, false)
+		}
+	}
+	missing := slices.DeleteFunc(slices.Clone(add), func(tag string) bool { return slices.Contains(changed.All(), tag) })
+	if len(missing) > 0 {
+		changed = changed.with(ByOperator, missing, true)
+	}
+	return changed, !slices.Equal(changed.All(), t.All())
+}
+
 // with is a copy in which a sender's list is replaced, or has more.
 func (t TagLists) with(sender string, tags []string, more bool) TagLists {
 	changed := maps.Clone(t)
