@@ -29,7 +29,8 @@ func TestTagsAreAddedAndTakenAwayByIDsAndByAFilterThatWasCounted(t *testing.T) {
 	if rec.Code != http.StatusOK {
 		t.Fatalf("%d %s", rec.Code, rec.Body)
 	}
-	for query, want := range map[string][]string{"tag=first": nil, "tag=crm": nil, "tag=second&sort=company": {"bo@gmail.com", "ana@gmail.com"},
+	for query, want := range map[string][]string{"tag=first": nil, "tag=crm": nil,
+		"tag=second&sort=company":              {"bo@gmail.com", "ana@gmail.com"},
 		"tag=third&companyDomain=zeta.example": {"ana@gmail.com"}} {
 		if d := cmp.Diff(want, emails(t, w.call("GET", "/api/v1/subscribers?"+query, "").Body.String())); d != "" {
 			t.Errorf("%s: %s", query, d)
