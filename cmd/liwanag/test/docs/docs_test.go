@@ -166,6 +166,20 @@ var (
 	bare  = regexp.MustCompile(`(?m)^liwanag ([a-z]+)(?: ([a-z]+))?`)
 )
 
+// TestTheCommandsOfLeadsAreRun compares the page with the script that runs what it shows.
+func TestTheCommandsOfLeadsAreRun(t *testing.T) {
+	script := read(t, "cmd", "liwanag", "test", "script", "leads.txt")
+	shown := regexp.MustCompile(`(?m)^\$ (liwanag .*)$`).FindAllStringSubmatch(read(t, "docs", "leads.md"), -1)
+	if len(shown) < 5 {
+		t.Errorf("only %d commands are shown", len(shown))
+	}
+	for _, command := range shown {
+		if !strings.Contains(script, "\nexec "+command[1]+"\n") {
+			t.Errorf("leads.txt does not run: %s", command[1])
+		}
+	}
+}
+
 // TestEveryCommandThatIsShownIsThere compares with the golden file of all helps.
 func TestEveryCommandThatIsShownIsThere(t *testing.T) {
 	helps := read(t, "cmd", "liwanag", "testdata", "help.txt")
