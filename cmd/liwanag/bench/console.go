@@ -164,7 +164,10 @@ func (w written) measure(ctx context.Context, client *http.Client, base string) 
 		"/submissions/" + w.submission, "/credits", "/audit",
 		"/api/v1/overview", "/api/v1/overview?range=30d", "/api/v1/workflows/subscriber-enrichment/counts", "/api/v1/runs?limit=500", "/api/v1/runs?status=failed",
 		"/api/v1/runs?status=timed_out", "/api/v1/runs?status=waiting", "/api/v1/runs?workflow=webhook-out", "/api/v1/subscribers?limit=500", "/api/v1/subscribers?source=nowhere",
-		"/api/v1/subscribers?emailType=corporate", "/api/v1/subscribers?q=company+4999", "/api/v1/submissions?limit=500",
+		"/api/v1/subscribers?emailType=corporate", "/api/v1/subscribers?q=company+4999",
+		"/api/v1/subscribers?q=mara+gm", "/api/v1/subscribers?q=ilagan+77", "/api/v1/subscribers?seniority=VP", "/api/v1/subscribers?country=germany",
+		"/api/v1/subscribers?companyDomain=acme.example", "/api/v1/subscribers?jobTitle=founder", "/api/v1/subscribers?headcountMin=50",
+		"/api/v1/subscribers?sort=headcount&total=true", "/api/v1/companies", "/api/v1/submissions?limit=500",
 		"/api/v1/submissions?state=refused", "/api/v1/credits"}
 	slow := 0
 	for _, page := range pages {
