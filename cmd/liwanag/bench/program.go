@@ -24,7 +24,7 @@ type program struct {
 // serve builds the server, once, and starts it on free ports of this machine.
 func (s settings) serve(ctx context.Context, p place, partner string) (*program, error) {
 	path := s.path("liwanag")
-	build := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/liwanag")
+	build := exec.CommandContext(ctx, "go", "build", "-o", path, ".")
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build: %w: %s", err, out)
