@@ -11,8 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/liwanag/liwanag/engine/store"
+	"github.com/liwanag/liwanag/engine/store/storetest"
 	"github.com/liwanag/liwanag/internal/pgdb"
 	"github.com/liwanag/liwanag/internal/pgdb/pgtest"
+	"github.com/liwanag/liwanag/workflow"
 )
 
 // fill writes waiting runs, and a few of every other kind, as their rows are.
@@ -27,6 +29,23 @@ func fill(t *testing.T, s *Store, waiting int) {
 		INSERT INTO wf_history (run_id, seq, at, started_at, started_seq, next_at, attempt, begins, reconciled, kind, step, label, signals, failure)
 		SELECT id, n, 1, 1, 0, 0, 1, false, false, 'completed', 'a', '', '', '' FROM wf_run, generate_series(1, 2) AS n`)
 	exec(t, s, "INSERT INTO wf_signal (run_id, id, seq, event, at, late) SELECT id, 's', 3, 'e', 1, false FROM wf_run")
+	exec(t, s, "ANALYZE")
+}
+
+// fillSubs gives a run sub-runs, half of which are open, and many others counters.
+func fillSubs(t *testing.T, s *Store, n int) {
+	t.Helper()
+	var ids [][]byte
+	for i := range n {
+		ids = append(ids, store.PackID(workflow.SubRunID("r", "load", 0, i)))
+	}
+	exec(t, s, `
+		INSERT INTO wf_run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
+		SELECT id, 'w', 1, CASE WHEN get_byte(id, length(id) - 1) % 2 = 0 THEN 'open' ELSE 'failed' END, 0, 1, 2000000000000000, 4, 1, 1, NULL
+		FROM unnest($1::bytea[]) AS id`, ids)
+	exec(t, s, `
+		INSERT INTO wf_subs (run_id, step, workflow, version, generation, total, at_most, need, tolerate, next, open, completed, failed, canceled,
+			again, stopped) SELECT id, 'load', 'w', 1, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, false FROM unnest($1::bytea[]) AS id`, ids)
 	exec(t, s, "ANALYZE")
 }
 
@@ -67,9 +86,10 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.Database(t))
 	fill(t, s, 30_000)
-	for _, c := range plannedQueries(t) {
+	fillSubs(t, s, 5000)
+	for _, c := range append(plannedQueries(t), plannedOfSubs(t)...) {
 		plan := planOf(t, s, c.inside, c.query, c.args...)
-		for _, table := range []string{"wf_run", "wf_history", "wf_signal"} {
+		for _, table := range []string{"wf_run", "wf_history", "wf_signal", "wf_subs"} {
 			if strings.Contains(plan, "Seq Scan on "+table) {
 				t.Errorf("%s scans %s:\n%s", c.name, table, plan)
 			}
@@ -80,25 +100,29 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 	}
 }
 
+// queued is the first statement that is queued.
+func queued(queue func(b batch)) *pgx.QueuedQuery {
+	b := batch{&pgx.Batch{}, &schema{}} // planOf qualifies
+	queue(b)
+	return b.QueuedQueries[0]
+}
+
+// pageOf is a list's query and its arguments.
+func pageOf(t *testing.T, q store.Query) (query string, args []any) {
+	w, err := conditions(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.query(50), w.args
+}
+
 func plannedQueries(t *testing.T) []planned {
 	ids := [][]byte{store.PackID("x"), store.PackID("y")}
-	queued := func(queue func(b batch)) *pgx.QueuedQuery {
-		b := batch{&pgx.Batch{}, &schema{}} // planOf qualifies
-		queue(b)
-		return b.QueuedQueries[0]
-	}
 	one := queued(func(b batch) { updateRuns(b, []*row{{id: ids[0]}}) })
 	many := queued(func(b batch) { updateRuns(b, []*row{{id: ids[0]}, {id: ids[1]}}) })
-	page := func(q store.Query) (string, []any) {
-		w, err := conditions(q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return w.query(50), w.args
-	}
-	all, none := page(store.Query{})
-	next, nextArgs := page(store.Query{Cursor: formatCursor(store.Run{ID: "x", CreatedAt: time.Now()})})
-	waiting, waitingArgs := page(store.Query{Status: store.Waiting, Now: time.Now()})
+	all, none := pageOf(t, store.Query{})
+	next, nextArgs := pageOf(t, store.Query{Cursor: formatCursor(store.Run{ID: "x", CreatedAt: time.Now()})})
+	waiting, waitingArgs := pageOf(t, store.Query{Status: store.Waiting, Now: time.Now()})
 	keys := []string{"w/1"}
 	return []planned{
 		{"lock", lockQuery, []any{ids}, true, "wf_run_pkey", true},
@@ -122,6 +146,54 @@ func plannedQueries(t *testing.T) []planned {
 		{"the next page", next, nextArgs, false, "wf_run_created", false},
 		{"a page of waiting runs", waiting, waitingArgs, false, "wf_run_created", false},
 	}
+}
+
+// plannedOfSubs go by the ids of sub-runs, which are one range.
+func plannedOfSubs(t *testing.T) []planned {
+	from, to := store.SubRange("r", "load", 0, 3)
+	below := store.Below("r")[0]
+	ids := [][]byte{from, below[0]}
+	rows := func(q store.SubQuery) planned {
+		q.Parent, q.Step = "r", "load"
+		query, args := subsQuery(q)
+		return planned{"sub-runs", query, args, false, "wf_run_pkey", false}
+	}
+	listed, listedArgs := pageOf(t, store.Query{Parent: "r"})
+	next, nextArgs := pageOf(t, store.Query{Parent: "r", Cursor: formatCursor(store.Run{ID: "r/load[7]"})})
+	open, openArgs := pageOf(t, store.Query{Parent: "r", Status: store.Waiting, Workflow: "w"})
+	save := queued(func(b batch) {
+		(&group{subs: map[string]*subs{"x": {dirty: true}, "y": {dirty: true}}}).writeSubs(b)
+	})
+	ended := termination{[][2][]byte{below}, 1, ""}
+	g := &group{terminated: []termination{ended}}
+	end := queued(g.terminateBelow)
+	gone := batch{&pgx.Batch{}, &schema{}}
+	g.terminateBelow(gone)
+	return []planned{
+		{"counters", groupQuery, []any{from}, false, "wf_subs_pkey", false},
+		{"locked counters", lockSubsQuery, []any{ids}, true, "wf_subs_pkey", true},
+		{"saved counters", save.SQL, save.Arguments, true, "wf_subs_pkey", false},
+		{"closed counters", closeQuery, []any{ids}, true, "wf_subs_pkey", false},
+		{"sub-runs of an earlier opening", foundQuery, []any{from, to}, true, "wf_run_pkey", false},
+		rows(store.SubQuery{}), rows(store.SubQuery{From: 7, Limit: 100}), rows(store.SubQuery{Limit: 1, Status: []store.Status{store.Failed}}),
+		rows(store.SubQuery{Limit: 500, Status: []store.Status{store.Open}}),
+		{"a page of sub-runs", listed, listedArgs, false, "wf_run_pkey", false},
+		{"the next page of sub-runs", next, nextArgs, false, "wf_run_pkey", false},
+		{"a page of waiting sub-runs", open, openArgs, false, "wf_run_pkey", false},
+		{"what is open below a run", belowQuery, []any{below[0], below[1]}, true, "wf_run_pkey", false},
+		{"the end of all below a run", end.SQL, end.Arguments, true, "wf_run_pkey", false},
+		{"the end of all counters below", gone.QueuedQueries[1].SQL, gone.QueuedQueries[1].Arguments, true, "wf_subs_pkey", false},
+		{"pruned histories", pruneBelow[0], []any{ids[:1], ids[1:]}, true, "wf_history_pkey", false},
+		{"pruned signals", pruneBelow[1], []any{ids[:1], ids[1:]}, true, "wf_signal_pkey", false},
+		{"pruned sub-runs", pruneBelow[2], []any{ids[:1], ids[1:]}, true, "wf_run_pkey", false},
+	}
+}
+
+func TestARunWithoutSubRunsAsksForNoCounters(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.Database(t))
+	exec(t, s, "DROP TABLE wf_subs")
+	storetest.Alone(t, s)
 }
 
 // A waiting run costs at most 1,500 bytes on the disk: the row with room to move,

@@ -33,6 +33,8 @@ const groupColumns = `step, workflow, version, generation, total, at_most, need,
 const lockSubsQuery = "SELECT run_id, " + groupColumns + " FROM wf_subs WHERE run_id = ANY($1) ORDER BY run_id FOR UPDATE"
 
 const (
+	groupQuery = "SELECT " + groupColumns + " FROM wf_subs WHERE run_id = $1"
+	closeQuery = "DELETE FROM wf_subs WHERE run_id = ANY($1)"
 	foundQuery = "SELECT count(*), count(*) FILTER (WHERE status = 'completed') FROM wf_run WHERE id >= $1 AND id < $2"
 	belowQuery = "SELECT id FROM wf_run WHERE id > $1 AND id < $2 AND status = 'open' ORDER BY id FOR UPDATE"
 )
@@ -162,7 +164,7 @@ func (g *group) writeSubs(b batch) {
 		}
 	}
 	if len(gone) > 0 {
-		b.Queue("DELETE FROM wf_subs WHERE run_id = ANY($1)", gone)
+		b.Queue(closeQuery, gone)
 	}
 	var ids []string
 	for id, s := range g.subs {
@@ -233,7 +235,7 @@ func (s *Store) Group(ctx context.Context, runID string) (g *store.Group, err er
 	}
 	err = s.db.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		g = nil
-		rows, err := tx.Query(ctx, s.schema.in("SELECT "+groupColumns+" FROM wf_subs WHERE run_id = $1"), store.PackID(runID))
+		rows, err := tx.Query(ctx, s.schema.in(groupQuery), store.PackID(runID))
 		if err != nil {
 			return err
 		}

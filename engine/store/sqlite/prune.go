@@ -10,6 +10,12 @@ import (
 
 const pruneQuery = "SELECT id FROM wf_run WHERE status <> 'open' AND " + roots + " AND ended_at < ? ORDER BY ended_at LIMIT ?"
 
+// pruneBelow deletes all that is in a range of ids.
+var pruneBelow = []string{
+	"DELETE FROM wf_history WHERE run_id > ? AND run_id < ?", "DELETE FROM wf_signal WHERE run_id > ? AND run_id < ?",
+	"DELETE FROM wf_run WHERE id > ? AND id < ?",
+}
+
 // Prune deletes runs that ended long ago.
 func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned int, err error) {
 	err = s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
@@ -48,10 +54,7 @@ func pruneTree(tx *sqlitedb.Tx, id []byte) error {
 			return err
 		}
 	}
-	for _, query := range []string{
-		"DELETE FROM wf_history WHERE run_id > ? AND run_id < ?", "DELETE FROM wf_signal WHERE run_id > ? AND run_id < ?",
-		"DELETE FROM wf_run WHERE id > ? AND id < ?",
-	} {
+	for _, query := range pruneBelow {
 		if _, err := tx.Exec(query, below[0], below[1]); err != nil {
 			return err
 		}

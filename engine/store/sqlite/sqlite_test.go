@@ -158,38 +158,16 @@ func TestAFileOfANewerReleaseIsRefused(t *testing.T) {
 	}
 }
 
+// plan is how a query is answered.
+type plan struct {
+	query string
+	args  []any
+	plan  string
+}
+
 func TestNoQueryScansTheRuns(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "test.db"))
-	all, err := conditions(store.Query{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := conditions(store.Query{Cursor: formatCursor(store.Run{ID: "x", CreatedAt: time.Now()})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	waiting, err := conditions(store.Query{Status: store.Waiting, Now: time.Now()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		query string
-		args  []any
-		plan  string
-	}{
-		{waiting.query(), append(waiting.args, 1), "SCAN wf_run USING INDEX wf_run_open"},
-		{dueQuery(goesOn), []any{9, 1, 2, `["w/1"]`, 1}, "USING INDEX wf_run_due (owner=? AND due_at>? AND due_at<?)"},
-		{dueQuery(newcomer), []any{9, 1, 2, `["w/1"]`, 1}, "USING INDEX wf_run_new (owner=? AND due_at>? AND due_at<?)"},
-		{suspectQuery, []any{9, 2, `["w/1"]`, 1}, "USING INDEX wf_run_suspect (due_at<?)"},
-		{deadQuery, []any{9, 1, `["w/1"]`, 1}, "USING INDEX wf_run_due (owner>? AND owner<?)"},
-		{buryQueries[0], []any{1, 1}, "USING INDEX wf_run_new (owner>? AND owner<?)"},
-		{buryQueries[1], []any{1, 1}, "USING INDEX wf_run_due (owner>? AND owner<?)"},
-		{nextQuery(goesOn), []any{1}, "USING INDEX wf_run_due (owner=? AND due_at>?)"},
-		{nextQuery(newcomer), []any{1}, "USING COVERING INDEX wf_run_new (owner=? AND due_at>?)"},
-		{pruneQuery, []any{1, 1}, "USING INDEX wf_run_ended (ended_at<?)"},
-		{all.query(), []any{1}, "SCAN wf_run USING INDEX wf_run_created"},
-		{page.query(), append(page.args, 1), "USING INDEX wf_run_created ((created_at,id)<(?,?))"},
-	} {
+	for _, c := range append(plans(t), plansOfSubs(t)...) {
 		var plan []string
 		rows, err := s.db.Reader().Query("EXPLAIN QUERY PLAN "+c.query, c.args...)
 		if err != nil {
@@ -208,6 +186,59 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 		if !strings.Contains(got, c.plan) || sorts {
 			t.Errorf("%s:\n%s", c.query, got)
 		}
+	}
+}
+
+// queryOf is a list's query and its arguments.
+func queryOf(t *testing.T, q store.Query) (query string, args []any) {
+	w, err := conditions(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.query(), append(w.args, 1)
+}
+
+func plans(t *testing.T) []plan {
+	all, allArgs := queryOf(t, store.Query{})
+	page, pageArgs := queryOf(t, store.Query{Cursor: formatCursor(store.Run{ID: "x", CreatedAt: time.Now()})})
+	waiting, waitingArgs := queryOf(t, store.Query{Status: store.Waiting, Now: time.Now()})
+	return []plan{
+		{waiting, waitingArgs, "SCAN wf_run USING INDEX wf_run_open"},
+		{dueQuery(goesOn), []any{9, 1, 2, `["w/1"]`, 1}, "USING INDEX wf_run_due (owner=? AND due_at>? AND due_at<?)"},
+		{dueQuery(newcomer), []any{9, 1, 2, `["w/1"]`, 1}, "USING INDEX wf_run_new (owner=? AND due_at>? AND due_at<?)"},
+		{suspectQuery, []any{9, 2, `["w/1"]`, 1}, "USING INDEX wf_run_suspect (due_at<?)"},
+		{deadQuery, []any{9, 1, `["w/1"]`, 1}, "USING INDEX wf_run_due (owner>? AND owner<?)"},
+		{buryQueries[0], []any{1, 1}, "USING INDEX wf_run_new (owner>? AND owner<?)"},
+		{buryQueries[1], []any{1, 1}, "USING INDEX wf_run_due (owner>? AND owner<?)"},
+		{nextQuery(goesOn), []any{1}, "USING INDEX wf_run_due (owner=? AND due_at>?)"},
+		{nextQuery(newcomer), []any{1}, "USING COVERING INDEX wf_run_new (owner=? AND due_at>?)"},
+		{pruneQuery, []any{1, 1}, "USING INDEX wf_run_ended (ended_at<?)"},
+		{all, allArgs, "SCAN wf_run USING INDEX wf_run_created"},
+		{page, pageArgs, "USING INDEX wf_run_created ((created_at,id)<(?,?))"},
+	}
+}
+
+// plansOfSubs go by the ids of sub-runs, which are one range.
+func plansOfSubs(t *testing.T) []plan {
+	from, to := store.SubRange("r", "load", 0, 3)
+	below, belowArgs := queryOf(t, store.Query{Parent: "r"})
+	open, openArgs := queryOf(t, store.Query{Parent: "r", Status: store.Waiting, Workflow: "w",
+		Cursor: formatCursor(store.Run{ID: "r/load[7]"})})
+	return []plan{
+		{groupQuery, []any{from}, "SEARCH wf_subs USING PRIMARY KEY (run_id=?)"},
+		{saveQuery, []any{1, 1, 1, 1, 1, 1, 1, 1, from}, "SEARCH wf_subs USING PRIMARY KEY (run_id=?)"},
+		{wakeQuery, []any{1, from}, "SEARCH wf_run USING PRIMARY KEY (id=?)"},
+		{foundQuery, []any{from, to}, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
+		{subsQuery(0), []any{from, to, 1}, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
+		{subsQuery(1), []any{from, to, "open", 1}, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
+		{subsQuery(3), []any{from, to, "failed", "timed_out", "canceled", 1}, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
+		{below, belowArgs, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
+		{open, openArgs, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
+		{terminateRunsQuery, []any{1, "", from, to}, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
+		{terminateSubsQuery, []any{from, to}, "SEARCH wf_subs USING PRIMARY KEY (run_id>? AND run_id<?)"},
+		{pruneBelow[0], []any{from, to}, "SEARCH wf_history USING PRIMARY KEY (run_id>? AND run_id<?)"},
+		{pruneBelow[1], []any{from, to}, "SEARCH wf_signal USING PRIMARY KEY (run_id>? AND run_id<?)"},
+		{pruneBelow[2], []any{from, to}, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
 	}
 }
 
@@ -233,6 +264,14 @@ func TestAMoveThatKeepsARunWritesItsRowAlone(t *testing.T) {
 	if trees != 1 {
 		t.Errorf("%d trees are written", trees)
 	}
+}
+
+func TestARunWithoutSubRunsAsksForNoCounters(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "test.db"))
+	if err := s.db.Write(t.Context(), func(tx *sqlitedb.Tx) error { _, err := tx.Exec("DROP TABLE wf_subs"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Alone(t, s)
 }
 
 // A waiting run costs at most 1,000 bytes on the disk: the row, two outcomes and

@@ -16,6 +16,21 @@ import (
 const groupQuery = `SELECT step, workflow, version, generation, total, at_most, need, tolerate, next, open, completed, failed, canceled,
 	again, stopped FROM wf_subs WHERE run_id = ?`
 
+const (
+	foundQuery = "SELECT count(*), coalesce(sum(status = 'completed'), 0) FROM wf_run WHERE id >= ? AND id < ?"
+	saveQuery  = `UPDATE wf_subs SET total = ?, next = ?, open = ?, completed = ?, failed = ?, canceled = ?, again = ?, stopped = ?
+		WHERE run_id = ?`
+	wakeQuery = "UPDATE wf_run SET inbox_seq = inbox_seq + 1, due_at = min(due_at, ?) WHERE id = ?"
+)
+
+// All that is in a range of ids ends.
+const (
+	terminateRunsQuery = `
+		UPDATE wf_run SET status = 'canceled', owner = 0, seq = seq + 1, ended_seq = seq + 1, ended_at = ?, failure = ?, because = ''
+		WHERE id > ? AND id < ? AND status = 'open'`
+	terminateSubsQuery = "DELETE FROM wf_subs WHERE run_id > ? AND run_id < ?"
+)
+
 // scanGroup reads a group; nil when there is none.
 func scanGroup(row interface{ Scan(dest ...any) error }) (*store.Group, error) {
 	g := &store.Group{}
@@ -58,8 +73,7 @@ func (s *Store) openSubs(tx *sqlitedb.Tx, runID string, id []byte, o store.Openi
 		if o.Again {
 			from, to := store.SubRange(runID, g.Step, g.Generation, 0)
 			var all, completed int
-			row := tx.QueryRow("SELECT count(*), coalesce(sum(status = 'completed'), 0) FROM wf_run WHERE id >= ? AND id < ?", from, to)
-			if err := row.Scan(&all, &completed); err != nil {
+			if err := tx.QueryRow(foundQuery, from, to).Scan(&all, &completed); err != nil {
 				return err
 			}
 			g.Found(all, completed)
@@ -80,8 +94,7 @@ func (s *Store) openSubs(tx *sqlitedb.Tx, runID string, id []byte, o store.Openi
 }
 
 func saveGroup(tx *sqlitedb.Tx, id []byte, g *store.Group) error {
-	_, err := tx.Exec(`UPDATE wf_subs SET total = ?, next = ?, open = ?, completed = ?, failed = ?, canceled = ?, again = ?, stopped = ?
-		WHERE run_id = ?`, g.Total, g.Next, g.Open, g.Completed, g.Failed, g.Canceled, g.Again, g.Stopped, id)
+	_, err := tx.Exec(saveQuery, g.Total, g.Next, g.Open, g.Completed, g.Failed, g.Canceled, g.Again, g.Stopped, id)
 	return err
 }
 
@@ -122,7 +135,7 @@ func (s *Store) ended(tx *sqlitedb.Tx, runID string, status store.Status, now ti
 		return err
 	}
 	s.passed.Due(micros(now))
-	_, err = tx.Exec("UPDATE wf_run SET inbox_seq = inbox_seq + 1, due_at = min(due_at, ?) WHERE id = ?", micros(now), id)
+	_, err = tx.Exec(wakeQuery, micros(now), id)
 	return err
 }
 
@@ -133,12 +146,10 @@ func terminateBelow(tx *sqlitedb.Tx, runID string, failure any, now time.Time) e
 		return err
 	}
 	for _, below := range store.Below(runID) {
-		if _, err := tx.Exec(`
-			UPDATE wf_run SET status = 'canceled', owner = 0, seq = seq + 1, ended_seq = seq + 1, ended_at = ?, failure = ?, because = ''
-			WHERE id > ? AND id < ? AND status = 'open'`, micros(now), failure, below[0], below[1]); err != nil {
+		if _, err := tx.Exec(terminateRunsQuery, micros(now), failure, below[0], below[1]); err != nil {
 			return err
 		}
-		if _, err := tx.Exec("DELETE FROM wf_subs WHERE run_id > ? AND run_id < ?", below[0], below[1]); err != nil {
+		if _, err := tx.Exec(terminateSubsQuery, below[0], below[1]); err != nil {
 			return err
 		}
 	}

@@ -38,3 +38,32 @@ func Flooded(t *testing.T, s store.Store, flood func(id []byte, events, bytes in
 	}
 	holds(b.get("run-1"), room+1, "flood-1", "flood-525")
 }
+
+// Alone proves that a run without sub-runs costs no statement about any: the tables of a
+// store whose counters are away are all that it needs.
+func Alone(t *testing.T, s store.Store) {
+	b := &bench{t: t, s: s, now: began}
+	b.node = b.heartbeat("alone")
+	l := b.start("r")
+	b.commit(l, store.Progress{Append: []store.Entry{completed("a", "1")}})
+	b.commit(next(l), store.Progress{Park: b.wait("answer")})
+	b.deliver("r", "s", "answer")
+	c := b.claimOne("r")
+	b.commit(c.Lease, store.Progress{Decided: c.Run.InboxSeq, Park: b.wait("more")})
+	b.ok(b.s.Hurry(t.Context(), "r"))
+	b.ok(b.s.Cancel(t.Context(), "r", "enough", b.now))
+	c = b.claimOne("r")
+	b.commit(c.Lease, store.Progress{Decided: c.Run.InboxSeq, Canceled: true, End: &store.Ending{Status: store.Canceled}})
+	b.ok(b.s.Reopen(t.Context(), "r", store.Reopening{From: "a", Seq: b.get("r").Run.Seq}, b.now))
+	c = b.claimOne("r")
+	b.commit(c.Lease, store.Progress{Decided: c.Run.InboxSeq, End: &store.Ending{Status: store.Completed}})
+	page, _, err := b.s.List(t.Context(), store.Query{Now: b.now})
+	b.ok(err)
+	counts, err := b.s.Counts(t.Context())
+	b.ok(err)
+	pruned, err := b.s.Prune(t.Context(), b.now.Add(time.Hour), 10)
+	b.ok(err)
+	if len(page) != 1 || len(counts) != 1 || pruned != 1 {
+		t.Errorf("%d listed, %+v counted, %d pruned", len(page), counts, pruned)
+	}
+}
