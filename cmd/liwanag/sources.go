@@ -74,8 +74,11 @@ func (c *sourcesList) Run(p *program) error {
 }
 
 func sourceState(s api.Source) string {
-	if s.Disabled {
+	switch {
+	case s.Disabled:
 		return "off"
+	case s.SecretMissing:
+		return "no secret"
 	}
 	return "on"
 }
@@ -229,6 +232,10 @@ func (p *program) showSource(s api.Source, format string) error {
 
 // shownOnce says that what is on the screen will not be there again.
 func (p *program) shownOnce(s api.Source) {
+	if s.SecretMissing {
+		fmt.Fprintf(p.err, "Until the secret that the sender shows is entered, its webhooks are answered 503. "+
+			"Try: liwanag sources rotate %s --secret-file FILE\n", s.ID)
+	}
 	if s.URL != "" || s.Secret != "" {
 		fmt.Fprintln(p.err, "The URL and the secret are shown this once. Try: liwanag sources rotate makes new ones")
 	}

@@ -36,16 +36,17 @@ var (
 
 // Source is an endpoint that takes webhooks of sign-ups in.
 type Source struct {
-	ID        string          `json:"id"`
-	Name      string          `json:"name"`
-	Kind      string          `json:"kind" enum:"generic,ghost,kit,mailchimp"`
-	Settings  json.RawMessage `json:"settings,omitempty" doc:"The kind's own, an object: docs/webhooks.md."`
-	Secrets   int             `json:"secrets" doc:"How many verify signatures now."`
-	Disabled  bool            `json:"disabled" doc:"Everything that comes is answered 404."`
-	URL       string          `json:"url,omitempty" doc:"There once, in the answer that made it."`
-	Secret    string          `json:"secret,omitempty" doc:"There once, in the answer that made it."`
-	CreatedAt time.Time       `json:"createdAt"`
-	UpdatedAt time.Time       `json:"updatedAt"`
+	ID            string          `json:"id"`
+	Name          string          `json:"name"`
+	Kind          string          `json:"kind" enum:"generic,ghost,kit,mailchimp"`
+	Settings      json.RawMessage `json:"settings,omitempty" doc:"The kind's own, an object: docs/webhooks.md."`
+	Secrets       int             `json:"secrets" doc:"How many verify signatures now."`
+	SecretMissing bool            `json:"secretMissing,omitempty" doc:"The secret that the sender shows is not entered yet: everything that comes is answered 503 secret_missing."`
+	Disabled      bool            `json:"disabled" doc:"Everything that comes is answered 404."`
+	URL           string          `json:"url,omitempty" doc:"There once, in the answer that made it."`
+	Secret        string          `json:"secret,omitempty" doc:"There once, in the answer that made it."`
+	CreatedAt     time.Time       `json:"createdAt"`
+	UpdatedAt     time.Time       `json:"updatedAt"`
 }
 
 // SourceKind is a kind of source.

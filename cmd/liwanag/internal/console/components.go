@@ -34,7 +34,7 @@ var tones = map[string]tone{
 	"held": {"bad", "hand"}, "ambiguous": {"wait", "question"}, "quarantined": {"bad", "hand"}, "unmatched": {"wait", "question"},
 	"not_found": {"calm", "question"}, "canceled": {"calm", "stop"}, "skipped": {"calm", "skip"}, "superseded": {"calm", "skip"},
 	"retrying": {"wait", "clock"}, "dropped": {"calm", "skip"},
-	"ignored": {"calm", "skip"}, "disabled": {"calm", "stop"}, "none": {"calm", "dash"}, "late": {"wait", "clock"},
+	"secret_missing": {"wait", "question"}, "ignored": {"calm", "skip"}, "disabled": {"calm", "stop"}, "none": {"calm", "dash"}, "late": {"wait", "clock"},
 	"unsubscribed": {"calm", "stop"}, "subscribed": {"good", "check"},
 }
 

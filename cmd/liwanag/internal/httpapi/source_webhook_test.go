@@ -317,7 +317,13 @@ func TestASourceWithoutItsSecretAsksTheSenderToComeBack(t *testing.T) {
 	} else {
 		w.wantProblem(rec, 503, "secret_missing")
 	}
-	_, err := api.RotateSource.Call(t.Context(), w.client(), runapi.To(s.ID, api.RotateSourceRequest{Secret: longSecret}))
+	if shown, err := api.GetSource.Call(t.Context(), w.client(), runapi.IDPath{ID: s.ID}); err != nil || !shown.SecretMissing {
+		t.Errorf("the source says nothing of its secret: %+v, %v", shown, err)
+	}
+	after, err := api.RotateSource.Call(t.Context(), w.client(), runapi.To(s.ID, api.RotateSourceRequest{Secret: longSecret}))
+	if after.SecretMissing {
+		t.Error("the source still lacks its secret")
+	}
 	w.must(err)
 	answerOf[told](w, w.deliver(s, body, w.byKit(longSecret, body)...), http.StatusAccepted)
 }

@@ -35,7 +35,7 @@ func (s *Server) deleteSource(ctx context.Context, in *runapi.IDPath) (none runa
 
 func viewSource(m sources.Made) api.Source {
 	return api.Source{ID: m.ID.String(), Name: m.Name, Kind: string(m.Kind), Settings: m.Settings,
-		Secrets: len(m.Secrets), Disabled: m.Disabled,
+		Secrets: len(m.Secrets), SecretMissing: sources.LacksSecret(m.Source), Disabled: m.Disabled,
 		URL: m.URL, Secret: m.Secret, CreatedAt: m.CreatedAt.UTC(), UpdatedAt: m.UpdatedAt.UTC()}
 }
 

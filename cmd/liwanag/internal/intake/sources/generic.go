@@ -7,10 +7,12 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
 )
 
-// readGeneric reads JSON as the settings say.
+// readGeneric reads JSON, or a form of one person, as the settings say.
 func readGeneric(s Settings, w webhook) (reading, error) {
 	body, err := readJSON(w.body)
-	if err != nil {
+	if form, isForm := readForm(w.body); err != nil && isForm {
+		body = form
+	} else if err != nil {
 		return reading{}, err
 	}
 	var elements []any

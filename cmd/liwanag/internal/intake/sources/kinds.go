@@ -44,7 +44,7 @@ var kinds = []*kind{
 		kind: liwanag.SourceGeneric, title: "Generic JSON", secretFrom: SecretFromUs, maxBody: maxMany,
 		defaults: Settings{Proof: ProofStandard},
 		scheme:   genericScheme, read: readGeneric,
-		help: "Any sender of JSON: one object or an array of up to 500.\n" +
+		help: "Any sender of JSON, one object or an array of up to 500, or of a form.\n" +
 			"Choose the proof that the sender can give: standard-webhooks or svix (signed), hmac (a signature of " +
 			"its own), bearer (a token), path (nothing but the URL).\n" +
 			"Without fields the JSON has the names of POST /webhooks/subscribers; with fields, JSON pointers say " +

@@ -217,6 +217,21 @@ func (s *Service) update(ctx context.Context, id liwanag.ID, change func(*Made, 
 	return m, err
 }
 
+// LacksSecret says whether a source answers 503 until the secret that its sender made
+// is entered.
+func LacksSecret(source liwanag.Source) bool {
+	k, known := kindOf(source.Kind)
+	if !known || len(source.Secrets) > 0 {
+		return false
+	}
+	settings, err := readSettings(k, source.Settings)
+	if err != nil {
+		return false
+	}
+	scheme, err := k.scheme(settings)
+	return err == nil && scheme.SignatureHeader != ""
+}
+
 // Seal keeps the hash alone of secrets that an older release stored as they are sent.
 func (s *Service) Seal(ctx context.Context) error {
 	all, err := s.store.Sources.List(ctx)
