@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/workflow"
@@ -12,6 +13,9 @@ import (
 
 // scopeBytes bounds what the scopes take that are kept.
 const scopeBytes = 16 << 20
+
+// scopeAge is how long a scope is kept: once a run was pruned its id may be another's.
+const scopeAge = time.Minute
 
 // scopes keeps what sub-runs see of the run around them. While they are open it does not
 // change, so that one reading serves all of them.
@@ -26,6 +30,7 @@ type scopeOf struct {
 	scope *workflow.Scope
 	err   error
 	size  int
+	read  time.Time
 }
 
 // of is the scope for the sub-runs of a step, read when it is not kept.
@@ -49,6 +54,10 @@ func (s *scopes) kept(key string) *scopeOf {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.all[key]
+	if one != nil && !one.read.IsZero() && time.Since(one.read) > scopeAge {
+		s.drop(key)
+		one = nil
+	}
 	if one == nil {
 		one = &scopeOf{}
 		s.keep(key, one)
@@ -65,7 +74,7 @@ func (s *scopes) came(key string, one *scopeOf) {
 	case one.err != nil:
 		delete(s.all, key)
 	default:
-		one.size = one.scope.Size()
+		one.read, one.size = time.Now(), one.scope.Size()
 		s.size += one.size
 	}
 }
@@ -80,14 +89,27 @@ func (s *scopes) keep(key string, one *scopeOf) {
 	if s.all == nil {
 		s.all = map[string]*scopeOf{}
 	}
-	for other, o := range s.all {
+	for other := range s.all {
 		if len(s.all) < 1024 && s.size < scopeBytes {
 			break
 		}
-		delete(s.all, other)
-		s.size -= o.size
+		s.drop(other)
 	}
 	s.all[key] = one
+}
+
+func (s *scopes) drop(key string) {
+	if one := s.all[key]; one != nil {
+		s.size -= one.size
+		delete(s.all, key)
+	}
+}
+
+// forget drops what is known of an earlier run of the same id.
+func (s *scopes) forget(runID, step string, generation int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(workflow.SubRunID(runID, step, generation, 0))
 }
 
 // errAround says that the definition of the run around a sub-run is not held here.

@@ -160,6 +160,9 @@ func (x *execution) openSubs(d workflow.Decision, now time.Time) bool {
 		x.opening.Again = true
 		return x.after(x.commit(nil, nil))
 	}
+	if x.group == nil {
+		x.e.scopes.forget(x.run.ID, n.Name, o.Generation)
+	}
 	x.e.scopes.put(x.run.ID, n.Name, o.Generation, x.plan.Scope(x.run.ID, slices.Clone(x.facts)))
 	x.opening.Count = min(o.Count, openAtOnce)
 	var park *store.Park

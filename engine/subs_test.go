@@ -338,6 +338,36 @@ func TestARetryFromBeforeAMapIsAnotherGeneration(t *testing.T) {
 	})
 }
 
+func TestARunThatIsStartedAfterOneOfItsNameWasPrunedSeesItself(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, st store.Store) {
+		wf := workflow.New[[]int]("named")
+		m := workflow.Map(wf, "each", workflow.Each(workflow.Input(wf)), func(b *workflow.Workflow[int]) *workflow.Result[int] {
+			return workflow.Step(b, "x", func(_ context.Context, n int) (int, error) { return n, nil })
+		})
+		workflow.Step(wf, "sum", func(ctx context.Context, _ []int) (sum int, err error) {
+			for it := range m.All(ctx) {
+				sum += it.Output
+			}
+			return sum, nil
+		})
+		e, _ := serving(t, engine.Config{Store: st, Definitions: []workflow.Definition{wf}})
+		for _, c := range []struct {
+			in   []int
+			want string
+		}{{[]int{1, 2}, "3"}, {[]int{10, 20, 30}, "60"}, {[]int{7}, "7"}} {
+			if err := wf.Start(t.Context(), e, "r", c.in); err != nil {
+				t.Fatal(err)
+			}
+			if run := endOf(t, e, "r"); run.Status != workflow.StatusCompleted || string(run.Output) != c.want {
+				t.Errorf("%v: %s %s %v", c.in, run.Status, run.Output, run.Failure)
+			}
+			if n, err := e.Prune(t.Context(), time.Now().Add(time.Hour), 10); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+	})
+}
+
 type state struct {
 	Round int
 	Texts []string

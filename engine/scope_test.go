@@ -1,0 +1,37 @@
+package engine
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow"
+)
+
+func TestAScopeIsReadAnewAfterItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s scopes
+		read := 0
+		of := func() {
+			t.Helper()
+			if _, err := s.of("r", "each", 0, func() (*workflow.Scope, error) {
+				read++
+				return workflow.New[int]("w").Plan().Scope("r", nil), nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for want, after := range []time.Duration{0, scopeAge, time.Second, scopeAge} {
+			time.Sleep(after)
+			if of(); read != 1+want/2 {
+				t.Errorf("read %d times after look %d", read, want)
+			}
+		}
+		if s.forget("r", "each", 0); len(s.all) != 0 || s.size != 0 {
+			t.Errorf("%d scopes of %d bytes are kept", len(s.all), s.size)
+		}
+		if of(); read != 3 {
+			t.Errorf("read %d times", read)
+		}
+	})
+}
