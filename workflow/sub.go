@@ -220,7 +220,7 @@ func (n *Node) nextGroup(v *view) Decision {
 // more are the sub-runs that there is room for.
 func (n *Node) more(v *view, g *Group) (d Decision, more bool) {
 	count, total := min(n.Sub.AtMost, g.Total-g.Completed-g.Failed-g.Canceled)-g.Open, g.Total
-	if n.Sub.Rounds > 0 && g.Open == 0 && n.another(g) && g.Failed == 0 {
+	if n.Sub.Rounds > 0 && g.Open == 0 && n.another(g) {
 		count, total = 1, g.Next+1
 	}
 	if count <= 0 {
