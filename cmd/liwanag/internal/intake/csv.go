@@ -20,7 +20,7 @@ const (
 )
 
 // CSVReader reads sign-ups from a CSV file of any usual kind and encoding; lines that
-// end with LF, CRLF or CR; comma, semicolon, tab or bar; with a header in one of many
+// end with LF, CRLF, CR or a separator of Unicode; comma, semicolon, tab or bar; with a header in one of many
 // languages, below titles and notes if there are any, or without one when a column holds addresses. It holds one
 // row at a time. A row it cannot read is reported, and reading goes on at the
 // next line.
@@ -329,8 +329,9 @@ func (s *SignUp) set(field Field, column, cell string) {
 			}
 		}
 	case FieldMetadataObject:
-		var object map[string]any
-		if json.Unmarshal([]byte(cell), &object) != nil {
+		value, _ := parseJSON([]byte(cell))
+		object, isObject := value.(map[string]any)
+		if !isObject {
 			s.keep(column, cell)
 		}
 		for key, value := range object {

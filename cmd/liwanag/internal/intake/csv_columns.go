@@ -105,7 +105,8 @@ var aliases = map[Field][]string{
 		"marcatemporal", "marcadetiempo", "fechadealta", "fechadesuscripción", "fechadesuscripcion", "fechaderegistro",
 		"fechadecreación", "fechadeinscripción", "suscritoel", "informazionicronologiche", "datadiiscrizione", "carimbodedatahora",
 		"datadeinscrição", "タイムスタンプ", "登録日", "登録日時", "作成日", "作成日時", "申込日", "注册时间", "创建时间"},
-	FieldID: {"externalid", "subscriberid", "memberid", "contactid", "recordid", "userid", "customerid", "id", "uuid"},
+	FieldID:             {"externalid", "subscriberid", "memberid", "contactid", "recordid", "userid", "customerid", "id", "uuid"},
+	FieldMetadataObject: {"attributes", "attribs"}, // listmonk's
 }
 
 // headerKey reduces a header to what tells: lower-cased, without spaces and the

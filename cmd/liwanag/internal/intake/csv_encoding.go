@@ -57,22 +57,54 @@ func toUTF8(r io.Reader, given string) (*bufio.Reader, detection, error) {
 	if enc != nil && name != latinName {
 		in = bufio.NewReaderSize(transform.NewReader(in, enc.NewDecoder()), sampleBytes)
 	}
-	in = bufio.NewReaderSize(transform.NewReader(in, dropMarks{}), sampleBytes)
-	sample, _ = in.Peek(sampleBytes)
+	in = bufio.NewReaderSize(transform.NewReader(in, rewrite{from: marks}), sampleBytes)
+	if sample, _ = in.Peek(sampleBytes); separated(sample) {
+		in = bufio.NewReaderSize(transform.NewReader(in, rewrite{from: separators, to: "\n"}), sampleBytes)
+		sample, _ = in.Peek(sampleBytes)
+	}
 	return in, found, refuseBinary(sample)
 }
 
 // marks are U+FEFF in UTF-8, and what a program makes of it that takes it for Windows-1252.
+// They are left out wherever they are: each program a list went through may have put
+// one in front of its part, or inside the first quotes.
 var marks = []string{"\xef\xbb\xbf", "\u00ef\u00bb\u00bf"}
 
-// dropMarks leaves out byte order marks wherever they are: each program a list
-// went through may have put one in front of its part, or inside the first quotes.
-type dropMarks struct{ transform.NopResetter }
+// separators end a line in Unicode: NEL, of mainframes, and the two of texts.
+var separators = []string{"\u0085", "\u2028", "\u2029"}
 
-func (dropMarks) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
+// separated says whether separators end the lines of a file: most of what they begin
+// has an address. In a cell of a text they are a part of it.
+func separated(sample []byte) bool {
+	text := string(sample)
+	for _, separator := range separators {
+		text = strings.ReplaceAll(text, separator, "\x00")
+	}
+	begun, addressed := 0, 0
+	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(lineEnds, r) }) {
+		_, rest, _ := strings.Cut(line, "\x00")
+		for part := range strings.FieldsFuncSeq(rest, func(r rune) bool { return r == 0 }) {
+			begun++
+			if strings.ContainsAny(part, "@\uff20") {
+				addressed++
+			}
+		}
+	}
+	return addressed > begun/2
+}
+
+// rewrite replaces some sequences of bytes by another that is not longer.
+type rewrite struct {
+	transform.NopResetter
+	from []string
+	to   string
+}
+
+// Transform implements transform.Transformer.
+func (r rewrite) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
 	for nSrc < len(src) {
 		plain := 0
-		for plain < len(src)-nSrc && src[nSrc+plain] != marks[0][0] && src[nSrc+plain] != marks[1][0] {
+		for plain < len(src)-nSrc && !r.begins(src[nSrc+plain]) {
 			plain++
 		}
 		n := copy(dst[nDst:], src[nSrc:nSrc+plain])
@@ -83,25 +115,30 @@ func (dropMarks) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err err
 		case nSrc == len(src):
 			return nDst, nSrc, nil
 		}
-		skip := 0
-		for _, mark := range marks {
-			ahead := src[nSrc:min(nSrc+len(mark), len(src))]
-			if string(ahead) == mark {
-				skip = len(mark)
-			} else if !atEOF && strings.HasPrefix(mark, string(ahead)) {
+		skip, put := 1, string(src[nSrc:nSrc+1])
+		for _, from := range r.from {
+			ahead := src[nSrc:min(nSrc+len(from), len(src))]
+			if string(ahead) == from {
+				skip, put = len(from), r.to
+			} else if !atEOF && strings.HasPrefix(from, string(ahead)) {
 				return nDst, nSrc, transform.ErrShortSrc
 			}
 		}
-		if nSrc += skip; skip > 0 {
-			continue
-		}
-		if nDst == len(dst) {
+		if len(dst)-nDst < len(put) {
 			return nDst, nSrc, transform.ErrShortDst
 		}
-		dst[nDst] = src[nSrc]
-		nDst, nSrc = nDst+1, nSrc+1
+		nDst, nSrc = nDst+copy(dst[nDst:], put), nSrc+skip
 	}
 	return nDst, nSrc, nil
+}
+
+func (r rewrite) begins(c byte) bool {
+	for _, from := range r.from {
+		if from[0] == c {
+			return true
+		}
+	}
+	return false
 }
 
 // looksUTF16 finds the byte order mark, or a file in Latin letters without one:

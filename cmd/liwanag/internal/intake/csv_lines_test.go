@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -19,6 +20,11 @@ func TestALineEndsWithLFCRLFOrCR(t *testing.T) {
 		"CR before CRLF":            "email,name\r\r\na@x.com,Ann\r\r\nb@x.com,Bea\r\r\nc@x.com,Cia\r\r\n",
 		"behind a closing quote":    "\"email\",\"name\"\r\"a@x.com\",\"Ann\"\r\"b@x.com\",\"Bea\"\n\"c@x.com\",\"Cia\"\r",
 		"a CR beside fewer columns": "email,name,city\na@x.com,Ann,Bonn\nb@x.com,Bea\rc@x.com,Cia\n",
+		"NEL":                       "email,name\u0085a@x.com,Ann\u0085b@x.com,Bea\u0085c@x.com,Cia\u0085",
+		"U+2028":                    "email,name\u2028a@x.com,Ann\u2028b@x.com,Bea\u2028c@x.com,Cia",
+		"U+2029, doubled":           "email,name\u2029\u2029a@x.com,Ann\u2029\u2029b@x.com,Bea\u2029\u2029c@x.com,Cia\u2029",
+		"NEL among others":          "email,name\r\na@x.com,Ann\u0085b@x.com,Bea\nc@x.com,Cia\u2028",
+		"U+2028 behind quotes":      "\"email\",\"name\"\u2028\"a@x.com\",\"Ann\"\u2028\"b@x.com\",\"Bea\"\u2028\"c@x.com\",\"Cia\"",
 		"sep=":                      "sep=;\remail;name\ra@x.com;Ann\rb@x.com;Bea\rc@x.com;Cia\r",
 	} {
 		for _, r := range []string{"whole", "by the byte"} {
@@ -48,6 +54,30 @@ func TestALineEndWithinQuotesStays(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"2 line 6 invalid_email", "3 line 7 broken_quotes"}, bad); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestASeparatorWithinACellStays(t *testing.T) {
+	file := "email,note\na@x.com,one\u2028two\nb@x.com,\"three\u2029four\u0085five\"\n"
+	good, bad, _ := readAll(t, iotest.OneByteReader(strings.NewReader(file)), nil)
+	if len(bad) > 0 || len(good) != 2 || good[0].Metadata["note"] != "one\u2028two" ||
+		good[1].Metadata["note"] != "three\u2029four\u0085five" {
+		t.Errorf("%+v %q", good, bad)
+	}
+}
+
+func TestAttributesBecomeMetadataOneByOne(t *testing.T) {
+	file := "uuid,email,name,attributes,status\n" +
+		`1,a@x.com,Ann,"{""city"": ""Bonn"", ""account"": 12345678901234567890, ""likes"": [""go""]}",enabled` +
+		"\n2,b@x.com,Bea,{},enabled\n3,c@x.com,Cia,tall,enabled\n"
+	good, bad, _ := readAll(t, strings.NewReader(file), nil)
+	if len(bad) > 0 || len(good) != 3 {
+		t.Fatalf("%+v %q", good, bad)
+	}
+	raw, err := json.Marshal([]any{good[0].Metadata, good[1].Metadata, good[2].Metadata})
+	if want := `[{"account":12345678901234567890,"city":"Bonn","likes":["go"],"status":"enabled"},` +
+		`{"status":"enabled"},{"attributes":"tall","status":"enabled"}]`; err != nil || string(raw) != want {
+		t.Errorf("%s, want %s", raw, want)
 	}
 }
 

@@ -190,7 +190,7 @@ func TestAWrongMappingIsToldWhatThereIsToMap(t *testing.T) {
 			}
 		}
 	}
-	if names := fieldNames(); len(names) != len(aliases)+5 {
+	if names := fieldNames(); len(names) != len(aliases)+4 {
 		t.Errorf("%d fields are named: %v", len(names), names)
 	}
 }
