@@ -92,7 +92,7 @@ func statusOf(t testing.TB, on workflow.Runner, id string) workflow.Status {
 	return run.Status
 }
 
-// agree checks that the counters of a run, and of all below it, tell of the rows, and
+// agree checks that the counters of a run, and of its sub-runs, tell of the rows, and
 // returns how many sub-runs ended how.
 func agree(t testing.TB, st store.Store, id string, generation int, steps ...string) map[store.Status]int {
 	t.Helper()
@@ -113,14 +113,19 @@ func agree(t testing.TB, st store.Store, id string, generation int, steps ...str
 		if err != nil {
 			t.Fatal(err)
 		}
+		here := map[store.Status]int{}
 		for i, s := range subs {
 			all[s.Run.Status]++
+			here[s.Run.Status]++
 			if s.Run.ID != workflow.SubRunID(id, step, generation, i) || !s.Run.Sub {
 				t.Errorf("the sub-run number %d is %s", i, s.Run.ID)
 			}
 			if s.Run.Status == store.Open && c.Run.Status != store.Open {
 				t.Errorf("%s is open, and %s has ended", s.Run.ID, id)
 			}
+		}
+		if g.Is(step, generation) && (g.Next != len(subs) || g.Open != here[store.Open] || g.Completed != here[store.Completed]) {
+			t.Errorf("%s counts %+v, and has %v", id, *g, here)
 		}
 	}
 	return all
