@@ -62,6 +62,8 @@ func New(cfg Config) (*Console, error) {
 	c.registerRun()
 	c.registerWorkflows()
 	c.registerSubscribers()
+	c.registerViews()
+	c.registerCompanies()
 	c.registerUploads()
 	c.registerSuppressions()
 	c.registerSources()

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -29,40 +28,20 @@ func (c *Console) registerSubscribers() {
 	c.handle("POST /subscribers/{id}/resubscribe", c.stand(api.ResubscribeSubscriber, "The person is subscribed again. Nobody was looked up."))
 }
 
-var (
-	jobStatuses = runapi.Enum[api.SubscriberFilter]("Status")
-	emailTypes  = runapi.Enum[api.SubscriberFilter]("EmailType")
-	nameMatches = runapi.Enum[api.SubscriberFilter]("NameMatches")
-)
-
 // subscribersView is what the list of subscribers shows.
 type subscribersView struct {
-	*visit
+	selection
 	Query api.SubscriberQuery
 	List  api.SubscriberList
 	// Left is how many of those that match unsubscribed, as far as one page tells.
 	Left api.SubscriberList
 }
 
-var standingChoices = []choice{{"", "Any"}, {"true", "Subscribed"}, {"false", "Unsubscribed"}}
-
-// leadFilters are the filters of what was found, as texts.
-var leadFilters = []choice{{"jobTitle", "Job title"}, {"seniority", "Seniority"}, {"country", "Country"}, {"industry", "Industry"},
-	{"companyDomain", "Company domain"}, {"headcountMin", "Company size from"}, {"headcountMax", "Company size to"}}
-
-// more says whether people are selected by what is not shown at once.
-func (v subscribersView) more() bool {
-	return slices.ContainsFunc(leadFilters, func(f choice) bool { return v.param(f.Value) != "" }) ||
-		cmp.Or(v.param("hasLinkedin"), v.param("foundSince"), v.param("tag"), v.param("source")) != ""
-}
-
-var linkedinChoices = []choice{{"", "Any"}, {"true", "Known"}, {"false", "Not known"}}
-
 // leftOut says who is not in the exported file; empty when everybody who matches is.
 func (v subscribersView) leftOut() string {
 	n := len(v.Left.Items)
 	switch {
-	case v.Query.Subscribed == "false" || v.Query.Subscribed == "any" || n == 0:
+	case v.all.Get("subscribed") == "false" || v.all.Get("subscribed") == "any" || n == 0:
 		return ""
 	case v.Left.NextCursor != "":
 		return "More than " + number(int64(n)) + " people who unsubscribed are left out."
@@ -70,22 +49,22 @@ func (v subscribersView) leftOut() string {
 	return plural(int64(n), "person who unsubscribed is left out.", "people who unsubscribed are left out.")
 }
 
-func (c *Console) subscribers(v *visit, fault error) error {
-	view := subscribersView{visit: v, Query: api.SubscriberQuery{Paging: v.page()}}
-	err := v.filter(&view.Query.SubscriberFilter)
-	if err != nil {
+func (c *Console) subscribers(v *visit, fault error) (err error) {
+	view := subscribersView{Query: api.SubscriberQuery{Paging: v.page()}}
+	if view.selection, err = v.selectionOf("/subscribers", &view.Query.SubscriberFilter); err != nil {
 		return err
 	}
 	if view.List, err = api.ListSubscribers.Call(v.Context(), v.api, view.Query); err != nil {
 		return err
 	}
 	left := api.SubscriberQuery{SubscriberFilter: view.Query.SubscriberFilter, Paging: runapi.Paging{Limit: 500}}
-	if left.Subscribed = "false"; view.Query.Subscribed == "" || view.Query.Subscribed == "true" {
+	left.Subscribed = "false"
+	if standing := view.all.Get("subscribed"); standing == "" || standing == "true" {
 		if view.Left, err = api.ListSubscribers.Call(v.Context(), v.api, left); err != nil {
 			return err
 		}
 	}
-	return v.showOr(fault, frame{Title: "Subscribers", Nav: "/subscribers", Here: "/subscribers"}, subscribersPage(view))
+	return v.showOr(fault, frame{Title: "Subscribers", Nav: "/subscribers", Here: view.at("/subscribers")}, subscribersPage(view))
 }
 
 // showOr shows a page, or the same page with the fault of an action on top.

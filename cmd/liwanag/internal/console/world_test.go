@@ -82,7 +82,13 @@ func runAnswers() map[string]any {
 
 func peopleAnswers() map[string]any {
 	return map[string]any{
-		"GET /api/v1/subscribers":              listOf(personAnswer()),
+		"GET /api/v1/subscribers": listOf(personAnswer()),
+		"GET /api/v1/views": listOf(api.View{ID: "vie_1", Name: "VP", Filter: api.SubscriberFilter{Country: "Germany", HeadcountMin: 50,
+			Since: ago(time.Hour), Metadata: map[string]string{"plan": "pro"}}}),
+		"POST /api/v1/views":        api.View{ID: "vie_1", Name: "VP"},
+		"DELETE /api/v1/views/{id}": struct{}{},
+		"GET /api/v1/companies": listOf(api.Company{Domain: "acme.example", Name: "Acme", Headcount: 1200, Industry: "Software", People: 3,
+			Seniorities: map[string]int64{"VP": 1, "Founder": 2}, NewestAt: ago(time.Hour)}),
 		"POST /api/v1/subscribers":             api.SignedUp{SubscriberID: subscriberID, Status: "created"},
 		"GET /api/v1/subscribers/{id}":         personAnswer(),
 		"POST /api/v1/subscribers/{id}/enrich": api.Enriched{SubscriberID: subscriberID, Result: "started"},
@@ -419,7 +425,7 @@ func poisoned(answer any, text string) any {
 var everyPage = []string{
 	"/", "/?range=7d", "/sign-in", "/sign-in?failed=1", "/sign-in?link=TOKEN", "/runs", "/runs?status=failed&since=24h", "/runs?until=2026-01-01",
 	"/runs/cancel?status=waiting", "/runs/retry", "/runs/" + runID, "/workflows", "/workflows/subscriber-enrichment?version=2", "/nowhere",
-	"/subscribers", "/subscribers?q=ann&source=blog&status=enriched&seniority=VP", "/subscribers/" + subscriberID, "/uploads", "/uploads/upl_1", "/sources", "/sources/src_1",
+	"/subscribers", "/subscribers?q=ann&source=blog&status=enriched&seniority=VP", "/subscribers?view=VP&country=France&until=2026-01-01&metadata.plan=pro", "/companies", "/companies?view=VP&tag=x", "/subscribers/" + subscriberID, "/uploads", "/uploads/upl_1", "/sources", "/sources/src_1",
 	"/sources/src_1?state=rejected", "/deliveries", "/deliveries?source=fullenrich", "/deliveries/dlv_1", "/sinks", "/sinks/snk_1", "/messages", "/messages/msg_1",
 	"/submissions", "/submissions?runId=x", "/submissions/sbm_1", "/suppressions", "/credits", "/audit", "/audit?act=x",
 }

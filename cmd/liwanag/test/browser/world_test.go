@@ -159,7 +159,7 @@ func (w *world) furnish() []shown {
 	return []shown{
 		{"overview", "/", "Enriched"}, {"", "/?range=30d", "Credits spent"}, {"", "/runs", "subscriber-enrichment"}, {"run", "/runs/" + runs.Items[len(runs.Items)-1].ID, "Timeline"},
 		{"", "/runs/" + paused, "waits"}, {"", "/runs/cancel", "Cancel"}, {"", "/workflows", "subscriber-enrichment"}, {"workflow", "/workflows/subscriber-enrichment", "submit-to-fullenrich"},
-		{"", "/subscribers", "ana+found"}, {"subscriber", "/subscribers/" + people.Items[0].ID, "Positions"}, {"", "/uploads", "people.csv"},
+		{"", "/subscribers", "ana+found"}, {"", "/subscribers?status=enriched&since=24h", "Clear all"}, {"", "/companies", "Companies"}, {"subscriber", "/subscribers/" + people.Items[0].ID, "Positions"}, {"", "/uploads", "people.csv"},
 		{"", "/uploads/" + up.ID, "Every lookup has its answer"}, {"upload", "/uploads/" + previewed.ID, "The first rows"}, {"", "/sources", "Shop"},
 		{"source", "/sources/" + source.ID, "Deliveries"}, {"", "/deliveries", "rejected"}, {"", "/deliveries/" + deliveries.Items[0].ID, "Body"},
 		{"", "/sinks", "CRM"}, {"", "/sinks/" + sink.ID, "Messages"}, {"", "/messages", "test"}, {"", "/messages/" + message.ID, "Attempts"},
