@@ -26,6 +26,7 @@ type world struct {
 	server  *process.Process
 
 	addresses, interruptions int
+	met                      int // interruptions that fell between a paid call and its answer
 	adopted, superseded      int // submissions that were in doubt; that were sent again
 }
 
@@ -42,10 +43,7 @@ func newWorld(t *testing.T, addresses, interruptions int) *world {
 	t.Cleanup(cancel)
 	base, control := process.StartSimulator(t, "--speed", "100", "--webhook-retries", "60", "--dir", t.TempDir())
 	w := &world{t: t, ctx: ctx, random: rand.New(rand.NewPCG(seed, 0)), addresses: addresses, interruptions: interruptions, control: control}
-	slow := simulator.Fault{Action: simulator.ActionSlowDrip, Method: "POST", Probability: 0.5, Delay: 8 * time.Millisecond}
-	if _, err := w.control.AddFault(ctx, slow); err != nil {
-		t.Fatal(err)
-	}
+	w.answer(8*time.Millisecond, 0.5)
 	addr := process.FreeAddr(t)
 	w.env = []string{"LIWANAG_ADDR=" + addr, "LIWANAG_ADMIN_ADDR=off", "DATABASE_URL=sqlite:" + t.TempDir() + "/liwanag.db",
 		"FULLENRICH_BASE_URL=" + base, "FULLENRICH_API_KEY=" + simulator.DefaultKey,
@@ -76,7 +74,9 @@ func (w *world) interrupt(end func()) {
 			w.ready()
 		case 2:
 			w.ready()
+			w.answer(40*time.Millisecond, 1) // the call that is seen lasts beyond the moment
 			if w.calling() {
+				w.met++
 				moment = time.Duration(w.random.IntN(100)) * time.Millisecond
 			}
 		}
@@ -97,8 +97,22 @@ func (w *world) interrupt(end func()) {
 			}
 		}
 		w.restart(end)
+		w.answer(8*time.Millisecond, 0.5)
 	}
 	w.t.Logf("%d interruptions", n)
+}
+
+// answer lets a share of the paid calls be answered slowly, some fifty bytes with a
+// pause before each.
+func (w *world) answer(pause time.Duration, share float64) {
+	w.t.Helper()
+	if err := w.control.ClearFaults(w.ctx, ""); err != nil {
+		w.t.Fatal(err)
+	}
+	slow := simulator.Fault{Action: simulator.ActionSlowDrip, Method: "POST", Probability: share, Delay: pause}
+	if _, err := w.control.AddFault(w.ctx, slow); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) restart(end func()) {
@@ -115,15 +129,26 @@ func (w *world) ready() {
 	}
 }
 
-// calling waits until a paid call is under way, for a second at most.
+// calling waits until FullEnrich has accepted one more paid call, whose answer is under
+// way; for ten seconds at most, since there may be nothing left to look up.
 func (w *world) calling() bool {
-	for began := time.Now(); time.Since(began) < time.Second; w.pause(10*time.Millisecond, errors.New("no call yet")) {
-		list, err := api.ListSubmissions.Call(w.ctx, w.client, api.SubmissionQuery{SubmissionFilter: api.SubmissionFilter{State: "sending"}})
-		if err == nil && len(list.Items) > 0 {
+	w.t.Helper()
+	before := w.accepted()
+	for began := time.Now(); time.Since(began) < 10*time.Second; w.pause(10*time.Millisecond, errors.New("no call yet")) {
+		if w.accepted() > before {
 			return true
 		}
 	}
 	return false
+}
+
+func (w *world) accepted() int {
+	w.t.Helper()
+	ledger, err := w.control.Ledger(w.ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(ledger.Submissions)
 }
 
 // importAll uploads all addresses in files, one for each token.
