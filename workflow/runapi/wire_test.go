@@ -80,7 +80,7 @@ func TestTheBodyIsAFieldOrAllOfIt(t *testing.T) {
 }
 
 func TestEnumsAreThoseOfTheTag(t *testing.T) {
-	if got := Enum[WaitingFor]("Kind"); !reflect.DeepEqual(got, []string{"event", "retry", "snooze", "sleep"}) {
+	if got := Enum[WaitingFor]("Kind"); !reflect.DeepEqual(got, []string{"event", "retry", "snooze", "sleep", "runs"}) {
 		t.Error(got)
 	}
 	defer func() {

@@ -137,12 +137,12 @@ func (w *world) describe(id string) workflow.Run {
 	return run
 }
 
-// until waits until a run is as wanted, for at most an hour of the suite's, or a minute
+// until waits until a run is as wanted, for at most two minutes of the suite's, or one
 // in which it had ended: what was wanted has passed unseen.
 func (w *world) until(id, what string, is func(workflow.Run) bool) workflow.Run {
 	w.Helper()
 	ended := 0.0
-	for waited, pause := 0.0, 0.25; waited < 3600 && ended < 60; waited += pause {
+	for waited, pause := 0.0, 0.25; waited < 120 && ended < 60; waited += pause {
 		if w.virtual() {
 			synctest.Wait()
 			time.Sleep(2 * time.Microsecond) // a deadline is decided once its instant has passed
