@@ -151,21 +151,6 @@ func unreadValues(sample api.UploadSample, column string) (values []string) {
 	return values
 }
 
-// changesText says what an import changes of known people; empty for nothing.
-func changesText(c api.UploadChanges) string {
-	var parts []string
-	for _, part := range []struct {
-		n    int64
-		what string
-	}{{c.Stated, "with new stated values"}, {c.Tags, "tagged"}, {c.Sources, "with a new source"}, {c.Metadata, "with new metadata"},
-		{c.SignedUp, "signed up earlier"}, {c.Unsubscribed, "unsubscribed"}} {
-		if part.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
 // encodingText shows how a file reads.
 func encodingText(e api.EncodingSample) string {
 	if len(e.Values) == 0 {
@@ -292,4 +277,8 @@ func (i *importing) invalidRows(ctx context.Context, u api.Upload) error {
 		}
 	}
 	return nil
+}
+
+func changesText(c api.UploadChanges) string {
+	return c.Text(func(n int64) string { return fmt.Sprint(n) })
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -171,4 +172,20 @@ type MapUploadRequest struct {
 	Mapping  map[string]string `json:"mapping,omitempty" doc:"Column name to field, over what the headers say."`
 	Encoding string            `json:"encoding,omitempty" doc:"How the file is written; left out: as before, if that was clear."`
 	Standing string            `json:"standing,omitempty" enum:"believe,ignore" doc:"ignore: nobody left, whatever a column says; left out: as before."`
+}
+
+// Text says in words what an import changes of known people, numbers as the reader has
+// them; empty for nothing.
+func (c UploadChanges) Text(number func(int64) string) string {
+	var parts []string
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{c.Stated, "with new stated values"}, {c.Tags, "tagged"}, {c.Sources, "with a new source"}, {c.Metadata, "with new metadata"},
+		{c.SignedUp, "signed up earlier"}, {c.Unsubscribed, "unsubscribed"}} {
+		if part.n > 0 {
+			parts = append(parts, number(part.n)+" "+part.what)
+		}
+	}
+	return strings.Join(parts, ", ")
 }

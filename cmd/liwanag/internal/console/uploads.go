@@ -274,21 +274,6 @@ func believed(u api.Upload) string {
 	return ": they are stored as unsubscribed."
 }
 
-// changed says what the import changes of known people.
-func changed(c api.UploadChanges) string {
-	var parts []string
-	for _, part := range []struct {
-		n    int64
-		what string
-	}{{c.Stated, "with new stated values"}, {c.Tags, "tagged"}, {c.Sources, "with a new source"}, {c.Metadata, "with new metadata"},
-		{c.SignedUp, "signed up earlier"}, {c.Unsubscribed, "unsubscribed"}} {
-		if part.n > 0 {
-			parts = append(parts, number(part.n)+" "+part.what)
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
 // marked is how many people are away because the file says so, and can come back.
 func (v uploadView) marked() int64 {
 	if v.Upload.Marked == nil || v.Upload.Status == "importing" {
