@@ -300,6 +300,7 @@ func (x *execution) abort(f workflow.Failure) bool {
 	if err := x.e.store.Terminate(x.e.working(), x.run.ID, f, x.e.now()); err != nil {
 		x.e.tell.RunnerFault("terminate", err)
 	}
+	x.e.terminated(x.run.ID)
 	x.e.announce()
 	return false
 }

@@ -178,6 +178,7 @@ func (e *Engine) Terminate(ctx context.Context, runID, reason string) error {
 	err := e.store.Terminate(ctx, runID, f, e.now())
 	if err == nil {
 		e.adopted(runID)
+		e.terminated(runID)
 		e.announce() // the run around it may have something to decide
 	}
 	return e.fromStore(runID, err)

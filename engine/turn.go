@@ -330,6 +330,7 @@ func (x *execution) givenUp(n *workflow.Node) (workflow.Failure, bool) {
 func (x *execution) end(d workflow.Decision) bool {
 	c := x.commit(nil, &store.Ending{Status: store.Status(d.Status), Failure: d.Failure, Because: d.Because})
 	if c == finished {
+		x.e.store.Ended(x.run.ID)
 		x.e.tell.RunEnded(x.ref, d.Status, d.Failure, x.e.now().Sub(x.run.CreatedAt))
 		if x.run.Sub {
 			x.e.begun() // the next one, or the run around it

@@ -16,6 +16,7 @@ type Description struct {
 	Steps      []NodeDescription `json:"steps"`
 	OnError    *NodeDescription  `json:"onError,omitempty"`
 	OnCancel   *NodeDescription  `json:"onCancel,omitempty"`
+	Returns    string            `json:"returns,omitempty"` // the steps whose output is that of the run
 }
 
 // NodeDescription is a node as data.
@@ -79,6 +80,11 @@ func (p *Plan) Describe() Description {
 		h := p.CancelNode.describe()
 		d.OnCancel = &h
 	}
+	var returns []string
+	for _, n := range p.returns {
+		returns = append(returns, n.Name)
+	}
+	d.Returns = strings.Join(returns, ", ")
 	return d
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -318,17 +317,6 @@ func (n *Node) done(outcome *Fact) bool {
 		return true
 	}
 	return n.ContinueOnTimeout && outcome.Failure != nil && outcome.Failure.Reason == ReasonTimeout
-}
-
-// Output is the output of the last completed step, nil when there is none.
-func (p *Plan) Output(history History) json.RawMessage {
-	v := p.fold(history)
-	for _, output := range slices.Backward(v.outputs.own[:len(p.Nodes)]) {
-		if output != nil {
-			return output
-		}
-	}
-	return nil
 }
 
 // LookAt is when an open wait looks for its answer next: the first time on its

@@ -49,9 +49,10 @@ type Plan struct {
 	CancelNode *Node         // nil without OnCancel
 
 	index    map[string]int
-	start    *Node // what Input reads
-	owner    *Node // of a body: the node whose sub-runs it is the plan of
-	way      way   // of a Choose that is being built
+	start    *Node   // what Input reads
+	returns  []*Node // see Returns
+	owner    *Node   // of a body: the node whose sub-runs it is the plan of
+	way      way     // of a Choose that is being built
 	input    reflect.Type
 	payloads map[string]reflect.Type // of events, by name
 	given    given

@@ -107,6 +107,15 @@ type Store interface {
 	// another one has it. Stores embed [Use].
 	Enter() (leave func(), ok bool)
 
+	// AwaitEnd, Ended, EndedBelow, Awaited, Sweeper and Swept keep who waits in this
+	// process for runs to end. Stores embed [Use]; what is closed forsakes them.
+	AwaitEnd(runID string) (ended <-chan struct{}, leave func())
+	Ended(runIDs ...string)
+	EndedBelow(runID string)
+	Awaited() []string
+	Sweeper() bool
+	Swept() (gone bool)
+
 	// Heartbeat registers a node and keeps its lease. The first call of a process,
 	// and the first after its lease was lost, answers with a new epoch. On a store
 	// with one process there is no lease: every other epoch is dead.
@@ -131,6 +140,12 @@ type Store interface {
 // Waker is implemented by stores that learn of due runs from other processes. The
 // channel also fires now and then, for what nobody told.
 type Waker interface{ Wake() <-chan struct{} }
+
+// Watcher is implemented by stores whose runs end in other processes, too: Unended are
+// those of the runs that have not ended.
+type Watcher interface {
+	Unended(ctx context.Context, runIDs []string) ([]string, error)
+}
 
 // Resigner is implemented by stores whose leases outlive a process: Resign gives
 // the lease of a node up that will write nothing more, so that others need not wait

@@ -106,6 +106,7 @@ func groups() []group {
 		{"run timeout", runTimeoutScenarios()},
 		{"retry of runs", reopenScenarios()},
 		{"calls", callScenarios()},
+		{"await", awaitScenarios()},
 		{"bounds", boundScenarios()},
 		{"views", viewScenarios()},
 		{"restart", restartScenarios()},

@@ -45,6 +45,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.Forsake()
 	return nil
 }
 

@@ -162,6 +162,7 @@ func (s *Store) Close() error {
 	defer time.AfterFunc(closeWithin, s.die).Stop()
 	s.working.Wait()
 	s.announce.stop()
+	defer s.Forsake()
 	if s.owned {
 		s.db.Close()
 	}

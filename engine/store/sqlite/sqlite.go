@@ -73,6 +73,7 @@ func (s *Store) OldKeys() time.Time { return s.old }
 
 // Close closes the file, unless it was open before.
 func (s *Store) Close() error {
+	defer s.Forsake()
 	if !s.owned {
 		return nil
 	}
