@@ -142,7 +142,7 @@ func (p *Plan) fitsInbox(inbox []Signal, begun, mine Shape) error {
 }
 
 // fitsType says why a stored value is none of a type: none that decodes, or, strictly,
-// one with a field that the type does not have. What is no JSON at all fits nothing, and
+// one with a field or with elements that the type does not have. What is no JSON at all fits nothing, and
 // fails its run by itself.
 func fitsType(raw json.RawMessage, t reflect.Type, strict bool) error {
 	var err error
@@ -154,7 +154,9 @@ func fitsType(raw json.RawMessage, t reflect.Type, strict bool) error {
 		}
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.DisallowUnknownFields()
-		err = d.Decode(into)
+		if err = d.Decode(into); err == nil {
+			err = keepsLists(raw, into)
+		}
 	})
 	if fault != nil {
 		err = errors.New(fault.Message)
@@ -163,4 +165,41 @@ func fitsType(raw json.RawMessage, t reflect.Type, strict bool) error {
 		return nil
 	}
 	return err
+}
+
+// keepsLists says which list of a stored value is cut by the array that it was decoded
+// into: encoding/json drops what an array has no room for.
+func keepsLists(raw json.RawMessage, decoded any) error {
+	again, err := json.Marshal(decoded)
+	if err != nil {
+		return nil // a type that is only read
+	}
+	var was, is any
+	if json.Unmarshal(raw, &was) != nil || json.Unmarshal(again, &is) != nil {
+		return nil
+	}
+	return cut(was, is)
+}
+
+func cut(was, is any) error {
+	switch was := was.(type) {
+	case map[string]any:
+		is, _ := is.(map[string]any)
+		for name, v := range was {
+			if err := cut(v, is[name]); err != nil {
+				return fmt.Errorf("in %q: %w", name, err)
+			}
+		}
+	case []any:
+		is, list := is.([]any)
+		if list && len(is) < len(was) {
+			return fmt.Errorf("a list of %d where the type holds %d", len(was), len(is))
+		}
+		for i := range min(len(was), len(is)) {
+			if err := cut(was[i], is[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

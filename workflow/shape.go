@@ -221,8 +221,10 @@ func typeShape(t reflect.Type, around []reflect.Type) string {
 		return "integer"
 	case k == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
 		return "bytes"
-	case k == reflect.Slice, k == reflect.Array:
+	case k == reflect.Slice:
 		return "[" + typeShape(t.Elem(), append(around, t)) + "]"
+	case k == reflect.Array: // of a shorter one the rest would be lost unsaid
+		return fmt.Sprintf("[%d of %s]", t.Len(), typeShape(t.Elem(), append(around, t)))
 	case k == reflect.Map:
 		return "{*: " + typeShape(t.Elem(), append(around, t)) + "}"
 	case k == reflect.Struct:

@@ -70,11 +70,12 @@ func TestWhatDiffersBetweenTwoShapesIsToldInWords(t *testing.T) {
 		t.Errorf("functions, retries and timeouts are told: %q", words)
 	}
 	for want, p := range map[string]*workflow.Plan{
-		`the input was integer and is string`:               shaped[string, int, int](nil),
-		`the output of "a" was integer and is {X: integer}`: shaped[int, struct{ X int }, int](nil),
-		`the event "e" was integer and is string`:           shaped[int, int, string](nil),
-		`step "b" is gone`:                                  shaped[int, int, int](func(w wf, _ res) { step(w, "c") }),
-		`step "d" is new`:                                   shaped[int, int, int](func(w wf, a res) { base(w, a); step(w, "d") }),
+		`the input was integer and is string`:                 shaped[string, int, int](nil),
+		`the output of "a" was integer and is {X: integer}`:   shaped[int, struct{ X int }, int](nil),
+		`the output of "a" was integer and is [2 of integer]`: shaped[int, [2]int, int](nil),
+		`the event "e" was integer and is string`:             shaped[int, int, string](nil),
+		`step "b" is gone`:                                    shaped[int, int, int](func(w wf, _ res) { step(w, "c") }),
+		`step "d" is new`:                                     shaped[int, int, int](func(w wf, a res) { base(w, a); step(w, "d") }),
 		`"c" was a step and is a sleep`: shaped[int, int, int](func(w wf, _ res) {
 			step(w, "b")
 			workflow.Sleep(w, "c", 1)
@@ -146,5 +147,21 @@ func TestValuesOfAnotherShapeFitWhenNothingOfThemIsLost(t *testing.T) {
 	waits.Inbox = []workflow.Signal{{ID: "s", Event: "e", Payload: json.RawMessage(`"text"`)}}
 	if err := shaped[one, one, one](nil).FitsRun(waits); err != nil {
 		t.Errorf("an event that was set aside: %v", err)
+	}
+}
+
+// encoding/json drops the elements that an array has no room for.
+func TestAShorterArrayDoesNotFitAsElementsWouldBeLost(t *testing.T) {
+	four := shaped[[4]int, map[string][4]int, int](nil).Shape()
+	past := workflow.Kept{Begun: &four, Input: json.RawMessage(`[1,2,3,4]`), History: workflow.History{
+		{Kind: workflow.FactCompleted, Step: "a", Output: json.RawMessage(`{"k":[1,2,3,4]}`)}}}
+	for want, plan := range map[string]*workflow.Plan{
+		"":                                   shaped[[6]int, map[string][4]int, int](nil),
+		"a list of 4 where the type holds 3": shaped[[3]int, map[string][4]int, int](nil),
+		`in "k": a list of 4 where the type holds 2`: shaped[[4]int, map[string][2]int, int](nil),
+	} {
+		if err := plan.FitsRun(past); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("an array of another length: %v, want %q", err, want)
+		}
 	}
 }
