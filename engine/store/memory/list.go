@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/base64"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,9 +25,13 @@ func (s *Store) Get(ctx context.Context, runID string) (store.Claimed, error) {
 
 // List reads runs, newest first.
 func (s *Store) List(ctx context.Context, q store.Query) ([]store.Run, string, error) {
-	after, id, err := parseCursor(q.Cursor)
-	if err != nil {
-		return nil, "", err
+	var after int64
+	var id []byte
+	if q.Cursor != "" {
+		var err error
+		if after, id, err = store.ParseCursor(q.Cursor); err != nil {
+			return nil, "", err
+		}
 	}
 	if err := s.lock(ctx); err != nil {
 		return nil, "", err
@@ -51,15 +53,16 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Run, string, e
 		return runs, "", nil
 	}
 	last := runs[q.Limit-1]
-	return runs[:q.Limit], formatCursor(last), nil
+	return runs[:q.Limit], store.Cursor(last), nil
 }
 
 // behind says whether a run comes behind the last of a page.
-func behind(q store.Query, r store.Run, at time.Time, id string) bool {
+func behind(q store.Query, r store.Run, micros int64, id []byte) bool {
 	if q.Parent != "" {
-		return bytes.Compare(store.PackID(r.ID), store.PackID(id)) > 0
+		return bytes.Compare(store.PackID(r.ID), id) > 0
 	}
-	return r.CreatedAt.Before(at) || r.CreatedAt.Equal(at) && r.ID < id
+	at := time.UnixMicro(micros)
+	return r.CreatedAt.Before(at) || r.CreatedAt.Equal(at) && r.ID < store.UnpackID(id)
 }
 
 func matches(r store.Run, q store.Query) bool {
@@ -72,26 +75,6 @@ func matches(r store.Run, q store.Query) bool {
 		(q.Since.IsZero() || !r.CreatedAt.Before(q.Since)) &&
 		(q.Until.IsZero() || r.CreatedAt.Before(q.Until)) &&
 		(q.IDs == nil || slices.Contains(q.IDs, r.ID))
-}
-
-func formatCursor(r store.Run) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(r.CreatedAt.UnixMicro(), 10) + " " + r.ID))
-}
-
-func parseCursor(cursor string) (time.Time, string, error) {
-	if cursor == "" {
-		return time.Time{}, "", nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return time.Time{}, "", store.ErrCursor
-	}
-	micros, id, ok := strings.Cut(string(raw), " ")
-	at, err := strconv.ParseInt(micros, 10, 64)
-	if !ok || err != nil {
-		return time.Time{}, "", store.ErrCursor
-	}
-	return time.UnixMicro(at), id, nil
 }
 
 // Counts counts runs.

@@ -121,7 +121,7 @@ func plannedQueries(t *testing.T) []planned {
 	one := queued(func(b batch) { updateRuns(b, []*row{{id: ids[0]}}) })
 	many := queued(func(b batch) { updateRuns(b, []*row{{id: ids[0]}, {id: ids[1]}}) })
 	all, none := pageOf(t, store.Query{})
-	next, nextArgs := pageOf(t, store.Query{Cursor: formatCursor(store.Run{ID: "x", CreatedAt: time.Now()})})
+	next, nextArgs := pageOf(t, store.Query{Cursor: store.Cursor(store.Run{ID: "x", CreatedAt: time.Now()})})
 	waiting, waitingArgs := pageOf(t, store.Query{Status: store.Waiting, Now: time.Now()})
 	keys := []string{"w/1"}
 	return []planned{
@@ -159,7 +159,7 @@ func plannedOfSubs(t *testing.T) []planned {
 		return planned{"sub-runs", query, args, false, "wf_run_pkey", false}
 	}
 	listed, listedArgs := pageOf(t, store.Query{Parent: "r"})
-	next, nextArgs := pageOf(t, store.Query{Parent: "r", Cursor: formatCursor(store.Run{ID: "r/load[7]"})})
+	next, nextArgs := pageOf(t, store.Query{Parent: "r", Cursor: store.Cursor(store.Run{ID: "r/load[7]"})})
 	open, openArgs := pageOf(t, store.Query{Parent: "r", Status: store.Waiting, Workflow: "w"})
 	save := queued(func(b batch) {
 		(&group{subs: map[string]*subs{"x": {dirty: true}, "y": {dirty: true}}}).writeSubs(b)

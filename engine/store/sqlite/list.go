@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"strings"
 	"time"
 
@@ -31,7 +29,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next
 	}
 	if q.Limit > 0 && len(runs) > q.Limit {
 		runs = runs[:q.Limit]
-		next = formatCursor(runs[q.Limit-1])
+		next = store.Cursor(runs[q.Limit-1])
 	}
 	return runs, next, nil
 }
@@ -97,7 +95,7 @@ func conditions(q store.Query) (*where, error) {
 		}
 	}
 	if q.Cursor != "" {
-		at, id, err := parseCursor(q.Cursor)
+		at, id, err := store.ParseCursor(q.Cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -108,20 +106,6 @@ func conditions(q store.Query) (*where, error) {
 		}
 	}
 	return w, nil
-}
-
-// A cursor is the creation and the packed id of the last run of a page.
-func formatCursor(last store.Run) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(micros(last.CreatedAt)))
-	return base64.RawURLEncoding.EncodeToString(append(b, store.PackID(last.ID)...))
-}
-
-func parseCursor(cursor string) (at int64, id []byte, err error) {
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(b) < 9 {
-		return 0, nil, store.ErrCursor
-	}
-	return int64(binary.BigEndian.Uint64(b)), b[8:], nil
 }
 
 const overdueQuery = "SELECT (SELECT count(*) FROM wf_run WHERE " + goesOn + " AND owner = 0 AND due_at < ?1 AND created_at < ?1) + " +

@@ -200,7 +200,7 @@ func queryOf(t *testing.T, q store.Query) (query string, args []any) {
 
 func plans(t *testing.T) []plan {
 	all, allArgs := queryOf(t, store.Query{})
-	page, pageArgs := queryOf(t, store.Query{Cursor: formatCursor(store.Run{ID: "x", CreatedAt: time.Now()})})
+	page, pageArgs := queryOf(t, store.Query{Cursor: store.Cursor(store.Run{ID: "x", CreatedAt: time.Now()})})
 	waiting, waitingArgs := queryOf(t, store.Query{Status: store.Waiting, Now: time.Now()})
 	return []plan{
 		{waiting, waitingArgs, "SCAN wf_run USING INDEX wf_run_open"},
@@ -223,7 +223,7 @@ func plansOfSubs(t *testing.T) []plan {
 	from, to := store.SubRange("r", "load", 0, 3)
 	below, belowArgs := queryOf(t, store.Query{Parent: "r"})
 	open, openArgs := queryOf(t, store.Query{Parent: "r", Status: store.Waiting, Workflow: "w",
-		Cursor: formatCursor(store.Run{ID: "r/load[7]"})})
+		Cursor: store.Cursor(store.Run{ID: "r/load[7]"})})
 	return []plan{
 		{groupQuery, []any{from}, "SEARCH wf_subs USING PRIMARY KEY (run_id=?)"},
 		{saveQuery, []any{1, 1, 1, 1, 1, 1, 1, 1, from}, "SEARCH wf_subs USING PRIMARY KEY (run_id=?)"},
