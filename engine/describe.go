@@ -172,6 +172,11 @@ func steps(plan *workflow.Plan, place *workflow.Place, c store.Claimed, run work
 		}
 		applyEntry(&states[i], plan, en, c.Signals)
 	}
+	if park := c.Run.Park.Step; workflow.IsHandler(park) && run.Status == workflow.StatusWaiting {
+		if _, ok := at[park]; !ok {
+			add(park, workflow.KindHandler)
+		}
+	}
 	if i, ok := at[c.Run.Park.Step]; ok && run.Status == workflow.StatusWaiting {
 		states[i].Status, states[i].StartedAt = workflow.StatusWaiting, c.Run.Park.Since
 	} else if plan != nil && !run.Status.Ended() && run.Status != workflow.StatusPending {
@@ -209,7 +214,7 @@ func effective(plan *workflow.Plan, history []store.Entry) []store.Entry {
 		switch en.Kind {
 		case store.EntryReopened:
 			out = slices.DeleteFunc(out, func(old store.Entry) bool {
-				return plan == nil || old.Step == workflow.OnErrorName || old.Step == workflow.OnCancelName || precedes(plan, en.Step, old.Step)
+				return plan == nil || workflow.IsHandler(old.Step) || precedes(plan, en.Step, old.Step)
 			})
 		case store.EntryCancel, store.EntryEnded:
 		default:

@@ -408,7 +408,9 @@ func factsOf(plan *workflow.Plan, history []store.Entry, signals []store.Signal)
 		case store.EntryFailed:
 			if failureOf(en).Code == workflow.CodeRunTimeout {
 				facts = append(facts, workflow.Fact{Kind: workflow.FactDeadline})
-				continue
+				if n, ok := plan.Node(en.Step); !ok || n.Sub == nil {
+					continue
+				}
 			}
 			facts = append(facts, workflow.Fact{Kind: workflow.FactFailed, Step: en.Step, Failure: en.Failure})
 		case store.EntryCancel:

@@ -133,8 +133,7 @@ func kindOfEntry(en store.Entry) workflow.Kind {
 func (x *execution) stands() error {
 	park := x.run.Park
 	d := x.next()
-	handler := park.Step == workflow.OnErrorName || park.Step == workflow.OnCancelName
-	turned := !handler && d.Failure != nil && (d.Failure.Reason == workflow.ReasonCanceled || d.Failure.Code == workflow.CodeDefinition)
+	turned := !workflow.IsHandler(park.Step) && d.Failure != nil && (d.Failure.Reason == workflow.ReasonCanceled || d.Failure.Code == workflow.CodeDefinition)
 	if park.Step == "" || turned || x.settled(park.Step) {
 		return nil
 	}

@@ -108,7 +108,7 @@ func indexOf(id string) int {
 
 // query selects the sub-runs of the group.
 func (x *execution) query(n *workflow.Node) store.SubQuery {
-	return store.SubQuery{Parent: x.run.ID, Step: n.Name, Generation: x.group.Generation}
+	return store.SubQuery{Parent: x.run.ID, Step: n.Subject().Name, Generation: x.group.Generation}
 }
 
 // subsOf reads sub-runs, as often as it takes.
@@ -152,18 +152,18 @@ func (x *execution) openSubs(d workflow.Decision, now time.Time) bool {
 	case x.group != nil && x.group.Again > 0:
 		return x.reopenSubs(n, min(o.Count, x.group.Again), now)
 	}
-	body := n.Body(0)
-	g := store.Group{Step: n.Name, Workflow: body.Name, Version: body.Version, Generation: o.Generation, Total: o.Total, AtMost: o.AtMost,
+	body, step := n.Body(0), n.Subject().Name
+	g := store.Group{Step: step, Workflow: body.Name, Version: body.Version, Generation: o.Generation, Total: o.Total, AtMost: o.AtMost,
 		Need: o.Need, Tolerate: o.Tolerate}
 	x.opening = &store.Opening{Group: g}
 	if x.group == nil && o.Again {
-		x.opening.Again = true
+		x.opening.Again, x.opening.Undo = true, o.Undo
 		return x.after(x.commit(nil, nil))
 	}
 	if x.group == nil {
-		x.e.scopes.forget(x.run.ID, n.Name, o.Generation)
+		x.e.scopes.forget(x.run.ID, step, o.Generation)
 	}
-	x.e.scopes.put(x.run.ID, n.Name, o.Generation, x.plan.Scope(x.run.ID, slices.Clone(x.facts)))
+	x.e.scopes.put(x.run.ID, step, o.Generation, x.plan.Scope(x.run.ID, slices.Clone(x.facts)))
 	x.opening.Count = min(o.Count, openAtOnce)
 	var park *store.Park
 	if o.Count <= openAtOnce {
@@ -217,6 +217,12 @@ func (x *execution) reopenSubs(n *workflow.Node, most int, now time.Time) bool {
 	}
 	q := x.query(n)
 	q.Status, q.Limit = bad, min(most, whole)
+	if n.Undoes() {
+		q.Status = []store.Status{store.Completed}
+		if n.Sub.Rounds > 0 { // the last one first: all that are left have completed
+			q.From = x.group.Again - 1
+		}
+	}
 	subs, err := x.e.subsOf(q)
 	if err != nil {
 		return false
@@ -233,8 +239,10 @@ func (x *execution) reopenSubs(n *workflow.Node, most int, now time.Time) bool {
 		if body == nil {
 			continue
 		}
-		from := body.ResumeFrom(factsOf(body, c.History, c.Signals))
-		r := returning(body, c, from)
+		r := store.Reopening{From: workflow.UndoName, Seq: c.Run.Seq, Undo: true}
+		if !n.Undoes() {
+			r = returning(body, c, body.ResumeFrom(factsOf(body, c.History, c.Signals)))
+		}
 		err := x.e.insist("reopen", func() error {
 			err := x.e.store.Reopen(x.e.working(), c.Run.ID, r, x.e.now())
 			if errors.Is(err, store.ErrNotEnded) || errors.Is(err, store.ErrNotFound) {
@@ -268,6 +276,23 @@ func (x *execution) join(d workflow.Decision, now time.Time) bool {
 		p.Until = now.Add(glance) // whatever the deadline of the run
 	}
 	return x.after(x.commit(&p, nil))
+}
+
+// tooLate says that the run's deadline has passed while it has sub-runs. They end first,
+// and then their step with that failure, which is when it is written.
+func (x *execution) tooLate(d workflow.Decision, now time.Time) bool {
+	at, bounded := x.deadline()
+	if x.group == nil || !bounded || now.Before(at) || x.canceled || d.Node != nil && d.Node.Undoes() {
+		return false
+	}
+	for _, f := range slices.Backward(x.facts) {
+		if f.Kind == workflow.FactDeadline {
+			return false
+		} else if f.Kind == workflow.FactReopened {
+			break
+		}
+	}
+	return d.Move != workflow.MoveSettle && d.Stop == "" || d.Move == workflow.MoveSettle && x.group.StoppedAround()
 }
 
 // cancelSubs cancels the sub-runs that are open. No new ones begin any more.

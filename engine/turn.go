@@ -78,6 +78,10 @@ func (e *Engine) guarded(c store.Claimed, leave func(), do func(x *execution)) {
 func (x *execution) turn() bool {
 	now := x.e.now()
 	d := x.next()
+	if x.tooLate(d, now) {
+		x.facts = append(x.facts, workflow.Fact{Kind: workflow.FactDeadline})
+		d = x.next()
+	}
 	switch d.Move {
 	case workflow.MoveSettle:
 		return x.settleSubs(d, now)
@@ -99,7 +103,11 @@ func (x *execution) turn() bool {
 		}
 		return x.act(d, now)
 	}
-	if at, ok := x.deadline(); ok && !now.Before(at) && d.Stop == "" {
+	if d.Failure != nil { // an undo, which nothing bounds
+		if x.unrecorded(d, now) {
+			return true
+		}
+	} else if at, ok := x.deadline(); ok && !now.Before(at) && d.Stop == "" {
 		x.cutShort(d.Node, workflow.Failure{Step: d.Node.Name, Reason: workflow.ReasonTimeout, Code: workflow.CodeRunTimeout,
 			Message: fmt.Sprintf("the run took longer than %s", x.plan.RunTimeout)}, now)
 		return true
@@ -122,7 +130,7 @@ func (x *execution) turn() bool {
 // or sleep that a cancel cut short, and a failure of the definition itself, which
 // must outlive a handler that backs off.
 func (x *execution) unrecorded(d workflow.Decision, now time.Time) bool {
-	if n, ok := x.plan.Node(x.park.Step); ok && x.park.Seq != 0 && d.Status != workflow.StatusCompleted && !x.settled(n.Name) {
+	if n, ok := x.plan.Node(x.park.Step); ok && n != d.Node && x.park.Seq != 0 && d.Status != workflow.StatusCompleted && !x.settled(n.Name) {
 		f := workflow.Failure{Step: n.Name, Reason: workflow.ReasonCanceled, Message: "cut short"}
 		if d.Failure != nil {
 			f.Reason, f.Message = d.Failure.Reason, d.Failure.Message

@@ -36,6 +36,7 @@ type call struct {
 	Failure *workflow.Failure          `json:"failure,omitempty"` // what a handler handles
 	Elapsed time.Duration              `json:"elapsed,omitempty"` // since the step's first attempt began
 	Keys    *keys                      `json:"keys,omitempty"`
+	Undone  int                        `json:"undone,omitempty"` // how often its effect was taken back
 }
 
 // outcome is what it answers with: as its result, or, so that Temporal's own views
@@ -135,7 +136,7 @@ func (x *interpreter) givenUp(n *workflow.Node) (workflow.Failure, bool) {
 // meanwhile what comes. lost says that the worker fell silent.
 func (x *interpreter) attempt(n *workflow.Node, attempt int, f *workflow.Failure) (got outcome, lost bool) {
 	x.At.Woken = false
-	c := call{Input: x.Run.Input, Attempt: attempt, Failure: f, Keys: x.Keys}
+	c := call{Input: x.Run.Input, Attempt: attempt, Failure: f, Keys: x.Keys, Undone: x.Undone[n.Subject().Name]}
 	for _, fact := range x.facts {
 		if fact.Kind == workflow.FactCompleted && fact.Output != nil {
 			if c.Outputs == nil {
@@ -219,6 +220,11 @@ func run(ctx context.Context, n *workflow.Node, runID string, c call, got *outco
 	history := make(workflow.History, 0, len(c.Outputs))
 	for step, output := range c.Outputs {
 		history = append(history, workflow.Fact{Kind: workflow.FactCompleted, Step: step, Output: output})
+	}
+	if undo := n.Subject().Undo(); undo != nil {
+		for range c.Undone {
+			history = append(history, workflow.Fact{Kind: workflow.FactCompleted, Step: undo.Name})
+		}
 	}
 	full := workflow.Call{RunID: runID, Attempt: c.Attempt, Input: c.Input, History: history, OldKey: c.Keys == nil}
 	if c.Keys != nil {

@@ -102,6 +102,12 @@ func (x *interpreter) reopen(from string) {
 	now := x.began()
 	x.note(now, workflow.HistoryRunReopened, from, 0, nil)
 	x.facts = slices.DeleteFunc(x.facts, func(f workflow.Fact) bool {
+		if n, ok := x.plan.Node(f.Step); ok && n.Undoes() && f.Kind == workflow.FactCompleted {
+			if x.Undone == nil {
+				x.Undone = map[string]int{}
+			}
+			x.Undone[n.Subject().Name]++
+		}
 		outcome := f.Kind == workflow.FactCompleted || f.Kind == workflow.FactSkipped || f.Kind == workflow.FactFailed
 		_, step := stepOf(x.plan, f.Step)
 		return f.Kind != workflow.FactStarted && (!outcome || !step || precedes(x.plan, from, f.Step))

@@ -29,6 +29,8 @@ type record struct {
 	Opened time.Time `json:"opened,omitzero"` // created, or reopened the last time
 	Keys   *keys     `json:"keys,omitempty"`
 	At     position  `json:"at,omitzero"`
+	// Undone is how often the effects of steps were taken back, before the run was reopened.
+	Undone map[string]int `json:"undone,omitempty"`
 	// Packed is all of it, compressed; then nothing else is set.
 	Packed []byte `json:"packed,omitempty"`
 }

@@ -76,13 +76,7 @@ func (r *Runner) Run(ctx context.Context) error {
 func (d *definition) register(to registry) {
 	p := d.plan
 	to.RegisterWorkflowWithOptions(d.execute, sdk.RegisterOptions{Name: typeOf(p.Name, p.Version)})
-	nodes := append([]*workflow.Node(nil), p.Nodes...)
-	for _, handler := range []*workflow.Node{p.ErrorNode, p.CancelNode} {
-		if handler != nil {
-			nodes = append(nodes, handler)
-		}
-	}
-	for _, n := range nodes {
+	for _, n := range append(p.Nodes[:len(p.Nodes):len(p.Nodes)], p.Handlers()...) {
 		if n.Kind == workflow.KindStep || n.Kind == workflow.KindHandler || n.Reconciles {
 			to.RegisterActivityWithOptions(d.activity(n), activity.RegisterOptions{Name: n.Name})
 		}

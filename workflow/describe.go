@@ -35,6 +35,7 @@ type NodeDescription struct {
 	All               bool              `json:"all,omitempty"`
 	Reconciles        bool              `json:"reconciles,omitempty"`
 	ContinueOnTimeout bool              `json:"continueOnTimeout,omitempty"`
+	Undo              *NodeDescription  `json:"undo,omitempty"` // what takes its effect back
 
 	// Of a node with sub-runs.
 	Over     string            `json:"over,omitempty"`     // the step whose output a map goes over
@@ -107,6 +108,10 @@ func (n *Node) describe() NodeDescription {
 	}
 	for _, e := range n.Events {
 		d.Events = append(d.Events, e.EventName())
+	}
+	if n.undo != nil && n.Sub == nil {
+		undo := n.undo.describe()
+		d.Undo = &undo
 	}
 	if n.Sub != nil {
 		n.Sub.describe(&d)
@@ -379,6 +384,9 @@ func (n *Node) caption() string {
 	}
 	if n.AtMostOnce {
 		parts = append(parts, "at most once")
+	}
+	if n.undo != nil && n.Sub == nil {
+		parts = append(parts, "undone when the run does not end well")
 	}
 	for i := range parts {
 		parts[i] = escape(parts[i])

@@ -48,10 +48,10 @@ func (p *Plan) FitsRun(k Kept) error {
 			continue
 		case f.Kind == FactStarted:
 		case f.Kind == FactReopened:
-			if _, known := p.index[f.Step]; !known && f.Step != EndName {
+			if _, known := p.index[f.Step]; !known && f.Step != EndName && f.Step != UndoName {
 				return fmt.Errorf("the run was reopened from step %q, which version %d does not have", f.Step, p.Version)
 			}
-		case f.Step == OnErrorName || f.Step == OnCancelName:
+		case IsHandler(f.Step):
 			if _, known := p.Node(f.Step); !known {
 				return fmt.Errorf("the handler %s has run, and version %d has none", f.Step, p.Version)
 			}

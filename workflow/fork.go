@@ -78,6 +78,7 @@ func Child[In, C, R any](wf *Workflow[In], name string, def *Workflow[C], yields
 	if err := def.plan.Validate(); err != nil {
 		p.fault(n.Name, "its definition: %w", err)
 	}
+	n.undoable()
 	s.first = func(sc *Scope) (json.RawMessage, error) {
 		o := sc.view.outputs
 		in, err := decodeInput[In](o.own[len(o.plan.Nodes)])

@@ -21,7 +21,8 @@ type Info struct {
 	// /namespace/run/step where the runner has a namespace, with "%" and "/" inside of
 	// a part as "%25" and "%2F". [Runner].Retry does not change it: a service that
 	// remembers what it answered answers the repeated step with that, be it a failure.
-	// For an effect that is to happen anew, start another run. In a sub-run the part of the
+	// For an effect that is to happen anew, start another run; one that an [Undo] took
+	// back has another key when it happens anew, and the undo one of its own. In a sub-run the part of the
 	// run is that of the run around it, a slash, and the sub-run's step and index.
 	IdempotencyKey string
 	Index          int // of a sub-run: of the item, branch or round, from 0
@@ -59,6 +60,7 @@ type Call struct {
 	node     *Node
 	outputs  outputs
 	outcomes []*Fact
+	undos    []int
 }
 
 type callKey struct{}
@@ -108,7 +110,7 @@ func (n *Node) Check(ctx context.Context, c Call) (output json.RawMessage, found
 
 func (n *Node) attempt(ctx context.Context, c *Call, fn func(context.Context) error) (err error) {
 	v := n.plan.fold(c.History)
-	c.plan, c.node, c.outputs, c.outcomes = n.plan, n, v.outputs, v.outcomes
+	c.plan, c.node, c.outputs, c.outcomes, c.undos = n.plan, n, v.outputs, v.outcomes, v.undos
 	c.outputs.own[len(n.plan.Nodes)] = c.Input
 	tooLong := errors.New("timeout")
 	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, callKey{}, c), n.Timeout, tooLong)

@@ -21,12 +21,18 @@ var keyParts = strings.NewReplacer("%", "%25", "/", "%2F")
 // idempotencyKey is run/step, or /namespace/run/step: no part is empty, so that only
 // a key with a namespace begins with a slash.
 func (c *Call) idempotencyKey() string {
-	if c.OldKey {
-		return c.RunID + "/" + c.node.Name
+	step := c.node.Subject()
+	key := c.RunID + "/" + step.Name
+	if !c.OldKey {
+		if key = c.History.place().key(c.RunID) + "/" + keyParts.Replace(step.Name); c.Namespace != "" {
+			key = "/" + keyParts.Replace(c.Namespace) + "/" + key
+		}
 	}
-	key := c.History.place().key(c.RunID) + "/" + keyParts.Replace(c.node.Name)
-	if c.Namespace != "" {
-		key = "/" + keyParts.Replace(c.Namespace) + "/" + key
+	if step.undo != nil {
+		key += anew(c.undos, step)
+	}
+	if c.node.Undoes() {
+		key += "//undo"
 	}
 	return key
 }

@@ -89,6 +89,11 @@ type view struct {
 	group *Fact // of sub-runs, of a node that has no outcome
 	gens  []int // by node: how often what stands before it was done anew
 	again bool  // the run was reopened
+
+	undone []*Fact // by node: how its undo ended; nil: none has
+	undos  []int   // by node: how often it was undone
+	// undoing: a sub-run that had completed was reopened for that alone.
+	undoing bool
 }
 
 // outcome is that of a node of the plan, or of one around it.
@@ -128,12 +133,18 @@ func (p *Plan) Next(history History) Decision {
 	if v.ending == nil {
 		return Decision{Move: MoveEnd, Status: StatusCompleted}
 	}
+	if u := v.toUndo(); u != nil {
+		return u.nextUndo(&v)
+	}
 	handler, which := p.ErrorNode, 0
 	if v.status == StatusCanceled {
 		handler, which = p.CancelNode, 1
 	}
 	if handler != nil && !v.handled[which] {
 		return Decision{Move: MoveHandle, Node: handler, Failure: v.ending}
+	}
+	if bad := v.badUndo(); bad != nil && v.undoing {
+		return Decision{Move: MoveEnd, Status: StatusFailed, Failure: bad}
 	}
 	return Decision{Move: MoveEnd, Status: v.status, Failure: v.ending}
 }
@@ -218,7 +229,10 @@ func (p *Plan) fold(history History) view {
 
 func (v *view) settle(p *Plan, f *Fact) {
 	i, known := p.index[f.Step]
-	switch {
+	switch undone := p.undoOf(f.Step); {
+	case undone != nil:
+		v.undid(undone, f)
+		return
 	case f.Step == OnErrorName:
 		v.handled[0] = true
 		return
@@ -256,6 +270,11 @@ func (v *view) end(f Failure, s Status) {
 // reopen forgets the outcomes of a step and of all later ones, of the handlers,
 // and the ending.
 func (v *view) reopen(p *Plan, from string) {
+	if v.undoing = from == UndoName; v.undoing {
+		v.undo()
+		return
+	}
+	v.halfUndone()
 	first := p.index[from]
 	if from == EndName {
 		first = len(v.outcomes)
@@ -265,28 +284,29 @@ func (v *view) reopen(p *Plan, from string) {
 	}
 	for i := first; i < len(v.outcomes); i++ {
 		v.outcomes[i], v.outputs.own[i] = nil, nil
-		if i > first {
-			v.gens[i]++
+		if i > first || v.wasUndone(p.Nodes[i]) {
+			v.gens[i]++ // what was undone is done anew, as a whole
 		}
 	}
-	v.handled, v.ending, v.status, v.again = [2]bool{}, nil, "", true
+	v.handled, v.ending, v.status, v.again, v.undone = [2]bool{}, nil, "", true, nil
 }
 
 // ReopenFrom is the step a run goes on from when it is retried without naming
 // one: the step that failed or whose output a [FailIf] judged, else the first that is
-// not done, else the last, so that no completed step is repeated without need.
+// not done, else the last, so that no completed step is repeated without need; or the
+// first that was undone, if that stands before it.
 func (p *Plan) ReopenFrom(history History) string {
 	v := p.fold(history)
 	if v.ending != nil {
 		if _, ok := p.index[v.ending.Step]; ok {
-			return v.ending.Step
+			return v.sooner(v.ending.Step)
 		}
 	}
 	last := ""
 	for _, n := range p.Nodes {
 		if n.Kind == KindFinish {
 			if _, fault := n.next(&v); v.ending == nil && fault != nil {
-				return cmp.Or(fault.Step, p.first())
+				return v.sooner(cmp.Or(fault.Step, p.first()))
 			}
 			continue
 		}
@@ -294,7 +314,7 @@ func (p *Plan) ReopenFrom(history History) string {
 			break
 		}
 	}
-	return last
+	return v.sooner(last)
 }
 
 // first is the first step.

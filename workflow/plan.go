@@ -82,6 +82,8 @@ type Node struct {
 
 	plan     *Plan
 	index    int
+	undo     *Node  // takes its effect back
+	undoes   *Node  // of an undo: what it takes back
 	many     bool   // the output is Arrived even for one event
 	branch   string // of what a handle of a branch reads: its part of the output
 	invoke   func(context.Context, json.RawMessage) (json.RawMessage, error)
@@ -168,6 +170,7 @@ func (p *Plan) Seal() {
 			for _, b := range n.Sub.Bodies {
 				b.Seal()
 			}
+			n.undoable()
 		}
 	}
 }
@@ -188,6 +191,9 @@ func (p *Plan) Node(name string) (*Node, bool) {
 		if n != nil && n.Name == name {
 			return n, true
 		}
+	}
+	if n := p.undoOf(name); n != nil {
+		return n.undo, true
 	}
 	return nil, false
 }
@@ -246,7 +252,7 @@ func (p *Plan) add(n *Node, opts []StepOption) {
 	switch _, taken := p.index[n.Name]; {
 	case n.Name == "":
 		p.fault("", "%s number %d needs a name", n.Kind, n.index+1)
-	case n.Name == OnErrorName || n.Name == OnCancelName:
+	case IsHandler(n.Name):
 		p.fault(n.Name, "the name is that of a handler")
 	case taken:
 		p.fault(n.Name, "two steps have this name")

@@ -99,20 +99,14 @@ func shapeOf(conditions []*Condition) (on, label, test string) {
 // Shape is the shape of the plan.
 func (p *Plan) Shape() Shape {
 	s := Shape{Input: typeShape(p.input, nil), Events: map[string]string{}}
-	nodes := slices.Clip(p.Nodes)
-	for _, h := range []*Node{p.ErrorNode, p.CancelNode} {
-		if h != nil {
-			nodes = append(nodes, h)
-		}
-	}
-	for _, n := range nodes {
+	for _, n := range append(slices.Clip(p.Nodes), p.Handlers()...) {
 		shape := NodeShape{Name: n.Name, Kind: n.Kind, All: n.All}
 		shape.On, shape.Label, shape.Test = shapeOf(n.Conditions)
 		shape.FailsWith = n.FailsWith
 		if n.until != nil {
 			shape.Until = n.until.on
 		}
-		if n.Sub != nil {
+		if n.Sub != nil && !n.Undoes() {
 			shape.Over, shape.Bodies = n.Sub.Over, n.Sub.bodies()
 		}
 		if n.yields != nil && n.Kind != KindWait { // which yields its events

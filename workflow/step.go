@@ -10,7 +10,7 @@ import (
 
 // StepOption sets a property of one step, wait or handler: [Retry], [Timeout],
 // [Within], [If] and the other conditions, [AtMostOnce], [ContinueOnTimeout], [Until],
-// [Reconcile].
+// [Reconcile], [Undo].
 type StepOption interface{ apply(p *Plan, n *Node) }
 
 type stepOption func(p *Plan, n *Node)
@@ -32,7 +32,7 @@ func allow(option string, p *Plan, n *Node, kinds ...Kind) bool {
 // exhausted. Its output is stored as JSON, at most [MaxPayload] bytes; return
 // facts and ids, and no personal data.
 func Step[In, Out any](wf *Workflow[In], name string, fn func(context.Context, In) (Out, error), opts ...StepOption) *Result[Out] {
-	n := &Node{Name: name, Kind: KindStep}
+	n := &Node{Name: name, Kind: KindStep, yields: reflect.TypeFor[Out]()}
 	n.invoke = func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
 		in, err := decodeInput[In](input)
 		if err != nil {
@@ -48,7 +48,6 @@ func Step[In, Out any](wf *Workflow[In], name string, fn func(context.Context, I
 	if fn == nil {
 		wf.plan.fault(name, "a step needs a function")
 	}
-	n.yields = reflect.TypeFor[Out]()
 	wf.plan.keeps(name, "the output", n.yields)
 	return &Result[Out]{[]*Node{n}}
 }

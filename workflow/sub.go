@@ -74,6 +74,8 @@ type Opening struct {
 	// Again: the run was reopened, so that there may be some of an earlier opening. Those
 	// that completed stay, the others are run again.
 	Again bool
+	// Undo: those that completed are reopened, to undo their steps.
+	Undo bool
 }
 
 // Summary is the output of a map.
@@ -325,7 +327,7 @@ func (p *Place) key(runID string) string {
 	if p == nil {
 		return keyParts.Replace(runID)
 	}
-	return p.Scope.at.key(p.Scope.RunID) + "/" + keyParts.Replace(p.Node.Name) + "[" + strconv.Itoa(p.Index) + "]"
+	return p.Scope.at.key(p.Scope.RunID) + "/" + keyParts.Replace(p.Node.Name) + "[" + strconv.Itoa(p.Index) + "]" + anew(p.Scope.view.undos, p.Node)
 }
 
 // Scope is the scope that a run is for its sub-runs; its history begins with its
@@ -423,15 +425,15 @@ func (p *Plan) ResumeFrom(history History) string {
 	v := p.fold(history)
 	if v.ending != nil {
 		if _, ok := p.index[v.ending.Step]; ok {
-			return v.ending.Step
+			return v.sooner(v.ending.Step)
 		}
 	}
 	for _, n := range p.Nodes {
 		if n.Kind != KindFinish && !n.done(v.outcomes[n.index]) {
-			return n.Name
+			return v.sooner(n.Name)
 		}
 	}
-	return EndName
+	return v.sooner(EndName)
 }
 
 // SubReader reads sub-runs of a step of a run, in order, from an index on, up to limit.
@@ -470,6 +472,7 @@ func newBody[T, R any](n *Node, name string, body func(*Workflow[T]) *Result[R])
 	if err := p.Validate(); err != nil {
 		outer.fault(n.Name, "%s: %w", name, err)
 	}
+	n.undoable()
 }
 
 // yielded reads what runs of a body yield; nil when that is nothing.

@@ -11,7 +11,8 @@ import (
 // begins or ends a sub-run changes the group of the run around it in the same
 // transaction, and wakes that run when it has something to decide. So at any time Next
 // is the number of the step's rows that its counters tell of, Open, Completed, Again,
-// and Failed with Canceled, those of each kind; and an ended run has no group.
+// and Failed with Canceled, those of each kind (while they are undone, Again those that
+// completed); and an ended run has no group.
 type Group struct {
 	Step       string
 	Workflow   string // of the sub-runs
@@ -41,6 +42,12 @@ func (g *Group) goesOn() bool {
 	return !g.Stopped && g.Failed <= g.Tolerate && (g.Need == 0 || g.Completed < g.Need)
 }
 
+// StoppedAround says whether the sub-runs were stopped by what happened to the run around
+// them, and not by how they ended.
+func (g *Group) StoppedAround() bool {
+	return g.Stopped && g.Failed <= g.Tolerate && (g.Need == 0 || g.Completed < g.Need)
+}
+
 // Wakes says whether the run has something to decide after a sub-run has ended: all
 // have, the others are to stop, or some are to be reopened.
 func (g *Group) Wakes() bool {
@@ -66,10 +73,14 @@ func (g *Group) Reopened() {
 	g.Open++
 }
 
-// Found counts the sub-runs of an earlier opening.
-func (g *Group) Found(all, completed int) {
+// Found counts the sub-runs of an earlier opening. Those that are to be undone count as
+// stopped, so that none begins and the run is woken when all that are open have ended.
+func (o Opening) Found(g *Group, all, completed int) {
 	g.Next, g.Completed, g.Again = all, completed, all-completed
 	g.Total = max(g.Total, all)
+	if o.Undo {
+		g.Completed, g.Again, g.Canceled, g.Stopped = 0, completed, all-completed, true
+	}
 }
 
 // Begin is the sub-run that begins next; due is what the row says of it.
@@ -95,6 +106,8 @@ type Opening struct {
 	// Again: where there is no group yet, there may be sub-runs of an earlier opening, which
 	// have all ended: they are counted, see Group's Again.
 	Again bool
+	// Undo, with Again: those that completed are to be reopened, and no others.
+	Undo bool
 }
 
 // SubQuery selects sub-runs of a step of a run.

@@ -39,7 +39,7 @@ func TestAGroupCountsHowSubRunsEnd(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 	again := Group{Total: 2}
-	again.Found(5, 3) // the list has become shorter
+	(Opening{}).Found(&again, 5, 3) // the list has become shorter
 	again.Reopened()
 	if again != (Group{Total: 5, Next: 5, Completed: 3, Again: 1, Open: 1}) {
 		t.Errorf("%+v", again)

@@ -337,7 +337,11 @@ type Reopening struct {
 	From   string
 	Return []string // IDs of consumed signals that go back to the inbox
 	Seq    int64    // the run's Seq when this was decided; ErrNotEnded when it differs
+	Undo   bool     // a sub-run that completed is reopened, to undo its steps
 }
+
+// Takes says whether a run of this status is one to reopen.
+func (o Reopening) Takes(s Status) bool { return s != Open && (s == Completed) == o.Undo }
 
 // Query selects runs; zero fields select all.
 type Query struct {

@@ -105,6 +105,7 @@ func groups() []group {
 		{"wake", wakeScenarios()},
 		{"run timeout", runTimeoutScenarios()},
 		{"retry of runs", reopenScenarios()},
+		{"undo", undoScenarios()},
 		{"calls", callScenarios()},
 		{"await", awaitScenarios()},
 		{"bounds", boundScenarios()},

@@ -30,7 +30,7 @@ func (n *run) execute(ctx context.Context) {
 		case workflow.MoveSleep:
 			n.sleep(ctx, d.Node)
 		case workflow.MoveOpen:
-			n.open(d.Node, d.Opening)
+			n.open(d)
 		case workflow.MoveJoin:
 			n.join(ctx, d)
 		case workflow.MoveSettle:
@@ -45,8 +45,8 @@ func (n *run) execute(ctx context.Context) {
 // has passed before something would begin.
 func (n *run) decide() workflow.Decision {
 	d := n.plan.Next(n.facts)
-	begins := d.Move == workflow.MoveAct || d.Move == workflow.MoveWait || d.Move == workflow.MoveSleep || d.Move == workflow.MoveOpen ||
-		d.Move == workflow.MoveJoin && d.Stop == ""
+	begins := d.Failure == nil && (d.Move == workflow.MoveAct || d.Move == workflow.MoveWait || d.Move == workflow.MoveSleep || d.Move == workflow.MoveOpen ||
+		d.Move == workflow.MoveJoin && d.Stop == "")
 	if begins && n.overdue() {
 		n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactDeadline})
 		late := d.Node

@@ -259,7 +259,7 @@ func (n *run) reopen(from string) {
 	n.record(workflow.HistoryRunReopened, from, 0, note{})
 	n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactReopened, Step: from})
 	first := n.position(from)
-	if from == workflow.EndName {
+	if from == workflow.EndName || from == workflow.UndoName {
 		first = len(n.state.Steps)
 	}
 	for i := first; i < len(n.state.Steps); i++ {

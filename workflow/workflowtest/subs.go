@@ -15,7 +15,7 @@ type group struct {
 	step  *workflow.Node
 	o     workflow.Opening
 	scope *workflow.Scope
-	again []int // those that ended badly before the run was reopened
+	again []int // those that are to be reopened
 }
 
 // sub is a sub-run of the group; nil when it has not begun.
@@ -25,19 +25,17 @@ func (n *run) sub(index int) *run {
 }
 
 // open begins sub-runs, or counts those of an earlier opening.
-func (n *run) open(node *workflow.Node, o workflow.Opening) {
+func (n *run) open(d workflow.Decision) {
+	node, o := d.Node, d.Opening
 	if n.group == nil {
-		n.group = &group{step: node, o: o, scope: n.plan.Scope(n.state.ID, slices.Clone(n.facts))}
+		step := node.Subject()
+		n.group = &group{step: step, o: o, scope: n.plan.Scope(n.state.ID, slices.Clone(n.facts))}
 		n.begin(node)
 		n.record(workflow.HistoryWaitStarted, node.Name, 0, note{})
-		for s := n.sub(0); o.Again && s != nil; s = n.sub(n.group.Next) {
-			if n.group.Next++; s.state.Status == workflow.StatusCompleted {
-				n.group.Completed++
-			} else {
-				n.group.again = append(n.group.again, n.group.Next-1)
-			}
+		if o.Again {
+			n.found(o.Undo)
 		}
-		n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactGroup, Step: node.Name, Group: &n.group.Group})
+		n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactGroup, Step: step.Name, Group: &n.group.Group})
 	}
 	n.group.Total = max(n.group.Total, n.group.Next, o.Total)
 	if o.Again { // how many is decided anew
@@ -50,6 +48,26 @@ func (n *run) open(node *workflow.Node, o workflow.Opening) {
 	n.count()
 }
 
+// found counts the sub-runs of an earlier opening: those that completed are done, or all
+// that are to be undone, the last one first.
+func (n *run) found(undo bool) {
+	g := n.group
+	for s := n.sub(0); s != nil; s = n.sub(g.Next) {
+		switch completed := s.state.Status == workflow.StatusCompleted; {
+		case completed == undo:
+			g.again = append(g.again, g.Next)
+		case undo:
+			g.Canceled++
+		default:
+			g.Completed++
+		}
+		g.Next++
+	}
+	if g.Stopped = undo; undo {
+		slices.Reverse(g.again)
+	}
+}
+
 // beginSub runs a sub-run of an earlier opening again, or else begins one.
 func (n *run) beginSub() {
 	g := n.group
@@ -57,7 +75,11 @@ func (n *run) beginSub() {
 		s := n.sub(g.again[0])
 		g.again = g.again[1:]
 		g.Open++
-		s.reopen(s.plan.ResumeFrom(s.facts))
+		from := workflow.UndoName
+		if !g.o.Undo {
+			from = s.plan.ResumeFrom(s.facts)
+		}
+		s.reopen(from)
 		s.launch()
 		return
 	}

@@ -117,7 +117,7 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 		return err
 	}
 	defer s.mu.Unlock()
-	if r.Status == store.Open || r.Status == store.Completed || r.Seq != o.Seq {
+	if !o.Takes(r.Status) || r.Seq != o.Seq {
 		return store.ErrNotEnded
 	}
 	if r.Sub {

@@ -21,7 +21,7 @@ func (s *Store) openSubs(r *row, o store.Opening, now time.Time) {
 					completed++
 				}
 			}
-			g.Found(all, completed)
+			o.Found(&g, all, completed)
 		}
 	}
 	r.group.Total = max(r.group.Total, o.Group.Total)

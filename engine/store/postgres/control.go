@@ -80,7 +80,7 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 		switch {
 		case r == nil:
 			return store.ErrNotFound
-		case r.status == string(store.Open) || r.status == string(store.Completed) || r.seq != o.Seq:
+		case !o.Takes(store.Status(r.status)) || r.seq != o.Seq:
 			return store.ErrNotEnded
 		}
 		if c.parent != nil {

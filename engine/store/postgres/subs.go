@@ -108,7 +108,7 @@ func (g *group) changeSubs(c *change, runID string, p store.Progress) {
 		if s == nil {
 			s = &subs{Group: p.Open.Group}
 			if c.found != nil {
-				s.Found(c.found.all, c.found.completed)
+				p.Open.Found(&s.Group, c.found.all, c.found.completed)
 			}
 			g.subs[key] = s
 		}

@@ -74,7 +74,7 @@ func (s *Store) Terminate(ctx context.Context, runID string, f workflow.Failure,
 // Reopen makes an ended run due again.
 func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now time.Time) error {
 	return s.control(ctx, "reopen", runID, func(tx *sqlitedb.Tx, id []byte, r store.Run) error {
-		if r.Status == store.Open || r.Status == store.Completed || r.Seq != o.Seq {
+		if !o.Takes(r.Status) || r.Seq != o.Seq {
 			return store.ErrNotEnded
 		}
 		if r.Sub {

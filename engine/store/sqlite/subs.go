@@ -76,7 +76,7 @@ func (s *Store) openSubs(tx *sqlitedb.Tx, runID string, id []byte, o store.Openi
 			if err := tx.QueryRow(foundQuery, from, to).Scan(&all, &completed); err != nil {
 				return err
 			}
-			g.Found(all, completed)
+			o.Found(g, all, completed)
 		}
 		if _, err := tx.Exec(`INSERT INTO wf_subs (run_id, step, workflow, version, generation, total, at_most, need, tolerate,
 			next, open, completed, failed, canceled, again, stopped) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0)`,

@@ -17,6 +17,7 @@ var subs = map[string]func(t *testing.T, h Harness){
 	"sub-runs begin and end within their counters":            subRuns,
 	"sub-runs that end at once are each counted once":         subRunsAtOnce,
 	"sub-runs of an earlier opening are counted and reopened": subRunsAgain,
+	"sub-runs that completed are reopened to be undone":       subRunsUndone,
 	"sub-runs are terminated and pruned with their run":       subRunsWithTheirRun,
 	"a sub-run's end is counted once, however often it lands": subRunLandsOnce,
 }

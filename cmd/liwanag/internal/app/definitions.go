@@ -89,6 +89,9 @@ func describe(b *strings.Builder, n workflow.NodeDescription) {
 	if n.Timeout != "" {
 		line("an attempt takes %s at most", n.Timeout)
 	}
+	if n.Undo != nil {
+		line("undone when the run does not end well later")
+	}
 }
 
 // sees says what a condition sees.

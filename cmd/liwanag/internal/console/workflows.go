@@ -145,6 +145,9 @@ func deadlineWords(s workflow.NodeDescription) string {
 	if s.Reconciles {
 		parts = append(parts, "looks by itself")
 	}
+	if s.Undo != nil {
+		parts = append(parts, "undone when the run does not end well later")
+	}
 	return strings.Join(parts, "; ")
 }
 
