@@ -133,7 +133,8 @@ func kindOfEntry(en store.Entry) workflow.Kind {
 func (x *execution) stands() error {
 	park := x.run.Park
 	d := x.next()
-	turned := !workflow.IsHandler(park.Step) && d.Failure != nil && (d.Failure.Reason == workflow.ReasonCanceled || d.Failure.Code == workflow.CodeDefinition)
+	turned := !workflow.IsHandler(park.Step) && d.Failure != nil &&
+		(d.Failure.Reason == workflow.ReasonCanceled || d.Failure.Code == workflow.CodeDefinition)
 	if park.Step == "" || turned || x.settled(park.Step) {
 		return nil
 	}

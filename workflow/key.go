@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -35,4 +36,13 @@ func (c *Call) idempotencyKey() string {
 		key += "//undo"
 	}
 	return key
+}
+
+// key is the part of idempotency keys that is the run's.
+func (p *Place) key(runID string) string {
+	if p == nil {
+		return keyParts.Replace(runID)
+	}
+	own := keyParts.Replace(p.Node.Name) + "[" + strconv.Itoa(p.Index) + "]"
+	return p.Scope.at.key(p.Scope.RunID) + "/" + own + anew(p.Scope.view.undos, p.Node)
 }

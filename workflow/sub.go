@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"sync"
 )
 
@@ -320,14 +319,6 @@ func (h History) place() *Place {
 		return nil
 	}
 	return h[0].In
-}
-
-// key is the part of idempotency keys that is the run's.
-func (p *Place) key(runID string) string {
-	if p == nil {
-		return keyParts.Replace(runID)
-	}
-	return p.Scope.at.key(p.Scope.RunID) + "/" + keyParts.Replace(p.Node.Name) + "[" + strconv.Itoa(p.Index) + "]" + anew(p.Scope.view.undos, p.Node)
 }
 
 // Scope is the scope that a run is for its sub-runs; its history begins with its

@@ -45,7 +45,8 @@ func (n *run) execute(ctx context.Context) {
 // has passed before something would begin.
 func (n *run) decide() workflow.Decision {
 	d := n.plan.Next(n.facts)
-	begins := d.Failure == nil && (d.Move == workflow.MoveAct || d.Move == workflow.MoveWait || d.Move == workflow.MoveSleep || d.Move == workflow.MoveOpen ||
+	begins := d.Failure == nil && (d.Move == workflow.MoveAct || d.Move == workflow.MoveWait || d.Move == workflow.MoveSleep ||
+		d.Move == workflow.MoveOpen ||
 		d.Move == workflow.MoveJoin && d.Stop == "")
 	if begins && n.overdue() {
 		n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactDeadline})
