@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -34,11 +35,18 @@ type standingFlags struct {
 	showFlag
 }
 
-type subscribersUnsubscribe struct{ standingFlags }
+type subscribersUnsubscribe struct {
+	manyFlags
+	showFlag
+}
 
-// Run notes that a person left.
+// Run notes that people left. One id is its own confirmation.
 func (c *subscribersUnsubscribe) Run(p *program) error {
-	return c.stand(p, api.UnsubscribeSubscriber, "unsubscribed")
+	if len(c.IDs) == 1 && !c.DryRun {
+		one := standingFlags{clientFlags: c.clientFlags, ID: c.IDs[0], Reason: c.Reason, showFlag: c.showFlag}
+		return one.stand(p, api.UnsubscribeSubscriber, "unsubscribed")
+	}
+	return c.act(p, c.showFlag, manyAct{"unsubscribe", "unsubscribed", "", api.UnsubscribeSubscribers.Call})
 }
 
 type subscribersResubscribe struct{ standingFlags }
@@ -64,21 +72,41 @@ func (c *standingFlags) stand(p *program, route runapi.Route[runapi.Addressed[*a
 	return err
 }
 
-type subscribersErase struct {
-	clientFlags
-	ID       string `arg:"" name:"id" id:"subscriber" help:"Id or address of the subscriber."`
-	Reason   string `name:"reason" help:"Kept in the audit trail: no personal data."`
-	Suppress bool   `name:"suppress" help:"Keep an HMAC of the address, so that nobody brings the person in again."`
-	Yes      bool   `name:"yes" short:"y" help:"Do not ask."`
+type subscribersSuppress struct {
+	manyFlags
+	showFlag
 }
 
-// Run erases a person.
+// Run suppresses the addresses of people, who stay.
+func (c *subscribersSuppress) Run(p *program) error {
+	return c.act(p, c.showFlag, manyAct{"suppress", "suppressed", "", api.SuppressSubscribers.Call})
+}
+
+type subscribersErase struct {
+	manyFlags
+	Suppress bool `name:"suppress" help:"Keep an HMAC of each address, so that nobody brings the person in again."`
+	showFlag
+}
+
+// Run erases people.
 func (c *subscribersErase) Run(p *program) error {
+	if len(c.IDs) == 1 && !c.DryRun {
+		return c.one(p)
+	}
+	return c.act(p, c.showFlag, manyAct{"erase", "erased", ", with their profiles and what sources received of them (it cannot be undone)",
+		func(ctx context.Context, client runapi.Caller, in api.ActMany) (api.ActedMany, error) {
+			return api.EraseSubscribers.Call(ctx, client, api.EraseMany{ActMany: in, Suppress: c.Suppress})
+		}})
+}
+
+// one erases a person, whose addresses it shows before.
+func (c *subscribersErase) one(p *program) error {
+	id := c.IDs[0]
 	client, err := c.dial()
 	if err != nil {
 		return err
 	}
-	person, err := api.GetSubscriber.Call(p.ctx, client, runapi.ID(c.ID))
+	person, err := api.GetSubscriber.Call(p.ctx, client, runapi.ID(id))
 	if err != nil {
 		return err
 	}
@@ -92,10 +120,14 @@ func (c *subscribersErase) Run(p *program) error {
 			return errors.Join(err, errors.New("nobody was erased"))
 		}
 	}
-	request := api.EraseRequest{IDPath: runapi.ID(c.ID), Reason: c.Reason, Suppress: c.Suppress}
+	request := api.EraseRequest{IDPath: runapi.ID(id), Reason: c.Reason, Suppress: c.Suppress}
 	if _, err := api.EraseSubscriber.Call(p.ctx, client, request); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.out, "%s erased, %s\n", c.ID, plural(int64(1+len(person.SameMailbox)), "row"))
+	rows := int64(1 + len(person.SameMailbox))
+	if c.Output == "json" {
+		return printJSON(p.out, api.ActedMany{Count: 1, Rows: rows, Changed: rows})
+	}
+	_, err = fmt.Fprintf(p.out, "%s erased, %s\n", id, plural(rows, "row"))
 	return err
 }

@@ -27,10 +27,11 @@ type subscribersCommand struct {
 	Export       subscribersExport       `cmd:"" help:"Export subscribers: as CSV that can be imported again, or chosen columns."`
 	Enrich       subscribersEnrich       `cmd:"" help:"Look subscribers up once more."`
 	Tag          subscribersTag          `cmd:"" help:"Add tags to subscribers, or take some away."`
-	Unsubscribe  subscribersUnsubscribe  `cmd:"" help:"Note that a person left: nothing is looked up for them any more."`
+	Unsubscribe  subscribersUnsubscribe  `cmd:"" help:"Note that people left: nothing is looked up for them any more."`
 	Resubscribe  subscribersResubscribe  `cmd:"" help:"Note that a person came back. Nobody is looked up by it."`
+	Suppress     subscribersSuppress     `cmd:"" help:"Suppress the addresses of people, who stay as unsubscribed: nobody brings them in again."`
 	ExportPerson subscribersExportPerson `cmd:"" name:"export-person" help:"Everything that is kept of one person, as JSON."`
-	Erase        subscribersErase        `cmd:"" help:"Erase a person and everything that is known of them."`
+	Erase        subscribersErase        `cmd:"" help:"Erase people and everything that is known of them."`
 }
 
 type subscribersAdd struct {

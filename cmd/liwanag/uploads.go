@@ -189,6 +189,7 @@ func (c *auditCommand) Run(p *program) error {
 		{"done to", func(x a) string { return x.Subject }},
 		{"by", func(x a) string { return x.Actor }},
 		{"reason", func(x a) string { return x.Reason }},
+		{"times", func(x a) string { return fmt.Sprint(x.Times) }},
 	}
 	return list(p, c.outputFlag, c.pageFlags, columns, func(page runapi.Paging) (runapi.List[a], error) {
 		return api.ListActs.Call(p.ctx, client, api.ActQuery{ActFilter: api.ActFilter{Subject: c.Subject, Act: c.Act}, Paging: page})

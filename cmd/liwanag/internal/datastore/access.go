@@ -56,9 +56,10 @@ func scanAct(r Row) (a liwanag.Act, err error) {
 // Acts reads the audit trail.
 type Acts struct{ reader }
 
-// List gives a page, newest first. ErrInvalidCursor.
+// List gives a page, newest first: by their times, since what is counted is stored after what came meanwhile.
+// ErrInvalidCursor.
 func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]liwanag.Act, string, error) {
-	after, err := listing.Key(actListing, 8, p.Cursor)
+	after, err := listing.Key(actListing, 16, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -70,16 +71,17 @@ func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]
 		w.and(`act = $?`, f.Act)
 	}
 	if after != nil {
-		w.and(`seq < $?`, int64(binary.BigEndian.Uint64(after)))
+		at, seq := w.bind(int64(binary.BigEndian.Uint64(after))), w.bind(int64(binary.BigEndian.Uint64(after[8:])))
+		w.and(`at <= ` + at + ` AND (at < ` + at + ` OR seq < ` + seq + `)`)
 	}
 	limit := listing.Limit(p)
 	all, err := list(s.in(ctx), scanAct, `SELECT seq, at, actor, act, subject, reason, request, client, times FROM act`+w.String()+
-		` ORDER BY seq DESC LIMIT `+w.bind(limit+1), w.args...)
+		` ORDER BY at DESC, seq DESC LIMIT `+w.bind(limit+1), w.args...)
 	if err != nil {
 		return nil, "", err
 	}
 	all, next := listing.Paged(all, limit, func(a liwanag.Act) string {
-		return listing.Cursor(actListing, binary.BigEndian.AppendUint64(nil, uint64(a.Seq)))
+		return listing.Cursor(actListing, append(numberKey(a.At.UnixMicro()), numberKey(a.Seq)...))
 	})
 	return all, next, nil
 }

@@ -85,6 +85,13 @@ func boxesOf(q querier, ids []liwanag.ID) (of map[liwanag.ID]string, boxes []str
 	return of, boxes, err
 }
 
+// SameMailbox are all who have an address of the shared mailboxes of people, those among them too.
+func (s Subscribers) SameMailbox(ctx context.Context, ids []liwanag.ID) ([]liwanag.ID, error) {
+	q := s.in(ctx)
+	return list(q, scanID(liwanag.SubscriberKind), `SELECT s.id FROM subscriber s WHERE s.mailbox = ANY(ARRAY(
+		SELECT o.mailbox FROM subscriber o WHERE o.id = ANY($1) AND o.mailbox IS NOT NULL))`, idsOf(q, ids))
+}
+
 // Siblings are those others who have an address of the mailboxes of people, oldest first.
 func (t SubscriberTx) Siblings(ids []liwanag.ID) ([]liwanag.Subscriber, error) {
 	_, boxes, err := boxesOf(t, ids)

@@ -170,21 +170,24 @@ func formsOf(email, key string) []string {
 }
 
 // forgetBodies drops what sources received and takes out of raw results what
-// names a person.
-func (s *Service) forgetBodies(ctx context.Context, p liwanag.Subscriber) error {
-	addresses := formsOf(p.Email, p.EmailKey)
+// names people.
+func (s *Service) forgetBodies(ctx context.Context, people []liwanag.Subscriber) error {
+	var addresses, forms []string
+	for _, p := range people {
+		addresses = append(addresses, formsOf(p.Email, p.EmailKey)...)
+		jobs, err := s.store.Jobs.OfSubscriber(ctx, p.ID)
+		if err != nil {
+			return err
+		}
+		for _, job := range jobs {
+			forms = append(forms, job.ID.String())
+		}
+	}
 	receipts, err := s.store.Receipts.Naming(ctx, addresses)
 	if err != nil {
 		return err
 	}
-	jobs, err := s.store.Jobs.OfSubscriber(ctx, p.ID)
-	if err != nil {
-		return err
-	}
-	forms := slices.Clone(addresses)
-	for _, job := range jobs {
-		forms = append(forms, job.ID.String())
-	}
+	forms = append(forms, addresses...)
 	person, address := naming(forms), naming(addresses)
 	bodies, err := s.bodiesNaming(ctx, person)
 	if err != nil || len(receipts)+len(bodies) == 0 {

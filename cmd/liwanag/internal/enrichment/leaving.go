@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -146,37 +147,75 @@ func (s *Service) stand(ctx context.Context, id liwanag.ID,
 // that failed.
 // It is of the mailbox: it says how many subscribers that were.
 func (s *Service) Erase(ctx context.Context, id liwanag.ID) (rows int, err error) {
-	return s.erase(ctx, id, nil)
+	return s.eraseOne(ctx, id, nil)
 }
 
 // EraseAndSuppress is Erase, and keeps an HMAC of the address, so that nobody brings the person in again.
 func (s *Service) EraseAndSuppress(ctx context.Context, id liwanag.ID, reason string) (rows int, err error) {
-	return s.erase(ctx, id, &liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Reason: reason})
+	return s.eraseOne(ctx, id, &liwanag.Suppression{Reason: reason})
 }
 
-func (s *Service) erase(ctx context.Context, id liwanag.ID, suppress *liwanag.Suppression) (rows int, err error) {
+// EraseAll is Erase of up to some hundred people, without its end, which is Scrub; suppress, which may be
+// nil, says why their addresses are suppressed. Whoever is not there is passed over.
+func (s *Service) EraseAll(ctx context.Context, ids []liwanag.ID, suppress *liwanag.Suppression) (rows int, err error) {
+	all := map[liwanag.ID]liwanag.Subscriber{}
+	for _, id := range ids {
+		if _, there := all[id]; there {
+			continue
+		}
+		person, err := s.store.Subscribers.Get(ctx, id)
+		if errors.Is(err, liwanag.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		people, err := s.store.Subscribers.OfMailbox(ctx, person.EmailKey)
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range people {
+			all[p.ID] = p
+		}
+	}
+	if len(all) == 0 {
+		return 0, nil
+	}
+	people := slices.SortedFunc(maps.Values(all), func(a, b liwanag.Subscriber) int { return a.ID.Compare(b.ID) })
+	return len(people), s.erase(ctx, people, suppress)
+}
+
+func (s *Service) eraseOne(ctx context.Context, id liwanag.ID, suppress *liwanag.Suppression) (rows int, err error) {
 	person, err := s.store.Subscribers.Get(ctx, id)
 	if _, owed := s.unscrubbed.Load(id); owed && errors.Is(err, liwanag.ErrNotFound) {
-		return 0, s.scrub(ctx) // the rest was done
+		return 0, s.Scrub(ctx) // the rest was done
 	}
 	if err != nil {
 		return 0, err
 	}
 	people, err := s.store.Subscribers.OfMailbox(ctx, person.EmailKey)
-	if err != nil {
-		return 0, err
+	if err != nil || len(people) == 0 {
+		return 0, cmp.Or(err, error(liwanag.ErrNotFound))
 	}
-	// The people go between two looks at the bodies: what the first one finds is
-	// gone whatever happens later, the second finds what came in between, and of
-	// what comes afterwards nothing is stored (insertDelivery).
-	if err := s.forgetAll(ctx, people); err != nil {
-		return 0, err
+	if err := s.erase(ctx, people, suppress); err != nil {
+		return 0, errors.Join(err, s.scrubOwed(ctx))
+	}
+	return len(people), s.Scrub(ctx)
+}
+
+// erase deletes people.
+//
+// They go between two looks at the bodies: what the first one finds is gone whatever happens later, the second
+// finds what came in between, and of what comes afterwards nothing is stored (insertDelivery).
+func (s *Service) erase(ctx context.Context, people []liwanag.Subscriber, suppress *liwanag.Suppression) error {
+	if err := s.forgetBodies(ctx, people); err != nil {
+		return err
 	}
 	now, them := s.now(), idsOf(people)
 	for _, one := range them {
 		s.unscrubbed.Store(one, true)
 	}
-	err = s.store.Write(ctx, func(tx *datastore.Tx) error {
+	err := s.store.Write(ctx, func(tx *datastore.Tx) error {
 		jobs, err := tx.Jobs.OpenOf(them)
 		if err != nil {
 			return err
@@ -194,30 +233,28 @@ func (s *Service) erase(ctx context.Context, id liwanag.ID, suppress *liwanag.Su
 				return err
 			}
 		}
-		return errors.Join(tx.Subscribers.Delete(them), remember(tx, person, suppress, now))
+		if err := tx.Subscribers.Delete(them); err != nil {
+			return err
+		}
+		for _, p := range people {
+			if err := remember(tx, p, suppress, now); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	var forms []string
 	for _, p := range people {
 		forms = append(forms, formsOf(p.Email, p.EmailKey)...)
 	}
-	return len(people), errors.Join(s.forgetAll(ctx, people), s.forgetUploads(ctx, naming(forms)), s.scrub(ctx))
+	return errors.Join(s.forgetBodies(ctx, people), s.forgetUploads(ctx, naming(forms)))
 }
 
-// forgetAll is forgetBodies for each of the people.
-func (s *Service) forgetAll(ctx context.Context, people []liwanag.Subscriber) error {
-	for _, p := range people {
-		if err := s.forgetBodies(ctx, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// scrub overwrites what erasures left in the files of the database.
-func (s *Service) scrub(ctx context.Context) error {
+// Scrub overwrites what erasures left in the files of the database.
+func (s *Service) Scrub(ctx context.Context) error {
 	err := s.scrubs(ctx)
 	if err == nil {
 		s.unscrubbed.Clear()
@@ -227,7 +264,7 @@ func (s *Service) scrub(ctx context.Context) error {
 
 // scrubOwed scrubs what an erasure could not.
 func (s *Service) scrubOwed(ctx context.Context) (err error) {
-	s.unscrubbed.Range(func(any, any) bool { err = s.scrub(ctx); return false })
+	s.unscrubbed.Range(func(any, any) bool { err = s.Scrub(ctx); return false })
 	return err
 }
 
@@ -239,7 +276,7 @@ func remember(tx *datastore.Tx, person liwanag.Subscriber, suppress *liwanag.Sup
 	}
 	if suppress != nil {
 		one := *suppress
-		one.Digest, one.CreatedAt = digest, now
+		one.ID, one.Digest, one.CreatedAt = liwanag.NewID(liwanag.SuppressionKind), digest, now
 		if _, err := tx.Suppressions.Insert(one); err != nil {
 			return err
 		}

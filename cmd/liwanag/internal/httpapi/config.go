@@ -49,6 +49,10 @@ type Enrichment interface {
 	DropSource(ctx context.Context, source string) (dropped int64, err error)
 	Erase(ctx context.Context, id liwanag.ID) (rows int, err error)
 	EraseAndSuppress(ctx context.Context, id liwanag.ID, reason string) (rows int, err error)
+	EraseAll(ctx context.Context, ids []liwanag.ID, suppress *liwanag.Suppression) (rows int, err error)
+	Scrub(ctx context.Context) error
+	SuppressAll(ctx context.Context, ids []liwanag.ID, reason string) (rows int, err error)
+	UnsubscribeAll(ctx context.Context, ids []liwanag.ID) (rows int, err error)
 	AddSuppression(ctx context.Context, email *liwanag.Email, domain, reason string) (one liwanag.Suppression, rows int, err error)
 	ResubscribeUpload(ctx context.Context, id liwanag.ID) (int, error)
 	RemoveSuppression(ctx context.Context, id liwanag.ID) error

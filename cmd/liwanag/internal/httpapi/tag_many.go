@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -25,17 +24,12 @@ func (s *Server) tagSubscribers(ctx context.Context, in *api.TagMany) (answer ap
 	if len(in.Add)+len(in.Remove) == 0 {
 		return answer, door.InvalidField("add", "name tags to add or to remove")
 	}
-	ids, err := s.selected(ctx, api.EnrichMany{IDs: in.IDs, Filter: in.Filter, DryRun: in.DryRun, Expect: in.Expect})
+	ids, _, err := s.selectedBy(ctx, api.ActMany{IDs: in.IDs, Filter: in.Filter, DryRun: in.DryRun, Expect: in.Expect})
 	if err != nil {
 		return answer, err
 	}
-	answer.Count, answer.DryRun = int64(len(ids)), in.DryRun
-	switch {
-	case in.DryRun:
+	if answer.Count, answer.DryRun = int64(len(ids)), in.DryRun; in.DryRun {
 		return answer, nil
-	case in.Expect != nil && *in.Expect != answer.Count:
-		return answer, door.NewProblem(http.StatusConflict, "count_differs",
-			"another number of people than was counted before: count them again")
 	}
 	for piece := range slices.Chunk(ids, tagPiece) {
 		door.Extend(ctx)

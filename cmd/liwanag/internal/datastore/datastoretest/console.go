@@ -386,6 +386,30 @@ var countedTests = map[string]func(*testing.T, *datastore.Store){
 		})
 		write(t, s, count) // it is gone: nothing is left to add to
 	},
+	"what is counted is listed where its time is, though it is stored later": func(t *testing.T, s *datastore.Store) {
+		write(t, s, func(tx *datastore.Tx) error {
+			for _, at := range []int{5, 0, 7, 5} {
+				if err := tx.Acts.Insert(liwanag.Act{At: noon.Add(time.Duration(at) * time.Second), Actor: "key", Act: "a"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, f := range []liwanag.ActFilter{{}, {Act: "a"}} {
+			var seconds []int
+			for page := (liwanag.Page{Limit: 1}); ; {
+				all, next, err := s.Acts.List(t.Context(), f, page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				seconds = append(seconds, int(all[0].At.Sub(noon)/time.Second))
+				if page.Cursor = next; next == "" {
+					break
+				}
+			}
+			equal(t, seconds, []int{7, 5, 5, 0})
+		}
+	},
 	"a key is retired once": func(t *testing.T, s *datastore.Store) {
 		for i := range 3 {
 			write(t, s, func(tx *datastore.Tx) error {

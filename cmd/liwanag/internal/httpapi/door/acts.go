@@ -53,12 +53,14 @@ type intent struct {
 // intend notes the act of a request.
 func (d *Door) intend(op *huma.Operation, r *http.Request, body []byte) {
 	said := struct {
-		Reason  string `json:"reason"`
-		DryRun  bool   `json:"dryRun"`
-		Source  string `json:"source"`
-		Credits *int64 `json:"credits"`
-		Kind    string `json:"kind"`
-		ID      string `json:"id"`
+		Reason  string   `json:"reason"`
+		DryRun  bool     `json:"dryRun"`
+		Source  string   `json:"source"`
+		Credits *int64   `json:"credits"`
+		Kind    string   `json:"kind"`
+		ID      string   `json:"id"`
+		IDs     []string `json:"ids"`
+		Expect  *int64   `json:"expect"`
 	}{Reason: r.URL.Query().Get("reason")}
 	_ = json.Unmarshal(body, &said) // a body that does not fit is refused before it acts
 	if said.DryRun {
@@ -70,6 +72,12 @@ func (d *Door) intend(op *huma.Operation, r *http.Request, body []byte) {
 		said.Reason, named = said.Kind, said.ID
 	case "set-budget":
 		said.Reason = strings.TrimSuffix(budgetWords(said.Credits)+": "+said.Reason, ": ")
+	case "unsubscribe-subscribers", "suppress-subscribers", "erase-subscribers", "tag-subscribers":
+		people := int64(len(said.IDs))
+		if said.Expect != nil {
+			people = *said.Expect
+		}
+		said.Reason = strings.TrimSuffix(fmt.Sprintf("people: %d; %s", people, said.Reason), "; ")
 	case "resume-stopped-source", "drop-stopped-source":
 		said.Reason = strings.TrimSuffix(said.Source+": "+said.Reason, ": ")
 	}
