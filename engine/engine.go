@@ -43,7 +43,8 @@ type Config struct {
 	// workflow.Shape says. Default: Run starts and tells, and leaves those runs alone
 	// that do not fit.
 	Strict bool
-	// Observers are told of what happens; see workflow.Observer.
+	// Observers are told of what happens; see workflow.Observer. Without any, faults go to
+	// slog's default logger.
 	Observers []workflow.Observer
 	// Now is the wall clock; default time.Now. One that differs from the clock of a
 	// store that several nodes share is told to the observers; one that does so by
@@ -85,6 +86,9 @@ func (c Config) withDefaults() Config {
 	c.StopTimeout = cmp.Or(c.StopTimeout, 35*time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if len(c.Observers) == 0 {
+		c.Observers = []workflow.Observer{logged{}}
 	}
 	return c
 }
@@ -137,12 +141,16 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: c.withDefaults(), store: c.Store, plans: map[store.Definition]*workflow.Plan{},
 		latest: map[string]*workflow.Plan{}, misfits: map[string]Misfit{}, shapes: map[store.Definition][]store.Shape{},
-		differ: map[store.Definition]string{}, tell: workflow.ObserversOf(c.Observers), wake: make(chan struct{}, 1),
+		differ: map[store.Definition]string{}, wake: make(chan struct{}, 1),
 		sooner: make(chan struct{}, 1), stop: true}
+	e.tell = workflow.ObserversOf(e.cfg.Observers)
 	e.slots, e.memory = newSlots(e.cfg.Concurrency), newMemory(e.cfg.Concurrency)
 	plans, err := plansOf(c.Definitions)
 	if err != nil {
 		return nil, err
+	}
+	if len(plans) > 0 {
+		defer e.takePosts()
 	}
 	for _, p := range plans {
 		p.Seal()
@@ -205,6 +213,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("engine: this node cannot register: %w", err)
 	}
+	e.takePosts()
 	err = e.define(ctx)
 	e.mu.Lock()
 	e.node, e.renewed, e.base, e.stop = node, asked, base, err != nil || ctx.Err() != nil

@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -99,18 +97,10 @@ func (e *Engine) sameRun(ctx context.Context, wanted store.Run) error {
 	if err != nil {
 		return e.fromStore(wanted.ID, err)
 	}
-	if c.Run.Workflow != wanted.Workflow || !sameJSON(c.Run.Input, wanted.Input) {
+	if c.Run.Workflow != wanted.Workflow || !workflow.SameJSON(c.Run.Input, wanted.Input) {
 		return fmt.Errorf("%w: %s", workflow.ErrInputDiffers, wanted.ID)
 	}
 	return nil
-}
-
-func sameJSON(a, b json.RawMessage) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	var x, y bytes.Buffer
-	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
 // Signal delivers an event; see [workflow.Runner].

@@ -68,7 +68,7 @@ func (e Event[T]) decode(payload json.RawMessage) (any, error) {
 // Send delivers the event to a run. It is idempotent by signal ID: of several
 // with one ID the first wins. The event may come before the run waits for it: it
 // is kept until then. ErrNotFound when there is no such run.
-func (e Event[T]) Send(ctx context.Context, to Sender, runID, signalID string, payload T) (Receipt, error) {
+func (e Event[T]) Send(ctx context.Context, to Signaler, runID, signalID string, payload T) (Receipt, error) {
 	raw, err := json.Marshal(&payload)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("event %s: the payload cannot be encoded: %w", e.Name, err)

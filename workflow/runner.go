@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,8 +15,8 @@ type Starter interface {
 	Start(ctx context.Context, r StartRequest) error
 }
 
-// Sender delivers events to runs.
-type Sender interface {
+// Signaler delivers events to runs.
+type Signaler interface {
 	// Signal delivers an event; see [Runner].
 	Signal(ctx context.Context, runID string, s Signal) (Receipt, error)
 }
@@ -80,6 +81,15 @@ func (r StartRequest) Validate() error {
 		return fmt.Errorf("workflow %s: the input of run %s is not JSON", r.Workflow, r.RunID)
 	}
 	return nil
+}
+
+// SameJSON says whether two inputs are one, however they are spaced.
+func SameJSON(a, b json.RawMessage) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var x, y bytes.Buffer
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
 func isSubRun(id string) bool {

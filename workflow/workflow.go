@@ -2,8 +2,6 @@ package workflow
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"reflect"
 	"time"
 )
@@ -83,9 +81,5 @@ func (w *Workflow[In]) mine() *Plan {
 // Start starts a run. It is idempotent by run ID: the same ID with the same
 // input is a success, with another input [ErrInputDiffers].
 func (w *Workflow[In]) Start(ctx context.Context, on Starter, runID string, in In) error {
-	raw, err := json.Marshal(&in)
-	if err != nil {
-		return fmt.Errorf("workflow %s: the input of run %s cannot be encoded: %w", w.plan.Name, runID, err)
-	}
-	return on.Start(ctx, StartRequest{Workflow: w.plan.Name, Version: w.plan.Version, RunID: runID, Input: raw})
+	return Ref[In]{w.plan.Name, w.plan.Version}.Start(ctx, on, runID, in)
 }

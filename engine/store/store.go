@@ -138,13 +138,24 @@ type Store interface {
 }
 
 // Waker is implemented by stores that learn of due runs from other processes. The
-// channel also fires now and then, for what nobody told.
+// channel also fires now and then for what nobody told, where there are others.
 type Waker interface{ Wake() <-chan struct{} }
 
 // Watcher is implemented by stores whose runs end in other processes, too: Unended are
 // those of the runs that have not ended.
 type Watcher interface {
 	Unended(ctx context.Context, runIDs []string) ([]string, error)
+}
+
+// Poster is implemented by stores in which transactions of the program start runs and
+// send events: see Posting.
+type Poster interface{ OnPosts(Posting) }
+
+// Posting is what a store knows by an engine about what transactions ask for.
+type Posting struct {
+	Now    func() time.Time          // the clock by which it happens
+	Latest func(workflow string) int // the highest version that is held; 0: none is
+	Tell   func(error)               // what comes to nothing
 }
 
 // Resigner is implemented by stores whose leases outlive a process: Resign gives

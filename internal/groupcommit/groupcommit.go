@@ -49,23 +49,30 @@ const (
 // Do queues a change and returns what became of it, once that is certain. ctx
 // counts until the change is picked for a group: from then on nobody can take it
 // back. [ErrClosed].
-func (q *Queue[T]) Do(ctx context.Context, do T) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+func (q *Queue[T]) Do(ctx context.Context, do T) error { return q.Begin(ctx, do)() }
+
+// Begin queues a change; outcome is the rest of Do. Changes that are begun one after the
+// other are taken in that order.
+func (q *Queue[T]) Begin(ctx context.Context, do T) (outcome func() error) {
 	c := &Change[T]{Do: do, done: make(chan struct{})}
-	if err := q.push(c); err != nil {
-		return err
+	err := ctx.Err()
+	if err == nil {
+		err = q.push(c)
 	}
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		if c.state.CompareAndSwap(queued, withdrawn) {
-			return fmt.Errorf("groupcommit: withdrawn before a group began with it: %w", ctx.Err())
+	if err != nil {
+		return func() error { return err }
+	}
+	return func() error {
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			if c.state.CompareAndSwap(queued, withdrawn) {
+				return fmt.Errorf("groupcommit: withdrawn before a group began with it: %w", ctx.Err())
+			}
+			<-c.done
 		}
-		<-c.done
+		return c.err
 	}
-	return c.err
 }
 
 func (q *Queue[T]) push(c *Change[T]) error {

@@ -45,7 +45,7 @@ func benchDriver(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		if _, _, err := c.exec(benchUpdate, []any{n, benchBody, 1}); err != nil {
+		if _, _, err := c.exec(background, benchUpdate, []any{n, benchBody, 1}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -72,13 +72,13 @@ func (c *conn) prepare(query string) (s *stmt, kept bool, err error) {
 	return s, true, nil
 }
 
-// background is the context of every statement: a cancelled one would make
+// background is the context of the statements of a group: a cancelled one would make
 // SQLite drop the whole transaction, the changes of others included.
 var background = context.Background()
 
 // exec also reports whether the statement wrote, as far as that can be told:
 // when in doubt it did.
-func (c *conn) exec(query string, args []any) (rowsAffected int64, wrote bool, err error) {
+func (c *conn) exec(ctx context.Context, query string, args []any) (rowsAffected int64, wrote bool, err error) {
 	s, kept, err := c.prepare(query)
 	if err != nil {
 		return 0, false, err
@@ -89,7 +89,7 @@ func (c *conn) exec(query string, args []any) (rowsAffected int64, wrote bool, e
 	if err := s.bind(args); err != nil {
 		return 0, false, err
 	}
-	result, err := s.Stmt.(driver.StmtExecContext).ExecContext(background, s.args)
+	result, err := s.Stmt.(driver.StmtExecContext).ExecContext(ctx, s.args)
 	if err != nil {
 		return 0, false, err
 	}
@@ -101,16 +101,16 @@ func (c *conn) exec(query string, args []any) (rowsAffected int64, wrote bool, e
 
 // run executes a statement that controls the transaction.
 func (c *conn) run(query string) error {
-	_, _, err := c.exec(query, nil)
+	_, _, err := c.exec(background, query, nil)
 	return err
 }
 
-func (c *conn) query(query string, args []any) (*Rows, error) {
+func (c *conn) query(ctx context.Context, query string, args []any) (*Rows, error) {
 	s, kept, err := c.prepare(query)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.query(args)
+	rows, err := s.query(ctx, args)
 	if err != nil {
 		if !kept {
 			err = errors.Join(err, s.Close())
@@ -122,15 +122,15 @@ func (c *conn) query(query string, args []any) (*Rows, error) {
 }
 
 func (c *conn) queryRow(query string, args ...any) *Row {
-	rows, err := c.query(query, args)
+	rows, err := c.query(background, query, args)
 	return &Row{rows: rows, err: err}
 }
 
-func (s *stmt) query(args []any) (driver.Rows, error) {
+func (s *stmt) query(ctx context.Context, args []any) (driver.Rows, error) {
 	if err := s.bind(args); err != nil {
 		return nil, err
 	}
-	return s.Stmt.(driver.StmtQueryContext).QueryContext(background, s.args)
+	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, s.args)
 }
 
 // bind fills the statement's own argument list, which SQLite has copied when

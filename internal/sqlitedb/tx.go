@@ -1,10 +1,13 @@
 package sqlitedb
 
+import "context"
+
 // Tx is the transaction of a group as one change sees it. It ends with the
 // change's function; its methods take no context, since a group must not
 // depend on that of one caller.
 type Tx struct {
 	conn  *conn
+	ctx   context.Context // of its statements
 	rows  []*Rows
 	wrote bool
 	lost  error // SQLite may have dropped the transaction: nothing more runs
@@ -17,7 +20,7 @@ func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
 	if err := tx.usable(); err != nil {
 		return 0, err
 	}
-	n, wrote, err := tx.conn.exec(query, args)
+	n, wrote, err := tx.conn.exec(tx.ctx, query, args)
 	if err != nil {
 		tx.note(err)
 		return 0, err
@@ -31,7 +34,7 @@ func (tx *Tx) Query(query string, args ...any) (*Rows, error) {
 	if err := tx.usable(); err != nil {
 		return nil, err
 	}
-	rows, err := tx.conn.query(query, args)
+	rows, err := tx.conn.query(tx.ctx, query, args)
 	if err != nil {
 		tx.note(err)
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/liwanag/liwanag/internal/groupcommit"
@@ -32,6 +33,8 @@ type change struct {
 	fn        func(tx *Tx) error
 	savepoint bool
 	err       error // so far, until its group is over
+	hold      *Held // it is a group of its own, and has its function elsewhere
+	most      time.Duration
 }
 
 // entry is a change in the queue.
@@ -45,6 +48,7 @@ type writer struct {
 	queue   *groupcommit.Queue[*change]
 	stopped chan struct{}
 	stats   groupcommit.Recorder
+	holder  atomic.Pointer[Held] // whose function has the writer now
 }
 
 func startWriter(conn *conn, maxSize int, maxHold time.Duration) *writer {
@@ -60,7 +64,14 @@ func (w *writer) stop() {
 }
 
 func (w *writer) do(ctx context.Context, fn func(tx *Tx) error, savepoint bool) error {
-	err := w.queue.Do(ctx, &change{fn: fn, savepoint: savepoint})
+	return w.enqueue(ctx, &change{fn: fn, savepoint: savepoint})
+}
+
+func (w *writer) enqueue(ctx context.Context, c *change) error {
+	if w.inside(ctx) {
+		return ErrInside
+	}
+	err := w.queue.Do(ctx, c)
 	if errors.Is(err, groupcommit.ErrClosed) {
 		return ErrClosed
 	}
@@ -81,6 +92,12 @@ func (w *writer) loop() {
 // group runs the batch in one transaction, tells every caller its result, and
 // returns what it did not come to within the hold.
 func (w *writer) group(batch []*entry) (rest []*entry) {
+	if one := batch[0]; one.Do.hold != nil {
+		if one.Pick() {
+			one.Finish(w.hold(one.Do))
+		}
+		return batch[1:]
+	}
 	began := time.Now()
 	if err := w.begin(); err != nil {
 		for _, e := range batch {
@@ -93,7 +110,7 @@ func (w *writer) group(batch []*entry) (rest []*entry) {
 	ran := make([]*entry, 0, len(batch))
 	intact := true
 	for i, e := range batch {
-		if len(ran) > 0 && (!intact || time.Since(began) >= w.maxHold) {
+		if len(ran) > 0 && (!intact || time.Since(began) >= w.maxHold) || e.Do.hold != nil {
 			rest = batch[i:]
 			break
 		}
@@ -190,7 +207,7 @@ func (w *writer) join(c *change, first bool) (intact bool) {
 }
 
 func (w *writer) call(c *change) (tx *Tx, err error) {
-	tx = &Tx{conn: w.conn}
+	tx = &Tx{conn: w.conn, ctx: background}
 	defer tx.end()
 	defer func() {
 		if v := recover(); v != nil {

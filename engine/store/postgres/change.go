@@ -18,6 +18,7 @@ type change struct {
 	epoch int64  // the node that must be alive; 0: none
 	// signal is the id of a delivery: whether there is one already is read.
 	signal string
+	post   int64 // of what was posted: it is moved by this
 	// Of sub-runs: the run around it, which is locked, too; whose counters are read; what
 	// else is; and what is locked below the run. A change that locks what it does not name
 	// is committed alone, so that no lock is waited for out of the order of ids.
@@ -38,8 +39,7 @@ const maxGroup = 512
 
 // apply makes a change and returns when it is durable.
 func (s *Store) apply(ctx context.Context, operation, runID string, c *change) error {
-	c.id = store.PackID(runID)
-	err := s.queues[shard(store.RootOf(runID), len(s.queues))].Do(ctx, c)
+	err := s.begin(ctx, runID, c)()
 	for _, verdict := range []error{nil, store.ErrExists, store.ErrNotFound, store.ErrEnded, store.ErrNotEnded,
 		store.ErrLeaseLost, store.ErrCanceled, store.ErrInboxFull} {
 		if err == verdict { //nolint:errorlint // a verdict is returned as it is
@@ -47,6 +47,13 @@ func (s *Store) apply(ctx context.Context, operation, runID string, c *change) e
 		}
 	}
 	return s.fault(operation+" run "+runID, err)
+}
+
+// begin queues a change, behind those that were begun before of the same tree; outcome
+// waits for what becomes of it.
+func (s *Store) begin(ctx context.Context, runID string, c *change) (outcome func() error) {
+	c.id = store.PackID(runID)
+	return s.queues[shard(store.RootOf(runID), len(s.queues))].Begin(ctx, c)
 }
 
 // shard spreads runs over queues: all changes of a run, and of those that belong to

@@ -15,39 +15,43 @@ func (s *Store) Deliver(ctx context.Context, runID string, sig workflow.Signal, 
 	if err != nil {
 		return receipt, s.fault("deliver to run "+runID, err)
 	}
-	at := micros(now)
 	c := &change{signal: sig.ID}
-	c.decide = func(g *group, r *row) error {
-		if r == nil {
-			return store.ErrNotFound
-		}
-		key := sigKey{string(r.id), sig.ID}
-		if late, repeated := g.late[key]; repeated {
-			receipt = workflow.Receipt{Duplicate: true, Late: late}
-			return nil
-		}
-		if store.Crowded(r.inboxSeq) {
-			if g.inboxes == nil {
-				return errUnweighed
-			}
-			if err := g.fits(string(r.id), sig.Payload); err != nil {
-				return err
-			}
-		}
-		receipt = workflow.Receipt{Late: r.status != string(store.Open)}
-		g.late[key] = receipt.Late
-		r.seq++
-		r.inboxSeq++
-		if r.awaits(string(event)) {
-			r.wake(at)
-		}
-		g.signals = append(g.signals, signalOf{r.id, store.Signal{Signal: sig, Seq: r.seq, At: now, Late: receipt.Late}})
-		g.changed(r, at)
-		return nil
+	c.decide = func(g *group, r *row) (err error) {
+		receipt, err = g.deliver(r, sig, string(event), now)
+		return err
 	}
 	if err := s.apply(ctx, "deliver to", runID, c); err != nil {
 		return workflow.Receipt{}, err
 	}
+	return receipt, nil
+}
+
+// deliver puts a signal into the inbox of a locked run; nil: there is none.
+func (g *group) deliver(r *row, sig workflow.Signal, quotedEvent string, now time.Time) (receipt workflow.Receipt, err error) {
+	if r == nil {
+		return receipt, store.ErrNotFound
+	}
+	key := sigKey{string(r.id), sig.ID}
+	if late, repeated := g.late[key]; repeated {
+		return workflow.Receipt{Duplicate: true, Late: late}, nil
+	}
+	if store.Crowded(r.inboxSeq) {
+		if g.inboxes == nil {
+			return receipt, errUnweighed
+		}
+		if err := g.fits(string(r.id), sig.Payload); err != nil {
+			return receipt, err
+		}
+	}
+	receipt.Late = r.status != string(store.Open)
+	g.late[key] = receipt.Late
+	r.seq++
+	r.inboxSeq++
+	if r.awaits(quotedEvent) {
+		r.wake(micros(now))
+	}
+	g.signals = append(g.signals, signalOf{r.id, store.Signal{Signal: sig, Seq: r.seq, At: now, Late: receipt.Late}})
+	g.changed(r, micros(now))
 	return receipt, nil
 }
 

@@ -8,7 +8,11 @@ import (
 	"github.com/liwanag/liwanag/engine/store"
 )
 
-const unendedQuery = "SELECT id FROM wf_run WHERE id = ANY($1) AND status = 'open'"
+// What was posted, and is no run yet, has not ended.
+const (
+	unendedQuery = "SELECT id FROM wf_run WHERE id = ANY($1) AND status = 'open'"
+	postedQuery  = "SELECT run FROM wf_post WHERE kind = 'start' AND run = ANY($1)"
+)
 
 // Unended are those of the runs that have not ended.
 func (s *Store) Unended(ctx context.Context, runIDs []string) (open []string, err error) {
@@ -27,6 +31,14 @@ func (s *Store) Unended(ctx context.Context, runIDs []string) (open []string, er
 			open = append(open, store.UnpackID(id))
 			return nil
 		})
+		if err != nil {
+			return err
+		}
+		if found, err = tx.Query(ctx, s.schema.in(postedQuery), runIDs); err != nil {
+			return err
+		}
+		posted, err := pgx.CollectRows(found, pgx.RowTo[string])
+		open = append(open, posted...)
 		return err
 	})
 	if err != nil {

@@ -33,6 +33,9 @@ type group struct {
 
 	terminated []termination
 
+	posts map[int64]bool // what was posted, locked
+	moved []int64        // and is moved
+
 	due   bool  // a run that nobody owns is due
 	dueAt int64 // when the first of those is, or will be
 }
@@ -99,6 +102,7 @@ func (g *group) lock(b batch) {
 		return found.Err()
 	})
 	g.lockSubs(b)
+	g.lockPosts(b)
 	if len(epochs) > 0 {
 		b.Queue(aliveQuery, epochs).Query(func(found pgx.Rows) error {
 			var epoch int64
@@ -150,6 +154,7 @@ func (g *group) write(b batch) {
 	if len(g.creates) > 0 {
 		insertRuns(b, g.creates)
 	}
+	g.writePosts(b)
 	g.readNews(b)
 }
 

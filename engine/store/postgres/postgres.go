@@ -42,6 +42,7 @@ type Store struct {
 	sweeps   time.Duration // sweepEvery
 	listen   sync.Once
 
+	mover  mover
 	passed store.Passed
 	old    time.Time // see OldKeys
 
@@ -57,6 +58,8 @@ var (
 	_ store.Waker    = (*Store)(nil)
 	_ store.Resigner = (*Store)(nil)
 	_ store.Roster   = (*Store)(nil)
+	_ store.Watcher  = (*Store)(nil)
+	_ store.Poster   = (*Store)(nil)
 )
 
 // Config says where a store is. Only URL has no default.
@@ -106,7 +109,8 @@ func newStore(ctx context.Context, db *pgdb.DB, in string) (*Store, error) {
 	}
 	s := &Store{db: db, schema: where, old: instant(old), id: rand.Text(), wake: make(chan struct{}, 1), sweeps: sweepEvery}
 	s.life, s.die = context.WithCancel(context.WithoutCancel(ctx)) // #nosec G118 -- Close calls it
-	s.announce = announceTo(s.notify)
+	s.announce, s.mover.look = announceTo(s.notify), make(chan struct{}, 1)
+	s.mover.ctx, s.mover.stop = context.WithCancel(s.life)
 	for range writers {
 		q := groupcommit.New[*change]()
 		s.queues = append(s.queues, q)
@@ -156,11 +160,13 @@ func (s *Store) OldKeys() time.Time { return s.old }
 // connections, unless they were open before. A database that does not answer is
 // waited for a few seconds; whether what was under way is committed is not known then.
 func (s *Store) Close() error {
+	s.mover.stop()
 	for _, q := range s.queues {
 		q.Close()
 	}
 	defer time.AfterFunc(closeWithin, s.die).Stop()
 	s.working.Wait()
+	s.mover.done.Wait()
 	s.announce.stop()
 	defer s.Forsake()
 	if s.owned {

@@ -40,26 +40,32 @@ type schema struct {
 // find finds the schema of a database: the one that is wanted, or the one on
 // search_path that has the tables, or else the first one there.
 func find(ctx context.Context, db *pgdb.DB, wanted string) (*schema, error) {
-	if err := workflow.CheckName("schema", wanted); err != nil || len(wanted) > 63 {
-		return nil, fmt.Errorf("postgres: %w", cmp.Or(err, fmt.Errorf("the schema %q: up to 63 bytes are allowed", wanted)))
+	if wanted != "" {
+		return named(wanted)
 	}
-	if wanted == "" {
-		err := db.QueryRow(ctx, `
-			SELECT coalesce((
-				SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-				WHERE c.oid = coalesce(to_regclass($1), to_regclass($2))), current_schema(), '')`, []any{versionTable, namelessTable}, &wanted)
-		if err != nil {
-			return nil, fmt.Errorf("postgres: find the schema of the tables: %w", err)
-		}
+	err := db.QueryRow(ctx, `
+		SELECT coalesce((
+			SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+			WHERE c.oid = coalesce(to_regclass($1), to_regclass($2))), current_schema(), '')`, []any{versionTable, namelessTable}, &wanted)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: find the schema of the tables: %w", err)
 	}
 	if wanted == "" {
 		return nil, errors.New("postgres: no schema in search_path exists\n  Try: a schema of your choice in " +
 			"Config.Schema, or ALTER ROLE ... SET search_path")
 	}
-	return &schema{name: wanted, prefix: pgx.Identifier{wanted}.Sanitize() + "."}, nil
+	return named(wanted)
 }
 
-var tableNames = regexp.MustCompile(`\bwf_(run|history|signal|node|upgrade|definition|subs)\b`)
+// named is the schema of a name.
+func named(name string) (*schema, error) {
+	if err := workflow.CheckName("schema", name); err != nil || len(name) > 63 {
+		return nil, fmt.Errorf("postgres: %w", cmp.Or(err, fmt.Errorf("the schema %q: up to 63 bytes are allowed", name)))
+	}
+	return &schema{name: name, prefix: pgx.Identifier{name}.Sanitize() + "."}, nil
+}
+
+var tableNames = regexp.MustCompile(`\bwf_(run|history|signal|node|upgrade|definition|subs|post)\b`)
 
 // in is one of the store's own statements, its tables named with their schema.
 func (s *schema) in(statement string) string {

@@ -28,11 +28,16 @@ func (s *Store) Wake() <-chan struct{} {
 	s.listen.Do(func() {
 		s.db.Listen(channel, func(from string, missed bool) {
 			sender, at := cut(from)
+			if at < 0 {
+				s.Posted()
+				return
+			}
 			if missed || sender != s.sender() && strings.HasPrefix(sender, s.schema.prefix) {
 				s.passed.Due(at)
 				s.rouse()
 			}
 		})
+		go s.announce.every(lookAtPosts, s.Posted)
 		n := 0
 		go s.announce.every(s.sweeps, func() {
 			n++

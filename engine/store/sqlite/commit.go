@@ -15,51 +15,9 @@ import (
 // lease holds: the writer is alone, so nothing comes between.
 func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (news store.News, err error) {
 	id := store.PackID(l.RunID)
-	err = s.db.Apply(ctx, func(tx *sqlitedb.Tx) error {
-		if l.Epoch != s.epoch.Load() {
-			return store.ErrLeaseLost
-		}
-		r, err := held(tx, id)
-		if err != nil {
-			return err
-		}
-		landed := r.token == l.Token+1
-		if landed && r.owner == 0 && (p.Park != nil || p.End != nil) {
-			news = store.News{InboxSeq: p.Decided, Canceled: p.Canceled}
-			return nil
-		}
-		if r.owner != l.Epoch || !r.open || !landed && r.token != l.Token {
-			return store.ErrLeaseLost
-		}
-		if !landed && p.End != nil && r.canceled && !p.Canceled {
-			return store.ErrCanceled
-		}
-		news = store.News{InboxSeq: r.inboxSeq, Canceled: r.canceled}
-		park := p.Park
-		if r.inboxSeq != p.Decided {
-			park = nil
-			came := func(sig store.Signal) { news.Signals = append(news.Signals, sig) }
-			if err := signalsAfter(inWriter(tx), id, p.Known, workflow.MaxInbox, came); err != nil {
-				return err
-			}
-			news.Signals = store.Bounded(news.Signals)
-		}
-		if landed {
-			return nil
-		}
-		seq, err := appendEntries(tx, id, r.seq, p.Append)
-		if err != nil {
-			return err
-		}
-		if p.Close || p.Open != nil || p.Stop {
-			if err := s.changeSubs(tx, l.RunID, id, p); err != nil {
-				return err
-			}
-		}
-		if err := s.updateRun(tx, id, r, p, park, seq); err != nil || p.End == nil {
-			return err
-		}
-		return s.ended(tx, l.RunID, p.End.Status, p.Now)
+	err = s.db.Apply(ctx, func(tx *sqlitedb.Tx) (err error) {
+		news, err = s.commit(tx, id, l, p)
+		return err
 	})
 	switch {
 	case errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrCanceled):
@@ -68,6 +26,55 @@ func (s *Store) Commit(ctx context.Context, l store.Lease, p store.Progress) (ne
 		return store.News{}, s.fault("commit run "+l.RunID, err)
 	}
 	return news, nil
+}
+
+// commit writes what a move changed. An error before it has written anything changes
+// nothing.
+func (s *Store) commit(tx *sqlitedb.Tx, id []byte, l store.Lease, p store.Progress) (news store.News, err error) {
+	if l.Epoch != s.epoch.Load() {
+		return news, store.ErrLeaseLost
+	}
+	r, err := held(tx, id)
+	if err != nil {
+		return news, err
+	}
+	landed := r.token == l.Token+1
+	if landed && r.owner == 0 && (p.Park != nil || p.End != nil) {
+		news = store.News{InboxSeq: p.Decided, Canceled: p.Canceled}
+		return news, nil
+	}
+	if r.owner != l.Epoch || !r.open || !landed && r.token != l.Token {
+		return news, store.ErrLeaseLost
+	}
+	if !landed && p.End != nil && r.canceled && !p.Canceled {
+		return news, store.ErrCanceled
+	}
+	news = store.News{InboxSeq: r.inboxSeq, Canceled: r.canceled}
+	park := p.Park
+	if r.inboxSeq != p.Decided {
+		park = nil
+		came := func(sig store.Signal) { news.Signals = append(news.Signals, sig) }
+		if err := signalsAfter(inWriter(tx), id, p.Known, workflow.MaxInbox, came); err != nil {
+			return news, err
+		}
+		news.Signals = store.Bounded(news.Signals)
+	}
+	if landed {
+		return news, nil
+	}
+	seq, err := appendEntries(tx, id, r.seq, p.Append)
+	if err != nil {
+		return news, err
+	}
+	if p.Close || p.Open != nil || p.Stop {
+		if err := s.changeSubs(tx, l.RunID, id, p); err != nil {
+			return news, err
+		}
+	}
+	if err := s.updateRun(tx, id, r, p, park, seq); err != nil || p.End == nil {
+		return news, err
+	}
+	return news, s.ended(tx, l.RunID, p.End.Status, p.Now)
 }
 
 // appendEntries writes entries behind the number seq, and returns the last one.

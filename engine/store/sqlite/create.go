@@ -15,12 +15,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		if r.Owner != 0 && r.Owner != s.epoch.Load() {
 			return store.ErrLeaseLost
 		}
-		s.passed.Due(micros(r.Park.Until))
-		n, err := tx.Exec(`
-			INSERT INTO wf_run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
-			VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			id, r.Workflow, r.Version, r.Owner, micros(r.Park.Until), r.Seq, micros(r.CreatedAt),
-			micros(r.StartedAt), append([]byte{}, r.Input...)) // never NULL: see the migration of wf_subs
+		n, err := s.create(tx, id, r)
 		if err == nil && n == 0 {
 			return store.ErrExists
 		}
@@ -30,4 +25,14 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		return err
 	}
 	return s.fault("create run "+r.ID, err)
+}
+
+// create inserts a run, unless there is one: then n is 0.
+func (s *Store) create(tx *sqlitedb.Tx, id []byte, r store.Run) (n int64, err error) {
+	s.passed.Due(micros(r.Park.Until))
+	return tx.Exec(`
+		INSERT INTO wf_run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
+		VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		id, r.Workflow, r.Version, r.Owner, micros(r.Park.Until), r.Seq, micros(r.CreatedAt),
+		micros(r.StartedAt), append([]byte{}, r.Input...)) // never NULL: see the migration of wf_subs
 }

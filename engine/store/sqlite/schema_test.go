@@ -62,7 +62,7 @@ func TestTheTablesOfOthersAreNoneOfOurs(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := newStore(t.Context(), db)
+	s, err := newStore(t.Context(), db, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,27 +24,48 @@ type Store struct {
 	passed store.Passed
 	buried atomic.Int64 // the epoch that has dealt with the runs of dead nodes
 	old    time.Time    // see OldKeys
+
+	maxHold time.Duration
+	posting atomic.Pointer[store.Posting]
+	wake    chan struct{}
 }
 
 var (
 	_ store.Store   = (*Store)(nil)
 	_ store.Backlog = (*Store)(nil)
 	_ store.Checker = (*Store)(nil)
+	_ store.Waker   = (*Store)(nil)
+	_ store.Poster  = (*Store)(nil)
 )
 
-// Open opens, or creates, the database file at path for this store alone, fully
+// Config says where a store is. Only Path has no default.
+type Config struct {
+	// Path is the database file.
+	Path string
+	// MaxHold is how long a function of Write, or a step in a transaction, may keep all
+	// others waiting that write; default DefaultMaxHold.
+	MaxHold time.Duration
+}
+
+// Open opens the database file at path: [Config.Open].
+func Open(ctx context.Context, path string) (*Store, error) { return Config{Path: path}.Open(ctx) }
+
+// Open opens, or creates, the database file for this store alone, fully
 // durable. A second process is refused with the process id of the first; so are a
 // file with several names (hard links), ":memory:" and URLs. A symbolic link means the
 // file it leads to.
-func Open(ctx context.Context, path string) (*Store, error) {
-	if db := opened.In[sqlitedb.DB](ctx); db != nil {
-		return newStore(ctx, db)
+func (c Config) Open(ctx context.Context) (*Store, error) {
+	if c.MaxHold < 0 {
+		return nil, fmt.Errorf("sqlite: MaxHold %s must not be negative", c.MaxHold)
 	}
-	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: path})
+	if db := opened.In[sqlitedb.DB](ctx); db != nil {
+		return newStore(ctx, db, c)
+	}
+	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: c.Path})
 	if err != nil {
 		return nil, err
 	}
-	s, err := newStore(ctx, db)
+	s, err := newStore(ctx, db, c)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -53,11 +75,11 @@ func Open(ctx context.Context, path string) (*Store, error) {
 
 // newStore is the one store in a database. It creates or migrates the tables of the
 // store, whose versions the table wf_migrations keeps.
-func newStore(ctx context.Context, db *sqlitedb.DB) (*Store, error) {
+func newStore(ctx context.Context, db *sqlitedb.DB, c Config) (*Store, error) {
 	if err := upgrade(ctx, db); err != nil {
 		return nil, err
 	}
-	s := &Store{db: db}
+	s := &Store{db: db, maxHold: cmp.Or(c.MaxHold, DefaultMaxHold), wake: make(chan struct{}, 1)}
 	err := db.Reader().QueryRowContext(ctx, "SELECT coalesce(max(epoch), 0) FROM wf_node").Scan(newInt(&s.epoch))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: read the last node: %w", err)

@@ -1,0 +1,34 @@
+package workflow
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// Ref names a workflow whose runs take an In as input: it starts them without the
+// definition, whose functions another program holds.
+type Ref[In any] struct {
+	Name    string
+	Version int // 0: the highest that the runner holds
+}
+
+// Start starts a run; see [Workflow.Start].
+func (r Ref[In]) Start(ctx context.Context, on Starter, runID string, in In) error {
+	raw, err := json.Marshal(&in)
+	if err != nil {
+		return fmt.Errorf("workflow %s: the input of run %s cannot be encoded: %w", r.Name, runID, err)
+	}
+	if err := cmp.Or(CheckName("name", r.Name), checkRef(r.Name, r.Version)); err != nil {
+		return fmt.Errorf("workflow %q: %w", r.Name, err)
+	}
+	return on.Start(ctx, StartRequest{Workflow: r.Name, Version: r.Version, RunID: runID, Input: raw})
+}
+
+func checkRef(name string, version int) error {
+	if name == "" || version < 0 {
+		return fmt.Errorf("a name is needed, and a version of at least 1, or none; it is %d", version)
+	}
+	return nil
+}
