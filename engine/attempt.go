@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/workflow"
 )
 
@@ -14,9 +15,12 @@ import (
 const overdue = 10 * time.Second
 
 // invoke runs one attempt of a step or handler. gone says that this engine was
-// told to abandon it: its end is not known.
-func (x *execution) invoke(d workflow.Decision, attempt int) (output json.RawMessage, err error, gone bool) {
+// told to abandon it: its end is not known. in makes the attempt's context; it may be nil.
+func (x *execution) invoke(d workflow.Decision, attempt int, in store.Inside) (output json.RawMessage, err error, gone bool) {
 	gone = x.attempted(d.Node, attempt, func(ctx context.Context, call workflow.Call) error {
+		if in != nil {
+			ctx = in(ctx)
+		}
 		if d.Move == workflow.MoveHandle {
 			err = d.Node.Handle(ctx, call, *d.Failure)
 		} else {

@@ -153,6 +153,11 @@ func New(c Config) (*Engine, error) {
 		defer e.takePosts()
 	}
 	for _, p := range plans {
+		if err := p.CheckStores(storeKind(c.Store)); err != nil {
+			return nil, fmt.Errorf("engine: %w", err)
+		}
+	}
+	for _, p := range plans {
 		p.Seal()
 		key := store.Definition{Workflow: p.Name, Version: p.Version}
 		e.plans[key] = p

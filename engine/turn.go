@@ -242,7 +242,10 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 	attempt := x.attempt + 1
 	x.woken = false
 	entry := store.Entry{Step: n.Name, Attempt: attempt, StartedAt: x.e.now()}
-	output, err, gone := x.invoke(d, attempt)
+	if n.Store != "" {
+		return x.transact(d, entry, handling)
+	}
+	output, err, gone := x.invoke(d, attempt, nil)
 	if gone {
 		return false
 	}

@@ -19,10 +19,11 @@ import (
 
 // stall is a program with a table of its own in the file of its engine.
 type stall struct {
-	t   *testing.T
-	st  *sqlite.Store
-	eng *engine.Engine
-	wf  *workflow.Workflow[string]
+	t    *testing.T
+	st   *sqlite.Store
+	eng  *engine.Engine
+	wf   *workflow.Workflow[string]
+	stop func()
 }
 
 func openStall(t *testing.T, hold time.Duration) *stall {
@@ -34,17 +35,30 @@ func openStall(t *testing.T, hold time.Duration) *stall {
 	s.st, err = sqlite.Config{Path: filepath.Join(t.TempDir(), "shop.db"), MaxHold: hold}.Open(t.Context())
 	must(t, err)
 	must(t, s.st.Migrate(t.Context(), fstest.MapFS{"1_orders.sql": {Data: []byte("CREATE TABLE orders (id TEXT PRIMARY KEY)")}}))
-	s.eng, err = engine.New(engine.Config{Store: s.st, Definitions: []workflow.Definition{s.wf}})
-	must(t, err)
-	ctx, stop := context.WithCancel(t.Context())
-	over := make(chan error, 1)
-	go func() { over <- s.eng.Run(ctx) }()
+	s.restart()
 	t.Cleanup(func() {
-		stop()
-		must(t, <-over)
+		s.stop()
 		must(t, s.st.Close())
 	})
 	return s
+}
+
+// restart lets another engine run, with more definitions.
+func (s *stall) restart(more ...workflow.Definition) {
+	s.t.Helper()
+	if s.stop != nil {
+		s.stop()
+	}
+	var err error
+	s.eng, err = engine.New(engine.Config{Store: s.st, Definitions: append(more, s.wf)})
+	must(s.t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	over := make(chan error, 1)
+	go func() { over <- s.eng.Run(ctx) }()
+	s.stop = func() {
+		stop()
+		must(s.t, <-over)
+	}
 }
 
 func (s *stall) order(tx *sqlite.Tx, id string) error {

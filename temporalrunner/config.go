@@ -67,6 +67,9 @@ func (c Config) Validate() error {
 	plans, err := workflow.PlansOf(c.Definitions)
 	faults = append(faults, err)
 	for _, p := range plans {
+		if err := p.CheckStores(""); err != nil {
+			faults = append(faults, fmt.Errorf("temporalrunner: %w", err))
+		}
 		for _, n := range p.Nodes {
 			if n.Sub != nil {
 				faults = append(faults, fmt.Errorf("temporalrunner: workflow %q, step %q: a %s has sub-runs, which only the engine runs",

@@ -74,6 +74,8 @@ Beside the scenarios, on Temporal:
   that fit. The server hands such a run out again and again, at intervals that grow, so that
   it may be minutes after a rollback until it goes on. ` + "`Strict`" + ` refuses to start by what the
   server's index tells, which follows a moment later than the runs.
+- A start or an event in a database's transaction, and a step in one, are the stores': Temporal
+  keeps its runs elsewhere, and no commit spans both. A definition with such a step is refused.
 - Sub-runs are the engine's: a definition with a ` + "`Map`" + `, ` + "`Repeat`" + `, ` + "`Parallel`" + `, ` + "`Race`" + ` or
   ` + "`Child`" + ` is refused by ` + "`New`" + `.
 - A retried run is listed by its latest start.

@@ -71,6 +71,7 @@ type Node struct {
 	Timeout    time.Duration // of one attempt
 	Within     time.Duration // of all attempts of a step together (0: unbounded), of a wait, of a sleep
 	AtMostOnce bool
+	Store      string // the kind of store in whose transaction the step runs; empty: in none
 
 	Events            []AnyEvent
 	All               bool // wait for all of Events instead of any

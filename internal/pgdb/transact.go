@@ -308,3 +308,25 @@ func (db *DB) outcome(ctx context.Context, id identity, cause error) error {
 		}
 	}
 }
+
+// CommitOf commits a transaction that was begun on a connection of its own. A commit
+// whose answer was lost is looked up, as of [DB.Transact]: what is not [ErrOutcomeUnknown]
+// says that nothing was committed.
+func (db *DB) CommitOf(ctx context.Context, tx pgx.Tx) error {
+	var id identity
+	if err := tx.QueryRow(ctx, "SELECT pg_current_xact_id()::text, "+db.incarnation).Scan(&id.number, &id.incarnation); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.cfg.Patience)
+	defer cancel()
+	answer, cancelAnswer := context.WithTimeout(ctx, db.cfg.Patience/3)
+	defer cancelAnswer()
+	err := tx.Commit(answer)
+	if err == nil || refused(err) || errors.Is(err, pgx.ErrTxCommitRollback) {
+		return err
+	}
+	return db.outcome(ctx, id, err)
+}
+
+// IsAnswer says whether the server answered no, and rolled back.
+func IsAnswer(err error) bool { return refused(err) || errors.Is(err, pgx.ErrTxCommitRollback) }

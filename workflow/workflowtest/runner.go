@@ -48,6 +48,9 @@ func NewRunner(defs ...workflow.Definition) (*Runner, error) {
 		return r, err
 	}
 	for _, p := range plans {
+		if err := p.CheckStores(""); err != nil {
+			return r, fmt.Errorf("workflowtest: %w", err)
+		}
 		p.Seal()
 		for _, child := range p.Children() {
 			if !slices.Contains(plans, child) && !slices.Contains(r.plans, child) {

@@ -30,7 +30,7 @@ func proxied(t *testing.T, c pgdb.Config) (*Store, store.Node, *pgtest.Proxy) {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	s, err := newStore(t.Context(), db, "")
+	s, err := newStore(t.Context(), db, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func TestAChangeWaitsForAConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s, err := newStore(t.Context(), db, "")
+	s, err := newStore(t.Context(), db, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

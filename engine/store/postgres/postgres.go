@@ -3,6 +3,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -43,6 +44,7 @@ type Store struct {
 	listen   sync.Once
 
 	mover  mover
+	steps  steps
 	passed store.Passed
 	old    time.Time // see OldKeys
 
@@ -69,6 +71,9 @@ type Config struct {
 	// Schema holds the tables, and is created when it is missing. Default: the one on
 	// search_path that has them, or else the first one there.
 	Schema string
+	// MaxTxSteps is how many steps in transactions run at once, each on a connection
+	// beside the store's own; default DefaultMaxTxSteps.
+	MaxTxSteps int
 }
 
 // Open connects to the database at url, postgres://USER@HOST/NAME, for this store
@@ -80,13 +85,13 @@ func Open(ctx context.Context, url string) (*Store, error) { return Config{URL: 
 // still use them: see [Config.Migrate].
 func (c Config) Open(ctx context.Context) (*Store, error) {
 	if db := opened.In[pgdb.DB](ctx); db != nil {
-		return newStore(ctx, db, c.Schema)
+		return newStore(ctx, db, c)
 	}
 	db, err := pgdb.Open(ctx, pgdb.Config{URL: c.URL})
 	if err != nil {
 		return nil, err
 	}
-	s, err := newStore(ctx, db, c.Schema)
+	s, err := newStore(ctx, db, c)
 	if err != nil {
 		db.Close()
 		return nil, err
@@ -95,9 +100,9 @@ func (c Config) Open(ctx context.Context) (*Store, error) {
 	return s, nil
 }
 
-func newStore(ctx context.Context, db *pgdb.DB, in string) (*Store, error) {
-	where, err := find(ctx, db, in)
-	if err != nil {
+func newStore(ctx context.Context, db *pgdb.DB, c Config) (*Store, error) {
+	where, err := find(ctx, db, c.Schema)
+	if err = cmp.Or(err, checkMaxTxSteps(c.MaxTxSteps)); err != nil {
 		return nil, err
 	}
 	if err := where.migrate(ctx, db, false); err != nil {
@@ -108,6 +113,7 @@ func newStore(ctx context.Context, db *pgdb.DB, in string) (*Store, error) {
 		return nil, fmt.Errorf("postgres: read which runs are of an earlier release: %w", err)
 	}
 	s := &Store{db: db, schema: where, old: instant(old), id: rand.Text(), wake: make(chan struct{}, 1), sweeps: sweepEvery}
+	s.steps.most = cmp.Or(c.MaxTxSteps, DefaultMaxTxSteps)
 	s.life, s.die = context.WithCancel(context.WithoutCancel(ctx)) // #nosec G118 -- Close calls it
 	s.announce, s.mover.look = announceTo(s.notify), make(chan struct{}, 1)
 	s.mover.ctx, s.mover.stop = context.WithCancel(s.life)
@@ -167,6 +173,7 @@ func (s *Store) Close() error {
 	defer time.AfterFunc(closeWithin, s.die).Stop()
 	s.working.Wait()
 	s.mover.done.Wait()
+	s.steps.close()
 	s.announce.stop()
 	defer s.Forsake()
 	if s.owned {

@@ -27,7 +27,7 @@ var (
 const DefaultMaxHold = time.Second
 
 // versionTableOfOthers accounts for the versions of the program's own tables.
-const versionTableOfOthers = "app_migrations"
+const versionTableOfOthers = "program_migrations"
 
 // Tx is a transaction of the file while the function of [Store.Write] runs, in which the
 // program writes tables of its own, starts runs and sends events: all of it happens, or
@@ -77,8 +77,8 @@ func (s *Store) Read(ctx context.Context, fn func(tx *sql.Tx) error) error {
 
 // Migrate brings tables of the program's own up to its files, *.sql at the root of files,
 // whose names begin with their number: each that was not taken before is, in order, in a
-// transaction. The table app_migrations accounts for them. Before an older schema is
-// touched the file is copied to PATH.before-app_migrations-NUMBER.
+// transaction. The table program_migrations accounts for them. Before an older schema is
+// touched the file is copied to PATH.before-program_migrations-NUMBER.
 func (s *Store) Migrate(ctx context.Context, files fs.FS) error {
 	return s.db.Migrate(ctx, files, versionTableOfOthers)
 }
