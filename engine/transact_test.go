@@ -224,7 +224,8 @@ func TestAStepInATransactionIsRefusedWhereThereIsNone(t *testing.T) {
 	bad := workflow.New[string]("bad")
 	sqlite.Step(bad, "book", func(context.Context, *sqlite.Tx, string) (int, error) { return 0, nil }, workflow.AtMostOnce)
 	sqlite.Step[string, int](bad, "none", nil)
-	if err := bad.Plan().Validate(); err == nil || !strings.Contains(err.Error(), "AtMostOnce") || !strings.Contains(err.Error(), "a function") {
+	err = bad.Plan().Validate()
+	if err == nil || !strings.Contains(err.Error(), "AtMostOnce") || !strings.Contains(err.Error(), "a function") {
 		t.Errorf("the faults of the definition: %v", err)
 	}
 }
