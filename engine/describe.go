@@ -247,7 +247,7 @@ func applyEntry(s *workflow.StepState, plan *workflow.Plan, en store.Entry, sign
 			s.Output = outputOf(plan, en, signals)
 		}
 	case store.EntryFailed:
-		s.Status = workflow.StatusFailed
+		s.Status, s.Output = workflow.StatusFailed, en.Output
 		switch {
 		case failureOf(en).Reason == workflow.ReasonCanceled:
 			s.Status = workflow.StatusCanceled

@@ -412,7 +412,7 @@ func factsOf(plan *workflow.Plan, history []store.Entry, signals []store.Signal)
 					continue
 				}
 			}
-			facts = append(facts, workflow.Fact{Kind: workflow.FactFailed, Step: en.Step, Failure: en.Failure})
+			facts = append(facts, workflow.Fact{Kind: workflow.FactFailed, Step: en.Step, Failure: en.Failure, Output: en.Output})
 		case store.EntryCancel:
 			facts = append(facts, workflow.Fact{Kind: workflow.FactCanceled, Reason: en.Label})
 		case store.EntryReopened:

@@ -190,8 +190,32 @@ func (x *execution) joining(n *workflow.Node, now time.Time) store.Park {
 	if at, ok := x.deadline(); ok && at.Before(p.Until) && at.After(now) {
 		p.Until = at
 	}
+	if at := p.Since.Add(n.Within); n.Within > 0 && at.Before(p.Until) && at.After(now) {
+		p.Until = at
+	}
 	x.takeovers = 0
 	return p
+}
+
+// bound is when the step is over whose sub-runs the run waits for; false when nothing
+// bounds it, or they are only to be undone.
+func (x *execution) bound(n *workflow.Node) (time.Time, bool) {
+	return x.park.Since.Add(n.Within), n.Sub != nil && n.Within > 0 && x.joins(n)
+}
+
+// clock tells the facts whether the time is over of the step that has sub-runs.
+func (x *execution) clock(now time.Time) {
+	if x.group == nil {
+		return
+	}
+	for i := range x.facts {
+		if f := &x.facts[i]; f.Kind == workflow.FactGroup {
+			if n, ok := x.plan.Node(f.Step); ok {
+				at, bounded := x.bound(n)
+				f.Group.Late = bounded && !now.Before(at)
+			}
+		}
+	}
 }
 
 // joins says whether the run was parked for the sub-runs of the step.

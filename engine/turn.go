@@ -77,6 +77,7 @@ func (e *Engine) guarded(c store.Claimed, leave func(), do func(x *execution)) {
 // engine is done with the run for now.
 func (x *execution) turn() bool {
 	now := x.e.now()
+	x.clock(now)
 	d := x.next()
 	if x.tooLate(d, now) {
 		x.facts = append(x.facts, workflow.Fact{Kind: workflow.FactDeadline})

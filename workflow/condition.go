@@ -108,14 +108,14 @@ func Unless[T any](on *Result[T], label string, holds func(T) bool) When {
 	}}
 }
 
-// IfTimedOut holds when a wait with [ContinueOnTimeout] has timed out.
+// IfTimedOut holds when a wait, or a step with sub-runs, with [ContinueOnTimeout] has timed out.
 func IfTimedOut[T any](on *Result[T]) When {
 	w := outcome("timed out", "timed-out", on.of(), func(v *view, n *Node) bool {
 		f := v.outcome(n)
 		return f != nil && f.Kind == FactFailed && n.done(f)
 	})
 	if slices.ContainsFunc(w.on, func(n *Node) bool { return !n.ContinueOnTimeout }) {
-		w.ready = fmt.Errorf("never holds: %s is no wait that continues when it times out", namesOf(w.on))
+		w.ready = fmt.Errorf("never holds: %s is nothing that continues when it times out", namesOf(w.on))
 	}
 	return w
 }

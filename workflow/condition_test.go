@@ -217,7 +217,7 @@ func TestFaultsOfConditionsAreReported(t *testing.T) {
 	workflow.Choose(wf, "l", workflow.Else(body), workflow.Case(workflow.If(a, "x", yes), body))
 	workflow.Choose(wf, "m", workflow.Case[in, int](workflow.If(a, "x", yes), nil))
 	want := []string{
-		`step "b": condition wait timed out never holds: wait is no wait that continues when it times out`,
+		`step "b": condition wait timed out never holds: wait is nothing that continues when it times out`,
 		`step "c": condition a was skipped never holds: a has no condition`,
 		`step "d": two conditions: make them one predicate`,
 		`step "e": condition x reads no step`,

@@ -44,6 +44,9 @@ type NodeDescription struct {
 	Enough   int               `json:"enough,omitempty"`   // completed ones that end it
 	Rounds   int               `json:"rounds,omitempty"`   // of a repeat, at most
 	Bodies   []BodyDescription `json:"bodies,omitempty"`   // of its sub-runs: one for all, or one a branch
+	// EachWithin bounds each sub-run; ContinueOnFailure: the step completes whatever fails.
+	EachWithin        string `json:"eachWithin,omitempty"`
+	ContinueOnFailure bool   `json:"continueOnFailure,omitempty"`
 }
 
 // BodyDescription is what a sub-run is of, as data.
@@ -129,6 +132,9 @@ func (n *Node) describe() NodeDescription {
 
 func (s *Sub) describe(d *NodeDescription) {
 	d.Over, d.Tolerate, d.Enough, d.Rounds = s.Over, s.Tolerate, s.Need, s.Rounds
+	if d.EachWithin, d.ContinueOnFailure = short(s.Each), s.GoesOn; s.Tolerate == MaxSubRuns {
+		d.Tolerate = 0
+	}
 	if d.Kind == KindMap {
 		d.AtMost = s.AtMost
 	}
@@ -334,8 +340,14 @@ func (s *Sub) words(kind Kind) (words []string) {
 	default:
 		words = append(words, "at the same time")
 	}
-	if s.Tolerate > 0 {
+	switch {
+	case s.Tolerate == MaxSubRuns:
+		words = append(words, "all may fail")
+	case s.Tolerate > 0:
 		words = append(words, fmt.Sprintf("%d may fail", s.Tolerate))
+	}
+	if s.Each > 0 {
+		words = append(words, "each within "+short(s.Each))
 	}
 	if s.Need > 0 {
 		words = append(words, fmt.Sprintf("%d are enough", s.Need))
@@ -378,6 +390,9 @@ func (n *Node) caption() string {
 	}
 	if n.Sub != nil {
 		parts = append(parts, n.Sub.words(n.Kind)...)
+		if n.Within > 0 {
+			parts = append(parts, "within "+short(n.Within))
+		}
 	}
 	if n.Retry.MaxAttempts > 1 {
 		parts = append(parts, fmt.Sprintf("%d attempts", n.Retry.MaxAttempts))

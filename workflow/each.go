@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"time"
 )
 
 // subOption is an option of steps with sub-runs.
@@ -40,6 +41,30 @@ func Tolerate(n int) StepOption {
 // canceled, and are no failures. When fewer complete, the step fails with [CodeSubRuns].
 func Enough(n int) StepOption {
 	return subOption("Enough", n, 1, MaxSubRuns, func(s *Sub) { s.Need = n }, KindMap, KindParallel)
+}
+
+// ContinueOnFailure lets a [Map], [Parallel], [Race] or [Child] complete whatever fails: its
+// output tells what became of the sub-runs. None is stopped for the failure of another,
+// unless [Tolerate] is given and more fail.
+var ContinueOnFailure StepOption = stepOption(func(p *Plan, n *Node) {
+	if allow("ContinueOnFailure", p, n, KindMap, KindParallel, KindRace, KindChild) {
+		p.once(n.Name, &n.given, "ContinueOnFailure")
+		n.Sub.GoesOn = true
+	}
+})
+
+// EachWithin bounds each sub-run of a [Map], [Repeat], [Parallel] or [Race] by itself, from
+// when it begins: the [RunTimeout] of its body.
+type EachWithin time.Duration
+
+func (w EachWithin) apply(p *Plan, n *Node) {
+	if !allow("EachWithin", p, n, KindMap, KindRepeat, KindParallel, KindRace) {
+		return
+	}
+	if p.once(n.Name, &n.given, "EachWithin"); w <= 0 {
+		p.fault(n.Name, "a bound of %s for each sub-run: it must be positive", time.Duration(w))
+	}
+	n.Sub.Each = time.Duration(w)
 }
 
 // Items are what a [Map] goes over: [Each] or [EachOf].
@@ -160,6 +185,17 @@ func (m *Mapped[R]) All(ctx context.Context) iter.Seq2[Item[R], error] {
 			from = subs[len(subs)-1].Index + 1
 		}
 	}
+}
+
+// SubReader reads sub-runs of a step of a run, in order, from an index on, up to limit.
+type SubReader func(ctx context.Context, runID string, step *Node, generation, from, limit int) ([]SubRun, error)
+
+// SubRun is a sub-run, as far as it is.
+type SubRun struct {
+	Index   int
+	Status  Status
+	Output  json.RawMessage
+	Failure *Failure
 }
 
 // Repeat runs the body again and again, each round as a sub-run that takes what the one

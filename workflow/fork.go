@@ -55,7 +55,8 @@ func Branch[In, R any](f *Fork[In], name string, body func(*Workflow[In]) *Resul
 	if n.Kind == KindRace {
 		s.Tolerate = len(s.Bodies) - 1
 	}
-	return &Result[R]{[]*Node{{Name: n.Name + "/" + name, Kind: n.Kind, plan: p, index: n.index, branch: name, Conditions: n.Conditions}}}
+	return &Result[R]{[]*Node{{Name: n.Name + "/" + name, Kind: n.Kind, plan: p, index: n.index, branch: name, Conditions: n.Conditions,
+		ContinueOnTimeout: n.ContinueOnTimeout}}}
 }
 
 // Child runs another definition as a sub-run and waits for its end. The child takes what

@@ -27,7 +27,7 @@ const (
 type Fact struct {
 	Kind    FactKind
 	Step    string          // of an outcome; the step a reopened run goes on from
-	Output  json.RawMessage // of a completed step; the input of a started run
+	Output  json.RawMessage // of a completed step, or what one with sub-runs has that timed out; the input of a started run
 	Failure *Failure        // of a failed step
 	Reason  string          // of a cancel; the label of a skip, if it is known
 	Group   *Group          // of sub-runs
@@ -254,6 +254,7 @@ func (v *view) settle(p *Plan, f *Fact) {
 	case f.Kind == FactCompleted:
 		v.outputs.own[i] = f.Output
 	case f.Kind == FactFailed && n.ContinueOnTimeout && f.Failure.Reason == ReasonTimeout:
+		v.outputs.own[i] = f.Output
 	case f.Kind == FactFailed && n.Kind == KindWait && f.Failure.Reason == ReasonTimeout:
 		v.end(*f.Failure, StatusTimedOut)
 	case f.Kind == FactFailed:

@@ -30,6 +30,9 @@ const (
 	KindChild    Kind = "child"    // one of another definition
 )
 
+// subKinds are the kinds that have sub-runs.
+var subKinds = []Kind{KindMap, KindRepeat, KindParallel, KindRace, KindChild}
+
 // Names of the handlers in histories; no step may have them.
 const (
 	OnErrorName  = "on-error"
@@ -267,6 +270,12 @@ func (p *Plan) options(n *Node, opts []StepOption) {
 	n.plan = p
 	n.Timeout = DefaultTimeout
 	p.apply(n, opts)
+	if n.Sub != nil && n.Sub.GoesOn && !slices.Contains(n.given, "Tolerate") {
+		n.Sub.Tolerate = MaxSubRuns
+	}
+	if n.Sub != nil && n.ContinueOnTimeout && n.Within == 0 {
+		p.fault(n.Name, "ContinueOnTimeout on a %s that nothing bounds: give it Within", n.Kind)
+	}
 	if n.Kind == KindWait || n.Within <= 0 {
 		return
 	}

@@ -188,11 +188,13 @@ func (t Timeout) apply(p *Plan, n *Node) {
 }
 
 // Within bounds all attempts of a step together, delays and snoozes included. A
-// step that would begin an attempt after it fails with reason timeout.
+// step that would begin an attempt after it fails with reason timeout. It bounds a step
+// with sub-runs as a whole, from when the first begin: then no new ones begin, those that
+// are open are canceled, and the step fails with reason timeout; see [ContinueOnTimeout].
 type Within time.Duration
 
 func (w Within) apply(p *Plan, n *Node) {
-	if allow("Within", p, n, KindStep, KindHandler) && w <= 0 {
+	if allow("Within", p, n, append(subKinds[:len(subKinds):len(subKinds)], KindStep, KindHandler)...) && w <= 0 {
 		p.fault(n.Name, "a bound of %s for all attempts: it must be positive", time.Duration(w))
 	}
 	p.once(n.Name, &n.given, "Within")
@@ -208,9 +210,10 @@ var AtMostOnce StepOption = stepOption(func(p *Plan, n *Node) {
 	n.AtMostOnce = true
 })
 
-// ContinueOnTimeout lets the run go on without an output when a wait times out.
+// ContinueOnTimeout lets the run go on without an output when a wait times out; when a step
+// with sub-runs does, with what those have yielded that completed.
 var ContinueOnTimeout StepOption = stepOption(func(p *Plan, n *Node) {
-	allow("ContinueOnTimeout", p, n, KindWait)
+	allow("ContinueOnTimeout", p, n, append(subKinds[:len(subKinds):len(subKinds)], KindWait)...)
 	p.once(n.Name, &n.given, "ContinueOnTimeout")
 	n.ContinueOnTimeout = true
 })

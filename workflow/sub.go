@@ -1,12 +1,12 @@
 package workflow
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 )
 
 // CodeSubRuns: more sub-runs failed than the step tolerates, or fewer completed than it
@@ -27,14 +27,16 @@ const DefaultAtMost = 100
 // waits and a history of its own, whose plan is a body. While a run has sub-runs it
 // stands still, so that what they read of it does not change.
 type Sub struct {
-	Bodies   []*Plan  // one for all, or one a branch
-	Branches []string // the names of Bodies
-	AtMost   int      // open at once
-	Tolerate int      // that may fail
-	Need     int      // completed ones that suffice; 0: all
-	Rounds   int      // of a repeat: the most; 0: no repeat
-	Own      bool     // the body is a definition of its own, and sees nothing around it
-	Over     string   // of a map: the steps whose output is the list
+	Bodies   []*Plan       // one for all, or one a branch
+	Branches []string      // the names of Bodies
+	AtMost   int           // open at once
+	Tolerate int           // that may fail
+	Need     int           // completed ones that suffice; 0: all
+	Rounds   int           // of a repeat: the most; 0: no repeat
+	Own      bool          // the body is a definition of its own, and sees nothing around it
+	GoesOn   bool          // the step completes whatever fails
+	Each     time.Duration // bounds each sub-run; 0: nothing does
+	Over     string        // of a map: the steps whose output is the list
 
 	count  func(*view) int                          // nil: one
 	items  func(outputs) ([]json.RawMessage, error) // of a map
@@ -52,6 +54,7 @@ type Group struct {
 	Failed    int // or ended badly otherwise, unless a stop canceled them
 	Canceled  int // by a stop
 	Stopped   bool
+	Late      bool // what bounds the step as a whole is over
 	// Of the ended ones, once none is open: of branches, a child and the last round the
 	// outputs in order; and the first failure.
 	Outputs []json.RawMessage
@@ -194,6 +197,8 @@ func (n *Node) nextGroup(v *view) Decision {
 	g, s := v.group.Group, n.Sub
 	enough := s.Need > 0 && g.Completed >= s.Need
 	over := !enough && g.Failed > s.Tolerate
+	d, more := n.more(v, g)
+	late := g.Late && !enough && !over && (g.Open > 0 || more || g.Stopped)
 	stop := ""
 	switch {
 	case v.ending != nil:
@@ -202,8 +207,10 @@ func (n *Node) nextGroup(v *view) Decision {
 		stop = "enough have completed"
 	case over:
 		stop = "too many have failed"
+	case late:
+		stop = "the time of the step is over"
 	}
-	if d, more := n.more(v, g); more && stop == "" && !g.Stopped {
+	if more && stop == "" && !g.Stopped {
 		return d
 	}
 	switch {
@@ -212,6 +219,13 @@ func (n *Node) nextGroup(v *view) Decision {
 	case v.ending != nil:
 		f := Failure{Step: n.Name, Reason: v.ending.Reason, Code: v.ending.Code, Message: v.ending.Message}
 		return Decision{Move: MoveSettle, Node: n, Failure: &f}
+	case late:
+		f := Failure{Step: n.Name, Reason: ReasonTimeout, Code: CodeTimeout,
+			Message: fmt.Sprintf("%d of %d completed within %s", g.Completed, g.Total, short(n.Within))}
+		d := n.settled(g)
+		d.Failure = &f
+		return d
+	case s.GoesOn:
 	case over, s.Need > 0 && !enough:
 		return Decision{Move: MoveSettle, Node: n, Failure: n.tooFew(g, over)}
 	}
@@ -282,7 +296,7 @@ func (n *Node) settled(g *Group) Decision {
 				"of the branches have %d bytes together, %d are allowed: store them and return ids", len(d.Output), MaxPayload)}
 		}
 	default:
-		if d.Output = g.last(); n.Kind == KindRepeat {
+		if d.Output = g.last(); n.Kind == KindRepeat && d.Output != nil {
 			if fault := guard(n.Name, func() { n.Sub.until(d.Output) }); fault != nil {
 				d.Output, d.Failure = nil, fault
 			}
@@ -427,22 +441,11 @@ func (p *Plan) ResumeFrom(history History) string {
 	return v.sooner(EndName)
 }
 
-// SubReader reads sub-runs of a step of a run, in order, from an index on, up to limit.
-type SubReader func(ctx context.Context, runID string, step *Node, generation, from, limit int) ([]SubRun, error)
-
-// SubRun is a sub-run, as far as it is.
-type SubRun struct {
-	Index   int
-	Status  Status
-	Output  json.RawMessage
-	Failure *Failure
-}
-
 // newBody makes the plan of sub-runs of a node by a function of the author.
 func newBody[T, R any](n *Node, name string, body func(*Workflow[T]) *Result[R]) {
 	outer := n.plan
 	p := &Plan{Name: outer.Name, Version: outer.Version, index: map[string]int{}, payloads: map[string]reflect.Type{},
-		input: reflect.TypeFor[T](), owner: n}
+		input: reflect.TypeFor[T](), owner: n, RunTimeout: n.Sub.Each}
 	p.start = &Node{Name: inputName, Kind: kindInput, plan: p, index: -1}
 	n.Sub.Bodies = append(n.Sub.Bodies, p)
 	if body == nil {

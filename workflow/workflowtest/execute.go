@@ -44,6 +44,7 @@ func (n *run) execute(ctx context.Context) {
 // decide asks for the next move, and turns the run's deadline into a fact when it
 // has passed before something would begin.
 func (n *run) decide() workflow.Decision {
+	n.clock()
 	d := n.plan.Next(n.facts)
 	begins := d.Failure == nil && (d.Move == workflow.MoveAct || d.Move == workflow.MoveWait || d.Move == workflow.MoveSleep ||
 		d.Move == workflow.MoveOpen ||

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -15,7 +16,8 @@ type group struct {
 	step  *workflow.Node
 	o     workflow.Opening
 	scope *workflow.Scope
-	again []int // those that are to be reopened
+	again []int     // those that are to be reopened
+	bound time.Time // when the step is over; zero: nothing bounds it
 }
 
 // sub is a sub-run of the group; nil when it has not begun.
@@ -30,6 +32,9 @@ func (n *run) open(d workflow.Decision) {
 	if n.group == nil {
 		step := node.Subject()
 		n.group = &group{step: step, o: o, scope: n.plan.Scope(n.state.ID, slices.Clone(n.facts))}
+		if node.Within > 0 {
+			n.group.bound = now().Add(node.Within)
+		}
 		n.begin(node)
 		n.record(workflow.HistoryWaitStarted, node.Name, 0, note{})
 		if o.Again {
@@ -46,6 +51,13 @@ func (n *run) open(d workflow.Decision) {
 		n.beginSub()
 	}
 	n.count()
+}
+
+// clock notes whether the time of the step is over.
+func (n *run) clock() {
+	if g := n.group; g != nil {
+		g.Late = !g.bound.IsZero() && !now().Before(g.bound)
+	}
 }
 
 // found counts the sub-runs of an earlier opening: those that completed are done, or all
@@ -173,9 +185,12 @@ func (n *run) join(ctx context.Context, d workflow.Decision) {
 		}
 		return
 	}
-	open := g.Open
+	open, until := g.Open, now().Add(patience)
+	if !g.bound.IsZero() && !g.Late {
+		until = g.bound
+	}
 	n.park(workflow.WaitingFor{Step: d.Node.Name, Kind: workflow.WaitRuns})
-	n.pause(ctx, now().Add(patience), func() bool { return g.Open != open || d.Stop == "" && n.turned() })
+	n.pause(ctx, until, func() bool { return g.Open != open || d.Stop == "" && n.turned() })
 }
 
 // settleSubs records the outcome of a step with sub-runs.
@@ -189,8 +204,9 @@ func (n *run) settleSubs(d workflow.Decision) {
 		n.complete(d.Node, 0, d.Output)
 		return
 	}
-	n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactFailed, Step: d.Node.Name, Failure: d.Failure})
+	n.facts = append(n.facts, workflow.Fact{Kind: workflow.FactFailed, Step: d.Node.Name, Failure: d.Failure, Output: d.Output})
 	n.cut(d.Node, *d.Failure)
+	n.step(d.Node.Name).Output = d.Output
 }
 
 // ungroup forgets the sub-runs.
