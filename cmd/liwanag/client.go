@@ -14,6 +14,10 @@ type clientFlags struct {
 }
 
 func (c *clientFlags) dial() (*apiclient.Client, error) {
+	// Kong asks one Validate of a command, which is another's where that stands nearer.
+	if err := c.Client.Validate(); err != nil {
+		return nil, &usageError{err.Error()}
+	}
 	for _, warning := range c.Warnings() {
 		fmt.Fprintln(os.Stderr, "liwanag: "+warning)
 	}

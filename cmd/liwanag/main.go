@@ -28,6 +28,7 @@ type grammar struct {
 	Submissions  submissionsCommand  `cmd:"" help:"Look after paid calls; stop all spending."`
 	Credits      creditsCommand      `cmd:"" help:"Show the balance at FullEnrich, and what today cost."`
 	Uploads      uploadsCommand      `cmd:"" help:"See the files that were uploaded, and what became of them."`
+	Keys         keysCommand         `cmd:"" help:"Make API keys with scopes, and revoke them."`
 	Audit        auditCommand        `cmd:"" help:"See who did what by hand."`
 	Sources      sourcesCommand      `cmd:"" help:"Look after the endpoints that take webhooks of sign-ups in."`
 	Deliveries   deliveriesCommand   `cmd:"" help:"See the webhooks that came in, and replay them."`

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -187,7 +188,7 @@ func (c *auditCommand) Run(p *program) error {
 		{"when", func(x a) string { return clock(x.At) }},
 		{"act", func(x a) string { return x.Act }},
 		{"done to", func(x a) string { return x.Subject }},
-		{"by", func(x a) string { return x.Actor }},
+		{"by", func(x a) string { return strings.TrimSpace(x.Actor + " " + x.Name) }},
 		{"reason", func(x a) string { return x.Reason }},
 		{"times", func(x a) string { return fmt.Sprint(x.Times) }},
 	}

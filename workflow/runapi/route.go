@@ -18,7 +18,15 @@ type Operation struct {
 	Content     string // of the answer; empty: JSON, or nothing at all
 	Slow        bool   // the answer may take minutes to begin
 	Open        bool   // it needs no key
+	// Scope is what a key must be allowed to, in the server's words; empty: everything.
+	Scope string
 }
+
+// Scopes of the routes of this package: to look, and to steer.
+const (
+	ScopeRead    = "read"
+	ScopeOperate = "operate"
+)
 
 // Route is a route of the API. In is a struct: its fields with the tags path,
 // query and header are parameters, and Body is the body; see Body. Out is the body
@@ -66,6 +74,12 @@ func File[In any](path, id, summary, content string) Route[In, Stream] {
 
 func route[In, Out any](method, path, id, summary string, status int) Route[In, Out] {
 	return Route[In, Out]{Operation{Method: method, Path: Root + path, ID: id, Summary: summary, Status: status}}
+}
+
+// Scoped is the route for keys of a scope, which every route declares.
+func (r Route[In, Out]) Scoped(scope string) Route[In, Out] {
+	r.Scope = scope
+	return r
 }
 
 // Caller makes calls.

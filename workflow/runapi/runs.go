@@ -10,20 +10,20 @@ import (
 
 // Routes of runs.
 var (
-	ListRuns      = Get[RunQuery, List[Run]]("/runs", "list-runs", "List runs, newest first")
-	GetRun        = Get[IDPath, RunDetail]("/runs/{id}", "get-run", "One run, with steps, attempts and inbox")
+	ListRuns      = Get[RunQuery, List[Run]]("/runs", "list-runs", "List runs, newest first").Scoped(ScopeRead)
+	GetRun        = Get[IDPath, RunDetail]("/runs/{id}", "get-run", "One run, with steps, attempts and inbox").Scoped(ScopeRead)
 	GetRunHistory = Get[IDPath, List[workflow.HistoryItem]]("/runs/{id}/history",
-		"get-run-history", "What happened to a run, in order")
+		"get-run-history", "What happened to a run, in order").Scoped(ScopeRead)
 	SendEvent = Post[Addressed[SendEventRequest], EventReceipt]("/runs/{id}/events",
-		"send-event", "Send an event to a run", http.StatusAccepted)
+		"send-event", "Send an event to a run", http.StatusAccepted).Scoped(ScopeOperate)
 	CancelRun = Post[Addressed[*CancelRunRequest], Run]("/runs/{id}/cancel",
-		"cancel-run", "Cancel a run", http.StatusAccepted)
+		"cancel-run", "Cancel a run", http.StatusAccepted).Scoped(ScopeOperate)
 	RetryRun = Post[Addressed[*RetryRunRequest], Run]("/runs/{id}/retry",
-		"retry-run", "Reopen a run that failed, timed out or was canceled", http.StatusAccepted)
+		"retry-run", "Reopen a run that failed, timed out or was canceled", http.StatusAccepted).Scoped(ScopeOperate)
 	WakeRun = Post[IDPath, Run]("/runs/{id}/wake",
-		"wake-run", "End a run's snooze or back-off now, or let its wait look now", http.StatusAccepted)
+		"wake-run", "End a run's snooze or back-off now, or let its wait look now", http.StatusAccepted).Scoped(ScopeOperate)
 	CancelRuns = Slow(Post[BulkAct, BulkResult]("/runs/cancel",
-		"cancel-runs", "Cancel all open runs that match", http.StatusOK))
+		"cancel-runs", "Cancel all open runs that match", http.StatusOK).Scoped(ScopeOperate))
 )
 
 // Slow is a route whose answer may take minutes to begin.

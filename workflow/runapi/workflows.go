@@ -5,11 +5,11 @@ import "github.com/liwanag/liwanag/workflow"
 // Routes of workflows.
 var (
 	ListWorkflows = Get[NoInput, List[workflow.Description]]("/workflows",
-		"list-workflows", "The definitions this server holds")
+		"list-workflows", "The definitions this server holds").Scoped(ScopeRead)
 	GetWorkflow = Get[WorkflowVersion, workflow.Description]("/workflows/{name}",
-		"get-workflow", "A definition with its steps and policies")
+		"get-workflow", "A definition with its steps and policies").Scoped(ScopeRead)
 	CountRuns = Get[WorkflowPath, List[RunCount]]("/workflows/{name}/counts",
-		"count-runs", "How many runs stand at each step, and how many ended how")
+		"count-runs", "How many runs stand at each step, and how many ended how").Scoped(ScopeRead)
 )
 
 // WorkflowPath is the path of a workflow.

@@ -1,9 +1,11 @@
-// Package access decides who may use the server: by the API key, by a session of
-// the console, or by a sign-in link that becomes one.
+// Package access decides who may use the server, and what they may do: by the
+// server's own API key, by a named key with scopes, by a session of the console, or by
+// a sign-in link that becomes one.
 //
-// Sessions and links are 256 random bits, of which the store keeps the SHA-256
-// alone. Both belong to the API key that they were made under: another key ends
-// them all.
+// Named keys, sessions and links are 256 random bits, of which the store keeps the
+// SHA-256 alone. Sessions and links belong to the server's own key that they were made
+// under: another key ends them all. They have what the named key has that they were
+// made with, and end with it.
 package access
 
 import (
@@ -13,6 +15,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
@@ -24,30 +27,73 @@ const (
 	LinkLasts    = 15 * time.Minute
 )
 
-// ErrRefused: the key, session or link is not a right one (any more).
-var ErrRefused = liwanag.NewError(liwanag.Unauthorized, "unauthorized", "the key, session or link is not a right one (any more)")
+// usedEvery is how exactly the last use of a key is known.
+const usedEvery = time.Minute
 
-// Passes keeps sessions and sign-in links. Pass and TakePass answer
+// KeyPrefix begins every named key, for whoever searches texts for secrets.
+const KeyPrefix = "lwk_"
+
+// secretBytes are those of keys, sessions and links.
+const secretBytes = 32
+
+var (
+	// ErrRefused: the key, session or link is not a right one (any more).
+	ErrRefused = liwanag.NewError(liwanag.Unauthorized, "unauthorized", "the key, session or link is not a right one (any more)")
+	// ErrNoKey: named keys would keep nobody out.
+	ErrNoKey = liwanag.NewError(liwanag.Conflict, "no_server_key",
+		"this server has no API key of its own, so everybody on this machine may do everything: set LIWANAG_API_KEY first")
+)
+
+// Store keeps keys, sessions and sign-in links. What reads one thing answers
 // liwanag.ErrNotFound.
-type Passes interface {
+type Store interface {
+	Key(ctx context.Context, hash liwanag.Digest) (liwanag.APIKey, error)
+	KeyOf(ctx context.Context, id liwanag.ID) (liwanag.APIKey, error)
+	KeyUsed(ctx context.Context, id liwanag.ID, at, unlessSince time.Time) error
 	Pass(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error)
 	InsertPass(ctx context.Context, p liwanag.Pass) error
 	TakePass(ctx context.Context, kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error)
 	KeepPasses(ctx context.Context, keyHash liwanag.Digest) error
 }
 
+// Who asks, as the audit trail has it.
+const (
+	ByKey     = "key"     // whoever has an API key
+	ByConsole = "console" // a browser with a session
+	ByNobody  = "local"   // no key is set: somebody on this machine
+)
+
+// Caller is who asks, and what they may do.
+type Caller struct {
+	By     string
+	Name   string // of the named key, or the person; empty: whoever has the server's own key
+	Scopes liwanag.Scopes
+	key    liwanag.ID // the named one
+}
+
+var everything = liwanag.Scopes{liwanag.Admin}
+
+// Anybody is who asks a server without a key.
+func Anybody() Caller { return Caller{By: ByNobody, Scopes: everything} }
+
+// Owner is who has the server's own key.
+func Owner() Caller { return Caller{By: ByKey, Scopes: everything} }
+
+// Revocable says whether they may lose what they may do while the server runs.
+func (c Caller) Revocable() bool { return c.By == ByConsole || !c.key.IsZero() }
+
 // Keeper keeps the door. It is safe for concurrent use.
 type Keeper struct {
-	passes  Passes
+	store   Store
 	now     func() time.Time
 	needed  bool
 	keyHash [sha256.Size]byte
 }
 
-// New returns a keeper for a key; with an empty one every request may pass, and
-// there is nothing to sign in to.
-func New(passes Passes, key string, now func() time.Time) *Keeper {
-	return &Keeper{passes: passes, now: now, needed: key != "", keyHash: sha256.Sum256([]byte(key))}
+// New returns a keeper for the server's own key; with an empty one every request may
+// pass, and there is nothing to sign in to.
+func New(store Store, key string, now func() time.Time) *Keeper {
+	return &Keeper{store: store, now: now, needed: key != "", keyHash: sha256.Sum256([]byte(key))}
 }
 
 // Needed says whether there is a key.
@@ -55,25 +101,61 @@ func (k *Keeper) Needed() bool { return k.needed }
 
 // Forget ends what was made under other keys, for good: a key that comes back brings no
 // session back.
-func (k *Keeper) Forget(ctx context.Context) error { return k.passes.KeepPasses(ctx, *k.binding()) }
+func (k *Keeper) Forget(ctx context.Context) error { return k.store.KeepPasses(ctx, *k.binding()) }
 
-// Key says whether this is the key. Digests are compared, in constant time.
+// Key says whether this is the server's own key. Digests are compared, in constant time.
 func (k *Keeper) Key(given string) bool {
 	hash := sha256.Sum256([]byte(given))
 	return k.needed && subtle.ConstantTimeCompare(hash[:], k.keyHash[:]) == 1
 }
 
-// SignIn makes a session for whoever has the key. ErrRefused.
-func (k *Keeper) SignIn(ctx context.Context, key string) (session string, err error) {
-	if !k.Key(key) {
+// Named is whoever has a named key, and notes that it is used. ErrRefused or the error
+// of the store.
+func (k *Keeper) Named(ctx context.Context, given string) (Caller, error) {
+	if !k.needed || !strings.HasPrefix(given, KeyPrefix) {
+		return Caller{}, ErrRefused
+	}
+	key, err := k.store.Key(ctx, hashOf(given))
+	return k.caller(ctx, key, err)
+}
+
+// caller is whoever has a key that was read.
+func (k *Keeper) caller(ctx context.Context, key liwanag.APIKey, err error) (Caller, error) {
+	now := k.now().UTC()
+	if errors.Is(err, liwanag.ErrNotFound) || err == nil && key.Expired(now) {
+		err = ErrRefused
+	}
+	if err != nil {
+		return Caller{}, err
+	}
+	if now.Sub(key.UsedAt) >= usedEvery {
+		// A disk that is full keeps nobody out who may read.
+		_ = k.store.KeyUsed(ctx, key.ID, now.Truncate(time.Microsecond), now.Add(-usedEvery))
+	}
+	return Caller{By: ByKey, Name: key.Name, Scopes: key.Scopes, key: key.ID}, nil
+}
+
+// NewKey makes a named key: what to store of it, and itself, to be shown once. ErrNoKey.
+func (k *Keeper) NewKey(name string, scopes liwanag.Scopes, expires time.Time) (key liwanag.APIKey, secret string, err error) {
+	if !k.needed {
+		return key, "", ErrNoKey
+	}
+	secret = KeyPrefix + randomSecret()
+	return liwanag.APIKey{ID: liwanag.NewID(liwanag.KeyKind), Name: name, Hash: hashOf(secret), Scopes: scopes,
+		CreatedAt: k.now().UTC().Truncate(time.Microsecond), ExpiresAt: expires}, secret, nil
+}
+
+// Begin makes a session for whoever has a key. ErrRefused.
+func (k *Keeper) Begin(ctx context.Context, by Caller) (session string, err error) {
+	if !k.needed || by.By != ByKey {
 		return "", ErrRefused
 	}
-	return k.make(ctx, liwanag.PassSession, SessionLasts)
+	return k.make(ctx, liwanag.Pass{Kind: liwanag.PassSession, KeyID: by.key}, SessionLasts)
 }
 
 // Link makes a sign-in link's secret, good for one Redeem.
 func (k *Keeper) Link(ctx context.Context) (secret string, err error) {
-	return k.make(ctx, liwanag.PassLink, LinkLasts)
+	return k.make(ctx, liwanag.Pass{Kind: liwanag.PassLink}, LinkLasts)
 }
 
 // Redeem makes a session for whoever has a link, and uses the link up.
@@ -86,20 +168,30 @@ func (k *Keeper) Redeem(ctx context.Context, link string) (session string, err e
 	if !k.valid(pass) {
 		return "", ErrRefused
 	}
-	return k.make(ctx, liwanag.PassSession, SessionLasts)
+	return k.Begin(ctx, Owner())
 }
 
-// Session returns nil if a session is a right one, else ErrRefused or the error
-// of the store.
-func (k *Keeper) Session(ctx context.Context, session string) error {
+// Session is whoever has a session. ErrRefused or the error of the store.
+func (k *Keeper) Session(ctx context.Context, session string) (Caller, error) {
 	if session == "" || !k.needed {
-		return ErrRefused
+		return Caller{}, ErrRefused
 	}
-	pass, err := k.passes.Pass(ctx, hashOf(session))
+	pass, err := k.store.Pass(ctx, hashOf(session))
 	if errors.Is(err, liwanag.ErrNotFound) || err == nil && (pass.Kind != liwanag.PassSession || !k.valid(pass)) {
-		return ErrRefused
+		err = ErrRefused
 	}
-	return err
+	switch {
+	case err != nil:
+		return Caller{}, err
+	case !pass.KeyID.IsZero():
+		key, err := k.store.KeyOf(ctx, pass.KeyID)
+		caller, err := k.caller(ctx, key, err)
+		caller.By = ByConsole
+		return caller, err
+	case pass.Person != "":
+		return Caller{By: ByConsole, Name: pass.Person, Scopes: pass.Scopes}, nil
+	}
+	return Caller{By: ByConsole, Scopes: everything}, nil
 }
 
 // SignOut ends a session; one that is none is no error.
@@ -124,20 +216,25 @@ func (k *Keeper) binding() *[sha256.Size]byte {
 
 func hashOf(secret string) liwanag.Digest { return sha256.Sum256([]byte(secret)) }
 
-func (k *Keeper) make(ctx context.Context, kind liwanag.PassKind, lasts time.Duration) (string, error) {
-	raw := make([]byte, 32)
+func randomSecret() string {
+	raw := make([]byte, secretBytes)
 	_, _ = rand.Read(raw) // it never fails: crypto/rand
-	secret := base64.RawURLEncoding.EncodeToString(raw)
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// make stores a pass that lasts a while, and returns its secret.
+func (k *Keeper) make(ctx context.Context, p liwanag.Pass, lasts time.Duration) (string, error) {
+	secret := randomSecret()
 	now := k.now().UTC().Truncate(time.Microsecond)
-	return secret, k.passes.InsertPass(ctx,
-		liwanag.Pass{Hash: hashOf(secret), Kind: kind, KeyHash: *k.binding(), CreatedAt: now, ExpiresAt: now.Add(lasts)})
+	p.Hash, p.KeyHash, p.CreatedAt, p.ExpiresAt = hashOf(secret), *k.binding(), now, now.Add(lasts)
+	return secret, k.store.InsertPass(ctx, p)
 }
 
 func (k *Keeper) take(ctx context.Context, kind liwanag.PassKind, secret string) (pass liwanag.Pass, err error) {
 	if secret == "" {
 		return pass, ErrRefused
 	}
-	pass, err = k.passes.TakePass(ctx, kind, hashOf(secret))
+	pass, err = k.store.TakePass(ctx, kind, hashOf(secret))
 	if errors.Is(err, liwanag.ErrNotFound) {
 		err = ErrRefused
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/access"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/sqlite"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
@@ -42,6 +43,20 @@ func (w *world) keeper(key string) *access.Keeper {
 	return access.New(datastore.Alone{Store: w.store}, key, func() time.Time { return w.at })
 }
 
+// opens and closed say what a session does.
+func (w *world) opens(k *access.Keeper, session string) access.Caller {
+	w.Helper()
+	caller, err := k.Session(w.Context(), session)
+	w.must(err)
+	return caller
+}
+
+func (w *world) closed(k *access.Keeper, session string) {
+	w.Helper()
+	_, err := k.Session(w.Context(), session)
+	w.refused(err)
+}
+
 func (w *world) refused(err error) {
 	w.Helper()
 	if !errors.Is(err, access.ErrRefused) {
@@ -53,38 +68,39 @@ func TestTheKeyMakesASessionThatSigningOutEnds(t *testing.T) {
 	w := newWorld(t)
 	k := w.keeper("right")
 	for _, wrong := range []string{"", "wrong", "right "} {
-		_, err := k.SignIn(t.Context(), wrong)
-		w.refused(err)
+		if k.Key(wrong) {
+			t.Errorf("%q is a right key", wrong)
+		}
 	}
-	session, err := k.SignIn(t.Context(), "right")
+	session, err := k.Begin(t.Context(), access.Owner())
 	w.must(err)
-	w.must(k.Session(t.Context(), session))
+	w.opens(k, session)
 	for _, wrong := range []string{"", "x", session + "x"} {
-		w.refused(k.Session(t.Context(), wrong))
+		w.closed(k, wrong)
 	}
 	w.must(k.SignOut(t.Context(), session))
-	w.refused(k.Session(t.Context(), session))
+	w.closed(k, session)
 	w.must(k.SignOut(t.Context(), session))
 }
 
 func TestASessionEndsAfterAWeek(t *testing.T) {
 	w := newWorld(t)
-	session, err := w.keeper("right").SignIn(t.Context(), "right")
+	session, err := w.keeper("right").Begin(t.Context(), access.Owner())
 	w.must(err)
 	w.at = w.at.Add(access.SessionLasts - time.Second)
-	w.must(w.keeper("right").Session(t.Context(), session))
+	w.opens(w.keeper("right"), session)
 	w.at = w.at.Add(time.Second)
-	w.refused(w.keeper("right").Session(t.Context(), session))
+	w.closed(w.keeper("right"), session)
 }
 
 func TestAnotherKeyEndsAllSessionsAndLinks(t *testing.T) {
 	w := newWorld(t)
-	session, err := w.keeper("old").SignIn(t.Context(), "old")
+	session, err := w.keeper("old").Begin(t.Context(), access.Owner())
 	w.must(err)
 	link, err := w.keeper("old").Link(t.Context())
 	w.must(err)
 	for _, key := range []string{"new", ""} {
-		w.refused(w.keeper(key).Session(t.Context(), session))
+		w.closed(w.keeper(key), session)
 	}
 	_, err = w.keeper("new").Redeem(t.Context(), link)
 	w.refused(err)
@@ -95,10 +111,10 @@ func TestALinkSignsInOnceAndNotForLong(t *testing.T) {
 	k := w.keeper("right")
 	link, err := k.Link(t.Context())
 	w.must(err)
-	w.refused(k.Session(t.Context(), link))
+	w.closed(k, link)
 	session, err := k.Redeem(t.Context(), link)
 	w.must(err)
-	w.must(k.Session(t.Context(), session))
+	w.opens(k, session)
 	_, err = k.Redeem(t.Context(), link)
 	w.refused(err)
 	_, err = k.Redeem(t.Context(), session)
@@ -115,13 +131,13 @@ func TestWithoutAKeyNothingSignsIn(t *testing.T) {
 	if k := w.keeper(""); k.Needed() || k.Key("") {
 		t.Error("no key is a right key")
 	}
-	_, err := w.keeper("").SignIn(t.Context(), "")
+	_, err := w.keeper("").Begin(t.Context(), access.Owner())
 	w.refused(err)
 }
 
 func TestTheDatabaseHoldsNoSecretOfASession(t *testing.T) {
 	w := newWorld(t)
-	session, err := w.keeper("right-key-of-the-test").SignIn(t.Context(), "right-key-of-the-test")
+	session, err := w.keeper("right-key-of-the-test").Begin(t.Context(), access.Owner())
 	w.must(err)
 	w.must(w.store.Scrub(t.Context()))
 	raw, err := os.ReadFile(w.path)
@@ -135,12 +151,130 @@ func TestTheDatabaseHoldsNoSecretOfASession(t *testing.T) {
 
 func TestAKeyThatComesBackBringsNoSessionBack(t *testing.T) {
 	w := newWorld(t)
-	session, err := w.keeper("old").SignIn(t.Context(), "old")
+	session, err := w.keeper("old").Begin(t.Context(), access.Owner())
 	w.must(err)
 	w.must(w.keeper("old").Forget(t.Context()))
-	w.must(w.keeper("old").Session(t.Context(), session))
+	w.opens(w.keeper("old"), session)
 	for _, key := range []string{"new", ""} { // as a start with each does
 		w.must(w.keeper(key).Forget(t.Context()))
-		w.refused(w.keeper("old").Session(t.Context(), session))
+		w.closed(w.keeper("old"), session)
+	}
+}
+
+// named makes a key of some scopes.
+func (w *world) named(k *access.Keeper, name string, expires time.Time, scopes ...liwanag.Scope) (liwanag.APIKey, string) {
+	w.Helper()
+	key, secret, err := k.NewKey(name, scopes, expires)
+	w.must(err)
+	w.must(w.store.Write(w.Context(), func(tx *datastore.Tx) error { return tx.Keys.Insert(key) }))
+	return key, secret
+}
+
+func TestANamedKeyHasItsScopesUntilItExpires(t *testing.T) {
+	w := newWorld(t)
+	k := w.keeper("right")
+	_, secret := w.named(k, "crm", w.at.Add(time.Hour), liwanag.Read)
+	caller, err := k.Named(t.Context(), secret)
+	w.must(err)
+	if caller.Name != "crm" || caller.By != access.ByKey || !caller.Revocable() ||
+		!caller.Scopes.May(liwanag.Read) || caller.Scopes.May(liwanag.Export) {
+		t.Errorf("%+v", caller)
+	}
+	for _, wrong := range []string{"", access.KeyPrefix, secret + "x", secret[:len(secret)-1], strings.ToUpper(secret)} {
+		_, err := k.Named(t.Context(), wrong)
+		w.refused(err)
+	}
+	session, err := k.Begin(t.Context(), caller)
+	w.must(err)
+	if of := w.opens(k, session); of.Name != "crm" || of.By != access.ByConsole || of.Scopes.May(liwanag.Export) {
+		t.Errorf("its session: %+v", of)
+	}
+	w.at = w.at.Add(time.Hour)
+	_, err = k.Named(t.Context(), secret)
+	w.refused(err)
+	w.closed(k, session)
+}
+
+func TestARevokedKeyTakesItsSessionsAlong(t *testing.T) {
+	w := newWorld(t)
+	k := w.keeper("right")
+	key, secret := w.named(k, "crm", time.Time{}, liwanag.Admin)
+	caller, err := k.Named(t.Context(), secret)
+	w.must(err)
+	session, err := k.Begin(t.Context(), caller)
+	w.must(err)
+	w.opens(k, session)
+	w.must(w.store.Write(t.Context(), func(tx *datastore.Tx) error { return tx.Keys.Delete(key.ID) }))
+	_, err = k.Named(t.Context(), secret)
+	w.refused(err)
+	w.closed(k, session)
+}
+
+func TestOldAndNewKeyOfANameAreValidAtOnceAndNoThird(t *testing.T) {
+	w := newWorld(t)
+	k := w.keeper("right")
+	old, first := w.named(k, "crm", w.at.Add(time.Hour), liwanag.Read)
+	_, second := w.named(k, "crm", time.Time{}, liwanag.Read)
+	for _, secret := range []string{first, second} {
+		_, err := k.Named(t.Context(), secret)
+		w.must(err)
+	}
+	third := func() error {
+		key, _, err := k.NewKey("crm", liwanag.Scopes{liwanag.Read}, time.Time{})
+		w.must(err)
+		return w.store.Write(t.Context(), func(tx *datastore.Tx) error { return tx.Keys.Insert(key) })
+	}
+	if err := third(); !errors.Is(err, liwanag.ErrTooManyKeys) {
+		t.Errorf("a third one: %v", err)
+	}
+	w.must(w.store.Write(t.Context(), func(tx *datastore.Tx) error { return tx.Keys.Delete(old.ID) }))
+	w.must(third())
+}
+
+func TestTheLastUseOfAKeyIsKnownToTheMinute(t *testing.T) {
+	w := newWorld(t)
+	k := w.keeper("right")
+	key, secret := w.named(k, "crm", time.Time{}, liwanag.Read)
+	used := func() time.Time {
+		one, err := w.store.Keys.Get(t.Context(), key.ID)
+		w.must(err)
+		return one.UsedAt
+	}
+	if !used().IsZero() {
+		t.Error("it was used before it was")
+	}
+	began := w.at
+	for _, tc := range []struct{ after, want time.Duration }{{0, 0},
+		{59 * time.Second, 0}, {time.Minute, time.Minute}, {time.Hour, time.Hour}} {
+		w.at = began.Add(tc.after)
+		_, err := k.Named(t.Context(), secret)
+		w.must(err)
+		if got := used().Sub(began); got != tc.want {
+			t.Errorf("after %s: used at %s, want %s", tc.after, got, tc.want)
+		}
+	}
+}
+
+func TestWithoutAKeyOfItsOwnAServerMakesNone(t *testing.T) {
+	w := newWorld(t)
+	if _, _, err := w.keeper("").NewKey("crm", liwanag.Scopes{liwanag.Read}, time.Time{}); !errors.Is(err, access.ErrNoKey) {
+		t.Errorf("got %v", err)
+	}
+	_, secret := w.named(w.keeper("right"), "crm", time.Time{}, liwanag.Read)
+	_, err := w.keeper("").Named(t.Context(), secret)
+	w.refused(err)
+}
+
+func TestTheDatabaseHoldsNoKey(t *testing.T) {
+	w := newWorld(t)
+	key, secret := w.named(w.keeper("right"), "crm", time.Time{}, liwanag.Read)
+	if len(secret) != len(access.KeyPrefix)+43 {
+		t.Errorf("a key of %d characters is no 256 bits", len(secret))
+	}
+	w.must(w.store.Scrub(t.Context()))
+	raw, err := os.ReadFile(w.path)
+	w.must(err)
+	if strings.Contains(string(raw), secret[len(access.KeyPrefix):]) || !strings.Contains(string(raw), string(key.Hash[:])) {
+		t.Error("the database holds the key, or not its hash")
 	}
 }

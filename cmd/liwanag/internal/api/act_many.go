@@ -10,11 +10,11 @@ import (
 // stays done, and asking again goes on with the rest.
 var (
 	UnsubscribeSubscribers = runapi.Post[ActMany, ActedMany]("/subscribers/unsubscribe",
-		"unsubscribe-subscribers", "Note that many subscribers left: nothing is looked up for them any more", http.StatusOK)
+		"unsubscribe-subscribers", "Note that many subscribers left: nothing is looked up for them any more", http.StatusOK).Scoped(operate)
 	SuppressSubscribers = runapi.Post[ActMany, ActedMany]("/subscribers/suppress",
-		"suppress-subscribers", "Suppress the addresses of many subscribers, who stay as unsubscribed", http.StatusOK)
+		"suppress-subscribers", "Suppress the addresses of many subscribers, who stay as unsubscribed", http.StatusOK).Scoped(operate)
 	EraseSubscribers = runapi.Post[EraseMany, ActedMany]("/subscribers/erase",
-		"erase-subscribers", "Erase many subscribers, with all addresses of their mailboxes", http.StatusOK)
+		"erase-subscribers", "Erase many subscribers, with all addresses of their mailboxes", http.StatusOK).Scoped(operate)
 )
 
 // ActMany selects subscribers by id or by a filter, and says how many the caller knows of.

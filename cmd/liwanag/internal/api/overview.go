@@ -10,8 +10,8 @@ import (
 // Routes that tell how things stand, and who did what.
 var (
 	GetOverview = runapi.Get[OverviewRequest, Overview]("/overview",
-		"get-overview", "What happened, how things stand, and what needs a person")
-	ListActs = runapi.Get[ActQuery, runapi.List[Act]]("/audit", "list-acts", "List manual acts, newest first")
+		"get-overview", "What happened, how things stand, and what needs a person").Scoped(read)
+	ListActs = runapi.Get[ActQuery, runapi.List[Act]]("/audit", "list-acts", "List manual acts, newest first").Scoped(admin)
 )
 
 // OverviewRequest says how far back an overview looks.
@@ -60,11 +60,11 @@ type Attention struct {
 
 // Routes of what needs a person.
 var (
-	ListAttention    = runapi.Get[runapi.NoInput, Attentions]("/attention", "list-attention", "What needs a person")
+	ListAttention    = runapi.Get[runapi.NoInput, Attentions]("/attention", "list-attention", "What needs a person").Scoped(read)
 	DismissAttention = runapi.Post[Dismissal, Attentions]("/attention/dismiss",
-		"dismiss-attention", "Show something no more until it has another cause", http.StatusOK)
+		"dismiss-attention", "Show something no more until it has another cause", http.StatusOK).Scoped(operate)
 	RestoreAttention = runapi.Post[Dismissal, Attentions]("/attention/restore",
-		"restore-attention", "Show something that was dismissed again", http.StatusOK)
+		"restore-attention", "Show something that was dismissed again", http.StatusOK).Scoped(operate)
 )
 
 // Attentions are what needs a person.
@@ -110,7 +110,8 @@ type ActQuery struct {
 // Act is something that somebody did by hand.
 type Act struct {
 	At        time.Time `json:"at"`
-	Actor     string    `json:"actor" enum:"key,console,local,unknown" doc:"key: whoever has the API key. console: a browser with a session. local: somebody on this machine, while there is no key. unknown: whoever failed to prove who they are."`
+	Actor     string    `json:"actor" enum:"key,console,local,unknown" doc:"key: whoever has an API key. console: a browser with a session. local: somebody on this machine, while there is no key. unknown: whoever failed to prove who they are."`
+	Name      string    `json:"name,omitempty" doc:"Of the named key, or the e-mail address of who signed in at a provider; absent: the server's own key."`
 	Act       string    `json:"act" doc:"Such as run.cancel; the operation's id turned around."`
 	Subject   string    `json:"subject,omitempty" doc:"The id of what it was done to, if it is one thing."`
 	Reason    string    `json:"reason,omitempty" doc:"As the actor gave it."`

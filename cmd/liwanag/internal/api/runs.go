@@ -9,7 +9,7 @@ import (
 
 // RetryRuns is a bulk act that may order lookups.
 var RetryRuns = runapi.Slow(runapi.Post[runapi.BulkAct, RetriedRuns]("/runs/retry",
-	"retry-runs", "Retry all failed, timed-out and canceled runs that match", http.StatusOK))
+	"retry-runs", "Retry all failed, timed-out and canceled runs that match", http.StatusOK).Scoped(operate))
 
 // RetriedRuns says what became of the selected runs, or for a dry run what a retry
 // would cost.

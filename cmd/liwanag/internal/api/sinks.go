@@ -11,30 +11,30 @@ import (
 // Routes of webhooks out.
 var (
 	ListSinks = runapi.Get[runapi.NoInput, runapi.List[Sink]]("/sinks",
-		"list-sinks", "List the addresses that webhooks are sent to, oldest first")
+		"list-sinks", "List the addresses that webhooks are sent to, oldest first").Scoped(operate)
 	AddSink = runapi.Post[AddSinkRequest, Sink]("/sinks",
-		"add-sink", "Make a sink; the answer shows its secret, once", http.StatusCreated)
-	GetSink    = runapi.Get[runapi.IDPath, Sink]("/sinks/{id}", "get-sink", "One sink")
+		"add-sink", "Make a sink; the answer shows its secret, once", http.StatusCreated).Scoped(admin)
+	GetSink    = runapi.Get[runapi.IDPath, Sink]("/sinks/{id}", "get-sink", "One sink").Scoped(operate)
 	ChangeSink = runapi.Patch[runapi.Addressed[ChangeSinkRequest], Sink]("/sinks/{id}",
-		"change-sink", "Change a sink; enabling one sends what waits")
+		"change-sink", "Change a sink; enabling one sends what waits").Scoped(admin)
 	RotateSink = runapi.Post[runapi.IDPath, Sink]("/sinks/{id}/rotate",
-		"rotate-sink", "Make a new secret, shown once; the one before signs too until the next rotation", http.StatusOK)
+		"rotate-sink", "Make a new secret, shown once; the one before signs too until the next rotation", http.StatusOK).Scoped(admin)
 	TestSink = runapi.Post[runapi.IDPath, Message]("/sinks/{id}/test",
-		"test-sink", "Send a message of topic test", http.StatusAccepted)
+		"test-sink", "Send a message of topic test", http.StatusAccepted).Scoped(operate)
 	DeleteSink = runapi.Delete[runapi.IDPath]("/sinks/{id}",
-		"delete-sink", "Delete a sink; what was to be sent to it is dropped")
+		"delete-sink", "Delete a sink; what was to be sent to it is dropped").Scoped(admin)
 
 	ResendMessages = runapi.Post[runapi.Addressed[*ResendRequest], BulkMessages]("/sinks/{id}/resend",
-		"resend-messages", "Send the messages of a sink that did not arrive once more, under the same ids", http.StatusAccepted)
+		"resend-messages", "Send the messages of a sink that did not arrive once more, under the same ids", http.StatusAccepted).Scoped(operate)
 	BackfillSink = runapi.Post[runapi.Addressed[*BackfillRequest], BulkMessages]("/sinks/{id}/backfill",
-		"backfill-sink", "Tell a sink of people who were found and whom it was never told of", http.StatusAccepted)
+		"backfill-sink", "Tell a sink of people who were found and whom it was never told of", http.StatusAccepted).Scoped(operate)
 
 	ListMessages = runapi.Get[MessageQuery, runapi.List[Message]]("/messages",
-		"list-messages", "List webhooks out, newest first")
+		"list-messages", "List webhooks out, newest first").Scoped(read)
 	GetMessage = runapi.Get[runapi.IDPath, MessageDetail]("/messages/{id}",
-		"get-message", "One message, with its attempts and what would be sent now")
+		"get-message", "One message, with its attempts and what would be sent now").Scoped(read)
 	ResendMessage = runapi.Post[runapi.IDPath, Message]("/messages/{id}/resend",
-		"resend-message", "Send a message that ended once more, under the same id", http.StatusAccepted)
+		"resend-message", "Send a message that ended once more, under the same id", http.StatusAccepted).Scoped(operate)
 )
 
 // Sink is an address that webhooks are sent to.

@@ -11,27 +11,27 @@ import (
 // Routes of sources and of what they received.
 var (
 	ListSourceKinds = runapi.Get[runapi.NoInput, runapi.List[SourceKind]]("/source-kinds",
-		"list-source-kinds", "The kinds of sources, and how to set each up at its sender")
+		"list-source-kinds", "The kinds of sources, and how to set each up at its sender").Scoped(read)
 	ListSources = runapi.Get[runapi.NoInput, runapi.List[Source]]("/sources",
-		"list-sources", "List the endpoints that take webhooks of sign-ups in, oldest first")
+		"list-sources", "List the endpoints that take webhooks of sign-ups in, oldest first").Scoped(read)
 	AddSource = runapi.Post[AddSourceRequest, Source]("/sources",
-		"add-source", "Make a source; the answer shows its URL and secret, once", http.StatusCreated)
-	GetSource    = runapi.Get[runapi.IDPath, Source]("/sources/{id}", "get-source", "One source")
+		"add-source", "Make a source; the answer shows its URL and secret, once", http.StatusCreated).Scoped(admin)
+	GetSource    = runapi.Get[runapi.IDPath, Source]("/sources/{id}", "get-source", "One source").Scoped(read)
 	ChangeSource = runapi.Patch[runapi.Addressed[ChangeSourceRequest], Source]("/sources/{id}",
-		"change-source", "Change a source")
+		"change-source", "Change a source").Scoped(admin)
 	RotateSource = runapi.Post[runapi.Addressed[RotateSourceRequest], Source]("/sources/{id}/rotate",
-		"rotate-source", "Make a new secret or URL; the answer shows them, once", http.StatusOK)
+		"rotate-source", "Make a new secret or URL; the answer shows them, once", http.StatusOK).Scoped(admin)
 	TrySource = runapi.Post[runapi.Addressed[TrySourceRequest], TriedSource]("/sources/{id}/try",
-		"try-source", "What a body would do; nothing is stored", http.StatusOK)
+		"try-source", "What a body would do; nothing is stored", http.StatusOK).Scoped(operate)
 	DeleteSource = runapi.Delete[runapi.IDPath]("/sources/{id}",
-		"delete-source", "Delete a source and what is kept of its deliveries")
+		"delete-source", "Delete a source and what is kept of its deliveries").Scoped(admin)
 
 	ListDeliveries = runapi.Get[DeliveryQuery, runapi.List[Delivery]]("/deliveries",
-		"list-deliveries", "List the webhooks that came in, newest first")
+		"list-deliveries", "List the webhooks that came in, newest first").Scoped(operate)
 	GetDelivery = runapi.Get[runapi.IDPath, Delivery]("/deliveries/{id}",
-		"get-delivery", "One webhook that came in, with its body when it is a source's and still there")
+		"get-delivery", "One webhook that came in, with its body when it is a source's and still there").Scoped(operate)
 	ReplayDelivery = runapi.Post[runapi.IDPath, Delivery]("/deliveries/{id}/replay",
-		"replay-delivery", "Take a delivery in once more, as its source is set up now", http.StatusOK)
+		"replay-delivery", "Take a delivery in once more, as its source is set up now", http.StatusOK).Scoped(operate)
 )
 
 // Source is an endpoint that takes webhooks of sign-ups in.

@@ -10,32 +10,32 @@ import (
 // Routes of paid calls and of money.
 var (
 	ListSubmissions = runapi.Get[SubmissionQuery, runapi.List[Submission]]("/submissions",
-		"list-submissions", "List paid calls, newest first")
-	GetSubmission   = runapi.Get[runapi.IDPath, Submission]("/submissions/{id}", "get-submission", "One paid call")
+		"list-submissions", "List paid calls, newest first").Scoped(read)
+	GetSubmission   = runapi.Get[runapi.IDPath, Submission]("/submissions/{id}", "get-submission", "One paid call").Scoped(read)
 	AdoptSubmission = runapi.Post[runapi.Addressed[AdoptSubmissionRequest], Submission]("/submissions/{id}/adopt",
-		"adopt-submission", "Give a submission in doubt the enrichment id that FullEnrich's dashboard shows", http.StatusAccepted)
+		"adopt-submission", "Give a submission in doubt the enrichment id that FullEnrich's dashboard shows", http.StatusAccepted).Scoped(operate)
 	ResubmitSubmission = runapi.Post[runapi.Addressed[*Reason], Submission]("/submissions/{id}/resubmit",
-		"resubmit-submission", "Send a submission in doubt once more; it may be paid for twice", http.StatusAccepted)
+		"resubmit-submission", "Send a submission in doubt once more; it may be paid for twice", http.StatusAccepted).Scoped(operate)
 	FailSubmission = runapi.Post[runapi.Addressed[*Reason], Submission]("/submissions/{id}/fail",
-		"fail-submission", "Give a submission in doubt up", http.StatusAccepted)
+		"fail-submission", "Give a submission in doubt up", http.StatusAccepted).Scoped(operate)
 	PauseSubmissions = runapi.Post[PauseRequest, Credits]("/submissions/pause",
-		"pause-submissions", "Stop all spending", http.StatusOK)
+		"pause-submissions", "Stop all spending", http.StatusOK).Scoped(operate)
 	ResumeSubmissions = runapi.Post[runapi.NoInput, Credits]("/submissions/resume",
-		"resume-submissions", "Let spending go on", http.StatusOK)
+		"resume-submissions", "Let spending go on", http.StatusOK).Scoped(operate)
 	SetBudget = runapi.Post[BudgetRequest, Credits]("/submissions/budget",
-		"set-budget", "Change how many credits a day may cost that nobody confirmed", http.StatusOK)
+		"set-budget", "Change how many credits a day may cost that nobody confirmed", http.StatusOK).Scoped(admin)
 	ListStoppedSources = runapi.Get[runapi.NoInput, runapi.List[StoppedSource]]("/stopped-sources",
-		"list-stopped-sources", "Sources whose lookups wait because hardly anybody of them is found any more")
+		"list-stopped-sources", "Sources whose lookups wait because hardly anybody of them is found any more").Scoped(read)
 	ResumeSource = runapi.Post[SourceRequest, StoppedSource]("/stopped-sources/resume",
-		"resume-stopped-source", "Let the lookups of a source go on", http.StatusOK)
+		"resume-stopped-source", "Let the lookups of a source go on", http.StatusOK).Scoped(operate)
 	DropSource = runapi.Post[SourceRequest, StoppedSource]("/stopped-sources/drop",
-		"drop-stopped-source", "Cancel the lookups of a source that wait; later ones wait, too", http.StatusOK)
+		"drop-stopped-source", "Cancel the lookups of a source that wait; later ones wait, too", http.StatusOK).Scoped(operate)
 	GetCredits = runapi.Get[runapi.NoInput, Credits]("/credits",
-		"get-credits", "Balance, and what this UTC day reserved and spent")
+		"get-credits", "Balance, and what this UTC day reserved and spent").Scoped(read)
 	TriggerEnrichment = runapi.Post[runapi.NoInput, Triggered]("/enrichments",
-		"trigger-enrichment", "Trigger the scheduled batch; it always starts a run", http.StatusAccepted)
+		"trigger-enrichment", "Trigger the scheduled batch; it always starts a run", http.StatusAccepted).Scoped(operate)
 	GetEnrichment = runapi.Get[EnrichmentPath, Tracked]("/enrichments/{enrichmentId}",
-		"get-enrichment", "Which run an enrichment of FullEnrich belongs to")
+		"get-enrichment", "Which run an enrichment of FullEnrich belongs to").Scoped(read)
 )
 
 // SubmissionFilter selects submissions; zero fields do not restrict.

@@ -12,32 +12,32 @@ import (
 // Routes of subscribers.
 var (
 	AddSubscriber = runapi.Post[SignUp, SignedUp]("/subscribers",
-		"add-subscriber", "Add one subscriber", http.StatusAccepted)
+		"add-subscriber", "Add one subscriber", http.StatusAccepted).Scoped(ingest)
 	ListSubscribers = described(runapi.Get[SubscriberQuery, SubscriberList]("/subscribers",
-		"list-subscribers", "List subscribers, newest first"))
+		"list-subscribers", "List subscribers, newest first").Scoped(read))
 	GetSubscriber = runapi.Get[runapi.IDPath, SubscriberDetail]("/subscribers/{id}",
-		"get-subscriber", "One subscriber, with jobs and profile")
+		"get-subscriber", "One subscriber, with jobs and profile").Scoped(read)
 	EnrichSubscriber = runapi.Post[runapi.Addressed[*EnrichSubscriberRequest], Enriched]("/subscribers/{id}/enrich",
-		"enrich-subscriber", "Look a subscriber up once more", http.StatusAccepted)
+		"enrich-subscriber", "Look a subscriber up once more", http.StatusAccepted).Scoped(operate)
 	EnrichSubscribers = runapi.Post[EnrichMany, EnrichedMany]("/subscribers/enrich",
-		"enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted)
+		"enrich-subscribers", "Look many subscribers up once more", http.StatusAccepted).Scoped(operate)
 	TagSubscribers = runapi.Post[TagMany, TaggedMany]("/subscribers/tag",
-		"tag-subscribers", "Add tags to many subscribers, or take some away", http.StatusOK)
+		"tag-subscribers", "Add tags to many subscribers, or take some away", http.StatusOK).Scoped(operate)
 	EraseSubscriber = runapi.Delete[EraseRequest]("/subscribers/{id}",
-		"erase-subscriber", "Erase a subscriber, with all addresses of their mailbox; the header Liwanag-Rows says how many")
+		"erase-subscriber", "Erase a subscriber, with all addresses of their mailbox; the header Liwanag-Rows says how many").Scoped(operate)
 	UnsubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/unsubscribe",
-		"unsubscribe-subscriber", "Note that a subscriber left: nothing is looked up for them any more", http.StatusOK)
+		"unsubscribe-subscriber", "Note that a subscriber left: nothing is looked up for them any more", http.StatusOK).Scoped(ingest)
 	ResubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/resubscribe",
-		"resubscribe-subscriber", "Note that a subscriber came back; nobody is looked up by it", http.StatusOK)
+		"resubscribe-subscriber", "Note that a subscriber came back; nobody is looked up by it", http.StatusOK).Scoped(operate)
 	ExportPerson = runapi.Get[runapi.IDPath, PersonExport]("/subscribers/{id}/export",
-		"export-person", "Everything that is kept of one person, for themselves")
+		"export-person", "Everything that is kept of one person, for themselves").Scoped(export)
 	ExportSubscribers = described(runapi.File[SubscriberExport]("/subscribers/export",
 		"export-subscribers", "Subscribers as CSV, which can be imported again; who unsubscribed is left out, and counted in the header Liwanag-Left-Out, unless subscribed says otherwise",
-		"text/csv"))
+		"text/csv").Scoped(export))
 	ListCompanies = described(runapi.Get[CompanyQuery, runapi.List[Company]]("/companies",
-		"list-companies", "Companies of subscribers, those with the most people first"))
+		"list-companies", "Companies of subscribers, those with the most people first").Scoped(read))
 	GetCompany = described(runapi.Get[CompanyPath, Company]("/companies/{domain}",
-		"get-company", "One company, by its domain"))
+		"get-company", "One company, by its domain").Scoped(read))
 )
 
 // described says what the description has no words for.

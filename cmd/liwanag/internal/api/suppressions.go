@@ -10,11 +10,11 @@ import (
 // Routes of whom nobody is to bring in again.
 var (
 	ListSuppressions = runapi.Get[SuppressionQuery, runapi.List[Suppression]]("/suppressions",
-		"list-suppressions", "List suppressed addresses and domains, newest first")
+		"list-suppressions", "List suppressed addresses and domains, newest first").Scoped(read)
 	AddSuppression = runapi.Post[NewSuppression, Suppression]("/suppressions",
-		"add-suppression", "Suppress an address, or a domain with its subdomains", http.StatusCreated)
+		"add-suppression", "Suppress an address, or a domain with its subdomains", http.StatusCreated).Scoped(operate)
 	RemoveSuppression = runapi.Delete[runapi.IDPath]("/suppressions/{id}",
-		"remove-suppression", "Let an address or a domain in again; nobody is looked up by it")
+		"remove-suppression", "Let an address or a domain in again; nobody is looked up by it").Scoped(operate)
 )
 
 // SuppressionQuery asks for a page of suppressions.

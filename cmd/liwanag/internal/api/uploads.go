@@ -11,21 +11,21 @@ import (
 // Routes of uploads.
 var (
 	AddUpload = runapi.Post[AddUploadRequest, Upload]("/uploads",
-		"add-upload", "Upload a CSV file; it waits in previewed until it is confirmed", http.StatusAccepted)
-	ListUploads     = runapi.Get[UploadQuery, runapi.List[Upload]]("/uploads", "list-uploads", "List uploads, newest first")
-	GetUpload       = runapi.Get[runapi.IDPath, Upload]("/uploads/{id}", "get-upload", "An upload's counts and progress")
+		"add-upload", "Upload a CSV file; it waits in previewed until it is confirmed", http.StatusAccepted).Scoped(ingest)
+	ListUploads     = runapi.Get[UploadQuery, runapi.List[Upload]]("/uploads", "list-uploads", "List uploads, newest first").Scoped(read)
+	GetUpload       = runapi.Get[runapi.IDPath, Upload]("/uploads/{id}", "get-upload", "An upload's counts and progress").Scoped(read)
 	GetUploadSample = runapi.Get[runapi.IDPath, UploadSample]("/uploads/{id}/sample",
-		"get-upload-sample", "The first rows of an upload")
+		"get-upload-sample", "The first rows of an upload").Scoped(read)
 	MapUpload = runapi.Post[runapi.Addressed[MapUploadRequest], Upload]("/uploads/{id}/mapping",
-		"map-upload", "Read an unconfirmed upload as another mapping says, and count it anew", http.StatusOK)
+		"map-upload", "Read an unconfirmed upload as another mapping says, and count it anew", http.StatusOK).Scoped(ingest)
 	ConfirmUpload = runapi.Post[ConfirmUploadRequest, Upload]("/uploads/{id}/confirm",
-		"confirm-upload", "Import a previewed upload", http.StatusAccepted)
+		"confirm-upload", "Import a previewed upload", http.StatusAccepted).Scoped(ingest)
 	CancelUpload = runapi.Post[runapi.IDPath, Upload]("/uploads/{id}/cancel",
-		"cancel-upload", "Import nothing more", http.StatusOK)
+		"cancel-upload", "Import nothing more", http.StatusOK).Scoped(ingest)
 	ResubscribeUpload = runapi.Post[runapi.Addressed[*StandingRequest], UploadStanding]("/uploads/{id}/resubscribe",
-		"resubscribe-upload", "Take back those who left because the file said so; nobody is looked up", http.StatusOK)
+		"resubscribe-upload", "Take back those who left because the file said so; nobody is looked up", http.StatusOK).Scoped(operate)
 	GetUploadErrors = runapi.File[runapi.IDPath]("/uploads/{id}/errors.csv",
-		"get-upload-errors", "The invalid rows: number, line, reason, cells", "text/csv")
+		"get-upload-errors", "The invalid rows: number, line, reason, cells", "text/csv").Scoped(export)
 )
 
 // AddUploadRequest carries a CSV file; the fields of Body before its file.

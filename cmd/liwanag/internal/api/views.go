@@ -10,11 +10,11 @@ import (
 // Routes of saved views.
 var (
 	ListViews = runapi.Get[runapi.NoInput, runapi.List[View]]("/views",
-		"list-views", "List the saved views, by name")
+		"list-views", "List the saved views, by name").Scoped(read)
 	SaveView = runapi.Post[SaveViewRequest, View]("/views",
-		"save-view", "Save a filter of subscribers under a name", http.StatusCreated)
+		"save-view", "Save a filter of subscribers under a name", http.StatusCreated).Scoped(operate)
 	RemoveView = runapi.Delete[runapi.IDPath]("/views/{id}",
-		"remove-view", "Remove a saved view, by its id or name")
+		"remove-view", "Remove a saved view, by its id or name").Scoped(operate)
 )
 
 // View is a filter of subscribers that was saved under a name.

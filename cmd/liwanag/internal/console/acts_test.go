@@ -185,6 +185,7 @@ func TestActsOnMoneyAndSuppressionsReachTheAPI(t *testing.T) {
 			`POST /api/v1/stopped-sources/drop {"source":"Shop","reason":"bought"}`, "/"},
 		{"/suppressions", "what=Spam.example&reason=spam", `POST /api/v1/suppressions {"domain":"Spam.example","reason":"spam"}`, "/suppressions"},
 		{"/suppressions", "what=ann@gmail.com", `POST /api/v1/suppressions {"email":"ann@gmail.com"}`, "/suppressions"},
+		{"/keys/key_1/revoke", "", `DELETE /api/v1/keys/key_1`, "/keys"},
 		{"/suppressions/spr_1/remove", "", `DELETE /api/v1/suppressions/spr_1`, "/suppressions"},
 		{"/subscribers/" + subscriberID + "/erase", "email=ann@gmail.com&suppress=on&reason=asked",
 			"DELETE /api/v1/subscribers/" + subscriberID + "?reason=asked&suppress=true", "/subscribers"},
@@ -207,5 +208,17 @@ func TestActsOnMoneyAndSuppressionsReachTheAPI(t *testing.T) {
 	}
 	if w := visitPage(t, site, "POST", "/credits/budget", "credits=many"); w.Code != http.StatusUnprocessableEntity {
 		t.Errorf("a budget that is no number: %d", w.Code)
+	}
+}
+
+func TestAKeyIsShownOnceOnThePageThatMadeIt(t *testing.T) {
+	a := newAPI(t, answers())
+	site := served(t, a)
+	page := visitPage(t, site, "POST", "/keys", "name=crm&scope=read&scope=export&expires=2026-12-24").Body.String()
+	if want := `POST /api/v1/keys {"name":"crm","scopes":["read","export"],"expiresAt":"2026-12-24T00:00:00Z"}`; a.sent[0] != want {
+		t.Errorf("sent %s", a.sent[0])
+	}
+	if !strings.Contains(page, "lwk_shown-once") || strings.Contains(visitPage(t, site, "GET", "/keys", "").Body.String(), "lwk_") {
+		t.Error("the key is not shown once")
 	}
 }

@@ -70,6 +70,7 @@ func New(cfg Config) (*Console, error) {
 	c.registerSinks()
 	c.registerSubmissions()
 	c.registerCredits()
+	c.registerKeys()
 	return c, nil
 }
 

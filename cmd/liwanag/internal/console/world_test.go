@@ -96,6 +96,11 @@ func peopleAnswers() map[string]any {
 		"GET /api/v1/suppressions": listOf(api.Suppression{ID: "spr_1", Domain: "spam.example", Reason: "spam", CreatedAt: ago(time.Hour)},
 			api.Suppression{ID: "spr_2", Email: "ann@gmail.com", CreatedAt: ago(time.Hour)},
 			api.Suppression{ID: "spr_3", CreatedAt: ago(time.Hour)}),
+		"GET /api/v1/keys": listOf(api.Key{ID: "key_1", Name: "the crm", Scopes: []string{"read", "export"}, CreatedAt: ago(time.Hour),
+			ExpiresAt: ago(-time.Hour), LastUsedAt: ago(time.Minute)}, api.Key{ID: "key_2", Name: "old", Scopes: []string{"admin"},
+			CreatedAt: ago(2 * time.Hour), ExpiresAt: ago(time.Hour)}),
+		"POST /api/v1/keys":                 api.Key{ID: "key_3", Name: "new", Key: "lwk_shown-once"},
+		"DELETE /api/v1/keys/{id}":          struct{}{},
 		"POST /api/v1/suppressions":         api.Suppression{ID: "spr_1"},
 		"DELETE /api/v1/suppressions/{id}":  struct{}{},
 		"GET /api/v1/uploads":               listOf(uploadAnswer("enriching")),
@@ -427,7 +432,7 @@ var everyPage = []string{
 	"/runs/cancel?status=waiting", "/runs/retry", "/runs/" + runID, "/workflows", "/workflows/subscriber-enrichment?version=2", "/nowhere",
 	"/subscribers", "/subscribers?q=ann&source=blog&status=enriched&seniority=VP", "/subscribers?view=VP&country=France&until=2026-01-01&metadata.plan=pro", "/companies", "/companies?view=VP&tag=x", "/subscribers/" + subscriberID, "/uploads", "/uploads/upl_1", "/sources", "/sources/src_1",
 	"/sources/src_1?state=rejected", "/deliveries", "/deliveries?source=fullenrich", "/deliveries/dlv_1", "/sinks", "/sinks/snk_1", "/messages", "/messages/msg_1",
-	"/submissions", "/submissions?runId=x", "/submissions/sbm_1", "/suppressions", "/credits", "/audit", "/audit?act=x",
+	"/submissions", "/submissions?runId=x", "/submissions/sbm_1", "/suppressions", "/credits", "/keys", "/audit", "/audit?act=x",
 }
 
 func TestEveryPageIsAmongThoseThatAreTested(t *testing.T) {

@@ -3,14 +3,20 @@ package datastore
 import (
 	"context"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/listing"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
+const passColumns = `hash, kind, key_hash, key_id, person, scopes, created_at, expires_at`
+
 func scanPass(r Row) (p liwanag.Pass, err error) {
-	err = r.Scan(digestColumn{&p.Hash}, textTo(&p.Kind), digestColumn{&p.KeyHash}, timeColumn{&p.CreatedAt}, timeColumn{&p.ExpiresAt})
+	var scopes string
+	err = r.Scan(digestColumn{&p.Hash}, textTo(&p.Kind), digestColumn{&p.KeyHash}, idTo(liwanag.KeyKind, &p.KeyID), textTo(&p.Person),
+		textTo(&scopes), timeColumn{&p.CreatedAt}, timeColumn{&p.ExpiresAt})
+	p.Scopes = liwanag.ParseScopes(scopes)
 	return p, err
 }
 
@@ -18,20 +24,20 @@ func scanPass(r Row) (p liwanag.Pass, err error) {
 type Passes struct{ reader }
 
 func (s Passes) Get(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error) {
-	return one(s.in(ctx), scanPass, `SELECT hash, kind, key_hash, created_at, expires_at FROM pass WHERE hash = $1`, hash[:])
+	return one(s.in(ctx), scanPass, `SELECT `+passColumns+` FROM pass WHERE hash = $1`, hash[:])
 }
 
 // PassTx writes sessions and sign-in links.
 type PassTx struct{ writing }
 
 func (t PassTx) Insert(p liwanag.Pass) error {
-	return t.must(`INSERT INTO pass (hash, kind, key_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
-		p.Hash[:], string(p.Kind), digest(p.KeyHash), micros(p.CreatedAt), micros(p.ExpiresAt))
+	return t.must(`INSERT INTO pass (`+passColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, p.Hash[:], string(p.Kind),
+		digest(p.KeyHash), p.KeyID.Bytes(), text(p.Person), text(p.Scopes.String()), micros(p.CreatedAt), micros(p.ExpiresAt))
 }
 
 // Take deletes a pass of a kind and returns it. ErrNotFound.
 func (t PassTx) Take(kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error) {
-	return one(t, scanPass, `DELETE FROM pass WHERE hash = $1 AND kind = $2 RETURNING hash, kind, key_hash, created_at, expires_at`, hash[:], string(kind))
+	return one(t, scanPass, `DELETE FROM pass WHERE hash = $1 AND kind = $2 RETURNING `+passColumns, hash[:], string(kind))
 }
 
 // KeepOnly drops passes that were made under another key than this one's hash is of.
@@ -48,8 +54,9 @@ func (t PassTx) Prune(before time.Time) (int64, error) {
 const actListing = 'a'
 
 func scanAct(r Row) (a liwanag.Act, err error) {
-	err = r.Scan(&a.Seq, timeColumn{&a.At}, textTo(&a.Actor), textTo(&a.Act), textTo(&a.Subject), textTo(&a.Reason), textTo(&a.Request),
-		textTo(&a.Client), &a.Times)
+	err = r.Scan(&a.Seq, timeColumn{&a.At}, textTo(&a.Actor), textTo(&a.Act), textTo(&a.Subject), textTo(&a.Reason),
+		textTo(&a.Request), textTo(&a.Client), &a.Times)
+	a.Actor, a.Name, _ = strings.Cut(a.Actor, " ")
 	return a, err
 }
 
@@ -75,7 +82,7 @@ func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]
 		w.and(`at <= ` + at + ` AND (at < ` + at + ` OR seq < ` + seq + `)`)
 	}
 	limit := listing.Limit(p)
-	all, err := list(s.in(ctx), scanAct, `SELECT seq, at, actor, act, subject, reason, request, client, times FROM act`+w.String()+
+	all, err := list(s.in(ctx), scanAct, `SELECT seq, `+actColumns+` FROM act`+w.String()+
 		` ORDER BY at DESC, seq DESC LIMIT `+w.bind(limit+1), w.args...)
 	if err != nil {
 		return nil, "", err
@@ -89,10 +96,14 @@ func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]
 // ActTx writes the audit trail.
 type ActTx struct{ writing }
 
-const insertAct = `INSERT INTO act (at, actor, act, subject, reason, request, client, times) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+const (
+	actColumns = `at, actor, act, subject, reason, request, client, times`
+	insertAct  = `INSERT INTO act (` + actColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+)
 
 func actValues(a liwanag.Act) []any {
-	return []any{micros(a.At), a.Actor, a.Act, text(a.Subject), text(a.Reason), text(a.Request), text(a.Client), max(a.Times, 1)}
+	return []any{micros(a.At), strings.TrimSpace(a.Actor + " " + a.Name), a.Act, text(a.Subject), text(a.Reason),
+		text(a.Request), text(a.Client), max(a.Times, 1)}
 }
 
 func (t ActTx) Insert(a liwanag.Act) error { return t.must(insertAct, actValues(a)...) }

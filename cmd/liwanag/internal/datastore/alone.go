@@ -35,6 +35,21 @@ func (a Alone) KeepPasses(ctx context.Context, keyHash liwanag.Digest) error {
 	return a.Write(ctx, func(tx *Tx) error { return tx.Passes.KeepOnly(keyHash) })
 }
 
+// Key reads an API key by the SHA-256 of it. ErrNotFound.
+func (a Alone) Key(ctx context.Context, hash liwanag.Digest) (liwanag.APIKey, error) {
+	return a.Keys.ByHash(ctx, hash)
+}
+
+// KeyOf reads an API key by its id. ErrNotFound.
+func (a Alone) KeyOf(ctx context.Context, id liwanag.ID) (liwanag.APIKey, error) {
+	return a.Keys.Get(ctx, id)
+}
+
+// KeyUsed notes that an API key was used, unless that is known since an earlier time.
+func (a Alone) KeyUsed(ctx context.Context, id liwanag.ID, at, unlessSince time.Time) error {
+	return a.Write(ctx, func(tx *Tx) error { return tx.Keys.Used(id, at, unlessSince) })
+}
+
 // TakeTurn claims one instant of something that one node does for all.
 func (a Alone) TakeTurn(ctx context.Context, name string, at time.Time) (mine bool, err error) {
 	err = a.Write(ctx, func(tx *Tx) error {

@@ -38,13 +38,14 @@ type Store struct {
 	Suppressions Suppressions
 	Dismissals   Dismissals
 	Views        Views
+	Keys         Keys
 }
 
 // New is a store over a database.
 func New(db Database) *Store {
 	in := reader{db}
 	return &Store{db, func() {}, Subscribers{in}, Jobs{in}, Batches{in}, Submissions{in}, Deliveries{in}, Uploads{in}, Ledger{in},
-		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}, Suppressions{in}, Dismissals{in}, Views{in}}
+		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}, Suppressions{in}, Dismissals{in}, Views{in}, Keys{in}}
 }
 
 // Through is the store over its database as wrap makes it, for tests that watch
@@ -107,10 +108,12 @@ type Tx struct {
 	Suppressions SuppressionTx
 	Dismissals   DismissalTx
 	Views        ViewTx
+	Keys         KeyTx
 }
 
 func newTx(w Writer, made *bool) *Tx {
 	in := writing{w}
 	return &Tx{SubscriberTx{in}, JobTx{in}, BatchTx{in}, SubmissionTx{in}, DeliveryTx{in}, UploadTx{in}, LedgerTx{in}, WebhookTx{in},
-		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}, SuppressionTx{in}, DismissalTx{in}, ViewTx{in}}
+		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}, SuppressionTx{in}, DismissalTx{in},
+		ViewTx{in}, KeyTx{in}}
 }

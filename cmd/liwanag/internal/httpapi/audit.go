@@ -20,6 +20,6 @@ func (s *Server) listActs(ctx context.Context, in *api.ActQuery) (runapi.List[ap
 }
 
 func viewAct(a liwanag.Act) api.Act {
-	return api.Act{At: a.At.UTC(), Actor: a.Actor, Act: a.Act, Subject: a.Subject, Reason: a.Reason, RequestID: a.Request,
-		Client: a.Client, Times: a.Times}
+	return api.Act{At: a.At.UTC(), Actor: a.Actor, Name: a.Name, Act: a.Act, Subject: a.Subject, Reason: a.Reason,
+		RequestID: a.Request, Client: a.Client, Times: a.Times}
 }

@@ -46,6 +46,7 @@ var actBodies = map[string]string{
 	"POST /api/v1/attention/dismiss":         `{"kind":"onboarding"}`,
 	"POST /api/v1/attention/restore":         `{"kind":"onboarding"}`,
 	"POST /api/v1/views":                     `{"name":"VPs","filter":{"seniority":"VP"}}`,
+	"POST /api/v1/keys":                      `{"name":"n","scopes":["read"]}`,
 }
 
 // TestEveryActLeavesARow walks the routes: whatever is not a plain question is an

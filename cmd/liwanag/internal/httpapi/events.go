@@ -56,9 +56,6 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, in *runapi.Liste
 			case <-s.Stopping():
 			}
 		case <-beat.C:
-			if s.SessionOver(r) {
-				return nil // the session is over
-			}
 			out.write(": beat\n\n")
 		case <-r.Context().Done():
 		case <-s.Stopping():

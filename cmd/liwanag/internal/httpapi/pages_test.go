@@ -234,7 +234,7 @@ func TestASessionThatCannotBeLookedUpIsNoStranger(t *testing.T) {
 }
 
 // deafPasses cannot say who has a session.
-type deafPasses struct{ access.Passes }
+type deafPasses struct{ access.Store }
 
 func (deafPasses) Pass(context.Context, liwanag.Digest) (liwanag.Pass, error) {
 	return liwanag.Pass{}, liwanag.ErrDatabase

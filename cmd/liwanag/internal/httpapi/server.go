@@ -97,5 +97,6 @@ func (s *Server) register() {
 	s.registerAttention()
 	s.registerEvents()
 	s.registerAudit()
+	s.registerKeys()
 	s.registerHealth()
 }

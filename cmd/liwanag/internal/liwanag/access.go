@@ -17,7 +17,13 @@ type Pass struct {
 	Hash Digest // SHA-256 of the secret
 	Kind PassKind
 	// KeyHash is of the API key it was made under: with another key it opens nothing.
-	KeyHash   Digest
+	KeyHash Digest
+	// KeyID is of the named key it was made with, whose scopes and end it has; zero: of
+	// none.
+	KeyID ID
+	// Person is who signed in at a provider, with Scopes of their own; empty: nobody did.
+	Person    string
+	Scopes    Scopes
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
@@ -28,6 +34,7 @@ type Act struct {
 	Seq     int64 // given by the store, grows
 	At      time.Time
 	Actor   string // key, console, local (no key is set), or unknown (it failed)
+	Name    string // of the named key, or the person who signed in at a provider; empty: neither
 	Act     string // such as run.cancel, stable
 	Subject string // the id it was done to; empty without one
 	Reason  string // as the actor gave it

@@ -23,6 +23,7 @@ const (
 	MessageKind     Kind = "msg_"
 	SuppressionKind Kind = "spr_"
 	ViewKind        Kind = "vie_"
+	KeyKind         Kind = "key_"
 )
 
 // ID names one thing: a UUIDv7 and its kind. It is 16 bytes in a database and
@@ -109,7 +110,7 @@ func (id *ID) UnmarshalText(text []byte) error {
 		return nil
 	}
 	for _, kind := range []Kind{RunKind, SubscriberKind, JobKind, UploadKind, SubmissionKind, SourceIDKind, ReceiptKind,
-		SinkKind, MessageKind} {
+		SinkKind, MessageKind, SuppressionKind, ViewKind, KeyKind} {
 		if strings.HasPrefix(string(text), string(kind)) {
 			parsed, err := ParseID(kind, string(text))
 			if err != nil {
@@ -119,5 +120,6 @@ func (id *ID) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return &Error{Class: Invalid, Code: ErrInvalidID.Code, Message: "an id begins with run_, sub_, job_, upl_, sbm_, src_, rcp_, snk_ or msg_"}
+	return &Error{Class: Invalid, Code: ErrInvalidID.Code,
+		Message: "an id begins with run_, sub_, job_, upl_, sbm_, src_, rcp_, snk_, msg_, spr_, vie_ or key_"}
 }

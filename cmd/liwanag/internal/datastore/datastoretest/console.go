@@ -312,7 +312,8 @@ var sinkTests = map[string]func(*testing.T, *datastore.Store){
 
 var accessTests = map[string]func(*testing.T, *datastore.Store){
 	"a sign-in link is taken once": func(t *testing.T, s *datastore.Store) {
-		link := liwanag.Pass{Hash: digestOf(1), Kind: liwanag.PassLink, KeyHash: digestOf(9), CreatedAt: noon, ExpiresAt: noon.Add(time.Hour)}
+		link := liwanag.Pass{Hash: digestOf(1), Kind: liwanag.PassLink, KeyHash: digestOf(9), CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
+			KeyID: newID(liwanag.KeyKind), Person: "ada@x.example", Scopes: liwanag.Scopes{liwanag.Viewer, liwanag.Export}}
 		write(t, s, func(tx *datastore.Tx) error { return tx.Passes.Insert(link) })
 		equal(t, get[liwanag.Pass](t)(s.Passes.Get(t.Context(), link.Hash)), link)
 		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { _, err := tx.Passes.Take(liwanag.PassSession, link.Hash); return err })
@@ -336,7 +337,7 @@ var accessTests = map[string]func(*testing.T, *datastore.Store){
 	"acts are listed newest first, by subject and act": func(t *testing.T, s *datastore.Store) {
 		for i := range 5 {
 			write(t, s, func(tx *datastore.Tx) error {
-				return tx.Acts.Insert(liwanag.Act{At: noon.Add(time.Duration(i) * time.Hour), Actor: "key",
+				return tx.Acts.Insert(liwanag.Act{At: noon.Add(time.Duration(i) * time.Hour), Actor: "key", Name: "the crm",
 					Act: fmt.Sprint("act.", i%2), Subject: fmt.Sprint("run_", i%3), Reason: "r", Request: "q",
 					Client: "192.0.2.1"})
 			})
@@ -348,7 +349,7 @@ var accessTests = map[string]func(*testing.T, *datastore.Store){
 					t.Fatal(err)
 				}
 				for _, a := range all {
-					equal(t, a, liwanag.Act{Seq: a.Seq, At: a.At, Actor: "key", Act: a.Act, Subject: a.Subject, Reason: "r", Request: "q",
+					equal(t, a, liwanag.Act{Seq: a.Seq, At: a.At, Actor: "key", Name: "the crm", Act: a.Act, Subject: a.Subject, Reason: "r", Request: "q",
 						Client: "192.0.2.1", Times: 1})
 					hours = append(hours, int(a.At.Sub(noon)/time.Hour))
 				}
@@ -419,6 +420,35 @@ var countedTests = map[string]func(*testing.T, *datastore.Store){
 			})
 		}
 	},
+	"a key is kept by its hash and goes with its passes": func(t *testing.T, s *datastore.Store) {
+		key := func(i byte, name string) liwanag.APIKey {
+			return liwanag.APIKey{ID: newID(liwanag.KeyKind), Name: name, Hash: digestOf(i), Scopes: liwanag.Scopes{liwanag.Read, liwanag.Export},
+				CreatedAt: noon, ExpiresAt: noon.Add(time.Duration(i) * time.Hour)}
+		}
+		first, second := key(1, "a"), key(2, "a")
+		for _, k := range []liwanag.APIKey{first, second} {
+			write(t, s, func(tx *datastore.Tx) error { return tx.Keys.Insert(k) })
+		}
+		refused(t, s, liwanag.ErrTooManyKeys, func(tx *datastore.Tx) error { return tx.Keys.Insert(key(3, "a")) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Keys.Used(first.ID, noon, noon) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Keys.Used(first.ID, noon.Add(time.Hour), noon.Add(-1)) })
+		first.UsedAt = noon
+		equal(t, get[liwanag.APIKey](t)(s.Keys.ByHash(t.Context(), first.Hash)), first)
+		equal(t, get[[]liwanag.APIKey](t)(s.Keys.List(t.Context())), []liwanag.APIKey{second, first})
+		for i, id := range []liwanag.ID{first.ID, second.ID} {
+			write(t, s, func(tx *datastore.Tx) error {
+				return tx.Passes.Insert(liwanag.Pass{Hash: digestOf(byte(i)), Kind: liwanag.PassSession, KeyID: id, CreatedAt: noon, ExpiresAt: noon})
+			})
+		}
+		write(t, s, func(tx *datastore.Tx) error { return tx.Keys.Delete(first.ID) })
+		refused(t, s, liwanag.ErrNotFound, func(tx *datastore.Tx) error { return tx.Keys.Delete(first.ID) })
+		_, err := s.Keys.Get(t.Context(), first.ID)
+		notFound(t, err)
+		_, err = s.Passes.Get(t.Context(), digestOf(0))
+		notFound(t, err)
+		_ = get[liwanag.Pass](t)(s.Passes.Get(t.Context(), digestOf(1)))
+	},
+
 	"passes of another key go": func(t *testing.T, s *datastore.Store) {
 		for i := range byte(2) {
 			write(t, s, func(tx *datastore.Tx) error {

@@ -292,6 +292,9 @@ func readConsole(ctx context.Context, s *datastore.Store, now time.Time) {
 		}
 	}
 	_, _ = s.Passes.Get(ctx, liwanag.Digest{1})
+	_, _ = s.Keys.ByHash(ctx, liwanag.Digest{1})
+	_, _ = s.Keys.Get(ctx, nth(liwanag.RunKind, 1))
+	_, _ = s.Keys.List(ctx)
 	for _, cursor := range []string{"", listing.Cursor('a', []byte{6: 30, 7: 0})} {
 		for _, f := range []liwanag.ActFilter{{}, {Subject: "run_1"}, {Act: "run.cancel"}} {
 			_, _, _ = s.Acts.List(ctx, f, liwanag.Page{Cursor: cursor})
@@ -336,6 +339,8 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	all = append(all, err)
 	_, err = t.Passes.Take(pass.Kind, liwanag.Digest{1})
 	all = append(all, err, t.Acts.Insert(liwanag.Act{At: now}))
+	key := liwanag.APIKey{ID: liwanag.NewID(liwanag.KeyKind), Hash: liwanag.Digest{1}, CreatedAt: now}
+	all = append(all, t.Keys.Insert(key), t.Keys.Used(key.ID, now, now), t.Keys.Delete(key.ID))
 	_, counted := t.Acts.Count(liwanag.Act{At: now})
 	_, again := t.Acts.Count(liwanag.Act{Seq: 1})
 	_, retired := t.Ledger.Retired(liwanag.Digest{1}, now)

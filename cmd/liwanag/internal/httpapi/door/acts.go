@@ -13,13 +13,6 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
-// Who acts, as the audit trail has it.
-const (
-	actorKey     = "key"     // whoever has the API key
-	actorConsole = "console" // a browser with a session
-	actorLocal   = "local"   // no key is set: somebody on this machine
-)
-
 // noActs are operations that change something and are no manual acts: programs
 // add subscribers all day, a trial stores nothing, and a mapping only changes a preview.
 var noActs = []string{"add-subscriber", "try-source", "map-upload"}
@@ -61,6 +54,7 @@ func (d *Door) intend(op *huma.Operation, r *http.Request, body []byte) {
 		ID      string   `json:"id"`
 		IDs     []string `json:"ids"`
 		Expect  *int64   `json:"expect"`
+		Name    string   `json:"name"`
 	}{Reason: r.URL.Query().Get("reason")}
 	_ = json.Unmarshal(body, &said) // a body that does not fit is refused before it acts
 	if said.DryRun {
@@ -70,6 +64,8 @@ func (d *Door) intend(op *huma.Operation, r *http.Request, body []byte) {
 	switch op.OperationID { // what was set is no subject
 	case "dismiss-attention", "restore-attention":
 		said.Reason, named = said.Kind, said.ID
+	case "add-key":
+		said.Reason = Clip(said.Name)
 	case "set-budget":
 		said.Reason = strings.TrimSuffix(budgetWords(said.Credits)+": "+said.Reason, ": ")
 	case "unsubscribe-subscribers", "suppress-subscribers", "erase-subscribers", "tag-subscribers":
@@ -102,7 +98,7 @@ func (d *Door) auditIntended(ctx context.Context) error {
 	carried := scopeOf(ctx)
 	intended := carried.intent
 	if intended.read != "" {
-		d.tally.count(carried.actor, intended.read, carried.client)
+		d.tally.count(carried.caller, intended.read, carried.client)
 	}
 	if intended.name == "" {
 		return nil
@@ -121,8 +117,8 @@ func (d *Door) acted(ctx context.Context) {
 // not happen.
 func (d *Door) audit(ctx context.Context, a intent) error {
 	carried := scopeOf(ctx)
-	return d.cfg.Note(ctx, liwanag.Act{At: d.cfg.Now().UTC(), Actor: carried.actor, Act: a.name, Subject: a.subject,
-		Reason: clipTo(a.reason, maxReason), Request: carried.id, Client: carried.client})
+	return d.cfg.Note(ctx, liwanag.Act{At: d.cfg.Now().UTC(), Actor: carried.caller.By, Name: carried.caller.Name,
+		Act: a.name, Subject: a.subject, Reason: clipTo(a.reason, maxReason), Request: carried.id, Client: carried.client})
 }
 
 // maxReason bounds what is kept of a reason, in bytes.

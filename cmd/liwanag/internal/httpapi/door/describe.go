@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
@@ -37,7 +39,10 @@ func openAPI(version string) *huma.OpenAPI {
 			Schemas:   huma.NewMapRegistry("#/components/schemas/", schemaName),
 			Responses: map[string]*huma.Response{},
 			SecuritySchemes: map[string]*huma.SecurityScheme{
-				"key": {Type: "http", Scheme: "bearer", Description: "The server's `LIWANAG_API_KEY`. A server without one answers this machine alone, and asks for nothing."},
+				"key": {Type: "http", Scheme: "bearer", Description: "The server's `LIWANAG_API_KEY`, which may do everything, " +
+					"or a key of `POST /api/v1/keys` with " +
+					"the scope that the route names: " + strings.Join(liwanag.KeyScopes.Words(), ", ") +
+					"; `admin` stands for all. A server without a key of its own answers this machine alone, and asks for nothing."},
 				"session": {Type: "apiKey", In: "cookie", Name: "liwanag",
 					Description: "A browser that signed in to the console; `__Host-liwanag` where the public URL is https."},
 			},
@@ -65,6 +70,7 @@ func tags() []*huma.Tag {
 		{"attention", "What needs a person, and what somebody has seen of it."},
 		{"events", "Hints that something happened, as server-sent events."},
 		{"audit", "Who did what by hand."},
+		{"keys", "API keys with scopes, beside the server's own."},
 		{"webhooks", "Where others send to. Each carries a proof of its own, so they need no key."},
 		{"health", "For whatever keeps the process running."},
 	} {
@@ -115,7 +121,9 @@ func describe[In, Out any](d *Door, r runapi.Route[In, Out]) *huma.Operation {
 		Responses: map[string]*huma.Response{"default": d.refusal("Problem")}, Security: []map[string][]string{{}},
 	}
 	if !r.Open {
-		op.Security = []map[string][]string{{"key": {}}, {"session": {}}}
+		need := cmp.Or(r.Scope, string(liwanag.Admin))
+		op.Security = []map[string][]string{{"key": {need}}, {"session": {need}}}
+		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds the scope `" + need + "`.")
 	}
 	for status, name := range refusals(r.Operation) {
 		op.Responses[strconv.Itoa(status)] = d.refusal(name)
@@ -212,7 +220,7 @@ func refusals(op runapi.Operation) map[int]string {
 var refusalTexts = map[string]string{
 	"Malformed":       "The query or the body cannot be read.",
 	"Unauthorized":    "Neither the key nor a session.",
-	"Forbidden":       "Asked by another site's page, or under another name than this machine's while there is no key.",
+	"Forbidden":       "Without the scope that is needed (`missing_scope_…`), by another site's page, or under another name than this machine's while there is no key.",
 	"NotFound":        "There is no such thing.",
 	"Conflict":        "It is in no state for this.",
 	"TooLarge":        "The body is too large.",

@@ -41,7 +41,7 @@ func (d *Door) page(pattern, contentType string, content func() []byte) {
 // docsRoute is a route as the page shows it.
 type docsRoute struct {
 	Method, Path, ID, Summary string
-	Key                       bool
+	Scope                     string // empty: it is open
 	Query                     []*huma.Param
 	Fields                    []docsField
 }
@@ -61,7 +61,10 @@ func renderDocs(spec *huma.OpenAPI) ([]byte, error) {
 	var routes []docsRoute
 	for _, op := range operations(spec) {
 		route := docsRoute{Method: op.Method, Path: op.Path, ID: op.OperationID, Summary: op.Summary,
-			Key: len(op.Security[0]) > 0, Fields: fieldsOf(spec, op)}
+			Fields: fieldsOf(spec, op)}
+		for _, scopes := range op.Security[0] {
+			route.Scope = scopes[0]
+		}
 		for _, p := range op.Parameters {
 			if p.In == "query" {
 				route.Query = append(route.Query, p)

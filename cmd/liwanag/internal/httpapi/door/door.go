@@ -64,13 +64,14 @@ type Door struct {
 	cfg      Config
 	mux      *http.ServeMux
 	spec     *huma.OpenAPI
-	routes   []string        // all patterns
-	open     map[string]bool // patterns that need no key
-	pages    map[string]bool // patterns of the console
-	missing  http.Handler    // answers a browser that asks for no page; nil: a problem does
-	stopping chan struct{}   // closed when Serve ends
-	document []byte          // openapi.json
-	docs     []byte          // the page made of it
+	routes   []string                 // all patterns
+	open     map[string]bool          // patterns that need no key
+	scopes   map[string]liwanag.Scope // what the others need, by pattern
+	pages    map[string]bool          // patterns of the console
+	missing  http.Handler             // answers a browser that asks for no page; nil: a problem does
+	stopping chan struct{}            // closed when Serve ends
+	document []byte                   // openapi.json
+	docs     []byte                   // the page made of it
 	failures *throttle.Failures
 	guesses  *throttle.Guesses
 	tally    *tally
@@ -81,7 +82,8 @@ type Door struct {
 
 // New returns a door without any route but those of signing in and of the description.
 func New(cfg Config) *Door {
-	d := &Door{cfg: cfg, mux: http.NewServeMux(), spec: openAPI(cfg.Version), open: map[string]bool{}, pages: map[string]bool{},
+	d := &Door{cfg: cfg, mux: http.NewServeMux(), spec: openAPI(cfg.Version), open: map[string]bool{},
+		scopes: map[string]liwanag.Scope{}, pages: map[string]bool{},
 		stopping: make(chan struct{}), failures: throttle.NewFailures(cfg.Now), guesses: throttle.NewGuesses(),
 		csrf: http.NewCrossOriginProtection(), apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
 		Bodies:    newBodies(cfg.Memory),
@@ -116,6 +118,10 @@ func (d *Door) Routes() []string { return slices.Clone(d.routes) }
 
 // Open are the patterns that need no key.
 func (d *Door) Open() map[string]bool { return maps.Clone(d.open) }
+
+// Scopes are what patterns need that are neither open nor pages. One that is not there
+// needs liwanag.Admin.
+func (d *Door) Scopes() map[string]liwanag.Scope { return maps.Clone(d.scopes) }
 
 // Pages are the patterns that answer browsers.
 func (d *Door) Pages() map[string]bool { return maps.Clone(d.pages) }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -25,13 +24,13 @@ import (
 type scope struct {
 	id      string
 	from    netip.Addr
-	client  string // the address itself, for the audit trail
-	refused bool   // it did not prove who it is, which is counted
-	share   *Share // what its body counts among
-	held    int64  // bytes of its body in memory
-	actor   string // who asks, once that is known
-	intent  intent // what it does, for the audit trail
-	extend  func() // gives it more time, as Streamer.Extend
+	client  string        // the address itself, for the audit trail
+	refused bool          // it did not prove who it is, which is counted
+	share   *Share        // what its body counts among
+	held    int64         // bytes of its body in memory
+	caller  access.Caller // who asks, once that is known
+	intent  intent        // what it does, for the audit trail
+	extend  func()        // gives it more time, as Streamer.Extend
 	header  http.Header
 }
 
@@ -53,10 +52,8 @@ func Extend(ctx context.Context) { scopeOf(ctx).extend() }
 // Tell adds a header to the answer of a request.
 func Tell(ctx context.Context, name, value string) { scopeOf(ctx).header.Set(name, value) }
 
-// SessionOver says whether a request of the console goes on without its session.
-func (d *Door) SessionOver(r *http.Request) bool {
-	return scopeOf(r.Context()).actor == actorConsole && d.identify(r) != nil
-}
+// CallerOf is who makes a request, and what they may do.
+func CallerOf(ctx context.Context) access.Caller { return scopeOf(ctx).caller }
 
 func requestID(ctx context.Context) string { return scopeOf(ctx).id }
 
@@ -102,6 +99,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.Write(out, r, err)
 		return
 	}
+	r, over := d.whileAllowed(r)
+	defer over()
+	out.masked = !carried.caller.Scopes.SeeAddresses() && under(r.URL.Path, "/api")
 	if pattern == noPage {
 		d.missing.ServeHTTP(out, r)
 		return
@@ -145,12 +145,11 @@ func (d *Door) admit(w http.ResponseWriter, r *http.Request) (pattern string, er
 			return "", err
 		}
 	}
-	authenticated := false
-	if under(r.URL.Path, "/api") {
+	authenticated := under(r.URL.Path, "/api")
+	if authenticated {
 		if err := d.authenticate(w, r); err != nil {
 			return "", err
 		}
-		authenticated = true
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return "", NewProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "send the body as it is, without Content-Encoding")
@@ -165,15 +164,17 @@ func (d *Door) admit(w http.ResponseWriter, r *http.Request) (pattern string, er
 	if pattern == "" {
 		return "", d.unrouted(w, handler, r)
 	}
-	if !authenticated && !d.open[pattern] {
-		if d.pages[pattern] {
-			return pattern, d.admitVisitor(r)
-		}
+	switch {
+	case d.open[pattern]:
+		return pattern, nil
+	case d.pages[pattern]: // what it asks the API for needs scopes
+		return pattern, d.admitVisitor(r)
+	case !authenticated:
 		if err := d.authenticate(w, r); err != nil {
 			return pattern, err
 		}
 	}
-	return pattern, nil
+	return pattern, d.allow(r.Context(), d.scopes[pattern])
 }
 
 func under(path, prefix string) bool {
@@ -211,59 +212,6 @@ func loopbackHost(hostport string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// authenticate lets the key and sessions of the console pass. Failures are
-// counted by address: wrong keys slow it down, see throttle; whoever brings nothing
-// is told so ten times a minute.
-func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) error {
-	err := d.identify(r)
-	if !errors.Is(err, access.ErrRefused) {
-		return err
-	}
-	w.Header().Set("WWW-Authenticate", `Bearer realm="liwanag"`)
-	refused := NewProblem(http.StatusUnauthorized, "unauthorized", "send the API key as Authorization: Bearer <key>, or sign in")
-	if r.Header.Get("Authorization") != "" {
-		return refused // a wrong key has been counted
-	}
-	return d.failed(r, failedAccess, refused)
-}
-
-// failed counts a failure and returns it, or that there were too many.
-func (d *Door) failed(r *http.Request, what string, failure *Problem) error {
-	d.refused(r.Context(), what)
-	if err := d.failures.Count(scopeOf(r.Context()).from); err != nil {
-		return err
-	}
-	return failure
-}
-
-// identify finds out who asks: whoever has the key, or else a browser that
-// signed in. access.ErrRefused, a problem when there were too many wrong keys, or
-// the error of the store.
-func (d *Door) identify(r *http.Request) error {
-	carried := scopeOf(r.Context())
-	if !d.cfg.Access.Needed() {
-		carried.actor = actorLocal
-		return nil
-	}
-	if header := r.Header.Get("Authorization"); header != "" {
-		scheme, key, _ := strings.Cut(header, " ")
-		right, err := d.guesses.Try(r.Context(), carried.from, func() bool {
-			return strings.EqualFold(scheme, "Bearer") && d.cfg.Access.Key(strings.TrimSpace(key))
-		})
-		if err != nil || !right {
-			d.refused(r.Context(), failedKey)
-			return cmp.Or(err, error(access.ErrRefused))
-		}
-		carried.actor = actorKey
-		return nil
-	}
-	err := d.cfg.Access.Session(r.Context(), d.sessionOf(r))
-	if err == nil {
-		carried.actor = actorConsole
-	}
-	return err
 }
 
 // unrouted turns the router's own answers into problems.
@@ -335,6 +283,7 @@ type response struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	masked bool // whoever asks may not see e-mail addresses
 }
 
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -30,7 +30,7 @@ type Way struct {
 func Hook[In, Out any](d *Door, route runapi.Route[In, Out], admit func(http.ResponseWriter, *http.Request, *In) (Way, error),
 	serve func(http.ResponseWriter, *http.Request, *In, []byte) error) *huma.Operation {
 	op := describe(d, route)
-	d.add(op, route.Open, func(w http.ResponseWriter, r *http.Request) error {
+	d.add(op, route.Operation, func(w http.ResponseWriter, r *http.Request) error {
 		in := new(In)
 		runapi.Decode(r, in, runapi.RFC3339) // texts: each can be read
 		looking, cancel := context.WithTimeout(r.Context(), HookWithin)

@@ -29,6 +29,12 @@ const (
 
 // WriteJSON answers with a value.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	if out, ours := w.(*response); !ours || out.masked {
+		var err error
+		if v, err = masked(v); err != nil {
+			return err
+		}
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	return encode(w, v)

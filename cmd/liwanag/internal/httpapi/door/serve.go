@@ -13,13 +13,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // Serve adds a route whose request and answer are JSON.
 func Serve[In, Out any](d *Door, r runapi.Route[In, Out], fn func(context.Context, *In) (Out, error)) {
 	op := describe(d, r)
-	d.add(op, r.Open, func(w http.ResponseWriter, req *http.Request) error {
+	d.add(op, r.Operation, func(w http.ResponseWriter, req *http.Request) error {
 		in := new(In)
 		if err := d.read(w, req, op, in); err != nil {
 			return err
@@ -43,7 +44,7 @@ func Serve[In, Out any](d *Door, r runapi.Route[In, Out], fn func(context.Contex
 // Stream adds a route that reads its body, or writes its answer, by itself.
 func Stream[In, Out any](d *Door, r runapi.Route[In, Out], fn func(http.ResponseWriter, *http.Request, *In) error) {
 	op := describe(d, r)
-	d.add(op, r.Open, func(w http.ResponseWriter, req *http.Request) error {
+	d.add(op, r.Operation, func(w http.ResponseWriter, req *http.Request) error {
 		in := new(In)
 		if err := checkQuery(op, req.URL.RawQuery); err != nil {
 			return err
@@ -60,10 +61,13 @@ func Stream[In, Out any](d *Door, r runapi.Route[In, Out], fn func(http.Response
 }
 
 // add adds an operation to the description and to the routes.
-func (d *Door) add(op *huma.Operation, open bool, serve func(http.ResponseWriter, *http.Request) error) {
+func (d *Door) add(op *huma.Operation, said runapi.Operation, serve func(http.ResponseWriter, *http.Request) error) {
 	d.spec.AddOperation(op)
 	pattern := op.Method + " " + op.Path
-	d.open[pattern] = open
+	d.open[pattern] = said.Open
+	if said.Scope != "" {
+		d.scopes[pattern] = liwanag.Scope(said.Scope)
+	}
 	d.Route(pattern, serve)
 }
 

@@ -29,7 +29,7 @@ func (d *Door) registerSignIn() {
 	}
 }
 
-// signIn turns the API key, or a sign-in link's secret, into a session.
+// signIn turns an API key, or a sign-in link's secret, into a session.
 func (d *Door) signIn(w http.ResponseWriter, r *http.Request) error {
 	scopeOf(r.Context()).share = d.Bodies.Unproven
 	read := readsBody(r.Context())
@@ -54,7 +54,9 @@ func (d *Door) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	scopeOf(ctx).actor = actorConsole
+	if scopeOf(ctx).caller, err = d.cfg.Access.Session(ctx, session); err != nil {
+		return err
+	}
 	if err := d.audit(ctx, intent{name: "session.begin"}); err != nil {
 		return err
 	}
@@ -67,24 +69,22 @@ func (d *Door) signIn(w http.ResponseWriter, r *http.Request) error {
 	return &elsewhere{next}
 }
 
-// newSession makes a session of a sign-in link, or else of the key. access.ErrRefused, a
+// newSession makes a session of a sign-in link, or else of a key. access.ErrRefused, a
 // problem when there were too many wrong ones, or the error of the store.
 func (d *Door) newSession(ctx context.Context, key, link string) (session string, err error) {
-	from := scopeOf(ctx).from
 	if link != "" {
 		session, err = d.cfg.Access.Redeem(ctx, link)
 		if errors.Is(err, access.ErrRefused) {
 			d.refused(ctx, failedLink)
-			err = cmp.Or(d.failures.Count(from), err)
+			err = cmp.Or(d.failures.Count(scopeOf(ctx).from), err)
 		}
 		return session, err
 	}
-	right, err := d.guesses.Try(ctx, from, func() bool { return d.cfg.Access.Key(key) })
-	if err != nil || !right {
-		d.refused(ctx, failedKey)
-		return "", cmp.Or(err, error(access.ErrRefused))
+	by, err := d.keyOf(ctx, key)
+	if err != nil {
+		return "", err
 	}
-	return d.cfg.Access.SignIn(ctx, key)
+	return d.cfg.Access.Begin(ctx, by)
 }
 
 // signOut ends the browser's session.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/access"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
@@ -20,6 +21,7 @@ const (
 	failedKey    = "key.refuse"       // a wrong API key
 	failedLink   = "link.refuse"      // a sign-in link that is used up, expired or wrong
 	failedAccess = "access.refuse"    // neither a key nor a session that is right
+	failedScope  = "scope.refuse"     // a key or a person without the scope
 	failedProof  = "signature.refuse" // a webhook whose signature is missing or wrong
 )
 
@@ -50,7 +52,7 @@ type tally struct {
 	rows map[talliedBy]*tallied
 }
 
-type talliedBy struct{ actor, act, client string }
+type talliedBy struct{ actor, name, act, client string }
 
 type tallied struct {
 	row   liwanag.Act // the one that is written, Seq 0: none yet
@@ -58,17 +60,17 @@ type tallied struct {
 }
 
 // count counts one.
-func (t *tally) count(actor, act, client string) {
+func (t *tally) count(caller access.Caller, act, client string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	by := talliedBy{actor, act, client}
+	by := talliedBy{caller.By, caller.Name, act, client}
 	one, ok := t.rows[by]
 	if !ok && len(t.rows) >= maxTallied {
 		by.client = otherClients
 		one, ok = t.rows[by]
 	}
 	if !ok {
-		one = &tallied{row: liwanag.Act{At: t.now().UTC(), Actor: by.actor, Act: by.act, Client: by.client}}
+		one = &tallied{row: liwanag.Act{At: t.now().UTC(), Actor: by.actor, Name: by.name, Act: by.act, Client: by.client}}
 		t.rows[by] = one
 	}
 	one.fresh++
@@ -147,7 +149,7 @@ func (d *Door) Tallied(ctx context.Context) error { return d.tally.flush(ctx) }
 func (d *Door) refused(ctx context.Context, what string) {
 	carried := scopeOf(ctx)
 	carried.refused = true
-	d.tally.count(actorUnknown, what, network(carried.from))
+	d.tally.count(access.Caller{By: actorUnknown}, what, network(carried.from))
 }
 
 // network is how a client that failed is named: of IPv6 by its network, since it has all
