@@ -109,6 +109,7 @@ type Engine struct {
 	running atomic.Bool   // Run runs
 	skew    atomic.Int64  // what is added to the wall clock, which is too far from the store's
 	told    time.Duration // the difference between the clocks that was told last
+	ahead   atomic.Int64  // the difference between the clocks, while it is worth telling
 
 	mu      sync.Mutex
 	node    store.Node // of the running engine; zero before Run and after it

@@ -101,8 +101,10 @@ func (e *Engine) compare(ahead, doubt time.Duration) {
 	e.skew.Store(int64(skew)) // once: whoever asks for the time meanwhile gets no other clock
 	if ahead.Abs() <= tolerance {
 		e.told = 0
+		e.ahead.Store(0)
 		return
 	}
+	e.ahead.Store(int64(ahead))
 	if (ahead - e.told).Abs() > tolerance {
 		e.told = ahead
 		where := "ahead of"

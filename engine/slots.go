@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/liwanag/liwanag/engine/store"
@@ -225,4 +226,12 @@ func (s *slots) drain() []store.Claimed {
 	queued := append(s.old, s.queue...)
 	s.old, s.queue = nil, nil
 	return queued
+}
+
+// before is how many runs get a slot before a run that waits for one; 0 of any other.
+func (s *slots) before(runID string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line := append(slices.Clone(s.old), s.queue...)
+	return int64(max(0, slices.IndexFunc(line, func(c store.Claimed) bool { return c.Run.ID == runID })))
 }

@@ -25,6 +25,7 @@ type grammar struct {
 	Companies    companiesCommand    `cmd:"" help:"See where subscribers work."`
 	Suppressions suppressionsCommand `cmd:"" help:"Addresses and domains that nobody is to bring in again."`
 	Runs         runsCommand         `cmd:"" help:"Look at workflow runs, cancel and retry them."`
+	Why          whyCommand          `cmd:"" help:"Say in words why something waits, and what frees it."`
 	Submissions  submissionsCommand  `cmd:"" help:"Look after paid calls; stop all spending."`
 	Credits      creditsCommand      `cmd:"" help:"Show the balance at FullEnrich, and what today cost."`
 	Uploads      uploadsCommand      `cmd:"" help:"See the files that were uploaded, and what became of them."`

@@ -113,15 +113,27 @@ func (p *program) resolve(dial func() (*apiclient.Client, error), kind string, v
 	if err != nil {
 		return err
 	}
-	var found []string
+	found, err := p.endingIn(client, kind, short[1])
+	if err != nil {
+		return err
+	}
+	whole, err := onlyOne(kind, short[1], found)
+	if err == nil {
+		v.SetString(whole)
+	}
+	return err
+}
+
+// endingIn are the ids of a kind, of the newest, that end in some digits.
+func (p *program) endingIn(client *apiclient.Client, kind, digits string) (found []string, err error) {
 	page := runapi.Paging{Limit: 500}
 	for seen := 0; seen < lookBack; {
 		ids, next, err := things[kind](p, client, page)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, id := range ids {
-			if strings.HasSuffix(id, short[1]) {
+			if strings.HasSuffix(id, digits) {
 				found = append(found, id)
 			}
 		}
@@ -130,12 +142,16 @@ func (p *program) resolve(dial func() (*apiclient.Client, error), kind string, v
 			break
 		}
 	}
+	return found, nil
+}
+
+// onlyOne is the one id that was found.
+func onlyOne(kind, short string, found []string) (string, error) {
 	switch len(found) {
 	case 0:
-		return &notFound{fmt.Sprintf("no %s of the newest %d ends in %s\n  Try: its whole id, which -o json shows", kind, lookBack, short[1])}
+		return "", &notFound{fmt.Sprintf("no %s of the newest %d ends in %s\n  Try: its whole id, which -o json shows", kind, lookBack, short)}
 	case 1:
-		v.SetString(found[0])
-		return nil
+		return found[0], nil
 	}
-	return usage(found[0], "several %ss end in %s:\n  %s", kind, short[1], strings.Join(found, "\n  "))
+	return "", usage(found[0], "several %ss end in %s:\n  %s", kind, short, strings.Join(found, "\n  "))
 }

@@ -189,6 +189,8 @@ type Node struct {
 	// Renew is how soon Heartbeat must be called again to keep the lease; 0: never,
 	// as on a store with one process.
 	Renew time.Duration
+	// Dead, of a roster: its lease is over.
+	Dead bool
 	// Clock is the store's own clock when it answered; zero: it has none that
 	// matters, since all nodes are on this machine.
 	Clock time.Time

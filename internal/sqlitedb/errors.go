@@ -60,6 +60,9 @@ func (e *PanicError) Unwrap() error {
 // full. Nothing was written; the same change succeeds once there is space.
 func IsFull(err error) bool { return primaryCode(err) == lib.SQLITE_FULL }
 
+// IsReadOnly reports whether err means that the file may be read alone.
+func IsReadOnly(err error) bool { return primaryCode(err) == lib.SQLITE_READONLY }
+
 // IsUnique reports whether err is a violated unique index or primary key.
 func IsUnique(err error) bool {
 	code := extendedCode(err)

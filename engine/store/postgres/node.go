@@ -77,12 +77,12 @@ func (s *Store) Resign(ctx context.Context, node store.Node) error {
 // Nodes are the nodes that registered lately, dead ones included.
 func (s *Store) Nodes(ctx context.Context) (nodes []store.Node, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		found, err := tx.Query(ctx, s.schema.in("SELECT epoch, name FROM wf_node ORDER BY epoch"))
+		found, err := tx.Query(ctx, s.schema.in("SELECT epoch, name, expires <= clock_timestamp() FROM wf_node ORDER BY epoch"))
 		if err != nil {
 			return err
 		}
 		nodes, err = pgx.CollectRows(found, func(row pgx.CollectableRow) (n store.Node, err error) {
-			return n, row.Scan(&n.Epoch, &n.Name)
+			return n, row.Scan(&n.Epoch, &n.Name, &n.Dead)
 		})
 		return err
 	})

@@ -223,6 +223,12 @@ func roster(t *testing.T, h Harness) {
 	all, err := r.Nodes(t.Context())
 	b.ok(err)
 	same(t, "nodes", all, []store.Node{{Name: "node-a", Epoch: a.node.Epoch}, {Name: "node-b", Epoch: b.node.Epoch}})
+	a.start("run-1")
+	a.register("node-a", short)
+	b.eventually(1) // which takes a run over when the lease of its node is over
+	all, err = r.Nodes(t.Context())
+	b.ok(err)
+	same(t, "nodes", all, []store.Node{{Name: "node-a", Epoch: a.node.Epoch, Dead: true}, {Name: "node-b", Epoch: b.node.Epoch}})
 }
 
 func wakes(t *testing.T, h Harness) {

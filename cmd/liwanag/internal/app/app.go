@@ -22,6 +22,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/notify"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/schedule"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/telemetry"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -68,6 +69,7 @@ type App struct {
 	hints      *live.Hints
 	api        *httpapi.Server
 	times      *schedule.Schedule
+	attempts   *why.Attempts
 }
 
 // New opens the database and the addresses, and builds everything in the order
@@ -82,7 +84,7 @@ func New(ctx context.Context, c Config) (_ *App, err error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	a := &App{cfg: c, log: c.Log, metrics: telemetry.NewMetrics(Version()), hints: live.NewHints()}
+	a := &App{cfg: c, log: c.Log, metrics: telemetry.NewMetrics(Version()), hints: live.NewHints(), attempts: &why.Attempts{Now: c.Now}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -227,7 +229,7 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		CreditsLow: s.CreditsLow, NoKey: !s.FullEnrichAPIKey.IsSet(), Unreachable: s.Unreachable(a.publicURL),
 		PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
-		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory,
+		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory, Why: a.whyConfig(),
 	}
 	if s.SubscriberWebhookSecret.IsSet() {
 		cfg.SubscriberSecrets = []fullenrich.Secret{fullenrich.Secret(s.SubscriberWebhookSecret.Reveal())}

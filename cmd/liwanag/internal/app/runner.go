@@ -9,6 +9,7 @@ import (
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/telemetry"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
 	"github.com/liwanag/liwanag/engine"
 	"github.com/liwanag/liwanag/temporalrunner"
 	"github.com/liwanag/liwanag/workflow"
@@ -29,19 +30,23 @@ type runner struct {
 	prune   func(ctx context.Context, endedBefore time.Time, n int) (int, error)
 	counter *counter
 	overdue func(ctx context.Context) (int64, error) // as engine.Overdue; 0 where nobody can tell
-	close   func() error                             // after run has returned
+	// standing and ahead are the engine's own; nil where nobody can tell.
+	standing func(ctx context.Context, runID string) (why.Standing, error)
+	ahead    func() time.Duration
+	close    func() error // after run has returned
 }
 
 // openRunner opens what LIWANAG_ENGINE names.
 func (a *App) openRunner(ctx context.Context, definitions ...workflow.Definition) (*runner, error) {
-	observers := []workflow.Observer{telemetry.Logs{Log: a.log}, a.metrics, a.hints}
+	observers := []workflow.Observer{telemetry.Logs{Log: a.log}, a.metrics, a.hints, a.attempts}
 	if a.cfg.Settings.Engine == config.EngineTemporal {
 		return a.openTemporal(ctx, definitions, observers)
 	}
 	return a.openEngine(ctx, definitions, observers)
 }
 
-func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition, observers []workflow.Observer) (*runner, error) {
+func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition,
+	observers []workflow.Observer) (*runner, error) {
 	runs, err := a.storage.runs(ctx)
 	if err != nil {
 		return nil, err
@@ -59,7 +64,9 @@ func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition,
 		return n, err
 	}
 	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready,
-		notices: func() []string { return leftAlone(e) }, prune: e.Prune, counter: &counter{of: e}, overdue: overdue, close: runs.Close}, nil
+		notices: func() []string { return leftAlone(e) }, prune: e.Prune, counter: &counter{of: e}, overdue: overdue,
+		standing: standingOf(e),
+		ahead:    e.Ahead, close: runs.Close}, nil
 }
 
 // leftAlone says how many runs have no definition, of each workflow and version; which
@@ -82,20 +89,24 @@ func countsOf(c workflow.Counter) func(context.Context) ([]runapi.RunCount, erro
 		found, err := c.Counts(ctx)
 		counts := make([]runapi.RunCount, len(found))
 		for i, n := range found {
-			counts[i] = runapi.RunCount{Workflow: n.Workflow, Version: n.Version, Status: string(n.Status), Step: n.Step, Runs: n.Runs}
+			counts[i] = runapi.RunCount{Workflow: n.Workflow, Version: n.Version, Status: string(n.Status), Step: n.Step,
+				Runs: n.Runs}
 		}
 		return counts, err
 	}
 }
 
-func (a *App) openTemporal(ctx context.Context, definitions []workflow.Definition, observers []workflow.Observer) (*runner, error) {
+func (a *App) openTemporal(ctx context.Context, definitions []workflow.Definition,
+	observers []workflow.Observer) (*runner, error) {
 	s := &a.cfg.Settings
-	client, err := temporalrunner.Dial(ctx, temporalrunner.DialConfig{Address: s.TemporalAddress, Namespace: s.TemporalNamespace, Log: a.log})
+	client, err := temporalrunner.Dial(ctx, temporalrunner.DialConfig{Address: s.TemporalAddress,
+		Namespace: s.TemporalNamespace, Log: a.log})
 	if err != nil {
 		return nil, err
 	}
 	r, err := temporalrunner.New(temporalrunner.Config{
-		Client: client, Definitions: definitions, TaskQueue: s.TemporalTaskQueue, Concurrency: s.Concurrency, Lease: s.Lease,
+		Client: client, Definitions: definitions, TaskQueue: s.TemporalTaskQueue, Concurrency: s.Concurrency,
+		Lease:       s.Lease,
 		StopTimeout: s.StopTimeout, Observers: observers,
 	})
 	if err != nil {
@@ -109,5 +120,6 @@ func (a *App) openTemporal(ctx context.Context, definitions []workflow.Definitio
 		return nil
 	}
 	return &runner{Runner: r, where: "Temporal", run: r.Run, ready: ready, counter: &counter{of: r},
-		overdue: func(context.Context) (int64, error) { return 0, nil }, close: func() error { client.Close(); return nil }}, nil
+		overdue: func(context.Context) (int64, error) { return 0, nil },
+		close:   func() error { client.Close(); return nil }}, nil
 }

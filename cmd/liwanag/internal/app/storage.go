@@ -10,6 +10,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
 	"github.com/liwanag/liwanag/engine/store"
 	enginepostgres "github.com/liwanag/liwanag/engine/store/postgres"
 	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
@@ -31,7 +32,8 @@ type storage struct {
 	// database; nil where there are none.
 	tell    func(ctx context.Context, channel, payload string) error
 	hear    func(channel string, heard func(payload string, missed bool))
-	check   func() error // says that the database is not where it was; nil: it cannot be lost so
+	trouble func(ctx context.Context) why.Trouble // what keeps it from being written
+	check   func() error                          // says that the database is not where it was; nil: it cannot be lost so
 	size    func(ctx context.Context) (bytes int64, err error)
 	commits map[string]func() groupcommit.Stats // by writer
 	close   func() error
@@ -64,6 +66,7 @@ func openSQLite(ctx context.Context, path string) (*storage, error) {
 	return &storage{
 		rows: rows, where: db.Path(), full: sqlitedb.IsFull, close: db.Close, check: db.Check, size: db.Size,
 		commits: map[string]func() groupcommit.Stats{"all": db.Stats},
+		trouble: troubleOf(rows, readOnlySQLite),
 		runs:    func(ctx context.Context) (runStore, error) { return enginesqlite.Open(opened.With(ctx, db), path) },
 	}, nil
 }
@@ -83,7 +86,7 @@ func openPostgreSQL(ctx context.Context, url string) (*storage, error) {
 		commits: map[string]func() groupcommit.Stats{"application": db.Stats, "engine": db.Runs.Stats},
 		runs:    func(ctx context.Context) (runStore, error) { return enginepostgres.Open(opened.With(ctx, db), url) },
 	}
-	s.hear = db.Listen
+	s.hear, s.trouble = db.Listen, troubleOf(rows, readOnlyPostgreSQL(db))
 	s.tell = func(ctx context.Context, channel, payload string) error {
 		_, err := db.Pool().Exec(ctx, "SELECT pg_notify($1, $2)", channel, payload)
 		return err

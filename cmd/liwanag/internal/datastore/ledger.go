@@ -135,6 +135,9 @@ func (t LedgerTx) SetSpending(s liwanag.Spending) error {
 		s.Paused, micros(s.Until), text(s.Reason), text(s.Note), micros(s.At))
 }
 
+// Touch writes what is there: whether the database takes changes is known only then.
+func (t LedgerTx) Touch() error { return t.must(`UPDATE spending SET paused = paused`) }
+
 func (t LedgerTx) Credits(day liwanag.Day) (liwanag.Credits, error) { return creditsOf(t, day) }
 
 // AddCredits adds, with either sign, to a day's figures.

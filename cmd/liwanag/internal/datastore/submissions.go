@@ -45,6 +45,11 @@ func (s Submissions) ByEnrichment(ctx context.Context, enrichmentID string) (liw
 const (
 	submissionByID   = selectSubmissions + `WHERE b.id = $1`
 	submissionsOfRun = selectSubmissions + `WHERE b.run_id = $1 ORDER BY b.n`
+	submissionOfJob  = `SELECT ` + submissionColumns + ` FROM submission_job sj /*lite CROSS*/ JOIN submission b ON b.id = sj.submission_id
+		WHERE sj.job_id = $1 ORDER BY sj.submission_id DESC LIMIT 1`
+	preparedBefore      = `SELECT count(*) FROM submission WHERE state = 'prepared' AND id < $1`
+	submissionsInFlight = `SELECT CAST(coalesce(sum(jobs), 0) AS bigint) FROM submission /*lite INDEXED BY submission_flying*/
+		WHERE state IN ('sending', 'accepted', 'ambiguous') AND detached = false`
 )
 
 // OfRun lists a run's submissions by N.
@@ -95,6 +100,24 @@ func submissionQuery(runID liwanag.ID, state liwanag.SubmissionState, after []by
 	return selectSubmissions + w.String() + ` ORDER BY b.id DESC LIMIT ` + w.bind(limit), w.args
 }
 
+// InFlight sums the jobs of submissions that are sending, accepted or ambiguous and
+// whose run has not ended.
+func (s Submissions) InFlight(ctx context.Context) (int, error) {
+	n, err := one(s.in(ctx), scanInt, submissionsInFlight)
+	return int(n), err
+}
+
+// PreparedBefore counts the prepared submissions that are older than this one.
+func (s Submissions) PreparedBefore(ctx context.Context, id liwanag.ID) (int, error) {
+	n, err := one(s.in(ctx), scanInt, preparedBefore, id.Bytes())
+	return int(n), err
+}
+
+// OfJob reads a job's latest submission. ErrNotFound.
+func (s Submissions) OfJob(ctx context.Context, jobID liwanag.ID) (liwanag.Submission, error) {
+	return one(s.in(ctx), scanSubmission, submissionOfJob, jobID.Bytes())
+}
+
 // Count counts submissions by state.
 func (s Submissions) Count(ctx context.Context) (map[liwanag.SubmissionState]int64, error) {
 	return counts[liwanag.SubmissionState](s.in(ctx), `SELECT state, count(*) FROM submission GROUP BY state`)
@@ -114,8 +137,7 @@ func (t SubmissionTx) OfRun(runID liwanag.ID) ([]liwanag.Submission, error) {
 
 // OfJob reads a job's latest submission. ErrNotFound.
 func (t SubmissionTx) OfJob(jobID liwanag.ID) (liwanag.Submission, error) {
-	return one(t, scanSubmission, `SELECT `+submissionColumns+` FROM submission_job sj /*lite CROSS*/ JOIN submission b ON b.id = sj.submission_id
-		WHERE sj.job_id = $1 ORDER BY sj.submission_id DESC LIMIT 1`, jobID.Bytes())
+	return one(t, scanSubmission, submissionOfJob, jobID.Bytes())
 }
 
 // Insert stores a submission and its jobs. Two guards: (run, n) is unique,
@@ -140,7 +162,7 @@ func (t SubmissionTx) Insert(s liwanag.Submission, jobIDs []liwanag.ID) error {
 
 // PreparedBefore counts the prepared submissions that are older than this one.
 func (t SubmissionTx) PreparedBefore(id liwanag.ID) (int, error) {
-	n, err := one(t, scanInt, `SELECT count(*) FROM submission WHERE state = 'prepared' AND id < $1`, id.Bytes())
+	n, err := one(t, scanInt, preparedBefore, id.Bytes())
 	return int(n), err
 }
 
@@ -202,8 +224,6 @@ func (t SubmissionTx) Detach(runID liwanag.ID, detached bool) ([]liwanag.Submiss
 // InFlight sums the jobs of submissions that are sending, accepted or
 // ambiguous and whose run has not ended.
 func (t SubmissionTx) InFlight() (int, error) {
-	n, err := one(t, scanInt, `
-		SELECT CAST(coalesce(sum(jobs), 0) AS bigint) FROM submission /*lite INDEXED BY submission_flying*/
-		WHERE state IN ('sending', 'accepted', 'ambiguous') AND detached = false`)
+	n, err := one(t, scanInt, submissionsInFlight)
 	return int(n), err
 }

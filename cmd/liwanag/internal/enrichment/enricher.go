@@ -35,6 +35,7 @@ type Enricher struct {
 	bells   bells
 	// balanceAsked: somebody wants to know the balance, which may have changed.
 	balanceAsked *atomic.Bool
+	probed       *atomic.Pointer[probed] // the latest look at the public URL
 }
 
 // The breaker opens after this many failures in a row, more than one run's
@@ -53,7 +54,7 @@ func NewEnricher(store *datastore.Store, partner Partner, cfg Config) (*Enricher
 	bells := newBells()
 	return &Enricher{
 		store: store, partner: partner, cfg: cfg.withDefaults(), bells: bells,
-		trial: make(chan struct{}, 1), balanceAsked: &atomic.Bool{},
+		trial: make(chan struct{}, 1), balanceAsked: &atomic.Bool{}, probed: &atomic.Pointer[probed]{},
 		breaker: circuitbreaker.NewBuilder[any]().WithFailureThreshold(breakerFailures).WithSuccessThreshold(1).
 			WithDelay(breakerDelay).OnClose(func(circuitbreaker.StateChangedEvent) { ring(bells.wakes) }).Build(),
 	}, nil

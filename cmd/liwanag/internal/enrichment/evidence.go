@@ -58,11 +58,28 @@ func (e *Enricher) probe(ctx context.Context) error {
 		return err
 	}
 	at := e.now() // before: a process may stand still after the answer
-	if err := e.cfg.Probe(ctx); err != nil {
+	err = e.cfg.Probe(ctx)
+	e.probed.Store(&probed{at, err})
+	if err != nil {
 		e.cfg.Log.WarnContext(ctx, "the public URL does not reach this server: a webhook could be lost", "error", err)
 		return nil // a gap is what the evidence shows; nothing else to do
 	}
 	return e.store.Write(ctx, func(tx *datastore.Tx) error {
 		return tx.Ledger.Reached(e.cfg.PublicURL, at, paid.DeliveryGap)
 	})
+}
+
+// probed is how a look at the public URL ended.
+type probed struct {
+	at  time.Time
+	err error
+}
+
+// Probed is when this process last looked whether the public URL reaches it, and why it
+// does not; the zero time: it did not look.
+func (e *Enricher) Probed() (time.Time, error) {
+	if p := e.probed.Load(); p != nil {
+		return p.at, p.err
+	}
+	return time.Time{}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/live"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -114,6 +115,9 @@ type Config struct {
 	// class of their own. Default: none is found.
 	DiskFull func(error) bool
 	Version  string // of the program, shown in the API's description; default "dev"
+
+	// Why is what GET …/why reads besides what is said here.
+	Why why.Config
 
 	Meter Meter // default: discards
 

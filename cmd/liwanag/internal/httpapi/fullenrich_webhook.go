@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"crypto/sha256"
 	"net/http"
 	"time"
 
@@ -9,6 +11,8 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
 )
 
 const (
@@ -32,11 +36,13 @@ func (s *Server) admitResult(contact bool) func(http.ResponseWriter, *http.Reque
 	return func(w http.ResponseWriter, r *http.Request, in *api.FullEnrichWebhookRequest) (door.Way, error) {
 		known, err := s.cfg.Enrichment.Knows(r.Context(), in.Token)
 		if err != nil || known {
+			s.turnedAway(r.Context(), in.Token, err)
 			return door.Way{Limit: maxResult, Share: s.Bodies.Known}, err
 		}
 		from := door.From(r.Context())
 		if contact || !s.Strangers.Enter(from) {
 			s.cfg.Meter.WebhookRefused(fullEnrichKind, enrichment.ErrUnknownToken.Code)
+			s.turnedAway(r.Context(), in.Token, enrichment.ErrUnknownToken)
 			return door.Way{}, enrichment.ErrUnknownToken
 		}
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(door.StrangerWithin))
@@ -48,9 +54,30 @@ func (s *Server) admitResult(contact bool) func(http.ResponseWriter, *http.Reque
 func (s *Server) receiveResult(contact bool) func(http.ResponseWriter, *http.Request, *api.FullEnrichWebhookRequest, []byte) error {
 	return func(w http.ResponseWriter, r *http.Request, in *api.FullEnrichWebhookRequest, raw []byte) error {
 		if err := s.cfg.Enrichment.Receive(r.Context(), in.Token, contact, in.Signature, raw); err != nil {
+			s.turnedAway(r.Context(), in.Token, err)
 			return err
 		}
 		w.WriteHeader(http.StatusOK)
 		return nil
+	}
+}
+
+// turnedAway counts a result that was turned away, with the paid call that it was for if
+// its address is known: somebody may ask why that waits.
+func (s *Server) turnedAway(ctx context.Context, token string, err error) {
+	if err == nil {
+		return
+	}
+	subject := ""
+	if sub, err := s.cfg.Store.Submissions.ByToken(ctx, sha256.Sum256([]byte(token))); err == nil {
+		subject = sub.ID.String()
+	}
+	switch code := liwanag.CodeOf(err); liwanag.ClassOf(err) {
+	case liwanag.Unauthorized: // which the door counts
+		door.About(ctx, subject, code)
+	case liwanag.NotFound:
+		s.TurnedAway(ctx, why.ActAddress, subject, code)
+	default:
+		s.TurnedAway(ctx, why.ActWebhook, subject, code)
 	}
 }

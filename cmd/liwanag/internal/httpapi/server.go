@@ -9,6 +9,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
 )
 
 // Server serves the HTTP interface: resources behind a door. It is safe for
@@ -18,6 +19,7 @@ type Server struct {
 	cfg       Config
 	verifier  *intake.Verifier
 	overviews overviews
+	why       *why.Reader
 }
 
 // New returns a server, or all faults of cfg.
@@ -36,7 +38,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("httpapi: %w\n  Try: SUBSCRIBER_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)", err)
 	}
-	s := &Server{cfg: cfg, verifier: verifier, overviews: newOverviews()}
+	s := &Server{cfg: cfg, verifier: verifier, overviews: newOverviews(), why: newWhy(cfg)}
 	s.Door = door.New(door.Config{Access: cfg.Access, PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies,
 		MaxConnections: cfg.MaxConnections, MaxRequests: cfg.MaxRequests, Memory: cfg.Memory, Note: s.note,
 		Tally: s.tally, Acted: s.overviews.forget,
@@ -99,4 +101,5 @@ func (s *Server) register() {
 	s.registerAudit()
 	s.registerKeys()
 	s.registerHealth()
+	s.registerWhy()
 }

@@ -98,7 +98,7 @@ func (d *Door) auditIntended(ctx context.Context) error {
 	carried := scopeOf(ctx)
 	intended := carried.intent
 	if intended.read != "" {
-		d.tally.count(carried.caller, intended.read, carried.client)
+		d.tally.count(talliedBy{actor: carried.caller.By, name: carried.caller.Name, act: intended.read, client: carried.client})
 	}
 	if intended.name == "" {
 		return nil

@@ -24,8 +24,10 @@ import (
 type scope struct {
 	id      string
 	from    netip.Addr
-	client  string        // the address itself, for the audit trail
-	refused bool          // it did not prove who it is, which is counted
+	client  string // the address itself, for the audit trail
+	refused bool   // it did not prove who it is, which is counted
+	about   string // the id of what it is about, and why its proof fails
+	code    string
 	share   *Share        // what its body counts among
 	held    int64         // bytes of its body in memory
 	caller  access.Caller // who asks, once that is known

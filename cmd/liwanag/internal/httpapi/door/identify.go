@@ -88,7 +88,7 @@ func (d *Door) allow(ctx context.Context, need liwanag.Scope) error {
 		return nil
 	}
 	need = cmp.Or(need, liwanag.Admin)
-	d.tally.count(carried.caller, failedScope, carried.client)
+	d.tally.count(talliedBy{actor: carried.caller.By, name: carried.caller.Name, act: failedScope, client: carried.client})
 	return NewProblem(http.StatusForbidden, "missing_scope_"+string(need), "this needs the scope "+string(need)+
 		", and "+cmp.Or(carried.caller.Scopes.String(), "nothing")+" is all that you have: ask for a key or a role with it")
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/access"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
@@ -52,7 +51,7 @@ type tally struct {
 	rows map[talliedBy]*tallied
 }
 
-type talliedBy struct{ actor, name, act, client string }
+type talliedBy struct{ actor, name, act, client, subject, reason string }
 
 type tallied struct {
 	row   liwanag.Act // the one that is written, Seq 0: none yet
@@ -60,17 +59,17 @@ type tallied struct {
 }
 
 // count counts one.
-func (t *tally) count(caller access.Caller, act, client string) {
+func (t *tally) count(by talliedBy) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	by := talliedBy{caller.By, caller.Name, act, client}
 	one, ok := t.rows[by]
 	if !ok && len(t.rows) >= maxTallied {
-		by.client = otherClients
+		by.client, by.subject = otherClients, ""
 		one, ok = t.rows[by]
 	}
 	if !ok {
-		one = &tallied{row: liwanag.Act{At: t.now().UTC(), Actor: by.actor, Name: by.name, Act: by.act, Client: by.client}}
+		one = &tallied{row: liwanag.Act{At: t.now().UTC(), Actor: by.actor, Name: by.name, Act: by.act, Client: by.client,
+			Subject: by.subject, Reason: by.reason}}
 		t.rows[by] = one
 	}
 	one.fresh++
@@ -149,7 +148,19 @@ func (d *Door) Tallied(ctx context.Context) error { return d.tally.flush(ctx) }
 func (d *Door) refused(ctx context.Context, what string) {
 	carried := scopeOf(ctx)
 	carried.refused = true
-	d.tally.count(access.Caller{By: actorUnknown}, what, network(carried.from))
+	d.tally.count(talliedBy{actor: actorUnknown, act: what, client: network(carried.from), subject: carried.about, reason: carried.code})
+}
+
+// About says what a webhook is about whose proof fails, for the audit trail.
+func About(ctx context.Context, subject, code string) {
+	carried := scopeOf(ctx)
+	carried.about, carried.code = subject, code
+}
+
+// TurnedAway counts a webhook for which nothing could be done, and why, though its sender
+// need not have failed to prove who it is.
+func (d *Door) TurnedAway(ctx context.Context, what, subject, code string) {
+	d.tally.count(talliedBy{actor: actorUnknown, act: what, client: network(scopeOf(ctx).from), subject: subject, reason: code})
 }
 
 // network is how a client that failed is named: of IPv6 by its network, since it has all
