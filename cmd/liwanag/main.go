@@ -36,6 +36,8 @@ type grammar struct {
 	Sinks        sinksCommand        `cmd:"" help:"Look after the addresses that webhooks are sent to, and what was sent."`
 	Workflows    workflowsCommand    `cmd:"" help:"Show the workflows' definitions."`
 	Enrich       enrichCommand       `cmd:"" help:"Trigger the scheduled batch by hand."`
+	Doctor       doctorCommand       `cmd:"" help:"Examine the server and what is around it, and say what to do."`
+	Settings     configCommand       `cmd:"" name:"config" help:"Check the settings."`
 	Migrate      migrateCommand      `cmd:"" help:"Create the database, or bring its schema up to date."`
 	Completion   completionCommand   `cmd:"" help:"Print a completion script for a shell."`
 	Version      versionCommand      `cmd:"" help:"Print the version."`

@@ -229,7 +229,7 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		CreditsLow: s.CreditsLow, NoKey: !s.FullEnrichAPIKey.IsSet(), Unreachable: s.Unreachable(a.publicURL),
 		PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
-		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory, Why: a.whyConfig(),
+		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory, Why: a.whyConfig(), Doctor: a.Diagnose, Settings: shownSettings(s),
 	}
 	if s.SubscriberWebhookSecret.IsSet() {
 		cfg.SubscriberSecrets = []fullenrich.Secret{fullenrich.Secret(s.SubscriberWebhookSecret.Reveal())}

@@ -71,6 +71,7 @@ func New(cfg Config) (*Console, error) {
 	c.registerSubmissions()
 	c.registerCredits()
 	c.registerKeys()
+	c.registerSettings()
 	return c, nil
 }
 

@@ -40,7 +40,7 @@ var navigation = []struct {
 		{"/suppressions", "Suppressions", "stop", "n"}}},
 	{"Work", []navEntry{{"/runs", "Runs", "run", "r"}, {"/workflows", "Workflows", "graph", "w"}, {"/sinks", "Webhooks out", "out", "x"}}},
 	{"Money", []navEntry{{"/submissions", "Paid calls", "send", "p"}, {"/credits", "Credits", "coin", "c"}}},
-	{"", []navEntry{{"/audit", "Audit", "book", "a"}, {"/keys", "API keys", "key", "k"}}},
+	{"", []navEntry{{"/audit", "Audit", "book", "a"}, {"/keys", "API keys", "key", "k"}, {"/settings", "Settings", "doc", "e"}}},
 }
 
 // shortcuts are the keys beside those of the navigation.

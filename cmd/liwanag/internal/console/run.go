@@ -87,6 +87,7 @@ type runView struct {
 	Definition  workflow.Description   // empty when the server does not hold the run's version
 	Submissions []api.Submission
 	People      people
+	Why         api.Why
 }
 
 // mostHistory is how many entries of a history a page shows.
@@ -127,6 +128,9 @@ func readRun(v *visit, id string) (view runView, err error) {
 	}
 	view.Submissions = list.Items
 	if view.People, err = peopleOf(v, api.SubscriberFilter{RunID: id}); err != nil {
+		return view, err
+	}
+	if view.Why, err = whyOf(v, api.WhyRun, id); err != nil {
 		return view, err
 	}
 	// A run may be of a version that this server no longer holds.

@@ -80,6 +80,7 @@ func (c *Console) submissions(v *visit) error {
 type submissionView struct {
 	*visit
 	Submission api.Submission
+	Why        api.Why
 }
 
 func (v submissionView) doubtful() bool {
@@ -92,7 +93,11 @@ func (c *Console) submission(v *visit, fault error) error {
 	if err != nil {
 		return err
 	}
+	why, err := whyOf(v, api.WhySubmission, id)
+	if err != nil {
+		return err
+	}
 	return v.showOr(fault, frame{Title: shortID(s.ID), Nav: "/submissions", Here: under("/submissions", id),
 		Crumbs: []crumb{{"Paid calls", "/submissions"}}},
-		submissionPage(submissionView{v, s}))
+		submissionPage(submissionView{v, s, why}))
 }

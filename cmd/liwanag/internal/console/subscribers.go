@@ -137,6 +137,7 @@ type subscriberView struct {
 	*visit
 	Person  api.SubscriberDetail
 	Profile *fullenrich.Profile // nil without one
+	Why     api.Why
 }
 
 func (c *Console) subscriber(v *visit, fault error) error {
@@ -146,6 +147,9 @@ func (c *Console) subscriber(v *visit, fault error) error {
 		return err
 	}
 	view := subscriberView{visit: v, Person: person, Profile: profileOf(person.Profile)}
+	if view.Why, err = whyOf(v, api.WhySubscriber, id); err != nil {
+		return err
+	}
 	return v.showOr(fault, frame{Title: firstOf(person.FullName, person.Email), Nav: "/subscribers", Here: under("/subscribers", id),
 		Crumbs: []crumb{{"Subscribers", "/subscribers"}}}, subscriberPage(view))
 }

@@ -65,6 +65,11 @@ func runAnswers() map[string]any {
 		"GET /api/v1/submissions": listOf(api.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 1, State: "accepted", Name: "n",
 			EnrichmentID: "enr", Jobs: 2, Credits: 2, PreparedAt: ago(time.Hour)}),
 		"GET /api/v1/credits": overviewAnswer().Credits,
+		"GET /api/v1/settings": api.Settings{Version: "v1.2.3", Items: []api.Setting{{Name: "batch-size", Variable: "LIWANAG_BATCH_SIZE", Value: "100",
+			Default: true, Help: "Jobs a batch takes."}, {Name: "enrich", Variable: "LIWANAG_ENRICH", Help: "Which."}}},
+		"GET /api/v1/runs/{id}/why":        whyAnswer(),
+		"GET /api/v1/submissions/{id}/why": whyAnswer(),
+		"GET /api/v1/subscribers/{id}/why": whyAnswer(),
 		"GET /api/v1/submissions/{id}": api.Submission{ID: "sbm_01900000-0000-7000-8000-000000001234", RunID: runID, N: 2, State: "held", Name: "liwanag-sbm",
 			EnrichmentID: "enr", Jobs: 2, PreparedAt: ago(time.Hour), SendingAt: ago(time.Hour), GraceUntil: ago(time.Minute), Supersedes: "sbm_1",
 			Cause: "policy"},
@@ -432,7 +437,7 @@ var everyPage = []string{
 	"/runs/cancel?status=waiting", "/runs/retry", "/runs/" + runID, "/workflows", "/workflows/subscriber-enrichment?version=2", "/nowhere",
 	"/subscribers", "/subscribers?q=ann&source=blog&status=enriched&seniority=VP", "/subscribers?view=VP&country=France&until=2026-01-01&metadata.plan=pro", "/companies", "/companies?view=VP&tag=x", "/subscribers/" + subscriberID, "/uploads", "/uploads/upl_1", "/sources", "/sources/src_1",
 	"/sources/src_1?state=rejected", "/deliveries", "/deliveries?source=fullenrich", "/deliveries/dlv_1", "/sinks", "/sinks/snk_1", "/messages", "/messages/msg_1",
-	"/submissions", "/submissions?runId=x", "/submissions/sbm_1", "/suppressions", "/credits", "/keys", "/audit", "/audit?act=x",
+	"/submissions", "/submissions?runId=x", "/submissions/sbm_1", "/suppressions", "/credits", "/keys", "/audit", "/audit?act=x", "/settings",
 }
 
 func TestEveryPageIsAmongThoseThatAreTested(t *testing.T) {
@@ -461,3 +466,8 @@ func TestEveryPageIsAmongThoseThatAreTested(t *testing.T) {
 
 // noPages are patterns whose answers are files.
 var noPages []string
+
+func whyAnswer() api.Why {
+	return api.Why{Summary: "All spending is paused.", Facts: []api.WhyFact{{What: "All spending is paused.", Since: ago(time.Hour)},
+		{What: "It waits at a step.", Until: ago(-time.Hour)}}, Acts: []api.WhyAct{{Do: "Let it go on.", Command: "liwanag submissions resume"}}}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -74,6 +75,8 @@ type Config struct {
 	// Default: it stays as it is.
 	Clean func(liwanag.Finding) liwanag.Finding
 
+	// TrialClient sends our own webhooks; default: as probes are sent.
+	TrialClient *http.Client
 	// Probe asks whether PublicURL reaches us. Default: GET PublicURL/healthz is 200.
 	Probe func(ctx context.Context) error
 	// ProbeEvery is how often, while a submission is in doubt; default 20 s, below

@@ -83,3 +83,6 @@ func (e *Enricher) Probed() (time.Time, error) {
 	}
 	return time.Time{}, nil
 }
+
+// Reach says why the public URL does not reach this server; nil: it does.
+func (s *Service) Reach(ctx context.Context) error { return s.cfg.Probe(ctx) }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/access"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
@@ -119,6 +120,11 @@ type Config struct {
 	// Why is what GET …/why reads besides what is said here.
 	Why why.Config
 
+	// Settings are what the server runs with, for people.
+	Settings []api.Setting
+	// Doctor examines the server and what is around it.
+	Doctor func(context.Context, api.DoctorRequest) api.Diagnosis
+
 	Meter Meter // default: discards
 
 	MaxConnections int // open at once; default 8,192, and fewer where Memory is little
@@ -199,6 +205,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Notices == nil {
 		c.Notices = func() []string { return nil }
+	}
+	if c.Doctor == nil {
+		version := c.Version
+		c.Doctor = func(context.Context, api.DoctorRequest) api.Diagnosis {
+			return api.Diagnosis{OK: true, Version: version, Findings: []api.Finding{}}
+		}
 	}
 	if c.Ready == nil {
 		store := c.Store

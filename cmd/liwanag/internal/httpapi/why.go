@@ -12,6 +12,8 @@ import (
 
 func (s *Server) registerWhy() {
 	door.Serve(s.Door, api.WhyRun, s.whyRun)
+	door.Serve(s.Door, api.RunDoctor, s.runDoctor)
+	door.Serve(s.Door, api.ListSettings, s.listSettings)
 	door.Serve(s.Door, api.WhySubmission, whyThing(s, liwanag.SubmissionKind, "submission", s.why.Submission))
 	door.Serve(s.Door, api.WhySubscriber, s.whySubscriber)
 	door.Serve(s.Door, api.WhyUpload, whyThing(s, liwanag.UploadKind, "upload", s.why.Upload))
@@ -60,4 +62,16 @@ func whyThing(s *Server, kind liwanag.Kind, what string, of func(context.Context
 		answer, err := of(ctx, id)
 		return answer, named(err, what)
 	}
+}
+
+func (s *Server) runDoctor(ctx context.Context, in *api.DoctorRequest) (api.Diagnosis, error) {
+	return s.cfg.Doctor(ctx, *in), nil
+}
+
+func (s *Server) listSettings(context.Context, *runapi.NoInput) (api.Settings, error) {
+	items := s.cfg.Settings
+	if items == nil {
+		items = []api.Setting{}
+	}
+	return api.Settings{Version: s.cfg.Version, Items: items}, nil
 }

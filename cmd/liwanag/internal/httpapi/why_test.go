@@ -37,7 +37,8 @@ func (w *world) paidCall(state liwanag.SubmissionState, token string) liwanag.ID
 	id := liwanag.NewID(liwanag.SubmissionKind)
 	w.must(w.store.Write(w.t.Context(), func(tx *datastore.Tx) error {
 		return tx.Submissions.Insert(liwanag.Submission{ID: id, RunID: liwanag.NewID(liwanag.RunKind), N: 1, State: state,
-			Name: "liwanag-" + id.String(), Jobs: 2, PreparedAt: time.Now(), SendingAt: time.Now(), TokenHash: sha256.Sum256([]byte(token)),
+			Name: "liwanag-" + id.String(), Jobs: 2, PreparedAt: time.Now(), SendingAt: time.Now(),
+			TokenHash:    sha256.Sum256([]byte(token)),
 			EnrichmentID: "0197c1e5-5a55-4a0e-9b2f-0d6f7d0f9a11"}, nil)
 	}))
 	return id
@@ -57,7 +58,8 @@ func TestAWebhookThatWasTurnedAwayIsToldOfByItsPaidCall(t *testing.T) {
 	stranger.Header.Set("X-Signature-SHA1", "sha1=00")
 	w.wantProblem(w.do(stranger), 404, "unknown_token")
 	said, _ := w.why(api.WhySubmission, id)
-	for _, want := range []string{"1 webhook was turned away, under its own address: the signature was missing or of another key (401)",
+	for _, want := range []string{"1 webhook was turned away, under its own address: the signature was missing or of " +
+		"another key (401)",
 		"no paid call has the address it came to (404)", "FULLENRICH_PREVIOUS_API_KEY"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
@@ -87,7 +89,8 @@ func TestWhyIsAskedOfRunsPaidCallsPeopleFilesAndSinks(t *testing.T) {
 	w.must(err)
 	upload := liwanag.NewID(liwanag.UploadKind)
 	w.must(w.store.Write(ctx, func(tx *datastore.Tx) error {
-		return tx.Uploads.Insert(liwanag.Upload{ID: upload, FileName: "x.csv", Status: liwanag.UploadNeedsMapping, CreatedAt: time.Now()})
+		return tx.Uploads.Insert(liwanag.Upload{ID: upload, FileName: "x.csv", Status: liwanag.UploadNeedsMapping,
+			CreatedAt: time.Now()})
 	}))
 	held := w.held(liwanag.SubmissionHeld, 7).String()
 	sink, err := api.AddSink.Call(ctx, c, api.AddSinkRequest{Name: "CRM", URL: "https://crm.example.com/hook"})
@@ -118,7 +121,8 @@ func TestWhyIsAskedOfRunsPaidCallsPeopleFilesAndSinks(t *testing.T) {
 	if said, _ := w.why(api.WhySubscriber, added.SubscriberID); !strings.Contains(said, "liwanag submissions resume") {
 		t.Error(said)
 	}
-	for _, route := range []runapi.Route[runapi.IDPath, api.Why]{api.WhyRun, api.WhySubmission, api.WhySubscriber, api.WhyUpload, api.WhySink} {
+	for _, route := range []runapi.Route[runapi.IDPath, api.Why]{api.WhyRun, api.WhySubmission, api.WhySubscriber,
+		api.WhyUpload, api.WhySink} {
 		for _, id := range []string{"x", "run_01980000-0000-7000-8000-000000000000", "nobody@example.com"} {
 			_, err := route.Call(ctx, c, runapi.ID(id))
 			wantCode(t, err, 404, "not_found")
@@ -127,10 +131,12 @@ func TestWhyIsAskedOfRunsPaidCallsPeopleFilesAndSinks(t *testing.T) {
 }
 
 func TestARunSaysThatItsDatabaseTakesNoChanges(t *testing.T) {
-	for want, trouble := range map[string]why.Trouble{"The disk is full": {DiskFull: true}, "The database is read-only": {ReadOnly: true},
+	for want, trouble := range map[string]why.Trouble{"The disk is full": {DiskFull: true},
+		"The database is read-only":               {ReadOnly: true},
 		"The database cannot be used: it is gone": {Fault: "it is gone"}} {
 		w := newWorld(t, func(c *Config) {
-			c.Why = why.Config{Trouble: func(context.Context) why.Trouble { return trouble }, Ahead: func() time.Duration { return time.Minute }}
+			c.Why = why.Config{Trouble: func(context.Context) why.Trouble { return trouble },
+				Ahead: func() time.Duration { return time.Minute }}
 		})
 		added, err := api.AddSubscriber.Call(t.Context(), w.client(), api.SignUp{Email: "ada@gmail.com"})
 		w.must(err)

@@ -67,6 +67,7 @@ var law = inFull([]row{
 	{"~/httpapi", []string{"fullenrich", "~/access", "~/api", "~/datastore", "~/enrichment", "~/httpapi/door", "~/intake/...", "~/liwanag", "~/live", "~/notify", "~/why", "workflow", "workflow/runapi"},
 		[]string{"github.com/danielgtaylor/huma/v2"}},
 	{"~/why", []string{"workflow", "~/api", "~/datastore", "~/liwanag", "~/paid"}, nil},
+	{"~/doctor", []string{"fullenrich", "~/api"}, nil},
 	{"~/access", []string{"~/liwanag"}, nil},
 	{"~/notify", []string{"workflow", "~/liwanag", "~/datastore", "~/chore"}, []string{"code.dny.dev/ssrf"}},
 	{"~/telemetry", []string{"workflow", "fullenrich", "~/liwanag", "internal/groupcommit"}, []string{"github.com/prometheus/client_golang"}},
