@@ -45,6 +45,10 @@ test: deps ## Run every test (what it needs is installed first)
 short: ## Run the tests that take no real time: no servers, no programs, no PostgreSQL
 	$(GO) test -short work
 
+.PHONY: rules
+rules: ## Check the alert rules with promtool (Debian's package prometheus has it)
+	promtool check rules docs/alerts.yml
+
 .PHONY: race
 race: deps ## Run the tests of the concurrent packages under the race detector
 	$(GO) test -race -timeout 30m $(RACE_PKGS)

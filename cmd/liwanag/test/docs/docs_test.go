@@ -3,6 +3,7 @@
 package docs
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -253,6 +254,7 @@ func TestEveryErrorCodeIsExplained(t *testing.T) {
 // alert rules ask for metrics that there are.
 func TestTheMetricsTableIsTheMetrics(t *testing.T) {
 	page, alerts := read(t, "docs", "operations.md"), read(t, "docs", "alerts.yml")
+	board := read(t, "deploy", "grafana", "liwanag.json")
 	known := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^(\w+) (\w+)\{(.*?)\} (.*)\.$`).FindAllStringSubmatch(read(t, "cmd", "liwanag", "internal",
 		"telemetry", "testdata", "metrics.txt"), -1) {
@@ -262,12 +264,15 @@ func TestTheMetricsTableIsTheMetrics(t *testing.T) {
 			t.Errorf("operations.md lacks the row %s", row)
 		}
 	}
-	for _, name := range regexp.MustCompile("liwanag_[a-z_]+[a-z]").FindAllString(page+alerts, -1) {
+	for _, name := range regexp.MustCompile("liwanag_[a-z_]+[a-z]").FindAllString(page+alerts+board, -1) {
 		if !known[name] && !known[strings.TrimSuffix(name, "_bucket")] {
 			t.Errorf("%s is no metric", name)
 		}
 	}
 	if len(known) < 30 {
 		t.Errorf("%d metrics are known", len(known))
+	}
+	if shown := strings.Count(board, `"expr": `); shown < 20 || !json.Valid([]byte(board)) {
+		t.Errorf("the dashboard asks for %d metrics, or is no JSON", shown)
 	}
 }
