@@ -326,6 +326,18 @@ func (d *drawing) bodies(n *Node, id string) {
 	d.line("    end")
 }
 
+// Words say what the sub-runs of the node are, and how they end; empty: it has none.
+func (d NodeDescription) Words() string {
+	if len(d.Bodies) == 0 {
+		return ""
+	}
+	s := &Sub{Over: d.Over, AtMost: d.AtMost, Tolerate: d.Tolerate, Need: d.Enough, Rounds: d.Rounds}
+	if d.ContinueOnFailure && d.Tolerate == 0 {
+		s.Tolerate = MaxSubRuns
+	}
+	return strings.Join(s.words(d.Kind), ", ")
+}
+
 // words are what the sub-runs of a node are, and how they end, for people.
 func (s *Sub) words(kind Kind) (words []string) {
 	switch kind {

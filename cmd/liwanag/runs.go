@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -132,14 +133,20 @@ func (c *runsShow) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	return p.showRun(run, c.Output)
+	return p.showRun(client, run, c.Output)
 }
 
-func (p *program) showRun(run runapi.RunDetail, format string) error {
+func (p *program) showRun(client *apiclient.Client, run runapi.RunDetail, format string) error {
 	if format == "json" {
 		return printJSON(p.out, run)
 	}
-	for _, line := range picture(run, time.Now(), p.width) {
+	below, err := subRuns(run, func(id string, n int) (runapi.List[runapi.Run], error) {
+		return runapi.ListRuns.Call(p.ctx, client, runapi.RunQuery{RunFilter: runapi.RunFilter{Parent: id}, Paging: runapi.Paging{Limit: n}})
+	})
+	if err != nil {
+		return err
+	}
+	for _, line := range append(picture(run, time.Now(), p.width), below...) {
 		if _, err := fmt.Fprintln(p.out, printable(line, "")); err != nil {
 			return err
 		}
@@ -180,7 +187,7 @@ func (c *runsWatch) Run(p *program) error {
 	if err := p.ctx.Err(); err != nil {
 		return err
 	}
-	if err := p.showRun(last, "text"); err != nil {
+	if err := p.showRun(client, last, "text"); err != nil {
 		return err
 	}
 	if last.Status != "completed" {

@@ -74,6 +74,9 @@ func describe(b *strings.Builder, n workflow.NodeDescription) {
 	case workflow.KindSleep:
 		line("sleeps %s", strings.TrimSuffix(lasts(n), " at most"))
 	}
+	if words := n.Words(); words != "" {
+		line("sub-runs: %s", words)
+	}
 	if n.Condition != "" {
 		line("skipped unless %q holds%s", n.Condition, sees(n))
 	}

@@ -88,6 +88,7 @@ type runView struct {
 	Submissions []api.Submission
 	People      people
 	Why         api.Why
+	Subs        runapi.List[runapi.Run] // the first of those that belong to it
 }
 
 // mostHistory is how many entries of a history a page shows.
@@ -127,6 +128,9 @@ func readRun(v *visit, id string) (view runView, err error) {
 		return view, err
 	}
 	view.Submissions = list.Items
+	if view.Subs, err = subsOfRun(v, view.Run); err != nil {
+		return view, err
+	}
 	if view.People, err = peopleOf(v, api.SubscriberFilter{RunID: id}); err != nil {
 		return view, err
 	}
@@ -143,7 +147,9 @@ func readRun(v *visit, id string) (view runView, err error) {
 }
 
 // retryable says whether the run can be retried.
-func (v runView) retryable() bool { return v.Run.Ended() && v.Run.Status != "completed" }
+func (v runView) retryable() bool {
+	return v.Run.Ended() && v.Run.Status != "completed" && v.Run.Parent == ""
+}
 
 // hurry names what a wake of the run does, and says what it means; empty: nothing.
 func (v runView) hurry() (name, means string) {

@@ -115,6 +115,9 @@ func kindWords(s workflow.NodeDescription) string {
 	case "handler":
 		return "handler"
 	}
+	if words := s.Words(); words != "" {
+		return words
+	}
 	return "step"
 }
 
