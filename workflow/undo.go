@@ -99,7 +99,10 @@ func IsHandler(name string) bool {
 // undoOf finds the node that an undo is of, by the undo's name.
 func (p *Plan) undoOf(name string) *Node {
 	step, ok := strings.CutPrefix(name, undoPrefix)
-	if i, known := p.index[step]; ok && known && p.Nodes[i].undo != nil {
+	if !ok {
+		return nil
+	}
+	if i, known := p.index[step]; known && p.Nodes[i].undo != nil {
 		return p.Nodes[i]
 	}
 	return nil
