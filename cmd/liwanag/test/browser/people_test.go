@@ -86,7 +86,7 @@ func TestWhatNeedsAPersonIsDismissedUntilItHasAnotherCause(t *testing.T) {
 	p.at("/uploads/" + up.ID)
 	p.goTo("/")
 	p.click(`section:has(#onboarding) form button`)
-	p.until(`!document.getElementById("onboarding")`)
+	p.until(`!!document.querySelector("details.dismissed") && !document.getElementById("onboarding")`)
 	p.do(`document.querySelector("details.dismissed").open = true`)
 	p.click(`details.dismissed form button`)
 	p.until(`!!document.getElementById("onboarding")`)

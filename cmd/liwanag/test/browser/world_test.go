@@ -163,7 +163,7 @@ func (w *world) furnish() []shown {
 		{"", "/uploads/" + up.ID, "Every lookup has its answer"}, {"upload", "/uploads/" + previewed.ID, "The first rows"}, {"", "/sources", "Shop"},
 		{"source", "/sources/" + source.ID, "Deliveries"}, {"", "/deliveries", "rejected"}, {"", "/deliveries/" + deliveries.Items[0].ID, "Body"},
 		{"", "/sinks", "CRM"}, {"", "/sinks/" + sink.ID, "Messages"}, {"", "/messages", "test"}, {"", "/messages/" + message.ID, "Attempts"},
-		{"", "/submissions", "settled"}, {"", "/submissions/" + submissions.Items[0].ID, "Name at FullEnrich"}, {"", "/credits", "Balance"}, {"", "/suppressions", "spam.example"}, {"", "/audit", "source.add"},
+		{"", "/submissions", "settled"}, {"", "/submissions/" + submissions.Items[0].ID, "Name at FullEnrich"}, {"", "/credits", "Balance"}, {"", "/suppressions", "spam.example"}, {"", "/audit", "source.add"}, {"", "/settings", "LIWANAG_BATCH_SIZE"},
 		{"", "/nowhere", "Not found"},
 	}
 }
