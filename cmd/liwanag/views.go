@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -30,6 +31,8 @@ func (c *viewsList) Run(p *program) error {
 	return list(p, c.outputFlag, pageFlags{All: true}, []column[v]{
 		{"name", func(x v) string { return x.Name }},
 		{"filter", func(x v) string { return filterText(x.Filter) }},
+		{"order", func(x v) string { return strings.TrimSpace(x.Sort + " " + x.Order) }},
+		{"columns", func(x v) string { return strings.Join(x.Columns, ",") }},
 		{"updated", func(x v) string { return clock(x.UpdatedAt) }},
 		{"id", func(x v) string { return x.ID }},
 	}, func(runapi.Paging) (runapi.List[v], error) {
@@ -47,7 +50,9 @@ type viewsSave struct {
 	clientFlags
 	Name string `arg:"" help:"Name of the view."`
 	subscriberFilter
-	Replace bool `name:"replace" help:"Take the place of a view of this name."`
+	subscriberOrder
+	Columns []string `name:"columns" help:"That it shows, as the export names them, with commas between them."`
+	Replace bool     `name:"replace" help:"Take the place of a view of this name."`
 	showFlag
 }
 
@@ -61,7 +66,8 @@ func (c *viewsSave) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	saved, err := api.SaveView.Call(p.ctx, client, api.SaveViewRequest{Name: c.Name, Filter: filter, Replace: c.Replace})
+	saved, err := api.SaveView.Call(p.ctx, client, api.SaveViewRequest{Name: c.Name, Filter: filter,
+		Sort: c.Sort, Order: c.Order, Columns: c.Columns, Replace: c.Replace})
 	if err != nil {
 		return err
 	}

@@ -80,21 +80,23 @@ func (f SubscriberFilter) IsZero() bool { return reflect.ValueOf(f).IsZero() }
 
 // SubscriberOrder is the order of a listing. Whoever lacks what it is sorted by comes last.
 type SubscriberOrder struct {
-	Sort  string `query:"sort" enum:"added,found,company,headcount" default:"added"`
-	Order string `query:"order" enum:"asc,desc" doc:"Left out: desc, the newest and largest first, and asc for company."`
+	Sort  string `query:"sort" json:"sort,omitempty" enum:"added,found,company,headcount" doc:"Left out: that of the view, else added."`
+	Order string `query:"order" json:"order,omitempty" enum:"asc,desc" doc:"Left out: desc, the newest and largest first, and asc for company."`
 }
 
 // SubscriberQuery asks for a page of subscribers.
 type SubscriberQuery struct {
 	SubscriberFilter
 	SubscriberOrder
-	Total bool `query:"total" doc:"Count all that match too."`
+	Total  bool   `query:"total" doc:"Count all that match too."`
+	Before string `query:"before" doc:"A prevCursor, in the place of cursor: the page before."`
 	runapi.Paging
 }
 
 // SubscriberList is a page of subscribers.
 type SubscriberList struct {
 	runapi.List[Subscriber]
+	PrevCursor  string `json:"prevCursor,omitempty" doc:"For before: absent on the first page."`
 	Total       *int64 `json:"total,omitempty" doc:"How many match, exact to 10,000; there if it was asked for."`
 	TotalIsMore bool   `json:"totalIsMore,omitempty" doc:"There are more than total."`
 }
@@ -127,8 +129,9 @@ type Company struct {
 type SubscriberExport struct {
 	SubscriberFilter
 	SubscriberOrder
-	Columns string `query:"columns" doc:"Those of the file, in this order, with commas between them; metadata.KEY is a member of the metadata. Left out: all, as a file that can be imported again."`
+	Columns string `query:"columns" doc:"Those of the file, in this order, with commas between them; metadata.KEY is a member of the metadata. Left out: those of the view, else all, as a file that can be imported again."`
 	Format  string `query:"format" enum:"csv,jsonl" default:"csv"`
+	IDs     string `query:"ids" doc:"Only these of those that match, ids with commas between them, at most 500."`
 	Limit   int    `query:"limit" minimum:"1" maximum:"1000000000" doc:"The newest of them, at most; absent: all."`
 }
 

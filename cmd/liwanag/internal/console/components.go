@@ -191,6 +191,7 @@ func advice(p *apiclient.Problem) (what, try string) {
 // pager is where a page of a listing stands; its state is in the address.
 type pager struct {
 	First string // address of the first page, empty when this is it
+	Prev  string // of the one before, empty where the listing has no way back
 	Next  string // empty on the last page
 }
 

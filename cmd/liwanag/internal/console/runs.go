@@ -140,8 +140,10 @@ type bulkView struct {
 }
 
 // cost is what the act orders; empty for a cancel.
-func (v bulkView) cost() string {
-	c := v.Counted
+func (v bulkView) cost() string { return costWords(v.Counted) }
+
+// costWords say what lookups cost; empty without any.
+func costWords(c api.RetriedRuns) string {
 	if c.Lookups == nil || c.Credits == nil {
 		return ""
 	}

@@ -54,6 +54,7 @@ type selection struct {
 	View  *api.View  // the one that its address names
 	said  url.Values // filters of the address
 	all   url.Values // and of the view: those in force
+	look  url.Values // how the address says that they are shown: order and columns
 }
 
 // selectionOf reads the filters of the address and, into filter, what they say to the API.
@@ -65,10 +66,14 @@ func (v *visit) selectionOf(path string, filter *api.SubscriberFilter) (selectio
 	if err != nil {
 		return selection{}, err
 	}
-	s := selection{visit: v, Path: path, Views: list.Items, said: url.Values{}, all: url.Values{}}
+	s := selection{visit: v, Path: path, Views: list.Items, said: url.Values{}, all: url.Values{}, look: url.Values{}}
 	for name, values := range v.URL.Query() {
-		if isFilter(name) && values[0] != "" {
+		switch {
+		case values[0] == "":
+		case isFilter(name):
 			s.said.Set(name, values[0])
+		case slices.Contains(lookNames, name):
+			s.look.Set(name, values[0])
 		}
 	}
 	named := s.said.Get("view")
@@ -173,17 +178,30 @@ func (s selection) without(name string) string {
 		left.Del("view")
 	}
 	left.Del(name)
-	return address(s.Path, left)
+	return s.address(s.Path, left)
+}
+
+// lookNames are the parameters that say how people are shown.
+var lookNames = []string{"sort", "order", "columns"}
+
+// address is that of a page for people, who are shown as they are here.
+func (s selection) address(path string, said url.Values) string {
+	if path == "/companies" {
+		return address(path, said)
+	}
+	q := maps.Clone(s.look)
+	maps.Copy(q, said)
+	return address(path, q)
 }
 
 // at is the address of another page for the same people.
-func (s selection) at(path string) string { return address(path, s.said) }
+func (s selection) at(path string) string { return s.address(path, s.said) }
 
 // with is the address of the list of those of them who match one filter more.
 func (s selection) with(name, value string) string {
 	q := maps.Clone(s.said)
 	q.Set(name, value)
-	return address("/subscribers", q)
+	return s.address("/subscribers", q)
 }
 
 // pagerOf is visit.pagerOf for a page that an action may show, too.
@@ -193,11 +211,19 @@ func (s selection) pagerOf(next string) pager {
 		p.First = s.at(s.Path)
 	}
 	if next != "" {
-		q := maps.Clone(s.said)
-		q.Set("cursor", next)
-		p.Next = address(s.Path, q)
+		p.Next = s.page("cursor", next, 0)
 	}
 	return p
+}
+
+// page is the address of a page behind or before a cursor; from counts its first row, 0: it is not said.
+func (s selection) page(name, cursor string, from int64) string {
+	q := maps.Clone(s.said)
+	q.Set(name, cursor)
+	if from > 0 {
+		q.Set("from", number0(from))
+	}
+	return s.address(s.Path, q)
 }
 
 // saveView keeps the filters of the address under a name.
@@ -209,8 +235,8 @@ func (c *Console) saveView(v *visit) error {
 	if err := v.filter(&filter); err != nil {
 		return err
 	}
-	saved, err := api.SaveView.Call(v.Context(), v.api,
-		api.SaveViewRequest{Name: v.PostForm.Get("name"), Filter: filter, Replace: v.PostForm.Has("replace")})
+	saved, err := api.SaveView.Call(v.Context(), v.api, api.SaveViewRequest{Name: v.PostForm.Get("name"), Filter: filter,
+		Sort: v.param("sort"), Order: v.param("order"), Columns: listed(v.param("columns")), Replace: v.PostForm.Has("replace")})
 	if err != nil {
 		return c.subscribers(v, err)
 	}

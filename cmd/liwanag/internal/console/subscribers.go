@@ -20,6 +20,9 @@ import (
 func (c *Console) registerSubscribers() {
 	c.handle("GET /subscribers", func(v *visit) error { return c.subscribers(v, nil) })
 	c.handle("POST /subscribers", c.addSubscriber)
+	c.handle("GET /subscribers/export", c.exportPeople)
+	c.handle("GET /subscribers/act", func(v *visit) error { return c.confirmPeople(v, nil) })
+	c.handle("POST /subscribers/act", c.actOnPeople)
 	c.handle("GET /subscribers/{id}", func(v *visit) error { return c.subscriber(v, nil) })
 	c.handle("POST /subscribers/{id}/enrich", c.enrichSubscriber)
 	c.handle("POST /subscribers/{id}/erase", c.eraseSubscriber)
@@ -33,31 +36,29 @@ type subscribersView struct {
 	selection
 	Query api.SubscriberQuery
 	List  api.SubscriberList
-	// Left is how many of those that match unsubscribed, as far as one page tells.
-	Left api.SubscriberList
-}
-
-// leftOut says who is not in the exported file; empty when everybody who matches is.
-func (v subscribersView) leftOut() string {
-	n := len(v.Left.Items)
-	switch {
-	case v.all.Get("subscribed") == "false" || v.all.Get("subscribed") == "any" || n == 0:
-		return ""
-	case v.Left.NextCursor != "":
-		return "More than " + number(int64(n)) + " people who unsubscribed are left out."
-	}
-	return plural(int64(n), "person who unsubscribed is left out.", "people who unsubscribed are left out.")
+	From  int64              // counts its first row, from 1
+	Left  api.SubscriberList // counts those of them who unsubscribed
 }
 
 func (c *Console) subscribers(v *visit, fault error) (err error) {
-	view := subscribersView{Query: api.SubscriberQuery{Paging: v.page()}}
+	if v.Method == http.MethodGet && v.URL.Query().Has("choose") {
+		return v.goTo(address("/subscribers", chosenColumns(v.URL.Query())), "")
+	}
+	view := subscribersView{Query: api.SubscriberQuery{Paging: v.page(), Before: v.param("before"), Total: true}}
 	if view.selection, err = v.selectionOf("/subscribers", &view.Query.SubscriberFilter); err != nil {
 		return err
 	}
+	view.Query.Sort, view.Query.Order = view.look.Get("sort"), view.look.Get("order")
 	if view.List, err = api.ListSubscribers.Call(v.Context(), v.api, view.Query); err != nil {
 		return err
 	}
-	left := api.SubscriberQuery{SubscriberFilter: view.Query.SubscriberFilter, Paging: runapi.Paging{Limit: 500}}
+	if view.From = 1; view.List.PrevCursor != "" {
+		from, err := strconv.ParseInt(v.param("from"), 10, 64)
+		if view.From = max(from, 2); err != nil {
+			view.From = 0 // an address that does not say
+		}
+	}
+	left := api.SubscriberQuery{SubscriberFilter: view.Query.SubscriberFilter, Paging: runapi.Paging{Limit: 1}, Total: true}
 	left.Subscribed = "false"
 	if standing := view.all.Get("subscribed"); standing == "" || standing == "true" {
 		if view.Left, err = api.ListSubscribers.Call(v.Context(), v.api, left); err != nil {
@@ -65,6 +66,59 @@ func (c *Console) subscribers(v *visit, fault error) (err error) {
 		}
 	}
 	return v.showOr(fault, frame{Title: "Subscribers", Nav: "/subscribers", Here: view.at("/subscribers")}, subscribersPage(view))
+}
+
+// total is how many match, in words.
+func (v subscribersView) total() string { return totalWords(v.List.Total, v.List.TotalIsMore) }
+
+func totalWords(total *int64, more bool) string {
+	switch {
+	case total == nil:
+		return ""
+	case more:
+		return "over " + number(*total)
+	}
+	return number(*total)
+}
+
+// position says which of how many the page shows.
+func (v subscribersView) position() string {
+	n := int64(len(v.List.Items))
+	total := v.total()
+	switch {
+	case n == 0:
+		return ""
+	case v.From == 0 || total == "":
+		return plural(n, "person", "people") + " on this page"
+	}
+	return number(v.From) + "–" + number(v.From+n-1) + " of " + total
+}
+
+func (v subscribersView) pages() pager {
+	p := v.pagerOf("")
+	if v.List.PrevCursor != "" {
+		p.First, p.Prev = v.at(v.Path), v.page("before", v.List.PrevCursor, max(v.From-pageSize, 0))
+	}
+	if v.List.NextCursor != "" {
+		from := v.From + int64(len(v.List.Items))
+		if v.From == 0 {
+			from = 0
+		}
+		p.Next = v.page("cursor", v.List.NextCursor, from)
+	}
+	return p
+}
+
+// leftOut says who is not in an exported file; empty when everybody who matches is.
+func (v subscribersView) leftOut() string {
+	n := v.Left.Total
+	switch {
+	case v.all.Get("subscribed") == "false" || v.all.Get("subscribed") == "any" || n == nil || *n == 0:
+		return ""
+	case v.Left.TotalIsMore:
+		return "Over " + number(*n) + " people who unsubscribed are left out."
+	}
+	return plural(*n, "person who unsubscribed is left out.", "people who unsubscribed are left out.")
 }
 
 // showOr shows a page, or the same page with the fault of an action on top.
@@ -75,18 +129,6 @@ func (v *visit) showOr(fault error, f frame, body templ.Component) error {
 		status = f.Fault.Status
 	}
 	return v.show(status, f, body)
-}
-
-// export is the address of a file of all that match.
-func (v subscribersView) export() string {
-	return address(api.ExportSubscribers.Path, runapi.Values(v.Query.SubscriberFilter))
-}
-
-// exportAll is export with those who unsubscribed.
-func (v subscribersView) exportAll() string {
-	filter := v.Query.SubscriberFilter
-	filter.Subscribed = "any"
-	return address(api.ExportSubscribers.Path, runapi.Values(filter))
 }
 
 // stand changes a person's standing by hand.

@@ -19,22 +19,47 @@ func (s Subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liw
 	if err != nil {
 		return nil, "", err
 	}
-	found, err := s.seek(ctx, f)
+	limit := listing.Limit(p)
+	all, err := s.walk(ctx, f, at, limit, 1)
+	all, next := listing.Paged(all, limit, func(s liwanag.Subscriber) string { return placeOf(f, s).cursor(f) })
+	return all, next, err
+}
+
+// ListBefore gives the page that ends before a cursor, in the filter's order, and the cursor of the page
+// before it, empty on the first. ErrInvalidCursor.
+func (s Subscribers) ListBefore(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
+	at, err := readPlace(f, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	limit := listing.Limit(p)
-	var all []liwanag.Subscriber
-	for ; at.phase < len(phasesOf(f)) && len(all) <= limit; at = (place{phase: at.phase + 1}) {
+	back, limit := f, listing.Limit(p)
+	back.Ascending = !f.Ascending
+	all, err := s.walk(ctx, back, at, limit, -1)
+	all, before := listing.Paged(all, limit, func(s liwanag.Subscriber) string { return placeOf(f, s).cursor(f) })
+	slices.Reverse(all)
+	return all, before, err
+}
+
+// CursorOf is the cursor of the page before which somebody stands first, for ListBefore.
+func (s Subscribers) CursorOf(f liwanag.SubscriberFilter, first liwanag.Subscriber) string {
+	return placeOf(f, first).cursor(f)
+}
+
+// walk goes from a place through the phases of a listing, by step, until it has one more than limit.
+func (s Subscribers) walk(ctx context.Context, f liwanag.SubscriberFilter, at place, limit, step int) (all []liwanag.Subscriber, err error) {
+	found, err := s.seek(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	for ; at.phase >= 0 && at.phase < len(phasesOf(f)) && len(all) <= limit; at = (place{phase: at.phase + step}) {
 		query, args := subscriberQuery(s.r, found, at, limit+1-len(all))
 		more, err := list(s.in(ctx), scanSubscriber, query, args...)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		all = append(all, more...)
 	}
-	all, next := listing.Paged(all, limit, func(s liwanag.Subscriber) string { return placeOf(f, s).cursor(f) })
-	return all, next, nil
+	return all, nil
 }
 
 // Each yields all that match, newest first, without holding them in memory

@@ -7,7 +7,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
-const selectViews = `SELECT v.id, v.name, v.filter, v.created_at, v.updated_at FROM saved_view v`
+const selectViews = `SELECT v.id, v.name, v.filter, v.columns, v.created_at, v.updated_at FROM saved_view v`
 
 const (
 	viewByName = selectViews + ` WHERE v.name = $1`
@@ -16,7 +16,7 @@ const (
 )
 
 func scanView(r Row) (v liwanag.View, err error) {
-	err = r.Scan(idTo(liwanag.ViewKind, &v.ID), &v.Name, objectTo(&v.Filter), timeColumn{&v.CreatedAt}, timeColumn{&v.UpdatedAt})
+	err = r.Scan(idTo(liwanag.ViewKind, &v.ID), &v.Name, objectTo(&v.Filter), wordsTo(&v.Columns), timeColumn{&v.CreatedAt}, timeColumn{&v.UpdatedAt})
 	return v, err
 }
 
@@ -68,7 +68,8 @@ func (t ViewTx) Save(v liwanag.View, replace bool) (liwanag.View, error) {
 		return v, liwanag.ErrViewTaken
 	case err == nil:
 		v.ID, v.CreatedAt = known.ID, known.CreatedAt
-		return v, t.must(`UPDATE saved_view SET filter = $1, updated_at = $2 WHERE id = $3`, filterJSON(v.Filter), micros(v.UpdatedAt), v.ID.Bytes())
+		return v, t.must(`UPDATE saved_view SET filter = $1, columns = $2, updated_at = $3 WHERE id = $4`,
+			filterJSON(v.Filter), wordsText(v.Columns), micros(v.UpdatedAt), v.ID.Bytes())
 	case !errors.Is(err, liwanag.ErrNotFound):
 		return v, err
 	}
@@ -79,8 +80,8 @@ func (t ViewTx) Save(v liwanag.View, replace bool) (liwanag.View, error) {
 	if err != nil {
 		return v, err
 	}
-	return v, t.must(`INSERT INTO saved_view (id, name, filter, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)`, v.ID.Bytes(), v.Name,
-		filterJSON(v.Filter), micros(v.CreatedAt), micros(v.UpdatedAt))
+	return v, t.must(`INSERT INTO saved_view (id, name, filter, columns, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)`, v.ID.Bytes(), v.Name,
+		filterJSON(v.Filter), wordsText(v.Columns), micros(v.CreatedAt), micros(v.UpdatedAt))
 }
 
 // filterJSON is a filter as it is stored: an object, though an empty one.

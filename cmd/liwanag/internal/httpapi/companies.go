@@ -49,9 +49,9 @@ func (s *Server) getCompany(ctx context.Context, in *api.CompanyPath) (api.Compa
 }
 
 // writeLines writes people as JSON lines: each as the API shows them, or what of it is
-// named by columns, where names is not empty.
+// named by columns, where some were chosen.
 func writeLines(
-	ctx context.Context, w io.Writer, people iter.Seq2[liwanag.Subscriber, error], names string, columns []intake.Column,
+	ctx context.Context, w io.Writer, people iter.Seq2[liwanag.Subscriber, error], named bool, columns []intake.Column,
 ) error {
 	for person, err := range people {
 		if err != nil {
@@ -61,7 +61,7 @@ func writeLines(
 			return err
 		}
 		line, err := json.Marshal(viewSubscriber(person))
-		if err == nil && names != "" {
+		if err == nil && named {
 			line, err = chosen(line, &person, columns)
 		}
 		if err != nil {

@@ -1,16 +1,19 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
@@ -22,7 +25,18 @@ func (s *Server) registerViews() {
 }
 
 func viewView(v liwanag.View) api.View {
-	return api.View{ID: v.ID.String(), Name: v.Name, Filter: viewFilter(v.Filter), CreatedAt: v.CreatedAt.UTC(), UpdatedAt: v.UpdatedAt.UTC()}
+	by := orderOf(v.Filter)
+	return api.View{ID: v.ID.String(), Name: v.Name, Filter: viewFilter(v.Filter), Sort: by.Sort, Order: by.Order, Columns: v.Columns,
+		CreatedAt: v.CreatedAt.UTC(), UpdatedAt: v.UpdatedAt.UTC()}
+}
+
+// orderOf is a filter's order; the zero value for the usual one.
+func orderOf(f liwanag.SubscriberFilter) api.SubscriberOrder {
+	by := api.SubscriberOrder{Sort: string(f.Sort)}
+	if f.Ascending != (f.Sort == liwanag.SortCompany) {
+		by.Order = map[bool]string{true: "asc", false: "desc"}[f.Ascending]
+	}
+	return by
 }
 
 // viewFilter is a filter as the API says it.
@@ -55,8 +69,15 @@ func (s *Server) saveView(ctx context.Context, in *api.SaveViewRequest) (api.Vie
 	if err != nil {
 		return api.View{}, err
 	}
+	order, columns, err := s.shown(ctx, in.Filter.View, api.SubscriberOrder{Sort: in.Sort, Order: in.Order}, in.Columns)
+	if err != nil {
+		return api.View{}, err
+	}
+	if _, err := intake.ColumnsOf(strings.Join(columns, ",")); err != nil {
+		return api.View{}, door.InvalidField("columns", err.Error())
+	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	view := liwanag.View{ID: liwanag.NewID(liwanag.ViewKind), Name: name, Filter: filter, CreatedAt: now, UpdatedAt: now}
+	view := liwanag.View{ID: liwanag.NewID(liwanag.ViewKind), Name: name, Filter: ordered(filter, order), Columns: columns, CreatedAt: now, UpdatedAt: now}
 	err = s.cfg.Store.Write(ctx, func(tx *datastore.Tx) (err error) {
 		view, err = tx.Views.Save(view, in.Replace)
 		return err
@@ -87,6 +108,31 @@ func (s *Server) viewID(ctx context.Context, name string) (liwanag.ID, error) {
 	return view.ID, err
 }
 
+// shown is the order and the columns of what is asked for: those said, else those of the view.
+func (s *Server) shown(ctx context.Context, named string, order api.SubscriberOrder, columns []string) (api.SubscriberOrder, []string, error) {
+	if named == "" || order.Sort != "" && len(columns) > 0 {
+		return order, columns, nil
+	}
+	view, err := s.cfg.Store.Views.Get(ctx, named)
+	if errors.Is(err, liwanag.ErrNotFound) {
+		err = noSuchView()
+	}
+	if err != nil {
+		return order, columns, err
+	}
+	if kept := orderOf(view.Filter); order.Sort == "" {
+		order = api.SubscriberOrder{Sort: kept.Sort, Order: cmp.Or(order.Order, kept.Order)}
+	}
+	if len(columns) == 0 {
+		columns = view.Columns
+	}
+	return order, columns, nil
+}
+
+func noSuchView() error {
+	return door.InvalidFilter("view", "there is no view of this name: GET /api/v1/views lists them")
+}
+
 // withView is a filter with that of the view which it names: what it says itself
 // comes before what the view says.
 func (s *Server) withView(ctx context.Context, q api.SubscriberFilter) (api.SubscriberFilter, error) {
@@ -98,7 +144,7 @@ func (s *Server) withView(ctx context.Context, q api.SubscriberFilter) (api.Subs
 	}
 	view, err := s.cfg.Store.Views.Get(ctx, q.View)
 	if errors.Is(err, liwanag.ErrNotFound) {
-		err = door.InvalidFilter("view", "there is no view of this name: GET /api/v1/views lists them")
+		err = noSuchView()
 	}
 	if err != nil {
 		return q, err

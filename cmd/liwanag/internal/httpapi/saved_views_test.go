@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +52,64 @@ func TestASavedViewIsAFilterOfListsExportsBulkActsAndCompanies(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%+v", dry)
 	}
+}
+
+func TestAViewKeepsItsOrderAndItsColumns(t *testing.T) {
+	w := newWorld(t)
+	w.leads()
+	saved := answerOf[api.View](w, w.call("POST", "/api/v1/views",
+		`{"name":"By size","filter":{"country":"germany"},"sort":"headcount","order":"asc","columns":["email","metadata.utm"]}`), http.StatusCreated)
+	if saved.Sort != "headcount" || saved.Order != "asc" || !slices.Equal(saved.Columns, []string{"email", "metadata.utm"}) {
+		t.Errorf("%+v", saved)
+	}
+	for query, want := range map[string][]string{
+		"view=By+size":                         {"ana@gmail.com", "bo@gmail.com"},
+		"view=By+size&order=desc":              {"bo@gmail.com", "ana@gmail.com"},
+		"view=By+size&sort=company":            {"bo@gmail.com", "ana@gmail.com"},
+		"view=By+size&sort=company&order=desc": {"ana@gmail.com", "bo@gmail.com"},
+	} {
+		if d := cmp.Diff(want, emails(t, w.call("GET", "/api/v1/subscribers?"+query, "").Body.String())); d != "" {
+			t.Errorf("%s: %s", query, d)
+		}
+	}
+	for query, want := range map[string]string{
+		"view=By+size": "\"email\",\"metadata.utm\"\n\"ana@gmail.com\",\"an\"\n\"bo@gmail.com\",\"bo\"\n",
+		"view=By+size&columns=email&sort=company": "\"email\"\n\"bo@gmail.com\"\n\"ana@gmail.com\"\n",
+		"view=By+size&format=jsonl":               "{\"email\":\"ana@gmail.com\",\"metadata.utm\":\"an\"}\n{\"email\":\"bo@gmail.com\",\"metadata.utm\":\"bo\"}\n",
+		"columns=email&ids=" + w.person("bo@gmail.com").ID.String() + "," + w.person("cid@gmail.com").ID.String() + "&country=germany": "\"email\"\n\"bo@gmail.com\"\n",
+	} {
+		if got := strings.ReplaceAll(w.call("GET", "/api/v1/subscribers/export?"+query, "").Body.String(), "\r", ""); got != want {
+			t.Errorf("%s: %q", query, got)
+		}
+	}
+	w.wantProblem(w.call("POST", "/api/v1/views", `{"name":"x","filter":{},"columns":["nothing"]}`), http.StatusUnprocessableEntity, "invalid_field")
+	w.wantProblem(w.call("GET", "/api/v1/subscribers/export?ids=nobody", ""), http.StatusBadRequest, "bad_parameter")
+}
+
+func TestPagesGoForwardAndBack(t *testing.T) {
+	w := newWorld(t)
+	for n := range 7 {
+		w.add(fmt.Sprintf("p%d@mail.example", n))
+	}
+	page := func(query string) (list api.SubscriberList, text string) {
+		list = answerOf[api.SubscriberList](w, w.call("GET", "/api/v1/subscribers?limit=3&order=asc"+query, ""), http.StatusOK)
+		for _, s := range list.Items {
+			text += s.Email[1:2]
+		}
+		return list, text
+	}
+	first, one := page("")
+	second, two := page("&cursor=" + first.NextCursor)
+	third, three := page("&cursor=" + second.NextCursor)
+	back, again := page("&before=" + third.PrevCursor)
+	begin, start := page("&before=" + back.PrevCursor)
+	if got := strings.Join([]string{one, two, three, again, start}, " "); got != "012 345 6 345 012" {
+		t.Errorf("pages %s", got)
+	}
+	if first.PrevCursor != "" || begin.PrevCursor != "" || third.NextCursor != "" || begin.NextCursor != first.NextCursor {
+		t.Errorf("%+v, %+v, %+v", first.PrevCursor, begin.PrevCursor, third.NextCursor)
+	}
+	w.wantProblem(w.call("GET", "/api/v1/subscribers?before="+third.PrevCursor+"&cursor="+first.NextCursor, ""), http.StatusBadRequest, "bad_parameter")
 }
 
 func TestAViewThatIsNotThereOrSaysNothingIsRefused(t *testing.T) {

@@ -174,12 +174,14 @@ func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (
 	if err != nil {
 		return out, err
 	}
-	filter = ordered(filter, in.SubscriberOrder)
-	rows, next, err := s.cfg.Store.Subscribers.List(ctx, filter, pageOf(in.Paging))
+	order, _, err := s.shown(ctx, in.View, in.SubscriberOrder, nil)
 	if err != nil {
 		return out, err
 	}
-	out.List = listOf(rows, next, viewSubscriber)
+	filter = ordered(filter, order)
+	if out.List, out.PrevCursor, err = s.pageOfSubscribers(ctx, filter, in); err != nil {
+		return out, err
+	}
 	if in.Total {
 		total, err := s.cfg.Store.Subscribers.Total(ctx, filter, exactTo+1)
 		if err != nil {
@@ -189,6 +191,29 @@ func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (
 		out.Total = &total
 	}
 	return out, nil
+}
+
+// pageOfSubscribers is a page with the cursors of those beside it.
+func (s *Server) pageOfSubscribers(ctx context.Context, f liwanag.SubscriberFilter, in *api.SubscriberQuery) (page runapi.List[api.Subscriber],
+	before string, err error) {
+	people, asked := s.cfg.Store.Subscribers, pageOf(in.Paging)
+	if in.Before != "" {
+		if in.Cursor != "" {
+			return page, "", door.BadParameter("before", "name before or cursor, one of them")
+		}
+		asked.Cursor = in.Before
+		rows, before, err := people.ListBefore(ctx, f, asked)
+		next := ""
+		if len(rows) > 0 {
+			next = people.CursorOf(f, rows[len(rows)-1])
+		}
+		return listOf(rows, next, viewSubscriber), before, err
+	}
+	rows, next, err := people.List(ctx, f, asked)
+	if in.Cursor != "" && len(rows) > 0 {
+		before = people.CursorOf(f, rows[0])
+	}
+	return listOf(rows, next, viewSubscriber), before, err
 }
 
 // personOf is the id of a person who is named by id or by address.
@@ -321,11 +346,17 @@ func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *a
 	if err != nil {
 		return err
 	}
-	filter = ordered(filter, in.SubscriberOrder)
-	if filter.Standing == "" {
+	order, names, err := s.shown(r.Context(), in.View, in.SubscriberOrder, split(in.Columns))
+	if err != nil {
+		return err
+	}
+	if filter = ordered(filter, order); filter.Standing == "" {
 		filter.Standing = liwanag.StandingIn
 	}
-	columns, err := intake.ColumnsOf(in.Columns)
+	if filter.IDs, err = s.exported(r.Context(), in.IDs); err != nil {
+		return err
+	}
+	columns, err := intake.ColumnsOf(strings.Join(names, ","))
 	if err != nil {
 		return door.BadParameter("columns", err.Error())
 	}
@@ -339,10 +370,33 @@ func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *a
 	people := first(in.Limit, s.cfg.Store.Subscribers.Each(r.Context(), filter))
 	if in.Format == "jsonl" {
 		return s.DownloadAs(w, r, "subscribers.jsonl", "application/x-ndjson", func(to *door.Streamer) error {
-			return writeLines(r.Context(), to, people, in.Columns, columns)
+			return writeLines(r.Context(), to, people, len(names) > 0, columns)
 		})
 	}
 	return s.Download(w, r, "subscribers.csv", func(to *door.Streamer) error { return intake.Export(r.Context(), to, people, columns...) })
+}
+
+// exported are the ids that an export names; none: it names nobody.
+func (s *Server) exported(ctx context.Context, texts string) ([]liwanag.ID, error) {
+	named := split(texts)
+	if len(named) > maxExported {
+		return nil, door.BadParameter("ids", "at most 500")
+	}
+	ids, err := s.subscriberIDs(ctx, named)
+	if err != nil {
+		return nil, door.BadParameter("ids", "ids of the form sub_<uuid> are needed, with commas between them")
+	}
+	return ids, nil
+}
+
+const maxExported = 500
+
+// split are the parts of a text that commas separate; none of an empty one.
+func split(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
 }
 
 // first yields n items at most; 0: all.

@@ -9,8 +9,9 @@ import (
 // View is a filter of people that was saved under a name.
 type View struct {
 	ID        ID
-	Name      string // unique
-	Filter    SubscriberFilter
+	Name      string           // unique
+	Filter    SubscriberFilter // with the order
+	Columns   []string         // that it shows, as files name them; none: the usual ones
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }

@@ -271,6 +271,7 @@ var listingTests = map[string]func(*testing.T, *datastore.Store){
 						}
 					}
 					equal(t, got, c.want)
+					backwards(t, s, filter, limit, c.want)
 				}
 			})
 		}
@@ -425,4 +426,27 @@ func leads(t *testing.T, s *datastore.Store) (ana, bo, cid liwanag.ID) {
 		return err
 	})
 	return ups[0].ID, ups[1].ID, ups[2].ID
+}
+
+// backwards walks from behind each of the people in want to the first, page by page.
+func backwards(t *testing.T, s *datastore.Store, f liwanag.SubscriberFilter, limit int, want []liwanag.ID) {
+	t.Helper()
+	all, _, err := s.Subscribers.List(t.Context(), f, liwanag.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, from := range all {
+		var got []liwanag.ID
+		for page := (liwanag.Page{Limit: limit, Cursor: s.Subscribers.CursorOf(f, from)}); page.Cursor != ""; {
+			some, before, err := s.Subscribers.ListBefore(t.Context(), f, page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(identify(some, func(s liwanag.Subscriber) liwanag.ID { return s.ID }), got...)
+			page.Cursor = before
+		}
+		if len(got)+i > 0 {
+			equal(t, got, want[:i])
+		}
+	}
 }

@@ -31,9 +31,10 @@ var viewTests = map[string]func(t *testing.T, s *datastore.Store){
 			_, err := tx.Views.Save(liwanag.View{ID: newID(liwanag.ViewKind), Name: "b", CreatedAt: noon, UpdatedAt: noon}, false)
 			return err
 		})
-		b.Filter, b.UpdatedAt = liwanag.SubscriberFilter{Seniority: "CEO"}, noon.Add(time.Hour)
+		b.Columns = []string{"email", "metadata.a,b"}
+		b.Filter, b.UpdatedAt = liwanag.SubscriberFilter{Seniority: "CEO", Sort: liwanag.SortFound, Ascending: true}, noon.Add(time.Hour)
 		want(t, s, b, func(tx *datastore.Tx) (liwanag.View, error) {
-			return tx.Views.Save(liwanag.View{ID: newID(liwanag.ViewKind), Name: "b", Filter: b.Filter, CreatedAt: b.UpdatedAt,
+			return tx.Views.Save(liwanag.View{ID: newID(liwanag.ViewKind), Name: "b", Filter: b.Filter, Columns: b.Columns, CreatedAt: b.UpdatedAt,
 				UpdatedAt: b.UpdatedAt}, true)
 		})
 		equal(t, get[liwanag.View](t)(s.Views.Get(t.Context(), "b")), b)
