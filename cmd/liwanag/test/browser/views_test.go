@@ -103,3 +103,42 @@ func TestCompaniesLeadToTheirPeople(t *testing.T) {
 	p.until(rows + " === 1 && " + chips(2))
 	p.see("person1@firm.example")
 }
+
+func TestPeopleAreTickedAndWhatIsDoneWithThemIsCountedFirst(t *testing.T) {
+	w := newWorld(t)
+	w.signedUp()
+	p := w.signedIn()
+	for _, width := range []int64{1280, 390} {
+		p.run(chromedp.EmulateViewport(width, 900))
+		p.goTo("/subscribers?columns=source,companyName,tags&sort=company")
+		p.until(rows + ` === 3 && document.querySelector("[data-picked]").textContent === "Nobody is selected"`)
+		p.do(`document.querySelector("[data-pick]").focus()`)
+		p.keys(" ")
+		p.until(`document.querySelector("[data-picked]").textContent === "1 selected"`)
+		p.do(`document.querySelector("[data-pick-page]").click()`)
+		p.until(`document.querySelector("[data-picked]").textContent === "3 selected"`)
+		if over := eval[int](p, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+			t.Errorf("the list is %d pixels wider than %d", over, width)
+		}
+		p.accessible(fmt.Sprintf("people ticked at %d", width))
+		p.click(`button[value="tag"]`)
+		p.at("/subscribers/act")
+		p.see("3 people")
+		p.accessible(fmt.Sprintf("an act on many at %d", width))
+		p.typeInto("#act-add", fmt.Sprint("w", width))
+		p.do(`document.querySelector("#act-add").form.requestSubmit()`)
+		p.see("3 people are tagged.")
+		p.until(`location.search === "?columns=source%2CcompanyName%2Ctags&sort=company"`)
+	}
+	p.goTo("/subscribers?tag=w390&source=shop")
+	p.until(rows + " === 2")
+	p.do(`document.querySelector("[data-pick-all]").click()`)
+	p.click(`button[value="erase"]`)
+	p.at("/subscribers/act")
+	p.see("2 people will be erased")
+	p.typeInto("#act-typed", "2")
+	p.do(`document.querySelector("#act-typed").form.requestSubmit()`)
+	p.see("2 people are erased.")
+	p.goTo("/subscribers")
+	p.until(rows + " === 1")
+}
