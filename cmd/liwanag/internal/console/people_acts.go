@@ -69,7 +69,8 @@ func erasePeople(v *visit, w chosen) error {
 	if !w.DryRun && strings.TrimSpace(v.PostFormValue("typed")) != number0(*w.Expect) {
 		return notConfirmed("nobody was erased: what was typed is not their number\n  Try: type it as it stands on the page")
 	}
-	return w.came(api.EraseSubscribers.Call(v.Context(), v.api, api.EraseMany{ActMany: w.many(v), Suppress: v.PostFormValue("suppress") != ""}))
+	in := api.EraseMany{ActMany: w.many(v), Suppress: v.PostFormValue("suppress") != ""}
+	return w.came(api.EraseSubscribers.Call(v.Context(), v.api, in))
 }
 
 func enrichPeople(v *visit, w chosen) error {
@@ -78,8 +79,9 @@ func enrichPeople(v *visit, w chosen) error {
 	if err != nil {
 		return err
 	}
-	*w.Outcome = outcome{Count: result.Count, Rows: result.Count, Changed: result.Count, LeftOut: result.LeftOut, Cost: costWords(api.RetriedRuns{
-		Lookups: &result.Count, Credits: &result.Credits, Balance: result.Balance, BalanceAt: result.BalanceAt, BudgetLeft: result.BudgetLeft})}
+	n := result.Count
+	*w.Outcome = outcome{Count: n, Rows: n, Changed: n, LeftOut: result.LeftOut, Cost: costWords(api.RetriedRuns{Lookups: &n,
+		Credits: &result.Credits, Balance: result.Balance, BalanceAt: result.BalanceAt, BudgetLeft: result.BudgetLeft})}
 	return nil
 }
 
@@ -87,7 +89,8 @@ func tagPeople(v *visit, w chosen) error {
 	if w.DryRun { // the tags come later
 		return countPeople(v, w)
 	}
-	in := api.TagMany{IDs: w.IDs, Filter: w.Filter, Expect: w.Expect, Add: nonEmpty(v.PostFormValue("add")), Remove: nonEmpty(v.PostFormValue("remove"))}
+	in := api.TagMany{IDs: w.IDs, Filter: w.Filter, Expect: w.Expect, Add: nonEmpty(v.PostFormValue("add")),
+		Remove: nonEmpty(v.PostFormValue("remove"))}
 	result, err := api.TagSubscribers.Call(v.Context(), v.api, in)
 	w.Outcome.Count, w.Outcome.Changed = result.Count, result.Changed
 	return err

@@ -181,7 +181,8 @@ func TestPagesSayWhereTheyStandAndLeadBothWays(t *testing.T) {
 func TestColumnsAreChosenAndKeptByAView(t *testing.T) {
 	a := newAPI(t, answers())
 	w := visitPage(t, served(t, a), "GET", "/subscribers?choose=1&column=tags&column=country&keys=plan,+x&tag=a&columns=old", "")
-	if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || got != "/subscribers?columns=tags%2Ccountry%2Cmetadata.plan%2Cmetadata.x&tag=a" {
+	const shown = "/subscribers?columns=tags%2Ccountry%2Cmetadata.plan%2Cmetadata.x&tag=a"
+	if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || got != shown {
 		t.Errorf("%d %s", w.Code, got)
 	}
 	visitPage(t, served(t, a), "POST", "/subscribers/views?tag=a&columns=tags,country&sort=found&order=asc", "name=Mine")
@@ -189,7 +190,8 @@ func TestColumnsAreChosenAndKeptByAView(t *testing.T) {
 		t.Errorf("saved %s", last)
 	}
 	routes := answers()
-	routes["GET /api/v1/views"] = listOf(api.View{ID: "vie_1", Name: "VP", Sort: "headcount", Order: "asc", Columns: []string{"email", "headcount", "metadata.plan"}})
+	routes["GET /api/v1/views"] = listOf(api.View{ID: "vie_1", Name: "VP", Sort: "headcount", Order: "asc",
+		Columns: []string{"email", "headcount", "metadata.plan"}})
 	page := visitPage(t, served(t, newAPI(t, routes)), "GET", "/subscribers?view=VP", "").Body.String()
 	for _, want := range []string{`aria-sort="ascending">Company size</th>`, `<th scope="col">plan</th>`, `value="email,fullName,headcount,metadata.plan"`, "As the view"} {
 		if !strings.Contains(page, want) {
@@ -241,7 +243,8 @@ func TestActsOnManyPeopleAreCountedConfirmedAndDone(t *testing.T) {
 	}
 	a := newAPI(t, answers())
 	w := visitPage(t, served(t, a), "POST", "/subscribers/act", "act=erase&all=1&expect=12&typed=11")
-	if sent := strings.Join(a.sent, " "); w.Code != http.StatusUnprocessableEntity || !strings.Contains(sent, `"dryRun":true`) || strings.Contains(sent, "expect") {
+	if sent := strings.Join(a.sent, " "); w.Code != http.StatusUnprocessableEntity || !strings.Contains(sent, `"dryRun":true`) ||
+		strings.Contains(sent, "expect") {
 		t.Errorf("not confirmed: %d %s", w.Code, sent)
 	}
 }

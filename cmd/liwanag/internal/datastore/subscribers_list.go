@@ -46,7 +46,8 @@ func (s Subscribers) CursorOf(f liwanag.SubscriberFilter, first liwanag.Subscrib
 }
 
 // walk goes from a place through the phases of a listing, by step, until it has one more than limit.
-func (s Subscribers) walk(ctx context.Context, f liwanag.SubscriberFilter, at place, limit, step int) (all []liwanag.Subscriber, err error) {
+func (s Subscribers) walk(ctx context.Context, f liwanag.SubscriberFilter, at place, limit, step int) (all []liwanag.Subscriber,
+	err error) {
 	found, err := s.seek(ctx, f)
 	if err != nil {
 		return nil, err

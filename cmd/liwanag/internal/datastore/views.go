@@ -16,7 +16,8 @@ const (
 )
 
 func scanView(r Row) (v liwanag.View, err error) {
-	err = r.Scan(idTo(liwanag.ViewKind, &v.ID), &v.Name, objectTo(&v.Filter), wordsTo(&v.Columns), timeColumn{&v.CreatedAt}, timeColumn{&v.UpdatedAt})
+	err = r.Scan(idTo(liwanag.ViewKind, &v.ID), &v.Name, objectTo(&v.Filter), wordsTo(&v.Columns),
+		timeColumn{&v.CreatedAt}, timeColumn{&v.UpdatedAt})
 	return v, err
 }
 

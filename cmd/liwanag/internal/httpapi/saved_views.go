@@ -77,7 +77,8 @@ func (s *Server) saveView(ctx context.Context, in *api.SaveViewRequest) (api.Vie
 		return api.View{}, door.InvalidField("columns", err.Error())
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	view := liwanag.View{ID: liwanag.NewID(liwanag.ViewKind), Name: name, Filter: ordered(filter, order), Columns: columns, CreatedAt: now, UpdatedAt: now}
+	view := liwanag.View{ID: liwanag.NewID(liwanag.ViewKind), Name: name, Filter: ordered(filter, order), Columns: columns,
+		CreatedAt: now, UpdatedAt: now}
 	err = s.cfg.Store.Write(ctx, func(tx *datastore.Tx) (err error) {
 		view, err = tx.Views.Save(view, in.Replace)
 		return err
@@ -109,7 +110,8 @@ func (s *Server) viewID(ctx context.Context, name string) (liwanag.ID, error) {
 }
 
 // shown is the order and the columns of what is asked for: those said, else those of the view.
-func (s *Server) shown(ctx context.Context, named string, order api.SubscriberOrder, columns []string) (api.SubscriberOrder, []string, error) {
+func (s *Server) shown(ctx context.Context, named string, order api.SubscriberOrder, columns []string) (api.SubscriberOrder, []string,
+	error) {
 	if named == "" || order.Sort != "" && len(columns) > 0 {
 		return order, columns, nil
 	}

@@ -109,7 +109,8 @@ func TestPagesGoForwardAndBack(t *testing.T) {
 	if first.PrevCursor != "" || begin.PrevCursor != "" || third.NextCursor != "" || begin.NextCursor != first.NextCursor {
 		t.Errorf("%+v, %+v, %+v", first.PrevCursor, begin.PrevCursor, third.NextCursor)
 	}
-	w.wantProblem(w.call("GET", "/api/v1/subscribers?before="+third.PrevCursor+"&cursor="+first.NextCursor, ""), http.StatusBadRequest, "bad_parameter")
+	both := "/api/v1/subscribers?before=" + third.PrevCursor + "&cursor=" + first.NextCursor
+	w.wantProblem(w.call("GET", both, ""), http.StatusBadRequest, "bad_parameter")
 }
 
 func TestAViewThatIsNotThereOrSaysNothingIsRefused(t *testing.T) {

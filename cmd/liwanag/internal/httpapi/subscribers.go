@@ -194,8 +194,8 @@ func (s *Server) listSubscribers(ctx context.Context, in *api.SubscriberQuery) (
 }
 
 // pageOfSubscribers is a page with the cursors of those beside it.
-func (s *Server) pageOfSubscribers(ctx context.Context, f liwanag.SubscriberFilter, in *api.SubscriberQuery) (page runapi.List[api.Subscriber],
-	before string, err error) {
+func (s *Server) pageOfSubscribers(ctx context.Context, f liwanag.SubscriberFilter,
+	in *api.SubscriberQuery) (page runapi.List[api.Subscriber], before string, err error) {
 	people, asked := s.cfg.Store.Subscribers, pageOf(in.Paging)
 	if in.Before != "" {
 		if in.Cursor != "" {
