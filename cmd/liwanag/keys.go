@@ -78,7 +78,7 @@ func (c *keysList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	type k = api.Key
+	type k = api.APIKey
 	return list(p, c.outputFlag, pageFlags{All: true}, []column[k]{
 		{"id", func(x k) string { return x.ID }},
 		{"name", func(x k) string { return x.Name }},

@@ -52,9 +52,9 @@ var things = map[string]func(*program, *apiclient.Client, runapi.Paging) (ids []
 	"sink": idsBy(func(p *program, c *apiclient.Client, _ runapi.Paging) (runapi.List[api.Sink], error) {
 		return api.ListSinks.Call(p.ctx, c, runapi.NoInput{})
 	}, func(s api.Sink) string { return s.ID }),
-	"key": idsBy(func(p *program, c *apiclient.Client, _ runapi.Paging) (runapi.List[api.Key], error) {
+	"key": idsBy(func(p *program, c *apiclient.Client, _ runapi.Paging) (runapi.List[api.APIKey], error) {
 		return api.ListKeys.Call(p.ctx, c, runapi.NoInput{})
-	}, func(k api.Key) string { return k.ID }),
+	}, func(k api.APIKey) string { return k.ID }),
 }
 
 func idsBy[T any](fetch func(*program, *apiclient.Client, runapi.Paging) (runapi.List[T], error),

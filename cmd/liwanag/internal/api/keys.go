@@ -18,16 +18,16 @@ const (
 
 // Routes of API keys.
 var (
-	ListKeys = runapi.Get[runapi.NoInput, runapi.List[Key]]("/keys",
+	ListKeys = runapi.Get[runapi.NoInput, runapi.List[APIKey]]("/keys",
 		"list-keys", "List the API keys, newest first").Scoped(admin)
-	AddKey = runapi.Post[AddKeyRequest, Key]("/keys",
+	AddKey = runapi.Post[AddKeyRequest, APIKey]("/keys",
 		"add-key", "Make an API key; the answer shows it, once", http.StatusCreated).Scoped(admin)
 	RevokeKey = runapi.Delete[runapi.IDPath]("/keys/{id}",
 		"revoke-key", "Revoke an API key: it opens nothing any more, and sessions and streams of it end").Scoped(admin)
 )
 
-// Key is an API key beside the server's own.
-type Key struct {
+// APIKey is one beside the server's own.
+type APIKey struct {
 	ID         string    `json:"id"`
 	Name       string    `json:"name" doc:"Who uses it, as the audit trail says."`
 	Scopes     []string  `json:"scopes" enum:"ingest,read,export,operate,admin"`

@@ -11,11 +11,11 @@ import (
 )
 
 func (c *Console) registerKeys() {
-	c.handle("GET /keys", func(v *visit) error { return c.keys(v, api.Key{}, nil) })
+	c.handle("GET /keys", func(v *visit) error { return c.keys(v, api.APIKey{}, nil) })
 	c.handle("POST /keys", c.addKey)
 	c.handle("POST /keys/{id}/revoke", func(v *visit) error {
 		if _, err := api.RevokeKey.Call(v.Context(), v.api, runapi.ID(v.PathValue("id"))); err != nil {
-			return c.keys(v, api.Key{}, err)
+			return c.keys(v, api.APIKey{}, err)
 		}
 		return v.goTo("/keys", "The key is revoked: it opens nothing any more.")
 	})
@@ -33,11 +33,11 @@ var scopeWords = [][2]string{
 // keysView is what the list of keys shows; Made is there once, with its secret.
 type keysView struct {
 	*visit
-	Keys []api.Key
-	Made api.Key
+	Keys []api.APIKey
+	Made api.APIKey
 }
 
-func (c *Console) keys(v *visit, made api.Key, fault error) error {
+func (c *Console) keys(v *visit, made api.APIKey, fault error) error {
 	list, err := api.ListKeys.Call(v.Context(), v.api, runapi.NoInput{})
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (c *Console) addKey(v *visit) error {
 	if day := v.PostForm.Get("expires"); day != "" {
 		at, err := time.Parse(time.DateOnly, day)
 		if err != nil {
-			return c.keys(v, api.Key{}, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity,
+			return c.keys(v, api.APIKey{}, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity,
 				Code: "invalid_field", Detail: "the day of expiry cannot be read"}})
 		}
 		wanted.ExpiresAt = at
@@ -63,6 +63,8 @@ func (c *Console) addKey(v *visit) error {
 }
 
 // ended says whether a key opens nothing any more.
-func (v keysView) ended(k api.Key) bool { return !k.ExpiresAt.IsZero() && !v.now.Before(k.ExpiresAt) }
+func (v keysView) ended(k api.APIKey) bool {
+	return !k.ExpiresAt.IsZero() && !v.now.Before(k.ExpiresAt)
+}
 
-func scopesText(k api.Key) string { return strings.Join(k.Scopes, ", ") }
+func scopesText(k api.APIKey) string { return strings.Join(k.Scopes, ", ") }

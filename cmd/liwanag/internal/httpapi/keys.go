@@ -18,23 +18,23 @@ func (s *Server) registerKeys() {
 	door.Serve(s.Door, api.RevokeKey, s.revokeKey)
 }
 
-func viewKey(k liwanag.APIKey) api.Key {
-	return api.Key{ID: k.ID.String(), Name: k.Name, Scopes: k.Scopes.Words(), CreatedAt: k.CreatedAt.UTC(), ExpiresAt: utc(k.ExpiresAt),
+func viewKey(k liwanag.APIKey) api.APIKey {
+	return api.APIKey{ID: k.ID.String(), Name: k.Name, Scopes: k.Scopes.Words(), CreatedAt: k.CreatedAt.UTC(), ExpiresAt: utc(k.ExpiresAt),
 		LastUsedAt: utc(k.UsedAt)}
 }
 
-func (s *Server) listKeys(ctx context.Context, _ *runapi.NoInput) (runapi.List[api.Key], error) {
+func (s *Server) listKeys(ctx context.Context, _ *runapi.NoInput) (runapi.List[api.APIKey], error) {
 	rows, err := s.cfg.Store.Keys.List(ctx)
 	return listOf(rows, "", viewKey), err
 }
 
-func (s *Server) addKey(ctx context.Context, in *api.AddKeyRequest) (api.Key, error) {
+func (s *Server) addKey(ctx context.Context, in *api.AddKeyRequest) (api.APIKey, error) {
 	name, err := liwanag.ViewName(in.Name)
 	if err != nil {
-		return api.Key{}, door.InvalidField("name", err.Error())
+		return api.APIKey{}, door.InvalidField("name", err.Error())
 	}
 	if !in.ExpiresAt.IsZero() && !in.ExpiresAt.After(s.cfg.Now()) {
-		return api.Key{}, door.InvalidField("expiresAt", "it is over: name a time to come")
+		return api.APIKey{}, door.InvalidField("expiresAt", "it is over: name a time to come")
 	}
 	var scopes liwanag.Scopes
 	for _, known := range liwanag.KeyScopes { // each once, in one order
@@ -44,7 +44,7 @@ func (s *Server) addKey(ctx context.Context, in *api.AddKeyRequest) (api.Key, er
 	}
 	key, secret, err := s.cfg.Access.NewKey(name, scopes, in.ExpiresAt.UTC().Truncate(time.Microsecond))
 	if err != nil {
-		return api.Key{}, err
+		return api.APIKey{}, err
 	}
 	err = s.cfg.Store.Write(ctx, func(tx *datastore.Tx) error { return tx.Keys.Insert(key) })
 	view := viewKey(key)

@@ -19,7 +19,7 @@ import (
 )
 
 // key makes a key of some scopes.
-func (w *world) key(name string, scopes ...string) api.Key {
+func (w *world) key(name string, scopes ...string) api.APIKey {
 	w.t.Helper()
 	made, err := api.AddKey.Call(w.t.Context(), w.client(), api.AddKeyRequest{Name: name, Scopes: scopes})
 	w.must(err)
@@ -109,7 +109,7 @@ func TestAKeyIsShownOnceAndListedWithoutItself(t *testing.T) {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 	rec := w.call("GET", "/api/v1/keys", "")
-	if listed := answerOf[runapi.List[api.Key]](w, rec, 200).Items; strings.Contains(rec.Body.String(), made.Key) || len(listed) != 1 ||
+	if listed := answerOf[runapi.List[api.APIKey]](w, rec, 200).Items; strings.Contains(rec.Body.String(), made.Key) || len(listed) != 1 ||
 		listed[0].ID != made.ID || listed[0].LastUsedAt.IsZero() || listed[0].Key != "" {
 		t.Errorf("%s", rec.Body)
 	}
