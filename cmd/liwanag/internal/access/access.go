@@ -53,7 +53,7 @@ type Store interface {
 	Pass(ctx context.Context, hash liwanag.Digest) (liwanag.Pass, error)
 	InsertPass(ctx context.Context, p liwanag.Pass) error
 	TakePass(ctx context.Context, kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, error)
-	KeepPasses(ctx context.Context, keyHash liwanag.Digest) error
+	KeepPasses(ctx context.Context, keyHashes [2]liwanag.Digest) error
 }
 
 // Who asks, as the audit trail has it.
@@ -88,6 +88,8 @@ type Keeper struct {
 	now     func() time.Time
 	needed  bool
 	keyHash [sha256.Size]byte
+
+	provider *Provider // nil: nobody vouches for people
 }
 
 // New returns a keeper for the server's own key; with an empty one every request may
@@ -96,12 +98,20 @@ func New(store Store, key string, now func() time.Time) *Keeper {
 	return &Keeper{store: store, now: now, needed: key != "", keyHash: sha256.Sum256([]byte(key))}
 }
 
+// Trust lets people in for whom a provider vouches. It comes before anything else.
+func (k *Keeper) Trust(p *Provider) { k.provider = p }
+
+// Trusts says whether there is a provider.
+func (k *Keeper) Trusts() bool { return k.needed && k.provider != nil }
+
 // Needed says whether there is a key.
 func (k *Keeper) Needed() bool { return k.needed }
 
 // Forget ends what was made under other keys, for good: a key that comes back brings no
-// session back.
-func (k *Keeper) Forget(ctx context.Context) error { return k.store.KeepPasses(ctx, *k.binding()) }
+// session back. Sessions of people also end with other settings of the provider.
+func (k *Keeper) Forget(ctx context.Context) error {
+	return k.store.KeepPasses(ctx, [2]liwanag.Digest{*k.binding(), *k.bindingOfPeople()})
+}
 
 // Key says whether this is the server's own key. Digests are compared, in constant time.
 func (k *Keeper) Key(given string) bool {
@@ -188,6 +198,8 @@ func (k *Keeper) Session(ctx context.Context, session string) (Caller, error) {
 		caller, err := k.caller(ctx, key, err)
 		caller.By = ByConsole
 		return caller, err
+	case pass.Person != "" && !k.Trusts():
+		return Caller{}, ErrRefused
 	case pass.Person != "":
 		return Caller{By: ByConsole, Name: pass.Person, Scopes: pass.Scopes}, nil
 	}
@@ -204,7 +216,24 @@ func (k *Keeper) SignOut(ctx context.Context, session string) error {
 }
 
 func (k *Keeper) valid(p liwanag.Pass) bool {
-	return k.now().Before(p.ExpiresAt) && subtle.ConstantTimeCompare(p.KeyHash[:], k.binding()[:]) == 1
+	return k.now().Before(p.ExpiresAt) && subtle.ConstantTimeCompare(p.KeyHash[:], k.bindingOf(p)[:]) == 1
+}
+
+func (k *Keeper) bindingOf(p liwanag.Pass) *[sha256.Size]byte {
+	if p.Person != "" {
+		return k.bindingOfPeople()
+	}
+	return k.binding()
+}
+
+// bindingOfPeople is what sessions of people keep of the key and of the provider.
+func (k *Keeper) bindingOfPeople() *[sha256.Size]byte {
+	of := k.binding()[:]
+	if k.provider != nil {
+		of = append(of, k.provider.fingerprint()...)
+	}
+	hash := sha256.Sum256(append([]byte("liwanag person\x00"), of...))
+	return &hash
 }
 
 // binding is what passes keep of the key: not the digest that a request's key is
@@ -226,7 +255,7 @@ func randomSecret() string {
 func (k *Keeper) make(ctx context.Context, p liwanag.Pass, lasts time.Duration) (string, error) {
 	secret := randomSecret()
 	now := k.now().UTC().Truncate(time.Microsecond)
-	p.Hash, p.KeyHash, p.CreatedAt, p.ExpiresAt = hashOf(secret), *k.binding(), now, now.Add(lasts)
+	p.Hash, p.KeyHash, p.CreatedAt, p.ExpiresAt = hashOf(secret), *k.bindingOf(p), now, now.Add(lasts)
 	return secret, k.store.InsertPass(ctx, p)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake/sources"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/live"
@@ -220,6 +222,14 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		return &UsageError{err}
 	}
 	a.access = access.New(datastore.Alone{Store: a.store}, s.APIKey.Reveal(), a.cfg.Now)
+	if s.OIDCIssuer != "" {
+		roles, err := access.ParseRoles(s.OIDCRoles)
+		if err != nil {
+			return &UsageError{fmt.Errorf("oidc-roles: %w\n  Try: LIWANAG_OIDC_ROLES='admin=you@example.com;viewer=group:sales'", err)}
+		}
+		a.access.Trust(access.NewProvider(access.ProviderConfig{Issuer: s.OIDCIssuer, ClientID: s.OIDCClientID,
+			Secret: s.OIDCClientSecret.Reveal(), Callback: a.publicURL + door.CallbackPath, Roles: roles}))
+	}
 	if err := a.access.Forget(ctx); err != nil {
 		return err
 	}
@@ -227,7 +237,7 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
 		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access,
 		CreditsLow: s.CreditsLow, NoKey: !s.FullEnrichAPIKey.IsSet(), Unreachable: s.Unreachable(a.publicURL),
-		PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
+		NoKeySignIn: !s.KeySignIn, PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
 		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory, Why: a.whyConfig(), Doctor: a.Diagnose, Settings: shownSettings(s),
 	}

@@ -10,7 +10,8 @@ import (
 
 // The console: pages, which know the API and nothing else.
 func (a *App) buildConsole(context.Context) error {
-	c, err := console.New(console.Config{API: a.api, SignIn: a.access.Needed(), Now: a.cfg.Now, Log: a.log})
+	c, err := console.New(console.Config{API: a.api, SignIn: a.access.Needed(), Provider: a.access.Trusts(),
+		NoKeySignIn: !a.cfg.Settings.KeySignIn, Now: a.cfg.Now, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -18,7 +19,7 @@ func (a *App) buildConsole(context.Context) error {
 	for _, p := range c.Pages() {
 		pages = append(pages, door.Page(p))
 	}
-	a.api.Mount(pages, c.NotFound())
+	a.api.Mount(pages, c.NotFound(), c.NoRole)
 	return nil
 }
 

@@ -28,6 +28,13 @@ type Settings struct {
 	APIKey     Secret     `name:"api-key" env:"LIWANAG_API_KEY" placeholder:"KEY" help:"Key of the API. Without one the server listens on loopback only. Not as a flag."`
 	APIKeyFile SecretFile `name:"api-key-file" env:"LIWANAG_API_KEY_FILE" placeholder:"FILE" help:"File with the key of the API."`
 
+	OIDCIssuer           string     `name:"oidc-issuer" env:"LIWANAG_OIDC_ISSUER" placeholder:"URL" help:"OpenID provider that people sign in to the console with. Default: none."`
+	OIDCClientID         string     `name:"oidc-client-id" env:"LIWANAG_OIDC_CLIENT_ID" placeholder:"ID" help:"This server's id at the provider."`
+	OIDCClientSecret     Secret     `name:"oidc-client-secret" env:"LIWANAG_OIDC_CLIENT_SECRET" placeholder:"SECRET" help:"Its secret there. Not as a flag."`
+	OIDCClientSecretFile SecretFile `name:"oidc-client-secret-file" env:"LIWANAG_OIDC_CLIENT_SECRET_FILE" placeholder:"FILE" help:"File with the secret."`
+	OIDCRoles            string     `name:"oidc-roles" env:"LIWANAG_OIDC_ROLES" placeholder:"ROLE=WHO,...;..." help:"What people may do: scopes or viewer, by address or group:NAME, such as admin=a@x.example;viewer=group:sales."`
+	KeySignIn            bool       `name:"key-sign-in" env:"LIWANAG_KEY_SIGN_IN" default:"true" negatable:"" help:"Whether people may sign in to the console with a key."`
+
 	FullEnrichAPIKey             Secret        `name:"fullenrich-api-key" env:"FULLENRICH_API_KEY" placeholder:"KEY" help:"FullEnrich's key: makes calls and verifies webhooks. Not as a flag."`
 	FullEnrichAPIKeyFile         SecretFile    `name:"fullenrich-api-key-file" env:"FULLENRICH_API_KEY_FILE" placeholder:"FILE" help:"File with FullEnrich's key."`
 	FullEnrichPreviousAPIKey     Secret        `name:"fullenrich-previous-api-key" env:"FULLENRICH_PREVIOUS_API_KEY" placeholder:"KEY" help:"The key before, which still verifies webhooks while keys rotate. Not as a flag."`

@@ -36,6 +36,7 @@ func (s *Settings) Validate() error {
 	var f faults
 	for _, err := range []error{
 		s.APIKey.take("api-key", "LIWANAG_API_KEY", s.APIKeyFile),
+		s.OIDCClientSecret.take("oidc-client-secret", "LIWANAG_OIDC_CLIENT_SECRET", s.OIDCClientSecretFile),
 		s.FullEnrichAPIKey.take("fullenrich-api-key", "FULLENRICH_API_KEY", s.FullEnrichAPIKeyFile),
 		s.FullEnrichPreviousAPIKey.take("fullenrich-previous-api-key", "FULLENRICH_PREVIOUS_API_KEY", s.FullEnrichPreviousAPIKeyFile),
 		s.SubscriberWebhookSecret.take("subscriber-webhook-secret", "SUBSCRIBER_WEBHOOK_SECRET", s.SubscriberWebhookSecretFile),
@@ -46,6 +47,7 @@ func (s *Settings) Validate() error {
 	}
 	s.validateWebhookSecret(&f)
 	s.validateAddresses(&f)
+	s.validateProvider(&f)
 	s.validateStorage(&f)
 	s.validateNumbers(&f)
 	s.validateChoices(&f)
@@ -104,6 +106,35 @@ func (s *Settings) validateAddresses(f *faults) {
 	checkURL(f, "fullenrich-base-url", s.FullEnrichBaseURL, "https://app.fullenrich.com/api/v2")
 	if u, err := url.Parse(s.FullEnrichBaseURL); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
 		f.add("an address that begins with https://", "fullenrich-base-url would send the key over the network unencrypted")
+	}
+}
+
+// validateProvider leaves the roles to who reads them.
+func (s *Settings) validateProvider(f *faults) {
+	if s.OIDCIssuer == "" {
+		if s.OIDCClientID != "" || s.OIDCClientSecret.IsSet() || s.OIDCRoles != "" {
+			f.add("LIWANAG_OIDC_ISSUER=https://accounts.example.com",
+				"oidc-client-id, oidc-client-secret or oidc-roles is set, and oidc-issuer is not")
+		}
+		if !s.KeySignIn {
+			f.add("LIWANAG_OIDC_ISSUER=https://accounts.example.com", "key-sign-in is off, and there is no provider: nobody could sign in")
+		}
+		return
+	}
+	checkURL(f, "oidc-issuer", s.OIDCIssuer, "https://accounts.example.com")
+	if plain(s.OIDCIssuer) {
+		f.add("an address that begins with https://", "oidc-issuer is http: whoever is on the way could sign in as anybody")
+	}
+	if !s.APIKey.IsSet() {
+		f.add("LIWANAG_API_KEY=$(openssl rand -hex 32)",
+			"oidc-issuer is set, and there is no API key: everybody may do everything without signing in")
+	}
+	if s.OIDCClientID == "" || !s.OIDCClientSecret.IsSet() {
+		f.add("LIWANAG_OIDC_CLIENT_ID and LIWANAG_OIDC_CLIENT_SECRET_FILE, as the provider says",
+			"oidc-client-id or oidc-client-secret is missing")
+	}
+	if strings.TrimSpace(s.OIDCRoles) == "" {
+		f.add("LIWANAG_OIDC_ROLES='admin=you@example.com;viewer=group:sales'", "oidc-roles is empty: nobody could sign in")
 	}
 }
 

@@ -26,8 +26,10 @@ type Config struct {
 	API http.Handler // serves /api/v1; called in process
 	// SignIn says that the API needs a key, so that there is signing in and out.
 	SignIn bool
-	Now    func() time.Time // default time.Now
-	Log    *slog.Logger     // default: discards
+	// Provider says that people sign in with one; NoKeySignIn that nobody does with a key.
+	Provider, NoKeySignIn bool
+	Now                   func() time.Time // default time.Now
+	Log                   *slog.Logger     // default: discards
 }
 
 // Console serves the pages. It is safe for concurrent use.
@@ -82,6 +84,13 @@ func (c *Console) Pages() []Page { return c.pages }
 func (c *Console) NotFound() http.Handler {
 	return c.page(func(*visit) error {
 		return &apiclient.Problem{Problem: api.Problem{Status: http.StatusNotFound, Code: "not_found"}}
+	})
+}
+
+// NoRole answers whom the provider knows and who may do nothing here.
+func (c *Console) NoRole(subject, email string) http.Handler {
+	return c.page(func(v *visit) error {
+		return v.show(http.StatusForbidden, frame{Title: "No role", Bare: true}, noRolePage(subject, email))
 	})
 }
 

@@ -40,9 +40,9 @@ func (t PassTx) Take(kind liwanag.PassKind, hash liwanag.Digest) (liwanag.Pass, 
 	return one(t, scanPass, `DELETE FROM pass WHERE hash = $1 AND kind = $2 RETURNING `+passColumns, hash[:], string(kind))
 }
 
-// KeepOnly drops passes that were made under another key than this one's hash is of.
-func (t PassTx) KeepOnly(keyHash liwanag.Digest) error {
-	_, err := t.exec(`DELETE FROM pass WHERE key_hash <> $1`, keyHash[:])
+// KeepOnly drops passes that were made under another key than these hashes are of.
+func (t PassTx) KeepOnly(keyHashes [2]liwanag.Digest) error {
+	_, err := t.exec(`DELETE FROM pass WHERE key_hash <> $1 AND key_hash <> $2`, keyHashes[0][:], keyHashes[1][:])
 	return err
 }
 

@@ -30,9 +30,9 @@ func (a Alone) TakePass(ctx context.Context, kind liwanag.PassKind, hash liwanag
 	return p, err
 }
 
-// KeepPasses deletes those that were made under another key.
-func (a Alone) KeepPasses(ctx context.Context, keyHash liwanag.Digest) error {
-	return a.Write(ctx, func(tx *Tx) error { return tx.Passes.KeepOnly(keyHash) })
+// KeepPasses deletes those that were made under another key than one of these.
+func (a Alone) KeepPasses(ctx context.Context, keyHashes [2]liwanag.Digest) error {
+	return a.Write(ctx, func(tx *Tx) error { return tx.Passes.KeepOnly(keyHashes) })
 }
 
 // Key reads an API key by the SHA-256 of it. ErrNotFound.

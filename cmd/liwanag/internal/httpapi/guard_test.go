@@ -44,7 +44,7 @@ func TestEveryRouteNeedsTheKeyUnlessItIsDeclaredOpen(t *testing.T) {
 	}
 	slices.Sort(open)
 	want := []string{
-		"GET /assets/{file}", "GET /docs", "GET /healthz", "GET /openapi.json", "GET /page.css", "GET /readyz", "GET /sign-in",
+		"GET /assets/{file}", "GET /docs", "GET /healthz", "GET /openapi.json", "GET /page.css", "GET /readyz", "GET /sign-in", "GET /sign-in/callback", "GET /sign-in/provider",
 		"GET /webhooks/fullenrich/{token}", "GET /webhooks/fullenrich/{token}/contact", "GET /webhooks/subscribers",
 		"GET /webhooks/{source}/{endpointId}",
 		"POST /sign-in", "POST /sign-out",

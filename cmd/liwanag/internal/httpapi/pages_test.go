@@ -32,7 +32,12 @@ func (w *world) mount() {
 		{Pattern: "POST /runs/{id}/cancel", Handler: say("canceled")},
 		{Pattern: "GET /sign-in", Open: true, Handler: say("sign in")},
 		{Pattern: "GET /assets/{file}", Open: true, Handler: say("asset")},
-	}, say("no such page"))
+	}, say("no such page"), func(subject, email string) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			rw.WriteHeader(http.StatusForbidden)
+			_, _ = rw.Write([]byte("no role: " + subject + " " + email))
+		})
+	})
 }
 
 // browse asks as a browser does, with a session or without.
@@ -247,7 +252,7 @@ func TestPagesDoNotWaitForTheRequestsTheyMake(t *testing.T) {
 				t.Errorf("the API in a page: %d %s", rec.Code, rec.Body)
 			}
 			rw.WriteHeader(200)
-		})}}, http.NotFoundHandler())
+		})}}, http.NotFoundHandler(), nil)
 		began := time.Now()
 		for range 20 {
 			go w.call("GET", "/nested", "")

@@ -9,6 +9,7 @@ type PassKind string
 const (
 	PassSession PassKind = "session" // a browser that signed in, by its cookie
 	PassLink    PassKind = "link"    // a sign-in link, good for one sign-in
+	PassFlow    PassKind = "flow"    // a sign-in at a provider that has begun
 )
 
 // Pass is a console session or a sign-in link. Only the hash of its secret is

@@ -68,7 +68,7 @@ var law = inFull([]row{
 		[]string{"github.com/danielgtaylor/huma/v2"}},
 	{"~/why", []string{"workflow", "~/api", "~/datastore", "~/liwanag", "~/paid"}, nil},
 	{"~/doctor", []string{"fullenrich", "~/api"}, nil},
-	{"~/access", []string{"~/liwanag"}, nil},
+	{"~/access", []string{"~/liwanag"}, []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}},
 	{"~/notify", []string{"workflow", "~/liwanag", "~/datastore", "~/chore"}, []string{"code.dny.dev/ssrf"}},
 	{"~/telemetry", []string{"workflow", "fullenrich", "~/liwanag", "internal/groupcommit"}, []string{"github.com/prometheus/client_golang"}},
 	{"~/api", []string{"workflow/runapi"}, nil},

@@ -456,7 +456,7 @@ var countedTests = map[string]func(*testing.T, *datastore.Store){
 					CreatedAt: noon, ExpiresAt: noon})
 			})
 		}
-		write(t, s, func(tx *datastore.Tx) error { return tx.Passes.KeepOnly(digestOf(1)) })
+		write(t, s, func(tx *datastore.Tx) error { return tx.Passes.KeepOnly([2]liwanag.Digest{digestOf(1), digestOf(7)}) })
 		_ = get[liwanag.Pass](t)(s.Passes.Get(t.Context(), digestOf(1)))
 		_, err := s.Passes.Get(t.Context(), digestOf(0))
 		notFound(t, err)

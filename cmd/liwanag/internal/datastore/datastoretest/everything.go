@@ -344,7 +344,7 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	_, counted := t.Acts.Count(liwanag.Act{At: now})
 	_, again := t.Acts.Count(liwanag.Act{Seq: 1})
 	_, retired := t.Ledger.Retired(liwanag.Digest{1}, now)
-	all = append(all, counted, again, retired, t.Passes.KeepOnly(liwanag.Digest{1}))
+	all = append(all, counted, again, retired, t.Passes.KeepOnly([2]liwanag.Digest{{1}, {2}}))
 	_, err = t.Acts.Prune(now)
 	all = append(all, err, t.Dismissals.Put(liwanag.Dismissal{Kind: "a", Cause: "b", At: now}), t.Dismissals.Delete("a", ""))
 	_, err = t.Dismissals.Prune(now)

@@ -33,6 +33,7 @@ import (
 // PublicURL, TrustedProxies and Memory.
 type Config struct {
 	Access         *access.Keeper
+	NoKeySignIn    bool           // nobody signs in to the console with a key
 	PublicURL      string         // with https the console's cookies are sent over TLS alone
 	TrustedProxies []netip.Prefix // besides those on this machine
 
@@ -73,6 +74,8 @@ type Door struct {
 	document []byte                   // openapi.json
 	docs     []byte                   // the page made of it
 	failures *throttle.Failures
+	starts   *throttle.Failures                       // sign-ins at a provider that began
+	noRole   func(subject, email string) http.Handler // answers whom a provider knows and who may do nothing
 	guesses  *throttle.Guesses
 	tally    *tally
 	csrf     *http.CrossOriginProtection
@@ -84,7 +87,8 @@ type Door struct {
 func New(cfg Config) *Door {
 	d := &Door{cfg: cfg, mux: http.NewServeMux(), spec: openAPI(cfg.Version), open: map[string]bool{},
 		scopes: map[string]liwanag.Scope{}, pages: map[string]bool{},
-		stopping: make(chan struct{}), failures: throttle.NewFailures(cfg.Now), guesses: throttle.NewGuesses(),
+		stopping: make(chan struct{}), failures: throttle.NewFailures(cfg.Now),
+		starts: throttle.NewFailures(cfg.Now), guesses: throttle.NewGuesses(),
 		csrf: http.NewCrossOriginProtection(), apiPool: newPool(cfg.MaxRequests), hookPool: newPool(cfg.MaxRequests),
 		Bodies:    newBodies(cfg.Memory),
 		Strangers: Strangers{Share: newShare(maxStrangers, 0), from: map[netip.Addr]bool{}}}

@@ -20,16 +20,17 @@ type Page struct {
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// Mount adds the console's pages, and notFound for browsers that ask for a page
-// that is not there. It comes before Serve, once.
+// Mount adds the console's pages, notFound for browsers that ask for a page that is not
+// there, and noRole for people who may do nothing. It comes before Serve, once.
 //
 // Pages pass the same guard, log and id as the API. A browser without a session
 // is sent to GET /sign-in?next=…, which is a page too; POST /sign-in and
 // POST /sign-out are the server's. A page calls the API through ServeHTTP with
 // the browser's Cookie, Host and RemoteAddr; it holds no place among the
 // requests that are served at once, so the calls it makes cannot wait for it.
-func (d *Door) Mount(pages []Page, NotFound http.Handler) {
+func (d *Door) Mount(pages []Page, NotFound http.Handler, noRole func(subject, email string) http.Handler) {
 	d.missing = asPage(NotFound)
+	d.noRole = func(subject, email string) http.Handler { return asPage(noRole(subject, email)) }
 	for _, p := range pages {
 		d.routes = append(d.routes, p.Pattern)
 		d.pages[p.Pattern], d.open[p.Pattern] = true, p.Open

@@ -23,6 +23,7 @@ const (
 func (d *Door) registerSignIn() {
 	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST " + signInPath: d.signIn, "POST " + signOutPath: d.signOut,
+		"GET " + providerPath: d.askProvider, "GET " + CallbackPath: d.hearProvider,
 	} {
 		d.Route(pattern, serve)
 		d.open[pattern], d.pages[pattern] = true, true
@@ -54,6 +55,12 @@ func (d *Door) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return d.begin(w, r, session, access.SessionLasts, next)
+}
+
+// begin gives a browser its new session, takes the one before away, and sends it on.
+func (d *Door) begin(w http.ResponseWriter, r *http.Request, session string, lasts time.Duration, next string) (err error) {
+	ctx := r.Context()
 	if scopeOf(ctx).caller, err = d.cfg.Access.Session(ctx, session); err != nil {
 		return err
 	}
@@ -65,7 +72,7 @@ func (d *Door) signIn(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	d.setSession(w, session, access.SessionLasts)
+	d.setSession(w, session, lasts)
 	return &elsewhere{next}
 }
 
@@ -79,6 +86,9 @@ func (d *Door) newSession(ctx context.Context, key, link string) (session string
 			err = cmp.Or(d.failures.Count(scopeOf(ctx).from), err)
 		}
 		return session, err
+	}
+	if d.cfg.NoKeySignIn {
+		return "", NewProblem(http.StatusForbidden, "key_sign_in_off", "signing in with a key is off on this server (LIWANAG_KEY_SIGN_IN)")
 	}
 	by, err := d.keyOf(ctx, key)
 	if err != nil {
@@ -124,8 +134,12 @@ func (d *Door) sessionCookie() (name string, secure bool) {
 // setSession gives a browser its session, or takes it away.
 func (d *Door) setSession(w http.ResponseWriter, session string, lasts time.Duration) {
 	name, secure := d.sessionCookie()
+	setCookie(w, name, session, lasts, secure)
+}
+
+func setCookie(w http.ResponseWriter, name, value string, lasts time.Duration, secure bool) {
 	// #nosec G124 -- Secure wherever the public URL is https
-	http.SetCookie(w, &http.Cookie{Name: name, Value: session, Path: "/", MaxAge: int(lasts.Seconds()), HttpOnly: true,
+	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: int(lasts.Seconds()), HttpOnly: true,
 		Secure: secure, SameSite: http.SameSiteLaxMode})
 }
 
