@@ -68,7 +68,11 @@ func TestEveryRouteIsForItsScopeAlone(t *testing.T) {
 
 func TestARouteThatDeclaresNoScopeIsForAdminsAlone(t *testing.T) {
 	w := newWorld(t)
-	w.server.Route("GET /api/v1/new", func(rw http.ResponseWriter, _ *http.Request) error { rw.WriteHeader(200); return nil })
+	w.server.Route("GET /api/v1/new", func(rw http.ResponseWriter,
+		_ *http.Request) error {
+		rw.WriteHeader(200)
+		return nil
+	})
 	all := w.key("all but admin", "ingest", "read", "export", "operate")
 	w.wantProblem(w.with(all.Key, "GET", "/api/v1/new", ""), 403, "missing_scope_admin")
 	w.wantProblem(w.with(all.Key, "HEAD", "/api/v1/new", ""), 403, "missing_scope_admin")
@@ -92,7 +96,8 @@ func TestTheDescriptionTellsEveryScope(t *testing.T) {
 			if need == "" {
 				continue
 			}
-			if !slices.Equal(op.Security[0]["key"], []string{need}) || !strings.HasSuffix(op.Description, "Needs the scope `"+need+"`.") {
+			if !slices.Equal(op.Security[0]["key"], []string{need}) || !strings.HasSuffix(op.Description,
+				"Needs the scope `"+need+"`.") {
 				t.Errorf("%s %s: %v %q", method, path, op.Security, op.Description)
 			}
 		}
@@ -102,14 +107,16 @@ func TestTheDescriptionTellsEveryScope(t *testing.T) {
 func TestAKeyIsShownOnceAndListedWithoutItself(t *testing.T) {
 	w := newWorld(t)
 	made := w.key(" the  crm ", "export", "read", "read")
-	if made.Name != "the crm" || !slices.Equal(made.Scopes, []string{"read", "export"}) || !strings.HasPrefix(made.Key, "lwk_") {
+	if made.Name != "the crm" || !slices.Equal(made.Scopes, []string{"read", "export"}) || !strings.HasPrefix(made.Key,
+		"lwk_") {
 		t.Errorf("%+v", made)
 	}
 	if rec := w.with(made.Key, "GET", "/api/v1/runs", ""); rec.Code != 200 {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 	rec := w.call("GET", "/api/v1/keys", "")
-	if listed := answerOf[runapi.List[api.APIKey]](w, rec, 200).Items; strings.Contains(rec.Body.String(), made.Key) || len(listed) != 1 ||
+	if listed := answerOf[runapi.List[api.APIKey]](w, rec, 200).Items; strings.Contains(rec.Body.String(), made.Key) ||
+		len(listed) != 1 ||
 		listed[0].ID != made.ID || listed[0].LastUsedAt.IsZero() || listed[0].Key != "" {
 		t.Errorf("%s", rec.Body)
 	}
@@ -117,8 +124,10 @@ func TestAKeyIsShownOnceAndListedWithoutItself(t *testing.T) {
 		t.Error("the log has it")
 	}
 	for body, code := range map[string]string{
-		`{"name":"a","scopes":[]}`: "invalid_field", `{"name":"a","scopes":["root"]}`: "invalid_field", `{"name":" ","scopes":["read"]}`: "invalid_field",
-		`{"name":"a","scopes":["viewer"]}`: "invalid_field", `{"name":"a","scopes":["read"],"expiresAt":"2020-01-01T00:00:00Z"}`: "invalid_field",
+		`{"name":"a","scopes":[]}`: "invalid_field", `{"name":"a","scopes":["root"]}`: "invalid_field",
+		`{"name":" ","scopes":["read"]}`:                                    "invalid_field",
+		`{"name":"a","scopes":["viewer"]}`:                                  "invalid_field",
+		`{"name":"a","scopes":["read"],"expiresAt":"2020-01-01T00:00:00Z"}`: "invalid_field",
 		`{"name":"a"}`: "invalid_field", `{"name":"a","scopes":["read"],"key":"lwk_mine"}`: "invalid_field",
 	} {
 		w.wantProblem(w.call("POST", "/api/v1/keys", body), 422, code)
@@ -157,7 +166,8 @@ func TestARevokedKeyEndsItsStream(t *testing.T) {
 			t.Fatal("nobody listens")
 		}
 		defer conn.Close()
-		_, err := fmt.Fprintf(conn, "GET /api/v1/events HTTP/1.1\r\nHost: localhost:8484\r\nAuthorization: Bearer %s\r\n\r\n", made.Key)
+		_, err := fmt.Fprintf(conn, "GET /api/v1/events HTTP/1.1\r\nHost: localhost:8484\r\nAuthorization: Bearer "+
+			"%s\r\n\r\n", made.Key)
 		w.must(err)
 		ended := make(chan time.Time, 1)
 		go func() {
@@ -203,7 +213,8 @@ func TestTheAuditTrailNamesTheKey(t *testing.T) {
 		got = append(got, strings.TrimSpace(strings.Join([]string{a.Actor, a.Name, a.Act, a.Reason}, " ")))
 	}
 	slices.Sort(got)
-	want := []string{"key  key.add crm", "key  key.revoke", "key crm scope.refuse", "key crm submissions.pause", "key crm subscribers.list"}
+	want := []string{"key  key.add crm", "key  key.revoke", "key crm scope.refuse", "key crm submissions.pause",
+		"key crm subscribers.list"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -214,8 +225,9 @@ func TestNamedKeysAreTakenInEverySpellingOfTheHeader(t *testing.T) {
 	made := w.key("crm", "read")
 	for header, status := range map[string]int{
 		"Bearer " + made.Key: 200, "bearer " + made.Key: 200, "BEARER   " + made.Key + " ": 200,
-		"Basic " + made.Key: 401, made.Key: 401, "Bearer " + made.Key + "x": 401, "Bearer " + made.Key + ", Bearer " + apiKey: 401,
-		"Bearer" + made.Key: 401, "Token " + made.Key: 401, "Bearer " + strings.TrimPrefix(made.Key, "lwk_"): 401,
+		"Basic " + made.Key: 401, made.Key: 401, "Bearer " + made.Key + "x": 401,
+		"Bearer " + made.Key + ", Bearer " + apiKey: 401,
+		"Bearer" + made.Key:                         401, "Token " + made.Key: 401, "Bearer " + strings.TrimPrefix(made.Key, "lwk_"): 401,
 	} {
 		r := request("GET", "/api/v1/workflows", "")
 		r.Header.Set("Authorization", header)
