@@ -39,6 +39,8 @@ type grammar struct {
 	Doctor       doctorCommand       `cmd:"" help:"Examine the server and what is around it, and say what to do."`
 	Settings     configCommand       `cmd:"" name:"config" help:"Check the settings."`
 	Migrate      migrateCommand      `cmd:"" help:"Create the database, or bring its schema up to date."`
+	Backup       backupCommand       `cmd:"" help:"Copy the database, as of one moment, whether a server runs or not."`
+	Restore      restoreCommand      `cmd:"" help:"Put a backup in the place of the database; nothing is paid for until you release it."`
 	Completion   completionCommand   `cmd:"" help:"Print a completion script for a shell."`
 	Version      versionCommand      `cmd:"" help:"Print the version."`
 }

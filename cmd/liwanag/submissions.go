@@ -15,6 +15,7 @@ type submissionsCommand struct {
 	Fail     submissionsFail     `cmd:"" help:"Give one in doubt up."`
 	Pause    submissionsPause    `cmd:"" help:"Stop all spending at once."`
 	Resume   submissionsResume   `cmd:"" help:"Let spending go on."`
+	Release  submissionsRelease  `cmd:"" help:"Let spending go on that is held since a backup was restored."`
 	Budget   submissionsBudget   `cmd:"" help:"Change how many credits a day may cost that nobody confirmed."`
 	Stopped  submissionsStopped  `cmd:"" help:"See the sources whose lookups wait because hardly anybody is found any more; go on with one, or drop them."`
 }

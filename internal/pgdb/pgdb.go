@@ -25,6 +25,9 @@ import (
 type Config struct {
 	// URL is a connection string as libpq takes it: postgres://USER@HOST/NAME.
 	URL string
+	// Application is what connections call themselves in pg_stat_activity, unless the URL
+	// says application_name; default liwanag.
+	Application string
 	// MaxConns bounds the pool, default 16; the LISTEN connection comes on top.
 	MaxConns int
 	// ConnectTimeout bounds one attempt to connect, unless the URL says
@@ -44,6 +47,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	c.Application = cmp.Or(c.Application, "liwanag")
 	c.MaxConns = cmp.Or(c.MaxConns, 16)
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 5*time.Second)
 	c.GroupHold = cmp.Or(c.GroupHold, 10*time.Millisecond)
@@ -119,7 +123,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		pc.ConnConfig.ConnectTimeout = c.ConnectTimeout
 	}
 	if pc.ConnConfig.RuntimeParams["application_name"] == "" {
-		pc.ConnConfig.RuntimeParams["application_name"] = "liwanag"
+		pc.ConnConfig.RuntimeParams["application_name"] = c.Application
 	}
 	db := &DB{cfg: c, where: where(pc.ConnConfig)}
 	pc.ShouldPing = db.isSuspect

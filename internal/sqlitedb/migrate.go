@@ -121,30 +121,13 @@ func Versions(ctx context.Context, path string, versionTables ...string) (versio
 	return versions, nil
 }
 
-// copyAside writes a synced copy of the database. An earlier copy of this name
-// stays: after a migration that stopped half-way it is the better one.
+// copyAside copies the database. An earlier copy of this name stays: after a
+// migration that stopped half-way it is the better one.
 func copyAside(ctx context.Context, handle *sql.DB, path string) error {
-	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+	if err := copyTo(ctx, handle, path); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	// A copy that was cut short never bears the final name.
-	part := path + ".part"
-	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := createFile(part); err != nil {
-		return err
-	}
-	if _, err := handle.ExecContext(ctx, "VACUUM INTO ?", part); err != nil {
-		return err
-	}
-	if err := syncFile(part); err != nil {
-		return err
-	}
-	if err := os.Rename(part, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return nil
 }
 
 func syncFile(path string) error {

@@ -134,6 +134,10 @@ func (s *schema) pending(ctx context.Context, db *pgdb.DB) (script string, err e
 	return renames + script, err
 }
 
+// Migrations are the files by which the tables came to be; the table wf_migrations has
+// the versions that were reached. For who copies a database as a whole.
+func Migrations() fs.FS { return files("migrations/wf") }
+
 func files(folder string) fs.FS {
 	sub, err := fs.Sub(migrations, folder)
 	if err != nil {

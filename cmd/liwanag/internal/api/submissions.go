@@ -22,6 +22,8 @@ var (
 		"pause-submissions", "Stop all spending", http.StatusOK).Scoped(operate)
 	ResumeSubmissions = runapi.Post[runapi.NoInput, Credits]("/submissions/resume",
 		"resume-submissions", "Let spending go on", http.StatusOK).Scoped(operate)
+	ReleaseSubmissions = runapi.Post[ReleaseRequest, Credits]("/submissions/release",
+		"release-submissions", "Let spending go on that is held since a backup was restored", http.StatusOK).Scoped(admin)
 	SetBudget = runapi.Post[BudgetRequest, Credits]("/submissions/budget",
 		"set-budget", "Change how many credits a day may cost that nobody confirmed", http.StatusOK).Scoped(admin)
 	ListStoppedSources = runapi.Get[runapi.NoInput, runapi.List[StoppedSource]]("/stopped-sources",
@@ -80,6 +82,11 @@ type Reason struct {
 
 // PauseRequest says why spending stops.
 type PauseRequest struct{ Body *Reason }
+
+// ReleaseRequest says why spending may go on.
+type ReleaseRequest struct {
+	Reason string `json:"reason" minLength:"1" maxLength:"500"`
+}
 
 // BudgetRequest changes the budget of a day.
 type BudgetRequest struct {

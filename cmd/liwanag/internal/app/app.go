@@ -19,6 +19,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake/sources"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/journal"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/live"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/notify"
@@ -52,6 +53,7 @@ type App struct {
 
 	storage *storage
 	store   *datastore.Store
+	journal *journal.Journal // nil: there is none
 
 	public, admin net.Listener // admin is nil when it is off
 	publicURL     string
@@ -92,7 +94,7 @@ func New(ctx context.Context, c Config) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.buildNotify, a.buildEnrichment,
+	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.openJournal, a.buildNotify, a.buildEnrichment,
 		a.buildIntake, a.buildSources, a.buildAPI, a.buildConsole, a.buildSchedule, a.buildMetrics} {
 		if err := phase(ctx); err != nil {
 			return nil, err
@@ -240,6 +242,7 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		NoKeySignIn: !s.KeySignIn, PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
 		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory, Why: a.whyConfig(), Doctor: a.Diagnose, Settings: shownSettings(s),
+		BackUp: a.BackUp,
 	}
 	if s.SubscriberWebhookSecret.IsSet() {
 		cfg.SubscriberSecrets = []fullenrich.Secret{fullenrich.Secret(s.SubscriberWebhookSecret.Reveal())}
@@ -265,8 +268,12 @@ func (a *App) ready(ctx context.Context) error {
 // The schedule: the batch that sweeps pending jobs which no run holds, and the end
 // of what is old.
 func (a *App) buildSchedule(context.Context) (err error) {
+	entries := []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service), a.retention()}
+	if a.cfg.Settings.BackupSchedule != "" {
+		entries = append(entries, a.backups())
+	}
 	a.times, err = schedule.New(schedule.Config{
-		Entries: []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service), a.retention()},
+		Entries: entries,
 		Turns:   datastore.Alone{Store: a.store}, Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
@@ -344,6 +351,9 @@ func (a *App) Close() error {
 	}
 	if a.storage != nil {
 		faults = append(faults, a.storage.close())
+	}
+	if a.journal != nil {
+		faults = append(faults, a.journal.Close())
 	}
 	return errors.Join(faults...)
 }

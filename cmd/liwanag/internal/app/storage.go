@@ -10,6 +10,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/postgres"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/keep"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
 	"github.com/liwanag/liwanag/engine/store"
 	enginepostgres "github.com/liwanag/liwanag/engine/store/postgres"
@@ -24,6 +25,7 @@ import (
 // engine's beside them.
 type storage struct {
 	rows     *datastore.Store
+	raw      keep.Database
 	runs     func(ctx context.Context) (runStore, error) // the engine's store in it
 	where    string                                      // for people
 	warnings []string
@@ -55,6 +57,9 @@ func openStorage(ctx context.Context, d config.Database) (*storage, error) {
 }
 
 func openSQLite(ctx context.Context, path string) (*storage, error) {
+	if err := keep.Unfinished(path); err != nil {
+		return nil, err
+	}
 	db, err := sqlitedb.Open(ctx, sqlitedb.Config{Path: path})
 	if err != nil {
 		return nil, err
@@ -64,7 +69,7 @@ func openSQLite(ctx context.Context, path string) (*storage, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &storage{
-		rows: rows, where: db.Path(), full: sqlitedb.IsFull, close: db.Close, check: db.Check, size: db.Size,
+		rows: rows, raw: keep.Database{SQLite: db}, where: db.Path(), full: sqlitedb.IsFull, close: db.Close, check: db.Check, size: db.Size,
 		commits: map[string]func() groupcommit.Stats{"all": db.Stats},
 		trouble: troubleOf(rows, readOnlySQLite),
 		runs:    func(ctx context.Context) (runStore, error) { return enginesqlite.Open(opened.With(ctx, db), path) },
@@ -82,7 +87,7 @@ func openPostgreSQL(ctx context.Context, url string) (*storage, error) {
 		return nil, err
 	}
 	s := &storage{
-		rows: rows, where: db.Where(), full: pgdb.IsFull, close: func() error { db.Close(); return nil }, size: db.Size,
+		rows: rows, raw: keep.Database{PostgreSQL: db}, where: db.Where(), full: pgdb.IsFull, close: func() error { db.Close(); return nil }, size: db.Size,
 		commits: map[string]func() groupcommit.Stats{"application": db.Stats, "engine": db.Runs.Stats},
 		runs:    func(ctx context.Context) (runStore, error) { return enginepostgres.Open(opened.With(ctx, db), url) },
 	}

@@ -72,6 +72,8 @@ type Settings struct {
 	StopTimeout time.Duration `name:"stop-timeout" env:"LIWANAG_STOP_TIMEOUT" default:"35s" help:"Longest graceful stop."`
 	Retention   time.Duration `name:"retention" env:"LIWANAG_RETENTION" default:"720h" help:"How long ended runs and raw webhooks are kept."`
 
+	Keep
+
 	LogLevel  string `name:"log-level" env:"LIWANAG_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string `name:"log-format" env:"LIWANAG_LOG_FORMAT" default:"auto" help:"text, json, or auto: text on a terminal, else json."`
 }
@@ -80,6 +82,14 @@ type Settings struct {
 type Database struct {
 	DatabaseURL     string     `name:"database-url" env:"DATABASE_URL" default:"sqlite:liwanag.db" placeholder:"URL" help:"The database: sqlite:PATH for one server, postgres://USER@HOST/NAME for any number of them."`
 	DatabaseURLFile SecretFile `name:"database-url-file" env:"DATABASE_URL_FILE" placeholder:"FILE" help:"File with the database's URL, for one that holds a password."`
+}
+
+// Keep says where what outlives the database is kept.
+type Keep struct {
+	Journal        string `name:"journal" env:"LIWANAG_JOURNAL" placeholder:"FOLDER" help:"Folder of the spend journal, one for all servers of a database, that outlives it. Default: beside a SQLite file; none with PostgreSQL."`
+	BackupDir      string `name:"backup-dir" env:"LIWANAG_BACKUP_DIR" placeholder:"FOLDER" help:"Folder in which a running server makes backups."`
+	BackupSchedule string `name:"backup-schedule" env:"LIWANAG_BACKUP_SCHEDULE" placeholder:"CRON" help:"When it makes one by itself, in UTC. Default: never."`
+	BackupKeep     int    `name:"backup-keep" env:"LIWANAG_BACKUP_KEEP" default:"7" placeholder:"N" help:"How many of those stay; 0: all."`
 }
 
 // Temporal says where the cluster is that runs the workflows. Its other settings,

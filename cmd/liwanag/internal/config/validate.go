@@ -294,6 +294,15 @@ func (s *Settings) validateChoices(f *faults) {
 	if _, err := cron.ParseStandard(s.Schedule); err != nil {
 		f.add("*/5 * * * *", "schedule %q is not a cron expression of five fields", s.Schedule)
 	}
+	if _, err := cron.ParseStandard(s.BackupSchedule); s.BackupSchedule != "" && err != nil {
+		f.add("15 3 * * *", "backup-schedule %q is not a cron expression of five fields", s.BackupSchedule)
+	}
+	if s.BackupSchedule != "" && s.BackupDir == "" {
+		f.add("LIWANAG_BACKUP_DIR=FOLDER", "backup-schedule needs a backup-dir")
+	}
+	if s.BackupKeep < 0 {
+		f.add("7", "backup-keep %d is negative", s.BackupKeep)
+	}
 }
 
 // Warnings are settings that work, but hardly as meant.

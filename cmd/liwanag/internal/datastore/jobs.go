@@ -280,9 +280,9 @@ func (t JobTx) Reopen(ids []liwanag.ID, to liwanag.JobStatus) (reopened []liwana
 		round = slices.DeleteFunc(round, func(id liwanag.ID) bool { o, taken := open[box[id]]; return taken && o.job != id })
 		some, err := list(t, scanID(liwanag.JobKind), `
 			UPDATE job SET status = $2, failure_code = NULL, failure_message = NULL, retry_at = NULL, ended_at = NULL
-			WHERE id = ANY($1) AND status IN ('failed', 'canceled', 'held') AND coalesce(failure_code, '') NOT IN ($3, $4)
+			WHERE id = ANY($1) AND status IN ('failed', 'canceled', 'held') AND coalesce(failure_code, '') NOT IN ($3, $4, $5)
 			AND NOT EXISTS (SELECT 1 FROM job o WHERE o.subscriber_id = job.subscriber_id AND o.id <> job.id AND o.`+isOpen+`)
-			RETURNING id`, idsOf(t, round), string(to), liwanag.CodeUnsubscribed, liwanag.CodeErased)
+			RETURNING id`, idsOf(t, round), string(to), liwanag.CodeUnsubscribed, liwanag.CodeErased, liwanag.CodeOrdered)
 		if err != nil {
 			return nil, err
 		}

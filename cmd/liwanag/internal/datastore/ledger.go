@@ -8,10 +8,15 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
-const selectSpending = `SELECT paused, until, reason, note, at FROM spending`
+const selectSpending = `SELECT paused, until, reason, note, at, held_at, held_note FROM spending`
 
+// scanSpending reads spending that is held as a pause that nobody but a word ends.
 func scanSpending(r Row) (s liwanag.Spending, err error) {
-	err = r.Scan(&s.Paused, timeColumn{&s.Until}, textTo(&s.Reason), textTo(&s.Note), timeColumn{&s.At})
+	var held string
+	err = r.Scan(&s.Paused, timeColumn{&s.Until}, textTo(&s.Reason), textTo(&s.Note), timeColumn{&s.At}, timeColumn{&s.HeldAt}, textTo(&held))
+	if s.Held() {
+		s.Paused, s.Until, s.Reason, s.Note, s.At = true, time.Time{}, liwanag.WaitingPaused, held, s.HeldAt
+	}
 	return s, err
 }
 
@@ -137,6 +142,17 @@ func (t LedgerTx) SetSpending(s liwanag.Spending) error {
 
 // Touch writes what is there: whether the database takes changes is known only then.
 func (t LedgerTx) Touch() error { return t.must(`UPDATE spending SET paused = paused`) }
+
+// Hold holds spending until Release; what holds it already stays.
+func (t LedgerTx) Hold(note string, at time.Time) error {
+	_, err := t.exec(`UPDATE spending SET held_at = $1, held_note = $2 WHERE held_at IS NULL`, micros(at), note)
+	return err
+}
+
+// Release ends what Hold began. False: nothing was held.
+func (t LedgerTx) Release(at time.Time) (bool, error) {
+	return t.changed(`UPDATE spending SET held_at = NULL, held_note = NULL, at = $1 WHERE held_at IS NOT NULL`, micros(at))
+}
 
 func (t LedgerTx) Credits(day liwanag.Day) (liwanag.Credits, error) { return creditsOf(t, day) }
 

@@ -20,7 +20,8 @@ type Database interface {
 // one thing return ErrNotFound only when the row is not there.
 type Store struct {
 	db   Database
-	made func() // after each commit that stored messages
+	made func()  // after each commit that stored messages
+	keep Journal // nil: there is none
 
 	Subscribers  Subscribers
 	Jobs         Jobs
@@ -39,20 +40,22 @@ type Store struct {
 	Dismissals   Dismissals
 	Views        Views
 	Keys         Keys
+	Instance     Instance
 }
 
 // New is a store over a database.
 func New(db Database) *Store {
 	in := reader{db}
-	return &Store{db, func() {}, Subscribers{in}, Jobs{in}, Batches{in}, Submissions{in}, Deliveries{in}, Uploads{in}, Ledger{in},
-		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}, Suppressions{in}, Dismissals{in}, Views{in}, Keys{in}}
+	return &Store{db, func() {}, nil, Subscribers{in}, Jobs{in}, Batches{in}, Submissions{in}, Deliveries{in}, Uploads{in}, Ledger{in},
+		Sources{in}, Receipts{in}, Sinks{in}, Messages{in}, Passes{in}, Acts{in}, Suppressions{in}, Dismissals{in}, Views{in}, Keys{in},
+		Instance{in}}
 }
 
 // Through is the store over its database as wrap makes it, for tests that watch
 // and disturb it.
 func (s *Store) Through(wrap func(Database) Database) *Store {
 	through := New(wrap(s.db))
-	through.made = s.made
+	through.made, through.keep = s.made, s.keep
 	return through
 }
 
@@ -73,13 +76,16 @@ func (s *Store) Announcing(made func()) *Store {
 // returns the error as it is. ctx counts only until fn is picked up: from
 // then on Write returns the true result.
 func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
-	made := false
+	made, written := false, pages{to: s.keep}
 	err := s.db.Write(ctx, func(w Writer) error {
-		made = false
-		return fn(newTx(w, &made))
+		made, written.lines = false, nil
+		return fn(newTx(w, &made, &written))
 	})
 	if err == nil && made {
 		s.made()
+	}
+	if err == nil && len(written.lines) > 0 {
+		err = s.keep.Append(written.lines)
 	}
 	return err
 }
@@ -109,11 +115,13 @@ type Tx struct {
 	Dismissals   DismissalTx
 	Views        ViewTx
 	Keys         KeyTx
+	Instance     InstanceTx
+	Journal      JournalTx
 }
 
-func newTx(w Writer, made *bool) *Tx {
+func newTx(w Writer, made *bool, pages *pages) *Tx {
 	in := writing{w}
 	return &Tx{SubscriberTx{in}, JobTx{in}, BatchTx{in}, SubmissionTx{in}, DeliveryTx{in}, UploadTx{in}, LedgerTx{in}, WebhookTx{in},
 		SourceTx{in}, ReceiptTx{in}, SinkTx{in}, MessageTx{in, made}, PassTx{in}, ActTx{in}, SuppressionTx{in}, DismissalTx{in},
-		ViewTx{in}, KeyTx{in}}
+		ViewTx{in}, KeyTx{in}, InstanceTx{in}, JournalTx{in, pages}}
 }

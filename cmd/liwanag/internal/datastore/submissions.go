@@ -160,6 +160,12 @@ func (t SubmissionTx) Insert(s liwanag.Submission, jobIDs []liwanag.ID) error {
 	return err
 }
 
+// Attach adds a job to a submission. ErrState: it is open in another one.
+func (t SubmissionTx) Attach(id, jobID liwanag.ID, open bool) error {
+	_, err := t.guarded(say(`INSERT INTO submission_job (submission_id, job_id, open) VALUES ($1, $2, $3)`, id.Bytes(), jobID.Bytes(), open))
+	return err
+}
+
 // PreparedBefore counts the prepared submissions that are older than this one.
 func (t SubmissionTx) PreparedBefore(id liwanag.ID) (int, error) {
 	n, err := one(t, scanInt, preparedBefore, id.Bytes())

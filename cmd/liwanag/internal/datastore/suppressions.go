@@ -77,6 +77,9 @@ func suppressionsOf(q querier, emailKeys []string) (found liwanag.Suppressions, 
 	return found, err
 }
 
+// Key is the key of the digests.
+func (t SuppressionTx) Key() (liwanag.SuppressionKey, error) { return suppressionKey(t) }
+
 // Digest is the digest of an e-mail key.
 func (t SuppressionTx) Digest(emailKey string) (string, error) {
 	key, err := suppressionKey(t)

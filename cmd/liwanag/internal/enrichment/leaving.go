@@ -34,6 +34,9 @@ func Suppress(tx *datastore.Tx, d liwanag.Departure, fresh ...liwanag.ID) ([]liw
 	if err := cancelOpen(tx, left, d.At); err != nil {
 		return nil, err
 	}
+	if err := noteLeft(tx, left, d.At); err != nil {
+		return nil, err
+	}
 	var news []liwanag.Announcement
 	for _, id := range left {
 		if !slices.Contains(fresh, id) {
@@ -208,6 +211,9 @@ func (s *Service) eraseOne(ctx context.Context, id liwanag.ID, suppress *liwanag
 // They go between two looks at the bodies: what the first one finds is gone whatever happens later, the second
 // finds what came in between, and of what comes afterwards nothing is stored (insertDelivery).
 func (s *Service) erase(ctx context.Context, people []liwanag.Subscriber, suppress *liwanag.Suppression) error {
+	if err := s.noteErasing(ctx, people, suppress); err != nil {
+		return err
+	}
 	if err := s.forgetBodies(ctx, people); err != nil {
 		return err
 	}

@@ -131,10 +131,43 @@ func (s *Service) Pause(ctx context.Context, note string) error {
 	})
 }
 
-// Resume lets spending go on, whatever stopped it, and wakes at once what waits
-// for that.
+// errHeld: only a word lets spending go on.
+var errHeld = liwanag.NewError(liwanag.Conflict, "held", "spending is held, since the database is older than what was paid for, or may be: "+
+	"look at liwanag submissions list, then liwanag submissions release REASON")
+
+// Resume lets spending go on, whatever paused it, and wakes at once what waits for
+// that. The error is of class conflict while spending is held: that is Release's.
 func (s *Service) Resume(ctx context.Context) error {
+	spending, err := s.store.Ledger.Spending(ctx)
+	if err == nil && spending.Held() {
+		err = errHeld
+	}
+	if err != nil {
+		return err
+	}
 	return s.resumeWhen(ctx, func(liwanag.Spending) bool { return true })
+}
+
+// Release lets spending go on that is held after a restore. What the journal knows to
+// be paid for is fetched, and what nobody knows stays held, a submission at a time.
+// ErrState when nothing is held.
+func (s *Service) Release(ctx context.Context, reason string) error {
+	now, released := s.now(), false
+	err := s.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		if released, err = tx.Ledger.Release(now); err != nil || !released {
+			return err
+		}
+		return tx.Submissions.FollowUnsent(now)
+	})
+	if err != nil {
+		return err
+	}
+	if !released {
+		return liwanag.NewError(liwanag.Conflict, liwanag.ErrState.Code, "spending is not held: nothing was restored that nobody released")
+	}
+	s.cfg.Log.InfoContext(ctx, "an operator released spending", "reason", reason)
+	s.ringResumed()
+	return nil
 }
 
 // KeyConfirmed lets spending go on if FullEnrich's refusal of the key stopped it, and

@@ -204,6 +204,11 @@ func (s *Service) learn(ctx context.Context, sub liwanag.Submission, enrichmentI
 				return err
 			}
 		}
+		if current.EnrichmentID == "" {
+			if err := noteAdopted(tx, current.ID, enrichmentID, now); err != nil {
+				return err
+			}
+		}
 		return accept(tx, current, enrichmentID, now)
 	})
 	if err != nil {

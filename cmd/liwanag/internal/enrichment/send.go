@@ -46,7 +46,12 @@ func (e *Enricher) post(ctx context.Context, sub liwanag.Submission) (_ liwanag.
 		}
 	}
 	token := newToken()
-	jobs, committed, err := e.commitSending(ctx, sub.ID, token)
+	jobs, committed, line, err := e.commitSending(ctx, sub.ID, token)
+	if errors.Is(err, datastore.ErrJournal) { // committed, and not made: without its line a restored backup would not know it
+		said := paid.Answer{Err: &fullenrich.Error{Op: "submit", Outcome: fullenrich.OutcomeNotSent, Err: err}}
+		sub, err = e.recordAtLast(ctx, sub.ID, said)
+		return sub, paid.Read(said), err
+	}
 	if err != nil {
 		return sub, answer, err
 	}
@@ -55,6 +60,7 @@ func (e *Enricher) post(ctx context.Context, sub liwanag.Submission) (_ liwanag.
 		return sub, answer, err
 	}
 	said := e.request(ctx, sub, jobs, token, committed)
+	e.noteOutcome(ctx, line, sub, said)
 	sub, err = e.recordAtLast(ctx, sub.ID, said)
 	return sub, paid.Read(said), err
 }
@@ -83,9 +89,11 @@ func (e *Enricher) recordAtLast(ctx context.Context, id liwanag.ID, said paid.An
 // commitSending makes the submission durable as sending, which is the fence:
 // whoever does not make this transition never posts. It returns the jobs to
 // order, none when they all ended while it was prepared, and an instant before the
-// commit: a sender that was paused in the middle of it must find that out, too.
-func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token string) (jobs []liwanag.Job, committed time.Time, err error) {
-	sender := uuid.NewString()
+// commit: a sender that was paused in the middle of it must find that out, too. When it
+// returns, the journal knows of the call; line is for how it ends.
+func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token string) (jobs []liwanag.Job, committed time.Time,
+	line int64, err error) {
+	sender, hash := uuid.NewString(), liwanag.Digest(sha256.Sum256([]byte(token)))
 	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
 		jobs, committed = nil, time.Now()
 		now := e.now()
@@ -103,7 +111,10 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 		if err := dropGone(tx, all, now); err != nil {
 			return err
 		}
-		if jobs = sendable(all); len(jobs) == 0 {
+		if jobs, err = divert(tx, sendable(all), now); err != nil {
+			return err
+		}
+		if len(jobs) == 0 {
 			return release(tx, sub, paid.CauseNothingLeft, now)
 		}
 		today := liwanag.DayOf(now)
@@ -117,7 +128,7 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 		if err := e.rebook(tx, sub, today); err != nil {
 			return err
 		}
-		sent, err := paid.Send.Apply(tx, sub, paid.Change{Sending: &liwanag.Sending{Sender: sender, TokenHash: sha256.Sum256([]byte(token)),
+		sent, err := paid.Send.Apply(tx, sub, paid.Change{Sending: &liwanag.Sending{Sender: sender, TokenHash: hash,
 			RequestDigest: digestOf(jobs), At: now, GraceUntil: now.Add(e.cfg.AmbiguityGrace), CreditDay: today}})
 		if err != nil {
 			return err
@@ -125,9 +136,12 @@ func (e *Enricher) commitSending(ctx context.Context, id liwanag.ID, token strin
 		if !sent.Moved {
 			return fmt.Errorf("enrichment: submission %s: %w", sub.ID, errTakenOver)
 		}
+		if line, err = noteSending(tx, sub, jobs, hash, now); err != nil {
+			return err
+		}
 		return clearWait(tx, sub.RunID)
 	})
-	return jobs, committed, err
+	return jobs, committed, line, err
 }
 
 // outdated says why a prepared submission would wait for ever: it was prepared under a

@@ -24,8 +24,10 @@ func (s *Service) AddSuppression(ctx context.Context, email *liwanag.Email, doma
 				return err
 			}
 		}
-		one, err = tx.Suppressions.Insert(one)
-		return err
+		if one, err = tx.Suppressions.Insert(one); err != nil {
+			return err
+		}
+		return noteSuppressed(tx, one)
 	})
 	if err == nil {
 		rows, err = s.markSuppressed(ctx, one, email)

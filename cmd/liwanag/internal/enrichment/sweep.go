@@ -33,6 +33,7 @@ func (s *Service) sweep() []chore.Part {
 		{Name: "mailboxes", Do: s.freeWaiting},
 		chore.All("follow submissions", s.followDue),
 		chore.All("settle deliveries", s.settleLeft),
+		{Name: "results from before a restore", Do: s.fetchBack},
 		chore.Alone(strandedAfter, chore.All("stranded jobs", s.strandedRuns)), // every waiting run is read
 		chore.Alone(time.Hour, chore.All("silence", s.checkSilence)),
 		{Name: "prune", Do: s.prune},

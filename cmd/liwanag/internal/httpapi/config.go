@@ -45,6 +45,7 @@ type Enrichment interface {
 	Fail(ctx context.Context, id liwanag.ID, reason string) error
 	Pause(ctx context.Context, note string) error
 	Resume(ctx context.Context) error
+	Release(ctx context.Context, reason string) error
 	Budget(ctx context.Context) (int64, error)
 	SetBudget(ctx context.Context, credits *int64) error
 	ResumeSource(ctx context.Context, source string) error
@@ -108,6 +109,9 @@ type Config struct {
 	NoKey bool
 	// Unreachable is the public URL if FullEnrich cannot reach it.
 	Unreachable string
+	// BackUp copies the database into the folder for backups; the name may be empty.
+	// Default: 409 backup_dir.
+	BackUp func(ctx context.Context, name string) (liwanag.Backup, error)
 	// Ready says whether the process can serve. Default: the store answers.
 	Ready func(ctx context.Context) error
 	// Notices are what a person should know of a process that can serve; anybody may
@@ -211,6 +215,11 @@ func (c Config) withDefaults() Config {
 		version := c.Version
 		c.Doctor = func(context.Context, api.DoctorRequest) api.Diagnosis {
 			return api.Diagnosis{OK: true, Version: version, Findings: []api.Finding{}}
+		}
+	}
+	if c.BackUp == nil {
+		c.BackUp = func(context.Context, string) (liwanag.Backup, error) {
+			return liwanag.Backup{}, liwanag.NewError(liwanag.Conflict, "backup_dir", "the server has no folder for backups")
 		}
 	}
 	if c.Ready == nil {

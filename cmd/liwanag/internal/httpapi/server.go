@@ -90,6 +90,7 @@ func (s *Server) register() {
 	s.registerEnrichments()
 	s.registerSubmissions()
 	s.registerCredits()
+	s.registerBackups()
 	s.registerSubscriberWebhook()
 	s.registerFullEnrichWebhook()
 	s.registerSources()

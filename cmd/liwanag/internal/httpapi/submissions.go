@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"strings"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
@@ -17,6 +18,7 @@ func (s *Server) registerSubmissions() {
 	door.Serve(s.Door, api.FailSubmission, s.decision(s.cfg.Enrichment.Fail))
 	door.Serve(s.Door, api.PauseSubmissions, s.pauseSpending)
 	door.Serve(s.Door, api.ResumeSubmissions, s.resumeSpending)
+	door.Serve(s.Door, api.ReleaseSubmissions, s.releaseSpending)
 	door.Serve(s.Door, api.SetBudget, s.setBudget)
 	door.Serve(s.Door, api.ListStoppedSources, s.listStoppedSources)
 	door.Serve(s.Door, api.ResumeSource, s.resumeSource)
@@ -101,6 +103,16 @@ func (s *Server) pauseSpending(ctx context.Context, in *api.PauseRequest) (api.C
 
 func (s *Server) resumeSpending(ctx context.Context, _ *runapi.NoInput) (api.Credits, error) {
 	if err := s.cfg.Enrichment.Resume(ctx); err != nil {
+		return api.Credits{}, err
+	}
+	return s.creditsNow(ctx)
+}
+
+func (s *Server) releaseSpending(ctx context.Context, in *api.ReleaseRequest) (api.Credits, error) {
+	if strings.TrimSpace(in.Reason) == "" {
+		return api.Credits{}, door.InvalidField("reason", "say why spending may go on: it stands in the audit trail")
+	}
+	if err := s.cfg.Enrichment.Release(ctx, in.Reason); err != nil {
 		return api.Credits{}, err
 	}
 	return s.creditsNow(ctx)

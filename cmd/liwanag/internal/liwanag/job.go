@@ -57,9 +57,12 @@ const (
 	CodeUnsubscribed        = "unsubscribed" // never taken back by a retried run
 	CodeCanceled            = "canceled"
 	CodeRestored            = "restored"
-	CodeCap                 = "cap"     // whoever confirmed the upload allowed no more
-	CodeDropped             = "dropped" // an operator dropped the lookups of a source that stopped finding anybody
-	CodeErased              = "erased"  // the person was erased; never taken back either
+	// CodeOrdered: a lookup that was ordered before a backup was restored goes on instead;
+	// never taken back.
+	CodeOrdered = "ordered_before"
+	CodeCap     = "cap"     // whoever confirmed the upload allowed no more
+	CodeDropped = "dropped" // an operator dropped the lookups of a source that stopped finding anybody
+	CodeErased  = "erased"  // the person was erased; never taken back either
 	// CodeSameMailbox is that of a canceled job that waits for the lookup of another address of
 	// its mailbox, and of an enriched one that took that lookup's result over.
 	CodeSameMailbox = "same_mailbox"

@@ -40,7 +40,13 @@ type Spending struct {
 	// Note says why, for people: a short text without personal data.
 	Note string
 	At   time.Time
+	// HeldAt is since when spending waits for a word, since the journal may know of paid
+	// calls that the database does not; zero: it does not. Then all above says so, too.
+	HeldAt time.Time
 }
+
+// Held says whether spending waits for a word, which no pause and no resume is.
+func (s Spending) Held() bool { return !s.HeldAt.IsZero() }
 
 // Credits are the figures of one UTC day.
 type Credits struct {

@@ -25,6 +25,7 @@ const (
 	CauseUnreachable = "unreachable"     // held: the public URL was not reachable all the time
 	CauseTwice       = "doubt_twice"     // held: it is the resubmission itself
 	CausePolicy      = "policy"          // held: LIWANAG_ON_AMBIGUOUS=hold
+	CauseRestored    = "restored"        // held: a backup was restored, and the journal knows of no answer
 	CauseResubmitted = "resubmitted_by_operator"
 )
 

@@ -31,6 +31,7 @@ func ReadEverything(ctx context.Context, s *datastore.Store) {
 	readLookups(ctx, s, now)
 	readUploads(ctx, s)
 	readConsole(ctx, s, now)
+	readInstance(ctx, s)
 }
 
 func readPeople(ctx context.Context, s *datastore.Store, now time.Time) {
@@ -350,7 +351,7 @@ func useConsole(t *datastore.Tx, now time.Time) error {
 	_, err = t.Dismissals.Prune(now)
 	all = append(all, err)
 	_, err = t.Deliveries.Rewrite(liwanag.Digest{1}, nil)
-	return errors.Join(append(all, err, useDeparted(t, now))...)
+	return errors.Join(append(all, err, useDeparted(t, now), useInstance(t, now))...)
 }
 
 func useDeparted(t *datastore.Tx, now time.Time) error {
@@ -385,4 +386,28 @@ func useDeparted(t *datastore.Tx, now time.Time) error {
 	_, err = t.Suppressions.Of([]string{"a@gmail.com"})
 	all = append(all, err, t.Suppressions.Forget(one.Digest), t.Suppressions.Delete(one.ID))
 	return errors.Join(append(all, t.Subscribers.Delete(people))...)
+}
+
+func readInstance(ctx context.Context, s *datastore.Store) {
+	_, _ = s.Instance.Get(ctx)
+	_, _ = s.Instance.Marks(ctx)
+	_, _ = s.Instance.Backups(ctx)
+	_, _ = s.Instance.Back(ctx, 10)
+}
+
+func useInstance(t *datastore.Tx, now time.Time) error {
+	one, err := t.Instance.Get()
+	all := append([]error{err}, t.Instance.Set(one))
+	_, err = t.Instance.Lines("a", 2)
+	all = append(all, err, t.Instance.SetMarks(map[string]int64{"a": 1}))
+	_, err = t.Instance.Marks()
+	o := liwanag.Ordered{Digest: "a", JobID: nth(liwanag.JobKind, 1), SubmissionID: nth(liwanag.SubmissionKind, 1)}
+	all = append(all, err, t.Instance.Order([]liwanag.Ordered{o}))
+	_, err = t.Instance.AnyOrdered()
+	all = append(all, err)
+	_, err = t.Instance.Ordered([]string{"a"})
+	all = append(all, err, t.Instance.Returned(o), t.Instance.Forget(o),
+		t.Instance.AddBackup(liwanag.Backup{Path: "/a", MadeAt: now}), t.Instance.DropBackup("/a"), t.Ledger.Hold("a", now))
+	_, err = t.Ledger.Release(now)
+	return errors.Join(append(all, err)...)
 }

@@ -60,6 +60,18 @@ func Pending(ctx context.Context, db *pgdb.DB) (script string, err error) {
 	return migrate.Script(files, version)
 }
 
+// Steps are those by which the tables came to be, in order.
+func Steps() ([]migrate.Step, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return migrate.Read(files)
+}
+
+// VersionTable accounts for the steps that were taken.
+const VersionTable = versionTable
+
 // dialect is PostgreSQL's, in whose words the statements are written.
 type dialect struct{}
 

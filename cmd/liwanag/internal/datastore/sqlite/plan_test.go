@@ -96,7 +96,7 @@ var walks = []string{
 	"SCAN json_each", "ROW VALUES CLAUSE", "SCAN at", "SCAN CONSTANT ROW", "SCAN (subquery", "SCAN spending", "SCAN reach",
 	"batch_unstarted", "batch_open", "job_unbatched", "submission_flying", "upload_active", "delivery_new",
 	"USING COVERING INDEX job_status", "USING COVERING INDEX submission_state", "SCAN subscriber USING COVERING INDEX subscriber_signed_up",
-	"SCAN none", "SCAN pass", "SCAN sink", "SCAN source", "SCAN dismissal", "SCAN search_mark", "SCAN api_key", "saved_view_name", "message_unstarted", "receipt_kept", "subscriber_left",
+	"SCAN none", "SCAN pass", "SCAN sink", "SCAN source", "SCAN dismissal", "SCAN search_mark", "SCAN journal_file", "SCAN backup", "SCAN ordered", "SCAN api_key", "saved_view_name", "message_unstarted", "receipt_kept", "subscriber_left",
 	"subscriber_headcount", "subscriber_found",
 }
 

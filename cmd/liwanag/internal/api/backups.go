@@ -1,0 +1,28 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/liwanag/liwanag/workflow/runapi"
+)
+
+// Routes of backups.
+var (
+	CreateBackup = runapi.Slow(runapi.Post[BackupRequest, Backup]("/backups",
+		"create-backup", "Copy the database, as of one moment, into LIWANAG_BACKUP_DIR", http.StatusCreated)).Scoped(admin)
+	ListBackups = runapi.Get[runapi.NoInput, runapi.List[Backup]]("/backups", "list-backups", "List the backups that the database knows of, newest first").Scoped(read)
+)
+
+// BackupRequest names the file of a backup.
+type BackupRequest struct {
+	Path string `json:"path,omitempty" maxLength:"1000" doc:"In LIWANAG_BACKUP_DIR; one that is there is not overwritten. Left out: liwanag-TIME.backup."`
+}
+
+// Backup is a copy of the database.
+type Backup struct {
+	Path      string    `json:"path" doc:"On the machine of the server that made it."`
+	MadeAt    time.Time `json:"madeAt"`
+	Size      int64     `json:"size" doc:"Bytes."`
+	Scheduled bool      `json:"scheduled,omitempty" doc:"LIWANAG_BACKUP_SCHEDULE made it."`
+}
