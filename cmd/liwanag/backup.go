@@ -54,7 +54,8 @@ type restoreCommand struct {
 // Run puts a backup in the place of the database.
 func (c *restoreCommand) Run(p *program) error {
 	if !c.Yes {
-		if agreed, err := p.agrees("Put " + c.Path + " in the place of the database? What was not backed up is only kept aside. [y/N] "); err != nil || !agreed {
+		question := "Put " + c.Path + " in the place of the database? What was not backed up is only kept aside. [y/N] "
+		if agreed, err := p.agrees(question); err != nil || !agreed {
 			return errors.Join(err, errors.New("nothing was restored"))
 		}
 	}
@@ -67,7 +68,8 @@ func (c *restoreCommand) Run(p *program) error {
 	if done.Aside != "" {
 		fmt.Fprintf(p.out, "what was there before is %s\n", done.Aside)
 	}
-	_, err = fmt.Fprintln(p.out, "Spending is held: start the server, look at liwanag submissions list, then liwanag submissions release REASON.")
+	_, err = fmt.Fprintln(p.out, "Spending is held: start the server, look at liwanag submissions list, "+
+		"then liwanag submissions release REASON.")
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"liwanag": ma
 //
 //	server [KEY=VALUE…]   starts the simulator and a server with these settings,
 //	                      on free ports, and points the client at it
+//	stopserver            stops the server, and waits for its end
 //	faulty JSON           adds a fault to the simulator
 //	post CODE URL FILE    sends a file as a webhook and wants this status
 //	capture NAME REGEXP   keeps what the group of REGEXP matches in the last
@@ -50,11 +52,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_CACHE_HOME", env.WorkDir+"/cache")
-			env.Values[receiverKey{}] = &receiver{}
+			env.Values[receiverKey{}], env.Values[serverKey{}] = &receiver{}, &server{}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"server": startServer, "faulty": addFault, "capture": capture, "post": post, "eventually": eventually, "code": code,
+			"server": startServer, "stopserver": stopServer, "faulty": addFault, "capture": capture, "post": post, "eventually": eventually, "code": code,
 			"receiver": startReceiver, "received": received, "postgres": startPostgres, "sql": runSQL,
 		},
 	})
@@ -65,14 +67,29 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("server cannot be negated")
 	}
-	base := startProcess(ts, nil, "simulate", "--addr", "127.0.0.1:0", "--speed", "200", "--seed",
-		"7")(regexp.MustCompile(`^(http\S+)/api/v2$`))
-	ts.Setenv("SIMULATOR", base)
+	base := ts.Getenv("SIMULATOR")
+	if base == "" {
+		base = startProcess(ts, nil, "simulate", "--addr", "127.0.0.1:0", "--speed", "200", "--seed",
+			"7")(regexp.MustCompile(`^(http\S+)/api/v2$`))
+		ts.Setenv("SIMULATOR", base)
+	}
 	env := append([]string{"LIWANAG_ADDR=127.0.0.1:0", "LIWANAG_ADMIN_ADDR=off", "DATABASE_URL=sqlite:" + ts.MkAbs("liwanag.db"),
 		"FULLENRICH_BASE_URL=" + base + "/api/v2", "FULLENRICH_API_KEY=fe_sim_key", "LIWANAG_CALLS_PER_MINUTE=10000",
 		"LIWANAG_BATCH_WINDOW=50ms"}, args...)
 	url := startProcess(ts, env, "serve")(regexp.MustCompile(`API +(http\S+)/api/v1$`))
 	ts.Setenv("LIWANAG_SERVER", url)
+}
+
+// server is the one that runs.
+type server struct{ stop func() }
+
+type serverKey struct{}
+
+func stopServer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: stopserver")
+	}
+	ts.Value(serverKey{}).(*server).stop()
 }
 
 // startProcess starts the program and returns a function that reads its output up
@@ -87,7 +104,7 @@ func startProcess(ts *testscript.TestScript, env []string, args ...string) func(
 	stdout, err := cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
-	ts.Defer(func() {
+	stop := sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
 		killer := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 		defer killer.Stop()
@@ -97,6 +114,10 @@ func startProcess(ts *testscript.TestScript, env []string, args ...string) func(
 		}
 		_ = log.Close()
 	})
+	ts.Defer(stop)
+	if args[0] == "serve" {
+		ts.Value(serverKey{}).(*server).stop = stop
+	}
 	return func(want *regexp.Regexp) string {
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {

@@ -127,7 +127,8 @@ func TestADamagedFileIsNotSound(t *testing.T) {
 	for i := len(middle) / 2; i < len(middle)/2+20_000; i++ {
 		middle[i] = 0xa5
 	}
-	for name, content := range map[string][]byte{"cut": whole[:len(whole)/2], "empty": nil, "text": []byte("no database"), "overwritten": middle} {
+	for name, content := range map[string][]byte{"cut": whole[:len(whole)/2], "empty": nil, "text": []byte("no database"),
+		"overwritten": middle} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,8 @@ import (
 var (
 	CreateBackup = runapi.Slow(runapi.Post[BackupRequest, Backup]("/backups",
 		"create-backup", "Copy the database, as of one moment, into LIWANAG_BACKUP_DIR", http.StatusCreated)).Scoped(admin)
-	ListBackups = runapi.Get[runapi.NoInput, runapi.List[Backup]]("/backups", "list-backups", "List the backups that the database knows of, newest first").Scoped(read)
+	ListBackups = runapi.Get[runapi.NoInput, runapi.List[Backup]]("/backups",
+		"list-backups", "List the backups that the database knows of, newest first").Scoped(read)
 )
 
 // BackupRequest names the file of a backup.

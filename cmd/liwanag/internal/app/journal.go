@@ -138,7 +138,8 @@ type JournalReport struct {
 }
 
 // ReportJournal looks at the journal of a database.
-func ReportJournal(ctx context.Context, store *datastore.Store, d config.Database, k config.Keep, where string) (r JournalReport, err error) {
+func ReportJournal(ctx context.Context, store *datastore.Store, d config.Database, k config.Keep, where string) (r JournalReport,
+	err error) {
 	place := journalPlace(d, k, where)
 	if r.Set = place.Set(); !r.Set {
 		return r, nil

@@ -28,7 +28,8 @@ func (a *App) BackUp(ctx context.Context, name string) (liwanag.Backup, error) {
 func (a *App) backUp(ctx context.Context, name string, scheduled bool) (b liwanag.Backup, err error) {
 	dir := a.cfg.Settings.BackupDir
 	if dir == "" {
-		return b, liwanag.NewError(liwanag.Conflict, "backup_dir", "the server has no folder for backups. Try: LIWANAG_BACKUP_DIR=FOLDER, and a restart")
+		return b, liwanag.NewError(liwanag.Conflict, "backup_dir",
+			"the server has no folder for backups. Try: LIWANAG_BACKUP_DIR=FOLDER, and a restart")
 	}
 	now := a.cfg.Now()
 	if name == "" {

@@ -87,7 +87,8 @@ func openPostgreSQL(ctx context.Context, url string) (*storage, error) {
 		return nil, err
 	}
 	s := &storage{
-		rows: rows, raw: keep.Database{PostgreSQL: db}, where: db.Where(), full: pgdb.IsFull, close: func() error { db.Close(); return nil }, size: db.Size,
+		rows: rows, raw: keep.Database{PostgreSQL: db}, where: db.Where(), full: pgdb.IsFull,
+		close: func() error { db.Close(); return nil }, size: db.Size,
 		commits: map[string]func() groupcommit.Stats{"application": db.Stats, "engine": db.Runs.Stats},
 		runs:    func(ctx context.Context) (runStore, error) { return enginepostgres.Open(opened.With(ctx, db), url) },
 	}

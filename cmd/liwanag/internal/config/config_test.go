@@ -67,7 +67,8 @@ func TestDefaultsAreValidAndAsPromised(t *testing.T) {
 		ProbeEvery:   20 * time.Second,
 		ReuseResults: 2160 * time.Hour, ReuseNotFound: 168 * time.Hour, CreditsLow: 100, Enrich: "personal",
 		Schedule: "*/5 * * * *", Concurrency: 256,
-		Lease: 15 * time.Second, StopTimeout: 35 * time.Second, Retention: 720 * time.Hour, LogLevel: "info", LogFormat: "auto",
+		Lease: 15 * time.Second, StopTimeout: 35 * time.Second, Retention: 720 * time.Hour, Keep: Keep{BackupKeep: 7},
+		LogLevel: "info", LogFormat: "auto",
 	}
 	if diff := cmp.Diff(want, g.Serve.Settings, cmp.Comparer(func(a, b Secret) bool { return a == b })); diff != "" {
 		t.Error(diff)

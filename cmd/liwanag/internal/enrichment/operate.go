@@ -132,8 +132,9 @@ func (s *Service) Pause(ctx context.Context, note string) error {
 }
 
 // errHeld: only a word lets spending go on.
-var errHeld = liwanag.NewError(liwanag.Conflict, "held", "spending is held, since the database is older than what was paid for, or may be: "+
-	"look at liwanag submissions list, then liwanag submissions release REASON")
+var errHeld = liwanag.NewError(liwanag.Conflict, "held",
+	"spending is held, since the database is older than what was paid for, or may be: "+
+		"look at liwanag submissions list, then liwanag submissions release REASON")
 
 // Resume lets spending go on, whatever paused it, and wakes at once what waits for
 // that. The error is of class conflict while spending is held: that is Release's.

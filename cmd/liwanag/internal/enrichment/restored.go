@@ -104,18 +104,17 @@ func (c *catchUp) read(files []JournalFile) error {
 // leave erases, unsubscribes and suppresses again.
 func (c *catchUp) leave(ctx context.Context) error {
 	var key liwanag.SuppressionKey
-	now := c.now()
 	err := c.store.Write(ctx, func(tx *datastore.Tx) (err error) {
 		if key, err = tx.Suppressions.Key(); err != nil {
 			return err
 		}
 		for _, line := range c.suppress {
-			one := liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Domain: line.Domain, Reason: line.Reason, CreatedAt: line.At}
-			if len(line.Digests) > 0 {
-				one.Digest = line.Digests[0]
-			}
-			if _, err := tx.Suppressions.Insert(one); err != nil {
-				return err
+			for _, digest := range append(line.Digests, "")[:max(len(line.Digests), 1)] { // a domain has none
+				one := liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Digest: digest, Domain: line.Domain,
+					Reason: line.Reason, CreatedAt: line.At}
+				if _, err := tx.Suppressions.Insert(one); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -131,6 +130,7 @@ func (c *catchUp) leave(ctx context.Context) error {
 		}
 	}
 	var erase, left []liwanag.ID
+	here := map[string]bool{}
 	for person, err := range c.store.Subscribers.Each(ctx, liwanag.SubscriberFilter{Standing: liwanag.StandingAny}) {
 		if err != nil {
 			return err
@@ -141,10 +141,20 @@ func (c *catchUp) leave(ctx context.Context) error {
 			if !person.CreatedAt.After(line.At) {
 				erase = append(erase, person.ID)
 			}
+			here[digest] = person.CreatedAt.After(line.At)
 		case is, digests[digest], slices.ContainsFunc(liwanag.DomainsOf(person.EmailKey), func(d string) bool { return domains[d] }):
-			left = append(left, person.ID)
+			left, here[digest] = append(left, person.ID), true
 		}
 	}
+	if err := c.keepAway(ctx, here); err != nil {
+		return err
+	}
+	return c.applyLeft(ctx, erase, left)
+}
+
+// applyLeft erases people and unsubscribes others.
+func (c *catchUp) applyLeft(ctx context.Context, erase, left []liwanag.ID) error {
+	now := c.now()
 	for _, id := range erase {
 		if _, err := c.Erase(ctx, id); err != nil && !errors.Is(err, liwanag.ErrNotFound) { // of one mailbox, all went at once
 			return err
@@ -160,6 +170,24 @@ func (c *catchUp) leave(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keepAway suppresses who left and has no row that says so: they came after the backup,
+// or were erased, and the list that they stood in may be imported again.
+func (c *catchUp) keepAway(ctx context.Context, here map[string]bool) error {
+	return c.store.Write(ctx, func(tx *datastore.Tx) error {
+		for digest, line := range c.gone {
+			if here[digest] {
+				continue
+			}
+			one := liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Digest: digest, CreatedAt: line.At,
+				Reason: "left since a backup that was restored"}
+			if _, err := tx.Suppressions.Insert(one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // know brings one submission to what the journal knows of it.
@@ -295,7 +323,8 @@ func (c *catchUp) insert(tx *datastore.Tx, id liwanag.ID, call *paidCall) error 
 
 // jobsOf are the jobs of a paid call that are here and in no other open submission, and
 // those that are not here.
-func (c *catchUp) jobsOf(tx *datastore.Tx, call *paidCall, state liwanag.SubmissionState) (here []liwanag.ID, missing []liwanag.Ordered, err error) {
+func (c *catchUp) jobsOf(tx *datastore.Tx, call *paidCall, state liwanag.SubmissionState) (here []liwanag.ID,
+	missing []liwanag.Ordered, err error) {
 	var wanted []liwanag.ID
 	digests := map[liwanag.ID]string{}
 	for _, j := range call.Jobs {

@@ -46,6 +46,7 @@ type world struct {
 	key  fullenrich.Secret
 	out  http.RoundTripper // to the simulator
 
+	journal   *pages                                      // nil: there is none
 	source    string                                      // of who signs up
 	partner   func(*fullenrich.Client) enrichment.Partner // what stands before a node's client; nil: nothing
 	nodes     int                                         // processes that share the store
@@ -166,6 +167,9 @@ func (w *world) boot() {
 	w.must(err)
 	rows, err := sqlite.New(ctx, db)
 	w.must(err)
+	if w.journal != nil {
+		rows = rows.Journaled(w.journal)
+	}
 	l := &life{store: newMortal(rows), db: db}
 	works := &inTurn{}
 	for range w.nodes {

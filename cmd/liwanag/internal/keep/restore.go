@@ -257,7 +257,8 @@ func refill(ctx context.Context, tx pgx.Tx, dump *pgdb.DumpReader, schemas []sch
 		}
 	}
 	rows := pgx.Identifier{schemas[0].name}.Sanitize()
-	if _, err := tx.Exec(ctx, "UPDATE "+rows+".spending SET held_at = $1, held_note = $2 WHERE held_at IS NULL", time.Now().UnixMicro(), note); err != nil {
+	if _, err := tx.Exec(ctx, "UPDATE "+rows+".spending SET held_at = $1, held_note = $2 WHERE held_at IS NULL",
+		time.Now().UnixMicro(), note); err != nil {
 		return fmt.Errorf("keep: hold spending: %w", err)
 	}
 	if _, err := tx.Exec(ctx, "UPDATE "+rows+".instance SET restored = true, moved_to = NULL"); err != nil {
@@ -292,7 +293,8 @@ func (s schema) advance(ctx context.Context, tx pgx.Tx, from, to int64) error {
 		if step.Version > to {
 			break
 		}
-		fmt.Fprintf(script, ";\n%s\n;INSERT INTO %s (version_id, is_applied) VALUES (%d, true)", step.SQL, pgx.Identifier{s.versions}.Sanitize(), step.Version)
+		fmt.Fprintf(script, ";\n%s\n;INSERT INTO %s (version_id, is_applied) VALUES (%d, true)",
+			step.SQL, pgx.Identifier{s.versions}.Sanitize(), step.Version)
 	}
 	if _, err := tx.Conn().PgConn().Exec(ctx, script.String()).ReadAll(); err != nil {
 		return fmt.Errorf("keep: bring the tables of %s from version %d to %d: %w", s.versions, from, to, err)
