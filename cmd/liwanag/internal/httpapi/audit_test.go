@@ -36,6 +36,7 @@ var actBodies = map[string]string{
 	"POST /api/v1/messages/{id}/resend":      "",
 	"POST /api/v1/submissions/pause":         `{"reason":"because"}`,
 	"POST /api/v1/submissions/resume":        "",
+	"POST /api/v1/submissions/release":       `{"reason":"compared"}`,
 	"POST /api/v1/uploads/{id}/confirm":      "",
 	"POST /api/v1/uploads/{id}/cancel":       "",
 	"POST /api/v1/enrichments":               "",
