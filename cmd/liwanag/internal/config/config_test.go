@@ -59,7 +59,7 @@ func TestDefaultsAreValidAndAsPromised(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Settings{
-		Addr: "127.0.0.1:8484", AdminAddr: "127.0.0.1:8485", Server: "http://127.0.0.1:8484",
+		Addr: "127.0.0.1:8484", AdminAddr: "127.0.0.1:8485", Server: "http://127.0.0.1:8484", KeySignIn: true,
 		Database: Database{DatabaseURL: "sqlite:liwanag.db"}, Temporal: Temporal{TemporalTaskQueue: "liwanag"}, Engine: "embedded",
 		FullEnrichBaseURL: "https://app.fullenrich.com/api/v2", FullEnrichPreviousAPIKeyFor: 168 * time.Hour,
 		BatchSize: 100, BatchWindow: 2 * time.Second, WebhookTimeout: 24 * time.Hour,
