@@ -18,7 +18,7 @@ func (e *Engine) summary(r store.Run, owners map[int64]string) workflow.Run {
 	status := r.Derived(e.now())
 	run := workflow.Run{ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: workflow.Status(status), Input: r.Input,
 		Failure: r.Failure, FinishedBecause: r.Because, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, EndedAt: r.EndedAt,
-		CancelRequested: r.Canceled && r.Status == store.Open}
+		CancelRequested: r.Canceled && r.Status == store.Open, Paused: r.Paused()}
 	if r.Sub {
 		run.Parent, _, _, _, _ = workflow.SplitRunID(r.ID)
 	}
@@ -97,7 +97,7 @@ func (e *Engine) describe(ctx context.Context, c store.Claimed) workflow.Run {
 		plan, run.NoDefinition = nil, err.Error()
 	}
 	counts, counted := e.countsOf(ctx, plan, c.Run)
-	if plan != nil && c.Run.Status == store.Open && c.Run.Owner == 0 {
+	if plan != nil && c.Run.Status == store.Open && c.Run.Owner <= 0 {
 		x := &execution{e: e, plan: plan, place: place}
 		x.read(c)
 		x.facts = append(x.facts, counted...)
@@ -246,6 +246,10 @@ func applyEntry(s *workflow.StepState, plan *workflow.Plan, en store.Entry, sign
 		if plan != nil {
 			s.Output = outputOf(plan, en, signals)
 		}
+	case store.EntryResolved:
+		if s.Status, s.Output = workflow.StatusCompleted, en.Output; en.Failure != nil {
+			s.Status = workflow.StatusFailed
+		}
 	case store.EntryFailed:
 		s.Status, s.Output = workflow.StatusFailed, en.Output
 		switch {
@@ -380,10 +384,22 @@ func itemsOf(en store.Entry) []workflow.HistoryItem {
 		i := ending(store.Status(en.Label), en.Seq, en.At)
 		i.Data = data(endingData(en.Failure, ""))
 		out = append(out, i)
+	case store.EntryResolved:
+		add(workflow.HistoryStepResolved, resolved(en))
 	case store.EntryReopened:
 		add(workflow.HistoryRunReopened, nil)
 	}
 	return out
+}
+
+// resolved is what an entry says of who gave a step its outcome.
+func resolved(en store.Entry) map[string]any {
+	fields := map[string]any{}
+	_ = json.Unmarshal([]byte(en.Label), &fields) // one that was cut says nothing
+	if en.Failure != nil {
+		fields["failure"] = en.Failure
+	}
+	return fields
 }
 
 // folded adds what an entry says that stands for several.

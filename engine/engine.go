@@ -38,6 +38,9 @@ type Config struct {
 	// have the same, from before its first run on: another one is another key for
 	// every step that has not succeeded, also of runs that exist.
 	Namespace string
+	// Retention is how long runs are kept after their end, with all below them; default:
+	// for ever, see Prune.
+	Retention time.Duration
 	// Strict refuses to Run while there are open runs that were begun by a definition
 	// of the same name and version which differs from the one held here, in what
 	// workflow.Shape says. Default: Run starts and tells, and leaves those runs alone
@@ -59,9 +62,9 @@ func (c Config) Validate() error {
 	if c.Store == nil {
 		faults = append(faults, errors.New("engine: a Store is needed"))
 	}
-	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 {
-		faults = append(faults, fmt.Errorf("engine: concurrency %d, lease %s and stop timeout %s must not be negative",
-			c.Concurrency, c.Lease, c.StopTimeout))
+	if c.Concurrency < 0 || c.Lease < 0 || c.StopTimeout < 0 || c.Retention < 0 {
+		faults = append(faults, fmt.Errorf("engine: concurrency %d, lease %s, stop timeout %s and retention %s must not be negative",
+			c.Concurrency, c.Lease, c.StopTimeout, c.Retention))
 	}
 	for what, name := range map[string]string{"name": c.Name, "namespace": c.Namespace} {
 		if err := workflow.CheckName(what, name); err != nil {
@@ -237,6 +240,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	if c, ok := e.store.(store.Checker); ok {
 		lease.Go(func() { e.watch(base, c) })
+	}
+	if e.cfg.Retention > 0 {
+		lease.Go(func() { e.retain(ctx) })
 	}
 	e.claimLoop(ctx)
 

@@ -119,7 +119,7 @@ func (x *execution) forget() { x.attempt, x.since, x.begun = 0, time.Time{}, fal
 func (x *execution) settled(step string) bool {
 	for _, en := range effective(x.plan, x.history) {
 		switch en.Kind {
-		case store.EntryCompleted, store.EntryFailed, store.EntrySkipped:
+		case store.EntryCompleted, store.EntryFailed, store.EntrySkipped, store.EntryResolved:
 			if en.Step == step {
 				return true
 			}
@@ -401,6 +401,12 @@ func factsOf(plan *workflow.Plan, history []store.Entry, signals []store.Signal)
 	facts := make(workflow.History, 0, len(history)+4)
 	for _, en := range history {
 		switch en.Kind {
+		case store.EntryResolved:
+			if en.Failure != nil {
+				facts = append(facts, workflow.Fact{Kind: workflow.FactFailed, Step: en.Step, Failure: en.Failure})
+				continue
+			}
+			facts = append(facts, workflow.Fact{Kind: workflow.FactCompleted, Step: en.Step, Output: en.Output})
 		case store.EntryCompleted:
 			facts = append(facts, workflow.Fact{Kind: workflow.FactCompleted, Step: en.Step, Output: outputOf(plan, en, signals)})
 		case store.EntrySkipped:

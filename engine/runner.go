@@ -176,50 +176,47 @@ func (e *Engine) Terminate(ctx context.Context, runID, reason string) error {
 
 // Retry reopens a run from a step; see [workflow.Runner].
 func (e *Engine) Retry(ctx context.Context, runID, from string) error {
-	for {
-		c, err := e.store.Get(ctx, runID)
-		if err != nil {
-			return e.fromStore(runID, err)
-		}
-		r, err := e.reopening(c, from)
-		if err != nil {
-			return err
-		}
-		err = e.store.Reopen(ctx, runID, r, e.now())
-		switch {
-		case errors.Is(err, store.ErrNotEnded):
-			continue // it changed since it was read: an event came late, or it is open
-		case err == nil:
-			e.announce()
-		}
-		return e.fromStore(runID, err)
-	}
+	return e.reopen(ctx, runID, func(c store.Claimed) (store.Reopening, error) { return e.reopening(c, from, false) })
 }
 
-// reopening is how an ended run goes on from a step; an empty name is the step
-// that failed.
-func (e *Engine) reopening(c store.Claimed, from string) (r store.Reopening, err error) {
+// planOfEnded is the plan of a run that has ended badly.
+func (e *Engine) planOfEnded(c store.Claimed) (*workflow.Plan, error) {
 	runID := c.Run.ID
 	if parent, _, _, _, ok := workflow.SplitRunID(runID); ok && c.Run.Sub {
-		return r, fmt.Errorf("%w: %s is run again with the run that it belongs to: retry %s", workflow.ErrSubRun, runID, parent)
+		return nil, fmt.Errorf("%w: %s is run again with the run that it belongs to: retry %s", workflow.ErrSubRun, runID, parent)
 	}
 	if c.Run.Status == store.Open || c.Run.Status == store.Completed {
-		return r, fmt.Errorf("%w: %s is %s", workflow.ErrNotEnded, runID, c.Run.Derived(e.now()))
+		return nil, fmt.Errorf("%w: %s is %s", workflow.ErrNotEnded, runID, c.Run.Derived(e.now()))
 	}
 	if len(c.History) >= 2*workflow.MaxHistory {
-		return r, fmt.Errorf("%w: the history of run %s has %d entries: start another run", workflow.ErrTooLarge, runID, len(c.History))
+		return nil, fmt.Errorf("%w: the history of run %s has %d entries: start another run", workflow.ErrTooLarge, runID, len(c.History))
 	}
 	plan := e.plans[store.Definition{Workflow: c.Run.Workflow, Version: c.Run.Version}]
 	if plan == nil {
-		return r, fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow,
+		return nil, fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow,
 			c.Run.Workflow, c.Run.Version, runID)
+	}
+	return plan, nil
+}
+
+// reopening is how an ended run goes on from a step; an empty name is the step
+// that failed. again: steps are repeated of which nobody knows what they did.
+func (e *Engine) reopening(c store.Claimed, from string, again bool) (r store.Reopening, err error) {
+	plan, err := e.planOfEnded(c)
+	if err != nil {
+		return r, err
 	}
 	failed := plan.ReopenFrom(factsOfRun(plan, nil, c.Run.Input, c.History, c.Signals))
 	if from == "" {
 		from = failed
 	}
 	if !precedes(plan, from, failed) {
-		return r, fmt.Errorf("%w: run %s can go on from %s or a step before it, not from %q", workflow.ErrUnknownStep, runID, failed, from)
+		return r, fmt.Errorf("%w: run %s can go on from %s or a step before it, not from %q", workflow.ErrUnknownStep, c.Run.ID, failed, from)
+	}
+	for _, n := range plan.Nodes {
+		if !again && precedes(plan, from, n.Name) && isUnknown(plan, c, n.Name) {
+			return r, fmt.Errorf("%w: %s of run %s", workflow.ErrUnknown, n.Name, c.Run.ID)
+		}
 	}
 	return returning(plan, c, from), nil
 }

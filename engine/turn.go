@@ -119,6 +119,9 @@ func (x *execution) turn() bool {
 	case workflow.MoveSleep:
 		return x.sleep(d.Node, now)
 	case workflow.MoveOpen:
+		if x.inboxSeq&store.PausedBit != 0 {
+			return x.paused(d.Node)
+		}
 		return x.openSubs(d, now)
 	case workflow.MoveJoin:
 		return x.join(d, now)
@@ -213,6 +216,9 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 	if !x.owned() {
 		return false
 	}
+	if x.inboxSeq&store.PausedBit != 0 {
+		return x.paused(n)
+	}
 	if x.stopping() {
 		return x.pause(x.resting(n), handling)
 	}
@@ -223,9 +229,7 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 		return x.pause(park, handling)
 	}
 	if f, givenUp := x.givenUp(n); givenUp {
-		x.settle(store.Entry{Kind: store.EntryFailed, Step: n.Name, Attempt: x.attempt, At: now, StartedAt: now, Failure: &f})
-		x.dirty = true
-		return true
+		return x.giveUpStep(n, f, now, handling)
 	}
 	if x.since.IsZero() {
 		x.since = now

@@ -71,6 +71,10 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("temporalrunner: %w", err))
 		}
 		for _, n := range p.Nodes {
+			if n.AtMostOnce && n.Reconciles {
+				faults = append(faults, fmt.Errorf("temporalrunner: workflow %q, step %q: only the engine asks by Reconcile what became of a "+
+					"step that runs at most once", p.Name, n.Name))
+			}
 			if n.Sub != nil {
 				faults = append(faults, fmt.Errorf("temporalrunner: workflow %q, step %q: a %s has sub-runs, which only the engine runs",
 					p.Name, n.Name, n.Kind))

@@ -129,6 +129,7 @@ type Run struct {
 	WaitingFor      *WaitingFor     `json:"waitingFor,omitempty"`
 	FinishedBecause string          `json:"finishedBecause,omitempty"` // label of an early finish
 	CancelRequested bool            `json:"cancelRequested,omitempty"`
+	Paused          bool            `json:"paused,omitempty"` // it begins no further step
 	CreatedAt       time.Time       `json:"createdAt,omitzero"`
 	StartedAt       time.Time       `json:"startedAt,omitzero"`
 	EndedAt         time.Time       `json:"endedAt,omitzero"`
@@ -248,6 +249,7 @@ const (
 	HistoryRunTimedOut      HistoryType = "run.timed_out"
 	HistoryRunCanceled      HistoryType = "run.canceled"
 	HistoryRunReopened      HistoryType = "run.reopened"
+	HistoryStepResolved     HistoryType = "step.resolved" // by a person
 )
 
 // HistoryItem is one entry of a run's history: append-only, numbered from 1

@@ -48,6 +48,9 @@ func Step[In, Out any](wf *Workflow[In], name string, fn func(context.Context, I
 	if fn == nil {
 		wf.plan.fault(name, "a step needs a function")
 	}
+	if n.Reconciles && !n.AtMostOnce {
+		wf.plan.fault(name, "Reconcile means nothing on a step that is repeated: give it AtMostOnce")
+	}
 	wf.plan.keeps(name, "the output", n.yields)
 	return &Result[Out]{[]*Node{n}}
 }
@@ -257,6 +260,11 @@ func ScheduleFrom[T any](on *Result[T], fn func(T) Schedule) ScheduleSource {
 	return scheduleFrom[T]{on, fn}
 }
 
+// Reconcile on an [AtMostOnce] step asks, before the step is given up as unknown, what
+// became of it: fn finds that out by the step's [Info.IdempotencyKey], at once, whatever
+// the schedule says. When it returns true, the step has completed with its value. An error
+// is followed by the step's [Retry].
+//
 // Reconcile lets an open wait look for its answer by itself: fn runs on the
 // schedule, and once more at the deadline, before the wait times out. When it
 // returns true, the wait ends with its value, as if the event had come. An error
@@ -264,7 +272,7 @@ func ScheduleFrom[T any](on *Result[T], fn func(T) Schedule) ScheduleSource {
 // [Permanent] one fails the wait at once, with its reason, unless the event has come.
 func Reconcile[In, T any](on ScheduleSource, fn func(context.Context, In) (T, bool, error), opts ...StepOption) StepOption {
 	return stepOption(func(p *Plan, n *Node) {
-		if !allow("Reconcile", p, n, KindWait) {
+		if !allow("Reconcile", p, n, KindWait, KindStep) {
 			return
 		}
 		if p.input != reflect.TypeFor[In]() {
@@ -306,7 +314,7 @@ func (o outputType) apply(p *Plan, n *Node) { n.checked(p, o.t) }
 
 func (n *Node) checked(p *Plan, t reflect.Type) {
 	if n.yields != nil && n.yields != t {
-		p.fault(n.Name, "Reconcile yields %s, the wait %s", n.yields, t)
+		p.fault(n.Name, "Reconcile yields %s, the %s %s", n.yields, n.Kind, t)
 	}
 	n.yields = t
 }

@@ -20,6 +20,9 @@ type runsCommand struct {
 	Retry   runsRetry   `cmd:"" help:"Go on with a failed, timed-out or canceled run, or all that match."`
 	Wake    runsWake    `cmd:"" help:"End a run's snooze or back-off now, or let its wait look for its answer now."`
 	Event   runsEvent   `cmd:"" help:"Send an event to a run."`
+	Pause   runsPause   `cmd:"" help:"Let a run begin no further step, until it is resumed."`
+	Resume  runsResume  `cmd:"" help:"Let a paused run go on."`
+	Resolve runsResolve `cmd:"" help:"Give a step its outcome of which nobody knows whether it ran."`
 }
 
 type runsList struct {
@@ -77,6 +80,8 @@ func state(r runapi.Run) string {
 		return waitingText(*r.WaitingFor)
 	case r.CancelRequested:
 		return "is being canceled"
+	case r.Paused:
+		return "paused"
 	}
 	return ""
 }

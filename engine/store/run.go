@@ -32,7 +32,7 @@ type Run struct {
 	StartedAt time.Time // of the first move: the creation, when a node owned it from then; zero: not begun
 
 	Status Status
-	Owner  int64 // epoch of the node that owns it; 0: nobody
+	Owner  int64 // epoch of the node that owns it; 0: nobody; or Paused
 	Park   Park  // of an open run that nobody owns; kept as it was while one does
 	// Attempt is how many attempts at the present step ended in an error or were
 	// lost with their worker.
@@ -91,7 +91,25 @@ func Crowded(inboxSeq int64) bool {
 }
 
 // Woken says whether a wake came between two values of a run's InboxSeq.
-func Woken(before, after int64) bool { return before/WakeUnit != after/WakeUnit }
+func Woken(before, after int64) bool { return before&^PausedBit/WakeUnit != after&^PausedBit/WakeUnit }
+
+// PausedBit of a run's InboxSeq says that it is paused: whoever decided without it hears of
+// it, and a row needs no column for it.
+const PausedBit int64 = 1 << 60
+
+// Paused is the Owner of a run that is parked and paused: no node.
+const Paused int64 = -1
+
+// Paused says whether the run begins no further step.
+func (r Run) Paused() bool { return r.Status == Open && r.InboxSeq&PausedBit != 0 }
+
+// Released is the owner of a run that its node parks.
+func Released(inboxSeq int64) int64 {
+	if inboxSeq&PausedBit != 0 {
+		return Paused
+	}
+	return 0
+}
 
 // Park is what an open run waits for. The zero Park is due at once.
 type Park struct {
@@ -118,6 +136,8 @@ const (
 	EntryCancel    EntryKind = "cancel"   // Label is the reason
 	EntryEnded     EntryKind = "ended"    // an ending that a reopening undid; Label is its status
 	EntryReopened  EntryKind = "reopened" // Step is where the run goes on from
+	// EntryResolved: a person gave the step an outcome, Output or Failure; Label says who.
+	EntryResolved EntryKind = "resolved"
 )
 
 // Entry is one row of a run's history. It stands for Width numbered history

@@ -82,6 +82,12 @@ type Store interface {
 	// Nothing else changes. ErrNotFound, ErrEnded.
 	Hurry(ctx context.Context, runID string) error
 
+	// Pause sets PausedBit of a run's InboxSeq, or clears it: a node that owns the run hears
+	// of it with its next commit. What is parked with the bit, or is parked when it is set,
+	// has the Owner Paused, and nobody claims it; cleared, it is nobody's again. A cancel
+	// and a reopening clear it. ErrNotFound, ErrEnded.
+	Pause(ctx context.Context, runID string, paused bool) error
+
 	// Terminate ends an open run as canceled, whoever owns it, and fences the owner; and all
 	// that is below it in the same transaction. ErrNotFound, ErrEnded.
 	Terminate(ctx context.Context, runID string, f workflow.Failure, now time.Time) error
@@ -351,6 +357,8 @@ type Reopening struct {
 	Return []string // IDs of consumed signals that go back to the inbox
 	Seq    int64    // the run's Seq when this was decided; ErrNotEnded when it differs
 	Undo   bool     // a sub-run that completed is reopened, to undo its steps
+	// Resolved is the outcome that a person gave the step From, behind EntryReopened.
+	Resolved *Entry
 }
 
 // Takes says whether a run of this status is one to reopen.
@@ -383,9 +391,9 @@ func (r Run) Derived(now time.Time) Status {
 	switch {
 	case r.Status != Open:
 		return r.Status
-	case r.Owner == 0 && r.Park.Kind != ParkNone && r.Park.Until.After(now):
+	case r.Owner <= 0 && r.Park.Kind != ParkNone && r.Park.Until.After(now):
 		return Waiting
-	case r.Owner == 0 && r.StartedAt.IsZero():
+	case r.Owner <= 0 && r.StartedAt.IsZero():
 		return Pending
 	}
 	return Running

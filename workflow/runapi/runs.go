@@ -22,6 +22,12 @@ var (
 		"retry-run", "Reopen a run that failed, timed out or was canceled", http.StatusAccepted).Scoped(ScopeOperate)
 	WakeRun = Post[IDPath, Run]("/runs/{id}/wake",
 		"wake-run", "End a run's snooze or back-off now, or let its wait look now", http.StatusAccepted).Scoped(ScopeOperate)
+	ResolveRun = Post[Addressed[ResolveRunRequest], Run]("/runs/{id}/resolve",
+		"resolve-run", "Give a step its outcome of which nobody knows whether it ran", http.StatusAccepted).Scoped(ScopeOperate)
+	PauseRun = Post[Addressed[*PauseRunRequest], Run]("/runs/{id}/pause",
+		"pause-run", "Let a run begin no further step", http.StatusAccepted).Scoped(ScopeOperate)
+	ResumeRun = Post[Addressed[*PauseRunRequest], Run]("/runs/{id}/resume",
+		"resume-run", "Let a paused run go on", http.StatusAccepted).Scoped(ScopeOperate)
 	CancelRuns = Slow(Post[BulkAct, BulkResult]("/runs/cancel",
 		"cancel-runs", "Cancel all open runs that match", http.StatusOK).Scoped(ScopeOperate))
 )
@@ -60,6 +66,7 @@ type Run struct {
 	WaitingFor      *WaitingFor        `json:"waitingFor,omitempty"`
 	FinishedBecause string             `json:"finishedBecause,omitempty" doc:"The label of an early finish."`
 	CancelRequested bool               `json:"cancelRequested,omitempty"`
+	Paused          bool               `json:"paused,omitempty" doc:"It begins no further step."`
 	CreatedAt       time.Time          `json:"createdAt"`
 	StartedAt       time.Time          `json:"startedAt,omitzero"`
 	EndedAt         time.Time          `json:"endedAt,omitzero"`
@@ -137,6 +144,20 @@ type CancelRunRequest struct {
 // RetryRunRequest says where a run goes on.
 type RetryRunRequest struct {
 	From string `json:"from,omitempty" maxLength:"200" doc:"A step; default: the one that failed."`
+}
+
+// ResolveRunRequest says what became of a step: one of output and failure, unless the step
+// has no output.
+type ResolveRunRequest struct {
+	Step    string          `json:"step" minLength:"1" maxLength:"200"`
+	Output  json.RawMessage `json:"output,omitempty" doc:"Of the step's type: its effect happened."`
+	Failure string          `json:"failure,omitempty" maxLength:"500" doc:"Its effect did not happen, and why."`
+	Reason  string          `json:"reason,omitempty" maxLength:"500" doc:"How that is known."`
+}
+
+// PauseRunRequest says why a run is paused or goes on, for the audit trail.
+type PauseRunRequest struct {
+	Reason string `json:"reason,omitempty" maxLength:"500"`
 }
 
 // BulkAct selects runs and says how sure the caller is.

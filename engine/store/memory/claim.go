@@ -25,7 +25,7 @@ func (s *Store) Claim(ctx context.Context, node store.Node, w store.Wanted, now 
 	for _, def := range w.Definitions {
 		for r := range s.open[def] {
 			switch at := r.Park.Until; {
-			case r.Owner == s.epoch:
+			case r.Owner == s.epoch, r.Owner == store.Paused:
 			case r.Owner != 0: // it had begun
 				old = append(old, r)
 			case slices.Contains(w.Except, r.ID):
@@ -59,7 +59,7 @@ func (s *Store) bury(now time.Time) {
 	for _, rows := range s.open {
 		for r := range rows {
 			begun := !r.StartedAt.IsZero()
-			if r.Owner == 0 || r.Owner == s.epoch || begun && r.Takeovers == 0 {
+			if r.Owner <= 0 || r.Owner == s.epoch || begun && r.Takeovers == 0 {
 				continue
 			}
 			r.Owner = 0

@@ -89,7 +89,7 @@ func (r *row) append(en store.Entry) {
 }
 
 func (r *row) park(p store.Progress) {
-	r.Park, r.Owner = *p.Park, 0
+	r.Park, r.Owner = *p.Park, store.Released(r.InboxSeq)
 	if r.Park.Kind.Numbered() && r.Park.Seq == 0 {
 		r.Seq++
 		r.Park.Seq = r.Seq

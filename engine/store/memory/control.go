@@ -63,6 +63,7 @@ func (s *Store) Cancel(ctx context.Context, runID, reason string, now time.Time)
 		return nil
 	}
 	r.Canceled = true
+	r.pause(false)
 	r.InboxSeq++
 	r.append(store.Entry{Kind: store.EntryCancel, Label: reason, At: now})
 	r.wake(now)
@@ -79,12 +80,35 @@ func (s *Store) Hurry(ctx context.Context, runID string) error {
 	switch {
 	case r.Status != store.Open:
 		return store.ErrEnded
-	case r.Owner != 0:
+	case r.Owner > 0:
 		r.InboxSeq += store.WakeUnit
 	case r.Park.Kind.Wakes():
 		r.Park.Until = time.Time{}
 	}
 	return nil
+}
+
+// Pause sets or clears the pause of a run.
+func (s *Store) Pause(ctx context.Context, runID string, paused bool) error {
+	r, err := s.find(ctx, runID)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if r.Status != store.Open {
+		return store.ErrEnded
+	}
+	r.pause(paused)
+	return nil
+}
+
+func (r *row) pause(paused bool) {
+	if r.InboxSeq &^= store.PausedBit; paused {
+		r.InboxSeq |= store.PausedBit
+	}
+	if r.Owner <= 0 {
+		r.Owner = store.Released(r.InboxSeq)
+	}
 }
 
 // Terminate ends a run at once.
@@ -135,6 +159,10 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 	r.Status, r.Failure, r.EndedAt, r.EndedSeq = store.Open, nil, time.Time{}, 0
 	r.Park, r.Attempt, r.Begun, r.Takeovers, r.Canceled = store.Park{Until: now}, 0, false, 0, false
 	r.append(store.Entry{Kind: store.EntryReopened, Step: o.From, At: now})
+	if o.Resolved != nil {
+		r.append(*o.Resolved)
+	}
+	r.pause(false)
 	r.InboxSeq++
 	s.index(r)
 	for i := range r.signals {

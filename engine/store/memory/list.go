@@ -89,7 +89,7 @@ func (s *Store) Counts(ctx context.Context) ([]store.Count, error) {
 			continue
 		}
 		c := store.Count{Workflow: r.Workflow, Version: r.Version, Status: r.Status}
-		if r.Status == store.Open && r.Owner == 0 {
+		if r.Status == store.Open && r.Owner <= 0 {
 			c.Step = r.Park.Step
 		}
 		counts[c]++

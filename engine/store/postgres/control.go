@@ -20,6 +20,7 @@ func (s *Store) Cancel(ctx context.Context, runID, reason string, now time.Time)
 			return nil
 		}
 		r.canceled = true
+		r.pause(false)
 		r.inboxSeq++
 		r.wake(micros(now))
 		g.changed(r, micros(now))
@@ -35,7 +36,7 @@ func (s *Store) Hurry(ctx context.Context, runID string) error {
 			return store.ErrNotFound
 		case r.status != string(store.Open):
 			return store.ErrEnded
-		case r.owner != 0:
+		case r.owner > 0:
 			r.inboxSeq += store.WakeUnit
 		case store.ParkKind(r.parkKind).Wakes():
 			r.dueAt = 0
@@ -45,6 +46,30 @@ func (s *Store) Hurry(ctx context.Context, runID string) error {
 		g.changed(r, r.dueAt)
 		return nil
 	}})
+}
+
+// Pause sets or clears the pause of a run.
+func (s *Store) Pause(ctx context.Context, runID string, paused bool) error {
+	return s.apply(ctx, "pause", runID, &change{decide: func(g *group, r *row) error {
+		switch {
+		case r == nil:
+			return store.ErrNotFound
+		case r.status != string(store.Open):
+			return store.ErrEnded
+		}
+		r.pause(paused)
+		g.changed(r, r.dueAt)
+		return nil
+	}})
+}
+
+func (r *row) pause(paused bool) {
+	if r.inboxSeq &^= store.PausedBit; paused {
+		r.inboxSeq |= store.PausedBit
+	}
+	if r.owner <= 0 {
+		r.owner = store.Released(r.inboxSeq)
+	}
 }
 
 // Terminate ends a run at once and fences its owner.
@@ -102,7 +127,11 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 		// What a wait consumed was never late.
 		g.returns = append(g.returns, r.id)
 		g.changed(r, micros(now))
-		return g.append(r, store.Entry{Kind: store.EntryReopened, Step: o.From, At: now}, o.Return)
+		err := g.append(r, store.Entry{Kind: store.EntryReopened, Step: o.From, At: now}, o.Return)
+		if err == nil && o.Resolved != nil {
+			err = g.append(r, *o.Resolved, nil)
+		}
+		return err
 	}
 	return s.apply(ctx, "reopen", runID, c)
 }
@@ -111,5 +140,6 @@ func (r *row) reopen(now int64) {
 	r.status, r.dueAt, r.failure, r.because, r.endedAt, r.endedSeq = string(store.Open), now, "", "", 0, 0
 	r.attempt, r.begun, r.takeovers, r.canceled = 0, false, 0, false
 	r.parkKind, r.parkStep, r.parkEvents, r.parkSince, r.parkSeq = "", "", "", 0, 0
+	r.pause(false)
 	r.inboxSeq++
 }

@@ -83,8 +83,8 @@ func conditions(q store.Query) (*where, error) {
 		w.and("id > ? AND id < ?", from, to)
 		w.order = "id"
 	}
-	const waits = "(owner = 0 AND park_kind <> '' AND due_at > ?)"
-	const fresh = "(owner = 0 AND started_at = 0)"
+	const waits = "(owner <= 0 AND park_kind <> '' AND due_at > ?)"
+	const fresh = "(owner <= 0 AND started_at = 0)"
 	now := micros(q.Now)
 	if text := string(q.Status) + q.Workflow; text != printable(text) {
 		w.and("false") // no row has what the server does not take
@@ -131,7 +131,7 @@ func conditions(q store.Query) (*where, error) {
 }
 
 const countsQuery = `
-	SELECT workflow, version, status, CASE WHEN status = 'open' AND owner = 0 THEN park_step ELSE '' END AS step, count(*)
+	SELECT workflow, version, status, CASE WHEN status = 'open' AND owner <= 0 THEN park_step ELSE '' END AS step, count(*)
 	FROM wf_run WHERE ` + roots + ` GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`
 
 // Counts counts runs.

@@ -127,7 +127,7 @@ func (s *Store) updateRun(tx *sqlitedb.Tx, id []byte, r heldRun, p store.Progres
 	}
 	switch {
 	case park != nil:
-		return s.parkRun(tx, id, p, *park, seq)
+		return s.parkRun(tx, id, p, *park, seq, store.Released(r.inboxSeq))
 	case p.End != nil:
 		failure, err := failureText(p.End.Failure)
 		if err != nil {
@@ -147,7 +147,7 @@ func (s *Store) updateRun(tx *sqlitedb.Tx, id []byte, r heldRun, p store.Progres
 // moveQuery writes a move after which the node keeps the run.
 const moveQuery = "UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ? WHERE id = ?"
 
-func (s *Store) parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq int64) error {
+func (s *Store) parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store.Park, seq, owner int64) error {
 	if park.Seq == 0 && park.Kind.Numbered() {
 		seq++
 		park.Seq = seq
@@ -158,9 +158,9 @@ func (s *Store) parkRun(tx *sqlitedb.Tx, id []byte, p store.Progress, park store
 	}
 	s.passed.Due(micros(park.Until))
 	_, err = tx.Exec(`
-		UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, owner = 0, due_at = ?,
+		UPDATE wf_run SET token = token + 1, seq = ?, attempt = ?, begun = ?, owner = ?, due_at = ?,
 			park_kind = ?, park_step = ?, park_events = ?, park_since = ?, park_seq = ?
-		WHERE id = ?`, seq, p.Attempt, p.Begun, micros(park.Until),
+		WHERE id = ?`, seq, p.Attempt, p.Begun, owner, micros(park.Until),
 		string(park.Kind), park.Step, events, micros(park.Since), park.Seq, id)
 	return err
 }

@@ -22,9 +22,9 @@ func (s *Store) Cancel(ctx context.Context, runID, reason string, now time.Time)
 		}
 		s.passed.Due(micros(now))
 		if _, err := tx.Exec(`
-			UPDATE wf_run SET canceled = 1, seq = seq + 1, inbox_seq = inbox_seq + 1,
+			UPDATE wf_run SET canceled = 1, seq = seq + 1, inbox_seq = (inbox_seq & ?3) + 1, owner = max(owner, 0),
 				due_at = min(due_at, ?1)
-			WHERE id = ?2`, micros(now), id); err != nil {
+			WHERE id = ?2`, micros(now), id, ^store.PausedBit); err != nil {
 			return err
 		}
 		return insertEntry(tx, id, store.Entry{Seq: r.Seq + 1, Kind: store.EntryCancel, Label: reason, At: now}, nil)
@@ -37,12 +37,31 @@ func (s *Store) Hurry(ctx context.Context, runID string) error {
 		switch {
 		case r.Status != store.Open:
 			return store.ErrEnded
-		case r.Owner != 0:
+		case r.Owner > 0:
 			_, err = tx.Exec("UPDATE wf_run SET inbox_seq = inbox_seq + ? WHERE id = ?", store.WakeUnit, id)
 		case r.Park.Kind.Wakes():
 			s.passed.Due(0)
 			_, err = tx.Exec("UPDATE wf_run SET due_at = 0 WHERE id = ?", id)
 		}
+		return err
+	})
+}
+
+// Pause sets or clears the pause of a run.
+func (s *Store) Pause(ctx context.Context, runID string, paused bool) error {
+	return s.control(ctx, "pause", runID, func(tx *sqlitedb.Tx, id []byte, r store.Run) error {
+		if r.Status != store.Open {
+			return store.ErrEnded
+		}
+		bit, owner := int64(0), r.Owner
+		if paused {
+			bit = store.PausedBit
+		}
+		if owner <= 0 {
+			owner = store.Released(bit)
+		}
+		s.passed.Due(micros(r.Park.Until))
+		_, err := tx.Exec("UPDATE wf_run SET inbox_seq = (inbox_seq & ?) | ?, owner = ? WHERE id = ?", ^store.PausedBit, bit, owner, id)
 		return err
 	})
 }
@@ -90,12 +109,16 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 				return err
 			}
 		}
+		resolved := 0
+		if o.Resolved != nil {
+			resolved = 1
+		}
 		s.passed.Due(micros(now))
 		if _, err := tx.Exec(`
-			UPDATE wf_run SET status = 'open', due_at = ?, seq = seq + 1, inbox_seq = inbox_seq + 1, attempt = 0, begun = 0,
+			UPDATE wf_run SET status = 'open', due_at = ?, seq = seq + ?, inbox_seq = (inbox_seq & ?) + 1, attempt = 0, begun = 0,
 				takeovers = 0, canceled = 0, ended_at = 0, ended_seq = 0, failure = NULL, because = '', park_kind = '',
 				park_step = '', park_events = NULL, park_since = 0, park_seq = 0
-			WHERE id = ?`, micros(now), id); err != nil {
+			WHERE id = ?`, micros(now), 1+resolved, ^store.PausedBit, id); err != nil {
 			return err
 		}
 		ended := store.Entry{Seq: r.EndedSeq, Kind: store.EntryEnded, Label: string(r.Status), At: r.EndedAt, Failure: r.Failure}
@@ -105,6 +128,13 @@ func (s *Store) Reopen(ctx context.Context, runID string, o store.Reopening, now
 		reopened := store.Entry{Seq: r.Seq + 1, Kind: store.EntryReopened, Step: o.From, At: now}
 		if err := errors.Join(insertEntry(tx, id, ended, nil), insertEntry(tx, id, reopened, o.Return)); err != nil {
 			return err
+		}
+		if o.Resolved != nil {
+			en := *o.Resolved
+			en.Seq = r.Seq + 2
+			if err := insertEntry(tx, id, en, nil); err != nil {
+				return err
+			}
 		}
 		// What a wait consumed was never late.
 		_, err := tx.Exec("UPDATE wf_signal SET late = 0 WHERE run_id = ?", id)

@@ -65,8 +65,8 @@ func conditions(q store.Query) (*where, error) {
 	}
 	// The plus keeps the planner from the index of what is due, by which it would
 	// sort every waiting run to show a page of them.
-	const waits = "(+owner = 0 AND park_kind <> '' AND due_at > ?)"
-	const fresh = "(+owner = 0 AND started_at = 0)"
+	const waits = "(+owner <= 0 AND park_kind <> '' AND due_at > ?)"
+	const fresh = "(+owner <= 0 AND started_at = 0)"
 	now := micros(q.Now)
 	switch q.Status {
 	case "":
@@ -123,7 +123,7 @@ func (s *Store) Overdue(ctx context.Context, before time.Time) (n int64, err err
 // Counts counts runs.
 func (s *Store) Counts(ctx context.Context) (counts []store.Count, err error) {
 	found, err := s.db.Reader().QueryContext(ctx, `
-		SELECT workflow, version, status, CASE WHEN status = 'open' AND owner = 0 THEN park_step ELSE '' END AS step, count(*)
+		SELECT workflow, version, status, CASE WHEN status = 'open' AND owner <= 0 THEN park_step ELSE '' END AS step, count(*)
 		FROM wf_run WHERE `+roots+` GROUP BY workflow, version, status, step ORDER BY workflow, version, status, step`)
 	err = each(found, err, func(r rows) error {
 		var c store.Count

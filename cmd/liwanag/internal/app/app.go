@@ -236,7 +236,8 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		return err
 	}
 	cfg := httpapi.Config{
-		Store: a.store, Runner: a.runner, Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
+		Store: a.store, Runner: a.runner, Steering: a.runner.Runner,
+		Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
 		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access,
 		CreditsLow: s.CreditsLow, NoKey: !s.FullEnrichAPIKey.IsSet(), Unreachable: s.Unreachable(a.publicURL),
 		NoKeySignIn: !s.KeySignIn, PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),

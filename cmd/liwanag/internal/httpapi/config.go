@@ -78,6 +78,7 @@ type SignUps interface {
 type Config struct {
 	Store      *datastore.Store
 	Runner     workflow.Runner
+	Steering   workflow.Runner // the same, as itself: it may resolve and pause; default: Runner
 	Workflows  []workflow.Definition
 	Enrichment Enrichment
 	SignUps    SignUps

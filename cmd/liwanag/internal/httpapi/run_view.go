@@ -44,7 +44,7 @@ func (s *Server) viewRuns(ctx context.Context, runs []workflow.Run) ([]runapi.Ru
 
 func viewOfRun(r workflow.Run) runapi.Run {
 	view := runapi.Run{ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: string(r.Status), Input: r.Input, Output: r.Output,
-		Failure: r.Failure, FinishedBecause: r.FinishedBecause, CancelRequested: r.CancelRequested,
+		Failure: r.Failure, FinishedBecause: r.FinishedBecause, CancelRequested: r.CancelRequested, Paused: r.Paused,
 		CreatedAt: r.CreatedAt.UTC(), StartedAt: utc(r.StartedAt), EndedAt: utc(r.EndedAt), Node: r.Node, NoDefinition: r.NoDefinition,
 		Parent: r.Parent, Children: r.Children}
 	if w := r.WaitingFor; w != nil {

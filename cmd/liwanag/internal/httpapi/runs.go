@@ -24,6 +24,9 @@ func (s *Server) registerRuns() {
 	door.Serve(s.Door, runapi.CancelRun, s.cancelRun)
 	door.Serve(s.Door, runapi.RetryRun, s.retryRun)
 	door.Serve(s.Door, runapi.WakeRun, s.wakeRun)
+	door.Serve(s.Door, runapi.ResolveRun, s.resolveRun)
+	door.Serve(s.Door, runapi.PauseRun, s.pauseRun)
+	door.Serve(s.Door, runapi.ResumeRun, s.resumeRun)
 }
 
 func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List[runapi.Run], error) {
