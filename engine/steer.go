@@ -35,6 +35,10 @@ func (e *Engine) Resolve(ctx context.Context, runID, step string, r workflow.Res
 		case !isUnknown(plan, c, step):
 			return store.Reopening{}, fmt.Errorf("%w: %s of run %s", workflow.ErrNotUnknown, step, runID)
 		}
+		if first := plan.ReopenFrom(factsOfRun(plan, nil, c.Run.Input, c.History, c.Signals)); !precedes(plan, step, first) {
+			return store.Reopening{}, fmt.Errorf("%w: before %s of run %s steps were undone, and it goes on from %s", workflow.ErrNotUnknown,
+				step, runID, first)
+		}
 		at := e.now()
 		by, _ := json.Marshal(map[string]string{"by": workflow.Clip(r.Who), "reason": workflow.Clip(r.Why)}) // strings
 		en := store.Entry{Kind: store.EntryResolved, Step: step, At: at, StartedAt: at, Label: string(by)}

@@ -46,6 +46,7 @@ var actBodies = map[string]string{
 	"DELETE /api/v1/sinks/{id}":              "",
 	"POST /api/v1/attention/dismiss":         `{"kind":"onboarding"}`,
 	"POST /api/v1/attention/restore":         `{"kind":"onboarding"}`,
+	"POST /api/v1/runs/{id}/resolve":         `{"step":"x","failure":"y"}`,
 	"POST /api/v1/views":                     `{"name":"VPs","filter":{"seniority":"VP"}}`,
 	"POST /api/v1/keys":                      `{"name":"n","scopes":["read"]}`,
 }

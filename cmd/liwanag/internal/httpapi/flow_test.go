@@ -197,6 +197,7 @@ func actsOnAPausedRun(t *testing.T, c *apiclient.Client, added api.SignedUp) (pa
 	if woken, err := runapi.WakeRun.Call(ctx, c, runapi.ID(paid.RunID)); err != nil || woken.ID != paid.RunID {
 		t.Errorf("a wake: %+v %v", woken, err)
 	}
+	pausesAndResumes(t, c, paid.RunID)
 	time.Sleep(time.Millisecond)
 	looked, err := runapi.GetRun.Call(ctx, c, runapi.ID(paid.RunID))
 	if err != nil || looked.WaitingFor == nil || looked.WaitingFor.Kind != "snooze" ||
@@ -204,6 +205,21 @@ func actsOnAPausedRun(t *testing.T, c *apiclient.Client, added api.SignedUp) (pa
 		t.Errorf("a woken run has not looked: %+v, before %+v, %v", looked.WaitingFor, waiting.WaitingFor, err)
 	}
 	return paid
+}
+
+func pausesAndResumes(t *testing.T, c *apiclient.Client, runID string) {
+	ctx := t.Context()
+	for _, paused := range []bool{true, false} {
+		route := runapi.ResumeRun
+		if paused {
+			route = runapi.PauseRun
+		}
+		if run, err := route.Call(ctx, c, runapi.To(runID, &runapi.PauseRunRequest{Reason: "a look"})); err != nil || run.Paused != paused {
+			t.Errorf("paused: %v, want %v; %v", run.Paused, paused, err)
+		}
+	}
+	_, err := runapi.ResolveRun.Call(ctx, c, runapi.To(runID, runapi.ResolveRunRequest{Step: "batch-pending-jobs", Failure: "no"}))
+	wantCode(t, err, 409, "run_running")
 }
 
 func actsOnAWaitingRun(t *testing.T, c *apiclient.Client, paid api.Enriched) {

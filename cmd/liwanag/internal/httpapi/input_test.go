@@ -175,6 +175,12 @@ func TestABadCallOfRunsIsRefusedAndNothingIsDone(t *testing.T) {
 		{"POST " + noRun + "/retry", `{}`, 404, "not_found"},
 		{"POST " + noRun + "/wake", "", 404, "not_found"},
 		{"POST /api/v1/runs/nobody/wake", "", 404, "not_found"},
+		{"POST " + noRun + "/pause", "", 404, "not_found"},
+		{"POST " + noRun + "/resume", `{"reason":"x"}`, 404, "not_found"},
+		{"POST /api/v1/runs/nobody/pause", "", 404, "not_found"},
+		{"POST " + noRun + "/resolve", `{"step":"x","output":1}`, 404, "not_found"},
+		{"POST " + noRun + "/resolve", `{}`, 422, "invalid_field"},
+		{"POST " + noRun + "/resolve", `{"step":"x","output":1,"failure":"y"}`, 422, "invalid_field"},
 		{"GET /api/v1/workflows/nothing", ``, 404, "not_found"},
 		{"GET /api/v1/workflows/subscriber-enrichment?version=9", ``, 404, "not_found"},
 	})
