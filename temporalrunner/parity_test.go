@@ -76,8 +76,8 @@ Beside the scenarios, on Temporal:
   server's index tells, which follows a moment later than the runs.
 - A start or an event in a database's transaction, and a step in one, are the stores': Temporal
   keeps its runs elsewhere, and no commit spans both. A definition with such a step is refused.
-- Pausing a run, resolving a step of which nobody knows, `+"`Reconcile`"+` of a step that runs at most
-  once and `+"`Retention`"+` are the engine's: a run there is its worker's history, in which no
+- Pausing a run, resolving a step of which nobody knows, ` + "`Reconcile`" + ` of a step that runs at most
+  once and ` + "`Retention`" + ` are the engine's: a run there is its worker's history, in which no
   other hand writes, and the namespace has a retention. A retry repeats an unknown step unasked.
 - Sub-runs are the engine's: a definition with a ` + "`Map`" + `, ` + "`Repeat`" + `, ` + "`Parallel`" + `, ` + "`Race`" + ` or
   ` + "`Child`" + ` is refused by ` + "`New`" + `.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
@@ -31,8 +32,9 @@ func (s *Server) resolveRun(ctx context.Context, in *runapi.Addressed[runapi.Res
 	if in.Body.Failure != "" && len(in.Body.Output) > 0 {
 		return runapi.Run{}, door.InvalidField("failure", "a step is resolved by an output or by a failure, not by both")
 	}
+	caller := door.CallerOf(ctx)
 	err := r.Resolve(ctx, in.ID, in.Body.Step, workflow.Resolution{Output: in.Body.Output, Failure: in.Body.Failure,
-		Who: door.Actor(ctx), Why: in.Body.Reason})
+		Who: strings.TrimSpace(caller.By + " " + caller.Name), Why: in.Body.Reason})
 	if errors.Is(err, workflow.ErrPayload) {
 		return runapi.Run{}, door.InvalidField("output", "it is not of the step's type")
 	}

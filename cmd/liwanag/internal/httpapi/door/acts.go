@@ -13,9 +13,6 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
-// Actor is who asks, as the audit trail has it.
-func Actor(ctx context.Context) string { return scopeOf(ctx).actor }
-
 // noActs are operations that change something and are no manual acts: programs
 // add subscribers all day, a trial stores nothing, and a mapping only changes a preview.
 var noActs = []string{"add-subscriber", "try-source", "map-upload"}
