@@ -82,7 +82,8 @@ func TestAStepOfWhichNobodyKnowsIsResolvedByAPerson(t *testing.T) {
 			}
 		}
 		must(t, eng.Resolve(ctx, "r", "pay", workflow.Resolution{Failure: "the bank knows nothing", Who: "ann"}))
-		if run := awaited(t, eng, "r"); run.Failure == nil || run.Failure.Reason != workflow.ReasonError || run.Failure.Message != "the bank knows nothing" {
+		if run := awaited(t, eng, "r"); run.Failure == nil || run.Failure.Reason != workflow.ReasonError ||
+			run.Failure.Message != "the bank knows nothing" {
 			t.Errorf("resolved as failed, the run ended with %+v", run.Failure)
 		}
 		if err := eng.Resolve(ctx, "r", "pay", paid); !errors.Is(err, workflow.ErrNotUnknown) {
@@ -103,7 +104,8 @@ func TestAStepOfWhichNobodyKnowsIsResolvedByAPerson(t *testing.T) {
 		}
 		var found bool
 		for _, item := range run.History {
-			found = found || item.Type == workflow.HistoryStepResolved && item.Step == "pay" && strings.Contains(string(item.Data), "the bank's list")
+			found = found || item.Type == workflow.HistoryStepResolved && item.Step == "pay" &&
+				strings.Contains(string(item.Data), "the bank's list")
 		}
 		if !found {
 			t.Errorf("the history does not say who resolved it: %+v", run.History)

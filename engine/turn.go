@@ -244,13 +244,12 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 			return true
 		}
 	}
-	attempt := x.attempt + 1
 	x.woken = false
-	entry := store.Entry{Step: n.Name, Attempt: attempt, StartedAt: x.e.now()}
+	entry := store.Entry{Step: n.Name, Attempt: x.attempt + 1, StartedAt: x.e.now()}
 	if n.Store != "" {
 		return x.transact(d, entry, handling)
 	}
-	output, err, gone := x.invoke(d, attempt, nil)
+	output, err, gone := x.invoke(d, entry.Attempt, nil)
 	if gone {
 		return false
 	}

@@ -46,7 +46,8 @@ func (r *row) park(p store.Park) (err error) {
 		r.seq++
 		p.Seq = r.seq
 	}
-	r.owner, r.dueAt, r.parkKind, r.parkStep, r.parkSince, r.parkSeq = store.Released(r.inboxSeq), micros(p.Until), string(p.Kind), p.Step, micros(p.Since), p.Seq
+	r.owner = store.Released(r.inboxSeq)
+	r.dueAt, r.parkKind, r.parkStep, r.parkSince, r.parkSeq = micros(p.Until), string(p.Kind), p.Step, micros(p.Since), p.Seq
 	r.parkEvents, err = names(p.Events)
 	return err
 }
