@@ -110,12 +110,19 @@ func TestAStepOfWhichNobodyKnowsIsResolvedByAPerson(t *testing.T) {
 		if !found {
 			t.Errorf("the history does not say who resolved it: %+v", run.History)
 		}
+	})
+}
 
+func TestAStepOfWhichNobodyKnowsIsRepeatedWhenItIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		wf, _ := payout(func() (string, error) { calls++; return "again", nil })
+		st := memory.New()
 		begunAndLost(t, st, wf, "u")
-		third := runningOver(t, anew{st}, engine.Config{}, wf)
-		awaited(t, third, "u")
-		must(t, third.RetryAgain(ctx, "u", ""))
-		if run := awaited(t, third, "u"); run.Status != workflow.StatusCompleted || calls != 2 {
+		eng := runningOver(t, st, engine.Config{}, wf)
+		awaited(t, eng, "u")
+		must(t, eng.RetryAgain(t.Context(), "u", ""))
+		if run := awaited(t, eng, "u"); run.Status != workflow.StatusCompleted || calls != 1 {
 			t.Errorf("asked for again, the run is %s after %d calls", run.Status, calls)
 		}
 	})
