@@ -7,13 +7,20 @@ import (
 	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
-// Routes of backups.
+// Routes of what is kept.
 var (
+	Prune = runapi.Slow(runapi.Post[runapi.NoInput, Pruned]("/prune",
+		"prune", "Delete what is older than LIWANAG_RETENTION now, as happens every hour", http.StatusOK)).Scoped(admin)
 	CreateBackup = runapi.Slow(runapi.Post[BackupRequest, Backup]("/backups",
 		"create-backup", "Copy the database, as of one moment, into LIWANAG_BACKUP_DIR", http.StatusCreated)).Scoped(admin)
 	ListBackups = runapi.Get[runapi.NoInput, runapi.List[Backup]]("/backups",
 		"list-backups", "List the backups that the database knows of, newest first").Scoped(read)
 )
+
+// Pruned says up to when.
+type Pruned struct {
+	Before time.Time `json:"before" doc:"Runs, files and webhooks that ended before are deleted."`
+}
 
 // BackupRequest names the file of a backup.
 type BackupRequest struct {

@@ -243,7 +243,7 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		NoKeySignIn: !s.KeySignIn, PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
 		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory, Why: a.whyConfig(), Doctor: a.Diagnose, Settings: shownSettings(s),
-		BackUp: a.BackUp,
+		BackUp: a.BackUp, Prune: a.prune,
 	}
 	if s.SubscriberWebhookSecret.IsSet() {
 		cfg.SubscriberSecrets = []fullenrich.Secret{fullenrich.Secret(s.SubscriberWebhookSecret.Reveal())}

@@ -384,15 +384,15 @@ func TestEndedRunsAreDeletedAfterTheirRetention(t *testing.T) {
 		return run.Status == "completed"
 	})
 	ahead.Store(int64(719 * time.Hour))
-	if err := r.retainOnce(t.Context()); err != nil || known() != http.StatusOK || kept() != "true true true" {
+	if _, err := r.prune(t.Context()); err != nil || known() != http.StatusOK || kept() != "true true true" {
 		t.Errorf("after 719 h: %v, status %d, message, session and act: %s", err, known(), kept())
 	}
 	ahead.Store(int64(721 * time.Hour))
-	if err := r.retainOnce(t.Context()); err != nil || known() != http.StatusNotFound || kept() != "false false true" {
+	if _, err := r.prune(t.Context()); err != nil || known() != http.StatusNotFound || kept() != "false false true" {
 		t.Errorf("after 721 h: %v, status %d, message, session and act: %s", err, known(), kept())
 	}
 	ahead.Store(int64(401 * 24 * time.Hour))
-	if err := r.retainOnce(t.Context()); err != nil || kept() != "false false false" {
+	if _, err := r.prune(t.Context()); err != nil || kept() != "false false false" {
 		t.Errorf("after 401 days: %v, message, session and act: %s", err, kept())
 	}
 	if counts, err := r.store.Jobs.Count(t.Context()); err != nil || counts[liwanag.JobEnriched] != 1 {
@@ -420,7 +420,7 @@ func TestWithNothingToDeleteRetentionAsksOnceForEachKind(t *testing.T) {
 	}
 	var asked atomic.Int64
 	a.store = a.store.Through(func(db datastore.Database) datastore.Database { return writes{db, &asked} })
-	if err := a.retainOnce(t.Context()); err != nil || asked.Load() != 3 {
+	if _, err := a.prune(t.Context()); err != nil || asked.Load() != 3 {
 		t.Errorf("%d transactions for webhooks out, sessions and the audit trail: %v", asked.Load(), err)
 	}
 	if err := a.Close(); err != nil {

@@ -74,6 +74,8 @@ func (a *App) Diagnose(ctx context.Context, in api.DoctorRequest) api.Diagnosis 
 		doctor.One("proxies", func(context.Context) api.Finding { return proxies(s, a.publicURL) }),
 		{Name: "secrets", Look: func(context.Context) []api.Finding { return secrets(s) }},
 		{Name: "sinks", Look: a.sinksFound},
+		doctor.One("journal", a.journalFound),
+		doctor.One("backups", a.backupsFound),
 	}
 	if in.Webhook {
 		checks = append(checks, doctor.One("webhook", a.tryWebhook))
@@ -169,6 +171,44 @@ func (a *App) sinksFound(ctx context.Context) []api.Finding {
 		found = []api.Finding{doctor.Well("All sinks take what is sent to them.")}
 	}
 	return found
+}
+
+func (a *App) journalFound(ctx context.Context) api.Finding {
+	s := &a.cfg.Settings
+	r, err := ReportJournal(ctx, a.storage.rows, s.Database, s.Keep, a.storage.where)
+	switch {
+	case err != nil:
+		return doctor.Bad("Mend its folder; paid calls wait for a line that is on disk.", "ls -l "+r.Place,
+			"The spend journal cannot be read: %s.", strings.TrimSuffix(err.Error(), "."))
+	case !r.Set:
+		return doctor.Odd("Name a folder that outlives the database server.", "LIWANAG_JOURNAL=/var/lib/liwanag/journal liwanag serve",
+			"There is no spend journal: after a restore nothing says what was paid for since, and all spending is held.")
+	case r.Ahead != "":
+		return doctor.Bad("See which calls were made, then let spending go on.", "liwanag submissions release REASON",
+			"The spend journal and the database do not fit together: %s.", r.Ahead)
+	case r.Writable != nil:
+		return doctor.Bad("Make it writable for the server: paid calls wait for its lines.", "ls -l "+r.Place,
+			"The spend journal cannot be written: %s.", strings.TrimSuffix(r.Writable.Error(), "."))
+	}
+	return doctor.Well("The spend journal %s is written, and fits the database.", r.Place)
+}
+
+// backupOld is the age from which on a backup is told as an old one.
+const backupOld = 7 * 24 * time.Hour
+
+func (a *App) backupsFound(ctx context.Context) api.Finding {
+	all, err := Backups(ctx, a.storage.rows)
+	const schedule = "LIWANAG_BACKUP_DIR=/var/backups/liwanag LIWANAG_BACKUP_SCHEDULE='0 3 * * *' liwanag serve"
+	switch {
+	case err != nil:
+		return doctor.Unseen("Which backups there are cannot be found out.")
+	case len(all) == 0:
+		return doctor.Odd("Let the server make one every night.", schedule, "There is no backup.")
+	case a.cfg.Now().Sub(all[0].MadeAt) > backupOld:
+		return doctor.Odd("Let the server make one every night.", schedule, "The newest backup is of %s.",
+			all[0].MadeAt.UTC().Format(time.RFC3339))
+	}
+	return doctor.Well("The newest backup is of %s: %s.", all[0].MadeAt.UTC().Format(time.RFC3339), all[0].Path)
 }
 
 // proxies says whether one that stands before the server is known to it.

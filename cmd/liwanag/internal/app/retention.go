@@ -22,13 +22,17 @@ const auditKept = 400 * 24 * time.Hour
 // received, and webhooks out; sessions that are over and old acts too. FullEnrich's
 // raw webhooks are the enrichment sweep's.
 func (a *App) retention() schedule.Entry {
-	return schedule.Entry{Name: "retention", Spec: "@hourly", Run: func(ctx context.Context, _ time.Time) error { return a.retainOnce(ctx) }}
+	return schedule.Entry{Name: "retention", Spec: "@hourly", Run: func(ctx context.Context, _ time.Time) error {
+		_, err := a.prune(ctx)
+		return err
+	}}
 }
 
-func (a *App) retainOnce(ctx context.Context) error {
+// prune deletes what ended before a moment, and says which.
+func (a *App) prune(ctx context.Context) (before time.Time, err error) {
 	now := a.cfg.Now().UTC()
-	before := now.Add(-a.cfg.Settings.Retention)
-	return chore.Crew{}.Round(ctx,
+	before = now.Add(-a.cfg.Settings.Retention)
+	return before, chore.Crew{}.Round(ctx,
 		chore.Part{Name: "ended runs", Do: func(ctx context.Context) (bool, error) {
 			if a.runner.prune == nil {
 				return false, nil

@@ -13,28 +13,35 @@ import (
 func (s *Server) registerBackups() {
 	door.Serve(s.Door, api.CreateBackup, s.createBackup)
 	door.Serve(s.Door, api.ListBackups, s.listBackups)
+	door.Serve(s.Door, api.Prune, s.prune)
 }
 
 func viewBackup(b liwanag.Backup) api.Backup {
 	return api.Backup{Path: b.Path, MadeAt: b.MadeAt.UTC(), Size: b.Size, Scheduled: b.Scheduled}
 }
 
-// createBackup takes as long as it takes; whoever waits is kept waiting.
 func (s *Server) createBackup(ctx context.Context, in *api.BackupRequest) (api.Backup, error) {
-	type made struct {
-		liwanag.Backup
-		err error
-	}
-	done := make(chan made, 1)
+	b, err := patiently(ctx, func() (liwanag.Backup, error) { return s.cfg.BackUp(ctx, in.Path) })
+	return viewBackup(b), err
+}
+
+func (s *Server) prune(ctx context.Context, _ *runapi.NoInput) (api.Pruned, error) {
+	before, err := patiently(ctx, func() (time.Time, error) { return s.cfg.Prune(ctx) })
+	return api.Pruned{Before: before.UTC()}, err
+}
+
+// patiently does what takes as long as it takes, and keeps its caller waiting.
+func patiently[T any](ctx context.Context, do func() (T, error)) (v T, err error) {
+	done := make(chan struct{})
 	go func() {
-		b, err := s.cfg.BackUp(ctx, in.Path)
-		done <- made{b, err}
+		defer close(done)
+		v, err = do()
 	}()
 	for {
 		door.Extend(ctx)
 		select {
-		case m := <-done:
-			return viewBackup(m.Backup), m.err
+		case <-done:
+			return v, err
 		case <-time.After(10 * time.Second):
 		}
 	}

@@ -113,6 +113,9 @@ type Config struct {
 	// BackUp copies the database into the folder for backups; the name may be empty.
 	// Default: 409 backup_dir.
 	BackUp func(ctx context.Context, name string) (liwanag.Backup, error)
+	// Prune deletes what is older than it is kept, and says from when on that is; default:
+	// nothing is.
+	Prune func(ctx context.Context) (before time.Time, err error)
 	// Ready says whether the process can serve. Default: the store answers.
 	Ready func(ctx context.Context) error
 	// Notices are what a person should know of a process that can serve; anybody may
@@ -222,6 +225,9 @@ func (c Config) withDefaults() Config {
 		c.BackUp = func(context.Context, string) (liwanag.Backup, error) {
 			return liwanag.Backup{}, liwanag.NewError(liwanag.Conflict, "backup_dir", "the server has no folder for backups")
 		}
+	}
+	if c.Prune == nil {
+		c.Prune = func(context.Context) (time.Time, error) { return time.Time{}, nil }
 	}
 	if c.Ready == nil {
 		store := c.Store
