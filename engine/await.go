@@ -27,7 +27,7 @@ func (e *Engine) AwaitEnd(ctx context.Context, runID string) error {
 		return err
 	}
 	if w, ok := e.store.(store.Watcher); ok && e.store.Sweeper() {
-		go e.sweep(w)
+		go e.sweep(w) // #nosec G118 -- it looks for all who wait, not for this caller alone
 	}
 	select {
 	case <-ended:
