@@ -52,7 +52,7 @@ func (e *Engine) owners(ctx context.Context, runs ...store.Run) map[int64]string
 		names[self.Epoch] = self.Name
 	}
 	roster, ok := e.store.(store.Roster)
-	if !ok || !slices.ContainsFunc(runs, func(r store.Run) bool { return r.Owner != 0 && r.Owner != self.Epoch }) {
+	if !ok || !slices.ContainsFunc(runs, func(r store.Run) bool { return r.Owner > 0 && r.Owner != self.Epoch }) {
 		return names
 	}
 	nodes, err := roster.Nodes(ctx)

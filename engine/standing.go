@@ -39,7 +39,10 @@ func (e *Engine) Standing(ctx context.Context, runID string) (s Standing, err er
 		return s, nil
 	}
 	s = Standing{Lost: r.Takeovers, Suspect: r.Takeovers >= store.SuspectAfter, Latest: latest(c)}
-	if r.Owner != 0 {
+	if r.Paused() {
+		return s, nil // it stands in no line
+	}
+	if r.Owner > 0 {
 		s.Before = e.slots.before(r.ID)
 		s.Node, s.Dead, err = e.holder(ctx, r.Owner)
 		return s, err

@@ -206,6 +206,9 @@ func TestAPausedRunBeginsNoFurtherStep(t *testing.T) {
 		time.Sleep(time.Hour)
 		run, err := eng.Describe(ctx, "r")
 		must(t, err)
+		if s, err := eng.Standing(ctx, "r"); err != nil || s.Dead || s.Node != "" || s.Before != 0 {
+			t.Errorf("a paused run is somebody's or in a line: %+v, %v", s, err)
+		}
 		if !run.Paused || ran != 0 || run.Steps[0].Status != workflow.StatusCompleted {
 			t.Errorf("the run: %+v, %d further steps", run, ran)
 		}

@@ -76,12 +76,12 @@ func state(r runapi.Run) string {
 		return strings.TrimPrefix(r.Failure.Step+": "+r.Failure.Message, ": ")
 	case r.FinishedBecause != "":
 		return r.FinishedBecause
-	case r.WaitingFor != nil:
-		return waitingText(*r.WaitingFor)
 	case r.CancelRequested:
 		return "is being canceled"
 	case r.Paused:
-		return "paused"
+		return "paused by hand"
+	case r.WaitingFor != nil:
+		return waitingText(*r.WaitingFor)
 	}
 	return ""
 }

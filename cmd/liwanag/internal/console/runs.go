@@ -232,6 +232,8 @@ func runNow(r runapi.Run) string {
 		return "no definition"
 	case r.CancelRequested && !r.Ended():
 		return "is being canceled"
+	case r.Paused:
+		return "paused by hand"
 	case w != nil:
 		return waitingWords(*w)
 	case r.Failure != nil && r.Failure.Step != "":

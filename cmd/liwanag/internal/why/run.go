@@ -38,6 +38,10 @@ type Standing struct {
 // Why says why a run stands where it stands.
 func (r Run) Why() api.Why {
 	s := tell()
+	if r.Run.Paused {
+		s.sum(none, none, "It is paused: it begins no further step, whatever comes; events are kept for it.")
+		s.act("Let it go on.", "liwanag runs resume %s", r.Run.ID)
+	}
 	switch {
 	case r.Run.Status.Ended():
 		r.ended(s)

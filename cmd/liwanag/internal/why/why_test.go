@@ -241,7 +241,9 @@ func batchOf(w liwanag.Waiting) func(*Run) {
 	}
 }
 
-var wake = "liwanag runs wake " + runID.String()
+var wake, resume = "liwanag runs wake " + runID.String(), "liwanag runs resume " + runID.String()
+
+func byHand(r *Run) { r.Run.Paused = true }
 
 func snoozing(w liwanag.Waiting, change ...func(*Run)) Run {
 	return open(workflow.StatusWaiting, waits(workflow.WaitSnooze), append([]func(*Run){batchOf(w)}, change...)...)
@@ -317,6 +319,7 @@ func TestARunThatIsDueSaysWhatKeepsIt(t *testing.T) {
 		"lease of a dead node": {open(workflow.StatusRunning, nil, standing(Standing{Node: "a", Dead: true, Latest: ago})),
 			"belongs to a, whose lease is over", "",
 			"liwanag serve"},
+		"paused by hand": {open(workflow.StatusWaiting, waits(workflow.WaitEvent), byHand), "It is paused", "", resume},
 		"suspect": {open(workflow.StatusPending, nil, standing(Standing{Lost: 2, Suspect: true})),
 			"2 servers in a row were lost", "", "--force"},
 		"taken over": {open(workflow.StatusRunning, nil, standing(Standing{Lost: 1, Node: "b"})), "",
