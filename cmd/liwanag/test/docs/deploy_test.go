@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -148,7 +149,7 @@ func TestComposeNamesWhatIsThere(t *testing.T) {
 		}
 		for setting, value := range service.Environment {
 			secret, isFile := strings.CutPrefix(value, "/run/secrets/")
-			if isFile != strings.HasSuffix(setting, "_FILE") || isFile && !strings.Contains(fmt.Sprint(service.Secrets), secret) {
+			if isFile != strings.HasSuffix(setting, "_FILE") || isFile && !slices.Contains(service.Secrets, secret) {
 				t.Errorf("%s: %s is %s", name, setting, value)
 			}
 		}
