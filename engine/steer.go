@@ -112,10 +112,8 @@ func (e *Engine) Resume(ctx context.Context, runID string) error {
 
 // paused parks a run that is paused where it stands.
 func (x *execution) paused(n *workflow.Node) bool {
-	return x.after(x.commit(ptr(x.resting(n)), nil))
+	return x.after(x.commit(new(x.resting(n)), nil))
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // giveUpStep gives a step up after lost workers. One that runs at most once may ask first
 // what became of it.

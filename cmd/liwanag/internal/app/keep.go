@@ -74,7 +74,7 @@ func (a *App) thin(ctx context.Context) error {
 	}
 	kept, faults := 0, []error{}
 	for _, b := range all {
-		if !b.Scheduled || filepath.Dir(b.Path) == "" {
+		if !b.Scheduled {
 			continue
 		}
 		if kept++; a.cfg.Settings.BackupKeep == 0 || kept <= a.cfg.Settings.BackupKeep {

@@ -1,5 +1,4 @@
-// Package keep backs the one database of an installation up, puts a backup back, and
-// moves it from SQLite to PostgreSQL.
+// Package keep backs the one database of an installation up, and puts a backup back.
 package keep
 
 import (
