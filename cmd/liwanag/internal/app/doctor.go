@@ -116,6 +116,11 @@ func (a *App) spending(ctx context.Context) api.Finding {
 	if err != nil {
 		return doctor.Unseen("The database does not say whether spending goes on.")
 	}
+	if spending.Held() {
+		note, _, _ := strings.Cut(spending.Note, ". Try: ")
+		return doctor.Odd("Compare with FullEnrich's dashboard; then say that it may go on.", "liwanag submissions release REASON",
+			"All spending is held: %s.", strings.TrimSuffix(note, "."))
+	}
 	if spending.Paused && (spending.Until.IsZero() || spending.Until.After(a.cfg.Now())) {
 		return doctor.Odd("Let it go on when it may.", "liwanag submissions resume",
 			"Nothing is sent to FullEnrich (%s): %s.",

@@ -27,8 +27,6 @@ type Config struct {
 	Attempts *Attempts
 	// Trouble says what keeps the database from being written.
 	Trouble func(ctx context.Context) Trouble
-	// Journal says why the spend journal holds all spending; empty: it does not.
-	Journal func(ctx context.Context) (string, error)
 	// Ahead is how far this node's clock is ahead of the database's.
 	Ahead func() time.Duration
 	// Budget is what a UTC day may cost that nobody confirmed; 0: no limit.
@@ -109,12 +107,6 @@ func (r *Reader) World(ctx context.Context) (w World, err error) {
 		func() (err error) {
 			if c.Budget != nil {
 				w.Budget, err = c.Budget(ctx)
-			}
-			return err
-		},
-		func() (err error) {
-			if c.Journal != nil {
-				w.Journal, err = c.Journal(ctx)
 			}
 			return err
 		},

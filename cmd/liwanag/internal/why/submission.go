@@ -86,7 +86,7 @@ func tellWaiting(s *story, w World, waiting liwanag.Waiting, since, until time.T
 			"midnight UTC.", w.Used, w.Budget)
 		s.act("Raise the budget: it goes on at once.", "liwanag submissions budget %d", max(2*w.Budget, 1000))
 	case liwanag.WaitingCredits, liwanag.WaitingKey, liwanag.WaitingPaused:
-		if !w.paused() && !w.NoKey && w.Journal == "" {
+		if !w.paused() && !w.NoKey {
 			s.sum(since, until, "Spending was stopped (%s) when it was tried last, and goes on: it is tried again by itself.",
 				waiting)
 		}

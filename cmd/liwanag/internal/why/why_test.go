@@ -119,8 +119,8 @@ func TestAPaidCallThatWasNotSentSaysWhy(t *testing.T) {
 		"calls":       {gate(liwanag.WaitingCalls), "55 a minute", "", ""},
 		"unavailable": {gate(liwanag.WaitingUnavailable), "FullEnrich keeps failing", "", "liwanag doctor"},
 		"found rate":  {gate(liwanag.WaitingFoundRate, stopped), "finds far fewer", "it's old", `--resume 'it'\''s old'`},
-		"journal ahead": {gate("", func(w *World) { w.Journal = "12 lines are newer" }),
-			"behind its spend journal: 12 lines are newer", "",
+		"journal ahead": {gate("", held("the database is older than its spend journal. Try: x")),
+			"held: the database is older than its spend journal. No resume", "",
 			"liwanag submissions release"},
 	})
 }
@@ -245,6 +245,12 @@ var wake, resume = "liwanag runs wake " + runID.String(), "liwanag runs resume "
 
 func byHand(r *Run) { r.Run.Paused = true }
 
+func held(note string) func(*World) {
+	return func(w *World) {
+		w.Spending = liwanag.Spending{Paused: true, Reason: liwanag.WaitingPaused, Note: note, At: ago, HeldAt: ago}
+	}
+}
+
 func snoozing(w liwanag.Waiting, change ...func(*Run)) Run {
 	return open(workflow.StatusWaiting, waits(workflow.WaitSnooze), append([]func(*Run){batchOf(w)}, change...)...)
 }
@@ -290,7 +296,7 @@ func TestARunThatWaitsSaysForWhat(t *testing.T) {
 			"far fewer", "", "--drop 'old'"},
 		"behind paid calls": {snoozing(liwanag.WaitingCalls, func(r *Run) { r.Latest = &Submission{Before: 9} }), "",
 			"behind 9 paid calls", wake},
-		"journal ahead": {snoozing("", world(func(w *World) { w.Journal = "x" })), "spend journal", "",
+		"journal ahead": {snoozing("", world(held("the spend journal is newer"))), "spend journal", "",
 			"liwanag submissions release"},
 		"sub-runs open": {open(workflow.StatusWaiting, waits(workflow.WaitRuns), children(workflow.Children{Total: 9,
 			Open: 3, Completed: 4, Failed: 1})),

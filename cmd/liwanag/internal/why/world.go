@@ -18,9 +18,6 @@ type World struct {
 
 	// Ahead is how far the node's clock is ahead of the database's; 0: they agree.
 	Ahead time.Duration
-	// Journal says that the database is behind its spend journal, or is not the one that
-	// the journal belongs to: why, for people; empty: it is not.
-	Journal string
 
 	PublicURL   string
 	Unreachable bool // FullEnrich is elsewhere, and the public URL is of this machine
@@ -76,9 +73,9 @@ func (w World) blocked(s *story) {
 
 // unpaid tells what keeps every paid call from being made.
 func (w World) unpaid(s *story) {
-	if w.Journal != "" {
-		s.sum(none, none, "All spending is held: the database is behind its spend journal: %s.",
-			strings.TrimSuffix(w.Journal, "."))
+	if w.Spending.Held() {
+		note, _, _ := strings.Cut(w.Spending.Note, ". Try: ")
+		s.sum(w.Spending.HeldAt, none, "All spending is held%s. No resume ends that.", because(note))
 		s.act("Compare with FullEnrich's dashboard; then say that spending may go on.",
 			"liwanag submissions release 'compared with the dashboard'")
 		return
