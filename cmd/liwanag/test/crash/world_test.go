@@ -47,7 +47,7 @@ func newWorld(t *testing.T, addresses, interruptions int) *world {
 	addr := process.FreeAddr(t)
 	w.env = []string{"LIWANAG_ADDR=" + addr, "LIWANAG_ADMIN_ADDR=off", "DATABASE_URL=sqlite:" + t.TempDir() + "/liwanag.db",
 		"FULLENRICH_BASE_URL=" + base, "FULLENRICH_API_KEY=" + simulator.DefaultKey,
-		"LIWANAG_AMBIGUITY_GRACE=10s", "LIWANAG_PROBE_EVERY=1s", "LIWANAG_FETCH_SCHEDULE=2s,4s,2s",
+		"LIWANAG_AMBIGUITY_GRACE=20s", "LIWANAG_PROBE_EVERY=1s", "LIWANAG_FETCH_SCHEDULE=2s,4s,2s",
 		"LIWANAG_BATCH_SIZE=20", "LIWANAG_CALLS_PER_MINUTE=2000", "LIWANAG_SINK_ALLOW=127.0.0.0/8"}
 	var err error
 	if w.client, err = apiclient.New(apiclient.Config{Server: "http://" + addr}); err != nil {

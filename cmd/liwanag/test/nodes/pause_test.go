@@ -21,7 +21,8 @@ import (
 func TestAPausedServerWritesNothingWhenItGoesOn(t *testing.T) {
 	t.Parallel()
 	database := pgtest.Database(t)
-	w := newWorld(t, 2, database, database, "LIWANAG_LEASE="+lease.String(), "LIWANAG_FETCH_SCHEDULE=1h")
+	w := newWorld(t, 2, database, database, "LIWANAG_LEASE="+lease.String(), "LIWANAG_FETCH_SCHEDULE=1h",
+		"LIWANAG_AMBIGUITY_GRACE=1h")
 	w.fault(simulator.Fault{Action: simulator.ActionSlowDrip, Method: http.MethodPost, Delay: 50 * time.Millisecond})
 	w.fault(simulator.Fault{Action: simulator.ActionWebhookNever}) // the runs stay open
 	paused, other := w.nodes[0], w.nodes[1]

@@ -47,7 +47,7 @@ type node struct {
 
 // settings of all servers; a test's own come after them.
 var settings = []string{"LIWANAG_ADMIN_ADDR=off", "FULLENRICH_API_KEY=" + simulator.DefaultKey,
-	"LIWANAG_AMBIGUITY_GRACE=6s", "LIWANAG_PROBE_EVERY=1s", "LIWANAG_FETCH_SCHEDULE=2s,4s,2s", "LIWANAG_BATCH_SIZE=20", "LIWANAG_BATCH_WINDOW=200ms",
+	"LIWANAG_AMBIGUITY_GRACE=20s", "LIWANAG_PROBE_EVERY=1s", "LIWANAG_FETCH_SCHEDULE=2s,4s,2s", "LIWANAG_BATCH_SIZE=20", "LIWANAG_BATCH_WINDOW=200ms",
 	"LIWANAG_CALLS_PER_MINUTE=4000"}
 
 // newWorld starts a simulator and a number of servers on a database, which the
