@@ -24,7 +24,7 @@ func TestAKilledServerLosesNothingAndPaysNothingTwice(t *testing.T) {
 // none is in doubt, and nothing has to be sent again.
 func TestStopsUnderLoadLeaveNothingInDoubt(t *testing.T) {
 	w := newWorld(t, 400, 10)
-	w.interrupt(func() { w.server.Stop(t, 35*time.Second) })
+	w.interrupt(func() { w.server.Stop(t, time.Minute) })
 	w.finish()
 	if w.adopted > 0 || w.superseded > 0 {
 		t.Errorf("%d submissions were in doubt, %d were sent again", w.adopted, w.superseded)
@@ -38,7 +38,7 @@ func TestStopsUnderLoadLeaveNothingInDoubt(t *testing.T) {
 func TestAnIdleServerStopsLongBeforeItMust(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	w.ready()
-	w.server.Stop(t, 20*time.Second)
+	w.server.Stop(t, time.Minute)
 }
 
 // The first signal waits for a paid call under way; the second one kills.

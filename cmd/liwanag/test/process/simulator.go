@@ -17,7 +17,7 @@ func StartSimulator(t testing.TB, args ...string) (base string, control simulato
 		if base == "" {
 			t.Fatalf("the simulator ended at once:\n%s", p.Output())
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the simulator does not start")
 	}
 	return base, simulator.Control{BaseURL: strings.TrimSuffix(base, "/api/v2")}
