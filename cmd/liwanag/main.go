@@ -41,6 +41,7 @@ type grammar struct {
 	Migrate      migrateCommand      `cmd:"" help:"Create the database, or bring its schema up to date."`
 	Backup       backupCommand       `cmd:"" help:"Copy the database, as of one moment, whether a server runs or not."`
 	Restore      restoreCommand      `cmd:"" help:"Put a backup in the place of the database; nothing is paid for until you release it."`
+	Copy         copyCommand         `cmd:"" help:"Move a SQLite database, runs in flight included, to an empty PostgreSQL one."`
 	Prune        pruneCommand        `cmd:"" help:"Delete what is older than LIWANAG_RETENTION now, as happens every hour."`
 	Completion   completionCommand   `cmd:"" help:"Print a completion script for a shell."`
 	Version      versionCommand      `cmd:"" help:"Print the version."`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,6 +42,8 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"liwanag": ma
 //	postgres              starts a PostgreSQL server on a socket in the folder $SOCKET
 //	sql DATABASE STATEMENTS
 //	                      runs statements there as the superuser postgres
+//	address NAME          keeps a free address as $NAME
+//	resend ENRICHMENT     has the simulator send the webhook of an enrichment again
 func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short starts no servers")
@@ -58,6 +61,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"server": startServer, "stopserver": stopServer, "faulty": addFault, "capture": capture, "post": post, "eventually": eventually, "code": code,
 			"receiver": startReceiver, "received": received, "postgres": startPostgres, "sql": runSQL,
+			"address": address, "resend": resend,
 		},
 	})
 }
@@ -142,6 +146,30 @@ func addFault(ts *testscript.TestScript, neg bool, args []string) {
 	if answer.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(answer.Body)
 		ts.Fatalf("fault: %s: %s", answer.Status, text)
+	}
+}
+
+func address(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: address NAME")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], l.Addr().String())
+	ts.Check(l.Close())
+}
+
+func resend(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: resend ENRICHMENT")
+	}
+	answer, err := http.Post(ts.Getenv("SIMULATOR")+"/_sim/webhooks/resend", "application/json",
+		strings.NewReader(`{"enrichmentId":"`+args[0]+`"}`))
+	ts.Check(err)
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(answer.Body)
+		ts.Fatalf("resend: %s: %s", answer.Status, text)
 	}
 }
 

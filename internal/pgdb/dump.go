@@ -295,7 +295,14 @@ func advance(ctx context.Context, tx pgx.Tx, t Table) error {
 // Tables are those of a schema whose names are wanted and that are there, those that
 // others refer to first. Those of the first schema on search_path when it has no name.
 func (s Schema) Tables(ctx context.Context, wanted []string) ([]Table, error) {
-	rows, err := s.db.pool.Query(ctx, `
+	return s.TablesIn(ctx, s.db.pool, wanted)
+}
+
+// TablesIn is [Schema.Tables] as a transaction sees them.
+func (s Schema) TablesIn(ctx context.Context, tx interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}, wanted []string) ([]Table, error) {
+	rows, err := tx.Query(ctx, `
 		SELECT c.oid::bigint, n.nspname::text, c.relname::text, ARRAY(
 			SELECT confrelid::bigint FROM pg_constraint WHERE conrelid = c.oid AND contype = 'f')
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -149,6 +149,14 @@ func (s Schema) apply(ctx context.Context, versionTable string, step migrate.Ste
 	})
 }
 
+// Alone lets no process migrate until a transaction ends.
+func Alone(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, lockMigrations); err != nil {
+		return fmt.Errorf("pgdb: wait for migrations: %w", err)
+	}
+	return nil
+}
+
 // VersionTable is the statement that makes a version table, unless it is there.
 func VersionTable(name string) string {
 	return "CREATE TABLE IF NOT EXISTS " + pgx.Identifier{name}.Sanitize() + versionColumns

@@ -124,7 +124,14 @@ func differs(last, marks map[string]int64) string {
 	return ""
 }
 
+// copying begins the mark of a database whose copy has not ended.
+const copying = "copying to "
+
 func movedError(to string) error {
+	if to, cut := strings.CutPrefix(to, copying); cut {
+		return fmt.Errorf("a copy of this database to %s was cut short: nothing starts here until it ends\n"+
+			"  Try: the same liwanag copy again", to)
+	}
 	return fmt.Errorf("the rows of this database were moved to %s: nothing starts here any more\n"+
 		"  Try: DATABASE_URL of that one; or, to go on here after all, a backup of before: liwanag restore PATH", to)
 }

@@ -136,9 +136,8 @@ func open(p Place, name, instance string, now time.Time) (*Journal, error) {
 	}
 	if err == nil && whose == "" {
 		err = j.Append([]liwanag.JournalLine{{Op: liwanag.JournalBegins, At: now.UTC(), Instance: instance}})
-		if dir, cannot := os.Open(filepath.Dir(path)); err == nil && cannot == nil {
-			_ = dir.Sync()
-			err = dir.Close()
+		if err == nil {
+			err = syncDir(filepath.Dir(path))
 		}
 	}
 	if err != nil {
@@ -314,4 +313,44 @@ func last(path string) (n int64, err error) {
 		n = max(n, one)
 	}
 	return n, nil
+}
+
+// Copy puts a copy of a file elsewhere. Nothing is overwritten but an earlier copy of it.
+func Copy(from, to string) (err error) {
+	whole, err := os.ReadFile(from)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	there, err := os.ReadFile(to)
+	switch {
+	case err == nil && !bytes.HasPrefix(whole, there):
+		return fmt.Errorf("journal: %s is there, and is no copy of %s\n  Try: another folder, or move it away", to, from)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("journal: %w", err)
+	}
+	part := to + ".part"
+	if err := os.WriteFile(part, whole, 0o600); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	file, err := os.OpenFile(part, os.O_RDWR, 0)
+	if err == nil {
+		err = errors.Join(file.Sync(), file.Close(), os.Rename(part, to))
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(to))
+	}
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// syncDir makes a new name durable, where a directory can be synced.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	_ = dir.Sync()
+	return dir.Close()
 }
