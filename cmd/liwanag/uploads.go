@@ -191,6 +191,7 @@ func (c *auditCommand) Run(p *program) error {
 		{"by", func(x a) string { return strings.TrimSpace(x.Actor + " " + x.Name) }},
 		{"reason", func(x a) string { return x.Reason }},
 		{"times", func(x a) string { return fmt.Sprint(x.Times) }},
+		{"from", func(x a) string { return x.Client }},
 	}
 	return list(p, c.outputFlag, c.pageFlags, columns, func(page runapi.Paging) (runapi.List[a], error) {
 		return api.ListActs.Call(p.ctx, client, api.ActQuery{ActFilter: api.ActFilter{Subject: c.Subject, Act: c.Act}, Paging: page})

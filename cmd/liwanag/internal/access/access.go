@@ -4,8 +4,8 @@
 //
 // Named keys, sessions and links are 256 random bits, of which the store keeps the
 // SHA-256 alone. Sessions and links belong to the server's own key that they were made
-// under: another key ends them all. They have what the named key has that they were
-// made with, and end with it.
+// under: another key ends them all, and so does turning sign-in with keys off. They have
+// what the named key has that they were made with, and end with it.
 package access
 
 import (
@@ -90,6 +90,7 @@ type Keeper struct {
 	keyHash [sha256.Size]byte
 
 	provider *Provider // nil: nobody vouches for people
+	noKeys   bool      // nobody signs in with a key
 }
 
 // New returns a keeper for the server's own key; with an empty one every request may
@@ -100,6 +101,13 @@ func New(store Store, key string, now func() time.Time) *Keeper {
 
 // Trust lets people in for whom a provider vouches. It comes before anything else.
 func (k *Keeper) Trust(p *Provider) { k.provider = p }
+
+// RefuseKeys lets nobody sign in with a key any more; sign-in links still do. Sessions
+// that were begun before end. It comes before anything else.
+func (k *Keeper) RefuseKeys() { k.noKeys = true }
+
+// KeySignIn says whether people sign in with a key.
+func (k *Keeper) KeySignIn() bool { return !k.noKeys }
 
 // Trusts says whether there is a provider.
 func (k *Keeper) Trusts() bool { return k.needed && k.provider != nil }
@@ -157,7 +165,7 @@ func (k *Keeper) NewKey(name string, scopes liwanag.Scopes, expires time.Time) (
 
 // Begin makes a session for whoever has a key. ErrRefused.
 func (k *Keeper) Begin(ctx context.Context, by Caller) (session string, err error) {
-	if !k.needed || by.By != ByKey {
+	if !k.needed || k.noKeys || by.By != ByKey {
 		return "", ErrRefused
 	}
 	return k.make(ctx, liwanag.Pass{Kind: liwanag.PassSession, KeyID: by.key}, SessionLasts)
@@ -178,7 +186,7 @@ func (k *Keeper) Redeem(ctx context.Context, link string) (session string, err e
 	if !k.valid(pass) {
 		return "", ErrRefused
 	}
-	return k.Begin(ctx, Owner())
+	return k.make(ctx, liwanag.Pass{Kind: liwanag.PassSession}, SessionLasts)
 }
 
 // Session is whoever has a session. ErrRefused or the error of the store.
@@ -228,7 +236,7 @@ func (k *Keeper) bindingOf(p liwanag.Pass) *[sha256.Size]byte {
 
 // bindingOfPeople is what sessions of people keep of the key and of the provider.
 func (k *Keeper) bindingOfPeople() *[sha256.Size]byte {
-	of := k.binding()[:]
+	of := k.digest("liwanag pass")
 	if k.provider != nil {
 		of = append(of, k.provider.fingerprint()...)
 	}
@@ -237,10 +245,17 @@ func (k *Keeper) bindingOfPeople() *[sha256.Size]byte {
 }
 
 // binding is what passes keep of the key: not the digest that a request's key is
-// compared with.
+// compared with, and another one where nobody signs in with keys.
 func (k *Keeper) binding() *[sha256.Size]byte {
-	hash := sha256.Sum256(append([]byte("liwanag pass\x00"), k.keyHash[:]...))
-	return &hash
+	if k.noKeys {
+		return (*[sha256.Size]byte)(k.digest("liwanag pass without keys"))
+	}
+	return (*[sha256.Size]byte)(k.digest("liwanag pass"))
+}
+
+func (k *Keeper) digest(of string) []byte {
+	hash := sha256.Sum256(append([]byte(of+"\x00"), k.keyHash[:]...))
+	return hash[:]
 }
 
 func hashOf(secret string) liwanag.Digest { return sha256.Sum256([]byte(secret)) }

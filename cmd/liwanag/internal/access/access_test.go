@@ -106,6 +106,40 @@ func TestAnotherKeyEndsAllSessionsAndLinks(t *testing.T) {
 	w.refused(err)
 }
 
+func TestTurningSignInWithKeysOffEndsWhatKeysBegan(t *testing.T) {
+	w := newWorld(t)
+	k := w.keeper("right")
+	_, secret := w.named(k, "crm", time.Time{}, liwanag.Read)
+	named, err := k.Named(t.Context(), secret)
+	w.must(err)
+	of, err := k.Begin(t.Context(), named)
+	w.must(err)
+	owners, err := k.Begin(t.Context(), access.Owner())
+	w.must(err)
+	link, err := k.Link(t.Context())
+	w.must(err)
+	off := w.keeper("right")
+	off.RefuseKeys()
+	w.closed(off, of)
+	w.closed(off, owners)
+	_, err = off.Redeem(t.Context(), link)
+	w.refused(err)
+	for _, by := range []access.Caller{access.Owner(), named} {
+		_, err = off.Begin(t.Context(), by)
+		w.refused(err)
+	}
+	link, err = off.Link(t.Context())
+	w.must(err)
+	linked, err := off.Redeem(t.Context(), link)
+	w.must(err)
+	w.opens(off, linked)
+	w.must(off.Forget(t.Context()))
+	w.opens(off, linked)
+	_, err = off.Named(t.Context(), secret) // programs keep their keys
+	w.must(err)
+	w.closed(w.keeper("right"), owners) // it brings none back
+}
+
 func TestALinkSignsInOnceAndNotForLong(t *testing.T) {
 	w := newWorld(t)
 	k := w.keeper("right")

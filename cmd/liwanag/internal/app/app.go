@@ -224,6 +224,9 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		return &UsageError{err}
 	}
 	a.access = access.New(datastore.Alone{Store: a.store}, s.APIKey.Reveal(), a.cfg.Now)
+	if !s.KeySignIn {
+		a.access.RefuseKeys()
+	}
 	if s.OIDCIssuer != "" {
 		roles, err := access.ParseRoles(s.OIDCRoles)
 		if err != nil {
@@ -240,7 +243,7 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		Workflows: []workflow.Definition{a.definition, a.messages}, Enrichment: a.service,
 		SignUps: a.signUps, Uploads: a.uploads, Sources: a.sources, Sinks: a.voice, Access: a.access,
 		CreditsLow: s.CreditsLow, NoKey: !s.FullEnrichAPIKey.IsSet(), Unreachable: s.Unreachable(a.publicURL),
-		NoKeySignIn: !s.KeySignIn, PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
+		PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
 		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory, Why: a.whyConfig(), Doctor: a.Diagnose, Settings: shownSettings(s),
 		BackUp: a.BackUp, Prune: a.prune,

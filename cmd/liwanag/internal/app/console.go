@@ -6,12 +6,16 @@ import (
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/console"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/httpapi/door"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
 // The console: pages, which know the API and nothing else.
 func (a *App) buildConsole(context.Context) error {
 	c, err := console.New(console.Config{API: a.api, SignIn: a.access.Needed(), Provider: a.access.Trusts(),
-		NoKeySignIn: !a.cfg.Settings.KeySignIn, Now: a.cfg.Now, Log: a.log})
+		NoKeySignIn: !a.access.KeySignIn(), Now: a.cfg.Now, Log: a.log,
+		May: func(ctx context.Context, scope string) bool {
+			return door.CallerOf(ctx).Scopes.May(liwanag.Scope(scope))
+		}})
 	if err != nil {
 		return err
 	}

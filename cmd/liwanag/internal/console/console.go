@@ -9,6 +9,7 @@ package console
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,8 +29,11 @@ type Config struct {
 	SignIn bool
 	// Provider says that people sign in with one; NoKeySignIn that nobody does with a key.
 	Provider, NoKeySignIn bool
-	Now                   func() time.Time // default time.Now
-	Log                   *slog.Logger     // default: discards
+	// May says whether who makes a request has a scope: what they may not do is not
+	// offered. nil: everybody has all.
+	May func(ctx context.Context, scope string) bool
+	Now func() time.Time // default time.Now
+	Log *slog.Logger     // default: discards
 }
 
 // Console serves the pages. It is safe for concurrent use.
@@ -111,6 +115,11 @@ type visit struct {
 	api     *apiclient.Client
 	now     time.Time
 	console *Console
+}
+
+// may says whether the visitor has a scope.
+func (v *visit) may(scope string) bool {
+	return v.console.cfg.May == nil || v.console.cfg.May(v.Context(), scope)
 }
 
 // maxForm bounds the forms of pages, in bytes; files go another way.

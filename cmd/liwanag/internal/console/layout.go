@@ -1,12 +1,16 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/a-h/templ"
 
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/apiclient"
+	"github.com/liwanag/liwanag/workflow/runapi"
 )
 
 // frame is what a page says about itself.
@@ -31,10 +35,7 @@ type crumb struct{ Text, Path string }
 // navEntry is a page of the navigation. Key is what goes there after g.
 type navEntry struct{ Path, Text, Icon, Key string }
 
-var navigation = []struct {
-	Title   string
-	Entries []navEntry
-}{
+var navigation = []navGroup{
 	{"", []navEntry{{"/", "Overview", "overview", "o"}}},
 	{"People", []navEntry{{"/subscribers", "Subscribers", "people", "s"}, {"/uploads", "Uploads", "upload", "u"}, {"/sources", "Sources", "in", "i"},
 		{"/suppressions", "Suppressions", "stop", "n"}}},
@@ -47,6 +48,39 @@ var navigation = []struct {
 var shortcuts = [][2]string{
 	{"/", "search"}, {"j", "next in the list"}, {"k", "previous in the list"}, {"Enter", "open what is marked"},
 	{"Esc", "close, leave the search"}, {"?", "this help"},
+}
+
+// pageScopes are those of pages that need more than to read, by the first part of their address.
+var pageScopes = map[string]string{"sinks": api.ListSinks.Scope, "deliveries": api.ListDeliveries.Scope,
+	"audit": api.ListActs.Scope, "keys": api.ListKeys.Scope}
+
+// opens says whether the visitor is shown the page at path.
+func (v *visit) opens(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	first, _, _ = strings.Cut(first, "?")
+	return path != "" && v.may(cmp.Or(pageScopes[first], runapi.ScopeRead))
+}
+
+// navGroup are pages of the navigation that belong together.
+type navGroup struct {
+	Title   string
+	Entries []navEntry
+}
+
+// navigation leads to the pages that the visitor is shown.
+func (v *visit) navigation() (groups []navGroup) {
+	for _, g := range navigation {
+		shown := slices.DeleteFunc(slices.Clone(g.Entries), func(e navEntry) bool { return !v.opens(e.Path) })
+		if len(shown) > 0 {
+			groups = append(groups, navGroup{g.Title, shown})
+		}
+	}
+	return groups
+}
+
+// crumbs are the pages above this one that the visitor is shown.
+func (f frame) crumbs() []crumb {
+	return slices.DeleteFunc(slices.Clone(f.Crumbs), func(c crumb) bool { return !f.visit.opens(c.Path) })
 }
 
 // pageTitle is the title of the browser's window.

@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -212,6 +213,11 @@ var stepTitles = map[string]string{"key": "A FullEnrich key", "public_url": "Rea
 var stepWays = map[string][]remedy{
 	"people":  {{"Upload a CSV", "/uploads"}, {"Add source", "/sources"}, {"Read the API", "/docs"}},
 	"results": {{"Export people", "/subscribers?status=enriched"}, {"Webhooks out", "/sinks"}},
+}
+
+// ways are where the visitor may do a first step.
+func (v *visit) ways(step string) []remedy {
+	return slices.DeleteFunc(slices.Clone(stepWays[step]), func(r remedy) bool { return !v.opens(r.Path) })
 }
 
 func stepIcon(done bool) string {

@@ -17,24 +17,30 @@ import (
 // peopleAct is what can be done to many people: those whose ids are chosen, or all who match.
 type peopleAct struct {
 	Name, Title, Button, Class string
+	Scope                      string // that it needs
 	About                      string
 	Done                       string                     // what was done, after their number
 	do                         func(*visit, chosen) error // fills in what came of it
 }
 
 var peopleActs = []peopleAct{
-	{"export", "Export people", "Export", "", "", "exported", countPeople},
-	{"enrich", "Look people up", "Look up", "primary",
+	{"export", "Export people", "Export", "", api.ExportSubscribers.Scope, "", "exported", countPeople},
+	{"enrich", "Look people up", "Look up", "primary", api.EnrichSubscribers.Scope,
 		"FullEnrich is asked about each of them. Whoever unsubscribed, is suppressed, or has a young result is left out.", "looked up", enrichPeople},
-	{"tag", "Tag people", "Tag", "primary", "Tags can be filtered by, and tell a list for sales from the next one.", "tagged", tagPeople},
-	{"unsubscribe", "Unsubscribe people", "Unsubscribe", "danger",
+	{"tag", "Tag people", "Tag", "primary", api.TagSubscribers.Scope, "Tags can be filtered by, and tell a list for sales from the next one.", "tagged", tagPeople},
+	{"unsubscribe", "Unsubscribe people", "Unsubscribe", "danger", api.UnsubscribeSubscribers.Scope,
 		"Nothing is looked up for them any more, and exports leave them out. Webhooks out are told.", "unsubscribed",
 		actOn(api.UnsubscribeSubscribers)},
-	{"suppress", "Suppress people", "Suppress", "danger",
+	{"suppress", "Suppress people", "Suppress", "danger", api.SuppressSubscribers.Scope,
 		"They stay, as unsubscribed. No file, webhook or call brings their addresses in again.", "suppressed", actOn(api.SuppressSubscribers)},
-	{"erase", "Erase people", "Erase", "stop",
+	{"erase", "Erase people", "Erase", "stop", api.EraseSubscribers.Scope,
 		"They are deleted, with their profiles and what sources received of them. Jobs and paid calls stay for the books, and name nobody. It cannot be undone.",
 		"erased", erasePeople},
+}
+
+// acts are those that the visitor may do.
+func (v *visit) acts() []peopleAct {
+	return slices.DeleteFunc(slices.Clone(peopleActs), func(a peopleAct) bool { return !v.may(a.Scope) })
 }
 
 // chosen is whom an act is for, and what came of it, or would.

@@ -106,9 +106,11 @@ func (c *Console) source(v *visit, view sourceView, fault error) error {
 	if view.Settings == "" {
 		view.Settings = indented(view.Source.Settings)
 	}
-	if view.Deliveries, err = api.ListDeliveries.Call(v.Context(), v.api,
-		api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: view.Source.ID, State: v.param("state")}, Paging: v.page()}); err != nil {
-		return err
+	if v.may(api.ListDeliveries.Scope) {
+		of := api.DeliveryFilter{Source: view.Source.ID, State: v.param("state")}
+		if view.Deliveries, err = api.ListDeliveries.Call(v.Context(), v.api, api.DeliveryQuery{DeliveryFilter: of, Paging: v.page()}); err != nil {
+			return err
+		}
 	}
 	if view.People, err = peopleOf(v, api.SubscriberFilter{Source: view.Source.Name}); err != nil {
 		return err

@@ -89,8 +89,7 @@ type Config struct {
 	// Access keeps the door of everything under /api and of the console. Where it
 	// needs no key only requests whose Host is a loopback name are served: bind to
 	// loopback only.
-	NoKeySignIn bool // nobody signs in to the console with a key
-	Access      *access.Keeper
+	Access *access.Keeper
 	// PublicURL is where others reach the server; with https the console's cookies
 	// are sent over TLS alone.
 	PublicURL string

@@ -47,7 +47,7 @@ func newPeople(t *testing.T, change ...func(*access.ProviderConfig)) *people {
 	for _, f := range change {
 		f(&cfg)
 	}
-	p.world = newWorld(t, func(c *Config) {
+	p.world = newWorld(t, withSinks(t), func(c *Config) {
 		c.Access = access.New(datastore.Alone{Store: c.Store}, apiKey, c.Now)
 		c.Access.Trust(access.NewProvider(cfg))
 	})
@@ -206,8 +206,18 @@ func TestAViewerSeesNoAddress(t *testing.T) {
 }
 
 func TestSigningInWithAKeyCanBeTurnedOff(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.NoKeySignIn = true })
+	before := ""
+	w := newWorld(t, func(c *Config) {
+		asBefore := access.New(datastore.Alone{Store: c.Store}, apiKey, c.Now)
+		var err error
+		if before, err = asBefore.Begin(t.Context(), access.Owner()); err != nil {
+			t.Fatal(err)
+		}
+		c.Access = access.New(datastore.Alone{Store: c.Store}, apiKey, c.Now)
+		c.Access.RefuseKeys()
+	})
 	w.mount()
+	w.wantProblem(w.browse("GET", "/api/v1/runs", "", before), 401, "unauthorized")
 	w.wantProblem(w.browse("POST", "/sign-in", "key="+apiKey, ""), 403, "key_sign_in_off")
 	link, err := w.server.cfg.Access.Link(t.Context())
 	w.must(err)

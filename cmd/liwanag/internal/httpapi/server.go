@@ -39,8 +39,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("httpapi: %w\n  Try: SUBSCRIBER_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)", err)
 	}
 	s := &Server{cfg: cfg, verifier: verifier, overviews: newOverviews(), why: newWhy(cfg)}
-	s.Door = door.New(door.Config{Access: cfg.Access, NoKeySignIn: cfg.NoKeySignIn,
-		PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies,
+	s.Door = door.New(door.Config{Access: cfg.Access, PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies,
 		MaxConnections: cfg.MaxConnections, MaxRequests: cfg.MaxRequests, Memory: cfg.Memory, Note: s.note,
 		Tally: s.tally, Acted: s.overviews.forget,
 		DiskFull: cfg.DiskFull, Version: cfg.Version, Count: cfg.Meter.Request, Now: cfg.Now, Log: cfg.Log})

@@ -25,17 +25,21 @@ import (
 )
 
 // newWorldWithSinks is newWorld that may tell others what happens.
-func newWorldWithSinks(t testing.TB) (w *world) {
+func newWorldWithSinks(t testing.TB) *world {
 	t.Helper()
-	w = newWorld(t, func(c *Config) {
+	return newWorld(t, withSinks(t))
+}
+
+// withSinks lets a world send webhooks out.
+func withSinks(t testing.TB) func(*Config) {
+	return func(c *Config) {
 		sender, err := notify.NewSender(notify.Config{Store: c.Store, Now: c.Now, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 			Views: Views(c.Store)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.Sinks = sender
-	})
-	return w
+	}
 }
 
 func TestASinkIsManagedOverTheAPI(t *testing.T) {

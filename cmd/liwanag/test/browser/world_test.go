@@ -24,29 +24,46 @@ type world struct {
 	url     string
 	client  *apiclient.Client
 	control simulator.Control
+	env     []string
+	server  *process.Process
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld starts a server, with settings besides its own.
+func newWorld(t *testing.T, env ...string) *world {
 	t.Helper()
 	base, control := process.StartSimulator(t, "--speed", "60")
 	addr := process.FreeAddr(t)
 	w := &world{t: t, url: "http://" + addr, control: control}
-	server := process.Start(t, []string{"LIWANAG_ADDR=" + addr, "LIWANAG_ADMIN_ADDR=off", "DATABASE_URL=sqlite:" + t.TempDir() + "/liwanag.db",
+	w.env = append([]string{"LIWANAG_ADDR=" + addr, "LIWANAG_ADMIN_ADDR=off", "DATABASE_URL=sqlite:" + t.TempDir() + "/liwanag.db",
 		"LIWANAG_API_KEY=" + apiKey, "FULLENRICH_BASE_URL=" + base, "FULLENRICH_API_KEY=" + simulator.DefaultKey, "LIWANAG_BATCH_WINDOW=300ms",
-		"LIWANAG_CALLS_PER_MINUTE=2000", "LIWANAG_SINK_ALLOW=127.0.0.0/8"}, "serve")
+		"LIWANAG_CALLS_PER_MINUTE=2000", "LIWANAG_SINK_ALLOW=127.0.0.0/8"}, env...)
 	var err error
 	if w.client, err = apiclient.New(apiclient.Config{Server: w.url, APIKey: apiKey}); err != nil {
 		t.Fatal(err)
 	}
+	w.start()
+	return w
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	w.server = process.Start(w.t, w.env, "serve")
 	w.eventually("the server is ready", func(ctx context.Context) bool {
 		select {
-		case <-server.Ended:
-			t.Fatalf("the server ended: %v\n%s", server.Err, server.Tail())
+		case <-w.server.Ended:
+			w.t.Fatalf("the server ended: %v\n%s", w.server.Err, w.server.Tail())
 		default:
 		}
 		return w.client.Ready(ctx) == nil
 	})
-	return w
+}
+
+// restart starts the server again, with settings besides those it had.
+func (w *world) restart(env ...string) {
+	w.t.Helper()
+	w.server.Stop(w.t, patience)
+	w.env = append(w.env, env...)
+	w.start()
 }
 
 // eventually polls the server until something is so.

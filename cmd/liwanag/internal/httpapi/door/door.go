@@ -33,7 +33,6 @@ import (
 // PublicURL, TrustedProxies and Memory.
 type Config struct {
 	Access         *access.Keeper
-	NoKeySignIn    bool           // nobody signs in to the console with a key
 	PublicURL      string         // with https the console's cookies are sent over TLS alone
 	TrustedProxies []netip.Prefix // besides those on this machine
 

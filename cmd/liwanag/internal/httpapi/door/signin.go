@@ -87,7 +87,7 @@ func (d *Door) newSession(ctx context.Context, key, link string) (session string
 		}
 		return session, err
 	}
-	if d.cfg.NoKeySignIn {
+	if !d.cfg.Access.KeySignIn() {
 		return "", NewProblem(http.StatusForbidden, "key_sign_in_off", "signing in with a key is off on this server (LIWANAG_KEY_SIGN_IN)")
 	}
 	by, err := d.keyOf(ctx, key)
