@@ -107,8 +107,8 @@ func (c *Console) source(v *visit, view sourceView, fault error) error {
 		view.Settings = indented(view.Source.Settings)
 	}
 	if v.may(api.ListDeliveries.Scope) {
-		of := api.DeliveryFilter{Source: view.Source.ID, State: v.param("state")}
-		if view.Deliveries, err = api.ListDeliveries.Call(v.Context(), v.api, api.DeliveryQuery{DeliveryFilter: of, Paging: v.page()}); err != nil {
+		of := api.DeliveryQuery{DeliveryFilter: api.DeliveryFilter{Source: view.Source.ID, State: v.param("state")}, Paging: v.page()}
+		if view.Deliveries, err = api.ListDeliveries.Call(v.Context(), v.api, of); err != nil {
 			return err
 		}
 	}
