@@ -1,6 +1,7 @@
 package enrichment
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -103,47 +104,32 @@ func (c *catchUp) read(files []JournalFile) error {
 
 // leave erases, unsubscribes and suppresses again.
 func (c *catchUp) leave(ctx context.Context) error {
-	var key liwanag.SuppressionKey
-	err := c.store.Write(ctx, func(tx *datastore.Tx) (err error) {
-		if key, err = tx.Suppressions.Key(); err != nil {
-			return err
-		}
-		for _, line := range c.suppress {
-			for _, digest := range append(line.Digests, "")[:max(len(line.Digests), 1)] { // a domain has none
-				one := liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Digest: digest, Domain: line.Domain,
-					Reason: line.Reason, CreatedAt: line.At}
-				if _, err := tx.Suppressions.Insert(one); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	key, suppressed, err := c.suppressAgain(ctx)
 	if err != nil || len(c.gone)+len(c.suppress) == 0 {
 		return err
 	}
-	domains, digests := map[string]bool{}, map[string]bool{}
-	for _, line := range c.suppress {
-		domains[line.Domain] = line.Domain != ""
-		for _, d := range line.Digests {
-			digests[d] = true
-		}
-	}
-	var erase, left []liwanag.ID
-	here := map[string]bool{}
+	var erase []liwanag.ID
+	left, here := map[string][]liwanag.ID{}, map[string]bool{} // by who said so; by digest
 	for person, err := range c.store.Subscribers.Each(ctx, liwanag.SubscriberFilter{Standing: liwanag.StandingAny}) {
 		if err != nil {
 			return err
 		}
 		digest := key.Of(person.EmailKey)
-		switch line, is := c.gone[digest]; {
-		case is && line.Op == liwanag.JournalErase:
+		line, is := c.gone[digest]
+		if is && line.Op == liwanag.JournalErase {
 			if !person.CreatedAt.After(line.At) {
 				erase = append(erase, person.ID)
 			}
 			here[digest] = person.CreatedAt.After(line.At)
-		case is, digests[digest], slices.ContainsFunc(liwanag.DomainsOf(person.EmailKey), func(d string) bool { return domains[d] }):
-			left, here[digest] = append(left, person.ID), true
+			continue
+		}
+		by := suppressed[digest]
+		for _, domain := range liwanag.DomainsOf(person.EmailKey) {
+			by = cmp.Or(by, suppressed[domain])
+		}
+		if is || by != "" {
+			by = cmp.Or(by, liwanag.ByOperator)
+			left[by], here[digest] = append(left[by], person.ID), true
 		}
 	}
 	if err := c.keepAway(ctx, here); err != nil {
@@ -152,21 +138,45 @@ func (c *catchUp) leave(ctx context.Context) error {
 	return c.applyLeft(ctx, erase, left)
 }
 
-// applyLeft erases people and unsubscribes others.
-func (c *catchUp) applyLeft(ctx context.Context, erase, left []liwanag.ID) error {
+// suppressAgain suppresses what was suppressed, and says by which id, by digest or domain.
+func (c *catchUp) suppressAgain(ctx context.Context) (key liwanag.SuppressionKey, ids map[string]string, err error) {
+	ids = map[string]string{}
+	err = c.store.Write(ctx, func(tx *datastore.Tx) (err error) {
+		if key, err = tx.Suppressions.Key(); err != nil {
+			return err
+		}
+		for _, line := range c.suppress {
+			for _, digest := range append(line.Digests, "")[:max(len(line.Digests), 1)] { // a domain has none
+				one, err := tx.Suppressions.Insert(liwanag.Suppression{ID: liwanag.NewID(liwanag.SuppressionKind), Digest: digest,
+					Domain: line.Domain, Reason: line.Reason, CreatedAt: line.At})
+				if err != nil {
+					return err
+				}
+				ids[cmp.Or(digest, line.Domain)] = one.ID.String()
+			}
+		}
+		return nil
+	})
+	return key, ids, err
+}
+
+// applyLeft erases people and unsubscribes others, by who said so.
+func (c *catchUp) applyLeft(ctx context.Context, erase []liwanag.ID, left map[string][]liwanag.ID) error {
 	now := c.now()
 	for _, id := range erase {
 		if _, err := c.Erase(ctx, id); err != nil && !errors.Is(err, liwanag.ErrNotFound) { // of one mailbox, all went at once
 			return err
 		}
 	}
-	for piece := range slices.Chunk(left, suppressAtOnce) {
-		err := c.store.Write(ctx, func(tx *datastore.Tx) error {
-			_, err := Suppress(tx, liwanag.Departure{IDs: piece, At: now, By: liwanag.ByOperator})
-			return err
-		})
-		if err != nil {
-			return err
+	for by, people := range left {
+		for piece := range slices.Chunk(people, suppressAtOnce) {
+			err := c.store.Write(ctx, func(tx *datastore.Tx) error {
+				_, err := Suppress(tx, liwanag.Departure{IDs: piece, At: now, By: by})
+				return err
+			})
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -106,7 +106,10 @@ func (s *Service) suppressEach(tx *datastore.Tx, ids []liwanag.ID, reason string
 		if one.Digest, err = tx.Suppressions.Digest(p.EmailKey); err != nil {
 			return rows, err
 		}
-		if one, err = tx.Suppressions.Insert(one); err != nil {
+		if one, err = tx.Suppressions.Insert(one); err == nil {
+			err = noteSuppressed(tx, one)
+		}
+		if err != nil {
 			return rows, err
 		}
 		left, err := Suppress(tx, liwanag.Departure{IDs: []liwanag.ID{p.ID}, At: s.now(), By: one.ID.String()})
