@@ -37,13 +37,14 @@ type CSVReader struct {
 	// addresses are columns of addresses beside the mapped one.
 	addresses []int
 	old       *oldExport // an export of an old release of ours; else nil
+	quote     string     // opens cells beside the quotes of CSV, as it does the first column's name; else empty
 	rows      int64
 	maxRows   int64
 }
 
 // RowError says why a row is not a sign-up, without the row's data.
 type RowError struct {
-	Code   string // broken_quotes, nul_byte, field_too_long, row_too_long, too_many_columns, invalid_email, invalid_field
+	Code   string // broken_quotes, field_too_long, row_too_long, too_many_columns, invalid_email, invalid_field
 	Field  string // the field at fault, empty for the row as a whole
 	Reason string
 }
@@ -100,6 +101,7 @@ func newCSVReader(r io.Reader, as Reading, maxBytes, maxRows int64) (*CSVReader,
 	c := &CSVReader{encoding: encoding, columns: h.columns, mapping: h.mapping, addresses: h.addresses, order: h.order,
 		old: oldExportOf(h.columns), maxRows: maxRows, stays: as.IgnoreStanding,
 		split: &splitter{src: in, delim: h.delim, line: 1}}
+	c.quote, _ = otherQuotes(h.columns[0])
 	for range h.dataFrom {
 		if _, _, err := c.split.next(); err != nil {
 			return nil, headFault(err)
@@ -145,8 +147,8 @@ func (c *CSVReader) record() (Row, []string, error) {
 		if err == nil && len(fields) == 1 && len(c.columns) > 1 && strings.IndexByte(fields[0], c.split.delim) >= 0 {
 			fields = splitText(fields[0], c.split.delim)
 		}
-		if len(fields) > len(c.columns) && singleQuoted(c.columns[0]) {
-			fields = joinQuoted(fields, string(c.split.delim))
+		if len(fields) > len(c.columns) && c.quote != "" {
+			fields = joinQuoted(fields, c.quote, string(c.split.delim))
 		}
 		row := Row{Number: c.rows + 1, Line: int64(line)}
 		var fault *rowFault
@@ -222,7 +224,7 @@ func (c *CSVReader) address(s *SignUp, fields []string) {
 		return
 	}
 	written, column := s.Email, c.columns[at]
-	address, name, others := bestAddress(written)
+	address, name, others := readAddress(written)
 	if s.Email = address; s.FullName == "" && s.FirstName == "" && s.LastName == "" {
 		s.FullName = name
 	}
@@ -233,7 +235,7 @@ func (c *CSVReader) address(s *SignUp, fields []string) {
 	if i < 0 {
 		return
 	}
-	s.Email, _, others = bestAddress(strings.TrimSpace(c.plain(fields[i])))
+	s.Email, _, others = readAddress(strings.TrimSpace(c.plain(fields[i])))
 	if len(others) == 0 {
 		if delete(s.Metadata, c.columns[i]); len(s.Metadata) == 0 {
 			s.Metadata = nil
@@ -256,7 +258,7 @@ func (c *CSVReader) better(read string, fields []string) int {
 		if i >= len(fields) {
 			continue
 		}
-		address, _, _ := bestAddress(strings.TrimSpace(c.plain(fields[i])))
+		address, _, _ := readAddress(strings.TrimSpace(c.plain(fields[i])))
 		other, fault := liwanag.ParseEmail(address)
 		switch {
 		case fault != nil:
@@ -270,21 +272,31 @@ func (c *CSVReader) better(read string, fields []string) int {
 }
 
 // plain is a cell without what tells a spreadsheet that it is text, and without
-// single quotes in a file that has them around its headers.
+// single or typographic quotes in a file that has them around its headers.
 func (c *CSVReader) plain(cell string) string {
 	if text, ok := strings.CutPrefix(cell, "=\""); ok && strings.HasSuffix(text, "\"") {
 		return strings.ReplaceAll(strings.TrimSuffix(text, "\""), "\"\"", "\"")
 	}
-	if singleQuoted(c.columns[0]) && singleQuoted(cell) {
-		return cell[1 : len(cell)-1]
+	if open, inside := otherQuotes(cell); open != "" && c.quote == open {
+		return inside
 	}
 	return csvsafe.Unprotect(cell)
 }
 
-func singleQuoted(s string) bool { return len(s) > 2 && s[0] == '\'' && s[len(s)-1] == '\'' }
+// otherQuotes are the quotes around a text beside those of CSV; open is empty without.
+func otherQuotes(text string) (open, inside string) {
+	for _, pair := range [][2]string{{"'", "'"}, {"“", "”"}, {"„", "“"}, {"”", "”"}, {"‘", "’"}, {"«", "»"}} {
+		if inside, ok := strings.CutPrefix(text, pair[0]); ok && inside != "" {
+			if inside, ok = strings.CutSuffix(inside, pair[1]); ok && inside != "" {
+				return pair[0], inside
+			}
+		}
+	}
+	return "", text
+}
 
-// joinQuoted puts cells together that a delimiter between single quotes parted.
-func joinQuoted(fields []string, delim string) (joined []string) {
+// joinQuoted puts cells together that a delimiter between such quotes parted.
+func joinQuoted(fields []string, quote, delim string) (joined []string) {
 	open := false
 	for _, cell := range fields {
 		if open {
@@ -293,7 +305,8 @@ func joinQuoted(fields []string, delim string) (joined []string) {
 			joined = append(joined, cell)
 		}
 		whole := strings.TrimSpace(joined[len(joined)-1])
-		open = strings.HasPrefix(whole, "'") && (len(whole) == 1 || !strings.HasSuffix(whole, "'"))
+		closed, _ := otherQuotes(whole)
+		open = strings.HasPrefix(whole, quote) && closed != quote
 	}
 	return joined
 }
@@ -369,7 +382,13 @@ func tagsOf(cell string) []string {
 			}
 		}
 	}
-	return strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' || r == '、' })
+	tags := strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(",;|\n\r，；、", r) })
+	for i, tag := range tags {
+		if open, inside := otherQuotes(strings.TrimSpace(tag)); open != "" && strings.HasPrefix(cell, open) {
+			tags[i] = inside
+		}
+	}
+	return tags
 }
 
 func (s *SignUp) keep(key string, value any) {

@@ -1,11 +1,14 @@
 package intake
 
 import (
+	"cmp"
+	"html"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -20,12 +23,7 @@ func addressCell(cell string) (address, name string) {
 	if _, err := liwanag.ParseEmail(whole); err == nil {
 		return strings.TrimSpace(whole), ""
 	}
-	text := strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Cf, r) {
-			return -1
-		}
-		return r
-	}, whole)
+	text := visible(whole)
 	if strings.ContainsRune(text, '＠') || strings.ContainsRune(text, '．') {
 		text = norm.NFKC.String(text)
 	}
@@ -59,8 +57,80 @@ func addressCell(cell string) (address, name string) {
 	return bare, strings.Trim(name, around)
 }
 
+// visible is a text without the characters that steer how others are shown.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// addressWithin finds the only address in a text, such as a link or one with a remark
+// behind it. Words between which there is but a space may be one address, so that is
+// none, as is what stands in a URL.
+func addressWithin(text string) (address string, ok bool) {
+	if text = html.UnescapeString(visible(text)); strings.Contains(text, "://") {
+		return "", false
+	}
+	isPart := func(also string) func(rune) bool {
+		return func(r rune) bool {
+			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(also, r)
+		}
+	}
+	for from := 0; ; {
+		at := strings.IndexByte(text[from:], '@')
+		if at < 0 {
+			return address, address != ""
+		}
+		at += from
+		before, behind := text[:at], text[at+1:]
+		local := strings.Trim(before[len(before)-len(lastPart(before, isPart("._%+-'#$&*!^~"))):], "'.")
+		end := strings.IndexFunc(behind, isPart(".-"))
+		if end < 0 {
+			end = len(behind)
+		}
+		domain := strings.TrimRight(behind[:end], ".-")
+		left := before[:strings.LastIndex(before, local)]
+		one, err := liwanag.ParseEmail(local + "@" + domain)
+		if err != nil || joins(left, behind[end:]) || address != "" && !strings.EqualFold(address, one.Address) {
+			return "", false
+		}
+		address, from = cmp.Or(address, one.Address), at+1+end
+	}
+}
+
+// lastPart is what stands behind the last character that ends a part.
+func lastPart(text string, ends func(rune) bool) string {
+	i := strings.LastIndexFunc(text, ends)
+	if i < 0 {
+		return text
+	}
+	_, size := utf8.DecodeRuneInString(text[i:])
+	return text[i+size:]
+}
+
+// joins says whether what stands around an address may belong to it.
+func joins(left, right string) bool {
+	word, _ := utf8.DecodeLastRuneInString(strings.TrimRightFunc(left, unicode.IsSpace))
+	next, _ := utf8.DecodeRuneInString(strings.TrimLeftFunc(right, unicode.IsSpace))
+	return unicode.IsLetter(word) || unicode.IsDigit(word) || next == '.' || next == '@' || strings.HasPrefix(right, "_")
+}
+
 // builtin are the domains of providers.
 var builtin = sync.OnceValue(liwanag.BuiltinDomains)
+
+// readAddress is bestAddress for a column that is known to hold addresses.
+func readAddress(cell string) (address, name string, others []string) {
+	address, name, others = bestAddress(cell)
+	if _, err := liwanag.ParseEmail(address); err != nil {
+		if one, ok := addressWithin(cell); ok {
+			return one, "", []string{cell}
+		}
+	}
+	return address, name, others
+}
 
 // bestAddress gives of a cell with one or several addresses the one to use: the
 // first personal one, else the first. The others come back as they are.

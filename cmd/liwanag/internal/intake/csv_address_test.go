@@ -45,6 +45,26 @@ func TestAnAddressIsFoundInWhatSurroundsIt(t *testing.T) {
 	}
 }
 
+// In a column of addresses one is found in other texts too, and never half of one.
+func TestOneAddressIsFoundInAText(t *testing.T) {
+	for cell, address := range map[string]string{
+		"(ann@x.com)": "ann@x.com", "{ann@x.com}": "ann@x.com", "ann@x.com - home": "ann@x.com", "smtp:ann@x.com": "ann@x.com",
+		"To: ann@x.com": "ann@x.com", "Ann <ann@x.com> (private)": "ann@x.com", "&lt;ann@x.com&gt;": "ann@x.com",
+		`<a href="mailto:ann@x.com">ann@x.com</a>`: "ann@x.com", `=HYPERLINK("mailto:ann@x.com")`: "ann@x.com",
+		"[ann@x.com](mailto:Ann@x.com)": "ann@x.com", "o'neil@x.com (new)": "o'neil@x.com", "Jörg: jörg@x.com!": "jörg@x.com",
+		"ann lee@x.com": "", "ann@x.co .uk": "", "ann@x@y.com": "", "ann@x.com_old": "", "https://u:pass@x.com/a": "",
+		"Exported by ann@x.com": "", "a@x.com or b@x.com": "", "ann@": "", "@x.com": "", "@": "", "x@y": "",
+	} {
+		if found, _ := addressWithin(cell); found != address {
+			t.Errorf("%q: %q", cell, found)
+		}
+	}
+	good, bad, _ := readAll(t, strings.NewReader("email,name\n(ann@x.com),Ann\n\"bea@x.com – home, old\",Bea\nbea lee@x.com,No\n"), nil)
+	if emails(good) != "ann bea" || len(bad) != 1 || good[1].Metadata["email (others)"] != "bea@x.com – home, old" {
+		t.Errorf("%+v, bad rows %v", good, bad)
+	}
+}
+
 func TestAFileOfNamesAndAddressesNeedsNoHeader(t *testing.T) {
 	good, bad, _ := readAll(t, strings.NewReader("Ann Lee <ann@x.com>\n\"Roe, Bea\" <bea@x.com>\n\ncia@x.com;\n"), nil)
 	if emails(good) != "ann bea cia" || bad != nil {

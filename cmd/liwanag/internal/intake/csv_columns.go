@@ -72,21 +72,22 @@ var aliases = map[Field][]string{
 		"imię", "имя", "名", "下の名前", "名前（名）", "名字", "ad", "keresztnév", "jméno"},
 	FieldLastName: {"lastname", "surname", "familyname", "last", "lname", "nachname", "familienname", "zuname", "nomdefamille",
 		"apellido", "apellidos", "primerapellido", "cognome", "sobrenome", "apelido", "achternaam", "efternamn", "etternavn",
-		"efternavn", "sukunimi", "nazwisko", "фамилия", "姓", "苗字", "名字（姓）", "soyad", "soyadı", "vezetéknév", "příjmení"},
+		"efternavn", "sukunimi", "nazwisko", "фамилия", "姓", "苗字", "名字（姓）", "soyad", "soyadı", "soyisim", "vezetéknév", "příjmení"},
 	FieldFullName: {"fullname", "name", "contactname", "displayname", "subscribername", "firstandlastname", "firstlastname",
 		"yourname", "nom", "nomcomplet", "nometprénom", "nometprenom", "nomprénom", "nomprenom", "prénometnom", "prenometnom",
 		"prénomnom", "nomsetprénoms", "nombrecompleto", "nombreyapellido", "nombreyapellidos", "apellidosynombre", "apellidosynombres",
 		"nomecompleto", "nomeecognome", "cognomeenome", "nomeesobrenome", "vollständigername", "vorundnachname", "vornamename",
 		"vornamenachname", "vornameundname", "vornameundnachname", "namevorname", "nachnamevorname", "namn", "navn", "nimi", "naam",
 		"volledigenaam", "imięinazwisko", "фио", "имяифамилия", "фамилияимя", "名前", "お名前", "氏名", "ご氏名", "フルネーム", "姓名",
-		"이름", "성명", "adsoyad"},
+		"이름", "성명", "adsoyad", "isim", "adısoyadı", "isimsoyisim"},
 	FieldCompanyName: {"companyname", "company", "organization", "organisation", "organizationname", "organisationname",
 		"organization1name", "organizationsname", "nameofcompany", "currentcompany", "associatedcompany", "primarycompany", "employer",
 		"account", "accountname", "business", "businessname", "firma", "firmenname", "unternehmen", "arbeitgeber", "société", "societe",
 		"raisonsociale", "entreprise", "nomdelentreprise", "nomdelasociété", "organisme", "empresa", "nombredelaempresa",
 		"nombredeempresa", "compañía", "organización", "nomedaempresa", "azienda", "società", "ragionesociale", "bedrijf",
 		"bedrijfsnaam", "företag", "yritys", "компания", "организация", "会社", "会社名", "企業名", "勤務先", "貴社名", "御社名", "法人名",
-		"公司", "公司名称", "公司名稱", "회사", "회사명"},
+		"公司", "公司名称", "公司名稱", "회사", "회사명", "şirket", "şirketadı", "kurum", "företagsnamn", "firmanavn", "virksomhed",
+		"nazwafirmy", "cég", "cégnév", "společnost", "названиекомпании"},
 	FieldCompanyDomain: {"companydomain", "companydomainname", "domain", "companywebsite", "website", "companyurl", "websiteurl",
 		"webpage", "website1value", "webseite", "internetseite", "homepage", "siteweb", "siteinternet", "sitioweb", "páginaweb",
 		"paginaweb", "sitoweb", "ウェブサイト", "ホームページ", "会社url", "网站"},
@@ -114,7 +115,7 @@ var aliases = map[Field][]string{
 // line is never taken for one column.
 func headerKey(header string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || strings.ContainsRune("_-–.:/()[]*#'’\"?", r) {
+		if unicode.IsSpace(r) || strings.ContainsRune("_-–.:/()[]*#'\"?"+typographic, r) {
 			return -1
 		}
 		return unicode.ToLower(r)

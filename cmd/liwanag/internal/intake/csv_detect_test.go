@@ -64,6 +64,7 @@ func TestWhatIsNotClearIsNotGuessed(t *testing.T) {
 		{"GB18030", "email,name\nwei@qq.com,王伟\n"}, {"EUC-KR", "email,name\nkim@naver.com,김철수\n"}, {"Big5", "email,name\nchen@yahoo.com.tw,陳小明\n"},
 		{"EUC-JP", "email,name\ntaro@yahoo.co.jp,山田 太郎\n"}, {"windows-1250", "email;jméno\na@seznam.cz;Zdeněk\n"},
 		{"windows-1254", "email,name\na@x.com.tr,Doğan\n"}, {"windows-1257", "email,name\na@x.lt,Šarūnas Žukauskas\n"},
+		{"windows-1254", "email,name\na@x.com,Şule Ğül\nb@x.com,İbrahim Çelik\n"},
 	} {
 		found := detect(encodeAs(t, c.name, c.text))
 		if found.name != c.name && !strings.Contains(strings.Join(found.doubts, " "), c.name) {

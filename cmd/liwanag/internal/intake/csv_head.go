@@ -364,8 +364,6 @@ func headFault(err error) error {
 	switch err {
 	case errTooManyColumns:
 		return &FileError{"too_many_columns", "the file has more than 200 columns: leave out those that are not needed"}
-	case errNUL:
-		return &FileError{"not_text", "the file's first row contains a NUL byte: export the list as CSV"}
 	case errBrokenQuotes, errFieldTooLong, errRowTooLong:
 		return &FileError{"bad_header", "the file's first row cannot be read: " + err.(*rowFault).reason}
 	}

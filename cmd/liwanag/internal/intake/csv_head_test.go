@@ -131,7 +131,8 @@ func TestTagsAreReadInEveryNotation(t *testing.T) {
 		`"""a"",""b, c"""`:            {"a", "b, c"},
 		`"['a', 'b c']"`:              {"a", "b c"},
 		`"{a,""b c""}"`:               {"a", "b c"},
-		`"[draft] x, y"`:              {"[draft] x", " y"},
+		`"'a','b c'"`:                 {"a", "b c"}, `"a，b、c"`: {"a", "b", "c"}, "\"a\nb\"": {"a", "b"}, `"rock 'n' roll"`: {"rock 'n' roll"},
+		`"[draft] x, y"`: {"[draft] x", " y"},
 	} {
 		good, _, _ := readAll(t, strings.NewReader("email,tags\nann@x.com,"+cell+"\n"), nil)
 		if d := cmp.Diff(want, good[0].Tags); d != "" {

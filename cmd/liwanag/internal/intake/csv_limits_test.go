@@ -31,7 +31,6 @@ func TestFilesRefusedAsAWhole(t *testing.T) {
 		"Excel workbook":     {"PK\x03\x04\x14\x00\x06\x00email", "not_text"},
 		"gzip":               {"\x1f\x8b\x08\x00email", "not_text"},
 		"binary":             {strings.Repeat("\x01\x02email,\n", 100), "not_text"},
-		"NUL in the header":  {"email\x00," + strings.Repeat("x", 200) + "\na@x.com\n", "not_text"},
 		"header never ends":  {"email,\"" + strings.Repeat("x", 1<<20), "bad_header"},
 		"one line of 50 MiB": {strings.Repeat("x", 50<<20), "bad_header"},
 		"long first line":    {"email," + strings.Repeat("x", 60<<10) + "," + strings.Repeat("y", 60<<10) + "\n", "bad_header"},

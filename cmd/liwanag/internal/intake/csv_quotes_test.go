@@ -22,6 +22,7 @@ func TestQuotesAreReadAsPeopleWriteThem(t *testing.T) {
 		"text behind":           {"email,name,company\na@x.com,\"Ann, A.\" Lee,\"Acme\"\n", "\"Ann, A.\" Lee", "Acme"},
 		"single":                {"'email','name','company'\n'a@x.com','Ann','O'Hara'\n", "Ann", "O'Hara"},
 		"single, a comma":       {"'email','name','company'\n'a@x.com','Lee, Ann','O'Hara, Inc'\n", "Lee, Ann", "O'Hara, Inc"},
+		"curly, a comma":        {"“email”,“name”,“company”\n“a@x.com”,“Lee, Ann”,“O’Hara, Inc”\n", "Lee, Ann", "O’Hara, Inc"},
 		"formula":               {"email,name,company\n=\"a@x.com\",=\"Lee, Ann\",\"=\"\"Acme\"\"\"\n", "Lee, Ann", "Acme"},
 		"whole line":            {"\"email,name,company\"\n\"a@x.com,Ann,\"\"Acme, Inc\"\"\"\n", "Ann", "Acme, Inc"},
 		"whole line, semicolon": {"\"email;name;company\"\n\"a@x.com;Ann;Acme, Inc\"\n", "Ann", "Acme, Inc"},

@@ -25,6 +25,8 @@ type splitter struct {
 	srcErr          error
 	rescanned       int  // bytes read twice because of faults
 	escapes         bool // the file writes \" for a quote
+	opened          int  // where behind start the present quoted field began
+	full            bool // the present field is cut
 
 	raw    []byte // the fields of the record, unquoted, one behind the other
 	ends   []int  // where each ends in raw
@@ -32,7 +34,8 @@ type splitter struct {
 }
 
 const (
-	maxFieldBytes  = 64 << 10
+	maxFieldBytes  = 64 << 10  // of a longer field that much is read
+	maxSpanBytes   = 256 << 10 // of a quoted field of several lines: its end was forgotten
 	maxColumns     = 200
 	maxRecordBytes = 4 << 20
 	firstBufBytes  = 64 << 10
@@ -44,8 +47,7 @@ const (
 // Faults of one record, each with a stable code.
 var (
 	errBrokenQuotes   = &rowFault{"broken_quotes", "a quoted field is not closed, or text follows its closing quote"}
-	errNUL            = &rowFault{"nul_byte", "the row contains a NUL byte"}
-	errFieldTooLong   = &rowFault{"field_too_long", "a field is longer than 64 KiB"}
+	errFieldTooLong   = &rowFault{"field_too_long", "a field of several lines is longer than 256 KiB"}
 	errRowTooLong     = &rowFault{"row_too_long", "the row is longer than 4 MiB"}
 	errTooManyColumns = &rowFault{"too_many_columns", "the row has more columns than the header"}
 )
@@ -83,8 +85,8 @@ func (s *splitter) next() (fields []string, line int, err error) {
 			return nil, line, errTooManyColumns
 		}
 	}
-	if bytes.IndexByte(s.raw, 0) >= 0 {
-		return nil, line, errNUL
+	for i := bytes.IndexByte(s.raw, 0); i >= 0; i = bytes.IndexByte(s.raw, 0) {
+		s.raw[i] = ' ' // as of other control characters, nothing is lost
 	}
 	return s.strings(), line, s.sourceError(nil)
 }
@@ -147,6 +149,7 @@ func (s *splitter) resync(line, firstBreak int) {
 // quotes may stand behind spaces, and behind the = by which a spreadsheet is told
 // that a cell is text.
 func (s *splitter) field(firstBreak *int) (last bool, fault error) {
+	s.full = false
 	quote := s.spaces(0)
 	if s.at(quote) == '=' && s.at(quote+1) == '"' {
 		quote++
@@ -164,6 +167,7 @@ func (s *splitter) field(firstBreak *int) (last bool, fault error) {
 // line break, spaces aside.
 func (s *splitter) quoted(firstBreak *int) error {
 	begin, line, inner := len(s.raw), s.line, 0
+	s.opened = s.pos - s.start
 	for {
 		if !s.more() {
 			return errBrokenQuotes
@@ -267,9 +271,6 @@ func splitText(text string, delim byte) []string {
 
 // take moves a piece of a quoted field into raw, counting its lines.
 func (s *splitter) take(chunk []byte, begin int, firstBreak *int) error {
-	if len(s.raw)-begin+len(chunk) > maxFieldBytes {
-		chunk = chunk[:maxFieldBytes+1-(len(s.raw)-begin)]
-	}
 	for i, c := range chunk {
 		if c == '\r' || c == '\n' && s.buf[s.pos+i-1] != '\r' {
 			if *firstBreak < 0 {
@@ -278,12 +279,32 @@ func (s *splitter) take(chunk []byte, begin int, firstBreak *int) error {
 			s.line++
 		}
 	}
-	s.raw = append(s.raw, chunk...)
+	s.keep(chunk, begin)
 	s.pos += len(chunk)
-	if len(s.raw)-begin > maxFieldBytes {
+	if *firstBreak >= s.opened && s.pos-s.start-s.opened > maxSpanBytes {
 		return errFieldTooLong
 	}
 	return s.checkRecord()
+}
+
+// keep adds to the field that begins at begin of raw what there is room for, and no
+// half of a letter.
+func (s *splitter) keep(chunk []byte, begin int) {
+	room := maxFieldBytes - (len(s.raw) - begin)
+	switch {
+	case s.full:
+		return
+	case len(chunk) <= room:
+		s.raw = append(s.raw, chunk...)
+		return
+	}
+	s.full = true
+	s.raw = append(s.raw, chunk[:room]...)
+	for range utf8.UTFMax - 1 {
+		if r, size := utf8.DecodeLastRune(s.raw[begin:]); r == utf8.RuneError && size == 1 {
+			s.raw = s.raw[:len(s.raw)-1]
+		}
+	}
 }
 
 // plain reads up to the delimiter or the end of the line. Quotes in it stand for
@@ -296,11 +317,8 @@ func (s *splitter) plain() (last bool, fault error) {
 		for i < len(ahead) && ahead[i] != s.delim && ahead[i] != '\n' && ahead[i] != '\r' {
 			i++
 		}
-		s.raw = append(s.raw, ahead[:i]...)
+		s.keep(ahead[:i], begin)
 		s.pos += i
-		if len(s.raw)-begin > maxFieldBytes {
-			return false, errFieldTooLong
-		}
 		if err := s.checkRecord(); err != nil {
 			return false, err
 		}

@@ -19,7 +19,7 @@ const (
 )
 
 var (
-	clockPart = regexp.MustCompile(`(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*([ap]\.?\s?m\.?)?\s*(z|utc|gmt)?\s*([+-]\d{2}:?\d{2})?$|` +
+	clockPart = regexp.MustCompile(`(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*([ap]\.?\s?m\.?)?\s*(z|utc|gmt)?\s*([+-]\d{2}(?::?\d{2})?)?$|` +
 		`(\d{1,2}):(\d{2}):(\d{2})( )`)
 	yearFirstDate = regexp.MustCompile(`^(\d{4})[-/.] ?(\d{1,2})[-/.] ?(\d{1,2})\.?$`)
 	dottedDate    = regexp.MustCompile(`^(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})\.?$`)
@@ -28,21 +28,25 @@ var (
 	halfBefore    = regexp.MustCompile(`(오전|上午|午前|오후|下午|午後) ?(\d{1,2}:\d{2}(?::\d{2})?)`)
 	zoneName      = regexp.MustCompile(`([+-]\d{2}:?\d{2}) \([\p{L} .]+\)$`)
 	slashedDate   = regexp.MustCompile(`^(\d{1,2})[-/](\d{1,2})[-/](\d{4})$`)
-	dayWordDate   = regexp.MustCompile(`^(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[ -](?:de |of )?(\p{L}+)\.?,?[ -](?:de |del )?(\d{4}|\d{2})$`)
+	dayWordDate   = regexp.MustCompile(`^(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[ -](?:de |of )?(\p{L}+)\.?,?[ -](?:de |del )?(\d{4}|\d{2})(?: г\.?)?$`)
 	wordDayDate   = regexp.MustCompile(`^(\p{L}+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})$`)
 	weekday       = regexp.MustCompile(`^(?:mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so|lun|mar|mer|jeu|ven|sam|dim|mié|jue|vie|sáb|dom)\p{L}*\.?,? `)
 	spaces        = regexp.MustCompile(`\s+`)
 )
 
 // months begin with these letters, in English, German, French, Spanish, Italian,
-// Portuguese and Dutch; the longest that fits tells.
+// Portuguese, Dutch, the Nordic languages, Polish, Turkish and Russian; the longest that fits tells.
 var months = []struct {
 	begin string
 	month time.Month
 }{{"jan", 1}, {"jän", 1}, {"ene", 1}, {"gen", 1}, {"feb", 2}, {"fév", 2}, {"fev", 2}, {"mar", 3}, {"mär", 3}, {"maa", 3}, {"mrz", 3},
 	{"mrt", 3}, {"apr", 4}, {"avr", 4}, {"abr", 4}, {"may", 5}, {"mai", 5}, {"mei", 5}, {"mag", 5}, {"jun", 6}, {"juin", 6}, {"giu", 6},
 	{"jul", 7}, {"juil", 7}, {"lug", 7}, {"aug", 8}, {"aoû", 8}, {"aou", 8}, {"ago", 8}, {"sep", 9}, {"set", 9}, {"oct", 10}, {"okt", 10},
-	{"ott", 10}, {"out", 10}, {"nov", 11}, {"dec", 12}, {"déc", 12}, {"dez", 12}, {"dic", 12}}
+	{"ott", 10}, {"out", 10}, {"nov", 11}, {"dec", 12}, {"déc", 12}, {"dez", 12}, {"dic", 12}, {"maj", 5}, {"des", 12},
+	{"sty", 1}, {"lut", 2}, {"kwi", 4}, {"cze", 6}, {"lip", 7}, {"sie", 8}, {"wrz", 9}, {"paź", 10}, {"lis", 11}, {"gru", 12},
+	{"oca", 1}, {"şub", 2}, {"nis", 4}, {"haz", 6}, {"tem", 7}, {"ağu", 8}, {"eyl", 9}, {"eki", 10}, {"kas", 11}, {"ara", 12},
+	{"янв", 1}, {"фев", 2}, {"мар", 3}, {"апр", 4}, {"май", 5}, {"мая", 5}, {"июн", 6}, {"июл", 7}, {"авг", 8}, {"сен", 9}, {"окт", 10},
+	{"ноя", 11}, {"дек", 12}}
 
 func monthNamed(word string) (month time.Month) {
 	longest := 0
@@ -94,6 +98,12 @@ func parseTime(cell string, order slashOrder) (time.Time, bool) {
 
 // digitsTime reads seconds or milliseconds since 1970, and dates without marks.
 func digitsTime(cell string) (time.Time, bool) {
+	if whole, fraction, ok := strings.Cut(cell, "."); ok && len(whole) == 10 && len(fraction) <= 9 {
+		seconds, noTime := strconv.ParseInt(whole, 10, 64)
+		nanos, noFraction := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
+		t := time.Unix(seconds, nanos).UTC()
+		return t, noTime == nil && noFraction == nil && seconds > 0 && nanos >= 0
+	}
 	n, err := strconv.ParseInt(cell, 10, 64)
 	if err != nil || n <= 0 {
 		return time.Time{}, false
@@ -137,7 +147,7 @@ func clockOf(m []string) (clock time.Duration, zone *time.Location, ok bool) {
 	fraction, _ := strconv.Atoi((m[4] + "000000000")[:9])
 	zone = time.UTC
 	if m[7] != "" {
-		t, err := time.Parse("-0700", strings.ReplaceAll(m[7], ":", ""))
+		t, err := time.Parse("-0700", (strings.ReplaceAll(m[7], ":", "") + "00")[:5])
 		if err != nil {
 			return 0, nil, false
 		}

@@ -20,15 +20,18 @@ func TestTimesAreReadInEveryWayThatHasOneMeaning(t *testing.T) {
 		"20260305T091200Z": at, "20260305T0912": at, "Thu Mar 05 2026 10:12:00 GMT+0100 (Central European Standard Time)": at,
 		"5-Mar-26": day, "05-MAR-26 09:12": at, "3/25/26 9:12": at.AddDate(0, 0, 20),
 		"2026. 3. 5 오전 9:12:00": at, "2026/3/5 上午9:12": at,
-		"2026/03/05 午後9:12": at.Add(12 * time.Hour),
-		"5 août 2026":       day.AddDate(0, 5, 0), "5 juillet 2026": day.AddDate(0, 4, 0), "5 juin 2026": day.AddDate(0, 3, 0),
+		"2026/03/05 午後9:12":             at.Add(12 * time.Hour),
+		"2026-03-05 10:12:00.123456+01": at.Add(123456 * time.Microsecond), "2026-03-05 09:12-00": at,
+		"1772701920.5": at.Add(time.Second / 2), "5 марта 2026 г.": day, "5 марта 2026": day, "5 marca 2026": day, "5 Mart 2026": day,
+		"5. maj 2026": day.AddDate(0, 2, 0), "05 Ağu 2026 09:12": at.AddDate(0, 5, 0), "5 października 2026": day.AddDate(0, 7, 0),
+		"5 août 2026": day.AddDate(0, 5, 0), "5 juillet 2026": day.AddDate(0, 4, 0), "5 juin 2026": day.AddDate(0, 3, 0),
 	} {
 		if got, ok := parseTime(cell, orderUnknown); !ok || !got.Equal(want) {
 			t.Errorf("%s: %v %t, want %v", cell, got, ok, want)
 		}
 	}
 	for _, cell := range []string{"", "yesterday", "05/03/2026", "5/3/26",
-		"25/3/26", "20260305T2512", "2026-02-30", "2026-13-01", "45356", "09:12",
+		"25/3/26", "20260305T2512", "2026-02-30", "2026-13-01", "45356", "45356.384", "-772701920.5", "1772701920.-5", "1772701920.x", "09:12",
 		"2026-03-05 25:00", "2026-03-05 09:12 EST",
 		"0000-00-00", "March", "5 foo 2026", "2026"} {
 		if got, ok := parseTime(cell, orderUnknown); ok {

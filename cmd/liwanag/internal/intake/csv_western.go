@@ -154,6 +154,9 @@ func oddWord(word []rune) (bad int) {
 			}
 		}
 		low := unicode.ToLower(r)
+		if low < 0x80 {
+			low = r // İ
+		}
 		accents = append(accents, low)
 		if strings.ContainsRune("аеёиоуыэюяіїєαεηιουωάέήίόύώ", low) {
 			vowels++

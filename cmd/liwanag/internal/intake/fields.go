@@ -177,17 +177,26 @@ func encodeMetadata(metadata map[string]any) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// cleanText trims, brings into NFC, and turns every run of white space and
-// control characters into one space.
+// cleanText trims, brings into NFC, turns every run of white space and control
+// characters into one space, and drops what would turn around the texts beside it.
 func cleanText(s string) string {
 	s = strings.TrimSpace(s)
 	for i := 0; i < len(s); i++ {
 		if s[i] < ' ' || s[i] >= 0x7f || s[i] == ' ' && s[i+1] == ' ' { // a trimmed text does not end in a space
-			words := strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+			s = strings.Map(dropTurns, strings.ToValidUTF8(s, "\uFFFD"))
+			words := strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 			return norm.NFC.String(strings.Join(words, " "))
 		}
 	}
 	return s
+}
+
+// dropTurns drops the embeddings, overrides and isolates of bidirectional text.
+func dropTurns(r rune) rune {
+	if r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
+		return -1
+	}
+	return r
 }
 
 // shortText is cleanText within the limit of a name.

@@ -13,10 +13,10 @@ var (
 	standingFlags = []string{"subscribed", "subscribedtoemails", "issubscribed", "emailsubscribed",
 		"subscribedtonewsletter", "optin", "optedin",
 		"emailoptin", "acceptsmarketing", "acceptsemailmarketing", "newslettersubscribed", "newsletter", "marketingconsent", "emailconsent",
-		"marketingoptin", "emailsenabled", "emailenabled"}
+		"marketingoptin", "emailsenabled", "emailenabled", "abonné", "inscrit", "abonniert", "suscrito", "inscrito", "iscritto"}
 	// leftFlags are true or false the other way round, or the time since when.
 	leftFlags = []string{"unsubscribed", "isunsubscribed", "optedout", "optout", "emailoptout", "hasoptedoutofemail",
-		"unsubscribedfromallemail",
+		"unsubscribedfromallemail", "optedoutofallemail", "hsemailoptout",
 		"cleaned", "bounced", "hardbounced", "complained", "suppressed", "emailunsubscribed", "unsubscribedfromemail", "unsubscribedfromemails",
 		"emailblocklisted", "emailblacklisted", "blocklisted", "blacklisted", "abgemeldet", "ausgetragen", "désabonné", "désinscrit", "dadodebaja",
 		"disiscritto", "emailoptedout", "emaildisabled", "emailsdisabled", "donotemail", "donotmail", "donotcontact"}

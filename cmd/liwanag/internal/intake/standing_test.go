@@ -24,6 +24,7 @@ func TestASenderSaysThatSomebodyLeft(t *testing.T) {
 		{"subscriber_type", "unsubscribed", true}, {"subscriber_type", "regular", false}, {"Email Suppressions", "HARD_BOUNCE", true},
 		{"Email Suppressions", "[]", false}, {"Abgemeldet", "ja", true}, {"Abgemeldet", "nein", false}, {"Status", "abgemeldet", true},
 		{"Statut", "Désabonné", true}, {"Statut", "Abonné", false}, {"subscribed", "FALSCH", true}, {"unsubscribed", "VRAI", true},
+		{"Abonné", "non", true}, {"Abonné", "oui", false}, {"Opted out of all email", "true", true}, {"hs_email_optout", "false", false},
 		{"unsubscribed", "WAHR", true}, {"subscribed", "WAHR", false},
 		{"Email disabled", "true", true}, {"Newsletter", "no", true}, {"Newsletter", "Weekly", false}, {"do_not_email", "1", true},
 		{"Unsubscribed", "2026-01-02 03:04:05", true}, {"Unsubscribed", "02/01/2026", true}, {"Unsubscribed", "0000-00-00 00:00:00", false},
