@@ -41,7 +41,7 @@ func (x *execution) check(n *workflow.Node, attempt int) (output json.RawMessage
 }
 
 func (x *execution) attempted(n *workflow.Node, attempt int, run func(context.Context, workflow.Call) error) (gone bool) {
-	ctx := x.e.tell.AttemptStarted(x.e.working(), x.ref, n.Name, attempt)
+	ctx := x.e.tell.AttemptStarted(x.working(), x.ref, n.Name, attempt)
 	late := time.AfterFunc(n.Timeout+overdue, func() {
 		x.e.tell.RunnerFault("overdue",
 			fmt.Errorf("run %s, step %s: attempt %d runs longer than its timeout of %s and ignores its context", x.run.ID,

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -51,8 +52,9 @@ type execution struct {
 	closing bool            // the sub-runs' step has its outcome, with the next commit
 	cancels bool            // the sub-runs that are open were canceled here
 
-	news   store.News // of the latest commit
-	vacate func()     // of a suspect: its attempt is over, others may begin theirs
+	traces context.Context // of the attempts, where somebody traces; nil: nobody does
+	news   store.News      // of the latest commit
+	vacate func()          // of a suspect: its attempt is over, others may begin theirs
 }
 
 // errNoDefinition says that a run's definition is not held, which a claim excludes.

@@ -27,8 +27,10 @@ func (e *Engine) execute(c store.Claimed, leave func()) {
 			return
 		}
 		e.adopted(c.Run.ID)
-		for x.turn() {
-		}
+		x.traced(func() {
+			for x.turn() {
+			}
+		})
 	})
 }
 

@@ -1,6 +1,7 @@
 package fullenrich
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -19,14 +20,14 @@ type Call struct {
 }
 
 // observe tells of a request that began at a time; e is nil when it went well.
-func (c *Client) observe(op string, began time.Time, e *Error) {
+func (c *Client) observe(ctx context.Context, op string, began time.Time, e *Error) {
 	if c.observer == nil || e != nil && errors.Is(e, errBudget) {
 		return
 	}
 	if op == opVerifyKey {
 		op = "verify_key" // as labels of metrics are written
 	}
-	c.observer(Call{Op: op, Result: resultOf(e), Took: time.Since(began)})
+	c.observer(ctx, Call{Op: op, Result: resultOf(e), Took: time.Since(began)})
 }
 
 func resultOf(e *Error) string {

@@ -1,6 +1,7 @@
 package fullenrich
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"sync"
@@ -13,7 +14,7 @@ type watched struct {
 	calls []string
 }
 
-func (w *watched) observe(c Call) {
+func (w *watched) observe(_ context.Context, c Call) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.Took <= 0 {

@@ -47,8 +47,9 @@ type Config struct {
 	// Budget, if set, is asked before every request except those of Submit, whose
 	// caller took the budget together with its own commit. An error ends the call.
 	Budget func(ctx context.Context) error
-	// Observe, if set, is told of every request after its end. It must be quick.
-	Observe func(Call)
+	// Observe, if set, is told of every request after its end, with the context of who
+	// asked. It must be quick.
+	Observe func(context.Context, Call)
 }
 
 // Validate reports all faults of the configuration.
@@ -161,7 +162,7 @@ type Client struct {
 	limits limits
 	budget func(ctx context.Context) error
 	// observer is Config.Observe, or nil.
-	observer func(Call)
+	observer func(context.Context, Call)
 	// submits and calls differ in their connections: see newTransport.
 	submits, calls http.RoundTripper
 	header         http.Header

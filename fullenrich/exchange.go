@@ -143,7 +143,7 @@ func (c *Client) get(ctx context.Context, op string, path ...string) (*answer, *
 
 func (c *Client) getOnce(ctx context.Context, op string, path []string) (answer *answer, failure *Error) {
 	began := time.Now()
-	defer func() { c.observe(op, began, failure) }()
+	defer func() { c.observe(ctx, op, began, failure) }()
 	if c.budget != nil {
 		if err := c.budget(ctx); err != nil {
 			return nil, &Error{Op: op, Outcome: OutcomeNotSent, Err: &budgetError{err}}

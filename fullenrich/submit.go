@@ -182,7 +182,7 @@ func (c *Client) Submit(ctx context.Context, r SubmitRequest) (enrichmentID stri
 		enrichmentID, err = c.accepted(answer)
 	}
 	failure, _ := errors.AsType[*Error](err)
-	c.observe(opSubmit, began, failure)
+	c.observe(ctx, opSubmit, began, failure)
 	return enrichmentID, err
 }
 

@@ -4,7 +4,7 @@
 set -u
 check=$(cd "$(dirname "$0")/.." && pwd)/.cache/bin/govulncheck
 failed=0
-for module in . temporalrunner cmd/liwanag; do
+for module in . temporalrunner observe/otel cmd/liwanag; do
 	said=$("$check" -C "$module" ./... 2>&1)
 	code=$?
 	case $said in

@@ -14,8 +14,8 @@ type RunRef struct {
 
 // Observer is told of what a runner does, for logs, metrics and traces. It is
 // called in the path of the run: it must be quick and must not panic. An
-// observer may also implement [StepObserver], [WaitObserver] and
-// [FaultObserver].
+// observer may also implement [StepObserver], [WaitObserver], [TraceObserver]
+// and [FaultObserver].
 type Observer interface {
 	// RunEnded follows the commit of a run's end.
 	RunEnded(run RunRef, status Status, f *Failure, took time.Duration)
@@ -39,6 +39,19 @@ type WaitObserver interface {
 	// that none can succeed), or "timeout";
 	// lag is the time from the event's receipt to the run going on.
 	WaitEnded(run RunRef, step, how string, lag time.Duration)
+}
+
+// TraceObserver lets the trace of a run go on where the one before ended. What it returns
+// is kept as the run's attribute "traceparent"; empty: nothing is.
+type TraceObserver interface {
+	// Starting precedes the creation of a run; ctx is that of who starts it.
+	Starting(ctx context.Context, run RunRef) (carried string)
+	// TurnStarted says that a node takes a run up; carried is what was kept last. The
+	// context that it returns is that of all attempts until TurnEnded; carry is kept with
+	// the next outcome of a step.
+	TurnStarted(ctx context.Context, run RunRef, carried string) (turn context.Context, carry string)
+	// TurnEnded says that the run waits or has ended.
+	TurnEnded(turn context.Context, run RunRef)
 }
 
 // FaultObserver is told of faults that no caller sees.

@@ -13,6 +13,7 @@ type Observers struct {
 	runs   []Observer
 	steps  []StepObserver
 	waits  []WaitObserver
+	traces []TraceObserver
 	faults []FaultObserver
 }
 
@@ -25,6 +26,9 @@ func ObserversOf(all []Observer) Observers {
 		}
 		if w, ok := one.(WaitObserver); ok {
 			o.waits = append(o.waits, w)
+		}
+		if t, ok := one.(TraceObserver); ok {
+			o.traces = append(o.traces, t)
 		}
 		if f, ok := one.(FaultObserver); ok {
 			o.faults = append(o.faults, f)
@@ -62,6 +66,41 @@ func (o Observers) AttemptStarted(ctx context.Context, run RunRef, step string, 
 func (o Observers) AttemptEnded(ctx context.Context, run RunRef, step string, attempt int, then string, err error, took time.Duration) {
 	for _, one := range o.steps {
 		o.guarded(func() { one.AttemptEnded(ctx, run, step, attempt, then, err, took) })
+	}
+}
+
+// Traces says whether somebody traces.
+func (o Observers) Traces() bool { return len(o.traces) > 0 }
+
+// Starting tells those that trace; the last one that has something to keep wins.
+func (o Observers) Starting(ctx context.Context, run RunRef) (carried string) {
+	for _, one := range o.traces {
+		o.guarded(func() {
+			if text := one.Starting(ctx, run); text != "" {
+				carried = text
+			}
+		})
+	}
+	return carried
+}
+
+// TurnStarted tells those that trace, each with the context of the one before.
+func (o Observers) TurnStarted(ctx context.Context, run RunRef, carried string) (turn context.Context, carry string) {
+	for _, one := range o.traces {
+		o.guarded(func() {
+			var text string
+			if ctx, text = one.TurnStarted(ctx, run, carried); text != "" {
+				carry = text
+			}
+		})
+	}
+	return ctx, carry
+}
+
+// TurnEnded tells those that trace.
+func (o Observers) TurnEnded(turn context.Context, run RunRef) {
+	for _, one := range o.traces {
+		o.guarded(func() { one.TurnEnded(turn, run) })
 	}
 }
 

@@ -39,8 +39,16 @@ func (h Histogram) clone() Histogram {
 
 // Recorder keeps Stats. The zero value is ready; it is safe for concurrent use.
 type Recorder struct {
-	mu sync.Mutex
-	s  Stats
+	mu   sync.Mutex
+	s    Stats
+	tell func(changes int, hold time.Duration, undone bool)
+}
+
+// Tell has a function called after each group from now on. It must be quick.
+func (r *Recorder) Tell(tell func(changes int, hold time.Duration, undone bool)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tell = tell
 }
 
 func newHistogram(bounds ...float64) Histogram {
@@ -56,6 +64,12 @@ func (r *Recorder) init() {
 
 // Group records a group that is over.
 func (r *Recorder) Group(changes int, hold time.Duration, undone bool) {
+	if tell := r.record(changes, hold, undone); tell != nil {
+		tell(changes, hold, undone)
+	}
+}
+
+func (r *Recorder) record(changes int, hold time.Duration, undone bool) (tell func(int, time.Duration, bool)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.init()
@@ -67,6 +81,7 @@ func (r *Recorder) Group(changes int, hold time.Duration, undone bool) {
 	r.s.GroupSize.observe(float64(changes))
 	r.s.Hold.observe(hold.Seconds())
 	r.s.LongestHold = max(r.s.LongestHold, hold)
+	return r.tell
 }
 
 // Stats returns the counters.

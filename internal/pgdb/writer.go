@@ -54,6 +54,9 @@ func startWriter(db *DB) *writer {
 // Stats returns the counters of Write since Open.
 func (db *DB) Stats() groupcommit.Stats { return db.writer.stats.Stats() }
 
+// Groups records the groups of changes.
+func (db *DB) Groups() *groupcommit.Recorder { return &db.writer.stats }
+
 // Size is how many bytes the database takes.
 func (db *DB) Size(ctx context.Context) (bytes int64, err error) {
 	err = db.pool.QueryRow(ctx, "SELECT pg_database_size(current_database())").Scan(&bytes)

@@ -13,6 +13,9 @@ import (
 // Stats returns the writer's counters since Open.
 func (db *DB) Stats() groupcommit.Stats { return db.writer.stats.Stats() }
 
+// Groups records the groups of changes.
+func (db *DB) Groups() *groupcommit.Recorder { return &db.writer.stats }
+
 // Size is how many bytes the database takes, its log included.
 func (db *DB) Size(context.Context) (bytes int64, err error) {
 	for _, file := range []string{db.path, db.path + "-wal"} {

@@ -50,6 +50,7 @@ type App struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *telemetry.Metrics
+	traces  *telemetry.Tracing
 
 	storage *storage
 	store   *datastore.Store
@@ -94,13 +95,22 @@ func New(ctx context.Context, c Config) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, phase := range []func(context.Context) error{a.openAddresses, a.openStorage, a.openJournal, a.buildNotify, a.buildEnrichment,
+	for _, phase := range []func(context.Context) error{a.openTraces, a.openAddresses, a.openStorage, a.openJournal,
+		a.buildNotify, a.buildEnrichment,
 		a.buildIntake, a.buildSources, a.buildAPI, a.buildConsole, a.buildSchedule, a.buildMetrics} {
 		if err := phase(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return a, nil
+}
+
+// Traces, where OpenTelemetry's variables name an endpoint.
+func (a *App) openTraces(ctx context.Context) (err error) {
+	if a.traces, err = telemetry.NewTracing(ctx, Version()); err != nil {
+		return &UsageError{err}
+	}
+	return nil
 }
 
 // Addresses first: whoever starts a second server by mistake hears of it before
@@ -147,7 +157,10 @@ func (a *App) buildEnrichment(ctx context.Context) error {
 			header.Set(name, value)
 		}
 		a.partner, err = fullenrich.New(fullenrich.Config{BaseURL: cfg.BaseURL, Key: fullenrich.Secret(key.Reveal()), Header: header,
-			Budget: enrichment.CallBudget(a.store, cfg), Observe: a.metrics.Call})
+			Budget: enrichment.CallBudget(a.store, cfg), Observe: func(ctx context.Context, c fullenrich.Call) {
+				a.metrics.Call(c)
+				a.traces.Call(ctx, c)
+			}})
 		if err != nil {
 			return &UsageError{err}
 		}
@@ -246,7 +259,7 @@ func (a *App) buildAPI(ctx context.Context) (err error) {
 		PublicURL: a.publicURL, TrustedProxies: proxies, Hints: a.hints, Counts: countsOf(a.runner.counter),
 		Version: Version(), Log: a.log, Now: a.cfg.Now, DiskFull: a.storage.full, Meter: a.metrics,
 		Ready: a.ready, Notices: a.runner.notices, Memory: a.cfg.Memory, Why: a.whyConfig(), Doctor: a.Diagnose, Settings: shownSettings(s),
-		BackUp: a.BackUp, Prune: a.prune,
+		BackUp: a.BackUp, Prune: a.prune, Span: a.traces.Request,
 	}
 	if s.SubscriberWebhookSecret.IsSet() {
 		cfg.SubscriberSecrets = []fullenrich.Secret{fullenrich.Secret(s.SubscriberWebhookSecret.Reveal())}
@@ -358,6 +371,13 @@ func (a *App) Close() error {
 	}
 	if a.journal != nil {
 		faults = append(faults, a.journal.Close())
+	}
+	if a.traces != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := a.traces.Close(ctx); err != nil {
+			a.log.Warn("the last traces could not be exported", "error", err)
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -16,8 +16,11 @@ import (
 // read from others.
 func (a *App) buildMetrics(context.Context) error {
 	a.metrics.Listeners(a.hints.Listeners)
-	for writer, stats := range a.storage.commits {
-		a.metrics.Commits(writer, stats)
+	for writer, groups := range a.storage.commits {
+		a.metrics.Commits(writer, groups.Stats)
+		if a.traces.On() {
+			groups.Tell(a.traces.Commits(writer))
+		}
 	}
 	a.metrics.Watch(func(ctx context.Context) (telemetry.Figures, error) {
 		f, err := a.figures(ctx)

@@ -38,7 +38,7 @@ type runner struct {
 
 // openRunner opens what LIWANAG_ENGINE names.
 func (a *App) openRunner(ctx context.Context, definitions ...workflow.Definition) (*runner, error) {
-	observers := []workflow.Observer{telemetry.Logs{Log: a.log}, a.metrics, a.hints, a.attempts}
+	observers := append([]workflow.Observer{telemetry.Logs{Log: a.log}, a.metrics, a.hints, a.attempts}, a.traces.Observers()...)
 	if a.cfg.Settings.Engine == config.EngineTemporal {
 		return a.openTemporal(ctx, definitions, observers)
 	}

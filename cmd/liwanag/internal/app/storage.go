@@ -37,7 +37,7 @@ type storage struct {
 	trouble func(ctx context.Context) why.Trouble // what keeps it from being written
 	check   func() error                          // says that the database is not where it was; nil: it cannot be lost so
 	size    func(ctx context.Context) (bytes int64, err error)
-	commits map[string]func() groupcommit.Stats // by writer
+	commits map[string]*groupcommit.Recorder // by writer
 	close   func() error
 }
 
@@ -70,7 +70,7 @@ func openSQLite(ctx context.Context, path string) (*storage, error) {
 	}
 	return &storage{
 		rows: rows, raw: keep.Database{SQLite: db}, where: db.Path(), full: sqlitedb.IsFull, close: db.Close, check: db.Check, size: db.Size,
-		commits: map[string]func() groupcommit.Stats{"all": db.Stats},
+		commits: map[string]*groupcommit.Recorder{"all": db.Groups()},
 		trouble: troubleOf(rows, readOnlySQLite),
 		runs:    func(ctx context.Context) (runStore, error) { return enginesqlite.Open(opened.With(ctx, db), path) },
 	}, nil
@@ -89,7 +89,7 @@ func openPostgreSQL(ctx context.Context, url string) (*storage, error) {
 	s := &storage{
 		rows: rows, raw: keep.Database{PostgreSQL: db}, where: db.Where(), full: pgdb.IsFull,
 		close: func() error { db.Close(); return nil }, size: db.Size,
-		commits: map[string]func() groupcommit.Stats{"application": db.Stats, "engine": db.Runs.Stats},
+		commits: map[string]*groupcommit.Recorder{"application": db.Groups(), "engine": &db.Runs},
 		runs:    func(ctx context.Context) (runStore, error) { return enginepostgres.Open(opened.With(ctx, db), url) },
 	}
 	s.hear, s.trouble = db.Listen, troubleOf(rows, readOnlyPostgreSQL(db))

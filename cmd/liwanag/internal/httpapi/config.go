@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -115,6 +116,9 @@ type Config struct {
 	// Prune deletes what is older than it is kept, and says from when on that is; default:
 	// nothing is.
 	Prune func(ctx context.Context) (before time.Time, err error)
+	// Span begins a span of a request, which end ends; stranger: it brings a proof of its
+	// own, or none. Optional.
+	Span func(r *http.Request, stranger bool) (ctx context.Context, end func(method, route string, status int))
 	// Ready says whether the process can serve. Default: the store answers.
 	Ready func(ctx context.Context) error
 	// Notices are what a person should know of a process that can serve; anybody may

@@ -42,7 +42,7 @@ func New(cfg Config) (*Server, error) {
 	s.Door = door.New(door.Config{Access: cfg.Access, PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies,
 		MaxConnections: cfg.MaxConnections, MaxRequests: cfg.MaxRequests, Memory: cfg.Memory, Note: s.note,
 		Tally: s.tally, Acted: s.overviews.forget,
-		DiskFull: cfg.DiskFull, Version: cfg.Version, Count: cfg.Meter.Request, Now: cfg.Now, Log: cfg.Log})
+		DiskFull: cfg.DiskFull, Version: cfg.Version, Count: cfg.Meter.Request, Span: cfg.Span, Now: cfg.Now, Log: cfg.Log})
 	s.register()
 	nameSourceKind(s.Schemas())
 	if err := s.Describe(api.Notes); err != nil {

@@ -26,7 +26,8 @@ const (
 )
 
 // published are the modules by their folders.
-var published = map[string]string{".": library, "temporalrunner": library + "/temporalrunner", "cmd/liwanag": library + "/cmd/liwanag"}
+var published = map[string]string{".": library, "temporalrunner": library + "/temporalrunner",
+	"observe/otel": library + "/observe/otel", "cmd/liwanag": library + "/cmd/liwanag"}
 
 // outside is somebody else's program, which runs a workflow on SQLite.
 const outside = `package main

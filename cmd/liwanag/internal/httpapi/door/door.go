@@ -50,6 +50,9 @@ type Config struct {
 
 	DiskFull func(error) bool // finds a full disk in errors that have no class
 	Version  string           // of the program, for the description
+	// Span begins a span of a request, which end ends; stranger: it brings a proof of its
+	// own, or none. Optional.
+	Span func(r *http.Request, stranger bool) (ctx context.Context, end func(method, route string, status int))
 	// Count counts a request by its route's pattern; took is 0 of listeners.
 	Count func(method, route string, status int, took time.Duration)
 	Now   func() time.Time

@@ -71,9 +71,17 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
 	out := &response{ResponseWriter: w}
+	route := "none"
+	if d.cfg.Span != nil && !probes(r) && r.URL.Path != runapi.Listen.Path { // which lasts as long as its listener likes
+		ctx, end := d.cfg.Span(r, !under(r.URL.Path, "/api"))
+		r = r.WithContext(ctx)
+		defer func() {
+			method, path := split(route)
+			end(method, path, out.status)
+		}()
+	}
 	carried.extend = (&Streamer{control: http.NewResponseController(out)}).Extend
 	d.secureHeaders(out.Header(), carried.id)
-	route := "none"
 	defer func() { d.logged(r, out, route, began) }()
 	defer func() {
 		carried.share.Leave(carried.from, carried.held)
@@ -268,16 +276,23 @@ func (d *Door) logged(r *http.Request, w *response, route string, began time.Tim
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took))
 }
 
-// meter counts a request. One without a route has a method of anybody's making.
+// meter counts a request.
 func (d *Door) meter(r *http.Request, route string, status int, took time.Duration) {
-	method, path, found := strings.Cut(route, " ")
-	if !found {
-		method, path = "any", route
-	}
+	method, path := split(route)
 	if r.URL.Path == runapi.Listen.Path {
 		took = 0 // it lasts as long as its listener likes
 	}
 	d.cfg.Count(method, path, status, max(took, 0))
+}
+
+// split parts the pattern of a route. A request without one has a method of anybody's
+// making.
+func split(route string) (method, path string) {
+	method, path, found := strings.Cut(route, " ")
+	if !found {
+		return "any", route
+	}
+	return method, path
 }
 
 // response remembers what was answered.
