@@ -156,7 +156,7 @@ func (x *execution) read(c store.Claimed) {
 	for _, p := range x.pending {
 		x.consume(p)
 	}
-	x.facts = append(factsOfRun(x.plan, x.place, c.Run.Input, c.History, x.signals), factsOf(x.plan, x.pending, x.signals)...)
+	x.facts = appendFacts(factsOfRun(x.plan, x.place, c.Run.Input, c.History, x.signals), x.plan, x.pending, x.signals)
 }
 
 // consume marks the signals that an entry consumed.
@@ -219,7 +219,7 @@ func (x *execution) settle(en store.Entry) {
 	// begins could be overtaken by an event or a cancel, and decided otherwise.
 	x.dirty = x.dirty || en.Kind == store.EntryFailed
 	x.consume(en)
-	x.facts = append(x.facts, factsOf(x.plan, []store.Entry{en}, x.signals)...)
+	x.facts = appendFacts(x.facts, x.plan, []store.Entry{en}, x.signals)
 	x.attempt, x.since, x.begun, x.takeovers, x.park, x.looked, x.woken, x.refused = 0, time.Time{}, false, 0, store.Park{}, false, false, nil
 }
 
@@ -394,13 +394,13 @@ func (e *Engine) read(runID string) (store.Claimed, error) {
 // factsOfRun are the facts of a whole run, which begin with its input.
 func factsOfRun(plan *workflow.Plan, place *workflow.Place, input json.RawMessage, history []store.Entry,
 	signals []store.Signal) workflow.History {
-	return append(workflow.History{workflow.Started(input, place)}, factsOf(plan, history, signals)...)
+	facts := append(make(workflow.History, 0, len(history)+4), workflow.Started(input, place))
+	return appendFacts(facts, plan, history, signals)
 }
 
-// factsOf turns stored entries into the facts that are decided upon. The output
+// appendFacts turns stored entries into the facts that are decided upon. The output
 // of a wait that consumed signals is theirs.
-func factsOf(plan *workflow.Plan, history []store.Entry, signals []store.Signal) workflow.History {
-	facts := make(workflow.History, 0, len(history)+4)
+func appendFacts(facts workflow.History, plan *workflow.Plan, history []store.Entry, signals []store.Signal) workflow.History {
 	for _, en := range history {
 		switch en.Kind {
 		case store.EntryResolved:

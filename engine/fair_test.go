@@ -321,3 +321,30 @@ func TestWhatIsStartedDoesNotOvertakeWhatWaitsInTheStore(t *testing.T) {
 		}
 	})
 }
+
+// In the index of what is due, runs of one owner take a third of the room when none of
+// them has a time of its own.
+func TestARunThatHasASlotFromItsCreationOnIsDueAtNoTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		st := memory.New()
+		release := make(chan struct{})
+		wf := workflow.New[string]("w")
+		workflow.Do(wf, "work", func(context.Context, string) error {
+			<-release
+			return nil
+		})
+		e, err := engine.New(engine.Config{Store: st, Definitions: []workflow.Definition{wf}})
+		must(t, err)
+		ended := make(chan error)
+		go func() { ended <- e.Run(ctx) }()
+		synctest.Wait()
+		must(t, wf.Start(ctx, e, "r", ""))
+		if c, err := st.Get(ctx, "r"); err != nil || c.Run.StartedAt.IsZero() || !c.Run.Park.Until.IsZero() {
+			t.Errorf("%+v, %v", c.Run, err)
+		}
+		close(release)
+		stop()
+		must(t, <-ended)
+	})
+}

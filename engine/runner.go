@@ -34,13 +34,13 @@ func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
 	if p != noPlace {
 		run.Owner = epoch
 	}
-	if p == inSlot {
-		run.StartedAt = now
+	if p == inSlot { // it is never due: in the index of what is, runs of one owner take less room so
+		run.StartedAt, run.Park.Until = now, time.Time{}
 	}
 	err := e.store.Create(ctx, run)
 	if p != noPlace && errors.Is(err, store.ErrLeaseLost) { // the run is for a node that lives
 		e.unreserve(p)
-		p, run.Owner, run.StartedAt = noPlace, 0, time.Time{}
+		p, run.Owner, run.StartedAt, run.Park.Until = noPlace, 0, time.Time{}, now
 		err = e.store.Create(ctx, run)
 	}
 	if err != nil {

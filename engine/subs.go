@@ -138,7 +138,7 @@ func outputOfSub(n *workflow.Node, c store.Claimed) json.RawMessage {
 	if c.Run.Status != store.Completed || body == nil {
 		return nil
 	}
-	return n.SubOutput(index, factsOf(body, c.History, c.Signals))
+	return n.SubOutput(index, appendFacts(nil, body, c.History, c.Signals))
 }
 
 // openSubs begins sub-runs, and parks the run until they have ended.
@@ -265,7 +265,7 @@ func (x *execution) reopenSubs(n *workflow.Node, most int, now time.Time) bool {
 		}
 		r := store.Reopening{From: workflow.UndoName, Seq: c.Run.Seq, Undo: true}
 		if !n.Undoes() {
-			r = returning(body, c, body.ResumeFrom(factsOf(body, c.History, c.Signals)))
+			r = returning(body, c, body.ResumeFrom(appendFacts(nil, body, c.History, c.Signals)))
 		}
 		err := x.e.insist("reopen", func() error {
 			err := x.e.store.Reopen(x.e.working(), c.Run.ID, r, x.e.now())

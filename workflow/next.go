@@ -227,21 +227,25 @@ func (p *Plan) fold(history History) view {
 	return v
 }
 
-func (v *view) settle(p *Plan, f *Fact) {
-	i, known := p.index[f.Step]
+// handle takes the outcome of what is no node of the plan.
+func (v *view) handle(p *Plan, f *Fact) {
 	switch undone := p.undoOf(f.Step); {
 	case undone != nil:
 		v.undid(undone, f)
-		return
 	case f.Step == OnErrorName:
 		v.handled[0] = true
-		return
 	case f.Step == OnCancelName:
 		v.handled[1] = true
-		return
-	case !known:
+	default:
 		v.end(Failure{Step: f.Step, Reason: ReasonError, Code: CodeDefinition,
 			Message: fmt.Sprintf("the run has an outcome of step %q, which version %d does not have", f.Step, p.Version)}, StatusFailed)
+	}
+}
+
+func (v *view) settle(p *Plan, f *Fact) {
+	i, known := p.index[f.Step]
+	if !known {
+		v.handle(p, f)
 		return
 	}
 	v.outcomes[i] = f

@@ -21,6 +21,8 @@ const (
 	suspect  = "status = 'open' AND takeovers > 1"
 
 	ofDefs = " AND workflow || '/' || version IN (SELECT value FROM json_each(?))"
+	// The sum keeps the statement prepared: for a limit that it can see, SQLite plans anew.
+	byDue = " ORDER BY due_at, created_at LIMIT ? + 0"
 )
 
 // claimQuery reads rows, and what the rest of each takes, without reading it; ?1 is how
@@ -32,13 +34,14 @@ var claimQuery = fmt.Sprintf("SELECT "+runColumns+`, CASE WHEN seq < 2 THEN 0 WH
 	END FROM wf_run WHERE `, store.RowSize)
 
 func dueQuery(class string) string {
-	return claimQuery + class + " AND owner = 0 AND due_at BETWEEN ? AND ? AND takeovers < 2" +
-		ofDefs + " ORDER BY due_at, created_at LIMIT ?"
+	return claimQuery + class + " AND owner = 0 AND due_at BETWEEN ? AND ? AND takeovers < 2" + ofDefs + byDue
 }
 
 var (
-	suspectQuery = claimQuery + suspect + " AND owner = 0 AND due_at <= ?" + ofDefs + " ORDER BY due_at, created_at LIMIT ?"
-	deadQuery    = claimQuery + goesOn + " AND owner > 0 AND owner < ?" + ofDefs + " ORDER BY due_at, created_at LIMIT ?"
+	dueQueries   = [...]string{dueQuery(goesOn), dueQuery(newcomer)}
+	nextQueries  = [...]string{nextQuery(goesOn), nextQuery(newcomer)}
+	suspectQuery = claimQuery + suspect + " AND owner = 0 AND due_at <= ?" + ofDefs + byDue
+	deadQuery    = claimQuery + goesOn + " AND owner > 0 AND owner < ?" + ofDefs + byDue
 )
 
 // What begins, or was taken over, changes its place in the indexes of open runs; what
@@ -142,11 +145,11 @@ func (c *claiming) dead() error {
 // due reads the rows that are due, the earliest of both classes.
 func (c *claiming) due() error {
 	runs, now := c.w.Runs-len(c.claimed), micros(c.now)
-	old, err := c.read(dueQuery(goesOn), c.old, now, c.defs, min(runs, c.w.Old))
+	old, err := c.earliest(dueQueries[0], c.old, now, min(runs, c.w.Old))
 	if err != nil {
 		return err
 	}
-	fresh, err := c.read(dueQuery(newcomer), c.fresh, now, c.defs, min(runs, c.w.New))
+	fresh, err := c.earliest(dueQueries[1], c.fresh, now, min(runs, c.w.New))
 	if err != nil {
 		return err
 	}
@@ -164,6 +167,14 @@ func (c *claiming) due() error {
 	c.old = store.To(c.old, dueOf(old), len(old), c.w.Old, all || runs > 0 && len(old) == 0, now)
 	c.fresh = store.To(c.fresh, dueOf(fresh), len(fresh), c.w.New, all || runs > 0 && len(fresh) == 0, now)
 	return nil
+}
+
+// earliest reads so many rows of a class.
+func (c *claiming) earliest(query string, from, to int64, n int) ([]store.Claimed, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	return c.read(query, from, to, c.defs, n)
 }
 
 // dueOf is when the first of them was due.
@@ -218,8 +229,8 @@ func (c *claiming) take(one *store.Claimed) error {
 }
 
 func (c *claiming) next() (at time.Time, err error) {
-	for _, class := range []string{goesOn, newcomer} {
-		found, err := c.tx.Query(nextQuery(class), micros(c.now))
+	for _, query := range nextQueries {
+		found, err := c.tx.Query(query, micros(c.now))
 		err = each(found, err, func(r rows) error {
 			var one time.Time
 			err := r.Scan(instant{&one})

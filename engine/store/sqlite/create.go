@@ -29,7 +29,9 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 
 // create inserts a run, unless there is one: then n is 0.
 func (s *Store) create(tx *sqlitedb.Tx, id []byte, r store.Run) (n int64, err error) {
-	s.passed.Due(micros(r.Park.Until))
+	if r.Owner == 0 {
+		s.passed.Due(micros(r.Park.Until))
+	}
 	return tx.Exec(`
 		INSERT INTO wf_run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
 		VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
