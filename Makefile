@@ -73,6 +73,18 @@ generated: templ ## Check that the console's generated files are those of its te
 .PHONY: check
 check: test race lint verify test-temporal ## What CI runs: all of them
 
+.PHONY: release-check
+release-check: ## Make a release of the tree, publish nothing, and look at it (PLATFORMS=linux/amd64: of one platform)
+	tools/release/check.sh
+
+.PHONY: release
+release: ## Make the release of the tag that is checked out, as a draft (.github/workflows/release.yml)
+	$(GO) -C tools/release build -o ../../.cache/bin/ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	PATH="$(CURDIR)/.cache/bin:$$PATH" \
+		GORELEASER_CURRENT_TAG=$$(git describe --tags --exact-match --match 'cmd/liwanag/v*' | sed 's,^cmd/liwanag/,,') \
+		$(GO) run github.com/goreleaser/goreleaser/v2@$$($(GO) -C tools/release list -m -f '{{.Version}}' github.com/goreleaser/goreleaser/v2) \
+		release --clean --skip=validate
+
 .PHONY: temporal
 temporal: ## Build a Temporal server for tests and the demo, once (about five minutes) into .cache/bin
 	@test -x $(TEMPORAL) || $(GO) -C tools/temporal build -o $(TEMPORAL) github.com/temporalio/cli/cmd/temporal

@@ -11,6 +11,7 @@ missing() {
 	command -v node >/dev/null 2>&1 && node -e 'process.exit(process.versions.node.split(".")[0] >= 18 ? 0 : 1)' || echo nodejs
 	command -v npm >/dev/null 2>&1 || echo npm
 	command -v chromium >/dev/null 2>&1 || echo chromium
+	command -v nginx >/dev/null 2>&1 || test -x /usr/sbin/nginx || echo nginx
 }
 
 packages=$(missing)
@@ -23,7 +24,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 fi
 packages=$(missing)
 if [ -n "$packages" ]; then
-	echo "The tests need" $packages "(initdb, pgbouncer, node 18 or newer, npm, chromium), which could not be installed." >&2
+	echo "The tests need" $packages "(initdb, pgbouncer, node 18 or newer, npm, chromium, nginx), which could not be installed." >&2
 	echo "  Try: sudo apt-get install" $packages ", or what your system calls them" >&2
 	exit 1
 fi

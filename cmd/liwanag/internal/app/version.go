@@ -5,9 +5,15 @@ import (
 	"strings"
 )
 
-// Version is the module's version as the build recorded it, or the revision it
-// was built from; "devel" when neither is known.
+// stamped is the version that a release is given by the linker.
+var stamped string
+
+// Version is that of the release, the module's version as the build recorded it, or the
+// revision it was built from; "devel" when none is known.
 func Version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"

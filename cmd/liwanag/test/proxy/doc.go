@@ -1,0 +1,2 @@
+// Package proxy runs deploy/nginx.conf before a server.
+package proxy

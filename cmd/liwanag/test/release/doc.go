@@ -1,0 +1,2 @@
+// Package release tests install.sh against a server of files.
+package release
