@@ -26,6 +26,9 @@ func (x *execution) invoke(d workflow.Decision, attempt int, in store.Inside) (o
 		} else {
 			output, err = d.Node.Invoke(ctx, call)
 		}
+		if err == nil {
+			err = x.roomForAttributes()
+		}
 		return err
 	})
 	return output, err, gone
@@ -34,7 +37,9 @@ func (x *execution) invoke(d workflow.Decision, attempt int, in store.Inside) (o
 // check lets a wait look for its answer.
 func (x *execution) check(n *workflow.Node, attempt int) (output json.RawMessage, found bool, err error, gone bool) {
 	gone = x.attempted(n, attempt, func(ctx context.Context, call workflow.Call) error {
-		output, found, err = n.Check(ctx, call)
+		if output, found, err = n.Check(ctx, call); err == nil && found {
+			err = x.roomForAttributes()
+		}
 		return err
 	})
 	return output, found, err, gone
@@ -52,8 +57,10 @@ func (x *execution) attempted(n *workflow.Node, attempt int, run func(context.Co
 		defer time.AfterFunc(n.Timeout, x.vacate).Stop()
 	}
 	begun := x.e.now()
+	x.setting.Take() // what an attempt set that failed
+	x.attributes = nil
 	err := run(ctx, workflow.Call{RunID: x.run.ID, Attempt: attempt, Input: x.run.Input, History: x.facts,
-		Namespace: x.e.cfg.Namespace, OldKey: !x.run.Sub && !x.run.CreatedAt.After(x.e.store.OldKeys()), Subs: x.e.subs})
+		Namespace: x.e.cfg.Namespace, OldKey: !x.run.Sub && !x.run.CreatedAt.After(x.e.store.OldKeys()), Subs: x.e.subs, Setting: &x.setting})
 	if err != nil && x.e.working().Err() != nil {
 		return true
 	}

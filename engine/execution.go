@@ -52,6 +52,9 @@ type execution struct {
 	closing bool            // the sub-runs' step has its outcome, with the next commit
 	cancels bool            // the sub-runs that are open were canceled here
 
+	setting    workflow.Setting    // what the attempt at hand sets
+	attributes workflow.Attributes // what the latest attempt has set
+
 	traces context.Context // of the attempts, where somebody traces; nil: nobody does
 	news   store.News      // of the latest commit
 	vacate func()          // of a suspect: its attempt is over, others may begin theirs

@@ -28,7 +28,8 @@ func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
 		return fmt.Errorf("run %s: %w", r.RunID, err)
 	}
 	now := e.now()
-	run := store.Run{ID: r.RunID, Workflow: plan.Name, Version: plan.Version, Input: r.Input, CreatedAt: now, Status: store.Open, Seq: 1}
+	run := store.Run{ID: r.RunID, Workflow: plan.Name, Version: plan.Version, Input: r.Input, CreatedAt: now, Status: store.Open, Seq: 1,
+		Attributes: r.Attributes}
 	run.Park.Until = now // due since then, whoever takes it
 	epoch, p := e.reserve()
 	if p != noPlace {
@@ -252,7 +253,10 @@ func (e *Engine) Describe(ctx context.Context, runID string) (workflow.Run, erro
 	if err != nil {
 		return workflow.Run{}, e.fromStore(runID, err)
 	}
-	return e.describe(ctx, c), nil
+	run := e.describe(ctx, c)
+	attributes, err := e.store.Attributes(ctx, runID)
+	run.Attributes = attributes[runID]
+	return run, e.fromStore(runID, err)
 }
 
 // List lists runs, newest first; see [workflow.Runner].
@@ -261,8 +265,11 @@ func (e *Engine) List(ctx context.Context, q workflow.Query) (workflow.Page, err
 	if limit <= 0 {
 		limit = 50
 	}
+	if err := q.ValidateFilters(); err != nil {
+		return workflow.Page{}, err
+	}
 	runs, next, err := e.store.List(ctx, store.Query{Workflow: q.Workflow, Status: store.Status(q.Status), Since: q.Since, Until: q.Until,
-		IDs: q.IDs, Parent: q.Parent, Cursor: q.Cursor, Limit: min(limit, 500), Now: e.now()})
+		IDs: q.IDs, Parent: q.Parent, Attributes: q.Attributes, Cursor: q.Cursor, Limit: min(limit, 500), Now: e.now()})
 	if errors.Is(err, store.ErrCursor) {
 		return workflow.Page{}, workflow.ErrInvalidCursor
 	}
@@ -270,8 +277,17 @@ func (e *Engine) List(ctx context.Context, q workflow.Query) (workflow.Page, err
 		return workflow.Page{}, fmt.Errorf("runs cannot be listed: %w", err)
 	}
 	page, owners := workflow.Page{Next: next}, e.owners(ctx, runs...)
-	for _, r := range runs {
+	ids := make([]string, len(runs))
+	for i, r := range runs {
 		page.Runs = append(page.Runs, e.summary(r, owners))
+		ids[i] = r.ID
+	}
+	attributes, err := e.store.Attributes(ctx, ids...)
+	if err != nil {
+		return workflow.Page{}, fmt.Errorf("runs cannot be listed: %w", err)
+	}
+	for i := range page.Runs {
+		page.Runs[i].Attributes = attributes[ids[i]]
 	}
 	return page, nil
 }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"flag"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -89,5 +91,25 @@ func TestADripInVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run := workflowtest.Run(t, examples.Drip(newDiary().mail), examples.Signup{Email: "eve@home.example"})
 		workflowtest.Golden(t, "testdata/drip.golden", workflowtest.Transcript(run))
+	})
+}
+
+func TestUrgentTicketsOfACustomerAreFound(t *testing.T) {
+	everywhere(t, func(t *testing.T, st store.Store) {
+		wf := examples.Triage(func(text string) bool { return strings.Contains(text, "fire") })
+		eng, _ := running(t, st, wf)
+		for id, ticket := range map[string]examples.Ticket{"cold": {Customer: "7", Text: "it is cold"},
+			"run": {Customer: "7", Text: "it is on fire"}, "other": {Customer: "8", Text: "fire"}} {
+			must(t, examples.Complain(t.Context(), eng, wf, id, ticket))
+		}
+		pass(day)
+		if ids, err := examples.UrgentOf(t.Context(), eng, "7"); err != nil || !slices.Equal(ids, []string{"run"}) {
+			t.Errorf("urgent are %v, %v", ids, err)
+		}
+		send(t, eng, examples.Answered, "run", "ann")
+		ended(t, eng, workflow.StatusCompleted)
+		if ids, err := examples.UrgentOf(t.Context(), eng, "7"); err != nil || len(ids) > 0 {
+			t.Errorf("urgent are %v, %v", ids, err)
+		}
 	})
 }

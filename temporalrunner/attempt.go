@@ -45,7 +45,10 @@ type outcome struct {
 	Output json.RawMessage `json:"output,omitempty"`
 	Found  bool            `json:"found,omitempty"` // of a look
 	After  *workflow.After `json:"after,omitempty"` // of an attempt that returned an error
-	Begun  bool            `json:"-"`               // of a lost attempt: it said that it begins
+	// Attributes that it has set; Indexed: the server finds runs by them.
+	Attributes workflow.Attributes `json:"attributes,omitempty"`
+	Indexed    bool                `json:"indexed,omitempty"`
+	Begun      bool                `json:"-"` // of a lost attempt: it said that it begins
 }
 
 // act runs one attempt of a step or handler and notes what follows.
@@ -77,6 +80,10 @@ func (x *interpreter) act(d workflow.Decision, now time.Time) {
 	case lost: // the attempt counts; how it ended nobody knows
 		p.Attempts, p.Takeovers, p.Lost = attempt, p.Takeovers+1, true
 	case got.After == nil:
+		if err := x.set(got); err != nil {
+			x.fail(n.Name, attempt, workflow.FailureOf(n.Name, attempt, err), begun, now)
+			return
+		}
 		x.complete(n, attempt, got.Output, begun, now)
 	case got.After.Then == workflow.AfterFail:
 		x.fail(n.Name, attempt, got.After.Failure, begun, now)
@@ -195,7 +202,9 @@ func (d *definition) activity(n *workflow.Node) func(context.Context, call) (out
 		}
 		within := d.tell.AttemptStarted(ctx, ref, n.Name, c.Attempt)
 		begun := time.Now()
-		err = run(within, n, ref.ID, c, &got)
+		if err = run(within, n, ref.ID, c, &got); got.Attributes != nil {
+			got.Indexed = d.index.indexed(ctx)
+		}
 		took := time.Since(begun)
 		if err != nil && ctx.Err() != nil {
 			// The worker was told to abandon the attempt: its end is not known.
@@ -226,7 +235,8 @@ func run(ctx context.Context, n *workflow.Node, runID string, c call, got *outco
 			history = append(history, workflow.Fact{Kind: workflow.FactCompleted, Step: undo.Name})
 		}
 	}
-	full := workflow.Call{RunID: runID, Attempt: c.Attempt, Input: c.Input, History: history, OldKey: c.Keys == nil}
+	setting := &workflow.Setting{}
+	full := workflow.Call{RunID: runID, Attempt: c.Attempt, Input: c.Input, History: history, OldKey: c.Keys == nil, Setting: setting}
 	if c.Keys != nil {
 		full.Namespace = c.Keys.Namespace
 	}
@@ -241,6 +251,9 @@ func run(ctx context.Context, n *workflow.Node, runID string, c call, got *outco
 		got.Output, got.Found, err = n.Check(ctx, full)
 	default:
 		got.Output, err = n.Invoke(ctx, full)
+	}
+	if err == nil && (n.Kind != workflow.KindWait || got.Found) {
+		got.Attributes = setting.Take()
 	}
 	return err
 }

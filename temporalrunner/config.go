@@ -103,6 +103,7 @@ type Runner struct {
 	latest    map[string]*workflow.Plan // by name
 	order     []*workflow.Plan
 	tell      workflow.Observers
+	index     *index
 	reopening sync.Mutex // see Retry
 	running   atomic.Bool
 }
@@ -118,7 +119,7 @@ func New(c Config) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{cfg: c.withDefaults(), client: c.Client, plans: map[string]*workflow.Plan{}, latest: map[string]*workflow.Plan{}}
-	r.tell = workflow.ObserversOf(c.Observers)
+	r.tell, r.index = workflow.ObserversOf(c.Observers), &index{client: c.Client}
 	for _, d := range c.Definitions {
 		p := d.Plan()
 		p.Seal()

@@ -197,7 +197,7 @@ func summary(info *workflowpb.WorkflowExecutionInfo) workflow.Run {
 	name, version := splitType(info.GetType().GetName())
 	run := workflow.Run{ID: info.GetExecution().GetWorkflowId(), Workflow: name, Version: version, Status: statusOf(info.GetStatus())}
 	run.CreatedAt, run.EndedAt = timeOf(info.GetStartTime().AsTime()), time.Time{}
-	run.StartedAt = run.CreatedAt
+	run.StartedAt, run.Attributes = run.CreatedAt, attributesOf(info)
 	if info.GetCloseTime() != nil {
 		run.EndedAt = timeOf(info.GetCloseTime().AsTime())
 	}

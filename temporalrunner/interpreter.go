@@ -18,8 +18,10 @@ type start struct {
 	Input json.RawMessage `json:"input,omitempty"`
 	Keys  *keys           `json:"keys,omitempty"` // of a new run
 	// Shape is that of the definition that began the run; nil: of a release before.
-	Shape   *workflow.Shape `json:"shape,omitempty"`
-	Carried *record         `json:"carried,omitempty"`
+	Shape *workflow.Shape `json:"shape,omitempty"`
+	// Attributes of a new run.
+	Attributes workflow.Attributes `json:"attributes,omitempty"`
+	Carried    *record             `json:"carried,omitempty"`
 	// From reopens a carried run, which has ended, from this step.
 	From string `json:"from,omitempty"`
 }
@@ -78,7 +80,7 @@ func (x *interpreter) begin(s start) error {
 		created := x.began()
 		x.record = &record{Opened: created, Keys: s.Keys,
 			Run: workflow.Run{ID: info.WorkflowExecution.ID, Workflow: x.plan.Name, Version: x.plan.Version,
-				Input: s.Input, CreatedAt: created, StartedAt: x.now()}}
+				Input: s.Input, CreatedAt: created, StartedAt: x.now(), Attributes: s.Attributes}}
 		x.facts = x.history()
 		x.note(created, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": x.plan.Name, "version": x.plan.Version})
 		for _, n := range x.plan.Nodes {

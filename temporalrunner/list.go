@@ -49,7 +49,15 @@ func (r *Runner) List(ctx context.Context, q workflow.Query) (workflow.Page, err
 		limit = 50
 	}
 	limit = min(limit, 500)
+	if err := q.ValidateFilters(); err != nil {
+		return workflow.Page{}, err
+	}
 	filter, some := r.filter(q)
+	having, err := r.attributed(ctx, q.Attributes)
+	if err != nil {
+		return workflow.Page{}, err
+	}
+	filter = strings.Join(append([]string{filter}, having...), " AND ")
 	page := workflow.Page{}
 	for some && page.Next == "" {
 		rows, err := r.newest(ctx, filter, after, limit+1)
@@ -205,7 +213,7 @@ func (r *Runner) look(ctx context.Context, rows []row, q workflow.Query) []*work
 				run = rec.Run
 			}
 			run.Steps, run.Events, run.Output = nil, nil, nil
-			if q.Status == "" || q.Status == run.Status {
+			if (q.Status == "" || q.Status == run.Status) && has(run, q.Attributes) {
 				runs[i] = &run
 			}
 			return nil

@@ -21,6 +21,7 @@ var differs = map[string]string{
 	"retry of runs/consumes what came too late":        "An event that came after the end was not kept, so a retried run waits for it again.",
 	"views/list runs newest first, page by page":       "Temporal's index of runs follows a moment later than the runs.",
 	"views/list runs by workflow, status, time and id": "Temporal's index of runs follows a moment later than the runs.",
+	"attributes/find runs, newest first, page by page": "Temporal's index of runs follows a moment later than the runs.",
 	"views/count runs by workflow, status and step": "Temporal counts a waiting run as running and one that " +
 		"timed out as failed, does not know where it stands, " +
 		"and counts a retried run once for each of its ends.",
@@ -81,6 +82,10 @@ Beside the scenarios, on Temporal:
   other hand writes, and the namespace has a retention. A retry repeats an unknown step unasked.
 - Sub-runs are the engine's: a definition with a ` + "`Map`" + `, ` + "`Repeat`" + `, ` + "`Parallel`" + `, ` + "`Race`" + ` or
   ` + "`Child`" + ` is refused by ` + "`New`" + `.
+- Attributes are kept by the server as one search attribute, which somebody registers in the namespace:
+  ` + "`temporal operator search-attribute create --name LiwanagAttributes --type KeywordList`" + `. Without
+  it they are kept and shown, and a listing by them is ` + "`ErrNoAttributes`" + `; those set before it was
+  registered are found from the run's next setting on.
 - A retried run is listed by its latest start.
 - An id is free again, and its run not found, when the namespace's retention has
   passed; there is nothing else to prune.

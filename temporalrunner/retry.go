@@ -50,6 +50,7 @@ func (r *Runner) Retry(ctx context.Context, runID, from string) error {
 	}
 	shape := plan.Shape()
 	options := r.options(plan, runID, digestOf(plan.Name, rec.Run.Input))
+	r.index.with(ctx, &options, rec.Run.Attributes)
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
 	_, err = r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version), start{Carried: carried, From: from, Shape: &shape})
 	if errors.As(err, new(*serviceerror.WorkflowExecutionAlreadyStarted)) {

@@ -57,9 +57,10 @@ func (r *Runner) Start(ctx context.Context, q workflow.StartRequest) error {
 	digest := digestOf(plan.Name, q.Input)
 	options := r.options(plan, q.RunID, digest)
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	r.index.with(ctx, &options, q.Attributes)
 	shape := plan.Shape()
 	_, err := r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version),
-		start{Input: q.Input, Keys: &keys{r.cfg.Namespace}, Shape: &shape})
+		start{Input: q.Input, Keys: &keys{r.cfg.Namespace}, Shape: &shape, Attributes: q.Attributes})
 	if errors.As(err, new(*serviceerror.WorkflowExecutionAlreadyStarted)) {
 		return r.sameRun(ctx, q.RunID, digest)
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -176,6 +177,23 @@ func (s *devServer) newNamespace(t testing.TB) string {
 	return name
 }
 
+// findsByAttributes registers the search attribute in a client's namespace.
+func findsByAttributes(t *testing.T, c client.Client, namespace string) {
+	t.Helper()
+	_, err := c.OperatorService().AddSearchAttributes(t.Context(), &operatorservice.AddSearchAttributesRequest{
+		Namespace: namespace, SearchAttributes: map[string]enums.IndexedValueType{
+			SearchAttribute: enums.INDEXED_VALUE_TYPE_KEYWORD_LIST}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &index{client: c}
+	for deadline := time.Now().Add(time.Minute); !i.indexed(t.Context()); time.Sleep(200 * time.Millisecond) {
+		if i.asked.Store(0); time.Now().After(deadline) {
+			t.Fatal("the server does not take the search attribute on")
+		}
+	}
+}
+
 func (s *devServer) dial(t testing.TB, namespace string) client.Client {
 	t.Helper()
 	var logs safeBuffer
@@ -237,7 +255,11 @@ func polled(t *testing.T, c client.Client, queue string, kind enums.TaskQueueTyp
 func TestTemporalKeepsTheRulesOfEveryRunner(t *testing.T) {
 	runnertest.Run(t, runnertest.Config{Second: 2 * time.Second, Slack: 20 * time.Second, Differs: differs,
 		New: func(t *testing.T, defs ...workflow.Definition) runnertest.Harness {
-			cfg := Config{Client: shared.namespace(t), Definitions: defs}
+			namespace := shared.newNamespace(t)
+			cfg := Config{Client: shared.dial(t, namespace), Definitions: defs}
+			if strings.Contains(t.Name(), "/attributes/find_runs") {
+				findsByAttributes(t, cfg.Client, namespace)
+			}
 			r, stop := running(t, cfg)
 			t.Cleanup(func() { tellHistory(t, cfg.Client, "run-1") })
 			elsewhere, err := New(Config{Client: cfg.Client})

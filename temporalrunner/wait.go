@@ -116,6 +116,11 @@ func (x *interpreter) look(n *workflow.Node, deadline, now time.Time) {
 	begun, now := now, x.now()
 	if got.Found {
 		x.note(now, workflow.HistoryReconcileChecked, n.Name, attempt, map[string]any{"found": true})
+		if err := x.set(got); err != nil {
+			x.ended(n, "failed", 0)
+			x.fail(n.Name, attempt, workflow.FailureOf(n.Name, attempt, err), p.Since, now)
+			return
+		}
 		x.ended(n, "reconciled", 0)
 		x.complete(n, attempt, got.Output, p.Since, now)
 		return

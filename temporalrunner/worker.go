@@ -49,7 +49,7 @@ func (r *Runner) Run(ctx context.Context) error {
 			MaxHeartbeatThrottleInterval:       r.cfg.Lease / 3,
 			OnFatalError:                       func(err error) { failed <- err },
 		})
-		d := &definition{plan: p, tell: r.tell, lease: r.cfg.Lease, mark: func(ctx context.Context, token []byte) error {
+		d := &definition{plan: p, tell: r.tell, index: r.index, lease: r.cfg.Lease, mark: func(ctx context.Context, token []byte) error {
 			return r.client.RecordActivityHeartbeat(ctx, token, alive)
 		}}
 		d.register(w)
@@ -106,6 +106,7 @@ type definition struct {
 	plan  *workflow.Plan
 	tell  workflow.Observers
 	lease time.Duration
+	index *index
 	told  sync.Map // differences to definitions that began runs
 	// mark writes with the server that an attempt begins.
 	mark func(ctx context.Context, taskToken []byte) error

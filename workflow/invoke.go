@@ -55,6 +55,8 @@ type Call struct {
 	OldKey bool
 	// Subs reads the sub-runs of a step, for [Mapped.All].
 	Subs SubReader
+	// Setting takes what the attempt sets by [SetAttributes].
+	Setting *Setting
 
 	plan     *Plan
 	node     *Node

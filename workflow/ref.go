@@ -15,7 +15,7 @@ type Ref[In any] struct {
 }
 
 // Start starts a run; see [Workflow.Start].
-func (r Ref[In]) Start(ctx context.Context, on Starter, runID string, in In) error {
+func (r Ref[In]) Start(ctx context.Context, on Starter, runID string, in In, opts ...StartOption) error {
 	raw, err := json.Marshal(&in)
 	if err != nil {
 		return fmt.Errorf("workflow %s: the input of run %s cannot be encoded: %w", r.Name, runID, err)
@@ -23,7 +23,14 @@ func (r Ref[In]) Start(ctx context.Context, on Starter, runID string, in In) err
 	if err := cmp.Or(CheckName("name", r.Name), checkRef(r.Name, r.Version)); err != nil {
 		return fmt.Errorf("workflow %q: %w", r.Name, err)
 	}
-	return on.Start(ctx, StartRequest{Workflow: r.Name, Version: r.Version, RunID: runID, Input: raw})
+	q := StartRequest{Workflow: r.Name, Version: r.Version, RunID: runID, Input: raw}
+	for i, o := range opts {
+		if o == nil {
+			return fmt.Errorf("workflow %s: the option number %d is nil", r.Name, i+1)
+		}
+		o.startWith(&q)
+	}
+	return on.Start(ctx, q)
 }
 
 func checkRef(name string, version int) error {

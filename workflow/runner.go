@@ -52,7 +52,7 @@ type Runner interface {
 	// is the step that failed. [ErrNotFound], [ErrNotEnded], [ErrUnknownStep].
 	Retry(ctx context.Context, runID, from string) error
 	// List lists runs, newest first, without steps, events and history.
-	// [ErrInvalidCursor].
+	// [ErrInvalidCursor], [ErrAttribute], [ErrNoAttributes].
 	List(ctx context.Context, q Query) (Page, error)
 }
 
@@ -65,6 +65,8 @@ type StartRequest struct {
 	Version  int // 0: the highest version the runner holds
 	RunID    string
 	Input    json.RawMessage
+	// Attributes of the run. A start that is repeated changes none.
+	Attributes Attributes
 }
 
 // Validate refuses what no runner would take.
@@ -79,6 +81,9 @@ func (r StartRequest) Validate() error {
 			r.RunID, len(r.Input), MaxPayload)
 	case !json.Valid(r.Input):
 		return fmt.Errorf("workflow %s: the input of run %s is not JSON", r.Workflow, r.RunID)
+	}
+	if err := r.Attributes.Validate(); err != nil {
+		return fmt.Errorf("run %s: %w", r.RunID, err)
 	}
 	return nil
 }
@@ -138,6 +143,8 @@ type Run struct {
 	// step at which a run stands, while there are any.
 	Parent   string    `json:"parent,omitempty"`
 	Children *Children `json:"children,omitempty"`
+	// Attributes are those given at the start, and set by steps since.
+	Attributes Attributes `json:"attributes,omitempty"`
 	// NoDefinition says why no definition that the runner holds executes the open run:
 	// its version is not there, or was begun by another definition, which it fits.
 	NoDefinition string `json:"noDefinition,omitempty"`
@@ -271,8 +278,10 @@ type Query struct {
 	Until    time.Time // created before
 	IDs      []string  // only these; a nil slice selects all
 	Parent   string    // the sub-runs of this run, by step and index; empty: runs that belong to no other
-	Cursor   string    // from the page before
-	Limit    int       // default 50, at most 500
+	// Attributes that runs have, all of them; at most [MaxAttributeFilters].
+	Attributes Attributes
+	Cursor     string // from the page before
+	Limit      int    // default 50, at most 500
 }
 
 // Possible is the query without the ids that no run can have; false: no run matches it.

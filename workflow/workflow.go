@@ -80,6 +80,6 @@ func (w *Workflow[In]) mine() *Plan {
 
 // Start starts a run. It is idempotent by run ID: the same ID with the same
 // input is a success, with another input [ErrInputDiffers].
-func (w *Workflow[In]) Start(ctx context.Context, on Starter, runID string, in In) error {
-	return Ref[In]{w.plan.Name, w.plan.Version}.Start(ctx, on, runID, in)
+func (w *Workflow[In]) Start(ctx context.Context, on Starter, runID string, in In, opts ...StartOption) error {
+	return Ref[In]{w.plan.Name, w.plan.Version}.Start(ctx, on, runID, in, opts...)
 }

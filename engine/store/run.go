@@ -56,6 +56,9 @@ type Run struct {
 	EndedSeq int64 // the number of the ending; 0 while open
 	Failure  *workflow.Failure
 	Because  string // label of an early finish
+
+	// Attributes that a run is created with; Store.Attributes reads them.
+	Attributes workflow.Attributes
 }
 
 // ParkKind is why a run is parked.
@@ -162,6 +165,8 @@ type Entry struct {
 	Consumed   []string // IDs of the signals that a wait consumed
 	// Reconciled: the wait was ended by its own look.
 	Reconciled bool
+	// Attributes are set on the run with the entry, and are no part of what is read of it.
+	Attributes workflow.Attributes
 
 	// Count is how many happenings in a row an entry of kind snoozed or checked
 	// stands for, and First when the first of them was decided; zero: one, at At. Seq,

@@ -105,6 +105,9 @@ type Store interface {
 	// of the next page, empty on the last. ErrCursor.
 	List(ctx context.Context, q Query) (runs []Run, next string, err error)
 
+	// Attributes are those of runs, by ID; runs without any are left out.
+	Attributes(ctx context.Context, runIDs ...string) (map[string]workflow.Attributes, error)
+
 	// Counts counts runs that belong to no other by workflow, version, status and parked
 	// step.
 	Counts(ctx context.Context) ([]Count, error)
@@ -373,8 +376,10 @@ type Query struct {
 	Until    time.Time
 	IDs      []string // nil: all
 	Parent   string   // the sub-runs of this run, by step and index; empty: runs that belong to no other
-	Cursor   string
-	Limit    int // of a page; 0: all
+	// Attributes that runs have, all of them.
+	Attributes workflow.Attributes
+	Cursor     string
+	Limit      int // of a page; 0: all
 }
 
 // Derived statuses that a Query may ask for: an open run that was never owned,

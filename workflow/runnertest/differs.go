@@ -45,6 +45,7 @@ var differing = map[string]func(*world){
 	// Listings follow a moment later.
 	"views/list runs newest first, page by page":       func(w *world) { listing(w.lagging()) },
 	"views/list runs by workflow, status, time and id": func(w *world) { filtering(w.lagging()) },
+	"attributes/find runs, newest first, page by page": func(w *world) { attributesFindRuns(w.lagging()) },
 	// A waiting run is one that has not ended.
 	"views/count runs by workflow, status and step": func(w *world) {
 		counting(w.lagging(), workflow.Count{Status: workflow.StatusRunning})

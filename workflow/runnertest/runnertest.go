@@ -108,6 +108,7 @@ func groups() []group {
 		{"undo", undoScenarios()},
 		{"calls", callScenarios()},
 		{"await", awaitScenarios()},
+		{"attributes", attributeScenarios()},
 		{"bounds", boundScenarios()},
 		{"views", viewScenarios()},
 		{"restart", restartScenarios()},

@@ -80,6 +80,10 @@ func (r *row) append(en store.Entry) {
 	}
 	r.Seq += en.Width()
 	en.Seq = r.Seq
+	if en.Attributes != nil {
+		r.Attributes, _ = r.Attributes.With(en.Attributes) // the engine has counted them
+		en.Attributes = nil
+	}
 	r.history = append(r.history, en)
 	for i := range r.signals {
 		if slices.Contains(en.Consumed, r.signals[i].ID) {

@@ -74,7 +74,37 @@ func matches(r store.Run, q store.Query) bool {
 		(q.Status == "" || q.Status == r.Status || q.Status == r.Derived(q.Now)) &&
 		(q.Since.IsZero() || !r.CreatedAt.Before(q.Since)) &&
 		(q.Until.IsZero() || r.CreatedAt.Before(q.Until)) &&
-		(q.IDs == nil || slices.Contains(q.IDs, r.ID))
+		(q.IDs == nil || slices.Contains(q.IDs, r.ID)) && has(r, q.Attributes)
+}
+
+// has says whether a run has attributes.
+func has(r store.Run, wanted workflow.Attributes) bool {
+	for key, value := range wanted {
+		if got, ok := r.Attributes[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}
+
+// Attributes are those of runs.
+func (s *Store) Attributes(ctx context.Context, runIDs ...string) (map[string]workflow.Attributes, error) {
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	var all map[string]workflow.Attributes
+	for _, id := range runIDs {
+		r := s.runs[id]
+		if r == nil || len(r.Attributes) == 0 {
+			continue
+		}
+		if all == nil {
+			all = map[string]workflow.Attributes{}
+		}
+		all[id] = maps.Clone(r.Attributes)
+	}
+	return all, nil
 }
 
 // Counts counts runs.

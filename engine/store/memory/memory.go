@@ -118,7 +118,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 	if s.runs[r.ID] != nil {
 		return store.ErrExists
 	}
-	r.Input = bytes.Clone(r.Input)
+	r.Input, r.Attributes = bytes.Clone(r.Input), maps.Clone(r.Attributes)
 	created := &row{Run: r, token: 1}
 	s.runs[r.ID] = created
 	s.index(created)

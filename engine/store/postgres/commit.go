@@ -18,6 +18,7 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		}
 		g.created[string(c.id)] = true
 		g.creates = append(g.creates, creation{c.id, r})
+		g.set(c.id, r.Attributes)
 		if r.Owner == 0 {
 			g.willBe(micros(r.Park.Until), micros(r.CreatedAt))
 		}

@@ -31,6 +31,8 @@ type group struct {
 	news    []*newsOf
 	closed  [][]byte // runs whose sub-runs are counted no more
 
+	attributes []attributeOf // to be set
+
 	terminated []termination
 
 	posts map[int64]bool // what was posted, locked
@@ -154,6 +156,9 @@ func (g *group) write(b batch) {
 	if len(g.creates) > 0 {
 		insertRuns(b, g.creates)
 	}
+	if len(g.attributes) > 0 {
+		writeAttributes(b, g.attributes)
+	}
 	g.writePosts(b)
 	g.readNews(b)
 }
@@ -217,6 +222,7 @@ func (g *group) append(r *row, e store.Entry, signals []string) error {
 	}
 	r.seq += e.Width()
 	e.Seq = r.seq
+	g.set(r.id, e.Attributes)
 	return g.note(r, e, signals)
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,12 +17,16 @@ func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next
 	if err := s.open("list runs"); err != nil {
 		return nil, "", err
 	}
-	w, err := conditions(q)
-	if err != nil {
-		return nil, "", err
-	}
 	err = s.db.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		runs = nil
+		keys, err := rarest(ctx, tx, s.schema, q.Attributes)
+		if err != nil {
+			return err
+		}
+		w, err := conditions(q, keys)
+		if err != nil {
+			return err
+		}
 		found, err := tx.Query(ctx, s.schema.qualify(w.query(q.Limit)), w.args...)
 		if err != nil {
 			return err
@@ -36,7 +41,10 @@ func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next
 		}
 		return found.Err()
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrCursor):
+		return nil, "", err
+	case err != nil:
 		return nil, "", s.fault("list runs", err)
 	}
 	if q.Limit > 0 && len(runs) > q.Limit {
@@ -49,20 +57,24 @@ func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next
 type where struct {
 	terms []string
 	args  []any
+	from  string
 	order string
 }
 
 // and adds a term; each ? in it stands for the next of args.
-func (w *where) and(term string, args ...any) {
+func (w *where) and(term string, args ...any) { w.terms = append(w.terms, w.bound(term, args...)) }
+
+// bound is a term with its arguments.
+func (w *where) bound(term string, args ...any) string {
 	for _, a := range args {
 		w.args = append(w.args, a)
 		term = strings.Replace(term, "?", fmt.Sprintf("$%d", len(w.args)), 1)
 	}
-	w.terms = append(w.terms, term)
+	return term
 }
 
 func (w *where) query(limit int) string {
-	query := "SELECT " + runColumns + " FROM wf_run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY " + w.order
+	query := "SELECT " + runColumns + " FROM " + w.from + " WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY " + w.order
 	if limit > 0 {
 		query += fmt.Sprintf(" LIMIT %d", limit+1) // one more tells whether there is another page
 	}
@@ -72,9 +84,13 @@ func (w *where) query(limit int) string {
 // roots are the runs that belong to no other.
 const roots = "input IS NOT NULL"
 
-// conditions of a query; the derived statuses follow [store.Run.Derived].
-func conditions(q store.Query) (*where, error) {
-	w := &where{terms: []string{roots}, order: "created_at DESC, id DESC"}
+// conditions of a query by attributes of these keys; the derived statuses follow
+// [store.Run.Derived].
+func conditions(q store.Query, keys []string) (*where, error) {
+	w := &where{terms: []string{roots}, from: "wf_run", order: "created_at DESC, id DESC"}
+	if err := w.attributed(q, keys); err != nil {
+		return nil, err
+	}
 	if q.IDs != nil || q.Parent != "" {
 		w.terms[0] = "true"
 	}
@@ -116,7 +132,7 @@ func conditions(q store.Query) (*where, error) {
 		}
 		w.and("id = ANY(?)", ids)
 	}
-	if q.Cursor != "" {
+	if q.Cursor != "" && w.from == "wf_run" {
 		at, id, err := store.ParseCursor(q.Cursor)
 		if err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,9 +88,16 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 	s := open(t, pgtest.Database(t))
 	fill(t, s, 30_000)
 	fillSubs(t, s, 5000)
-	for _, c := range append(plannedQueries(t), plannedOfSubs(t)...) {
+	goesByIndexes(t, s, slices.Concat(plannedQueries(t), plannedOfSubs(t)))
+	fillAttributes(t, s)
+	goesByIndexes(t, s, plannedOfAttributes(t))
+}
+
+func goesByIndexes(t *testing.T, s *Store, queries []planned) {
+	t.Helper()
+	for _, c := range queries {
 		plan := planOf(t, s, c.inside, c.query, c.args...)
-		for _, table := range []string{"wf_run", "wf_history", "wf_signal", "wf_subs"} {
+		for _, table := range []string{"wf_run", "wf_history", "wf_signal", "wf_subs", "wf_attribute"} {
 			if strings.Contains(plan, "Seq Scan on "+table) {
 				t.Errorf("%s scans %s:\n%s", c.name, table, plan)
 			}
@@ -101,15 +109,17 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 }
 
 // queued is the first statement that is queued.
-func queued(queue func(b batch)) *pgx.QueuedQuery {
+func queued(queue func(b batch)) *pgx.QueuedQuery { return queuedAll(queue)[0] }
+
+func queuedAll(queue func(b batch)) []*pgx.QueuedQuery {
 	b := batch{&pgx.Batch{}, &schema{}} // planOf qualifies
 	queue(b)
-	return b.QueuedQueries[0]
+	return b.QueuedQueries
 }
 
 // pageOf is a list's query and its arguments.
 func pageOf(t *testing.T, q store.Query) (query string, args []any) {
-	w, err := conditions(q)
+	w, err := conditions(q, q.Attributes.Keys())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +195,7 @@ func plannedOfSubs(t *testing.T) []planned {
 		{"the end of all counters below", gone.QueuedQueries[1].SQL, gone.QueuedQueries[1].Arguments, true, "wf_subs_pkey", false},
 		{"pruned histories", pruneBelow[0], []any{ids[:1], ids[1:]}, true, "wf_history_pkey", false},
 		{"pruned signals", pruneBelow[1], []any{ids[:1], ids[1:]}, true, "wf_signal_pkey", false},
-		{"pruned sub-runs", pruneBelow[2], []any{ids[:1], ids[1:]}, true, "wf_run_pkey", false},
+		{"pruned sub-runs", pruneBelow[3], []any{ids[:1], ids[1:]}, true, "wf_run_pkey", false},
 	}
 }
 

@@ -40,13 +40,14 @@ type post struct {
 	run     string
 	name    string
 	signal  workflow.Signal
-	old     bool // it has been there for longer than patience
+	having  string // of a start: attributes, as JSON
+	old     bool   // it has been there for longer than patience
 
 	exists bool // there is a run of the id
 	late   bool // its run is not there, and it waited long enough
 }
 
-const postsQuery = "SELECT id, kind, run, workflow, version, signal, event, payload, at < clock_timestamp() - " + patience + `
+const postsQuery = "SELECT id, kind, run, workflow, version, signal, event, payload, attributes, at < clock_timestamp() - " + patience + `
 	FROM wf_post WHERE id > $1 ORDER BY id LIMIT $2`
 
 // mover moves what was posted to the runs and inboxes.
@@ -127,7 +128,7 @@ func (s *Store) posts(ctx context.Context, last int64) (posts []*post, err error
 		}
 		var p post
 		_, err = pgx.ForEachRow(found, []any{&p.id, &p.kind, &p.run, &p.name, &p.version, &p.signal.ID, &p.signal.Event,
-			(*[]byte)(&p.signal.Payload), &p.old}, func() error {
+			(*[]byte)(&p.signal.Payload), &p.having, &p.old}, func() error {
 			one := p
 			posts = append(posts, &one)
 			p = post{}
@@ -233,6 +234,10 @@ func (s *Store) changeOf(p *post) *change {
 	}
 	run := store.Run{ID: p.run, Workflow: p.name, Version: version, Input: p.signal.Payload, CreatedAt: now, Status: store.Open, Seq: 1,
 		Park: store.Park{Until: now}}
+	var unread error
+	if decoded(p.having, &run.Attributes, &unread); unread != nil {
+		s.mover.fault(fmt.Errorf("run %s starts without its attributes: %w", p.run, unread))
+	}
 	c.decide = func(g *group, there *row) error {
 		if p.exists = false; !g.posts[p.id] {
 			return nil
@@ -244,6 +249,7 @@ func (s *Store) changeOf(p *post) *change {
 		}
 		g.created[string(c.id)] = true
 		g.creates = append(g.creates, creation{c.id, run})
+		g.set(c.id, run.Attributes)
 		g.willBe(micros(now), micros(now))
 		return nil
 	}

@@ -19,6 +19,7 @@ const pruneQuery = `
 var pruneBelow = []string{
 	"DELETE FROM wf_history USING unnest($1::bytea[], $2::bytea[]) AS below (first, last) WHERE run_id > first AND run_id < last",
 	"DELETE FROM wf_signal USING unnest($1::bytea[], $2::bytea[]) AS below (first, last) WHERE run_id > first AND run_id < last",
+	"DELETE FROM wf_attribute USING unnest($1::bytea[], $2::bytea[]) AS below (first, last) WHERE run_id > first AND run_id < last",
 	"DELETE FROM wf_run USING unnest($1::bytea[], $2::bytea[]) AS below (first, last) WHERE id > first AND id < last",
 }
 
@@ -46,7 +47,8 @@ func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned
 			b.Queue(query, from, to)
 		}
 		for _, query := range []string{
-			"DELETE FROM wf_history WHERE run_id = ANY($1)", "DELETE FROM wf_signal WHERE run_id = ANY($1)", "DELETE FROM wf_run WHERE id = ANY($1)",
+			"DELETE FROM wf_history WHERE run_id = ANY($1)", "DELETE FROM wf_signal WHERE run_id = ANY($1)",
+			"DELETE FROM wf_attribute WHERE run_id = ANY($1)", "DELETE FROM wf_run WHERE id = ANY($1)",
 		} {
 			b.Queue(query, ids).Exec(func(tag pgconn.CommandTag) error { pruned = int(tag.RowsAffected()); return nil })
 		}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -49,13 +50,24 @@ func (s *Store) InSQL(tx *sql.Tx) *Tx { return s.schema.sqlTx(tx) }
 
 const postQuery = "INSERT INTO wf_post (kind, run, workflow, version, signal, event, payload) VALUES ($1, $2, $3, $4, $5, $6, $7)"
 
+// postAttributedQuery posts a start with attributes, of which most have none.
+const postAttributedQuery = `
+	INSERT INTO wf_post (kind, run, workflow, version, signal, event, payload, attributes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+
 // Start starts a run with the transaction.
 func (t *Tx) Start(ctx context.Context, r workflow.StartRequest) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	err := t.exec(ctx, t.schema.in(postQuery), postStart, r.RunID, r.Workflow, int64(r.Version), "", "", []byte(r.Input))
-	if err != nil {
+	query, args := postQuery, []any{postStart, r.RunID, r.Workflow, int64(r.Version), "", "", []byte(r.Input)}
+	if len(r.Attributes) > 0 {
+		text, err := json.Marshal(r.Attributes)
+		if err != nil {
+			return err
+		}
+		query, args = postAttributedQuery, append(args, string(text))
+	}
+	if err := t.exec(ctx, t.schema.in(query), args...); err != nil {
 		return fmt.Errorf("postgres: start run %s in a transaction: %w", r.RunID, err)
 	}
 	return nil

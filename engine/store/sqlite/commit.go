@@ -91,6 +91,11 @@ func appendEntries(tx *sqlitedb.Tx, id []byte, seq int64, entries []store.Entry)
 		if err := insertEntry(tx, id, e, e.Consumed); err != nil {
 			return seq, err
 		}
+		if e.Attributes != nil {
+			if err := setAttributes(tx, id, e.Attributes); err != nil {
+				return seq, err
+			}
+		}
 	}
 	return seq, nil
 }

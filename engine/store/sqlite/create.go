@@ -32,9 +32,13 @@ func (s *Store) create(tx *sqlitedb.Tx, id []byte, r store.Run) (n int64, err er
 	if r.Owner == 0 {
 		s.passed.Due(micros(r.Park.Until))
 	}
-	return tx.Exec(`
+	n, err = tx.Exec(`
 		INSERT INTO wf_run (id, workflow, version, status, owner, token, due_at, seq, created_at, started_at, input)
 		VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		id, r.Workflow, r.Version, r.Owner, micros(r.Park.Until), r.Seq, micros(r.CreatedAt),
 		micros(r.StartedAt), append([]byte{}, r.Input...)) // never NULL: see the migration of wf_subs
+	if err != nil || n == 0 || r.Attributes == nil {
+		return n, err
+	}
+	return n, setAttributes(tx, id, r.Attributes)
 }

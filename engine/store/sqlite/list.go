@@ -10,7 +10,11 @@ import (
 
 // List reads runs, newest first.
 func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next string, err error) {
-	w, err := conditions(q)
+	keys, err := s.rarest(ctx, q.Attributes)
+	if err != nil {
+		return nil, "", err
+	}
+	w, err := conditions(q, keys)
 	if err != nil {
 		return nil, "", err
 	}
@@ -35,9 +39,11 @@ func (s *Store) List(ctx context.Context, q store.Query) (runs []store.Run, next
 }
 
 type where struct {
-	terms []string
-	args  []any
-	order string
+	terms  []string
+	args   []any
+	from   string
+	order  string
+	behind string // the last of a page
 }
 
 func (w *where) and(term string, args ...any) {
@@ -46,15 +52,17 @@ func (w *where) and(term string, args ...any) {
 }
 
 func (w *where) query() string {
-	return "SELECT " + runColumns + " FROM wf_run WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY " + w.order + " LIMIT ?"
+	return "SELECT " + runColumns + " FROM " + w.from + " WHERE " + strings.Join(w.terms, " AND ") + " ORDER BY " + w.order + " LIMIT ?"
 }
 
 // roots are the runs that belong to no other.
 const roots = "input IS NOT NULL"
 
-// conditions of a query; the derived statuses follow [store.Run.Derived].
-func conditions(q store.Query) (*where, error) {
-	w := &where{terms: []string{roots}, order: "created_at DESC, id DESC"}
+// conditions of a query by attributes of these keys; the derived statuses follow
+// [store.Run.Derived].
+func conditions(q store.Query, keys []string) (*where, error) {
+	w := &where{terms: []string{roots}, from: "wf_run", order: "created_at DESC, id DESC", behind: "(created_at, id) < (?, ?)"}
+	w.attributed(q, keys)
 	if q.IDs != nil || q.Parent != "" {
 		w.terms[0] = "true"
 	}
@@ -102,7 +110,7 @@ func conditions(q store.Query) (*where, error) {
 		if q.Parent != "" {
 			w.and("id > ?", id)
 		} else {
-			w.and("(created_at, id) < (?, ?)", at, id)
+			w.and(w.behind, at, id)
 		}
 	}
 	return w, nil

@@ -13,7 +13,7 @@ const pruneQuery = "SELECT id FROM wf_run WHERE status <> 'open' AND " + roots +
 // pruneBelow deletes all that is in a range of ids.
 var pruneBelow = []string{
 	"DELETE FROM wf_history WHERE run_id > ? AND run_id < ?", "DELETE FROM wf_signal WHERE run_id > ? AND run_id < ?",
-	"DELETE FROM wf_run WHERE id > ? AND id < ?",
+	"DELETE FROM wf_attribute WHERE run_id > ? AND run_id < ?", "DELETE FROM wf_run WHERE id > ? AND id < ?",
 }
 
 // Prune deletes runs that ended long ago.
@@ -48,7 +48,8 @@ func (s *Store) Prune(ctx context.Context, endedBefore time.Time, n int) (pruned
 func pruneTree(tx *sqlitedb.Tx, id []byte) error {
 	below := store.Below(store.UnpackID(id))[0] // of a root: one range
 	for _, query := range []string{
-		"DELETE FROM wf_history WHERE run_id = ?", "DELETE FROM wf_signal WHERE run_id = ?", "DELETE FROM wf_run WHERE id = ?",
+		"DELETE FROM wf_history WHERE run_id = ?", "DELETE FROM wf_signal WHERE run_id = ?",
+		"DELETE FROM wf_attribute WHERE run_id = ?", "DELETE FROM wf_run WHERE id = ?",
 	} {
 		if _, err := tx.Exec(query, id); err != nil {
 			return err

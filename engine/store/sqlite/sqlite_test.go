@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -167,7 +168,7 @@ type plan struct {
 
 func TestNoQueryScansTheRuns(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "test.db"))
-	for _, c := range append(plans(t), plansOfSubs(t)...) {
+	for _, c := range slices.Concat(plans(t), plansOfSubs(t), plansOfAttributes(t)) {
 		var plan []string
 		rows, err := s.db.Reader().Query("EXPLAIN QUERY PLAN "+c.query, c.args...)
 		if err != nil {
@@ -191,7 +192,7 @@ func TestNoQueryScansTheRuns(t *testing.T) {
 
 // queryOf is a list's query and its arguments.
 func queryOf(t *testing.T, q store.Query) (query string, args []any) {
-	w, err := conditions(q)
+	w, err := conditions(q, q.Attributes.Keys())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func plansOfSubs(t *testing.T) []plan {
 		{terminateSubsQuery, []any{from, to}, "SEARCH wf_subs USING PRIMARY KEY (run_id>? AND run_id<?)"},
 		{pruneBelow[0], []any{from, to}, "SEARCH wf_history USING PRIMARY KEY (run_id>? AND run_id<?)"},
 		{pruneBelow[1], []any{from, to}, "SEARCH wf_signal USING PRIMARY KEY (run_id>? AND run_id<?)"},
-		{pruneBelow[2], []any{from, to}, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
+		{pruneBelow[3], []any{from, to}, "SEARCH wf_run USING PRIMARY KEY (id>? AND id<?)"},
 	}
 }
 

@@ -188,7 +188,7 @@ func (t *Tx) Start(_ context.Context, r workflow.StartRequest) error {
 	}
 	now := t.s.clock()
 	run := store.Run{ID: r.RunID, Workflow: r.Workflow, Version: version, Input: r.Input, CreatedAt: now, Status: store.Open, Seq: 1,
-		Park: store.Park{Until: now}}
+		Park: store.Park{Until: now}, Attributes: r.Attributes}
 	return t.held.Do(func(tx *sqlitedb.Tx) error {
 		id := store.PackID(run.ID)
 		n, err := t.s.create(tx, id, run)
