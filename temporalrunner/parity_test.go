@@ -59,7 +59,11 @@ stands. Where a runner differs, the suite tests how, and the reason stands below
 	for i, reason := range reasons {
 		b.WriteString(string(rune('1'+i)) + ". " + reason + "\n")
 	}
-	b.WriteString(`
+	return b.String() + besides
+}
+
+// besides is what no scenario shows.
+const besides = `
 Beside the scenarios, on Temporal:
 
 - A step, an event and a retry each take a trip to the server: tens of milliseconds.
@@ -89,9 +93,7 @@ Beside the scenarios, on Temporal:
 - A retried run is listed by its latest start.
 - An id is free again, and its run not found, when the namespace's retention has
   passed; there is nothing else to prune.
-`)
-	return b.String()
-}
+`
 
 func TestTheParityPageIsWhatTheSuiteSays(t *testing.T) {
 	want := parity()

@@ -17,19 +17,20 @@ type bulkFlags struct {
 	Query    string        `name:"query" short:"q" help:"All that an enrichment id names, or an address that they look up."`
 	Since    time.Duration `name:"since" help:"All created within this time, such as 24h."`
 	All      bool          `name:"all" help:"All of them."`
-	DryRun   bool          `name:"dry-run" help:"Only count."`
-	Yes      bool          `name:"yes" short:"y" help:"Do not ask."`
+	attributeFlag
+	DryRun bool `name:"dry-run" help:"Only count."`
+	Yes    bool `name:"yes" short:"y" help:"Do not ask."`
 }
 
 func (f *bulkFlags) selects() bool {
-	return f.Workflow != "" || f.Status != "" || f.Query != "" || f.Since > 0 || f.All
+	return f.Workflow != "" || f.Status != "" || f.Query != "" || f.Since > 0 || len(f.Attribute) > 0 || f.All
 }
 
 // check refuses what names no run and selects none, or both.
 func (f *bulkFlags) check(verb string) error {
 	switch {
 	case f.ID == "" && !f.selects():
-		return usage("liwanag runs "+verb+" RUN, or --status, --workflow, --query, --since or --all", "which runs?")
+		return usage("liwanag runs "+verb+" RUN, or --status, --workflow, --query, --since, --attribute or --all", "which runs?")
 	case f.ID != "" && (f.selects() || f.DryRun):
 		return usage("liwanag runs "+verb+" "+f.ID, "flags select many runs, an id names one")
 	}
@@ -39,7 +40,7 @@ func (f *bulkFlags) check(verb string) error {
 // bulk counts the runs, asks, and acts on no more than were counted. Done says
 // what became of them, such as "canceled".
 func (p *program) bulk(f bulkFlags, verb, done, reason string, act func(runapi.BulkAct) (api.RetriedRuns, error)) error {
-	selected := runapi.BulkAct{Workflow: f.Workflow, Status: f.Status, Q: f.Query, Reason: reason}
+	selected := runapi.BulkAct{Workflow: f.Workflow, Status: f.Status, Q: f.Query, Attribute: f.Attribute, Reason: reason}
 	if f.Since > 0 {
 		selected.Since = time.Now().Add(-f.Since)
 	}

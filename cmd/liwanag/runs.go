@@ -34,6 +34,12 @@ type runsList struct {
 	Query    string        `name:"query" short:"q" help:"A run id, an enrichment id, or an address that it looks up."`
 	Since    time.Duration `name:"since" help:"Created within this time, such as 24h."`
 	Parent   string        `name:"parent" help:"Those that belong to this run."`
+	attributeFlag
+}
+
+// attributeFlag selects runs by attributes.
+type attributeFlag struct {
+	Attribute []string `name:"attribute" sep:"none" placeholder:"KEY=VALUE" help:"With this attribute, such as upload=UPLOAD or source=NAME. Up to three times: with all of them."`
 }
 
 // Run lists runs.
@@ -42,7 +48,7 @@ func (c *runsList) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	filter := runapi.RunFilter{Workflow: c.Workflow, Status: c.Status, Q: c.Query, Parent: c.Parent}
+	filter := runapi.RunFilter{Workflow: c.Workflow, Status: c.Status, Q: c.Query, Parent: c.Parent, Attribute: c.Attribute}
 	if c.Since > 0 {
 		filter.Since = time.Now().Add(-c.Since)
 	}

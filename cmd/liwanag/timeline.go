@@ -36,6 +36,9 @@ func picture(r runapi.RunDetail, now time.Time, width int) []string {
 	if why := state(r.Run); why != "" {
 		lines = append(lines, "  "+why)
 	}
+	if len(r.Attributes) > 0 {
+		lines = append(lines, "  "+strings.Join(r.AttributeTexts(), "  "))
+	}
 	lines = append(lines, "")
 	lines = append(lines, bars(r, end, width)...)
 	lines = append(lines, attempts(r)...)

@@ -2,7 +2,9 @@ package runapi
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/liwanag/liwanag/workflow"
@@ -46,6 +48,8 @@ type RunFilter struct {
 	Until    time.Time `query:"until" doc:"Created before."`
 	Parent   string    `query:"parent" doc:"The runs that belong to this one, by step and index."`
 	Q        string    `query:"q" doc:"A run id, or what else the server finds runs by."`
+	// Attribute are attributes as key=value.
+	Attribute []string `query:"attribute" maxItems:"3" doc:"key=value: of runs with this attribute; up to three times, of runs with all of them."`
 }
 
 // RunQuery asks for a page of runs.
@@ -73,12 +77,21 @@ type Run struct {
 	Node            string             `json:"node,omitempty" doc:"Which executes it now."`
 	Parent          string             `json:"parent,omitempty" doc:"The run that it belongs to."`
 	Children        *workflow.Children `json:"children,omitempty" doc:"How far the runs are that belong to it, of the step where it stands."`
+	Attributes      map[string]string  `json:"attributes,omitempty" doc:"Short facts by which runs are found."`
 	NoDefinition    string             `json:"noDefinition,omitempty" doc:"Why no definition that this server holds executes the open run: it stays as it is until one is held that it fits."`
 }
 
 // Ended says whether nothing more happens to the run by itself.
 func (r Run) Ended() bool {
 	return r.Status != "pending" && r.Status != "running" && r.Status != "waiting"
+}
+
+// AttributeTexts are the attributes as key=value, in order.
+func (r Run) AttributeTexts() (list []string) {
+	for _, key := range slices.Sorted(maps.Keys(r.Attributes)) {
+		list = append(list, key+"="+r.Attributes[key])
+	}
+	return list
 }
 
 // WaitingFor says what a run waits for.
@@ -167,9 +180,11 @@ type BulkAct struct {
 	Since    time.Time `json:"since,omitzero" doc:"Created at or after."`
 	Until    time.Time `json:"until,omitzero" doc:"Created before."`
 	Q        string    `json:"q,omitempty" maxLength:"500" doc:"A run id, or what else the server finds runs by."`
-	Reason   string    `json:"reason,omitempty" maxLength:"500" doc:"Kept with canceled runs and in the audit trail."`
-	DryRun   bool      `json:"dryRun,omitempty" doc:"Only count."`
-	Expect   int64     `json:"expect,omitempty" minimum:"0" doc:"How many were counted before: when more match by now nothing is done, 409 count_differs. 0: whatever matches."`
+	// Attribute are attributes as key=value.
+	Attribute []string `json:"attribute,omitempty" maxItems:"3" doc:"key=value: runs with all of these attributes."`
+	Reason    string   `json:"reason,omitempty" maxLength:"500" doc:"Kept with canceled runs and in the audit trail."`
+	DryRun    bool     `json:"dryRun,omitempty" doc:"Only count."`
+	Expect    int64    `json:"expect,omitempty" minimum:"0" doc:"How many were counted before: when more match by now nothing is done, 409 count_differs. 0: whatever matches."`
 }
 
 // BulkResult says what became of the selected runs.

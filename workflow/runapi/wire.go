@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,6 +58,12 @@ func encode(op Operation, in reflect.Value) Request {
 		if prefix, ok := p.Prefix(); ok {
 			for name, value := range in.FieldByIndex(p.Index).Interface().(map[string]string) {
 				r.Query.Set(prefix+name, value)
+			}
+			continue
+		}
+		if list, ok := in.FieldByIndex(p.Index).Interface().([]string); ok && p.In == "query" {
+			if len(list) > 0 {
+				r.Query[p.Name] = list
 			}
 			continue
 		}
@@ -117,6 +124,10 @@ func Decode(r *http.Request, in any, at func(string) (time.Time, error)) (fault 
 	for _, p := range Parameters(v.Type()) {
 		if prefix, ok := p.Prefix(); ok {
 			setAll(v.FieldByIndex(p.Index), prefix, query)
+			continue
+		}
+		if list, ok := v.FieldByIndex(p.Index).Addr().Interface().(*[]string); ok && p.In == "query" {
+			*list = slices.DeleteFunc(slices.Clone(query[p.Name]), func(text string) bool { return text == "" })
 			continue
 		}
 		text := ""

@@ -65,7 +65,8 @@ func attributesAreSet(w *world) {
 	w.hold(wf)
 	w.startWith(wf, id, workflow.Attributes{"stage": "new"}, workflow.Attributes{"source": "a list", "städte": "Zürich"})
 	w.attributes(w.parked("a", workflow.WaitRetry), workflow.Attributes{"source": "a list", "stage": "new", "städte": "Zürich"})
-	w.attributes(w.parked("b", workflow.WaitEvent), workflow.Attributes{"source": "a list", "stage": "new", "städte": "Zürich", "customer": "7"})
+	w.attributes(w.parked("b", workflow.WaitEvent),
+		workflow.Attributes{"source": "a list", "stage": "new", "städte": "Zürich", "customer": "7"})
 	w.attributes(w.ended(), workflow.Attributes{"source": "a list", "stage": "paid", "städte": "Zürich", "customer": "7",
 		"found": "by a look = yes", "handled": "yes"})
 }
@@ -111,32 +112,41 @@ func attributesFindRuns(w *world) {
 	}
 	w.listed(func() (faults []string) {
 		for what, c := range queries {
-			var ids []string
-			for c.query.Limit = 2; ; {
-				page, err := w.harness.Runner.List(w.Context(), c.query)
-				if err != nil {
-					w.Fatalf("%s: %v", what, err)
-				}
-				for _, r := range page.Runs {
-					ids = append(ids, r.ID)
-					for key, value := range c.query.Attributes {
-						if r.Attributes[key] != value {
-							faults = append(faults, fmt.Sprintf("by %s: %s is shown with %v", what, r.ID, r.Attributes))
-						}
-					}
-				}
-				if c.query.Cursor = page.Next; c.query.Cursor == "" {
-					break
-				}
-			}
+			ids, wrong := w.pagesOf(c.query)
 			if got := strings.Join(ids, " "); got != c.want {
-				faults = append(faults, fmt.Sprintf("by %s: %q, want %q", what, got, c.want))
+				wrong = append(wrong, fmt.Sprintf("%q, want %q", got, c.want))
+			}
+			for _, fault := range wrong {
+				faults = append(faults, "by "+what+": "+fault)
 			}
 		}
 		return faults
 	})
 	g.release()
 	g.release()
+}
+
+// pagesOf lists runs two a page, and says which of them are shown without what they were
+// found by.
+func (w *world) pagesOf(q workflow.Query) (ids, faults []string) {
+	w.Helper()
+	for q.Limit = 2; ; {
+		page, err := w.harness.Runner.List(w.Context(), q)
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, r := range page.Runs {
+			ids = append(ids, r.ID)
+			for key, value := range q.Attributes {
+				if r.Attributes[key] != value {
+					faults = append(faults, fmt.Sprintf("%s is shown with %v", r.ID, r.Attributes))
+				}
+			}
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return ids, faults
+		}
+	}
 }
 
 func attributesStay(w *world) {

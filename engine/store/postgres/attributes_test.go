@@ -54,7 +54,8 @@ func TestARunWithoutAttributesAsksForNone(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.Database(t))
 	exec(t, s, "DROP TABLE wf_attribute")
-	if err := s.Create(t.Context(), store.Run{ID: "r", Workflow: "w", Version: 1, Input: []byte("{}"), Status: store.Open, Seq: 1}); err != nil {
+	run := store.Run{ID: "r", Workflow: "w", Version: 1, Input: []byte("{}"), Status: store.Open, Seq: 1}
+	if err := s.Create(t.Context(), run); err != nil {
 		t.Error(err)
 	}
 	if _, _, err := s.List(t.Context(), store.Query{}); err != nil {

@@ -44,7 +44,8 @@ func TestARunWithoutAttributesAsksForNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Create(t.Context(), store.Run{ID: "r", Workflow: "w", Version: 1, Input: []byte("{}"), Status: store.Open, Seq: 1}); err != nil {
+	run := store.Run{ID: "r", Workflow: "w", Version: 1, Input: []byte("{}"), Status: store.Open, Seq: 1}
+	if err := s.Create(t.Context(), run); err != nil {
 		t.Error(err)
 	}
 	if _, _, err := s.List(t.Context(), store.Query{}); err != nil {

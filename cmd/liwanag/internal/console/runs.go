@@ -63,7 +63,7 @@ func (c *Console) runs(v *visit) error {
 		return err
 	}
 	// Messages are many: one sees lookups until one asks for more.
-	if len(view.Tabs) > 1 && !v.filtered("workflow", "q") {
+	if len(view.Tabs) > 1 && !v.filtered("workflow", "q", "attribute") {
 		q := v.URL.Query()
 		q.Set("workflow", view.Tabs[0].Value)
 		v.URL.RawQuery = q.Encode()
@@ -179,7 +179,7 @@ func (c *Console) confirmBulk(v *visit, act bulkAct, fault error) error {
 }
 
 func bulkOf(f runapi.RunFilter, with func(*runapi.BulkAct)) runapi.BulkAct {
-	b := runapi.BulkAct{Workflow: f.Workflow, Status: f.Status, Since: f.Since, Until: f.Until, Q: f.Q}
+	b := runapi.BulkAct{Workflow: f.Workflow, Status: f.Status, Since: f.Since, Until: f.Until, Q: f.Q, Attribute: f.Attribute}
 	with(&b)
 	return b
 }
@@ -201,6 +201,9 @@ func (c *Console) bulk(v *visit, act bulkAct) error {
 			q.Set(name, value)
 		}
 	}
+	if list := v.PostForm["attribute"]; len(list) > 0 {
+		q["attribute"] = list
+	}
 	v.URL.RawQuery = q.Encode()
 	filter, err := v.runFilter()
 	if err != nil {
@@ -215,6 +218,24 @@ func (c *Console) bulk(v *visit, act bulkAct) error {
 	}
 	view := bulkView{visit: v, Act: act, Filter: filter, Result: &result.BulkResult}
 	return v.show(http.StatusOK, frame{Title: act.Title, Nav: "/runs", Crumbs: []crumb{{"Runs", address("/runs", q)}}}, bulkPage(view))
+}
+
+// attributes are what the address filters by.
+func (v *visit) attributes() []string {
+	return slices.DeleteFunc(slices.Clone(v.URL.Query()["attribute"]), func(text string) bool { return text == "" })
+}
+
+// withoutAttribute is the address without one of them.
+func (v *visit) withoutAttribute(text string) string {
+	q := v.URL.Query()
+	q["attribute"] = slices.DeleteFunc(v.attributes(), func(one string) bool { return one == text })
+	q.Del("cursor")
+	return address(v.URL.Path, q)
+}
+
+// havingAttribute is the list of runs with an attribute.
+func havingAttribute(text string) string {
+	return address("/runs", url.Values{"workflow": {anyWorkflow}, "attribute": {text}})
 }
 
 // asText is a time for a form field that is read again; empty for none.

@@ -135,6 +135,7 @@ func (e *Enricher) ClaimBatch(ctx context.Context) (Batch, error) {
 		return Batch{}, workflow.Snooze(wait)
 	}
 	var claimed Batch
+	var origin workflow.Attributes
 	err = e.store.Write(ctx, func(tx *datastore.Tx) error {
 		claimed = Batch{}
 		if err := tx.Batches.Close(runID); err != nil {
@@ -148,10 +149,32 @@ func (e *Enricher) ClaimBatch(ctx context.Context) (Batch, error) {
 			return err
 		}
 		// A retried run goes on although its jobs are in a submission already.
-		claimed.JobIDs = ids(with(jobs, liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld))
+		jobs = with(jobs, liwanag.JobPending, liwanag.JobSubmitted, liwanag.JobHeld)
+		claimed.JobIDs, origin = ids(jobs), originOf(jobs)
 		return nil
 	})
+	if err == nil && len(origin) > 0 {
+		err = workflow.SetAttributes(ctx, origin)
+	}
 	return claimed, err
+}
+
+// originOf is where the people of a batch come from, most of them, when several uploads or
+// sources share it: attributes of its run.
+func originOf(jobs []liwanag.Job) workflow.Attributes {
+	origin := workflow.Attributes{}
+	counts := map[string]map[string]int{"upload": {}, "source": {}}
+	for _, j := range jobs {
+		for key, value := range map[string]string{"upload": j.UploadID.String(), "source": j.Source} {
+			if j.UploadID.IsZero() && key == "upload" || (workflow.Attributes{key: value}).Validate() != nil {
+				continue
+			}
+			if counts[key][value]++; counts[key][value] > counts[key][origin[key]] {
+				origin[key] = value
+			}
+		}
+	}
+	return origin
 }
 
 // takeBack gives a run that was retried after its end its jobs back: those that

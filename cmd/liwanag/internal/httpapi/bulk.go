@@ -119,8 +119,12 @@ func (s *Server) matching(ctx context.Context, in runapi.BulkAct, fits func(work
 	if fault := door.Unclear(in.Q); fault != "" {
 		return nil, door.InvalidFilter("q", fault)
 	}
-	query, some, err := s.runQuery(ctx,
-		workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until, Limit: bulkPage}, in.Q)
+	attributes, err := attributesOf(in.Attribute)
+	if err != nil {
+		return nil, err
+	}
+	query, some, err := s.runQuery(ctx, workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since,
+		Until: in.Until, Attributes: attributes, Limit: bulkPage}, in.Q)
 	if err != nil || !some {
 		return nil, err
 	}

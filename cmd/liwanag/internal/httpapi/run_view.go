@@ -46,7 +46,7 @@ func viewOfRun(r workflow.Run) runapi.Run {
 	view := runapi.Run{ID: r.ID, Workflow: r.Workflow, Version: r.Version, Status: string(r.Status), Input: r.Input, Output: r.Output,
 		Failure: r.Failure, FinishedBecause: r.FinishedBecause, CancelRequested: r.CancelRequested, Paused: r.Paused,
 		CreatedAt: r.CreatedAt.UTC(), StartedAt: utc(r.StartedAt), EndedAt: utc(r.EndedAt), Node: r.Node, NoDefinition: r.NoDefinition,
-		Parent: r.Parent, Children: r.Children}
+		Parent: r.Parent, Children: r.Children, Attributes: r.Attributes}
 	if w := r.WaitingFor; w != nil {
 		view.WaitingFor = &runapi.WaitingFor{Step: w.Step, Kind: string(w.Kind), Events: w.Events, Until: utc(w.Until),
 			NextFetchAt: utc(w.NextFetchAt)}

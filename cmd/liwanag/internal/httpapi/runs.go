@@ -31,9 +31,13 @@ func (s *Server) registerRuns() {
 
 func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List[runapi.Run], error) {
 	answer := runapi.List[runapi.Run]{Items: []runapi.Run{}}
+	attributes, err := attributesOf(in.Attribute)
+	if err != nil {
+		return answer, err
+	}
 	query, some, err := s.runQuery(ctx,
 		workflow.Query{Workflow: in.Workflow, Status: workflow.Status(in.Status), Since: in.Since, Until: in.Until,
-			Parent: in.Parent, Cursor: in.Cursor, Limit: in.Limit}, in.Q)
+			Parent: in.Parent, Attributes: attributes, Cursor: in.Cursor, Limit: in.Limit}, in.Q)
 	if err != nil || !some {
 		return answer, err
 	}
@@ -45,6 +49,24 @@ func (s *Server) listRuns(ctx context.Context, in *runapi.RunQuery) (runapi.List
 	views, err := s.viewRuns(ctx, page.Runs)
 	answer.Items = append(answer.Items, views...)
 	return answer, err
+}
+
+// attributesOf reads attributes to filter by; no run has two values of one key.
+func attributesOf(list []string) (workflow.Attributes, error) {
+	var all workflow.Attributes
+	for _, text := range list {
+		key, value, err := workflow.ParseAttribute(text)
+		switch was, twice := all[key]; {
+		case err != nil:
+			return nil, door.InvalidFilter("attribute", "it is no key=value, or too long")
+		case twice && was != value:
+			return nil, door.InvalidFilter("attribute", "no run has two values of "+door.Clip(key))
+		case all == nil:
+			all = workflow.Attributes{}
+		}
+		all[key] = value
+	}
+	return all, nil
 }
 
 // runsAbout finds the runs that a text names: none for text that names nothing.

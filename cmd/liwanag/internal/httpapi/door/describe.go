@@ -103,7 +103,9 @@ var schemaNames = map[string]string{
 func schemaName(t reflect.Type, hint string) string {
 	name := ""
 	for word := range strings.SplitSeq(huma.DefaultSchemaNamer(t, hint), "-") {
-		name += strings.ToUpper(word[:1]) + word[1:]
+		if word != "" { // a type without a name has no schema of its own
+			name += strings.ToUpper(word[:1]) + word[1:]
+		}
 	}
 	element, isList := strings.CutPrefix(name, "List")
 	if better := schemaNames[element]; better != "" && isList {
@@ -157,7 +159,8 @@ func (d *Door) describeRequest(op *huma.Operation, in reflect.Type) {
 		param := &huma.Param{Name: p.Name, In: p.In, Description: schema.Description, Schema: schema,
 			Required: p.In == "path" || p.Tag.Get("required") == "true"}
 		if p.In == "query" {
-			param.Explode = new(bool)
+			repeated := schema.Type == huma.TypeArray
+			param.Explode = &repeated
 		}
 		op.Parameters = append(op.Parameters, param)
 	}

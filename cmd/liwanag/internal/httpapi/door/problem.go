@@ -113,6 +113,8 @@ func problemOfRun(err error) *Problem {
 		{workflow.ErrUnknownStep, http.StatusUnprocessableEntity, "unknown_step", "the workflow has no step of this name"},
 		{workflow.ErrUnknownWorkflow, http.StatusConflict, "unknown_workflow", "this server does not hold the run's workflow"},
 		{workflow.ErrInvalidCursor, http.StatusBadRequest, liwanag.ErrInvalidCursor.Code, liwanag.ErrInvalidCursor.Message},
+		{workflow.ErrAttribute, http.StatusBadRequest, "invalid_filter", fmt.Sprintf("an attribute is key=value, with a key of 1 to %d bytes and a value of 1 to %d", workflow.MaxAttributeKey, workflow.MaxAttributeValue)},
+		{workflow.ErrNoAttributes, http.StatusConflict, "no_attributes", "runs cannot be found by attributes: register the search attribute LiwanagAttributes, a KeywordList, in the Temporal namespace"},
 		{workflow.ErrInboxFull, http.StatusConflict, "inbox_full", fmt.Sprintf("the run has received %d events or %d bytes, no more are taken", workflow.MaxInbox, workflow.MaxInboxBytes)},
 		{workflow.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("event data of more than %d bytes is not taken", workflow.MaxPayload)},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable, "timeout", "the request took too long, try again later"},

@@ -90,23 +90,39 @@ func checkQuery(op *huma.Operation, raw string) error {
 		switch {
 		case at < 0 && !prefixed(op, name):
 			return BadParameter(name, "there is no such parameter")
+		case at >= 0 && op.Parameters[at].Schema.Type == huma.TypeArray:
+			if most := op.Parameters[at].Schema.MaxItems; most != nil && len(values) > *most {
+				return BadParameter(name, fmt.Sprintf("it is there more than %d times", *most))
+			}
 		case len(values) > 1:
 			return BadParameter(name, "it is there more than once")
-		case values[0] == "":
-			continue
 		}
-		if fault := Unclear(values[0]); fault != "" && op.Method == http.MethodGet && name != "cursor" {
-			return InvalidFilter(name, fault)
+		for _, value := range values {
+			if err := checkOne(op, name, at, value); err != nil {
+				return err
+			}
 		}
-		schema := &huma.Schema{}
-		if at >= 0 {
-			schema = op.Parameters[at].Schema
-		} else if fault := Unclear(name); fault != "" {
-			return InvalidFilter(name, fault)
-		}
-		if fault := checkValue(schema, values[0]); fault != "" {
-			return BadParameter(name, fault)
-		}
+	}
+	return nil
+}
+
+// checkOne checks a value of the parameter that stands at a place of the description; -1:
+// of one that is taken by the beginning of its name.
+func checkOne(op *huma.Operation, name string, at int, value string) error {
+	if value == "" {
+		return nil
+	}
+	if fault := Unclear(value); fault != "" && op.Method == http.MethodGet && name != "cursor" {
+		return InvalidFilter(name, fault)
+	}
+	schema := &huma.Schema{}
+	if at >= 0 {
+		schema = op.Parameters[at].Schema
+	} else if fault := Unclear(name); fault != "" {
+		return InvalidFilter(name, fault)
+	}
+	if fault := checkValue(schema, value); fault != "" {
+		return BadParameter(name, fault)
 	}
 	return nil
 }
