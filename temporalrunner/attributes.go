@@ -80,16 +80,6 @@ func texts(a workflow.Attributes) (list []string) {
 	return list
 }
 
-// has says whether a run has attributes: some indexes do not tell capitals apart.
-func has(run workflow.Run, wanted workflow.Attributes) bool {
-	for key, value := range wanted {
-		if got, ok := run.Attributes[key]; !ok || got != value {
-			return false
-		}
-	}
-	return true
-}
-
 // set sets the attributes that an attempt has set; an error when there are too many.
 func (x *interpreter) set(got outcome) error {
 	if len(got.Attributes) == 0 {

@@ -213,7 +213,7 @@ func (r *Runner) look(ctx context.Context, rows []row, q workflow.Query) []*work
 				run = rec.Run
 			}
 			run.Steps, run.Events, run.Output = nil, nil, nil
-			if (q.Status == "" || q.Status == run.Status) && has(run, q.Attributes) {
+			if (q.Status == "" || q.Status == run.Status) && run.Attributes.Have(q.Attributes) {
 				runs[i] = &run
 			}
 			return nil

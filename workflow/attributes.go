@@ -69,6 +69,16 @@ func (a Attributes) Validate() error {
 // Keys are the keys, sorted.
 func (a Attributes) Keys() []string { return slices.Sorted(maps.Keys(a)) }
 
+// Have says whether others are among the attributes.
+func (a Attributes) Have(others Attributes) bool {
+	for key, value := range others {
+		if got, ok := a[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}
+
 // ParseAttribute reads "key=value".
 func ParseAttribute(text string) (key, value string, err error) {
 	key, value, ok := strings.Cut(text, "=")

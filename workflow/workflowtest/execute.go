@@ -169,12 +169,25 @@ func (n *run) attempt(ctx context.Context, d workflow.Decision, attempt int) (ou
 		}
 		output, err = d.Node.Invoke(ctx, c)
 	})
-	return output, err
+	return output, n.set(err)
+}
+
+// set takes what an attempt has set that ended well.
+func (n *run) set(err error) error {
+	set := n.setting.Take()
+	if err != nil || set == nil {
+		return err
+	}
+	all, err := n.state.Attributes.With(set)
+	if err == nil {
+		n.state.Attributes = all
+	}
+	return err
 }
 
 func (n *run) call(attempt int) workflow.Call {
 	return workflow.Call{RunID: n.state.ID, Attempt: attempt, Input: n.state.Input, History: n.facts, Namespace: n.runner.Namespace,
-		Subs: n.runner.subs}
+		Subs: n.runner.subs, Setting: &n.setting}
 }
 
 func (n *run) unlocked(fn func()) {
@@ -308,6 +321,11 @@ func (n *run) look(ctx context.Context, node *workflow.Node, attempt int) (outpu
 	n.state.Status, n.state.WaitingFor, n.woken = workflow.StatusRunning, nil, false
 	c := n.call(attempt)
 	n.unlocked(func() { output, found, err = node.Check(ctx, c) })
+	if !found {
+		n.setting.Take()
+	} else if err = n.set(err); err != nil {
+		return nil, false, err
+	}
 	return output, found, err
 }
 

@@ -3,6 +3,7 @@ package workflowtest
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -27,8 +28,9 @@ type run struct {
 	endless string            // why the run was given up
 	wake    chan struct{}     // something came: the run looks again
 	halt    context.CancelFunc
-	parent  *run   // of a sub-run
-	group   *group // of a run that stands at a step with sub-runs
+	setting workflow.Setting // attributes that the attempt at hand sets
+	parent  *run             // of a sub-run
+	group   *group           // of a run that stands at a step with sub-runs
 }
 
 // note is the data of a history item, in the words of the engine.
@@ -56,7 +58,7 @@ func noteOf(err error) note {
 
 func newRun(r *Runner, p *workflow.Plan, q workflow.StartRequest) *run {
 	n := &run{runner: r, plan: p, wake: make(chan struct{}, 1), state: workflow.Run{ID: q.RunID, Workflow: p.Name, Version: p.Version,
-		Status: workflow.StatusPending, Input: q.Input, CreatedAt: now()}}
+		Status: workflow.StatusPending, Input: q.Input, CreatedAt: now(), Attributes: maps.Clone(q.Attributes)}}
 	n.opened = n.state.CreatedAt
 	n.facts = workflow.History{{Kind: workflow.FactStarted, Output: q.Input}}
 	for _, node := range p.Nodes {

@@ -195,6 +195,9 @@ func (r *Runner) Describe(_ context.Context, runID string) (workflow.Run, error)
 func (r *Runner) List(_ context.Context, q workflow.Query) (workflow.Page, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := q.ValidateFilters(); err != nil {
+		return workflow.Page{}, err
+	}
 	var all []workflow.Run
 	for _, n := range r.runs {
 		if n.selected(q) {
@@ -267,7 +270,7 @@ func (n *run) selected(q workflow.Query) bool {
 	return (s.Parent == q.Parent || q.IDs != nil && q.Parent == "") &&
 		(q.Workflow == "" || q.Workflow == s.Workflow) && (q.Status == "" || q.Status == s.Status) &&
 		(q.Since.IsZero() || !s.CreatedAt.Before(q.Since)) && (q.Until.IsZero() || s.CreatedAt.Before(q.Until)) &&
-		(q.IDs == nil || slices.Contains(q.IDs, s.ID))
+		(q.IDs == nil || slices.Contains(q.IDs, s.ID)) && s.Attributes.Have(q.Attributes)
 }
 
 func locked[T any](r *Runner, runID string, do func(*run) (T, error)) (v T, err error) {

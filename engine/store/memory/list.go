@@ -74,17 +74,7 @@ func matches(r store.Run, q store.Query) bool {
 		(q.Status == "" || q.Status == r.Status || q.Status == r.Derived(q.Now)) &&
 		(q.Since.IsZero() || !r.CreatedAt.Before(q.Since)) &&
 		(q.Until.IsZero() || r.CreatedAt.Before(q.Until)) &&
-		(q.IDs == nil || slices.Contains(q.IDs, r.ID)) && has(r, q.Attributes)
-}
-
-// has says whether a run has attributes.
-func has(r store.Run, wanted workflow.Attributes) bool {
-	for key, value := range wanted {
-		if got, ok := r.Attributes[key]; !ok || got != value {
-			return false
-		}
-	}
-	return true
+		(q.IDs == nil || slices.Contains(q.IDs, r.ID)) && r.Attributes.Have(q.Attributes)
 }
 
 // Attributes are those of runs.
