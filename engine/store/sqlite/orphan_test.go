@@ -36,7 +36,8 @@ func TestDueRunsThatNobodyHoldsArePassedByAFullClaim(t *testing.T) {
 	if claimed, _, err := s.Claim(t.Context(), node, w, later); err != nil || len(claimed) != 2 {
 		t.Fatalf("%d claimed, %v", len(claimed), err)
 	}
-	owned := store.Run{ID: "owned", Workflow: "w", Version: 1, Status: store.Open, Seq: 1, CreatedAt: later, StartedAt: later, Owner: node.Epoch}
+	owned := store.Run{ID: "owned", Workflow: "w", Version: 1, Status: store.Open, Seq: 1, CreatedAt: later, StartedAt: later,
+		Owner: node.Epoch}
 	if err := s.Create(t.Context(), owned); err != nil { // makes nothing due
 		t.Fatal(err)
 	}
