@@ -96,6 +96,10 @@ type normalizer struct {
 func (n normalizer) normalize(s SignUp) (liwanag.SignUp, error) {
 	var faults []FieldError
 	email, err := liwanag.ParseEmail(s.Email)
+	if err != nil && n.lenient {
+		address, _, _ := readAddress(s.Email)
+		email, err = liwanag.ParseEmail(address)
+	}
 	if err != nil {
 		faults = append(faults, FieldError{string(FieldEmail), err.Error()})
 	}

@@ -115,7 +115,11 @@ func readLoosely(raw json.RawMessage, into any) bool {
 		list, isList := value.([]any)
 		return len(*into) > 0 || value == nil || isList && len(list) == 0
 	case **time.Time:
-		return value == "" || json.Unmarshal(raw, into) == nil
+		t, ok := parseTime(Text(value), orderUnknown)
+		if ok {
+			*into = &t
+		}
+		return ok || value == "" || value == nil
 	case *map[string]json.RawMessage:
 		return json.Unmarshal(raw, into) == nil
 	}

@@ -46,7 +46,8 @@ func TestAWrongTypeIsKeptOrDroppedAndNeverCostsTheSignUp(t *testing.T) {
 		`"tags":[1,null,{"name":"x"},["y"],""]`: `1 x`,
 		`"tags":{"vip":true}`:                   `{"tags":{"vip":true}}`, `"metadata":"text"`: `{"metadata":"text"}`,
 		`"metadata":[1]`: `{"metadata":[1]}`,
-		`"timestamp":""`: ``, `"timestamp":"yesterday"`: `{"timestamp":"yesterday"}`, `"timestamp":1700000000`: `{"timestamp":1700000000}`,
+		`"timestamp":""`: ``, `"timestamp":"yesterday"`: `{"timestamp":"yesterday"}`, `"timestamp":1700000000`: `2023-11-14T22:13:20Z`,
+		`"timestamp":"14 Nov 2023 22:13:20"`: `2023-11-14T22:13:20Z`, `"timestamp":17`: `{"timestamp":17}`,
 		`"timestamp":"2024-13-45T00:00:00Z"`: `{"timestamp":"2024-13-45T00:00:00Z"}`,
 		`"timestamp":"2024-01-02T03:04:05Z"`: `2024-01-02T03:04:05Z`, `"note":"a\u0000b","k\u0000":1`: `{"k":1,"note":"ab"}`,
 		`"companyDomain":7`: `{"companyDomain":"7"}`,
@@ -54,6 +55,15 @@ func TestAWrongTypeIsKeptOrDroppedAndNeverCostsTheSignUp(t *testing.T) {
 		row, _ := loosely(t, `{"email":"ann@gmail.com",`+fields+`}`)
 		if got := string(row.Metadata) + strings.Join(row.Tags, " ") + timeText(row.SignedUpAt); got != want || row.Email != "ann@gmail.com" {
 			t.Errorf("%s: %s, want %s", fields, got, want)
+		}
+	}
+	for _, email := range []string{"mailto:ann@gmail.com", "\u200bann@gmail.com", "Ann <ann@gmail.com>", "ann@firm.example, ann@gmail.com"} {
+		raw, err := json.Marshal(email)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row, _ := loosely(t, `{"email":`+string(raw)+`}`); row.Email != "ann@gmail.com" {
+			t.Errorf("%q: %q", email, row.Email)
 		}
 	}
 	for _, email := range []string{`7`, `null`, `""`, `["ann@gmail.com"]`, `"nobody"`} {
