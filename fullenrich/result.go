@@ -12,9 +12,10 @@ import (
 type Status string
 
 const (
-	StatusCreated             Status = "CREATED"              // accepted, not started
-	StatusInProgress          Status = "IN_PROGRESS"          // running; also in every contact webhook
-	StatusFinished            Status = "FINISHED"             // all contacts processed
+	StatusCreated    Status = "CREATED"     // accepted, not started
+	StatusInProgress Status = "IN_PROGRESS" // running; also in every contact webhook
+	StatusFinished   Status = "FINISHED"    // all contacts processed
+	// #nosec G101 -- a word of the partner
 	StatusCreditsInsufficient Status = "CREDITS_INSUFFICIENT" // credits ran out part-way, the data present was paid for
 	StatusCanceled            Status = "CANCELED"             // ended from outside
 	StatusRateLimit           Status = "RATE_LIMIT"           // undefined by FullEnrich, treated as running

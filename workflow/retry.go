@@ -91,10 +91,7 @@ func (r Retry) backoff(attempt int) time.Duration {
 // jitter is between 0 and 1, the same for the same run, step and attempt.
 func jitter(runID, step string, attempt int) float64 {
 	h := fnv.New64a()
-	h.Write([]byte(runID))
-	h.Write([]byte{0})
-	h.Write([]byte(step))
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(attempt)))
+	_, _ = h.Write(binary.BigEndian.AppendUint64([]byte(runID+"\x00"+step), uint64(attempt))) // #nosec G115 -- attempts count up from 1
 	// FNV leaves the high bits of short inputs poorly mixed; one round of
 	// multiplication and folding spreads them.
 	x := h.Sum64()

@@ -29,7 +29,7 @@ func PackID(id string) []byte {
 // subPrefix is what the packed ids of a step's sub-runs begin with.
 func subPrefix(parent, step string, generation int) []byte {
 	root, depth, path := pathOf(parent)
-	b := append(root, levelEnd, byte(depth+1))
+	b := append(root, levelEnd, byte(depth+1)) // #nosec G115 -- at most maxDepth
 	b = append(b, path...)
 	b = append(b, workflow.SubRunKey(step, generation)...)
 	return append(b, levelEnd)
@@ -65,7 +65,7 @@ func SubRange(parent, step string, generation, index int) (from, to []byte) {
 // other, and none that is further below.
 func ChildRange(id string) (from, to []byte) {
 	root, depth, path := pathOf(id)
-	from = append(append(root, levelEnd, byte(depth+1)), path...)
+	from = append(append(root, levelEnd, byte(depth+1)), path...) // #nosec G115 -- at most maxDepth
 	return from, after(from)
 }
 
@@ -81,6 +81,7 @@ func Below(id string) (ranges [][2][]byte) {
 		return [][2][]byte{{from, after(from)}}
 	}
 	for d := depth + 1; d <= maxDepth; d++ {
+		// #nosec G115 -- at most maxDepth
 		from := append(append(root[:len(root):len(root)], levelEnd, byte(d)), path...)
 		ranges = append(ranges, [2][]byte{from, after(from)})
 	}

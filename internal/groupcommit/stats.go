@@ -74,7 +74,7 @@ func (r *Recorder) record(changes int, hold time.Duration, undone bool) (tell fu
 	defer r.mu.Unlock()
 	r.init()
 	r.s.Groups++
-	r.s.Changes += uint64(changes)
+	r.s.Changes += uint64(changes) // #nosec G115 -- a count
 	if undone {
 		r.s.Undone++
 	}

@@ -115,7 +115,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.New("pgdb: URL is not a PostgreSQL connection string")
 	}
-	pc.MaxConns = int32(c.MaxConns)
+	pc.MaxConns = int32(c.MaxConns) // #nosec G115 -- a number of connections
 	// Statements are planned with their parameters each time and have no name on the
 	// server, so that a pooler may hand every transaction to another connection.
 	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe

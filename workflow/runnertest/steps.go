@@ -153,6 +153,7 @@ func backingOff(b workflow.Backoff, most float64, failures int, at ...string) fu
 		for n := range failures {
 			want = append(want, at[n]+" step.retrying a #"+string(rune('1'+n)))
 		}
+		// #nosec G115 -- a digit
 		want = append(want, at[failures]+" step.completed a #"+string(rune('1'+failures)), at[failures]+" run.completed")
 		run := w.ended()
 		w.expect(run, workflow.StatusCompleted, want...)

@@ -63,7 +63,7 @@ func shard(id []byte, n int) int {
 	for _, b := range id {
 		h = (h ^ uint32(b)) * 16777619
 	}
-	return int(h % uint32(n))
+	return int(h % uint32(n)) // #nosec G115 -- below n
 }
 
 // work commits what queues, a group at a time, until the queue is closed and empty.

@@ -73,6 +73,7 @@ func (g *group) commit(c *change, r *row, l store.Lease, p store.Progress, into 
 		}
 	}
 	r.token++
+	// #nosec G115 -- counts that the column holds
 	r.attempt, r.begun, r.takeovers = int32(p.Attempt), p.Begun, int32(p.Takeovers)
 	r.begin(micros(p.StartedAt))
 	g.changeSubs(c, l.RunID, p)

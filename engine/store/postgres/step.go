@@ -49,7 +49,7 @@ func (s *Store) connections(ctx context.Context) (*pgxpool.Pool, error) {
 	defer s.steps.mu.Unlock()
 	if s.steps.pool == nil {
 		c := s.db.Pool().Config()
-		c.MaxConns, c.MinConns, c.MinIdleConns = int32(s.steps.most), 0, 0
+		c.MaxConns, c.MinConns, c.MinIdleConns = int32(s.steps.most), 0, 0 // #nosec G115 -- a number of connections
 		pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), c)
 		if err != nil {
 			return nil, err

@@ -118,6 +118,7 @@ func insertEntries(b batch, entries []entryOf) {
 		of("started_at", "bigint", entries, func(e entryOf) int64 { return micros(e.StartedAt) }),
 		of("started_seq", "bigint", entries, func(e entryOf) int64 { return e.StartedSeq }),
 		of("next_at", "bigint", entries, func(e entryOf) int64 { return micros(e.NextAt) }),
+		// #nosec G115 -- a count that the column holds
 		of("attempt", "integer", entries, func(e entryOf) int32 { return int32(e.Attempt) }),
 		of("begins", "boolean", entries, func(e entryOf) bool { return e.Begins }),
 		of("reconciled", "boolean", entries, func(e entryOf) bool { return e.Reconciled }),

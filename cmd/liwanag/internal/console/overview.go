@@ -253,7 +253,7 @@ func creditsNote(g glance) string {
 
 // pausedWords say why and until when spending is paused.
 func pausedWords(c api.Credits) string {
-	why := firstOf(map[string]string{
+	why := firstOf(map[string]string{ // #nosec G101 -- words on a page
 		"paused": "By hand", "credits": "No credits are left", "key": "FullEnrich refuses the key"}[c.PausedReason],
 		words(c.PausedReason))
 	if c.PausedNote != "" {

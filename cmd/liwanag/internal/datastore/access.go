@@ -2,7 +2,6 @@ package datastore
 
 import (
 	"context"
-	"encoding/binary"
 	"strings"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
+// #nosec G101 -- names of columns
 const passColumns = `hash, kind, key_hash, key_id, person, scopes, created_at, expires_at`
 
 func scanPass(r Row) (p liwanag.Pass, err error) {
@@ -78,7 +78,7 @@ func (s Acts) List(ctx context.Context, f liwanag.ActFilter, p liwanag.Page) ([]
 		w.and(`act = $?`, f.Act)
 	}
 	if after != nil {
-		at, seq := w.bind(int64(binary.BigEndian.Uint64(after))), w.bind(int64(binary.BigEndian.Uint64(after[8:])))
+		at, seq := w.bind(numberOf(after)), w.bind(numberOf(after[8:]))
 		w.and(`at <= ` + at + ` AND (at < ` + at + ` OR seq < ` + seq + `)`)
 	}
 	limit := listing.Limit(p)

@@ -3,7 +3,6 @@ package datastore
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"slices"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/listing"
@@ -34,7 +33,7 @@ func (s Subscribers) Companies(ctx context.Context, f liwanag.SubscriberFilter, 
 	w.and(`s.company_domain IS NOT NULL`)
 	having := ``
 	if after != nil {
-		n, domain := w.bind(int64(binary.BigEndian.Uint64(after))), w.bind(string(after[8:]))
+		n, domain := w.bind(numberOf(after)), w.bind(string(after[8:]))
 		having = ` HAVING count(*) < ` + n + ` OR (count(*) = ` + n + ` AND lower(s.company_domain) > ` + domain + `)`
 	}
 	limit := listing.Limit(p)

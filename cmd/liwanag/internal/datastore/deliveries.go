@@ -3,7 +3,6 @@ package datastore
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"time"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/listing"
@@ -84,8 +83,7 @@ func (l listed) compare(other listed) int {
 }
 
 func (l listed) cursor() string {
-	key := binary.BigEndian.AppendUint64(nil, uint64(l.ReceivedAt.UnixMicro()))
-	return listing.Cursor(deliveryListing, binary.BigEndian.AppendUint64(key, uint64(l.seq)))
+	return listing.Cursor(deliveryListing, append(numberKey(l.ReceivedAt.UnixMicro()), numberKey(l.seq)...))
 }
 
 // List gives a page, newest first, without raw bodies. ErrInvalidCursor.
@@ -123,8 +121,8 @@ func deliveryQuery(submissionID liwanag.ID, state liwanag.DeliveryState, after [
 		w.and(`state = $?`, string(state))
 	}
 	if after != nil {
-		w.and(`(received_at, seq) < (` + w.bind(int64(binary.BigEndian.Uint64(after))) + `, ` +
-			w.bind(int64(binary.BigEndian.Uint64(after[8:]))) + `)`)
+		w.and(`(received_at, seq) < (` + w.bind(numberOf(after)) + `, ` +
+			w.bind(numberOf(after[8:])) + `)`)
 	}
 	return `SELECT ` + deliveryColumns + `, seq FROM delivery` + w.String() + ` ORDER BY received_at DESC, seq DESC LIMIT ` + w.bind(limit),
 		w.args

@@ -40,13 +40,20 @@ var subscriberOrders = map[liwanag.SubscriberSort]struct {
 		}, func(b []byte) any { return string(b) }},
 }
 
-func numberKey(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+// numberKey and numberOf write a number into a key and read it again, bit by bit.
+func numberKey(n int64) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(n)) // #nosec G115 -- the bits come back as they went
+}
+
+func numberOf(key []byte) int64 {
+	return int64(binary.BigEndian.Uint64(key)) // #nosec G115 -- the bits come back as they went
+}
 
 func readNumber(b []byte) any {
 	if len(b) != 8 {
 		return nil
 	}
-	return int64(binary.BigEndian.Uint64(b))
+	return numberOf(b)
 }
 
 // phasesOf are the walks of a listing, one after the other: those who have what it is

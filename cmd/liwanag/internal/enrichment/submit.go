@@ -129,11 +129,10 @@ func (e *Enricher) reserve(tx *datastore.Tx, runID liwanag.ID, earlier []liwanag
 	id := liwanag.NewID(liwanag.SubmissionKind)
 	sub := liwanag.Submission{ID: id, RunID: runID, N: 1, State: liwanag.SubmissionPrepared, Name: "liwanag-" + id.String(),
 		Jobs: len(jobs), PreparedAt: now, Reserved: int64(len(jobs)), CreditDay: day, Unconfirmed: unconfirmed}
-	if n := len(earlier); n > 0 {
-		sub.N = earlier[n-1].N + 1
-		sub.Supersedes = earlier[n-1].Supersedes
-		if paid.MayHaveBeenTaken(earlier[n-1]) {
-			sub.Supersedes = earlier[n-1].ID
+	for _, last := range earlier[max(len(earlier)-1, 0):] {
+		sub.N, sub.Supersedes = last.N+1, last.Supersedes
+		if paid.MayHaveBeenTaken(last) {
+			sub.Supersedes = last.ID
 		}
 	}
 	if err := tx.Submissions.Insert(sub, ids(jobs)); err != nil {

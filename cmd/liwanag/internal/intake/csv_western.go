@@ -74,6 +74,7 @@ func hintedBy(text string) string {
 		"si": "windows-1250", "hr": "windows-1250", "tr": "windows-1254", "lt": "windows-1257", "lv": "windows-1257"}
 	counts := map[string]int{}
 	best := ""
+	// #nosec G115 -- ASCII
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r != '.' && r != '@' && (r > 0x7f || !isLetter(byte(r))) }) {
 		if at := strings.LastIndexByte(word, '@'); at < 0 {
 			continue

@@ -246,7 +246,7 @@ func copyTable(ctx context.Context, tx pgx.Tx, source *sql.Tx, t pgdb.Table, mar
 		names[i] = col.in()
 		t.Columns = append(t.Columns, col.name)
 	}
-	query := "SELECT " + strings.Join(names, ", ") + ` FROM "` + t.Name + `"`
+	query := "SELECT " + strings.Join(names, ", ") + ` FROM "` + t.Name + `"` // #nosec G202 -- names of our own schema
 	rows, err := source.QueryContext(ctx, query)
 	if err != nil {
 		return c, fmt.Errorf("keep: read %s: %w", t.Name, err)

@@ -58,7 +58,7 @@ func (l *Listener) Take() (told []Told, more <-chan struct{}) {
 	}
 	for i, one := range all {
 		if !slices.ContainsFunc(all[i+1:], func(later runapi.RunHint) bool { return later.Run == one.Run }) {
-			told = append(told, Told{l.hints.ID(next - uint64(len(all)-1-i)), one})
+			told = append(told, Told{l.hints.ID(next - uint64(len(all)-1-i)), one}) // #nosec G115 -- an index
 		}
 	}
 	return told, more

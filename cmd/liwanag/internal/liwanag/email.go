@@ -125,7 +125,7 @@ func refuseLocal(local string) string {
 		return "the part before the @ has a dot at its start or end, or two in a row"
 	}
 	for _, r := range local {
-		if r < utf8.RuneSelf && !isAtomByte(byte(r)) {
+		if r < utf8.RuneSelf && !isAtomByte(byte(r)) { // #nosec G115 -- ASCII
 			return "the part before the @ contains a character that is not allowed"
 		}
 	}

@@ -117,12 +117,12 @@ func NewWriter(w io.Writer) *Writer { return &Writer{bufio.NewWriterSize(w, 32<<
 func (w *Writer) Write(record []string) error {
 	for i, cell := range record {
 		if i > 0 {
-			w.w.WriteByte(',')
+			_ = w.w.WriteByte(',')
 		}
-		w.w.WriteByte('"')
+		_ = w.w.WriteByte('"')
 		cell = Protect(strings.ReplaceAll(cell, "\x00", ""))
-		w.w.WriteString(strings.ReplaceAll(cell, `"`, `""`))
-		w.w.WriteByte('"')
+		_, _ = w.w.WriteString(strings.ReplaceAll(cell, `"`, `""`))
+		_ = w.w.WriteByte('"')
 	}
 	_, err := w.w.WriteString("\r\n")
 	return err
