@@ -77,8 +77,10 @@ func (f *manyFlags) act(p *program, show showFlag, do manyAct) error {
 			return err
 		}
 		done.Count, done.Rows, done.Changed = done.Count+one.Count, done.Rows+one.Rows, done.Changed+one.Changed
+		done.Backups = one.Backups
 	}
-	return f.show(p, show, done, fmt.Sprintf("%s %s, %s changed", people(done.Count), do.done, plural(done.Changed, "row")))
+	return f.show(p, show, done, fmt.Sprintf("%s %s, %s changed%s", people(done.Count), do.done, plural(done.Changed, "row"),
+		heldBy(done.Backups)))
 }
 
 func (f *manyFlags) show(p *program, show showFlag, result api.ActedMany, words string) error {

@@ -124,10 +124,22 @@ func (c *subscribersErase) one(p *program) error {
 	if _, err := api.EraseSubscriber.Call(p.ctx, client, request); err != nil {
 		return err
 	}
-	rows := int64(1 + len(person.SameMailbox))
-	if c.Output == "json" {
-		return printJSON(p.out, api.ActedMany{Count: 1, Rows: rows, Changed: rows})
+	backups, err := api.ListBackups.Call(p.ctx, client, runapi.NoInput{})
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(p.out, "%s erased, %s\n", id, plural(rows, "row"))
+	rows, held := int64(1+len(person.SameMailbox)), api.Holding(backups.Items, person)
+	if c.Output == "json" {
+		return printJSON(p.out, api.ActedMany{Count: 1, Rows: rows, Changed: rows, Backups: held})
+	}
+	_, err = fmt.Fprintf(p.out, "%s erased, %s%s\n", id, plural(rows, "row"), heldBy(held))
 	return err
+}
+
+// heldBy names the backups that people who were erased are still in.
+func heldBy(backups []string) (words string) {
+	for _, path := range backups {
+		words += "\nstill in the backup " + printable(path, "") + ": delete it, or let it go by LIWANAG_BACKUP_KEEP"
+	}
+	return words
 }

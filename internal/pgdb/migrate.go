@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
@@ -127,11 +128,33 @@ func (s Schema) create(ctx context.Context) error {
 	return err
 }
 
-// apply takes one step and accounts for it, in one transaction whose search_path is
-// the schema.
+// apply takes one step. All that want a table queue behind a statement that waits for a
+// lock on it, so none waits for long: the step lets them pass and begins anew.
 func (s Schema) apply(ctx context.Context, versionTable string, step migrate.Step) error {
+	for began := time.Now(); ; {
+		err := s.applyOnce(ctx, versionTable, step)
+		if codeOf(err) != pgerrcode.LockNotAvailable || time.Since(began) > lockPatience {
+			return err
+		}
+		select {
+		case <-time.After(lockWait):
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+const (
+	lockWait     = time.Second     // of a statement, and between two tries
+	lockPatience = 2 * time.Minute // how long a step is tried
+)
+
+// applyOnce takes a step and accounts for it, in one transaction whose search_path is the
+// schema.
+func (s Schema) applyOnce(ctx context.Context, versionTable string, step migrate.Step) error {
 	table := s.qualified(versionTable)
 	script := []string{
+		fmt.Sprintf("SET LOCAL lock_timeout = %d", lockWait.Milliseconds()),
 		"CREATE TABLE IF NOT EXISTS " + table + versionColumns,
 		step.SQL,
 		fmt.Sprintf("INSERT INTO %s (version_id, is_applied) VALUES (%d, true)", table, step.Version),
@@ -171,7 +194,11 @@ const versionColumns = ` (
 
 func (s Schema) cannotMigrate(what string, err error) error {
 	try := ""
-	if codeOf(err) == pgerrcode.InsufficientPrivilege {
+	switch codeOf(err) {
+	case pgerrcode.LockNotAvailable:
+		try = "\n  Try: again, when nothing holds the table any more: SELECT pid, state, query FROM pg_stat_activity " +
+			"WHERE state <> 'idle'"
+	case pgerrcode.InsufficientPrivilege:
 		try = "\n  Try: GRANT CREATE ON SCHEMA " + cmp.Or(s.name, "public") +
 			" TO the user of DATABASE_URL, or liwanag migrate as the database's owner"
 	}

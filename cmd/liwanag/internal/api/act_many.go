@@ -39,4 +39,6 @@ type ActedMany struct {
 	Changed int64 `json:"changed" doc:"How many rows became other than they were; 0 for a dry run."`
 	Missing int64 `json:"missing,omitempty" doc:"Ids that name nobody: they are passed over."`
 	DryRun  bool  `json:"dryRun,omitempty"`
+	// Backups are told of erasures.
+	Backups []string `json:"backups,omitempty" doc:"Backups that may still hold who was erased."`
 }

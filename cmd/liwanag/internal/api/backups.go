@@ -27,6 +27,23 @@ type BackupRequest struct {
 	Path string `json:"path,omitempty" maxLength:"1000" doc:"In LIWANAG_BACKUP_DIR; one that is there is not overwritten. Left out: liwanag-TIME.backup."`
 }
 
+// Holding are those of backups that were made when somebody was here already: they hold
+// them still.
+func Holding(all []Backup, person SubscriberDetail) (paths []string) {
+	since := person.CreatedAt
+	for _, other := range person.SameMailbox {
+		if other.CreatedAt.Before(since) {
+			since = other.CreatedAt
+		}
+	}
+	for _, b := range all {
+		if !b.MadeAt.Before(since) {
+			paths = append(paths, b.Path)
+		}
+	}
+	return paths
+}
+
 // Backup is a copy of the database.
 type Backup struct {
 	Path      string    `json:"path" doc:"On the machine of the server that made it."`

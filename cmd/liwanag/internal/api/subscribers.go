@@ -24,7 +24,8 @@ var (
 	TagSubscribers = runapi.Post[TagMany, TaggedMany]("/subscribers/tag",
 		"tag-subscribers", "Add tags to many subscribers, or take some away", http.StatusOK).Scoped(operate)
 	EraseSubscriber = runapi.Delete[EraseRequest]("/subscribers/{id}",
-		"erase-subscriber", "Erase a subscriber, with all addresses of their mailbox; the header Liwanag-Rows says how many").Scoped(operate)
+		"erase-subscriber", "Erase a subscriber, with all addresses of their mailbox; "+
+			"the header Liwanag-Rows says how many, Liwanag-Backups which backups still hold them").Scoped(operate)
 	UnsubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/unsubscribe",
 		"unsubscribe-subscriber", "Note that a subscriber left: nothing is looked up for them any more", http.StatusOK).Scoped(ingest)
 	ResubscribeSubscriber = runapi.Post[runapi.Addressed[*StandingRequest], Standing]("/subscribers/{id}/resubscribe",
@@ -199,6 +200,10 @@ type Subscriber struct {
 // LeftOutHeader says in an export how many of those that match are not in it since they unsubscribed.
 const LeftOutHeader = "Liwanag-Left-Out"
 
+// BackupsHeader lists, after an erasure, the backups that still hold the person, each path
+// escaped as in a URL.
+const BackupsHeader = "Liwanag-Backups"
+
 // RowsHeader says how many subscribers were erased: one mailbox may have several.
 const RowsHeader = "Liwanag-Rows"
 
@@ -257,8 +262,9 @@ type SubscriberDetail struct {
 
 // SameMailbox is a subscriber with another address of a mailbox.
 type SameMailbox struct {
-	ID    string `json:"id"`
-	Email string `json:"email"`
+	ID        string    `json:"id"`
+	Email     string    `json:"email"`
+	CreatedAt time.Time `json:"createdAt"`
 }
 
 // PersonExport is everything that is kept of a person. What is said of others in the

@@ -56,6 +56,7 @@ type outcome struct {
 	Count, Rows, Changed int64
 	Cost                 string
 	LeftOut              map[string]int64
+	Backups              []string
 }
 
 func (w chosen) many(v *visit) api.ActMany {
@@ -64,6 +65,7 @@ func (w chosen) many(v *visit) api.ActMany {
 
 func (w chosen) came(a api.ActedMany, err error) error {
 	w.Outcome.Count, w.Outcome.Rows, w.Outcome.Changed = a.Count, a.Rows, a.Changed
+	w.Outcome.Backups = a.Backups
 	return err
 }
 
@@ -234,7 +236,7 @@ func (c *Console) actOnPeople(v *visit) error {
 	if act.Name != "enrich" && w.Outcome.Changed != w.Outcome.Count {
 		message += fmt.Sprintf(" %s changed.", plural(w.Outcome.Changed, "row", "rows"))
 	}
-	return v.goTo(view.at("/subscribers"), message)
+	return v.goTo(view.at("/subscribers"), message+heldBy(w.Outcome.Backups))
 }
 
 // exportPeople leads to the file that the form of an export asks for.

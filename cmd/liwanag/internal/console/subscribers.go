@@ -245,14 +245,27 @@ func (c *Console) eraseSubscriber(v *visit) error {
 		return c.subscriber(v, &apiclient.Problem{Problem: api.Problem{Status: http.StatusUnprocessableEntity, Code: "not_confirmed",
 			Detail: "nothing was erased: what was typed is not the person's address\n  Try: type it as it stands on the page"}})
 	}
+	still := " Which backups still hold them could not be found out: GET /api/v1/backups lists them all."
+	if backups, err := api.ListBackups.Call(v.Context(), v.api, runapi.NoInput{}); err == nil { // else they are erased all the same
+		still = heldBy(api.Holding(backups.Items, person))
+	}
 	if _, err := api.EraseSubscriber.Call(v.Context(), v.api,
 		api.EraseRequest{IDPath: runapi.ID(id), Reason: v.PostForm.Get("reason"), Suppress: v.PostForm.Has("suppress")}); err != nil {
 		return c.subscriber(v, err)
 	}
 	if v.PostForm.Has("suppress") {
-		return v.goTo("/subscribers", "The person is erased and suppressed: nothing here names them any more, and nobody brings them in again.")
+		return v.goTo("/subscribers", "The person is erased and suppressed: nothing here names them any more, "+
+			"and nobody brings them in again."+still)
 	}
-	return v.goTo("/subscribers", "The person is erased: nothing here names them any more.")
+	return v.goTo("/subscribers", "The person is erased: nothing here names them any more."+still)
+}
+
+// heldBy names the backups that people who were erased are still in.
+func heldBy(backups []string) string {
+	if len(backups) == 0 {
+		return ""
+	}
+	return " Backups that still hold them: " + strings.Join(backups, ", ") + "."
 }
 
 // spanWords are a time from one text to another, as a profile has them.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -91,6 +92,11 @@ func (s *Server) eraseSubscribers(ctx context.Context, in *api.EraseMany) (api.A
 	if err == nil && answer.Changed > 0 {
 		door.Extend(ctx)
 		err = s.cfg.Enrichment.Scrub(ctx)
+		backups, cannot := s.listBackups(ctx, nil)
+		for _, b := range backups.Items {
+			answer.Backups = append(answer.Backups, b.Path)
+		}
+		err = errors.Join(err, cannot)
 	}
 	return answer, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -289,7 +290,7 @@ func (s *Server) getSubscriber(ctx context.Context, in *runapi.IDPath) (api.Subs
 	people, err := s.cfg.Store.Subscribers.OfMailbox(ctx, person.EmailKey)
 	for _, p := range people {
 		if p.ID != person.ID {
-			detail.SameMailbox = append(detail.SameMailbox, api.SameMailbox{ID: p.ID.String(), Email: p.Email})
+			detail.SameMailbox = append(detail.SameMailbox, api.SameMailbox{ID: p.ID.String(), Email: p.Email, CreatedAt: p.CreatedAt.UTC()})
 		}
 	}
 	return detail, err
@@ -331,6 +332,10 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 	if err != nil {
 		return none, err
 	}
+	held, err := s.backupsOf(ctx, id)
+	if err != nil {
+		return none, named(err, "subscriber")
+	}
 	var rows int
 	if in.Suppress {
 		rows, err = s.cfg.Enrichment.EraseAndSuppress(ctx, id, door.Clip(in.Reason))
@@ -338,7 +343,32 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 		rows, err = s.cfg.Enrichment.Erase(ctx, id)
 	}
 	door.Tell(ctx, api.RowsHeader, strconv.Itoa(rows))
+	if len(held) > 0 {
+		door.Tell(ctx, api.BackupsHeader, strings.Join(held, ", "))
+	}
 	return none, named(err, "subscriber")
+}
+
+// backupsOf are the backups that hold a person, escaped.
+func (s *Server) backupsOf(ctx context.Context, id liwanag.ID) ([]string, error) {
+	person, err := s.cfg.Store.Subscribers.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	people, err := s.cfg.Store.Subscribers.OfMailbox(ctx, person.EmailKey)
+	if err != nil {
+		return nil, err
+	}
+	detail := api.SubscriberDetail{Subscriber: api.Subscriber{CreatedAt: person.CreatedAt}}
+	for _, p := range people {
+		detail.SameMailbox = append(detail.SameMailbox, api.SameMailbox{CreatedAt: p.CreatedAt})
+	}
+	all, err := s.listBackups(ctx, nil)
+	paths := api.Holding(all.Items, detail)
+	for i, path := range paths {
+		paths[i] = url.PathEscape(path)
+	}
+	return paths, err
 }
 
 func (s *Server) exportSubscribers(w http.ResponseWriter, r *http.Request, in *api.SubscriberExport) error {
