@@ -20,7 +20,7 @@ type keysCommand struct {
 type keysAdd struct {
 	clientFlags
 	Name    string   `arg:"" help:"Who uses it. Two keys may have one name, while one takes the other's place."`
-	Scope   []string `name:"scope" required:"" placeholder:"SCOPE,..." help:"What it may do: ingest, read, export, operate, admin."`
+	Scope   []string `name:"scope" required:"" placeholder:"SCOPE" help:"What it may do: ingest, read, export, operate, admin."`
 	Expires string   `name:"expires" placeholder:"90d" help:"After how long it opens nothing any more, such as 90d or 12h. Default: never."`
 	showFlag
 }

@@ -96,7 +96,7 @@ func runPage(t *testing.T, page string, before []step, in *strings.Replacer) {
 	}
 	steps := append(before, stepsOf(t, page)...)
 	dir, answers := t.TempDir(), t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	shell := exec.CommandContext(ctx, "bash", "-u")
 	shell.Dir = dir

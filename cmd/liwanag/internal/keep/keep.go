@@ -185,7 +185,8 @@ func Inside(folder, name string) (string, error) {
 		root, err = filepath.Abs(root)
 	}
 	if err != nil {
-		return "", liwanag.Wrap(err, liwanag.Conflict, "backup_dir", "LIWANAG_BACKUP_DIR cannot be used")
+		return "", liwanag.Wrap(err, liwanag.Conflict, "backup_dir",
+			"LIWANAG_BACKUP_DIR cannot be used: make the folder, as the user whom the server runs as")
 	}
 	path := name
 	if !filepath.IsAbs(path) {
