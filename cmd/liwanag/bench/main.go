@@ -6,6 +6,7 @@
 //	go run . w1 -orphans 50000               the same among due runs that no definition holds
 //	go run . latency                         event to durable completion, three steps, one run at a time
 //	go run . waiting -n 100000               park runs: memory, disk, idle processor, then kill and restart
+//	go run . map                             a run over 10,000 items of one step, and as many runs on their own (W5)
 //	go run . growth                          W1 as the table grows to 100,000 runs
 //	go run . import -n 100000                CSV to stored subscribers and jobs
 //	go run . webhooks                        how soon the program acknowledges sign-ups and results
@@ -68,19 +69,19 @@ type settings struct {
 }
 
 var workloads = map[string]func(context.Context, settings) error{
-	"w1": w1, "latency": latency, "waiting": waiting, "growth": growth, "import": importCSV, "webhooks": webhooks,
+	"w1": w1, "latency": latency, "waiting": waiting, "map": maps, "growth": growth, "import": importCSV, "webhooks": webhooks,
 	"idle": idle, "console": console, "temporal": temporal,
 	"parked": parked, // a process that waiting starts
 }
 
 func run(ctx context.Context, args []string) (err error) {
 	if len(args) == 0 || workloads[args[0]] == nil {
-		return errors.New("usage: bench w1|latency|waiting|growth|import|webhooks|idle|console|temporal [flags]. Try: bench w1 -help")
+		return errors.New("usage: bench w1|latency|waiting|map|growth|import|webhooks|idle|console|temporal [flags]. Try: bench w1 -help")
 	}
 	var s settings
 	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	f.IntVar(&s.n, "n", 0, "runs or rows; 0 is the workload's own number")
-	f.IntVar(&s.conc, "conc", 0, "concurrent clients; 0 tries 16, 64, 256 and 1024")
+	f.IntVar(&s.conc, "conc", 0, "concurrent clients, or items of a map; 0 tries several")
 	f.IntVar(&s.slots, "slots", 1024, "steps that an engine executes at once")
 	f.IntVar(&s.nodes, "nodes", 1, "engines over one database, each with connections of its own")
 	f.BoolVar(&s.cross, "cross", false, "send events through any node, not the one that a run was started on (w1)")
