@@ -117,7 +117,7 @@ golden: ## Rewrite the golden files after a wanted change
 .PHONY: bench
 bench: temporal ## Run the benchmarks whose figures stand in docs/performance.md
 	$(GO) -C cmd/liwanag/bench build -o ../../../.cache/bin/bench .
-	cd cmd/liwanag/bench && for w in w1 latency growth waiting import webhooks \
+	cd cmd/liwanag/bench && for w in w1 latency growth waiting import webhooks people \
 		"w1 -store postgres -peers" "w1 -store postgres -nodes 2" "latency -store postgres" "growth -store postgres" \
 		"waiting -store postgres" "import -store postgres" "idle -store postgres -nodes 2" temporal; \
 		do echo "bench $$w"; ../../../.cache/bin/bench $$w || exit 1; done

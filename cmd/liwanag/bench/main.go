@@ -70,13 +70,14 @@ type settings struct {
 
 var workloads = map[string]func(context.Context, settings) error{
 	"w1": w1, "latency": latency, "waiting": waiting, "map": maps, "growth": growth, "import": importCSV, "webhooks": webhooks,
-	"idle": idle, "console": console, "temporal": temporal,
+	"idle": idle, "console": console, "people": people, "temporal": temporal,
 	"parked": parked, // a process that waiting starts
 }
 
 func run(ctx context.Context, args []string) (err error) {
 	if len(args) == 0 || workloads[args[0]] == nil {
-		return errors.New("usage: bench w1|latency|waiting|map|growth|import|webhooks|idle|console|temporal [flags]. Try: bench w1 -help")
+		return errors.New("usage: bench w1|latency|waiting|map|growth|import|webhooks|idle|console|people|temporal [flags]. " +
+			"Try: bench w1 -help")
 	}
 	var s settings
 	f := flag.NewFlagSet(args[0], flag.ContinueOnError)

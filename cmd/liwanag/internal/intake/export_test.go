@@ -113,3 +113,31 @@ func TestTheHeaderOfTheExportIsAPromise(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// counted counts the lines that came out, and how far the people that went in were ahead.
+type counted struct{ in, out, ahead int }
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.ahead = max(c.ahead, c.in-c.out)
+	c.out += bytes.Count(p, []byte("\n"))
+	return len(p), nil
+}
+
+// An export of any size takes the memory of a buffer: who is read goes out.
+func TestAnExportOfFiftyThousandHoldsNoMoreThanABuffer(t *testing.T) {
+	var c counted
+	people := func(yield func(liwanag.Subscriber, error) bool) {
+		for i := range 50_000 {
+			c.in++
+			if !yield(liwanag.Subscriber{ID: liwanag.NewID(liwanag.SubscriberKind), Email: fmt.Sprintf("p%d@gmail.com", i)}, nil) {
+				return
+			}
+		}
+	}
+	if err := Export(t.Context(), &c, people); err != nil {
+		t.Fatal(err)
+	}
+	if c.out != 50_001 || c.ahead > 500 {
+		t.Errorf("%d lines, at most %d people were held", c.out, c.ahead)
+	}
+}
