@@ -60,7 +60,8 @@ func (x *execution) attempted(n *workflow.Node, attempt int, run func(context.Co
 	x.setting.Take() // what an attempt set that failed
 	x.attributes = nil
 	err := run(ctx, workflow.Call{RunID: x.run.ID, Attempt: attempt, Input: x.run.Input, History: x.facts,
-		Namespace: x.e.cfg.Namespace, OldKey: !x.run.Sub && !x.run.CreatedAt.After(x.e.store.OldKeys()), Subs: x.e.subs, Setting: &x.setting})
+		Namespace: x.e.cfg.Namespace, OldKey: !x.run.Sub && !x.run.CreatedAt.After(x.e.store.OldKeys()), Subs: x.e.subs, Setting: &x.setting,
+		Around: x.e.cfg.Around})
 	if err != nil && x.e.working().Err() != nil {
 		return true
 	}

@@ -41,6 +41,8 @@ type Config struct {
 	// Retention is how long runs are kept after their end, with all below them; default:
 	// for ever, see Prune.
 	Retention time.Duration
+	// Around is called around each attempt, the first outermost; see workflow.Around.
+	Around []workflow.Around
 	// Strict refuses to Run while there are open runs that were begun by a definition
 	// of the same name and version which differs from the one held here, in what
 	// workflow.Shape says. Default: Run starts and tells, and leaves those runs alone
@@ -72,7 +74,7 @@ func (c Config) Validate() error {
 		}
 	}
 	_, err := workflow.PlansOf(c.Definitions)
-	faults = append(faults, err)
+	faults = append(faults, err, workflow.CheckAround(c.Around))
 	return errors.Join(faults...)
 }
 
@@ -135,6 +137,8 @@ type Engine struct {
 var (
 	_ workflow.Runner  = (*Engine)(nil)
 	_ workflow.Counter = (*Engine)(nil)
+
+	_ workflow.StartSender = (*Engine)(nil)
 )
 
 // New returns an engine, or every fault of its configuration and definitions. The

@@ -14,6 +14,28 @@ import (
 // Start starts a run; see [workflow.Runner]. A run that is started while this
 // engine has room belongs to it from the first write on.
 func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
+	err := e.start(ctx, r, nil)
+	if errors.Is(err, store.ErrExists) {
+		return e.sameRun(ctx, r)
+	}
+	return err
+}
+
+// StartWith starts a run with its first event, or sends it the event; see
+// [workflow.StartSender].
+func (e *Engine) StartWith(ctx context.Context, r workflow.StartRequest, s workflow.Signal) (workflow.Receipt, error) {
+	if err := s.Validate(); err != nil {
+		return workflow.Receipt{}, err
+	}
+	if err := e.start(ctx, r, &s); !errors.Is(err, store.ErrExists) {
+		return workflow.Receipt{}, err
+	}
+	return e.Signal(ctx, r.RunID, s)
+}
+
+// start starts a run, with a first event if there is one. store.ErrExists: there is a run
+// of this ID.
+func (e *Engine) start(ctx context.Context, r workflow.StartRequest, first *workflow.Signal) error {
 	plan := e.latest[r.Workflow]
 	if r.Version != 0 {
 		plan = e.plans[store.Definition{Workflow: r.Workflow, Version: r.Version}]
@@ -29,7 +51,14 @@ func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
 	}
 	now := e.now()
 	run := store.Run{ID: r.RunID, Workflow: plan.Name, Version: plan.Version, Input: r.Input, CreatedAt: now, Status: store.Open, Seq: 1,
-		Attributes: r.Attributes}
+		Attributes: r.Attributes, First: first}
+	held := store.Claimed{Lease: store.Lease{RunID: r.RunID, Token: 1}}
+	if first != nil {
+		if err := plan.CheckEvent(*first); err != nil {
+			return fmt.Errorf("run %s: %w", r.RunID, err)
+		}
+		run.Seq, held.Signals, held.Whole = 2, []store.Signal{{Signal: *first, Seq: 2, At: now}}, true
+	}
 	run.Park.Until = now // due since then, whoever takes it
 	epoch, p := e.reserve()
 	if p != noPlace {
@@ -53,12 +82,13 @@ func (e *Engine) Start(ctx context.Context, r workflow.StartRequest) error {
 			return nil
 		}
 		if exists {
-			return e.sameRun(ctx, run)
+			return err
 		}
 		return e.fromStore(r.RunID, err)
 	}
 	if p != noPlace {
-		e.launchHeld(store.Claimed{Lease: store.Lease{RunID: run.ID, Epoch: epoch, Token: 1}, Run: run}, p)
+		held.Lease.Epoch, held.Run = epoch, run
+		e.launchHeld(held, p)
 	} else {
 		e.slots.left()
 		e.announce()
@@ -93,13 +123,13 @@ func (e *Engine) adopt(run store.Run, c store.Claimed, err error, p place) bool 
 }
 
 // sameRun says whether the run that exists is the one that was to be started.
-func (e *Engine) sameRun(ctx context.Context, wanted store.Run) error {
-	c, err := e.store.Get(ctx, wanted.ID)
+func (e *Engine) sameRun(ctx context.Context, wanted workflow.StartRequest) error {
+	c, err := e.store.Get(ctx, wanted.RunID)
 	if err != nil {
-		return e.fromStore(wanted.ID, err)
+		return e.fromStore(wanted.RunID, err)
 	}
 	if c.Run.Workflow != wanted.Workflow || !workflow.SameJSON(c.Run.Input, wanted.Input) {
-		return fmt.Errorf("%w: %s", workflow.ErrInputDiffers, wanted.ID)
+		return fmt.Errorf("%w: %s", workflow.ErrInputDiffers, wanted.RunID)
 	}
 	return nil
 }

@@ -55,7 +55,17 @@ func onSQLite(t *testing.T, scenario func(t *testing.T, st *sqlite.Store)) {
 // running is an engine that runs until stop, or the end of the test.
 func running(t *testing.T, st store.Store, defs ...workflow.Definition) (eng *engine.Engine, stop func()) {
 	t.Helper()
-	eng, err := engine.New(engine.Config{Store: st, Definitions: defs})
+	return runningAround(t, st, nil, defs...)
+}
+
+// runningAround is running with something around each attempt.
+func runningAround(t *testing.T, st store.Store, around workflow.Around, defs ...workflow.Definition) (eng *engine.Engine, stop func()) {
+	t.Helper()
+	cfg := engine.Config{Store: st, Definitions: defs}
+	if around != nil {
+		cfg.Around = []workflow.Around{around}
+	}
+	eng, err := engine.New(cfg)
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan error, 1)

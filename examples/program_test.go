@@ -113,3 +113,33 @@ func TestUrgentTicketsOfACustomerAreFound(t *testing.T) {
 		}
 	})
 }
+
+func TestTheFirstReadingStartsTheDayAndTheOthersReachIt(t *testing.T) {
+	everywhere(t, func(t *testing.T, st store.Store) {
+		d := newDiary()
+		wf := examples.Daily(func(_ context.Context, sensor string, sum int) error { d.note("%s: %d", sensor, sum); return nil })
+		eng, _ := running(t, st, wf)
+		for _, r := range []examples.Reading{{"roof", "08:00", 3}, {"roof", "08:00", 3}, {"roof", "20:00", 4}, {"roof", "20:00", 4}} {
+			must(t, examples.Take(t.Context(), eng, wf, "run", r))
+			pass(day / 4)
+		}
+		ended(t, eng, workflow.StatusCompleted)
+		d.says(t, "12h roof: 7")
+	})
+}
+
+func TestAStepFindsItsTenantAndNoneOfASuspendedOneBegins(t *testing.T) {
+	everywhere(t, func(t *testing.T, st store.Store) {
+		eng, stop := runningAround(t, st, examples.ForTenants(func(runID string) string { return runID },
+			func(tenant string) bool { return tenant == "gone" }), examples.Greet())
+		defer stop()
+		must(t, examples.Greet().Start(t.Context(), eng, "run", "ada"))
+		must(t, examples.Greet().Start(t.Context(), eng, "gone", "bo"))
+		if run := ended(t, eng, workflow.StatusCompleted); string(run.Output) != `"hello ada, from run"` {
+			t.Errorf("the greeting is %s", run.Output)
+		}
+		if run, err := workflow.Await(t.Context(), eng, "gone"); err != nil || run.Status != workflow.StatusFailed {
+			t.Errorf("the run of the suspended tenant is %s, %v", run.Status, err)
+		}
+	})
+}

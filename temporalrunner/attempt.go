@@ -202,7 +202,7 @@ func (d *definition) activity(n *workflow.Node) func(context.Context, call) (out
 		}
 		within := d.tell.AttemptStarted(ctx, ref, n.Name, c.Attempt)
 		begun := time.Now()
-		if err = run(within, n, ref.ID, c, &got); got.Attributes != nil {
+		if err = run(within, n, ref.ID, c, d.around, &got); got.Attributes != nil {
 			got.Indexed = d.index.indexed(ctx)
 		}
 		took := time.Since(begun)
@@ -225,7 +225,7 @@ func (d *definition) activity(n *workflow.Node) func(context.Context, call) (out
 }
 
 // run runs the attempt.
-func run(ctx context.Context, n *workflow.Node, runID string, c call, got *outcome) (err error) {
+func run(ctx context.Context, n *workflow.Node, runID string, c call, around []workflow.Around, got *outcome) (err error) {
 	history := make(workflow.History, 0, len(c.Outputs))
 	for step, output := range c.Outputs {
 		history = append(history, workflow.Fact{Kind: workflow.FactCompleted, Step: step, Output: output})
@@ -236,7 +236,8 @@ func run(ctx context.Context, n *workflow.Node, runID string, c call, got *outco
 		}
 	}
 	setting := &workflow.Setting{}
-	full := workflow.Call{RunID: runID, Attempt: c.Attempt, Input: c.Input, History: history, OldKey: c.Keys == nil, Setting: setting}
+	full := workflow.Call{RunID: runID, Attempt: c.Attempt, Input: c.Input, History: history, OldKey: c.Keys == nil, Setting: setting,
+		Around: around}
 	if c.Keys != nil {
 		full.Namespace = c.Keys.Namespace
 	}

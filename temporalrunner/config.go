@@ -38,6 +38,8 @@ type Config struct {
 	// here: see engine.Config. It is not the server's namespace. Default: none. A run
 	// keeps the one that it was started with.
 	Namespace string
+	// Around is called around each attempt, the first outermost; see workflow.Around.
+	Around []workflow.Around
 	// Strict refuses to Run while there are open runs that were begun by a definition of
 	// the same name and version which differs from the one held here, in what
 	// workflow.Shape says: as far as the server's index tells, which follows a little
@@ -65,7 +67,7 @@ func (c Config) Validate() error {
 		}
 	}
 	plans, err := workflow.PlansOf(c.Definitions)
-	faults = append(faults, err)
+	faults = append(faults, err, workflow.CheckAround(c.Around))
 	for _, p := range plans {
 		if err := p.CheckStores(""); err != nil {
 			faults = append(faults, fmt.Errorf("temporalrunner: %w", err))
@@ -111,6 +113,8 @@ type Runner struct {
 var (
 	_ workflow.Runner  = (*Runner)(nil)
 	_ workflow.Counter = (*Runner)(nil)
+
+	_ workflow.StartSender = (*Runner)(nil)
 )
 
 // New returns a runner, or every fault of its configuration and definitions.

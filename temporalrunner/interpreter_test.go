@@ -40,6 +40,7 @@ type virtual struct {
 	*testing.T
 	*testsuite.TestWorkflowEnvironment
 	plan  *workflow.Plan
+	def   *definition
 	marks int
 }
 
@@ -55,6 +56,7 @@ func execution(t *testing.T, wf workflow.Definition, observers ...workflow.Obser
 		v.marks++
 		return nil
 	}}
+	v.def = d
 	d.register(v)
 	v.SetTestTimeout(time.Minute)
 	return v
@@ -422,5 +424,28 @@ func TestNamesThatNotEveryServerKeepsAreFaultsOfTheConfiguration(t *testing.T) {
 				t.Errorf("%s %q: %v", what, name, err)
 			}
 		}
+	}
+}
+
+func TestAroundIsCalledAroundEachAttempt(t *testing.T) {
+	wf := workflow.New[order]("wrapped")
+	workflow.Step(wf, "a", func(ctx context.Context, _ order) (any, error) {
+		if workflow.InfoFrom(ctx).Attempt == 1 {
+			return nil, errAgain
+		}
+		return ctx.Value(errAgain), workflow.SetAttributes(ctx, workflow.Attributes{"a": "b"})
+	}, workflow.Retry{MaxAttempts: 2, InitialDelay: time.Second})
+	var steps []string
+	v := execution(t, wf)
+	v.def.around = []workflow.Around{func(ctx context.Context, next func(context.Context) error) error {
+		steps = append(steps, workflow.InfoFrom(ctx).Step)
+		return next(context.WithValue(ctx, errAgain, "inside"))
+	}}
+	rec := v.run(start{Attributes: workflow.Attributes{"given": "yes"}})
+	if string(rec.Run.Output) != `"inside"` || !slices.Equal(steps, []string{"a", "a"}) {
+		t.Errorf("the run's output is %s, around were %q", rec.Run.Output, steps)
+	}
+	if got := rec.Run.Attributes; !got.Have(workflow.Attributes{"given": "yes", "a": "b"}) || len(got) != 2 {
+		t.Errorf("the attributes are %v", got)
 	}
 }

@@ -39,18 +39,9 @@ const (
 // Start starts a run; see [workflow.Runner]. An ID is free again once the server
 // has dropped its run, after the namespace's retention.
 func (r *Runner) Start(ctx context.Context, q workflow.StartRequest) error {
-	plan := r.latest[q.Workflow]
-	if q.Version != 0 {
-		plan = r.plans[typeOf(q.Workflow, q.Version)]
-	}
-	if plan == nil {
-		return fmt.Errorf("%w: %q version %d", workflow.ErrUnknownWorkflow, q.Workflow, q.Version)
-	}
-	if err := q.Validate(); err != nil {
+	plan, err := r.starting(q)
+	if err != nil {
 		return err
-	}
-	if err := plan.CheckInput(q.Input); err != nil {
-		return fmt.Errorf("run %s: %w", q.RunID, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
 	defer cancel()
@@ -58,13 +49,72 @@ func (r *Runner) Start(ctx context.Context, q workflow.StartRequest) error {
 	options := r.options(plan, q.RunID, digest)
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 	r.index.with(ctx, &options, q.Attributes)
-	shape := plan.Shape()
-	_, err := r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version),
-		start{Input: q.Input, Keys: &keys{r.cfg.Namespace}, Shape: &shape, Attributes: q.Attributes})
+	_, err = r.client.ExecuteWorkflow(ctx, options, typeOf(plan.Name, plan.Version), r.startOf(plan, q))
 	if errors.As(err, new(*serviceerror.WorkflowExecutionAlreadyStarted)) {
 		return r.sameRun(ctx, q.RunID, digest)
 	}
 	return r.fault("start", q.RunID, err)
+}
+
+// starting is the plan of a request that can be taken.
+func (r *Runner) starting(q workflow.StartRequest) (*workflow.Plan, error) {
+	plan := r.latest[q.Workflow]
+	if q.Version != 0 {
+		plan = r.plans[typeOf(q.Workflow, q.Version)]
+	}
+	if plan == nil {
+		return nil, fmt.Errorf("%w: %q version %d", workflow.ErrUnknownWorkflow, q.Workflow, q.Version)
+	}
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
+	if err := plan.CheckInput(q.Input); err != nil {
+		return nil, fmt.Errorf("run %s: %w", q.RunID, err)
+	}
+	return plan, nil
+}
+
+func (r *Runner) startOf(plan *workflow.Plan, q workflow.StartRequest) start {
+	shape := plan.Shape()
+	return start{Input: q.Input, Keys: &keys{r.cfg.Namespace}, Shape: &shape, Attributes: q.Attributes}
+}
+
+// StartWith starts a run with its first event, or sends it the event, in one call of the
+// server; see [workflow.StartSender].
+func (r *Runner) StartWith(ctx context.Context, q workflow.StartRequest, s workflow.Signal) (workflow.Receipt, error) {
+	plan, err := r.starting(q)
+	if err != nil {
+		return workflow.Receipt{}, err
+	}
+	if err := s.Validate(); err != nil {
+		return workflow.Receipt{}, err
+	}
+	_, err = r.client.DescribeWorkflowExecution(ctx, q.RunID, "")
+	switch {
+	case err == nil: // which may be of another definition
+		return r.Signal(ctx, q.RunID, s)
+	case !errors.As(err, new(*serviceerror.NotFound)):
+		return workflow.Receipt{}, r.fault("start", q.RunID, err)
+	}
+	if err := plan.CheckEvent(s); err != nil {
+		return workflow.Receipt{}, fmt.Errorf("run %s: %w", q.RunID, err)
+	}
+	within, cancel := context.WithTimeout(ctx, patienceOfCalls)
+	defer cancel()
+	options := r.options(plan, q.RunID, digestOf(plan.Name, q.Input))
+	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	options.WorkflowIDConflictPolicy = enums.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED
+	options.EnableEagerStart = false
+	r.index.with(within, &options, q.Attributes)
+	m := newMessage(s)
+	_, err = r.client.SignalWithStartWorkflow(within, q.RunID, signalName, m, options, typeOf(plan.Name, plan.Version), r.startOf(plan, q))
+	if errors.As(err, new(*serviceerror.WorkflowExecutionAlreadyStarted)) { // and has ended
+		return r.late(ctx, q.RunID, s.ID)
+	}
+	if err != nil {
+		return workflow.Receipt{}, r.fault("start", q.RunID, err)
+	}
+	return r.receiptOf(ctx, q.RunID, m)
 }
 
 func (r *Runner) options(plan *workflow.Plan, runID, digest string) client.StartWorkflowOptions {
@@ -109,7 +159,7 @@ func (r *Runner) Signal(ctx context.Context, runID string, s workflow.Signal) (w
 	if err := r.takes(ctx, runID, s); err != nil {
 		return workflow.Receipt{}, err
 	}
-	m := message{Event: s.Event, ID: s.ID, Payload: s.Payload, Token: rand.Text()[:16]}
+	m := newMessage(s)
 	err := r.send(ctx, "signal", runID, m)
 	if errors.Is(err, workflow.ErrEnded) {
 		return r.late(ctx, runID, s.ID)
@@ -117,9 +167,17 @@ func (r *Runner) Signal(ctx context.Context, runID string, s workflow.Signal) (w
 	if err != nil {
 		return workflow.Receipt{}, err
 	}
+	return r.receiptOf(ctx, runID, m)
+}
+
+func newMessage(s workflow.Signal) message {
+	return message{Event: s.Event, ID: s.ID, Payload: s.Payload, Token: rand.Text()[:16]}
+}
+
+// receiptOf asks a worker what became of an event that the server has taken.
+func (r *Runner) receiptOf(ctx context.Context, runID string, m message) (receipt workflow.Receipt, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patienceOfReceipts)
 	defer cancel()
-	var receipt workflow.Receipt
 	answer, err := r.ask(ctx, &client.QueryWorkflowWithOptionsRequest{WorkflowID: runID, QueryType: receiptName, Args: []any{m.ID, m.Token}})
 	if err != nil && strings.Contains(err.Error(), errRefused.Error()) {
 		return receipt, fmt.Errorf("%w: %s", workflow.ErrInboxFull, runID)

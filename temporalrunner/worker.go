@@ -49,9 +49,10 @@ func (r *Runner) Run(ctx context.Context) error {
 			MaxHeartbeatThrottleInterval:       r.cfg.Lease / 3,
 			OnFatalError:                       func(err error) { failed <- err },
 		})
-		d := &definition{plan: p, tell: r.tell, index: r.index, lease: r.cfg.Lease, mark: func(ctx context.Context, token []byte) error {
+		d := &definition{plan: p, tell: r.tell, index: r.index, around: r.cfg.Around, lease: r.cfg.Lease}
+		d.mark = func(ctx context.Context, token []byte) error {
 			return r.client.RecordActivityHeartbeat(ctx, token, alive)
-		}}
+		}
 		d.register(w)
 		if err := w.Start(); err != nil {
 			stop()
@@ -103,11 +104,12 @@ func (d *definition) mustHaveBegun(s start) {
 
 // definition is a plan as a worker executes it.
 type definition struct {
-	plan  *workflow.Plan
-	tell  workflow.Observers
-	lease time.Duration
-	index *index
-	told  sync.Map // differences to definitions that began runs
+	plan   *workflow.Plan
+	tell   workflow.Observers
+	lease  time.Duration
+	index  *index
+	around []workflow.Around
+	told   sync.Map // differences to definitions that began runs
 	// mark writes with the server that an attempt begins.
 	mark func(ctx context.Context, taskToken []byte) error
 }

@@ -55,6 +55,8 @@ type Call struct {
 	OldKey bool
 	// Subs reads the sub-runs of a step, for [Mapped.All].
 	Subs SubReader
+	// Around is called around the attempt, the first outermost.
+	Around []Around
 	// Setting takes what the attempt sets by [SetAttributes].
 	Setting *Setting
 
@@ -117,7 +119,7 @@ func (n *Node) attempt(ctx context.Context, c *Call, fn func(context.Context) er
 	tooLong := errors.New("timeout")
 	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, callKey{}, c), n.Timeout, tooLong)
 	defer cancel()
-	err = recovered(func() error { return fn(ctx) })
+	err = recovered(func() error { return within(c.Around, ctx, fn) })
 	if err != nil && context.Cause(ctx) == tooLong && !errors.Is(err, ErrSnoozed) {
 		return &timeoutError{after: short(n.Timeout), err: err}
 	}

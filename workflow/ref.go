@@ -16,21 +16,29 @@ type Ref[In any] struct {
 
 // Start starts a run; see [Workflow.Start].
 func (r Ref[In]) Start(ctx context.Context, on Starter, runID string, in In, opts ...StartOption) error {
+	q, err := r.request(runID, in, opts)
+	if err != nil {
+		return err
+	}
+	return on.Start(ctx, q)
+}
+
+func (r Ref[In]) request(runID string, in In, opts []StartOption) (q StartRequest, err error) {
 	raw, err := json.Marshal(&in)
 	if err != nil {
-		return fmt.Errorf("workflow %s: the input of run %s cannot be encoded: %w", r.Name, runID, err)
+		return q, fmt.Errorf("workflow %s: the input of run %s cannot be encoded: %w", r.Name, runID, err)
 	}
 	if err := cmp.Or(CheckName("name", r.Name), checkRef(r.Name, r.Version)); err != nil {
-		return fmt.Errorf("workflow %q: %w", r.Name, err)
+		return q, fmt.Errorf("workflow %q: %w", r.Name, err)
 	}
-	q := StartRequest{Workflow: r.Name, Version: r.Version, RunID: runID, Input: raw}
+	q = StartRequest{Workflow: r.Name, Version: r.Version, RunID: runID, Input: raw}
 	for i, o := range opts {
 		if o == nil {
-			return fmt.Errorf("workflow %s: the option number %d is nil", r.Name, i+1)
+			return q, fmt.Errorf("workflow %s: the option number %d is nil", r.Name, i+1)
 		}
 		o.startWith(&q)
 	}
-	return on.Start(ctx, q)
+	return q, nil
 }
 
 func checkRef(name string, version int) error {

@@ -81,5 +81,8 @@ func (w *Workflow[In]) mine() *Plan {
 // Start starts a run. It is idempotent by run ID: the same ID with the same
 // input is a success, with another input [ErrInputDiffers].
 func (w *Workflow[In]) Start(ctx context.Context, on Starter, runID string, in In, opts ...StartOption) error {
-	return Ref[In]{w.plan.Name, w.plan.Version}.Start(ctx, on, runID, in, opts...)
+	return w.Ref().Start(ctx, on, runID, in, opts...)
 }
+
+// Ref names the workflow, in this version.
+func (w *Workflow[In]) Ref() Ref[In] { return Ref[In]{w.plan.Name, w.plan.Version} }

@@ -59,6 +59,8 @@ type Run struct {
 
 	// Attributes that a run is created with; Store.Attributes reads them.
 	Attributes workflow.Attributes
+	// First is an event that a run is created with: its Seq is 2, and so is the run's.
+	First *workflow.Signal
 }
 
 // ParkKind is why a run is parked.

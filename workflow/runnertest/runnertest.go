@@ -109,6 +109,7 @@ func groups() []group {
 		{"calls", callScenarios()},
 		{"await", awaitScenarios()},
 		{"attributes", attributeScenarios()},
+		{"start or send", startOrSendScenarios()},
 		{"bounds", boundScenarios()},
 		{"views", viewScenarios()},
 		{"restart", restartScenarios()},

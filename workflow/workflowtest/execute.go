@@ -187,7 +187,7 @@ func (n *run) set(err error) error {
 
 func (n *run) call(attempt int) workflow.Call {
 	return workflow.Call{RunID: n.state.ID, Attempt: attempt, Input: n.state.Input, History: n.facts, Namespace: n.runner.Namespace,
-		Subs: n.runner.subs, Setting: &n.setting}
+		Subs: n.runner.subs, Setting: &n.setting, Around: n.runner.Around}
 }
 
 func (n *run) unlocked(fn func()) {

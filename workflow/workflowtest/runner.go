@@ -21,6 +21,8 @@ type Runner struct {
 	// Namespace begins the idempotency keys of steps; set it before the first Start.
 	// Default: none.
 	Namespace string
+	// Around is called around each attempt; set it before the first Start.
+	Around []workflow.Around
 
 	mu    sync.Mutex
 	plans []*workflow.Plan
@@ -36,6 +38,8 @@ type Runner struct {
 var (
 	_ workflow.Runner  = (*Runner)(nil)
 	_ workflow.Counter = (*Runner)(nil)
+
+	_ workflow.StartSender = (*Runner)(nil)
 )
 
 // NewRunner makes a runner of these definitions; an error names the faults of
@@ -79,29 +83,61 @@ func (r *Runner) plan(name string, version int) (found *workflow.Plan) {
 
 // Start starts a run.
 func (r *Runner) Start(_ context.Context, q workflow.StartRequest) error {
-	if err := q.Validate(); err != nil {
-		return err
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	n, err := r.start(q)
+	if n != nil {
+		n.launch()
+	}
+	return err
+}
+
+// StartWith starts a run with its first event, or sends it the event.
+func (r *Runner) StartWith(ctx context.Context, q workflow.StartRequest, s workflow.Signal) (workflow.Receipt, error) {
+	if err := s.Validate(); err != nil {
+		return workflow.Receipt{}, err
+	}
+	r.mu.Lock()
+	if r.runs[q.RunID] != nil {
+		r.mu.Unlock()
+		return r.Signal(ctx, q.RunID, s)
+	}
+	defer r.mu.Unlock()
+	if p := r.plan(q.Workflow, q.Version); p != nil {
+		if err := p.CheckEvent(s); err != nil {
+			return workflow.Receipt{}, fmt.Errorf("run %s: %w", q.RunID, err)
+		}
+	}
+	n, err := r.start(q)
+	if err != nil {
+		return workflow.Receipt{}, err
+	}
+	defer n.launch()
+	return n.receive(s)
+}
+
+// start makes a run; nil: it is there.
+func (r *Runner) start(q workflow.StartRequest) (*run, error) {
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
 	if old, taken := r.runs[q.RunID]; taken {
 		if old.state.Workflow != q.Workflow || !bytes.Equal(compact(old.state.Input), compact(q.Input)) {
-			return fmt.Errorf("run %s of %s: %w", q.RunID, q.Workflow, workflow.ErrInputDiffers)
+			return nil, fmt.Errorf("run %s of %s: %w", q.RunID, q.Workflow, workflow.ErrInputDiffers)
 		}
-		return nil
+		return nil, nil
 	}
 	p := r.plan(q.Workflow, q.Version)
 	if p == nil {
-		return fmt.Errorf("workflow %s, version %d: %w", q.Workflow, q.Version, workflow.ErrUnknownWorkflow)
+		return nil, fmt.Errorf("workflow %s, version %d: %w", q.Workflow, q.Version, workflow.ErrUnknownWorkflow)
 	}
 	if err := p.CheckInput(q.Input); err != nil {
-		return fmt.Errorf("run %s: %w", q.RunID, err)
+		return nil, fmt.Errorf("run %s: %w", q.RunID, err)
 	}
 	n := newRun(r, p, q)
 	r.runs[q.RunID] = n
 	n.record(workflow.HistoryRunStarted, "", 0, note{Workflow: p.Name, Version: p.Version})
-	n.launch()
-	return nil
+	return n, nil
 }
 
 // Signal delivers an event.

@@ -120,6 +120,11 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 	}
 	r.Input, r.Attributes = bytes.Clone(r.Input), maps.Clone(r.Attributes)
 	created := &row{Run: r, token: 1}
+	if first := r.First; first != nil {
+		sig := *first
+		sig.Payload = bytes.Clone(sig.Payload)
+		created.First, created.signals = nil, []store.Signal{{Signal: sig, Seq: r.Seq, At: r.CreatedAt}}
+	}
 	s.runs[r.ID] = created
 	s.index(created)
 	return nil

@@ -19,6 +19,9 @@ func (s *Store) Create(ctx context.Context, r store.Run) error {
 		g.created[string(c.id)] = true
 		g.creates = append(g.creates, creation{c.id, r})
 		g.set(c.id, r.Attributes)
+		if r.First != nil {
+			g.signals = append(g.signals, signalOf{c.id, store.Signal{Signal: *r.First, Seq: r.Seq, At: r.CreatedAt}})
+		}
 		if r.Owner == 0 {
 			g.willBe(micros(r.Park.Until), micros(r.CreatedAt))
 		}

@@ -37,8 +37,18 @@ func (s *Store) create(tx *sqlitedb.Tx, id []byte, r store.Run) (n int64, err er
 		VALUES (?, ?, ?, 'open', ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		id, r.Workflow, r.Version, r.Owner, micros(r.Park.Until), r.Seq, micros(r.CreatedAt),
 		micros(r.StartedAt), append([]byte{}, r.Input...)) // never NULL: see the migration of wf_subs
-	if err != nil || n == 0 || r.Attributes == nil {
+	if err != nil || n == 0 {
 		return n, err
+	}
+	if first := r.First; first != nil {
+		_, err := tx.Exec("INSERT INTO wf_signal (run_id, id, seq, event, at, late, payload) VALUES (?, ?, ?, ?, ?, false, ?)",
+			id, first.ID, r.Seq, first.Event, micros(r.CreatedAt), []byte(first.Payload))
+		if err != nil {
+			return n, err
+		}
+	}
+	if r.Attributes == nil {
+		return n, nil
 	}
 	return n, setAttributes(tx, id, r.Attributes)
 }
