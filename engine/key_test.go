@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -133,6 +134,7 @@ func TestAStepKeepsItsKeyWhenTheProgramIsUpgradedBetweenTwoAttempts(t *testing.T
 
 func TestNoTwoDatabasesWithNamespacesHaveAKeyInCommon(t *testing.T) {
 	t.Parallel()
+	url, schemas := "", 0
 	stores := map[string]func(t *testing.T) store.Store{
 		"memory": func(*testing.T) store.Store { return memory.New() },
 		"sqlite": func(t *testing.T) store.Store {
@@ -144,7 +146,10 @@ func TestNoTwoDatabasesWithNamespacesHaveAKeyInCommon(t *testing.T) {
 			return st
 		},
 		"postgres": func(t *testing.T) store.Store {
-			st, err := postgres.Config{URL: pgtest.Database(t), Schema: "jobs"}.Open(t.Context())
+			if schemas++; url == "" {
+				url = pgtest.Database(t)
+			}
+			st, err := postgres.Config{URL: url, Schema: fmt.Sprint("jobs_", schemas)}.Open(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
