@@ -39,6 +39,7 @@ var law = inFull([]row{
 	{"engine/store/sqlite", []string{"workflow", "engine/store", "internal/opened", "internal/sqlitedb", "internal/migrate"}, nil},
 	{"engine/store/postgres", []string{"workflow", "engine/store", "internal/opened", "internal/pgdb", "internal/groupcommit", "internal/migrate"}, []string{"github.com/jackc/pgx/v5"}},
 	{"engine", []string{"workflow", "engine/store"}, nil},
+	{"examples/hello", []string{"workflow", "engine", "engine/store/sqlite"}, nil},
 	{"examples", []string{"workflow", "engine/store/sqlite"}, nil},
 	{"temporalrunner", []string{"workflow"}, []string{"go.temporal.io/sdk", "go.temporal.io/api", "golang.org/x/sync"}},
 	{"observe/otel", []string{"workflow"}, []string{"go.opentelemetry.io/otel"}},
