@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"maps"
@@ -325,10 +326,11 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// served is a console over an API.
-func served(t *testing.T, handler http.Handler) http.Handler {
+// served is a console over an API, for whoever may do everything, or has scopes alone.
+func served(t *testing.T, handler http.Handler, scopes ...string) http.Handler {
 	t.Helper()
-	c, err := New(Config{API: handler, SignIn: true, Now: func() time.Time { return noon }})
+	may := func(_ context.Context, scope string) bool { return scopes == nil || slices.Contains(scopes, scope) }
+	c, err := New(Config{API: handler, SignIn: true, Now: func() time.Time { return noon }, May: may})
 	if err != nil {
 		t.Fatal(err)
 	}
