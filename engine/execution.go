@@ -55,9 +55,10 @@ type execution struct {
 	setting    workflow.Setting    // what the attempt at hand sets
 	attributes workflow.Attributes // what the latest attempt has set
 
-	traces context.Context // of the attempts, where somebody traces; nil: nobody does
-	news   store.News      // of the latest commit
-	vacate func()          // of a suspect: its attempt is over, others may begin theirs
+	traces context.Context     // of the attempts, where somebody traces; nil: nobody does
+	carry  workflow.Attributes // where the trace goes on, for the outcomes of this turn
+	news   store.News          // of the latest commit
+	vacate func()              // of a suspect: its attempt is over, others may begin theirs
 }
 
 // errNoDefinition says that a run's definition is not held, which a claim excludes.

@@ -59,7 +59,7 @@ func (e *Engine) start(ctx context.Context, r workflow.StartRequest, first *work
 		}
 		run.Seq, held.Signals, held.Whole = 2, []store.Signal{{Signal: *first, Seq: 2, At: now}}, true
 	}
-	run.Park.Until = now // due since then, whoever takes it
+	run.Attributes, run.Park.Until = e.startTrace(ctx, run), now // due since then, whoever takes it
 	epoch, p := e.reserve()
 	if p != noPlace {
 		run.Owner = epoch

@@ -32,7 +32,7 @@ func (x *execution) transact(d workflow.Decision, entry store.Entry, handling bo
 			if one.At = x.e.now(); gone || err != nil {
 				return store.Progress{}, errUndone
 			}
-			one.Kind, one.Attributes = store.EntryCompleted, x.attributes
+			one.Kind, one.Attributes = store.EntryCompleted, x.kept()
 			return store.Progress{Decided: x.inboxSeq, Known: x.known(), Canceled: x.canceled,
 				Append: append(slices.Clone(x.pending), one), StartedAt: x.startedAt(nil), Now: one.At}, nil
 		})

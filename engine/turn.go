@@ -257,7 +257,7 @@ func (x *execution) act(d workflow.Decision, now time.Time) bool {
 	}
 	entry.At = x.e.now()
 	if err == nil {
-		entry.Kind, entry.Output, entry.Attributes = store.EntryCompleted, output, x.attributes
+		entry.Kind, entry.Output, entry.Attributes = store.EntryCompleted, output, x.kept()
 		x.settle(entry)
 		x.dirty = true
 		return true

@@ -116,7 +116,7 @@ func (x *execution) look(n *workflow.Node, park store.Park, outcome store.Entry,
 	switch {
 	case found:
 		outcome.Kind, outcome.Output, outcome.Reconciled = store.EntryCompleted, output, true
-		outcome.Attempt, outcome.At, outcome.Attributes = attempt, looked.At, x.attributes
+		outcome.Attempt, outcome.At, outcome.Attributes = attempt, looked.At, x.kept()
 		x.e.tell.WaitEnded(x.ref, n.Name, "reconciled", 0)
 		x.settle(outcome)
 		x.dirty = true

@@ -42,7 +42,8 @@ type WaitObserver interface {
 }
 
 // TraceObserver lets the trace of a run go on where the one before ended. What it returns
-// is kept as the run's attribute "traceparent"; empty: nothing is.
+// is kept as the run's attribute "traceparent"; empty: nothing is. A run without room for it, with as
+// many attributes as it may have, is traced without links.
 type TraceObserver interface {
 	// Starting precedes the creation of a run; ctx is that of who starts it.
 	Starting(ctx context.Context, run RunRef) (carried string)
