@@ -240,7 +240,7 @@ func TestUploadsThatCannotBeTakenAreRefused(t *testing.T) {
 		"wrong mapping":  {[][2]string{{"mapping", `{"mail": "email"}`}, {"file", "name,age\nada,36\n"}}, 422, "bad_mapping"},
 		"empty":          {[][2]string{{"file", ""}}, 422, "empty_file"},
 		"no row":         {[][2]string{{"file", "email,name\r\n\r\n,\r\n"}}, 422, "no_rows"},
-		"not text":       {[][2]string{{"file", "email\x00\n"}}, 422, "not_text"},
+		"not text":       {[][2]string{{"file", "\x01\x02\x03\x04\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00email\n"}}, 422, "not_text"},
 		"many columns":   {[][2]string{{"file", "email" + strings.Repeat(",x", 200) + "\n"}}, 422, "too_many_columns"},
 		"gzip by itself": {[][2]string{{"file", "\x1f\x8b\x08\x00\x00\x00\x00\x00"}}, 422, "not_text"},
 	} {

@@ -127,19 +127,15 @@ func (t Target) begin(ctx context.Context, tx pgx.Tx, schemas []schema) error {
 // fromBirth have rows as soon as they are made.
 var fromBirth = []string{"spending", "suppression_key", "search_mark", "wf_upgrade"}
 
-// refuseRows refuses tables that somebody uses, and those of another program that have
-// names of ours.
+// refuseRows refuses tables that somebody uses.
 func (s schema) refuseRows(ctx context.Context, tx pgx.Tx, db *pgdb.DB) error {
-	tables, err := s.in.TablesIn(ctx, tx, s.names)
+	tables, err := s.ours(ctx, tx, db)
 	if err != nil {
 		return err
 	}
-	ours := slices.ContainsFunc(tables, func(t pgdb.Table) bool { return t.Name == s.versions })
 	for _, table := range tables {
 		condition := ""
 		switch {
-		case !ours:
-			return fmt.Errorf("%s has a table %s that is not ours\n  Try: an empty database", db.Where(), table.Name)
 		case table.Name == s.versions || slices.Contains(fromBirth, table.Name):
 			continue
 		case table.Name == "instance":

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -209,7 +210,14 @@ func RestorePostgreSQL(ctx context.Context, path, url, note string) (err error) 
 		return fmt.Errorf("keep: %w", err)
 	}
 	defer conn.Release()
-	return pgx.BeginFunc(ctx, conn.Conn(), func(tx pgx.Tx) error { return refill(ctx, tx, dump, schemas, note) })
+	return pgx.BeginFunc(ctx, conn.Conn(), func(tx pgx.Tx) error {
+		for _, s := range schemas {
+			if _, err := s.ours(ctx, tx, db); err != nil {
+				return err
+			}
+		}
+		return refill(ctx, tx, dump, schemas, note)
+	})
 }
 
 // alone is what the connections of who may be the only one call themselves.
@@ -266,6 +274,19 @@ func refill(ctx context.Context, tx pgx.Tx, dump *pgdb.DumpReader, schemas []sch
 		return fmt.Errorf("keep: mark the database as restored: %w", err)
 	}
 	return nil
+}
+
+// ours lists our tables that are there; those of another program that have names of ours
+// are refused.
+func (s schema) ours(ctx context.Context, tx pgx.Tx, db *pgdb.DB) ([]pgdb.Table, error) {
+	tables, err := s.in.TablesIn(ctx, tx, s.names)
+	if err != nil || slices.ContainsFunc(tables, func(t pgdb.Table) bool { return t.Name == s.versions }) {
+		return tables, err
+	}
+	for _, table := range tables {
+		return nil, fmt.Errorf("%s has a table %s that is not ours\n  Try: an empty database", db.Where(), table.Name)
+	}
+	return nil, nil
 }
 
 // clear drops what our migrations made.
