@@ -85,8 +85,10 @@ func (s *splitter) next() (fields []string, line int, err error) {
 			return nil, line, errTooManyColumns
 		}
 	}
-	for i := bytes.IndexByte(s.raw, 0); i >= 0; i = bytes.IndexByte(s.raw, 0) {
-		s.raw[i] = ' ' // as of other control characters, nothing is lost
+	for from := bytes.IndexByte(s.raw, 0); from >= 0 && from < len(s.raw); from++ {
+		if s.raw[from] == 0 {
+			s.raw[from] = ' ' // as of other control characters, nothing is lost
+		}
 	}
 	return s.strings(), line, s.sourceError(nil)
 }
