@@ -120,15 +120,15 @@ func (c *subscribersErase) one(p *program) error {
 			return errors.Join(err, errors.New("nobody was erased"))
 		}
 	}
-	request := api.EraseRequest{IDPath: runapi.ID(id), Reason: c.Reason, Suppress: c.Suppress}
-	if _, err := api.EraseSubscriber.Call(p.ctx, client, request); err != nil {
-		return err
-	}
 	backups, err := api.ListBackups.Call(p.ctx, client, runapi.NoInput{})
 	if err != nil {
 		return err
 	}
-	rows, held := int64(1+len(person.SameMailbox)), api.Holding(backups.Items, person)
+	request := api.EraseRequest{IDPath: runapi.ID(id), Reason: c.Reason, Suppress: c.Suppress}
+	if _, err := api.EraseSubscriber.Call(p.ctx, client, request); err != nil {
+		return err
+	}
+	rows, held := int64(1+len(person.SameMailbox)), api.Holding(backups.Items, person.Since())
 	if c.Output == "json" {
 		return printJSON(p.out, api.ActedMany{Count: 1, Rows: rows, Changed: rows, Backups: held})
 	}

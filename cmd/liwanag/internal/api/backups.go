@@ -27,15 +27,8 @@ type BackupRequest struct {
 	Path string `json:"path,omitempty" maxLength:"1000" doc:"In LIWANAG_BACKUP_DIR; one that is there is not overwritten. Left out: liwanag-TIME.backup."`
 }
 
-// Holding are those of backups that were made when somebody was here already: they hold
-// them still.
-func Holding(all []Backup, person SubscriberDetail) (paths []string) {
-	since := person.CreatedAt
-	for _, other := range person.SameMailbox {
-		if other.CreatedAt.Before(since) {
-			since = other.CreatedAt
-		}
-	}
+// Holding are those of backups that were made since somebody was here: they hold them still.
+func Holding(all []Backup, since time.Time) (paths []string) {
 	for _, b := range all {
 		if !b.MadeAt.Before(since) {
 			paths = append(paths, b.Path)

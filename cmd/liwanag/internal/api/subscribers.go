@@ -260,6 +260,17 @@ type SubscriberDetail struct {
 	SameMailbox []SameMailbox `json:"sameMailbox,omitempty" doc:"Other subscribers whose address leads to the same mailbox, as at Gmail: they unsubscribe and are erased together."`
 }
 
+// Since is when the first of the mailbox came.
+func (d SubscriberDetail) Since() time.Time {
+	since := d.CreatedAt
+	for _, other := range d.SameMailbox {
+		if other.CreatedAt.Before(since) {
+			since = other.CreatedAt
+		}
+	}
+	return since
+}
+
 // SameMailbox is a subscriber with another address of a mailbox.
 type SameMailbox struct {
 	ID        string    `json:"id"`

@@ -247,7 +247,7 @@ func (c *Console) eraseSubscriber(v *visit) error {
 	}
 	still := " Which backups still hold them could not be found out: GET /api/v1/backups lists them all."
 	if backups, err := api.ListBackups.Call(v.Context(), v.api, runapi.NoInput{}); err == nil { // else they are erased all the same
-		still = heldBy(api.Holding(backups.Items, person))
+		still = heldBy(api.Holding(backups.Items, person.Since()))
 	}
 	if _, err := api.EraseSubscriber.Call(v.Context(), v.api,
 		api.EraseRequest{IDPath: runapi.ID(id), Reason: v.PostForm.Get("reason"), Suppress: v.PostForm.Has("suppress")}); err != nil {

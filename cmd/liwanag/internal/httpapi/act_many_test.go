@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -135,5 +136,33 @@ func TestAnActOnManyThatIsCutOffGoesOnWithTheRest(t *testing.T) {
 	}
 	if got := w.act("unsubscribe", `{"filter":{},"expect":120}`); got.Changed != 20 {
 		t.Errorf("the same once more: %+v", got)
+	}
+}
+
+// scrubFails is an Enrichment whose first erasure leaves the scrub undone.
+type scrubFails struct {
+	Enrichment
+	erased int
+}
+
+func (s *scrubFails) Erase(ctx context.Context, id liwanag.ID) (int, error) {
+	if s.erased++; s.erased > 1 {
+		return 0, nil // the rest was done
+	}
+	rows, err := s.Enrichment.Erase(ctx, id)
+	return rows, errors.Join(err, errors.New("no room to scrub"))
+}
+
+func TestAnErasureWhoseScrubFailedIsRepeated(t *testing.T) {
+	fails := &scrubFails{}
+	w := newWorld(t, func(c *Config) { fails.Enrichment, c.Enrichment = c.Enrichment, fails })
+	added, err := api.AddSubscriber.Call(t.Context(), w.client(), api.SignUp{Email: "ann@mail.example"})
+	w.must(err)
+	at := "/api/v1/subscribers/" + added.SubscriberID
+	if first := w.call("DELETE", at, ""); first.Code < 500 {
+		t.Errorf("the scrub failed, the answer is %d", first.Code)
+	}
+	if again := w.call("DELETE", at, ""); again.Code != 204 || fails.erased != 2 {
+		t.Errorf("once more: %d, after %d erasures: %s", again.Code, fails.erased, again.Body)
 	}
 }

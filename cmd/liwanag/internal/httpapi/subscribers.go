@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -333,8 +334,8 @@ func (s *Server) eraseSubscriber(ctx context.Context, in *api.EraseRequest) (non
 		return none, err
 	}
 	held, err := s.backupsOf(ctx, id)
-	if err != nil {
-		return none, named(err, "subscriber")
+	if err != nil && !errors.Is(err, liwanag.ErrNotFound) { // who is erased may have to be scrubbed still
+		return none, err
 	}
 	var rows int
 	if in.Suppress {
@@ -359,12 +360,9 @@ func (s *Server) backupsOf(ctx context.Context, id liwanag.ID) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	detail := api.SubscriberDetail{Subscriber: api.Subscriber{CreatedAt: person.CreatedAt}}
-	for _, p := range people {
-		detail.SameMailbox = append(detail.SameMailbox, api.SameMailbox{CreatedAt: p.CreatedAt})
-	}
 	all, err := s.listBackups(ctx, nil)
-	paths := api.Holding(all.Items, detail)
+	first := slices.MinFunc(append(people, person), func(a, b liwanag.Subscriber) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	paths := api.Holding(all.Items, first.CreatedAt)
 	for i, path := range paths {
 		paths[i] = url.PathEscape(path)
 	}
