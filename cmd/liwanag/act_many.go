@@ -77,7 +77,9 @@ func (f *manyFlags) act(p *program, show showFlag, do manyAct) error {
 			return err
 		}
 		done.Count, done.Rows, done.Changed = done.Count+one.Count, done.Rows+one.Rows, done.Changed+one.Changed
-		done.Backups = one.Backups
+		if len(one.Backups) > 0 { // a piece that changed nothing names none
+			done.Backups = one.Backups
+		}
 	}
 	return f.show(p, show, done, fmt.Sprintf("%s %s, %s changed%s", people(done.Count), do.done, plural(done.Changed, "row"),
 		heldBy(done.Backups)))
