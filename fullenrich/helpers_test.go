@@ -31,10 +31,15 @@ func quick() limits {
 
 func newTestClient(t *testing.T, config Config) *Client {
 	t.Helper()
+	return newLimitedClient(t, config, quick())
+}
+
+func newLimitedClient(t *testing.T, config Config, l limits) *Client {
+	t.Helper()
 	if config.Key == "" {
 		config.Key = testKey
 	}
-	client, err := newClient(config, quick())
+	client, err := newClient(config, l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -198,13 +198,7 @@ func TestSubmitThatNeverConnectsIsNotSent(t *testing.T) {
 			if test.text != "timed out" { // a busy machine takes long for a handshake
 				limits.tls, limits.submit = time.Minute, time.Minute
 			}
-			test.config.Key = testKey
-			client, err := newClient(test.config, limits)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(client.CloseIdleConnections)
-			_, err = client.Submit(t.Context(), newOrder())
+			_, err := newLimitedClient(t, test.config, limits).Submit(t.Context(), newOrder())
 			e := failure(t, err)
 			if e.Outcome != OutcomeNotSent || e.StatusCode() != 0 || e.Stage != stageConnect || !test.cause(err) ||
 				!strings.Contains(err.Error(), test.text) {
