@@ -70,27 +70,69 @@ func TestWhatNobodyKnowsIsLeftUnread(t *testing.T) {
 	}
 }
 
-func TestAnUnreadBodyEndsItsConnection(t *testing.T) {
-	serving(t, nil, func(t *testing.T, w *world, p *pipes, _ func() error) {
-		conn, _ := p.dial()
-		sent := make(chan int64)
-		go func() {
-			_, _ = fmt.Fprintf(conn, "POST /webhooks/kit/nobodys HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", 200<<10)
-			n, _ := io.CopyN(conn, &counting{}, 200<<10)
-			sent <- n
-		}()
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+func TestWhatIsRefusedIsAnsweredWithoutItsBody(t *testing.T) {
+	const bearer = "Authorization: Bearer " + apiKey + "\r\n"
+	for _, tc := range []struct {
+		head   string
+		status int
+	}{
+		{"POST /webhooks/kit/nobodys HTTP/1.1\r\n", 404},
+		{"POST /webhooks HTTP/1.1\r\n", 404},
+		{"POST /webhooks/kit/nobodys/more HTTP/1.1\r\n", 404},
+		{"POST /webhooks/kit/nobodys HTTP/1.1\r\nContent-Encoding: gzip\r\n", 415},
+		{"POST /api/v1/subscribers HTTP/1.1\r\n", 401},
+		{"POST /api/v1/subscribers?nothing=1 HTTP/1.1\r\n" + bearer, 400},
+		{"POST /api/v1/subscribers HTTP/1.1\r\nOrigin: https://elsewhere.example\r\n" + bearer, 403},
+		{"PUT /api/v1/subscribers HTTP/1.1\r\n" + bearer, 405},
+		{"POST /api/v1/uploads HTTP/1.1\r\n", 401},
+		{"GET /healthz HTTP/1.1\r\n", 200}, // which needs none
+	} {
+		serving(t, nil, func(t *testing.T, _ *world, p *pipes, _ func() error) {
+			conn, _ := p.dial()
+			defer conn.Close()
+			began := time.Now()
+			go func() { _, _ = io.WriteString(conn, tc.head+"Host: localhost\r\nContent-Length: 100\r\n\r\n{") }()
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatalf("%q: %v", tc.head, err)
+			}
+			if took := time.Since(began); res.StatusCode != tc.status || !res.Close || took > 0 {
+				t.Errorf("%q: %d, want %d; the connection is kept: %t; after %s", tc.head, res.StatusCode, tc.status, !res.Close, took)
+			}
+		})
+	}
+}
+
+// A connection that was closed at once would take the answer with it.
+func TestWhoSendsALargeBodyReadsWhyItIsRefused(t *testing.T) {
+	w := newWorld(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- w.server.Serve(ctx, ln, time.Minute) }()
+	defer func() { cancel(); <-served }()
+	for path, status := range map[string]int{"/webhooks/kit/nobodys": 404, "/webhooks/subscribers": 413, "/api/v1/uploads": 401} {
+		conn, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = readAll(t, res.Body)
-		if _, err := io.Copy(io.Discard, conn); err != nil {
-			t.Error(err)
+		defer conn.Close()
+		const size = 12 << 20 // more than a connection holds
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", path, size)
+		if err == nil {
+			_, err = io.CopyN(conn, &counting{}, size)
 		}
-		if n := <-sent; res.StatusCode != 404 || n > 64<<10 {
-			t.Errorf("%d after %d bytes", res.StatusCode, n)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
 		}
-	})
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || res.StatusCode != status {
+			t.Errorf("%s: %v %v", path, res, err)
+		}
+	}
 }
 
 func TestStrangersBodiesTakeASmallShareOfTheirOwn(t *testing.T) {

@@ -83,7 +83,7 @@ func serving(t *testing.T, change func(*Config), test func(t *testing.T, w *worl
 			}
 		}
 		cancel()
-		time.Sleep(time.Second) // connections that were cut off linger for a moment
+		time.Sleep(time.Minute) // connections that were cut off linger for a moment
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 // connections bounds how many connections are open, in all and from one address. Who
@@ -58,9 +59,10 @@ type connection struct {
 	from netip.Addr
 	in   *holder // of its address, or of the spare ones
 
-	state int
-	place *list.Element // among those that wait for the same
-	gone  bool
+	state   int
+	place   *list.Element // among those that wait for the same
+	gone    bool
+	lingers atomic.Bool // its client may still be sending what nobody reads
 }
 
 func newConnections(l net.Listener, most int, proxy func(netip.Addr) bool) *connections {
@@ -190,8 +192,12 @@ func (c *connection) becomes(state int) {
 	}
 }
 
-// Close closes the connection.
+// Close closes the connection, or has it closed when its client has the answer.
 func (c *connection) Close() error {
+	if c.lingers.CompareAndSwap(true, false) {
+		go c.linger()
+		return nil
+	}
 	c.all.mu.Lock()
 	c.leave()
 	c.all.mu.Unlock()

@@ -70,7 +70,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		carried.from, carried.client = networkOf(client), client.String()
 	}
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
-	out := &response{ResponseWriter: w}
+	out := &response{ResponseWriter: w, body: newBody(r)}
+	r.Body = out.body
 	route := "none"
 	if d.cfg.Span != nil && !probes(r) && r.URL.Path != runapi.Listen.Path { // which lasts as long as its listener likes
 		ctx, end := d.cfg.Span(r, !under(r.URL.Path, "/api"))
@@ -92,7 +93,6 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	if one := connectionOf(r.Context()); one != nil && one.isSpare() && !probes(r) {
-		leaveUnread(out)
 		d.Write(out, r, Busy())
 		return
 	}
@@ -298,6 +298,7 @@ func split(route string) (method, path string) {
 // response remembers what was answered.
 type response struct {
 	http.ResponseWriter
+	body   *body // of the request
 	status int
 	bytes  int64
 	masked bool // whoever asks may not see e-mail addresses
@@ -308,13 +309,14 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
+		w.body.leave(w.ResponseWriter)
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *response) Write(p []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)

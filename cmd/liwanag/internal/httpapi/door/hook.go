@@ -37,7 +37,6 @@ func Hook[In, Out any](d *Door, route runapi.Route[In, Out], admit func(http.Res
 		by, err := admit(w, r.WithContext(looking), in)
 		cancel()
 		if err != nil {
-			leaveUnread(w)
 			return d.hookFault(r, err)
 		}
 		if by.Leave != nil {
@@ -81,11 +80,4 @@ func (d *Door) hookFault(r *http.Request, err error) error {
 		p.Status, p.Title = http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable)
 	}
 	return &p
-}
-
-// leaveUnread ends the connection with the answer: to keep it, net/http would read
-// the rest of the body first. Not every connection has deadlines (tests).
-func leaveUnread(w http.ResponseWriter) {
-	w.Header().Set("Connection", "close")
-	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 }
