@@ -52,7 +52,8 @@ func (e *enroller) Enroll(tx *datastore.Tx, people []enrichment.Enrollment) ([]l
 	if clock == nil {
 		clock = time.Now
 	}
-	return enrichment.Enroll(tx, people, enrichment.Config{}, clock())
+	// An import takes as long as the machine likes: a batch closes when it is full.
+	return enrichment.Enroll(tx, people, enrichment.Config{BatchWindow: time.Hour}, clock())
 }
 
 func (e *enroller) Start(_ context.Context, runIDs ...liwanag.ID) error {
