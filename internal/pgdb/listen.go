@@ -16,19 +16,21 @@ const (
 	reconnectAtMost = 5 * time.Second
 )
 
-// Listen listens on a channel until the database is closed, on a connection of its
-// own that comes back by itself. heard is called with the payload of every
+// Listen listens on a channel until ctx ends or the database is closed, on a connection
+// of the pool that it keeps, and comes back by itself. heard is called with the payload of every
 // notification, from one goroutine, and with missed after every (re)connection:
 // what was notified before may have gone unheard. A pooler in transaction mode
 // brings no notifications: whoever listens also looks now and then.
-func (db *DB) Listen(channel string, heard func(payload string, missed bool)) {
+func (db *DB) Listen(ctx context.Context, channel string, heard func(payload string, missed bool)) {
+	ctx, stop := context.WithCancel(ctx)
+	context.AfterFunc(db.background, stop)
 	db.listeners.Go(func() {
-		for failures := 0; db.background.Err() == nil; failures++ {
-			if db.listen(db.background, channel, heard) {
+		for failures := 0; ctx.Err() == nil; failures++ {
+			if db.listen(ctx, channel, heard) {
 				failures = 0
 			}
 			select {
-			case <-db.background.Done():
+			case <-ctx.Done():
 			case <-time.After(min(pauseAfter(failures), reconnectAtMost)):
 			}
 		}
@@ -37,15 +39,13 @@ func (db *DB) Listen(channel string, heard func(payload string, missed bool)) {
 
 // listen listens until its connection is lost; listened says whether it was there.
 func (db *DB) listen(ctx context.Context, channel string, heard func(payload string, missed bool)) (listened bool) {
-	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
+	acquired, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return false
 	}
-	defer func() {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(last) // it is given up in any case
-	}()
+	conn := acquired.Conn()
+	defer acquired.Release()
+	defer db.unlisten(ctx, conn)
 	begin, cancel := context.WithTimeout(ctx, db.cfg.ConnectTimeout)
 	_, err = conn.Exec(begin, "LISTEN "+pgx.Identifier{channel}.Sanitize())
 	cancel()
@@ -64,6 +64,17 @@ func (db *DB) listen(ctx context.Context, channel string, heard func(payload str
 		case ctx.Err() != nil || !silent || db.probe(ctx, conn) != nil:
 			return true
 		}
+	}
+}
+
+// unlisten leaves a connection to others as it was, or closes it.
+func (db *DB) unlisten(ctx context.Context, conn *pgx.Conn) {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if ctx.Err() == nil || conn.IsClosed() {
+		_ = conn.Close(last) // it failed
+	} else if _, err := conn.Exec(last, "UNLISTEN *"); err != nil {
+		_ = conn.Close(last)
 	}
 }
 

@@ -9,7 +9,7 @@ func TestAListenerHearsAndComesBackByItself(t *testing.T) {
 	t.Parallel()
 	db := openTable(t)
 	var connected, heard atomic.Int64
-	db.Listen("some Channel", func(payload string, missed bool) {
+	db.Listen(t.Context(), "some Channel", func(payload string, missed bool) {
 		switch {
 		case missed:
 			connected.Add(1)

@@ -28,7 +28,7 @@ type Config struct {
 	// Application is what connections call themselves in pg_stat_activity, unless the URL
 	// says application_name; default liwanag.
 	Application string
-	// MaxConns bounds the pool, default 16; the LISTEN connection comes on top.
+	// MaxConns bounds the pool, default 16; connections that listen come on top.
 	MaxConns int
 	// ConnectTimeout bounds one attempt to connect, unless the URL says
 	// connect_timeout; default 5 s.
@@ -75,6 +75,8 @@ func (c Config) Validate() error {
 }
 
 const (
+	// listening is how many connections are for [DB.Listen]: the engine's, and the live view's.
+	listening = 2
 	// minConns: a migration holds a lock on one connection and works on another.
 	minConns = 3
 	// oldestServer is PostgreSQL 13, the first with pg_current_xact_id.
@@ -115,7 +117,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.New("pgdb: URL is not a PostgreSQL connection string")
 	}
-	pc.MaxConns = int32(c.MaxConns) // #nosec G115 -- a number of connections
+	pc.MaxConns = int32(c.MaxConns + listening) // #nosec G115 -- a number of connections
 	// Statements are planned with their parameters each time and have no name on the
 	// server, so that a pooler may hand every transaction to another connection.
 	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe

@@ -85,7 +85,7 @@ func TestAListenerWhoseConnectionFallsSilentComesBack(t *testing.T) {
 	t.Parallel()
 	db, proxy := openSilent(t, 6*time.Second)
 	var connected atomic.Int64
-	db.Listen("c", func(_ string, missed bool) {
+	db.Listen(t.Context(), "c", func(_ string, missed bool) {
 		if missed {
 			connected.Add(1)
 		}
@@ -98,7 +98,7 @@ func TestAListenerWhoseConnectionFallsSilentComesBack(t *testing.T) {
 func TestAnAbandonedChangeIsToldWhenADatabaseIsClosedInSilence(t *testing.T) {
 	t.Parallel()
 	db, proxy := openSilent(t, time.Hour)
-	db.Listen("c", func(string, bool) {})
+	db.Listen(t.Context(), "c", func(string, bool) {})
 	began, told := make(chan struct{}), make(chan error, 2)
 	go func() {
 		told <- db.Write(context.Background(), func(tx *Tx) error {

@@ -26,7 +26,7 @@ const (
 // Wake hears from other nodes, and every few seconds in any case.
 func (s *Store) Wake() <-chan struct{} {
 	s.listen.Do(func() {
-		s.db.Listen(channel, func(from string, missed bool) {
+		s.db.Listen(s.announce.ctx, channel, func(from string, missed bool) {
 			sender, at := cut(from)
 			if at < 0 {
 				s.Posted()

@@ -12,6 +12,6 @@ func (a *App) spreadHints(ctx context.Context) error {
 	if a.storage.tell == nil {
 		return nil
 	}
-	a.storage.hear(hintsChannel, a.hints.Hear)
+	a.storage.hear(ctx, hintsChannel, a.hints.Hear)
 	return a.hints.Spread(ctx, func(ctx context.Context, payload string) error { return a.storage.tell(ctx, hintsChannel, payload) })
 }

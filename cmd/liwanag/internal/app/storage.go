@@ -33,7 +33,7 @@ type storage struct {
 	// tell and hear exchange messages of a channel with the other processes on the
 	// database; nil where there are none.
 	tell    func(ctx context.Context, channel, payload string) error
-	hear    func(channel string, heard func(payload string, missed bool))
+	hear    func(ctx context.Context, channel string, heard func(payload string, missed bool))
 	trouble func(ctx context.Context) why.Trouble // what keeps it from being written
 	check   func() error                          // says that the database is not where it was; nil: it cannot be lost so
 	size    func(ctx context.Context) (bytes int64, err error)
