@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/liwanag/liwanag/engine/schedule"
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -41,6 +42,9 @@ type Config struct {
 	// Retention is how long runs are kept after their end, with all below them; default:
 	// for ever, see Prune.
 	Retention time.Duration
+	// Schedules start runs at their times, on one of the nodes that share the store; see
+	// Engine.Schedules.
+	Schedules []schedule.Schedule
 	// Around is called around each attempt, the first outermost; see workflow.Around.
 	Around []workflow.Around
 	// Strict refuses to Run while there are open runs that were begun by a definition
@@ -74,7 +78,10 @@ func (c Config) Validate() error {
 		}
 	}
 	_, err := workflow.PlansOf(c.Definitions)
-	faults = append(faults, err, workflow.CheckAround(c.Around))
+	faults = append(faults, err, workflow.CheckAround(c.Around), schedule.Validate(c.Schedules))
+	if _, ok := c.Store.(scheduler); !ok && c.Store != nil && len(c.Schedules) > 0 {
+		faults = append(faults, errors.New("engine: the Store has no ledger for Schedules"))
+	}
 	return errors.Join(faults...)
 }
 
@@ -132,6 +139,8 @@ type Engine struct {
 	slots  *slots
 	memory *memory
 	scopes scopes
+
+	schedules *schedule.Loop
 }
 
 var (
@@ -152,6 +161,9 @@ func New(c Config) (*Engine, error) {
 		differ: map[store.Definition]string{}, wake: make(chan struct{}, 1),
 		sooner: make(chan struct{}, 1), stop: true}
 	e.tell = workflow.ObserversOf(e.cfg.Observers)
+	if err := e.schedule(); err != nil {
+		return nil, err
+	}
 	e.slots, e.memory = newSlots(e.cfg.Concurrency), newMemory(e.cfg.Concurrency)
 	plans, err := plansOf(c.Definitions)
 	if err != nil {
@@ -245,9 +257,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if c, ok := e.store.(store.Checker); ok {
 		lease.Go(func() { e.watch(base, c) })
 	}
-	if e.cfg.Retention > 0 {
-		lease.Go(func() { e.retain(ctx) })
-	}
+	e.rounds(ctx, &lease)
 	e.claimLoop(ctx)
 
 	e.mu.Lock()
@@ -265,6 +275,16 @@ func (e *Engine) Run(ctx context.Context) error {
 			"over at the next start", e.cfg.StopTimeout))
 	}
 	return nil
+}
+
+// rounds are what a node does beside its runs, until ctx ends.
+func (e *Engine) rounds(ctx context.Context, all *sync.WaitGroup) {
+	if e.cfg.Retention > 0 {
+		all.Go(func() { e.retain(ctx) })
+	}
+	if len(e.cfg.Schedules) > 0 {
+		all.Go(func() { _ = e.schedules.Run(ctx) })
+	}
 }
 
 // resign gives the lease up, so that no other node waits for its end to take over

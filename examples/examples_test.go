@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/liwanag/liwanag/engine"
+	"github.com/liwanag/liwanag/engine/schedule"
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/engine/store/memory"
 	"github.com/liwanag/liwanag/engine/store/sqlite"
@@ -36,6 +37,12 @@ func everywhere(t *testing.T, scenario func(t *testing.T, st store.Store)) {
 // unwatched is a store without the look at its file every few seconds, which of virtual
 // days would be all that takes time.
 type unwatched struct{ store.Store }
+
+func (u unwatched) Ledger() schedule.Ledger { return ledgerOf(u.Store) }
+
+func ledgerOf(st store.Store) schedule.Ledger {
+	return st.(interface{ Ledger() schedule.Ledger }).Ledger()
+}
 
 // onSQLite is for what only SQLite can do; the program has tables of its own in the file.
 func onSQLite(t *testing.T, scenario func(t *testing.T, st *sqlite.Store)) {

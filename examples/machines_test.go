@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/liwanag/liwanag/engine/schedule"
 	"github.com/liwanag/liwanag/engine/store"
 	"github.com/liwanag/liwanag/examples"
 	"github.com/liwanag/liwanag/workflow"
@@ -215,5 +216,37 @@ func TestTenCallsASecondAreMade(t *testing.T) {
 				t.Errorf("eleven calls in %s", apart)
 			}
 		}
+	})
+}
+
+func TestADigestIsSentEachNightAndTheMonthBeforeIsMadeUpFor(t *testing.T) {
+	everywhere(t, func(t *testing.T, st store.Store) {
+		d, began := newDiary(), time.Now()
+		wf := examples.Digest(func(_ context.Context, day string) error {
+			d.note("%s", day)
+			return nil
+		})
+		eng, stop := running(t, st, wf)
+		loop, err := schedule.New(schedule.Config{Runner: eng, Ledger: ledgerOf(st),
+			Schedules: []schedule.Schedule{examples.Clockwork(wf.Ref())}})
+		must(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ticking := make(chan error)
+		go func() { ticking <- loop.Run(ctx) }()
+		pass(26 * time.Hour)
+		n, err := loop.Backfill(t.Context(), "digest", began.AddDate(0, -1, 0), began)
+		must(t, err)
+		pass(30 * time.Minute)
+		cancel()
+		must(t, <-ticking)
+		stop()
+		wanted := []string{"1h 1999-12-31", "25h 2000-01-01"} // one in the morning, UTC
+		for night := range 31 {
+			wanted = append(wanted, "26h "+began.AddDate(0, -1, night-1).Format(time.DateOnly))
+		}
+		if n != 31 {
+			t.Errorf("%d nights are made up for", n)
+		}
+		d.says(t, wanted...)
 	})
 }

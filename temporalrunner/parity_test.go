@@ -84,6 +84,8 @@ Beside the scenarios, on Temporal:
 - Pausing a run, resolving a step of which nobody knows, ` + "`Reconcile`" + ` of a step that runs at most
   once and ` + "`Retention`" + ` are the engine's: a run there is its worker's history, in which no
   other hand writes, and the namespace has a retention. A retry repeats an unknown step unasked.
+- Schedules there are the same loop, over a ledger in a store that the program opens for it. Temporal's own are not used: they pass
+  the same arguments at each time, and name the runs themselves, so that a firing could not be known by its run.
 - Sub-runs are the engine's: a definition with a ` + "`Map`" + `, ` + "`Repeat`" + `, ` + "`Parallel`" + `, ` + "`Race`" + ` or
   ` + "`Child`" + ` is refused by ` + "`New`" + `.
 - Attributes are kept by the server as one search attribute, which somebody registers in the namespace:

@@ -21,6 +21,9 @@ type Store struct {
 	open   map[store.Definition]map[*row]bool
 	shapes map[store.Definition][]store.Shape
 	epoch  int64
+
+	schedules map[string]*scheduled
+
 	buried int64 // the epoch that has dealt with the runs of those before it
 	closed bool
 }
@@ -37,7 +40,8 @@ var _ store.Store = (*Store)(nil)
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{runs: map[string]*row{}, open: map[store.Definition]map[*row]bool{}, shapes: map[store.Definition][]store.Shape{}}
+	return &Store{runs: map[string]*row{}, open: map[store.Definition]map[*row]bool{}, shapes: map[store.Definition][]store.Shape{},
+		schedules: map[string]*scheduled{}}
 }
 
 // Close makes every later call fail with store.ErrClosed.

@@ -65,7 +65,7 @@ func named(name string) (*schema, error) {
 	return &schema{name: name, prefix: pgx.Identifier{name}.Sanitize() + "."}, nil
 }
 
-var tableNames = regexp.MustCompile(`\bwf_(run|history|signal|node|upgrade|definition|subs|post|attribute)\b`)
+var tableNames = regexp.MustCompile(`\bwf_(run|history|signal|node|upgrade|definition|subs|post|attribute|schedule|firing)\b`)
 
 // in is one of the store's own statements, its tables named with their schema.
 func (s *schema) in(statement string) string {

@@ -39,7 +39,7 @@ type Harness struct {
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
 	groups := []map[string]func(t *testing.T, h Harness){runs, inbox, control, lists, faults, bounds, classes, definitions, subs,
-		steering, attributes, first}
+		steering, attributes, first, schedules}
 	if h.Another != nil {
 		groups = append(groups, nodes)
 	}

@@ -23,9 +23,9 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/live"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/notify"
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/schedule"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/telemetry"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
+	"github.com/liwanag/liwanag/engine/schedule"
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/workflow"
 )
@@ -73,7 +73,7 @@ type App struct {
 	access     *access.Keeper
 	hints      *live.Hints
 	api        *httpapi.Server
-	times      *schedule.Schedule
+	times      *schedule.Loop
 	attempts   *why.Attempts
 }
 
@@ -280,23 +280,6 @@ func (a *App) ready(ctx context.Context) error {
 		}
 	}
 	return a.runner.ready(ctx)
-}
-
-// The schedule: the batch that sweeps pending jobs which no run holds, and the end
-// of what is old.
-func (a *App) buildSchedule(context.Context) (err error) {
-	entries := []schedule.Entry{schedule.ScheduledBatch(a.cfg.Settings.Schedule, a.service), a.retention()}
-	if a.cfg.Settings.BackupSchedule != "" {
-		entries = append(entries, a.backups())
-	}
-	a.times, err = schedule.New(schedule.Config{
-		Entries: entries,
-		Turns:   datastore.Alone{Store: a.store}, Now: a.cfg.Now, Log: a.log,
-	})
-	if err != nil {
-		return &UsageError{err}
-	}
-	return nil
 }
 
 // URL is where the server is reached from this machine.

@@ -15,7 +15,6 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/schedule"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/telemetry"
 	"github.com/liwanag/liwanag/fullenrich"
 	"github.com/liwanag/liwanag/internal/pgdb"
@@ -30,9 +29,8 @@ func CheckSettings(s *config.Settings) (warnings []string, err error) {
 	}
 	a := &App{cfg: Config{Settings: *s, Now: time.Now}, publicURL: s.PublicBase(s.Addr)}
 	_, enrich := a.enrichmentConfig()
-	_, spec := schedule.ParseSpec(s.Schedule)
 	_, traces := telemetry.TracesTo()
-	faults := []error{enrich, spec, traces}
+	faults := []error{enrich, traces}
 	if s.PersonalDomainsFile != "" {
 		_, err := liwanag.LoadDomains(s.PersonalDomainsFile)
 		faults = append(faults, err)

@@ -15,7 +15,6 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/keep"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/schedule"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
 
@@ -54,16 +53,18 @@ func noteBackup(ctx context.Context, store *datastore.Store, b liwanag.Backup) e
 	return store.Write(ctx, func(tx *datastore.Tx) error { return tx.Instance.AddBackup(b) })
 }
 
-// backups makes one by LIWANAG_BACKUP_SCHEDULE, and drops the oldest of those.
-func (a *App) backups() schedule.Entry {
-	return schedule.Entry{Name: "backup", Spec: a.cfg.Settings.BackupSchedule, Run: func(ctx context.Context, at time.Time) error {
-		b, err := a.backUp(ctx, backupName(at, "-scheduled"), true)
-		if err != nil {
-			return fmt.Errorf("app: the scheduled backup: %w", err)
-		}
+// scheduledBackup makes one by LIWANAG_BACKUP_SCHEDULE, and drops the oldest of those. What fails
+// fills a disk again, perhaps, so it waits for the next time.
+func (a *App) scheduledBackup(ctx context.Context, at time.Time) error {
+	b, err := a.backUp(ctx, backupName(at, "-scheduled"), true)
+	if err == nil {
 		a.log.InfoContext(ctx, "a backup was made", "path", b.Path, "bytes", b.Size)
-		return a.thin(ctx)
-	}}
+		err = a.thin(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		a.log.ErrorContext(ctx, "the scheduled backup failed; the next time repeats it", "error", err)
+	}
+	return ctx.Err()
 }
 
 // thin drops the oldest backups that the schedule made, and forgets all that are gone.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/chore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/schedule"
 )
 
 // retainGroup is how many runs are deleted in a transaction.
@@ -17,18 +16,9 @@ const retainGroup = 500
 // LIWANAG_RETENTION says, since it holds ids and no personal data.
 const auditKept = 400 * 24 * time.Hour
 
-// retention deletes what is older than LIWANAG_RETENTION, every hour and on one
-// node for all: ended runs, files that were never confirmed, and what sources
-// received, and webhooks out; sessions that are over and old acts too. FullEnrich's
-// raw webhooks are the enrichment sweep's.
-func (a *App) retention() schedule.Entry {
-	return schedule.Entry{Name: "retention", Spec: "@hourly", Run: func(ctx context.Context, _ time.Time) error {
-		_, err := a.prune(ctx)
-		return err
-	}}
-}
-
-// prune deletes what ended before a moment, and says which.
+// prune deletes what is older than LIWANAG_RETENTION, and says before when: ended runs, files that
+// were never confirmed, and what sources received, and webhooks out; sessions that are over and old
+// acts too. FullEnrich's raw webhooks are the enrichment sweep's.
 func (a *App) prune(ctx context.Context) (before time.Time, err error) {
 	now := a.cfg.Now().UTC()
 	before = now.Add(-a.cfg.Settings.Retention)

@@ -11,6 +11,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/telemetry"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
 	"github.com/liwanag/liwanag/engine"
+	"github.com/liwanag/liwanag/engine/schedule"
 	"github.com/liwanag/liwanag/temporalrunner"
 	"github.com/liwanag/liwanag/workflow"
 	"github.com/liwanag/liwanag/workflow/runapi"
@@ -33,7 +34,8 @@ type runner struct {
 	// standing and ahead are the engine's own; nil where nobody can tell.
 	standing func(ctx context.Context, runID string) (why.Standing, error)
 	ahead    func() time.Duration
-	close    func() error // after run has returned
+	ledger   schedule.Ledger // of schedules
+	close    func() error    // after run has returned
 }
 
 // openRunner opens what LIWANAG_ENGINE names.
@@ -66,7 +68,7 @@ func (a *App) openEngine(ctx context.Context, definitions []workflow.Definition,
 	return &runner{Runner: e, where: "embedded", run: e.Run, ready: e.Ready,
 		notices: func() []string { return leftAlone(e) }, prune: e.Prune, counter: &counter{of: e}, overdue: overdue,
 		standing: standingOf(e),
-		ahead:    e.Ahead, close: runs.Close}, nil
+		ahead:    e.Ahead, ledger: runs.Ledger(), close: runs.Close}, nil
 }
 
 // leftAlone says how many runs have no definition, of each workflow and version; which
@@ -113,6 +115,11 @@ func (a *App) openTemporal(ctx context.Context, definitions []workflow.Definitio
 		client.Close()
 		return nil, err
 	}
+	kept, err := a.storage.runs(ctx) // for the schedules
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
 	ready := func(ctx context.Context) error {
 		if _, err := client.CheckHealth(ctx, nil); err != nil {
 			return fmt.Errorf("the Temporal server does not answer: %w", err)
@@ -121,5 +128,6 @@ func (a *App) openTemporal(ctx context.Context, definitions []workflow.Definitio
 	}
 	return &runner{Runner: r, where: "Temporal", run: r.Run, ready: ready, counter: &counter{of: r},
 		overdue: func(context.Context) (int64, error) { return 0, nil },
-		close:   func() error { client.Close(); return nil }}, nil
+		ledger:  kept.Ledger(),
+		close:   func() error { client.Close(); return kept.Close() }}, nil
 }

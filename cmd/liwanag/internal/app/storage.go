@@ -12,6 +12,7 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/keep"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
+	"github.com/liwanag/liwanag/engine/schedule"
 	"github.com/liwanag/liwanag/engine/store"
 	enginepostgres "github.com/liwanag/liwanag/engine/store/postgres"
 	enginesqlite "github.com/liwanag/liwanag/engine/store/sqlite"
@@ -44,6 +45,7 @@ type storage struct {
 // runStore is an engine's store; closing it leaves the database open.
 type runStore interface {
 	store.Store
+	Ledger() schedule.Ledger
 	Close() error
 }
 

@@ -7,9 +7,9 @@ import (
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/schedule"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/why"
 	"github.com/liwanag/liwanag/engine"
+	"github.com/liwanag/liwanag/engine/cron"
 	"github.com/liwanag/liwanag/internal/pgdb"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
 )
@@ -19,7 +19,7 @@ func (a *App) whyConfig() why.Config {
 	s := &a.cfg.Settings
 	c := why.Config{Standing: a.runner.standing, Attempts: a.attempts, Ahead: a.runner.ahead, Trouble: a.storage.trouble,
 		Probed: a.service.Probed, WorkToo: s.EnrichCorporate(), MostAtOnce: s.MaxInFlight, CallLimit: s.CallsPerMinute}
-	if times, err := schedule.ParseSpec(s.Schedule); err == nil {
+	if times, err := cron.Parse(s.Schedule); err == nil {
 		c.NextBatch = times.Next
 	}
 	return c

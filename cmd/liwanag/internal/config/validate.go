@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	cron "github.com/netresearch/go-cron"
+	"github.com/liwanag/liwanag/engine/cron"
 )
 
 const (
@@ -291,11 +291,11 @@ func (s *Settings) validateChoices(f *faults) {
 			f.add(strings.Join(c.choices, " or "), "%s %q is not known", c.name, c.value)
 		}
 	}
-	if _, err := cron.ParseStandard(s.Schedule); err != nil {
-		f.add("*/5 * * * *", "schedule %q is not a cron expression of five fields", s.Schedule)
+	if _, err := cron.Parse(s.Schedule); err != nil {
+		f.add("*/5 * * * *", "schedule %w", err)
 	}
-	if _, err := cron.ParseStandard(s.BackupSchedule); s.BackupSchedule != "" && err != nil {
-		f.add("15 3 * * *", "backup-schedule %q is not a cron expression of five fields", s.BackupSchedule)
+	if _, err := cron.Parse(s.BackupSchedule); s.BackupSchedule != "" && err != nil {
+		f.add("15 3 * * *", "backup-schedule %w", err)
 	}
 	if s.BackupSchedule != "" && s.BackupDir == "" {
 		f.add("LIWANAG_BACKUP_DIR=FOLDER", "backup-schedule needs a backup-dir")
