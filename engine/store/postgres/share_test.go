@@ -49,7 +49,8 @@ func TestADatabaseOfAnotherReleaseIsRefused(t *testing.T) {
 	}
 	exec(t, s, "DELETE FROM wf_migrations")
 	exec(t, s, "INSERT INTO wf_migrations (version_id, is_applied) VALUES (0, true)")
-	exec(t, s, "DROP TABLE wf_run, wf_history, wf_signal, wf_node, wf_upgrade, wf_definition, wf_subs, wf_post, wf_attribute, wf_schedule, wf_firing")
+	exec(t, s, "DROP TABLE wf_run, wf_history, wf_signal, wf_node, wf_upgrade, wf_definition, wf_subs, "+
+		"wf_post, wf_attribute, wf_schedule, wf_firing")
 	if err := Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
