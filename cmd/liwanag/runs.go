@@ -279,7 +279,8 @@ func (c *runsCancel) Run(p *program) error {
 type runsRetry struct {
 	clientFlags
 	bulkFlags
-	From string `name:"from" placeholder:"STEP" help:"Step to go on from. Default: the one that failed."`
+	From  string `name:"from" placeholder:"STEP" help:"Step to go on from. Default: the one that failed."`
+	Again bool   `name:"again" help:"Also repeat a step of which nobody knows whether its effect happened."`
 }
 
 // Run retries a run, or all that match.
@@ -295,10 +296,13 @@ func (c *runsRetry) Run(p *program) error {
 		if c.From != "" {
 			return usage("liwanag runs retry RUN --from "+c.From, "many runs go on where each failed")
 		}
+		if c.Again {
+			return usage("liwanag runs retry RUN --again", "what may have happened is repeated run by run")
+		}
 		return p.bulk(c.bulkFlags, "retry", "go on", "",
 			func(b runapi.BulkAct) (api.RetriedRuns, error) { return api.RetryRuns.Call(p.ctx, client, b) })
 	}
-	run, err := runapi.RetryRun.Call(p.ctx, client, runapi.To(c.ID, &runapi.RetryRunRequest{From: c.From}))
+	run, err := runapi.RetryRun.Call(p.ctx, client, runapi.To(c.ID, &runapi.RetryRunRequest{From: c.From, Again: c.Again}))
 	if err != nil {
 		return err
 	}

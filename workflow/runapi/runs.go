@@ -156,7 +156,8 @@ type CancelRunRequest struct {
 
 // RetryRunRequest says where a run goes on.
 type RetryRunRequest struct {
-	From string `json:"from,omitempty" maxLength:"200" doc:"A step; default: the one that failed."`
+	From  string `json:"from,omitempty" maxLength:"200" doc:"A step; default: the one that failed."`
+	Again bool   `json:"again,omitempty" doc:"Also repeat a step of which nobody knows whether its effect happened, which is refused else (409 step_unknown)."`
 }
 
 // ResolveRunRequest says what became of a step: one of output and failure, unless the step

@@ -188,11 +188,18 @@ func (s *Service) CancelRun(ctx context.Context, runID, reason string) error {
 // RetryRun reopens a failed, timed-out or canceled run from a step (empty: the
 // one that failed) and gives it its jobs back. Errors are the runner's.
 func (s *Service) RetryRun(ctx context.Context, runID, from string) error {
+	return s.RetryRunBy(ctx, runID, from, s.runner.Retry)
+}
+
+// RetryRunBy is RetryRun with another way to reopen a run, as one that repeats a step of which
+// nobody knows whether its effect happened.
+func (s *Service) RetryRunBy(ctx context.Context, runID, from string,
+	reopen func(ctx context.Context, runID, from string) error) error {
 	id, err := liwanag.ParseID(liwanag.RunKind, runID)
 	if err != nil {
 		return err
 	}
-	if err := s.runner.Retry(ctx, runID, from); err != nil {
+	if err := reopen(ctx, runID, from); err != nil {
 		return err
 	}
 	// The steps that need the jobs take them back too: this is for a wait.

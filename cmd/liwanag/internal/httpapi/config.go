@@ -38,6 +38,7 @@ type Enrichment interface {
 	WouldEnrich(ctx context.Context, subscriberIDs []liwanag.ID, again bool) ([]enrichment.EnrichOutcome, error)
 	CancelRun(ctx context.Context, runID, reason string) error
 	RetryRun(ctx context.Context, runID, from string) error
+	RetryRunBy(ctx context.Context, runID, from string, reopen func(ctx context.Context, runID, from string) error) error
 	WouldOrder(ctx context.Context, runID string) (lookups int64, err error)
 	Emit(ctx context.Context, runID liwanag.ID, eventID string, results json.RawMessage) (workflow.Receipt, error)
 	Tracker(ctx context.Context, enrichmentID string) (enrichment.Tracked, error)

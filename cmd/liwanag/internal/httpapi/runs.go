@@ -241,11 +241,15 @@ func (s *Server) retryRun(ctx context.Context, in *runapi.Addressed[*runapi.Retr
 	if _, err := idOf(liwanag.RunKind, in.ID, "run"); err != nil {
 		return runapi.Run{}, err
 	}
-	from := ""
+	var asked runapi.RetryRunRequest
 	if in.Body != nil {
-		from = in.Body.From
+		asked = *in.Body
 	}
-	err := s.cfg.Enrichment.RetryRun(ctx, in.ID, from)
+	reopen := s.cfg.Runner.Retry
+	if r, ok := s.steering().(workflow.Resolver); ok && asked.Again { // others repeat such a step unasked
+		reopen = r.RetryAgain
+	}
+	err := s.cfg.Enrichment.RetryRunBy(ctx, in.ID, asked.From, reopen)
 	if errors.Is(err, workflow.ErrNotEnded) {
 		r, describeErr := s.cfg.Runner.Describe(ctx, in.ID)
 		if describeErr == nil && r.Status.Ended() {

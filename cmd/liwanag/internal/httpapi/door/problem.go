@@ -109,7 +109,7 @@ func problemOfRun(err error) *Problem {
 		{workflow.ErrNotEnded, http.StatusConflict, "run_running", "only a failed, timed-out or canceled run can be retried"},
 		{workflow.ErrInputDiffers, http.StatusConflict, "input_differs", "a run with this id exists with another input"},
 		{workflow.ErrNotUnknown, http.StatusConflict, "step_known", "only a step can be resolved of which nobody knows whether it ran"},
-		{workflow.ErrUnknown, http.StatusConflict, "step_unknown", "nobody knows whether the step's effect happened: resolve it first"},
+		{workflow.ErrUnknown, http.StatusConflict, "step_unknown", "nobody knows whether the step's effect happened: resolve it, or ask for it again explicitly"},
 		{workflow.ErrUnknownStep, http.StatusUnprocessableEntity, "unknown_step", "the workflow has no step of this name"},
 		{workflow.ErrUnknownWorkflow, http.StatusConflict, "unknown_workflow", "this server does not hold the run's workflow"},
 		{workflow.ErrInvalidCursor, http.StatusBadRequest, liwanag.ErrInvalidCursor.Code, liwanag.ErrInvalidCursor.Message},
