@@ -44,7 +44,8 @@ func TestWhatPackagesExportIsAsNoted(t *testing.T) {
 		}
 	}
 	if t.Failed() {
-		t.Log("If that is wanted: go test ./cmd/liwanag/test/docs -run WhatPackagesExport -update, and a line in CHANGELOG.md when it breaks programs")
+		t.Log("If that is wanted: go test ./cmd/liwanag/test/docs -run WhatPackagesExport -update, " +
+			"and a line in CHANGELOG.md when it breaks programs")
 	}
 }
 
