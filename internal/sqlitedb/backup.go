@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // ErrDamaged: a file is no database, or SQLite finds a fault in it.
@@ -46,7 +47,9 @@ func copyTo(ctx context.Context, handle *sql.DB, path string) error {
 	if err := createFile(part); err != nil {
 		return err
 	}
+	stop := syncAsItGrows(part)
 	_, err := handle.ExecContext(ctx, "VACUUM INTO ?", part)
+	stop()
 	if err == nil {
 		err = syncFile(part)
 	}
@@ -62,9 +65,30 @@ func copyTo(ctx context.Context, handle *sql.DB, path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// syncAsItGrows syncs what is written to a file, bit by bit, until stop is called: all of
+// it at once would keep the disk from the log for as long as that takes.
+func syncAsItGrows(path string) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				_ = syncFile(path) // the last one counts
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
 // Sound reads a database file through that nobody has open, and whose log is not
 // beside it. An error is an [ErrDamaged], or the file cannot be read.
 func Sound(ctx context.Context, path string) (err error) {
+	reservePages()
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("sqlitedb: %w", err)

@@ -121,6 +121,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
+	reservePages()
 	named, path, err := prepareFile(c.Path)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 // and then resumes the run whose id it reads.
 func parked(ctx context.Context, s settings) (err error) {
 	begun := time.Now()
-	r, err := s.newRig(ctx, place{s.store, s.at}, 1, (*rig).definition)
+	r, err := s.newRig(ctx, place{store: s.store, at: s.at}, 1, (*rig).definition)
 	if err != nil {
 		return err
 	}

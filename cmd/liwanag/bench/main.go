@@ -12,6 +12,7 @@
 //	go run . webhooks                        how soon the program acknowledges sign-ups and results
 //	go run . idle -store postgres            what the program asks a database for when nothing happens
 //	go run . console                         pages of the console and the API with 100,000 runs and subscribers
+//	go run . backup                          event to durable completion, and writes, while backups are made
 //	go run . temporal                        W1 on Temporal, and a hand-written Temporal workflow beside it
 //
 // Each takes -store sqlite, postgres or memory where that makes sense; the
@@ -70,13 +71,13 @@ type settings struct {
 
 var workloads = map[string]func(context.Context, settings) error{
 	"w1": w1, "latency": latency, "waiting": waiting, "map": maps, "growth": growth, "import": importCSV, "webhooks": webhooks,
-	"idle": idle, "console": console, "people": people, "temporal": temporal,
+	"idle": idle, "console": console, "people": people, "backup": backup, "temporal": temporal,
 	"parked": parked, // a process that waiting starts
 }
 
 func run(ctx context.Context, args []string) (err error) {
 	if len(args) == 0 || workloads[args[0]] == nil {
-		return errors.New("usage: bench w1|latency|waiting|map|growth|import|webhooks|idle|console|people|temporal [flags]. " +
+		return errors.New("usage: bench w1|latency|waiting|map|growth|import|webhooks|idle|console|people|backup|temporal [flags]. " +
 			"Try: bench w1 -help")
 	}
 	var s settings

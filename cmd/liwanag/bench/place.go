@@ -25,7 +25,8 @@ const (
 // place is a database of one measurement.
 type place struct {
 	store string
-	at    string // a file's path, or a database's URL
+	at    string                                      // a file's path, or a database's URL
+	opens func(context.Context) (closingStore, error) // nil: by itself
 }
 
 // place makes a new database. The name tells those of one benchmark apart.
@@ -46,6 +47,9 @@ type closingStore interface {
 }
 
 func (p place) open(ctx context.Context) (closingStore, error) {
+	if p.opens != nil {
+		return p.opens(ctx)
+	}
 	switch p.store {
 	case onMemory:
 		return memory.New(), nil

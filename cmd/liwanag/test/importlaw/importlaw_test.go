@@ -58,7 +58,7 @@ var law = inFull([]row{
 	{"internal/migrate", nil, nil},
 	{"internal/pgdb", []string{"internal/groupcommit", "internal/migrate"}, []string{"github.com/jackc/pgx/v5", "github.com/jackc/pgerrcode"}},
 	{"internal/pgdb/pgtest", nil, []string{"github.com/jackc/pgx/v5"}},
-	{"internal/sqlitedb", []string{"internal/groupcommit", "internal/migrate"}, []string{"modernc.org/sqlite", "golang.org/x/sys"}},
+	{"internal/sqlitedb", []string{"internal/groupcommit", "internal/migrate"}, []string{"modernc.org/sqlite", "modernc.org/libc", "golang.org/x/sys"}},
 	{"~/datastore/datastoretest", []string{"~/liwanag", "~/datastore", "~/datastore/listing"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}},
 	{"~/datastore/listing", []string{"~/liwanag"}, nil},
 	{"~/datastore", []string{"~/liwanag", "~/datastore/listing"}, []string{"github.com/jackc/pgx/v5"}},
