@@ -13,11 +13,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore/sqlite"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/keep"
-	"github.com/liwanag/liwanag/cmd/liwanag/internal/schedule"
+	"github.com/liwanag/liwanag/engine/schedule"
+	"github.com/liwanag/liwanag/engine/store/memory"
 	"github.com/liwanag/liwanag/internal/sqlitedb"
+	"github.com/liwanag/liwanag/workflow"
 )
 
 // names are the files of a folder, in order.
@@ -55,9 +56,15 @@ func nightly(t *testing.T, kept int, nights int, then func(a *App)) (dir string)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(nights)*24*time.Hour)
 		defer cancel()
+		backups, err := timed("backup", a.cfg.Settings.BackupSchedule, a.scheduledBackup)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var both sync.WaitGroup
+		ledger := memory.New().Ledger()
 		for range 2 {
-			s, err := schedule.New(schedule.Config{Entries: []schedule.Entry{a.backups()}, Turns: datastore.Alone{Store: rows}})
+			s, err := schedule.New(schedule.Config{Runner: struct{ workflow.Runner }{}, Ledger: ledger,
+				Schedules: []schedule.Schedule{backups}})
 			if err != nil {
 				t.Fatal(err)
 			}
