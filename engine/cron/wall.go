@@ -10,13 +10,13 @@ func (e Expression) Next(after time.Time) time.Time {
 	switch {
 	case e.every > 0:
 		return after.UTC().Truncate(e.every).Add(e.every)
-	case e.zone == nil:
+	case e.spec == nil:
 		return time.Time{}
-	case e.hours == everyHour:
+	case e.spec.Hour&everyHour == everyHour:
 		return e.shown(after)
 	}
 	for wall := e.wall(after); ; {
-		if wall = e.wallNext(wall); wall.IsZero() {
+		if wall = e.spec.Next(wall); wall.IsZero() {
 			return wall
 		}
 		if at, ok := e.first(wall); ok && at.After(after) {
@@ -62,7 +62,7 @@ func (e Expression) shown(after time.Time) time.Time {
 		_, end := local.ZoneBounds()
 		_, offset := local.Zone()
 		shift := time.Duration(offset) * time.Second
-		wall := e.wallNext(after.UTC().Add(shift))
+		wall := e.spec.Next(after.UTC().Add(shift))
 		if wall.IsZero() {
 			return wall
 		}

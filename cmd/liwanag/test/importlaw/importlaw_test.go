@@ -33,7 +33,7 @@ var law = inFull([]row{
 	{"workflow/runapi", []string{"workflow"}, nil},
 	{"workflow/workflowtest", []string{"workflow"}, nil},
 	{"workflow/runnertest", []string{"workflow"}, nil},
-	{"engine/cron", nil, nil},
+	{"engine/cron", nil, []string{"github.com/netresearch/go-cron"}},
 	{"engine/schedule", []string{"workflow"}, nil},
 	{"engine/store", []string{"workflow"}, nil},
 	{"engine/store/storetest", []string{"workflow", "engine/schedule", "engine/store"}, nil},
