@@ -11,6 +11,7 @@
 //	go run . import -n 100000                CSV to stored subscribers and jobs
 //	go run . webhooks                        how soon the program acknowledges sign-ups and results
 //	go run . idle -store postgres            what the program asks a database for when nothing happens
+//	go run . start -store postgres           a start in the transaction that inserts an order, beside the row alone
 //	go run . console                         pages of the console and the API with 100,000 runs and subscribers
 //	go run . backup                          event to durable completion, and writes, while backups are made
 //	go run . temporal                        W1 on Temporal, and a hand-written Temporal workflow beside it
@@ -72,12 +73,13 @@ type settings struct {
 var workloads = map[string]func(context.Context, settings) error{
 	"w1": w1, "latency": latency, "waiting": waiting, "map": maps, "growth": growth, "import": importCSV, "webhooks": webhooks,
 	"idle": idle, "console": console, "people": people, "backup": backup, "temporal": temporal,
+	"start": starts,
 	"parked": parked, // a process that waiting starts
 }
 
 func run(ctx context.Context, args []string) (err error) {
 	if len(args) == 0 || workloads[args[0]] == nil {
-		return errors.New("usage: bench w1|latency|waiting|map|growth|import|webhooks|idle|console|people|backup|temporal [flags]. " +
+		return errors.New("usage: bench w1|latency|waiting|map|growth|import|webhooks|idle|console|people|backup|temporal|start [flags]. " +
 			"Try: bench w1 -help")
 	}
 	var s settings
