@@ -73,7 +73,7 @@ type settings struct {
 var workloads = map[string]func(context.Context, settings) error{
 	"w1": w1, "latency": latency, "waiting": waiting, "map": maps, "growth": growth, "import": importCSV, "webhooks": webhooks,
 	"idle": idle, "console": console, "people": people, "backup": backup, "temporal": temporal,
-	"start": starts,
+	"start":  starts,
 	"parked": parked, // a process that waiting starts
 }
 
