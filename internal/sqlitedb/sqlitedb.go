@@ -147,8 +147,10 @@ func (db *DB) open(ctx context.Context, c Config) error {
 		return err
 	}
 	conn := newConn(raw)
-	if err := conn.run("PRAGMA cache_size=-65536"); err != nil {
-		return errors.Join(err, conn.close())
+	for _, setting := range []string{"PRAGMA cache_size=-65536", "PRAGMA temp_store=MEMORY"} {
+		if err := conn.run(setting); err != nil {
+			return errors.Join(err, conn.close())
+		}
 	}
 	if err := cmp.Or(verify(conn, c), db.remember()); err != nil {
 		return errors.Join(err, conn.close())

@@ -51,13 +51,18 @@ func people(ctx context.Context, s settings) (err error) {
 		goal    time.Duration
 		queries []string
 	}{
-		{searchGoal, []string{"q=mara", "q=ilagan+77", "q=mara+vp", "q=company+4999", "q=nobody+at+all", "q=person.77%40gmail.com"}},
-		{indexedGoal, []string{"source=blog", "source=nowhere", "companyDomain=acme77.example", "foundSince=2026-01-01T00:00:00Z",
-			"subscribed=false", "country=germany", "country=nowhere", "seniority=vp",
-			"seniority=vp,founder&country=germany"}},
-		{unindexedGoal, []string{"jobTitle=engineer", "industry=games", "headcountMin=50&headcountMax=500", "tag=crm",
-			"hasLinkedin=true", "nameMatches=no", "metadata.utm=a", "sort=company", "sort=headcount",
-			"sort=found", "total=true", "seniority=vp&total=true",
+		{searchGoal, []string{"q=mara", "q=ilagan+77", "q=mara+vp", "q=company+4999", "q=nobody+at+all", "q=person.77%40gmail.com",
+			"q=acme&sort=company", "q=founder&country=japan", "q=mara&sort=headcount", "q=4"}},
+		{indexedGoal, []string{"source=blog", "source=first", "source=webinar", "source=nowhere", "companyDomain=acme77.example",
+			"foundSince=2026-01-01T00:00:00Z", "foundSince=2099-01-01T00:00:00Z", "subscribed=false", "subscribed=true", "country=germany",
+			"country=nowhere", "country=nowhere,atlantis", "seniority=vp", "seniority=vp,founder&country=germany",
+			"seniority=nobody,vp&source=nowhere", "source=blog&sort=company", "companyDomain=acme77.example&sort=headcount",
+			"country=germany&source=first&order=asc"}},
+		{unindexedGoal, []string{"jobTitle=engineer", "jobTitle=nothing", "industry=games", "industry=nothing", "headcountMin=50&headcountMax=500",
+			"headcountMin=1000000", "tag=crm", "tag=nothing", "hasLinkedin=true", "hasLinkedin=false", "nameMatches=no", "metadata.utm=a",
+			"metadata.utm=b", "metadata.n=7", "signedUpSince=2099-01-01T00:00:00Z", "emailType=corporate", "status=enriched", "status=none",
+			"status=enriched&tag=nothing", "sort=company", "sort=headcount", "sort=found", "sort=company&tag=nothing", "total=true",
+			"seniority=vp&total=true", "source=blog&total=true", "subscribed=true&total=true",
 			"country=germany&seniority=vp,founder&headcountMin=50&headcountMax=500&total=true", "q=mara&total=true"}},
 	} {
 		for _, query := range group.queries {
@@ -71,8 +76,10 @@ func people(ctx context.Context, s settings) (err error) {
 			}
 		}
 	}
-	if _, err := look95(ctx, client, served.base, "/api/v1/companies"); err != nil {
-		return err
+	for _, path := range []string{"/api/v1/companies", "/api/v1/companies?country=germany", "/api/v1/companies/acme77.example"} {
+		if _, err := look95(ctx, client, served.base, path); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("%d queries took longer than they may\n", late)
 	return nil
@@ -86,28 +93,13 @@ func fillPeople(ctx context.Context, p place, n int) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
 	first := now().Add(-time.Duration(n) * time.Second)
+	oldest := n / 5 // came in one list
 	for at := 0; at < n; at += peopleAtOnce {
-		var signUps []liwanag.SignUp
-		var found []liwanag.Enriched
+		var some crowd
 		for i := at; i < min(at+peopleAtOnce, n); i++ {
-			when := first.Add(time.Duration(i) * time.Second)
-			email := fmt.Sprintf("person.%d@gmail.com", i)
-			signUp := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: email, Email: email, EmailType: liwanag.Personal,
-				Source: []string{"blog", "launch", "fair"}[i%3], At: when, Metadata: json.RawMessage(`{"utm":"b"}`),
-				Stated: liwanag.Statement{FullName: fmt.Sprint("Mara Ilagan ", i)}}
-			signUps = append(signUps, signUp)
-			if i%4 != 3 {
-				found = append(found, liwanag.Enriched{SubscriberID: signUp.ID, ResultAt: when, At: when, Profile: json.RawMessage(`{}`),
-					Found: findingOf(i)})
-			}
+			some.add(i, first.Add(time.Duration(i)*time.Second), i < oldest)
 		}
-		if err := t.app.Write(ctx, func(tx *datastore.Tx) error {
-			if _, err := tx.Subscribers.Upsert(signUps); err != nil {
-				return err
-			}
-			_, err := tx.Subscribers.Enrich(found)
-			return err
-		}); err != nil {
+		if err := t.app.Write(ctx, some.write); err != nil {
 			return err
 		}
 	}
@@ -121,6 +113,54 @@ func fillPeople(ctx context.Context, p place, n int) (err error) {
 		}
 	}
 	return nil
+}
+
+// crowd is people who come in one transaction.
+type crowd struct {
+	signUps []liwanag.SignUp
+	found   []liwanag.Enriched
+	jobs    []liwanag.Job
+	left    []liwanag.ID
+}
+
+func (c *crowd) add(i int, when time.Time, oldest bool) {
+	email := fmt.Sprintf("person.%d@gmail.com", i)
+	s := liwanag.SignUp{ID: liwanag.NewID(liwanag.SubscriberKind), EmailKey: email, Email: email, EmailType: liwanag.Personal,
+		Source: []string{"blog", "launch", "fair"}[i%3], At: when, Metadata: json.RawMessage(fmt.Sprintf(`{"utm":"b","n":%d}`, i)),
+		Stated: liwanag.Statement{FullName: fmt.Sprint("Mara Ilagan ", i)}}
+	if oldest {
+		s.Source = "first"
+	}
+	if i%10 == 0 {
+		s.Tags = []string{"crm", "vip"}
+	}
+	if i%1000 == 7 {
+		s.Sources = []string{"webinar"}
+	}
+	if i%50 == 9 {
+		c.left = append(c.left, s.ID)
+	}
+	c.signUps = append(c.signUps, s)
+	if i%4 != 3 {
+		c.found = append(c.found, liwanag.Enriched{SubscriberID: s.ID, ResultAt: when, At: when, Profile: json.RawMessage(`{}`),
+			Found: findingOf(i)})
+		c.jobs = append(c.jobs, liwanag.Job{ID: liwanag.NewID(liwanag.JobKind), SubscriberID: s.ID, Status: liwanag.JobEnriched,
+			Credits: 1, CreatedAt: when, EndedAt: when})
+	}
+}
+
+func (c *crowd) write(tx *datastore.Tx) error {
+	_, err := tx.Subscribers.Upsert(c.signUps)
+	if err == nil {
+		_, err = tx.Subscribers.Enrich(c.found)
+	}
+	if err == nil {
+		_, err = tx.Subscribers.Suppress(liwanag.Departure{IDs: c.left, At: now(), By: liwanag.ByOperator})
+	}
+	if err == nil {
+		_, err = tx.Jobs.Insert(c.jobs)
+	}
+	return err
 }
 
 func findingOf(i int) liwanag.Finding {

@@ -196,6 +196,11 @@ func scanString(r Row) (s string, err error) {
 	return s, err
 }
 
+func scanBool(r Row) (is bool, err error) {
+	err = r.Scan(&is)
+	return is, err
+}
+
 func scanInt(r Row) (n int64, err error) {
 	err = r.Scan(&n)
 	return n, err

@@ -25,6 +25,7 @@ func (s Subscribers) Companies(ctx context.Context, f liwanag.SubscriberFilter, 
 	if err != nil {
 		return nil, "", err
 	}
+	f.Sort = ""
 	found, err := s.seek(ctx, f)
 	if err != nil {
 		return nil, "", err

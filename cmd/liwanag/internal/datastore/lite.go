@@ -10,12 +10,13 @@ import (
 //
 //	/*lite X*/                    X: an index to use, an order of joins
 //	/*lite! X*/                   X instead of the whole statement
+//	lower(s.country) =            s.country COLLATE NOCASE =, and so for seniority and company_domain
 //	= ANY(ARRAY(SELECT ...))      IN (SELECT ...)
 //	= ANY($n::text[])             IN the words of a JSON array
 //	= ANY($n), unnest($n::uuid[]) the 16-byte ids that lie side by side in $n
 //	true, false                   1, 0
 //	ILIKE $n                      LIKE $n ESCAPE '\', which ignores the case of ASCII letters
-//	json_each_text(x::json)       the members of a JSON object as texts
+//	metadata_has(x, key, value)   whether a member of a JSON object has the text
 //	greatest(, strpos(, ctid      max(, instr(, rowid
 func Lite(query string) string {
 	if kept, ok := lites.Load(query); ok {
@@ -41,6 +42,8 @@ var (
 		lite string
 	}{
 		{regexp.MustCompile(`(?s)/\*lite (.*?)\*/`), "$1"},
+		{regexp.MustCompile(`\blower\((\w\.(?:country|seniority|company_domain))\) =`), "$1 COLLATE NOCASE ="},
+		{regexp.MustCompile(`GROUP BY lower\((\w\.company_domain)\)`), "GROUP BY $1 COLLATE NOCASE"},
 		{regexp.MustCompile(`= ANY\((\$\d+)::text\[\]\)`), "IN (SELECT value FROM json_each($1))"},
 		{regexp.MustCompile(`unnest\((\$\d+)::text\[\]\)`), "value FROM json_each($1)"},
 		{regexp.MustCompile(`= ANY\((\$\d+)\)`), "IN " + liteIDs},
@@ -48,15 +51,16 @@ var (
 		{regexp.MustCompile(`\btrue\b`), "1"},
 		{regexp.MustCompile(`\bfalse\b`), "0"},
 		{regexp.MustCompile(`ILIKE (\$\d+)`), `LIKE $1 ESCAPE '\'`},
-		{regexp.MustCompile(`json_each_text\(([\w.]+)::json\)`), liteMembers},
+		{regexp.MustCompile(`metadata_has\(([\w.]+), (\$\d+), (\$\d+)\)`), liteMember},
 		{regexp.MustCompile(`\bgreatest\(`), "max("},
 		{regexp.MustCompile(`\bstrpos\(`), "instr("},
 		{regexp.MustCompile(`\bctid\b`), "rowid"},
 	}
 )
 
-// liteMembers are the members of a JSON object as texts.
-const liteMembers = `(SELECT key, CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(value AS text) END AS value FROM json_each($1))`
+// liteMember says whether a member of a JSON object has a text.
+const liteMember = `EXISTS (SELECT 1 FROM json_each($1) WHERE key = $2
+	AND CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(value AS text) END = $3)`
 
 // liteIDs are the ids that lie side by side in an argument: one text and one
 // argument, however many there are.

@@ -2,7 +2,6 @@ package datastore
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -10,60 +9,8 @@ import (
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 )
 
-// maxQueryWords is how many words a search may have.
-const maxQueryWords = 40
-
-// fewPeople are so few that those who have a word are looked up one by one; whoever has
-// a word that more people have is soon met in the order of a listing.
-const fewPeople = 10_000
-
-// sought is a filter whose search was parted into words.
-type sought struct {
-	liwanag.SubscriberFilter
-	words []string
-	rare  string // that of them which few people have, if there is one
-}
-
-// seek checks a filter and looks for the word that selects the fewest.
-func (s Subscribers) seek(ctx context.Context, f liwanag.SubscriberFilter) (sought, error) {
-	if err := f.Check(); err != nil {
-		return sought{}, err
-	}
-	found := sought{SubscriberFilter: f, words: liwanag.QueryWords(f.Query)}
-	if len(found.words) > maxQueryWords {
-		return sought{}, liwanag.ErrInvalidFilter
-	}
-	fewest := int64(fewPeople + 1)
-	for _, word := range found.words {
-		n, err := one(s.in(ctx), scanInt,
-			`SELECT count(*) FROM (SELECT 1 FROM subscriber_word WHERE word >= $1 AND word < $2 LIMIT $3) AS matching`, word, behind(word), fewest)
-		if err != nil {
-			return sought{}, err
-		}
-		if n < fewest {
-			fewest, found.rare = n, word
-		}
-	}
-	return found, nil
-}
-
 // behind is the end of the words that begin with one.
 func behind(word string) string { return word + string(utf8.MaxRune) }
-
-// search selects those of whose words one begins with each of the words. The index has
-// nobody beyond its mark.
-func (w *where) search(key string, s sought) {
-	if s.Query != "" && len(s.words) == 0 {
-		w.and(`s.id IS NULL`) // a search for what is no word finds nobody
-	}
-	if s.rare != "" {
-		w.and(key + ` = ANY(ARRAY(SELECT w.subscriber_id FROM subscriber_word w WHERE w.word >= ` + w.bind(s.rare) + ` AND w.word < ` + w.bind(behind(s.rare)) +
-			` UNION ALL SELECT u.id FROM subscriber u WHERE u.id > (SELECT search_mark.subscriber_id FROM search_mark) AND u.words LIKE ` + w.bind("% "+s.rare+"%") + `))`)
-	}
-	for _, word := range s.words {
-		w.and(`s.words LIKE $?`, "% "+word+"%")
-	}
-}
 
 // wordsOfPerson is what a column keeps of the words by which somebody is found: a blank
 // before each.

@@ -15,12 +15,21 @@ import (
 // List gives a page in the filter's order, and the next page's cursor, empty on the
 // last. ErrInvalidCursor.
 func (s Subscribers) List(ctx context.Context, f liwanag.SubscriberFilter, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
+	found, err := s.seek(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	return s.page(ctx, found, p)
+}
+
+func (s Subscribers) page(ctx context.Context, found sought, p liwanag.Page) ([]liwanag.Subscriber, string, error) {
+	f := found.SubscriberFilter
 	at, err := readPlace(f, p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
 	limit := listing.Limit(p)
-	all, err := s.walk(ctx, f, at, limit, 1)
+	all, err := s.walk(ctx, found, at, limit, 1)
 	all, next := listing.Paged(all, limit, func(s liwanag.Subscriber) string { return placeOf(f, s).cursor(f) })
 	return all, next, err
 }
@@ -32,7 +41,11 @@ func (s Subscribers) ListBefore(ctx context.Context, f liwanag.SubscriberFilter,
 	if err != nil {
 		return nil, "", err
 	}
-	back, limit := f, listing.Limit(p)
+	back, err := s.seek(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	limit := listing.Limit(p)
 	back.Ascending = !f.Ascending
 	all, err := s.walk(ctx, back, at, limit, -1)
 	all, before := listing.Paged(all, limit, func(s liwanag.Subscriber) string { return placeOf(f, s).cursor(f) })
@@ -46,14 +59,10 @@ func (s Subscribers) CursorOf(f liwanag.SubscriberFilter, first liwanag.Subscrib
 }
 
 // walk goes from a place through the phases of a listing, by step, until it has one more than limit.
-func (s Subscribers) walk(ctx context.Context, f liwanag.SubscriberFilter, at place, limit, step int) (all []liwanag.Subscriber,
-	err error) {
-	found, err := s.seek(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	for ; at.phase >= 0 && at.phase < len(phasesOf(f)) && len(all) <= limit; at = (place{phase: at.phase + step}) {
-		query, args := subscriberQuery(s.r, found, at, limit+1-len(all))
+func (s Subscribers) walk(ctx context.Context, f sought, at place, limit, step int) (all []liwanag.Subscriber, err error) {
+	phases := phasesOf(f.SubscriberFilter)
+	for ; at.phase >= 0 && at.phase < phases && len(all) <= limit; at = (place{phase: at.phase + step}) {
+		query, args := subscriberQuery(s.r, f, at, limit+1-len(all))
 		more, err := list(s.in(ctx), scanSubscriber, query, args...)
 		if err != nil {
 			return nil, err
@@ -69,8 +78,13 @@ func (s Subscribers) walk(ctx context.Context, f liwanag.SubscriberFilter, at pl
 func (s Subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.Seq2[liwanag.Subscriber, error] {
 	return func(yield func(liwanag.Subscriber, error) bool) {
 		page := liwanag.Page{Limit: listing.MaxLimit}
+		found, err := s.seek(ctx, f)
+		if err != nil {
+			yield(liwanag.Subscriber{}, err)
+			return
+		}
 		for {
-			all, next, err := s.List(ctx, f, page)
+			all, next, err := s.page(ctx, found, page)
 			if err != nil {
 				yield(liwanag.Subscriber{}, err)
 				return
@@ -90,7 +104,7 @@ func (s Subscribers) Each(ctx context.Context, f liwanag.SubscriberFilter) iter.
 
 // CountLeft counts those who unsubscribed, of all that match without regard to that.
 func (s Subscribers) CountLeft(ctx context.Context, f liwanag.SubscriberFilter) (int64, error) {
-	f.Standing = liwanag.StandingLeft
+	f.Standing, f.Sort = liwanag.StandingLeft, ""
 	found, err := s.seek(ctx, f)
 	if err != nil {
 		return 0, err
@@ -101,6 +115,7 @@ func (s Subscribers) CountLeft(ctx context.Context, f liwanag.SubscriberFilter) 
 
 // Total counts those who match, up to most.
 func (s Subscribers) Total(ctx context.Context, f liwanag.SubscriberFilter, most int) (int64, error) {
+	f.Sort = ""
 	found, err := s.seek(ctx, f)
 	if err != nil {
 		return 0, err
@@ -119,8 +134,12 @@ func subscriberQuery(d Dialect, f sought, at place, limit int) (string, []any) {
 		before, direction = `>`, ` ASC`
 	}
 	by, order := subscriberOrders[f.Sort], id+direction
-	if by.column != "" {
-		w.and(by.column + phasesOf(f.SubscriberFilter)[at.phase])
+	switch {
+	case by.column == "":
+	case at.phase == 0:
+		w.and(by.column + ` IS NOT NULL`)
+	default:
+		w.check(by.column + ` IS NULL`)
 	}
 	switch sorted := by.column != "" && at.phase == 0; {
 	case sorted && at.id != nil:
@@ -135,17 +154,28 @@ func subscriberQuery(d Dialect, f sought, at place, limit int) (string, []any) {
 	return `SELECT ` + subscriberColumns + ` FROM ` + from + w.String() + ` ORDER BY ` + order + ` LIMIT ` + w.bind(limit), w.args
 }
 
-// subscriberWhere is where those are found that match, and the key that orders them.
+// subscriberWhere is where those are found that match, and the key that orders them. A walk goes over
+// one index; all else is looked at in the rows.
 func subscriberWhere(d Dialect, f sought) (from, key string, w where) {
 	from, key = `subscriber s`, `s.id`
-	switch {
+	driver := f.driver()
+	switch sorted := subscriberOrders[f.Sort].column != ""; {
 	case f.Status == liwanag.NoJob:
 		w.and(`NOT EXISTS (SELECT 1 FROM job j WHERE j.subscriber_id = s.id)`)
-	case f.Status != "" && subscriberOrders[f.Sort].column != "":
+	case f.Status != "" && sorted:
 		w.and(`EXISTS (SELECT 1 FROM job j WHERE j.subscriber_id = s.id AND j.latest = true AND j.status = $?)`, string(f.Status))
 	case f.Status != "":
 		from, key = `job j /*lite CROSS*/ JOIN subscriber s ON s.id = j.subscriber_id`, `j.subscriber_id`
 		w.and(`j.latest = true AND j.status = $?`, string(f.Status))
+	}
+	switch {
+	case f.few != nil:
+		w.and(key + ` = ANY(ARRAY(` + f.all(&w) + `))`)
+	case driver != nil && driver.column != "":
+		w.and(`s.`+driver.column+` IS NOT NULL AND lower(s.`+driver.column+`) = $?`, driver.texts[0])
+	case driver != nil:
+		from, key = `subscriber_source x /*lite CROSS*/ JOIN subscriber s ON s.id = x.subscriber_id`, `x.subscriber_id`
+		w.and(`x.source = $?`, driver.texts[0])
 	}
 	if len(f.IDs) > 0 {
 		w.and(key+` = ANY($?)`, d.IDs(f.IDs))
@@ -156,89 +186,102 @@ func subscriberWhere(d Dialect, f sought) (from, key string, w where) {
 	if !f.UploadID.IsZero() {
 		w.and(`s.id = ANY(ARRAY(SELECT u.subscriber_id FROM job u WHERE u.upload_id = $?))`, f.UploadID.Bytes())
 	}
-	if f.MailDomain != "" {
-		w.and(`(s.email_key ILIKE ` + w.bind("%@"+f.MailDomain) + ` OR s.email_key ILIKE ` + w.bind("%."+f.MailDomain) + `)`)
-	}
 	switch f.Standing {
 	case liwanag.StandingIn:
-		w.and(`s.suppressed_at IS NULL`)
+		w.check(`s.suppressed_at IS NULL`)
 	case liwanag.StandingLeft:
 		w.and(`s.suppressed_at IS NOT NULL`)
 	}
-	if f.EmailType != "" {
-		w.and(`s.email_type = $?`, string(f.EmailType))
-	}
-	if f.Source != "" {
-		w.and(`(s.source = $? OR strpos(s.sources, `+w.bind(jsonOf(f.Source))+`) > 0)`, f.Source)
-	}
-	if !f.CreatedAfter.IsZero() {
-		w.and(`/*lite +*/s.created_at > $?`, micros(f.CreatedAfter))
-	}
-	if !f.CreatedBefore.IsZero() {
-		w.and(`/*lite +*/s.created_at < $?`, micros(f.CreatedBefore))
-	}
-	w.found(d, f.SubscriberFilter)
-	if f.Tag != "" { // in a list, it is followed by another or by the end
-		tag := jsonOf(f.Tag)
-		w.and(`(strpos(s.tags, ` + w.bind(tag+",") + `) > 0 OR strpos(s.tags, ` + w.bind(tag+"]") + `) > 0)`)
-	}
-	if f.NameMatches != "" {
-		w.and(`s.name_matches = $?`, string(f.NameMatches))
-	}
-	if !f.SignedUpAfter.IsZero() {
-		w.and(`/*lite +*/coalesce(s.signed_up_at, s.created_at) >= $?`, micros(f.SignedUpAfter))
-	}
-	w.search(key, f)
+	w.signedUp(f)
+	w.found(d, f)
 	return from, key, w
 }
 
-// found selects by what is known of a person and their company.
-func (w *where) found(d Dialect, f liwanag.SubscriberFilter) {
-	w.anyOf(d, "s.seniority", alternatives(f.Seniority))
-	w.anyOf(d, "s.country", alternatives(f.Country))
-	w.anyOf(d, "s.company_domain", alternatives(f.CompanyDomain))
-	if f.Industry != "" {
-		w.anyOf(d, "s.industry", []string{f.Industry})
+// signedUp looks at who people are and where they came from.
+func (w *where) signedUp(f sought) {
+	if f.MailDomain != "" {
+		w.check(`s.email_key ILIKE ` + w.bind("%@"+f.MailDomain) + ` OR s.email_key ILIKE ` + w.bind("%."+f.MailDomain))
 	}
-	w.alike(alternatives(f.JobTitle), "s.job_title")
-	if f.HeadcountMin > 0 {
-		w.and(`/*lite +*/s.headcount >= $?`, f.HeadcountMin)
+	if f.EmailType != "" {
+		w.check(`s.email_type = $?`, string(f.EmailType))
 	}
-	if f.HeadcountMax > 0 {
-		w.and(`/*lite +*/s.headcount <= $?`, f.HeadcountMax)
+	if f.Source != "" {
+		w.check(`s.source = $? OR strpos(s.sources, `+w.bind(jsonOf(f.Source))+`) > 0`, f.Source)
 	}
-	if f.HasLinkedin != nil {
-		w.and(`s.linkedin_url IS ` + map[bool]string{true: "NOT ", false: ""}[*f.HasLinkedin] + `NULL`)
+	if !f.CreatedAfter.IsZero() {
+		w.check(`s.created_at > $?`, micros(f.CreatedAfter))
 	}
-	switch {
-	case f.FoundAfter.IsZero():
-	case f.Sort == liwanag.SortFound:
-		w.and(`s.enriched_at >= $?`, micros(f.FoundAfter))
-	default:
-		w.and(`/*lite +*/s.enriched_at >= $?`, micros(f.FoundAfter))
+	if !f.CreatedBefore.IsZero() {
+		w.check(`s.created_at < $?`, micros(f.CreatedBefore))
 	}
-	for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
-		w.and(`EXISTS (SELECT 1 FROM json_each_text(s.metadata::json) m WHERE m.key = `+w.bind(key)+` AND m.value = $?)`, f.Metadata[key])
+	if f.Tag != "" { // in a list, it is followed by another or by the end
+		tag := jsonOf(f.Tag)
+		w.check(`strpos(s.tags, ` + w.bind(tag+",") + `) > 0 OR strpos(s.tags, ` + w.bind(tag+"]") + `) > 0`)
+	}
+	if !f.SignedUpAfter.IsZero() {
+		w.check(`coalesce(s.signed_up_at, s.created_at) >= $?`, micros(f.SignedUpAfter))
+	}
+	if f.Query != "" && len(f.words) == 0 {
+		w.and(`s.id IS NULL`) // a search for what is no word finds nobody
+	}
+	for _, word := range f.words {
+		w.check(`s.words LIKE $?`, "% "+word+"%")
 	}
 }
 
-// anyOf selects those whose column is one of the texts, in whatever case: over the
-// column's index when there is one to look for.
-func (w *where) anyOf(d Dialect, column string, texts []string) {
-	var all []string
+// found looks at what is known of a person and their company.
+func (w *where) found(d Dialect, f sought) {
+	for _, by := range columnsOf(f.SubscriberFilter) {
+		w.check(`lower(s.`+by.column+`) = ANY($?::text[])`, d.Words(by.texts))
+	}
+	if f.Industry != "" {
+		w.check(`lower(s.industry) = ANY($?::text[])`, d.Words(lowerForms([]string{f.Industry})))
+	}
+	w.alike(alternatives(f.JobTitle), "s.job_title")
+	if f.HeadcountMin > 0 {
+		w.check(`s.headcount >= $?`, f.HeadcountMin)
+	}
+	if f.HeadcountMax > 0 {
+		w.check(`s.headcount <= $?`, f.HeadcountMax)
+	}
+	if f.HasLinkedin != nil {
+		w.check(`s.linkedin_url IS ` + map[bool]string{true: "NOT ", false: ""}[*f.HasLinkedin] + `NULL`)
+	}
+	if f.NameMatches != "" {
+		w.check(`s.name_matches = $?`, string(f.NameMatches))
+	}
+	switch {
+	case f.FoundAfter.IsZero():
+	case f.Sort == liwanag.SortFound && f.few == nil:
+		w.and(`s.enriched_at >= $?`, micros(f.FoundAfter))
+	default:
+		w.check(`s.enriched_at >= $?`, micros(f.FoundAfter))
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
+		w.metadata(key, f.Metadata[key])
+	}
+}
+
+// metadata looks for a member. Only what has the value somewhere, or something written in another way,
+// is read as JSON: that costs more than all else.
+func (w *where) metadata(key, value string) {
+	text := value
+	if strings.TrimLeft(value, "-0123456789{[") == value && !slices.Contains([]string{"", "true", "false"}, value) {
+		text = `"` + value + `"` // nothing but a string is it
+	}
+	w.check(`strpos(s.metadata, ` + w.bind(text) + `) > 0 OR strpos(s.metadata, '\') > 0`)
+	w.and(`metadata_has(s.metadata, `+w.bind(key)+`, $?)`, value)
+}
+
+// lowerForms are texts as the indexes of what was found have them.
+func lowerForms(texts []string) (all []string) {
 	for _, text := range texts {
 		for _, form := range forms(text) {
 			all = append(all, lowerASCII(form))
 		}
 	}
 	slices.Sort(all)
-	switch all = slices.Compact(all); len(all) {
-	case 0:
-	case 1:
-		w.and(column+` IS NOT NULL AND lower(`+column+`) = $?`, all[0])
-	default:
-		w.and(`/*lite +*/lower(`+column+`) = ANY($?::text[])`, d.Words(all))
-	}
+	return slices.Compact(all)
 }
 
 const maxAlternatives = 20
@@ -276,7 +319,7 @@ func (w *where) alike(texts []string, columns ...string) {
 		}
 	}
 	if len(terms) > 0 {
-		w.and(`(` + strings.Join(terms, ` OR `) + `)`)
+		w.check(strings.Join(terms, ` OR `))
 	}
 }
 

@@ -56,13 +56,13 @@ func readNumber(b []byte) any {
 	return numberOf(b)
 }
 
-// phasesOf are the walks of a listing, one after the other: those who have what it is
-// sorted by, then those who do not.
-func phasesOf(f liwanag.SubscriberFilter) []string {
+// phasesOf is how many walks a listing has: of those who have what it is sorted by, then
+// of those who do not.
+func phasesOf(f liwanag.SubscriberFilter) int {
 	if subscriberOrders[f.Sort].column == "" {
-		return []string{""}
+		return 1
 	}
-	return []string{" IS NOT NULL", " IS NULL"}
+	return 2
 }
 
 // place is where a page begins: behind a person. The zero place is the beginning.

@@ -120,6 +120,6 @@ func matching(q querier, f liwanag.SubscriberFilter, ids []liwanag.ID) ([]liwana
 		return nil, nil
 	}
 	f.IDs = ids
-	from, key, w := subscriberWhere(q.dialect(), sought{SubscriberFilter: f, words: liwanag.QueryWords(f.Query)})
+	from, key, w := subscriberWhere(q.dialect(), soughtBy(q.dialect(), f))
 	return list(q, scanID(liwanag.SubscriberKind), `SELECT `+key+` FROM `+from+w.String(), w.args...)
 }

@@ -33,7 +33,7 @@ func Run(t *testing.T, h Harness) {
 		{"transaction", transactionTests},
 		{"subscribers", subscriberTests},
 		{"listing", listingTests},
-		{"search", searchTests},
+		{"search", searchTests}, {"filters", filterTests},
 		{"views", viewTests},
 		{"jobs", jobTests},
 		{"batches", batchTests},

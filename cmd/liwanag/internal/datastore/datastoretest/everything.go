@@ -59,7 +59,9 @@ func readListings(ctx context.Context, s *datastore.Store, now time.Time) {
 	run, person := nth(liwanag.RunKind, 150), nth(liwanag.SubscriberKind, 9000)
 	for _, cursor := range []string{"", listing.Cursor('s', person.Bytes())} {
 		for _, f := range []liwanag.SubscriberFilter{{}, {Status: liwanag.JobPending}, {Status: liwanag.NoJob}, {EmailType: liwanag.Personal},
-			{Source: "a"}, {Seniority: "vp"}, {Query: "a"}, {Query: "a b"}, {Query: "mara"}, {Query: "-"}, {CreatedAfter: now, CreatedBefore: now},
+			{Source: "a"}, {Source: "csv"}, {Source: "csv", Status: liwanag.NoJob},
+			{Country: "germany", EmailType: liwanag.Personal}, {Seniority: "vp"}, {Query: "a"}, {Query: "a b"},
+			{Query: "mara"}, {Query: "-"}, {CreatedAfter: now, CreatedBefore: now},
 			{Tag: "a"}, {NameMatches: liwanag.NamesDiffer}, {SignedUpAfter: now},
 			{Status: liwanag.JobFailed, Query: "a", Source: "b"}, {Standing: liwanag.StandingIn},
 			{MailDomain: "a"}, {Standing: liwanag.StandingLeft}, {JobTitle: "a,b"}, {Country: "a"}, {Country: "a,b"}, {Industry: "a"},
@@ -76,6 +78,8 @@ func readListings(ctx context.Context, s *datastore.Store, now time.Time) {
 			_, next, _ := s.Subscribers.List(ctx, f, liwanag.Page{Limit: 1})
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{Limit: 1, Cursor: next})
 			f.FoundAfter, f.Status = now, liwanag.JobEnriched
+			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{})
+			f = liwanag.SubscriberFilter{Sort: sort, Ascending: ascending, Source: "csv", Country: "germany"}
 			_, _, _ = s.Subscribers.List(ctx, f, liwanag.Page{})
 		}
 	}

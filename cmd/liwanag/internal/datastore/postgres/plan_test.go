@@ -93,6 +93,7 @@ var walks = map[string]string{
 	`FROM api_key`:                "a few rows",
 	`JOIN sink k`:                 "a few rows",
 	`UPDATE search_mark`:          "one row",
+	`FROM search_mark), false)`:   "one row",
 	`s.words LIKE $`:              "words that many have: the others are looked up in their index",
 	`FROM suppression WHERE id <`: "no row here; with some, a page along the key",
 	`FROM receipt /*lite INDEXED BY receipt_kept*/`: "reads all bodies",
@@ -107,7 +108,6 @@ var walks = map[string]string{
 	// when few match; an index for each would slow every import down.
 	`NOT EXISTS (SELECT 1 FROM job j`:  "no job",
 	`s.email_type = $`:                 "type",
-	`s.source = $`:                     "source",
 	`s.suppressed_at IS NULL`:          "nearly everybody",
 	`s.suppressed_at IS NOT NULL`:      "counted along subscriber_left, once statistics tell that they are few",
 	`strpos(s.tags`:                    "tag",
@@ -115,13 +115,11 @@ var walks = map[string]string{
 	`coalesce(s.signed_up_at`:          "time",
 	`s.created_at > $`:                 "time",
 	`ILIKE $`:                          "part of a text",
-	`lower(s.country) = ANY`:           "several countries",
-	`lower(s.industry) = $`:            "industry",
+	`lower(s.industry) = ANY`:          "industry",
 	`s.headcount >= $`:                 "size of the company",
 	`s.linkedin_url IS`:                "LinkedIn",
 	`s.enriched_at >= $`:               "time of the result",
-	`json_each_text(s.metadata`:        "metadata",
-	` IS NULL AND s.id`:                "those without what a listing is sorted by: a walk, once statistics tell that they are many",
+	`metadata_has(s.metadata`:          "metadata",
 	`AS matching`:                      "counts no further than a total is told",
 	`GROUP BY lower(s.company_domain)`: "groups everybody whose company is known",
 }
@@ -262,8 +260,8 @@ func (t recordingTx) SendBatch(b *pgx.Batch) pgx.BatchResults {
 const fill = `
 	CREATE FUNCTION nth(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
 		$$ SELECT (lpad(to_hex(n), 12, '0') || '7000800000000000' || lpad(to_hex(kind), 4, '0'))::uuid $$;
-	INSERT INTO subscriber (id, created_at, updated_at, email_key, email, email_type, source, full_name, mailbox)
-		SELECT nth(1, n), n, n, md5(n::text) || '@gmail.com', 'x', 'personal', 'csv', 'Mara ' || n, md5(n::text) || '@gmail.com' FROM generate_series(1, 20000) n;
+	INSERT INTO subscriber (id, created_at, updated_at, email_key, email, email_type, source, country, full_name, mailbox)
+		SELECT nth(1, n), n, n, md5(n::text) || '@gmail.com', 'x', 'personal', 'csv', 'Germany', 'Mara ' || n, md5(n::text) || '@gmail.com' FROM generate_series(1, 20000) n;
 	INSERT INTO profile SELECT id, '{}' FROM subscriber;
 	INSERT INTO job (id, subscriber_id, run_id, upload_id, created_at, retries, credits, late, latest, status, retry_at, ended_at)
 		SELECT nth(2, n), nth(1, 1 + n % 19000), CASE WHEN n % 5000 > 0 THEN nth(3, n / 100) END, nth(5, n / 5000), n, 0, 1, false, n > 11000,

@@ -27,6 +27,9 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	plans := &recorded{database: database{db: db}, texts: map[string]bool{}}
+	if err := db.Write(t.Context(), func(tx *sqlitedb.Tx) error { _, err := tx.Exec(many); return err }); err != nil {
+		t.Fatal(err)
+	}
 	store := datastore.New(plans)
 	datastoretest.ReadEverything(t.Context(), store)
 	if err := store.Write(t.Context(), datastoretest.UseEverything); err != nil {
@@ -64,6 +67,11 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		}
 	}
 }
+
+// many are so many people of a source and a country that none of them is looked up by its id.
+const many = `INSERT INTO subscriber (id, created_at, updated_at, email_key, email, email_type, source, country)
+	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4001)
+	SELECT randomblob(16), i, i, 'n' || i, 'x', 'personal', 'csv', 'Germany' FROM n`
 
 // recorded is a database that notes the texts of its transactions.
 type recorded struct {
@@ -133,20 +141,22 @@ func planOf(t *testing.T, db *sqlitedb.DB, text string) (plan []string) {
 
 func faults(text string, plan []string) (found []string) {
 	// A total counts no further than it is told, companies group all who have one.
-	if strings.Contains(text, "AS matching") || strings.Contains(text, "GROUP BY lower(s.company_domain)") {
+	if strings.Contains(text, "AS matching") || strings.Contains(text, "GROUP BY s.company_domain COLLATE") {
 		return nil
 	}
 	sorts := slices.ContainsFunc(plan, func(line string) bool { return strings.HasPrefix(line, "USE TEMP B-TREE") })
 	// A walk in the order of the listing stops when the page is full.
 	pages := regexp.MustCompile(`LIMIT (\?|\$\d+)$`).MatchString(text)
-	stops := pages && !sorts
+	stops := pages && !sorts || strings.Contains(text, "o.id DESC LIMIT 1)") // the newest
 	for _, line := range plan {
 		if strings.HasPrefix(line, "SCAN") && !stops &&
 			!slices.ContainsFunc(walks, func(w string) bool { return strings.Contains(line, w) }) {
 			found = append(found, line)
 		}
 	}
-	if sorts && pages {
+	// A few people, gathered over an index, are sorted.
+	few := regexp.MustCompile(` IN \(SELECT (x|w)\.subscriber_id | IN \(SELECT o\.id FROM subscriber o WHERE `)
+	if sorts && pages && !few.MatchString(text) {
 		found = append(found, "sorts what it then cuts: "+strings.Join(plan, "; "))
 	}
 	return found
