@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,7 +137,7 @@ type Engine struct {
 
 	slots  *slots
 	memory *memory
-	scopes scopes
+	scopes workflow.Scopes
 
 	schedules *schedule.Loop
 }
@@ -165,7 +164,8 @@ func New(c Config) (*Engine, error) {
 		return nil, err
 	}
 	e.slots, e.memory = newSlots(e.cfg.Concurrency), newMemory(e.cfg.Concurrency)
-	plans, err := plansOf(c.Definitions)
+	given, _ := workflow.PlansOf(c.Definitions)
+	plans, err := workflow.WithChildren(given)
 	if err != nil {
 		return nil, err
 	}
@@ -187,26 +187,6 @@ func New(c Config) (*Engine, error) {
 		}
 	}
 	return e, nil
-}
-
-// plansOf are the plans of definitions, and of those that they run as children.
-func plansOf(definitions []workflow.Definition) (plans []*workflow.Plan, err error) {
-	for _, d := range definitions {
-		plans = append(plans, d.Plan())
-	}
-	var faults []error
-	for _, p := range slices.Clone(plans) {
-		for _, child := range p.Children() {
-			same := func(o *workflow.Plan) bool { return o.Name == child.Name && o.Version == child.Version }
-			if i := slices.IndexFunc(plans, same); i < 0 {
-				plans = append(plans, child)
-			} else if plans[i] != child {
-				faults = append(faults, fmt.Errorf("engine: workflow %q: version %d, which %q runs as a child, is another definition",
-					child.Name, child.Version, p.Name))
-			}
-		}
-	}
-	return plans, errors.Join(faults...)
 }
 
 // now is the wall clock in the resolution that stores keep, so that what is

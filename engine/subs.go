@@ -161,9 +161,9 @@ func (x *execution) openSubs(d workflow.Decision, now time.Time) bool {
 		return x.after(x.commit(nil, nil))
 	}
 	if x.group == nil {
-		x.e.scopes.forget(x.run.ID, step, o.Generation)
+		x.e.scopes.Forget(x.run.ID, step, o.Generation)
 	}
-	x.e.scopes.put(x.run.ID, step, o.Generation, x.plan.Scope(x.run.ID, slices.Clone(x.facts)))
+	x.e.scopes.Put(x.run.ID, step, o.Generation, x.plan.Scope(x.run.ID, slices.Clone(x.facts)))
 	x.opening.Count = min(o.Count, openAtOnce)
 	var park *store.Park
 	if o.Count <= openAtOnce {

@@ -37,6 +37,10 @@ type call struct {
 	Elapsed time.Duration              `json:"elapsed,omitempty"` // since the step's first attempt began
 	Keys    *keys                      `json:"keys,omitempty"`
 	Undone  int                        `json:"undone,omitempty"` // how often its effect was taken back
+	// Before are the reopenings of a run that has sub-runs or is one, and RunKey is of a
+	// sub-run the part of idempotency keys that is its own.
+	Before []fact `json:"before,omitempty"`
+	RunKey string `json:"runKey,omitempty"`
 }
 
 // outcome is what it answers with: as its result, or, so that Temporal's own views
@@ -152,6 +156,9 @@ func (x *interpreter) attempt(n *workflow.Node, attempt int, f *workflow.Failure
 			c.Outputs[fact.Step] = fact.Output
 		}
 	}
+	if x.keepsReopenings() {
+		c.Before, c.Undone, c.RunKey = factsOf(x.reopened()), 0, x.Key
+	}
 	options := sdk.ActivityOptions{StartToCloseTimeout: n.Timeout + patience, HeartbeatTimeout: x.def.lease,
 		// Retries are the interpreter's: it counts attempts, records each, and ends a
 		// back-off for a cancel or the run's deadline.
@@ -162,7 +169,7 @@ func (x *interpreter) attempt(n *workflow.Node, attempt int, f *workflow.Failure
 	if attempt > 1 {
 		options.Summary = fmt.Sprintf("attempt %d", attempt)
 	}
-	done := sdk.ExecuteActivity(sdk.WithActivityOptions(x.ctx, options), n.Name, c)
+	done := sdk.ExecuteActivity(sdk.WithActivityOptions(x.ctx, options), activityOf(n), c)
 	// The context is never canceled, so there is no error to see.
 	_ = sdk.Await(x.ctx, func() bool {
 		x.hear()
@@ -202,7 +209,7 @@ func (d *definition) activity(n *workflow.Node) func(context.Context, call) (out
 		}
 		within := d.tell.AttemptStarted(ctx, ref, n.Name, c.Attempt)
 		begun := time.Now()
-		if err = run(within, n, ref.ID, c, d.around, &got); got.Attributes != nil {
+		if err = d.run(within, n, ref.ID, c, &got); got.Attributes != nil {
 			got.Indexed = d.index.indexed(ctx)
 		}
 		took := time.Since(begun)
@@ -225,8 +232,15 @@ func (d *definition) activity(n *workflow.Node) func(context.Context, call) (out
 }
 
 // run runs the attempt.
-func run(ctx context.Context, n *workflow.Node, runID string, c call, around []workflow.Around, got *outcome) (err error) {
-	history := make(workflow.History, 0, len(c.Outputs))
+func (d *definition) run(ctx context.Context, n *workflow.Node, runID string, c call, got *outcome) (err error) {
+	place, err := d.place(ctx, runID, c.RunKey)
+	if err != nil {
+		return err
+	}
+	history := append(make(workflow.History, 0, len(c.Outputs)+len(c.Before)+1), workflow.Started(c.Input, place))
+	for _, f := range c.Before {
+		history = append(history, workflow.Fact{Kind: f.Kind, Step: f.Step})
+	}
 	for step, output := range c.Outputs {
 		history = append(history, workflow.Fact{Kind: workflow.FactCompleted, Step: step, Output: output})
 	}
@@ -237,7 +251,7 @@ func run(ctx context.Context, n *workflow.Node, runID string, c call, around []w
 	}
 	setting := &workflow.Setting{}
 	full := workflow.Call{RunID: runID, Attempt: c.Attempt, Input: c.Input, History: history, OldKey: c.Keys == nil, Setting: setting,
-		Around: around}
+		Around: d.around, Subs: d.subs}
 	if c.Keys != nil {
 		full.Namespace = c.Keys.Namespace
 	}

@@ -68,7 +68,12 @@ func (c Config) Validate() error {
 	}
 	plans, err := workflow.PlansOf(c.Definitions)
 	faults = append(faults, err, workflow.CheckAround(c.Around))
+	plans, err = workflow.WithChildren(plans)
+	faults = append(faults, err)
 	for _, p := range plans {
+		faults = append(faults, checkActivities(p))
+	}
+	for _, p := range withBodies(plans) {
 		if err := p.CheckStores(""); err != nil {
 			faults = append(faults, fmt.Errorf("temporalrunner: %w", err))
 		}
@@ -76,10 +81,6 @@ func (c Config) Validate() error {
 			if n.AtMostOnce && n.Reconciles {
 				faults = append(faults, fmt.Errorf("temporalrunner: workflow %q, step %q: only the engine asks by Reconcile what became of a "+
 					"step that runs at most once", p.Name, n.Name))
-			}
-			if n.Sub != nil {
-				faults = append(faults, fmt.Errorf("temporalrunner: workflow %q, step %q: a %s has sub-runs, which only the engine runs",
-					p.Name, n.Name, n.Kind))
 			}
 		}
 	}
@@ -101,9 +102,10 @@ func (c Config) withDefaults() Config {
 type Runner struct {
 	cfg       Config
 	client    client.Client
-	plans     map[string]*workflow.Plan // by workflow type
+	plans     map[string]*workflow.Plan // by workflow type, bodies too
 	latest    map[string]*workflow.Plan // by name
-	order     []*workflow.Plan
+	order     []*workflow.Plan          // definitions
+	scopes    workflow.Scopes
 	tell      workflow.Observers
 	index     *index
 	reopening sync.Mutex // see Retry
@@ -124,11 +126,13 @@ func New(c Config) (*Runner, error) {
 	}
 	r := &Runner{cfg: c.withDefaults(), client: c.Client, plans: map[string]*workflow.Plan{}, latest: map[string]*workflow.Plan{}}
 	r.tell, r.index = workflow.ObserversOf(c.Observers), &index{client: c.Client}
-	for _, d := range c.Definitions {
-		p := d.Plan()
+	given, _ := workflow.PlansOf(c.Definitions)
+	r.order, _ = workflow.WithChildren(given)
+	for _, p := range withBodies(r.order) {
+		r.plans[typeOfPlan(p)] = p
+	}
+	for _, p := range r.order {
 		p.Seal()
-		r.plans[typeOf(p.Name, p.Version)] = p
-		r.order = append(r.order, p)
 		if l := r.latest[p.Name]; l == nil || l.Version < p.Version {
 			r.latest[p.Name] = p
 		}

@@ -30,7 +30,8 @@ func (r *Runner) Counts(ctx context.Context) (counts []workflow.Count, err error
 
 func (r *Runner) countsOf(ctx context.Context, plan *workflow.Plan) ([]workflow.Count, error) {
 	answer, err := r.client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Query: "TaskQueue = " + quoted(r.queueOf(plan)) + " AND ExecutionStatus != 'ContinuedAsNew' GROUP BY ExecutionStatus"})
+		Query: "ParentWorkflowId IS NULL AND TaskQueue = " + quoted(r.queueOf(plan)) +
+			" AND ExecutionStatus != 'ContinuedAsNew' GROUP BY ExecutionStatus"})
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // is at work.
 func passing(err error) bool {
 	return errors.As(err, new(*serviceerror.DeadlineExceeded)) || errors.As(err, new(*serviceerror.Canceled)) ||
-		errors.As(err, new(*serviceerror.WorkflowNotReady)) || errors.As(err, new(*serviceerror.ResourceExhausted))
+		errors.As(err, new(*serviceerror.WorkflowNotReady)) || errors.As(err, new(*serviceerror.ResourceExhausted)) ||
+		strings.Contains(err.Error(), errBeginning.Error())
 }
 
 func (r *Runner) decoded(runID string, get func(any) error) (*record, error) {
@@ -198,6 +199,7 @@ func summary(info *workflowpb.WorkflowExecutionInfo) workflow.Run {
 	run := workflow.Run{ID: info.GetExecution().GetWorkflowId(), Workflow: name, Version: version, Status: statusOf(info.GetStatus())}
 	run.CreatedAt, run.EndedAt = timeOf(info.GetStartTime().AsTime()), time.Time{}
 	run.StartedAt, run.Attributes = run.CreatedAt, attributesOf(info)
+	run.Parent, _, _, _, _ = workflow.SplitRunID(run.ID)
 	if info.GetCloseTime() != nil {
 		run.EndedAt = timeOf(info.GetCloseTime().AsTime())
 	}
@@ -207,6 +209,13 @@ func summary(info *workflowpb.WorkflowExecutionInfo) workflow.Run {
 func timeOf(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 func splitType(name string) (string, int) {
+	for {
+		around, _, _, _, body := workflow.SplitRunID(name)
+		if !body {
+			break
+		}
+		name = around
+	}
 	i := strings.LastIndex(name, "/v")
 	if i < 0 {
 		return name, 0

@@ -24,6 +24,8 @@ type start struct {
 	Carried    *record             `json:"carried,omitempty"`
 	// From reopens a carried run, which has ended, from this step.
 	From string `json:"from,omitempty"`
+	// Sub is of a sub-run.
+	Sub *substart `json:"sub,omitempty"`
 }
 
 // interpreter is the loop around Plan.Next inside of a Temporal workflow. All of
@@ -40,6 +42,12 @@ type interpreter struct {
 	news    sdk.ReceiveChannel
 	refused string // the token of the latest event that found no room
 	stays   bool   // too large to be carried to another execution
+
+	place    *workflow.Place // of a sub-run: where it stands in the run around it
+	scope    *workflow.Scope // what the sub-runs of the open group see
+	starting int             // sub-runs of which the server has not said that they began
+	moved    bool            // something came to the group
+	idle     time.Duration   // between two looks after the sub-runs
 }
 
 // execute is the Temporal workflow of a definition. Its result, or the details of
@@ -48,20 +56,21 @@ func (d *definition) execute(outside sdk.Context, s start) (*record, error) {
 	d.mustHaveBegun(s)
 	ctx, _ := sdk.NewDisconnectedContext(outside)
 	x := &interpreter{ctx: ctx, outside: outside, def: d, plan: d.plan, news: sdk.GetSignalChannel(ctx, signalName)}
-	if err := x.begin(s); err != nil {
+	if err := x.answer(); err != nil {
 		return nil, err
 	}
-	if err := x.answer(); err != nil {
+	if err := x.begin(s); err != nil {
 		return nil, err
 	}
 	for {
 		x.hear()
 		if x.crowded() {
 			if next, ok := x.carried(); ok {
-				return nil, sdk.NewContinueAsNewError(ctx, typeOf(d.plan.Name, d.plan.Version), start{Carried: next, Shape: s.Shape})
+				return nil, sdk.NewContinueAsNewError(ctx, typeOfPlan(d.plan), start{Carried: next, Shape: s.Shape})
 			}
 		}
-		if x.turn() {
+		if x.Run.Status.Ended() || x.turn() {
+			x.tellParent()
 			return x.result()
 		}
 	}
@@ -70,6 +79,9 @@ func (d *definition) execute(outside sdk.Context, s start) (*record, error) {
 // begin takes over what the execution starts with.
 func (x *interpreter) begin(s start) error {
 	info := sdk.GetInfo(x.ctx)
+	if s.Sub != nil && s.Sub.Again != "" {
+		x.again(&s)
+	}
 	if s.Carried != nil {
 		full, err := s.Carried.unpacked()
 		if err != nil {
@@ -81,7 +93,10 @@ func (x *interpreter) begin(s start) error {
 		x.record = &record{Opened: created, Keys: s.Keys,
 			Run: workflow.Run{ID: info.WorkflowExecution.ID, Workflow: x.plan.Name, Version: x.plan.Version,
 				Input: s.Input, CreatedAt: created, StartedAt: x.now(), Attributes: s.Attributes}}
-		x.facts = x.history()
+		if x.facts = x.history(); s.Sub != nil {
+			x.Key = s.Sub.Key
+			x.Run.Parent, _, _, _, _ = workflow.SplitRunID(x.Run.ID)
+		}
 		x.note(created, workflow.HistoryRunStarted, "", 0, map[string]any{"workflow": x.plan.Name, "version": x.plan.Version})
 		for _, n := range x.plan.Nodes {
 			if n.Kind != workflow.KindFinish {
@@ -91,8 +106,19 @@ func (x *interpreter) begin(s start) error {
 	}
 	x.Run.Status = workflow.StatusRunning
 	x.ref = workflow.RunRef{ID: x.Run.ID, Workflow: x.Run.Workflow, Version: x.Run.Version}
+	if err := x.settleIn(); err != nil {
+		return err
+	}
+	if s.Sub != nil && s.Sub.Again != "" {
+		if s.From = workflow.UndoName; !s.Sub.Undo {
+			s.From = x.plan.ResumeFrom(x.facts)
+		}
+	}
 	if s.From != "" {
 		x.reopen(s.From)
+	}
+	if s.Sub != nil && s.Sub.Fault != nil {
+		x.end(x.now(), workflow.StatusFailed, s.Sub.Fault, "")
 	}
 	return nil
 }
@@ -103,7 +129,8 @@ func (x *interpreter) begin(s start) error {
 func (x *interpreter) reopen(from string) {
 	now := x.began()
 	x.note(now, workflow.HistoryRunReopened, from, 0, nil)
-	x.facts = slices.DeleteFunc(x.facts, func(f workflow.Fact) bool {
+	before, live := x.reopenings(from)
+	x.facts = slices.DeleteFunc(live, func(f workflow.Fact) bool {
 		if n, ok := x.plan.Node(f.Step); ok && n.Undoes() && f.Kind == workflow.FactCompleted {
 			if x.Undone == nil {
 				x.Undone = map[string]int{}
@@ -114,6 +141,7 @@ func (x *interpreter) reopen(from string) {
 		_, step := stepOf(x.plan, f.Step)
 		return f.Kind != workflow.FactStarted && (!outcome || !step || precedes(x.plan, from, f.Step))
 	})
+	x.facts = slices.Insert(x.facts, 1, before...)
 	x.Run.Steps = slices.DeleteFunc(x.Run.Steps, func(s workflow.StepState) bool { _, ok := stepOf(x.plan, s.Name); return !ok })
 	for i := range x.Run.Steps {
 		if s := &x.Run.Steps[i]; precedes(x.plan, from, s.Name) {
@@ -159,7 +187,11 @@ func (x *interpreter) now() time.Time { return timeOf(sdk.Now(x.ctx)) }
 // turn makes one move and says whether the run has ended with it.
 func (x *interpreter) turn() (ended bool) {
 	now := x.now()
-	d := x.plan.Next(x.facts)
+	d := x.decide(now)
+	if x.group() != nil {
+		x.goOn(d, now)
+		return false
+	}
 	switch d.Move {
 	case workflow.MoveSkip:
 		x.skip(d.Node, d.Because, now)
@@ -173,6 +205,12 @@ func (x *interpreter) turn() (ended bool) {
 			return true
 		default:
 			x.act(d, now)
+		}
+		return false
+	}
+	if d.Node.Undoes() { // of a step with sub-runs
+		if !x.unrecorded(d, now) {
+			x.goOn(d, now)
 		}
 		return false
 	}
@@ -190,6 +228,8 @@ func (x *interpreter) turn() (ended bool) {
 		x.wait(d.Node, now)
 	case workflow.MoveSleep:
 		x.sleep(d.Node, now)
+	case workflow.MoveOpen, workflow.MoveSettle:
+		x.goOn(d, now)
 	default:
 		x.act(d, now)
 	}
@@ -222,7 +262,7 @@ func (x *interpreter) settled(step string) bool {
 // cutShort notes that a step, wait or sleep ends with its run.
 func (x *interpreter) cutShort(n *workflow.Node, f workflow.Failure, now time.Time) {
 	since := now
-	if n.Kind == workflow.KindWait || n.Kind == workflow.KindSleep {
+	if n.Kind == workflow.KindWait || n.Kind == workflow.KindSleep || n.Sub != nil {
 		if x.At.Step != n.Name || !x.At.Begun {
 			x.note(now, workflow.HistoryWaitStarted, n.Name, 0, nil)
 		} else {
@@ -274,7 +314,7 @@ func (x *interpreter) complete(n *workflow.Node, attempt int, output json.RawMes
 
 func (x *interpreter) fail(step string, attempt int, f workflow.Failure, since, now time.Time) {
 	n, known := x.plan.Node(step)
-	pause := known && (n.Kind == workflow.KindWait || n.Kind == workflow.KindSleep)
+	pause := known && (n.Kind == workflow.KindWait || n.Kind == workflow.KindSleep || n.Sub != nil)
 	status, item := workflow.StatusFailed, workflow.HistoryStepFailed
 	switch {
 	case f.Reason == workflow.ReasonCanceled:
@@ -284,7 +324,8 @@ func (x *interpreter) fail(step string, attempt int, f workflow.Failure, since, 
 	}
 	fact := workflow.Fact{Kind: workflow.FactFailed, Step: step, Failure: &f}
 	x.settle(fact, status, attempt, since, now)
-	if f.Code == workflow.CodeRunTimeout {
+	past := func(f workflow.Fact) bool { return f.Kind == workflow.FactDeadline }
+	if f.Code == workflow.CodeRunTimeout && !slices.ContainsFunc(x.facts, past) {
 		x.facts[len(x.facts)-1] = workflow.Fact{Kind: workflow.FactDeadline}
 	}
 	x.note(now, item, step, attempt, map[string]any{"failure": f})
@@ -310,7 +351,7 @@ func (x *interpreter) result() (*record, error) {
 	if !sdk.IsReplaying(x.ctx) {
 		x.def.tell.RunEnded(x.ref, x.Run.Status, x.Run.Failure, x.Run.EndedAt.Sub(x.Run.CreatedAt))
 	}
-	if x.Facts = nil; x.Run.Status != workflow.StatusCompleted {
+	if x.Facts = nil; x.Run.Status != workflow.StatusCompleted || x.place != nil {
 		x.Facts = factsOf(x.facts)
 	}
 	x.plan.Sift(x.Run.Events)

@@ -406,12 +406,29 @@ func TestAReopenedRunTakesWhatItLeftOver(t *testing.T) {
 	}
 }
 
-func TestSubRunsAreRefused(t *testing.T) {
+func TestASubRunIsContinuedAsWhatItIs(t *testing.T) {
 	wf := workflow.New[[]int]("mapped")
 	workflow.Map(wf, "each", workflow.Each(workflow.Input(wf)), func(b *workflow.Workflow[int]) *workflow.Result[int] {
 		return workflow.Step(b, "x", func(_ context.Context, n int) (int, error) { return n, nil })
 	})
-	want := `workflow "mapped", step "each": a map has sub-runs, which only the engine runs`
+	n, _ := wf.Plan().Node("each")
+	v := execution(t, n.Body(0))
+	v.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "r/each[7]"})
+	v.SetContinueAsNewSuggested(true)
+	v.ExecuteWorkflow(typeOfPlan(v.plan), start{Input: json.RawMessage("7"), Sub: &substart{Key: "r/each[7]"}})
+	var next *sdk.ContinueAsNewError
+	if err := v.GetWorkflowError(); !errors.As(err, &next) || next.WorkflowType.Name != "mapped/v1/each[0]" {
+		t.Errorf("%v %+v", err, next)
+	}
+}
+
+func TestTwoStepsOfOneActivityAreRefused(t *testing.T) {
+	wf := workflow.New[[]int]("mapped")
+	workflow.Map(wf, "each", workflow.Each(workflow.Input(wf)), func(b *workflow.Workflow[int]) *workflow.Result[int] {
+		return workflow.Step(b, "x", func(_ context.Context, n int) (int, error) { return n, nil })
+	})
+	workflow.Step(wf, "each[0]/x", func(context.Context, []int) (int, error) { return 0, nil })
+	want := `workflow "mapped", step "x": another step has the activity "each[0]/x", too: rename it`
 	if err := (Config{Definitions: []workflow.Definition{wf}}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 		t.Error(err)
 	}

@@ -52,6 +52,9 @@ func (r *Runner) List(ctx context.Context, q workflow.Query) (workflow.Page, err
 	if err := q.ValidateFilters(); err != nil {
 		return workflow.Page{}, err
 	}
+	if q.Parent != "" {
+		return r.listSubs(ctx, q, limit)
+	}
 	filter, some := r.filter(q)
 	having, err := r.attributed(ctx, q.Attributes)
 	if err != nil {
@@ -85,8 +88,8 @@ func (r *Runner) List(ctx context.Context, q workflow.Query) (workflow.Page, err
 // filter is a query in the server's words; false when nothing can match it.
 func (r *Runner) filter(q workflow.Query) (string, bool) {
 	q, some := q.Possible()
-	some = some && q.Parent == "" // there are no sub-runs here
-	parts := []string{"TaskQueue STARTS_WITH " + quoted(r.cfg.TaskQueue+"/"), "ExecutionStatus != 'ContinuedAsNew'"}
+	parts := []string{"ParentWorkflowId IS NULL", "TaskQueue STARTS_WITH " + quoted(r.cfg.TaskQueue+"/"),
+		"ExecutionStatus != 'ContinuedAsNew'"}
 	if q.Workflow != "" {
 		parts = append(parts, "WorkflowType STARTS_WITH "+quoted(q.Workflow+"/v"))
 	}

@@ -19,7 +19,8 @@ const (
 	receiptName  = "receipt"
 )
 
-// message is what the signal carries: an event, or a request to cancel or to wake.
+// message is what the signal carries: an event, a request to cancel or to wake, or the
+// word of a sub-run that it has ended.
 type message struct {
 	Event   string          `json:"event,omitempty"`
 	ID      string          `json:"id,omitempty"`
@@ -30,6 +31,8 @@ type message struct {
 	Cancel bool   `json:"cancel,omitempty"`
 	Wake   bool   `json:"wake,omitempty"`
 	Reason string `json:"reason,omitempty"`
+
+	Ended *subEnd `json:"ended,omitempty"`
 }
 
 // hear takes in whatever came.
@@ -44,6 +47,8 @@ func (x *interpreter) hear() {
 			x.cancel(m.Reason)
 		case m.Wake:
 			x.At.Woken = true
+		case m.Ended != nil:
+			x.subEnded(*m.Ended)
 		default:
 			x.receive(m)
 		}
@@ -85,6 +90,9 @@ func (x *interpreter) receive(m message) {
 // left of it with the caller is its text.
 var errRefused = errors.New("the inbox is full")
 
+// errBeginning answers who asks about a sub-run that reads what it begins with.
+var errBeginning = errors.New("the run is just beginning")
+
 // tokenOf is the token of the delivery that brought an event; false when none did.
 func (r *record) tokenOf(id string) (string, bool) {
 	for i, e := range r.Run.Events {
@@ -98,6 +106,9 @@ func (r *record) tokenOf(id string) (string, bool) {
 // answer lets callers ask.
 func (x *interpreter) answer() error {
 	err := sdk.SetQueryHandler(x.ctx, describeName, func() (*record, error) {
+		if x.record == nil {
+			return nil, errBeginning
+		}
 		x.Facts = factsOf(x.facts) // a run that Temporal terminates is reopened with them
 		x.plan.Sift(x.Run.Events)
 		return x.packed()
@@ -106,6 +117,9 @@ func (x *interpreter) answer() error {
 		return err
 	}
 	return sdk.SetQueryHandler(x.ctx, receiptName, func(id, token string) (workflow.Receipt, error) {
+		if x.record == nil {
+			return workflow.Receipt{}, errBeginning
+		}
 		first, came := x.tokenOf(id)
 		if !came && token == x.refused {
 			return workflow.Receipt{}, errRefused

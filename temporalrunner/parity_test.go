@@ -86,8 +86,10 @@ Beside the scenarios, on Temporal:
   other hand writes, and the namespace has a retention. A retry repeats an unknown step unasked.
 - Schedules there are the same loop, over a ledger in a store that the program opens for it. Temporal's own are not used: they pass
   the same arguments at each time, and name the runs themselves, so that a firing could not be known by its run.
-- Sub-runs are the engine's: a definition with a ` + "`Map`" + `, ` + "`Repeat`" + `, ` + "`Parallel`" + `, ` + "`Race`" + ` or
-  ` + "`Child`" + ` is refused by ` + "`New`" + `.
+- A sub-run is a child workflow: about eight events of its run's history, and some trips to the server. Of a step
+  at most 1,000 are open at once, whatever ` + "`AtMost`" + ` says. What they yielded is with the server for as long as the
+  namespace's retention: a step that reads the items of a map later than that finds none from the first that is gone on, and
+  a retry begins anew what it does not find. A sub-run that was ended by Temporal's own means is found within an hour.
 - Attributes are kept by the server as one search attribute, which somebody registers in the namespace:
   ` + "`temporal operator search-attribute create --name LiwanagAttributes --type KeywordList`" + `. Without
   it they are kept and shown, and a listing by them is ` + "`ErrNoAttributes`" + `; those set before it was

@@ -31,6 +31,10 @@ type record struct {
 	At     position  `json:"at,omitzero"`
 	// Undone is how often the effects of steps were taken back, before the run was reopened.
 	Undone map[string]int `json:"undone,omitempty"`
+	// Groups are the sub-runs of the run's steps, the open one at last; Key is of a sub-run
+	// the part of idempotency keys that is its own.
+	Groups []*group `json:"groups,omitempty"`
+	Key    string   `json:"key,omitempty"`
 	// Packed is all of it, compressed; then nothing else is set.
 	Packed []byte `json:"packed,omitempty"`
 }
@@ -82,7 +86,7 @@ func (r *record) history() workflow.History {
 	h = append(h, workflow.Fact{Kind: workflow.FactStarted, Output: r.Run.Input})
 	for _, f := range r.Facts {
 		full := workflow.Fact{Kind: f.Kind, Step: f.Step, Failure: f.Failure, Reason: f.Reason}
-		if f.Kind == workflow.FactCompleted {
+		if f.Kind == workflow.FactCompleted || f.Kind == workflow.FactFailed {
 			full.Output = r.outputOf(f.Step)
 		}
 		h = append(h, full)
@@ -197,7 +201,7 @@ func (r *record) inbox() (in []workflow.Signal) {
 // end writes the run's ending.
 func (r *record) end(at time.Time, s workflow.Status, f *workflow.Failure, because string) {
 	r.Run.Status, r.Run.Failure, r.Run.FinishedBecause, r.Run.EndedAt = s, f, because, at
-	r.Run.WaitingFor, r.Run.CancelRequested = nil, false
+	r.Run.WaitingFor, r.Run.Children, r.Run.CancelRequested = nil, nil, false
 	for i := range r.Run.Steps {
 		step := &r.Run.Steps[i]
 		if !step.Status.Ended() && !step.StartedAt.IsZero() {

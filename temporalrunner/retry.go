@@ -25,6 +25,9 @@ func (r *Runner) Retry(ctx context.Context, runID, from string) error {
 	if err != nil {
 		return err
 	}
+	if rec.Run.Parent != "" {
+		return fmt.Errorf("%w: %s", workflow.ErrSubRun, runID)
+	}
 	if !rec.Run.Status.Ended() || rec.Run.Status == workflow.StatusCompleted {
 		return fmt.Errorf("%w: %s is %s", workflow.ErrNotEnded, runID, rec.Run.Status)
 	}
@@ -33,7 +36,7 @@ func (r *Runner) Retry(ctx context.Context, runID, from string) error {
 		return fmt.Errorf("%w: %q version %d, which run %s was started with", workflow.ErrUnknownWorkflow, rec.Run.Workflow,
 			rec.Run.Version, runID)
 	}
-	if why := plan.FitsRun(workflow.Kept{Input: rec.Run.Input, History: rec.history()}); why != nil {
+	if why := plan.FitsRun(workflow.Kept{Input: rec.Run.Input, History: rec.latest()}); why != nil {
 		return fmt.Errorf("%w: the one of run %s, which does not fit %s version %d: %w", workflow.ErrUnknownWorkflow, runID,
 			plan.Name, plan.Version, why)
 	}

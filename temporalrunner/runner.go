@@ -191,7 +191,7 @@ func (r *Runner) receiptOf(ctx context.Context, runID string, m message) (receip
 // takes says whether a run's definition, if it is held here, takes an event. The server
 // is asked for it only when not all that is held here takes the event.
 func (r *Runner) takes(ctx context.Context, runID string, s workflow.Signal) error {
-	if !slices.ContainsFunc(r.order, func(p *workflow.Plan) bool { return p.CheckEvent(s) != nil }) {
+	if !slices.ContainsFunc(withBodies(r.order), func(p *workflow.Plan) bool { return p.CheckEvent(s) != nil }) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
@@ -245,9 +245,13 @@ func (r *Runner) Wake(ctx context.Context, runID string) error {
 
 // Terminate ends a run at once, without handlers; see [workflow.Runner].
 func (r *Runner) Terminate(ctx context.Context, runID, reason string) error {
-	ctx, cancel := context.WithTimeout(ctx, patienceOfCalls)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return r.refused(ctx, "terminate", runID, r.client.TerminateWorkflow(ctx, runID, "", workflow.Clip(reason)))
+	reason = workflow.Clip(reason)
+	if err := r.refused(ctx, "terminate", runID, r.client.TerminateWorkflow(ctx, runID, "", reason)); err != nil {
+		return err
+	}
+	return errors.Join(r.terminateBelow(ctx, runID, reason), r.tellTerminated(ctx, runID, reason))
 }
 
 // refused tells the two reasons apart for which the server takes nothing more for

@@ -49,11 +49,13 @@ func (r *Runner) Run(ctx context.Context) error {
 			MaxHeartbeatThrottleInterval:       r.cfg.Lease / 3,
 			OnFatalError:                       func(err error) { failed <- err },
 		})
-		d := &definition{plan: p, tell: r.tell, index: r.index, around: r.cfg.Around, lease: r.cfg.Lease}
-		d.mark = func(ctx context.Context, token []byte) error {
-			return r.client.RecordActivityHeartbeat(ctx, token, alive)
+		for _, body := range withBodies([]*workflow.Plan{p}) {
+			d := &definition{plan: body, tell: r.tell, index: r.index, around: r.cfg.Around, lease: r.cfg.Lease, runner: r}
+			d.mark = func(ctx context.Context, token []byte) error {
+				return r.client.RecordActivityHeartbeat(ctx, token, alive)
+			}
+			d.register(w)
 		}
-		d.register(w)
 		if err := w.Start(); err != nil {
 			stop()
 			if ctx.Err() != nil {
@@ -76,12 +78,13 @@ func (r *Runner) Run(ctx context.Context) error {
 // step, handler and look, with the step's name.
 func (d *definition) register(to registry) {
 	p := d.plan
-	to.RegisterWorkflowWithOptions(d.execute, sdk.RegisterOptions{Name: typeOf(p.Name, p.Version)})
+	to.RegisterWorkflowWithOptions(d.execute, sdk.RegisterOptions{Name: typeOfPlan(p)})
 	for _, n := range append(p.Nodes[:len(p.Nodes):len(p.Nodes)], p.Handlers()...) {
-		if n.Kind == workflow.KindStep || n.Kind == workflow.KindHandler || n.Reconciles {
-			to.RegisterActivityWithOptions(d.activity(n), activity.RegisterOptions{Name: n.Name})
+		if n.Sub == nil && (n.Kind == workflow.KindStep || n.Kind == workflow.KindHandler || n.Reconciles) {
+			to.RegisterActivityWithOptions(d.activity(n), activity.RegisterOptions{Name: activityOf(n)})
 		}
 	}
+	d.registerSubs(to)
 }
 
 // mustHaveBegun panics when another definition began the run: the SDK fails the workflow
@@ -109,6 +112,7 @@ type definition struct {
 	lease  time.Duration
 	index  *index
 	around []workflow.Around
+	runner *Runner  // nil: there is no server
 	told   sync.Map // differences to definitions that began runs
 	// mark writes with the server that an attempt begins.
 	mark func(ctx context.Context, taskToken []byte) error

@@ -69,6 +69,9 @@ func Choose[In, R any](wf *Workflow[In], name string, ways ...Way[In, R]) *Resul
 // unless is the condition for a way of which those before it are not taken.
 func (c *Condition) unless(before []*Condition) *Condition {
 	mine, others := *c, slices.Clone(before)
+	for _, o := range others {
+		mine.sees = append(slices.Clip(mine.sees), o.sees...)
+	}
 	mine.holds = func(v *view) bool {
 		return !slices.ContainsFunc(others, func(o *Condition) bool { return o.holds(v) }) && c.holds(v)
 	}

@@ -13,6 +13,7 @@ type Condition struct {
 	Test  string // what it asks of them: empty for If, else unless, timed-out, skipped, absent, choose
 
 	reads  []*Node
+	sees   []*Node // what it reads, and what the ways before it do
 	holds  func(*view) bool
 	choice *choice // of a way of a Choose
 }
@@ -56,7 +57,7 @@ func (w When) condition(p *Plan, n *Node) *Condition {
 	if len(w.label) > MaxLabel {
 		p.fault(n.Name, "the label of a condition has %d bytes, %d are allowed", len(w.label), MaxLabel)
 	}
-	return &Condition{Label: w.label, On: namesOf(w.on), Test: w.test, reads: w.on, holds: w.holds}
+	return &Condition{Label: w.label, On: namesOf(w.on), Test: w.test, reads: w.on, sees: w.on, holds: w.holds}
 }
 
 func namesOf(nodes []*Node) string {
@@ -196,6 +197,7 @@ func (p *Plan) earlier(n *Node, what string, from ...*Node) bool {
 		p.fault(n.Name, "%s reads no step", what)
 		return false
 	}
+	n.reads = append(n.reads, from...)
 	for _, on := range from {
 		switch {
 		case !p.within(on.plan) && on.plan.outermost() == p.outermost():

@@ -43,6 +43,9 @@ func (p *Place) key(runID string) string {
 	if p == nil {
 		return keyParts.Replace(runID)
 	}
+	if p.Key != "" {
+		return p.Key
+	}
 	own := keyParts.Replace(p.Node.Name) + "[" + strconv.Itoa(p.Index) + "]"
 	return p.Scope.at.key(p.Scope.RunID) + "/" + own + anew(p.Scope.view.undos, p.Node)
 }

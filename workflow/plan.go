@@ -86,10 +86,11 @@ type Node struct {
 
 	plan     *Plan
 	index    int
-	undo     *Node  // takes its effect back
-	undoes   *Node  // of an undo: what it takes back
-	many     bool   // the output is Arrived even for one event
-	branch   string // of what a handle of a branch reads: its part of the output
+	reads    []*Node // what its conditions, list, deadline, schedule and first round are asked of
+	undo     *Node   // takes its effect back
+	undoes   *Node   // of an undo: what it takes back
+	many     bool    // the output is Arrived even for one event
+	branch   string  // of what a handle of a branch reads: its part of the output
 	invoke   func(context.Context, json.RawMessage) (json.RawMessage, error)
 	handle   func(context.Context, json.RawMessage, Failure) error
 	check    func(context.Context, json.RawMessage) (json.RawMessage, bool, error)
@@ -163,6 +164,25 @@ func PlansOf(definitions []Definition) (plans []*Plan, err error) {
 		plans = append(plans, p)
 	}
 	return plans, errors.Join(faults...)
+}
+
+// WithChildren are plans and those that they run as children, which a runner takes with
+// them. The error is that a child is another definition than the one that was given.
+func WithChildren(plans []*Plan) (all []*Plan, err error) {
+	all = slices.Clone(plans)
+	var faults []error
+	for _, p := range plans {
+		for _, child := range p.Children() {
+			same := func(o *Plan) bool { return o.Name == child.Name && o.Version == child.Version }
+			if i := slices.IndexFunc(all, same); i < 0 {
+				all = append(all, child)
+			} else if all[i] != child {
+				faults = append(faults, fmt.Errorf("workflow %q: version %d, which %q runs as a child, is another definition",
+					child.Name, child.Version, p.Name))
+			}
+		}
+	}
+	return all, errors.Join(faults...)
 }
 
 // Seal ends the definition: adding to it panics from now on. Runners call it when

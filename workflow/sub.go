@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -115,6 +114,53 @@ func (n *Node) before(at *Node) bool {
 		at = at.plan.owner
 	}
 	return at.Kind == KindHandler || n.index < at.index
+}
+
+// Owner is the node whose sub-runs the plan is a body of; nil of a definition.
+func (p *Plan) Owner() *Node { return p.owner }
+
+// Path names a body in its definition: the steps around it, and its branch, parted by
+// slashes; empty of a definition.
+func (p *Plan) Path() string {
+	if p.owner == nil {
+		return ""
+	}
+	path := p.owner.Name
+	if around := p.owner.plan.Path(); around != "" {
+		path = around + "/" + path
+	}
+	if s := p.owner.Sub; len(s.Branches) > 0 {
+		path += "/" + s.Branches[slices.Index(s.Bodies, p)]
+	}
+	return path
+}
+
+// Plan is the plan in which the node stands.
+func (n *Node) Plan() *Plan { return n.plan }
+
+// Reads are the steps of a plan around this one whose outputs decide what a run of this
+// one does: they are read by conditions, lists, deadlines, schedules and first rounds.
+// input says that the run's input is, too; all that any may be, by the input of a child.
+// Functions of steps are not asked: they may read every output around them.
+func (p *Plan) Reads(around *Plan) (steps []string, input, all bool) {
+	for _, n := range p.Nodes {
+		reads := slices.Clip(n.reads)
+		for _, c := range n.Conditions {
+			reads = append(reads, c.sees...)
+		}
+		for _, r := range reads {
+			switch {
+			case r.plan != around:
+			case r.Kind == kindInput:
+				input = true
+			default:
+				steps = append(steps, around.Nodes[r.index].Name)
+			}
+		}
+		all = all || n.Kind == KindChild
+	}
+	slices.Sort(steps)
+	return slices.Compact(steps), input, all
 }
 
 // Body is the plan of a sub-run of the node.
@@ -303,99 +349,6 @@ func (n *Node) settled(g *Group) Decision {
 		}
 	}
 	return d
-}
-
-// Scope is what the sub-runs of a run see of it.
-type Scope struct {
-	RunID string
-	view  view
-	at    *Place // of the run itself
-
-	mu    sync.Mutex
-	items map[string][]json.RawMessage // by step, once asked for
-}
-
-// Place is where a sub-run stands in the run around it.
-type Place struct {
-	Scope *Scope
-	Node  *Node
-	Index int
-}
-
-// Started is the fact that a run begins with; in is nil of a run that belongs to none.
-func Started(input json.RawMessage, in *Place) Fact {
-	return Fact{Kind: FactStarted, Output: input, In: in}
-}
-
-// place is where the run of a history stands; nil of one that belongs to none.
-func (h History) place() *Place {
-	if len(h) == 0 || h[0].Kind != FactStarted {
-		return nil
-	}
-	return h[0].In
-}
-
-// Scope is the scope that a run is for its sub-runs; its history begins with its
-// [Started].
-func (p *Plan) Scope(runID string, history History) *Scope {
-	return &Scope{RunID: runID, view: p.fold(history), at: history.place(), items: map[string][]json.RawMessage{}}
-}
-
-// Plan is the plan of the run that the scope is of.
-func (s *Scope) Plan() *Plan { return s.view.outputs.plan }
-
-// Size is about how many bytes the scope takes.
-func (s *Scope) Size() (size int) {
-	for _, o := range s.view.outputs.own {
-		size += 2 * len(o) // a list is kept once more, item by item
-	}
-	return size
-}
-
-// Input is the input of the sub-run at a place: a pure function of the run around it,
-// and in a repeat of the output of the round before. The error is a [Failure]: the
-// definition no longer has such a sub-run.
-func (p *Place) Input(before json.RawMessage) (in json.RawMessage, err error) {
-	fault := guard(p.Node.Name, func() {
-		switch s := p.Node.Sub; {
-		case s.items != nil:
-			in, err = p.item()
-		case s.Rounds > 0 && p.Index > 0:
-			in = before
-		case s.first != nil:
-			in, err = s.first(p.Scope)
-		default:
-			in = p.Scope.view.outputs.own[len(p.Node.plan.Nodes)]
-		}
-	})
-	switch {
-	case fault != nil:
-		return nil, *fault
-	case err == nil && in == nil:
-		err = fmt.Errorf("there is no input for %s[%d]", p.Node.Name, p.Index)
-	}
-	if err != nil {
-		return nil, Failure{Step: p.Node.Name, Reason: ReasonError, Code: CodeDefinition, Message: Clip(err.Error())}
-	}
-	return in, nil
-}
-
-func (p *Place) item() (json.RawMessage, error) {
-	s := p.Scope
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	items, ok := s.items[p.Node.Name]
-	if !ok {
-		var err error
-		if items, err = p.Node.Sub.items(s.view.outputs); err != nil {
-			return nil, err
-		}
-		s.items[p.Node.Name] = items
-	}
-	if p.Index >= len(items) {
-		return nil, fmt.Errorf("the list that %s goes over has %d items, and had more when it began", p.Node.Name, len(items))
-	}
-	return items[p.Index], nil
 }
 
 // SubOutput is what a sub-run of the node has yielded, by its own history; nil without.

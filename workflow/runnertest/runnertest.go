@@ -106,6 +106,7 @@ func groups() []group {
 		{"run timeout", runTimeoutScenarios()},
 		{"retry of runs", reopenScenarios()},
 		{"undo", undoScenarios()},
+		{"sub-runs", subScenarios()},
 		{"calls", callScenarios()},
 		{"await", awaitScenarios()},
 		{"attributes", attributeScenarios()},

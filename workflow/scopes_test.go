@@ -1,22 +1,20 @@
-package engine
+package workflow
 
 import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/liwanag/liwanag/workflow"
 )
 
 func TestAScopeIsReadAnewAfterItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s scopes
+		var s Scopes
 		read := 0
 		of := func() {
 			t.Helper()
-			if _, err := s.of("r", "each", 0, func() (*workflow.Scope, error) {
+			if _, err := s.Of("r", "each", 0, func() (*Scope, error) {
 				read++
-				return workflow.New[int]("w").Plan().Scope("r", nil), nil
+				return New[int]("w").Plan().Scope("r", nil), nil
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -27,7 +25,7 @@ func TestAScopeIsReadAnewAfterItsTime(t *testing.T) {
 				t.Errorf("read %d times after look %d", read, want)
 			}
 		}
-		if s.forget("r", "each", 0); len(s.all) != 0 || s.size != 0 {
+		if s.Forget("r", "each", 0); len(s.all) != 0 || s.size != 0 {
 			t.Errorf("%d scopes of %d bytes are kept", len(s.all), s.size)
 		}
 		if of(); read != 3 {
