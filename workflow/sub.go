@@ -119,22 +119,6 @@ func (n *Node) before(at *Node) bool {
 // Owner is the node whose sub-runs the plan is a body of; nil of a definition.
 func (p *Plan) Owner() *Node { return p.owner }
 
-// Path names a body in its definition: the steps around it, and its branch, parted by
-// slashes; empty of a definition.
-func (p *Plan) Path() string {
-	if p.owner == nil {
-		return ""
-	}
-	path := p.owner.Name
-	if around := p.owner.plan.Path(); around != "" {
-		path = around + "/" + path
-	}
-	if s := p.owner.Sub; len(s.Branches) > 0 {
-		path += "/" + s.Branches[slices.Index(s.Bodies, p)]
-	}
-	return path
-}
-
 // Plan is the plan in which the node stands.
 func (n *Node) Plan() *Plan { return n.plan }
 
