@@ -11,9 +11,11 @@ import (
 
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/api"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/config"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/datastore"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/doctor"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/enrichment"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/intake"
+	"github.com/liwanag/liwanag/cmd/liwanag/internal/keep"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/liwanag"
 	"github.com/liwanag/liwanag/cmd/liwanag/internal/telemetry"
 	"github.com/liwanag/liwanag/fullenrich"
@@ -74,8 +76,8 @@ func (a *App) Diagnose(ctx context.Context, in api.DoctorRequest) api.Diagnosis 
 		doctor.One("proxies", func(context.Context) api.Finding { return proxies(s, a.publicURL) }),
 		{Name: "secrets", Look: func(context.Context) []api.Finding { return secrets(s) }},
 		{Name: "sinks", Look: a.sinksFound},
-		doctor.One("journal", a.journalFound),
-		doctor.One("backups", a.backupsFound),
+		doctor.One("journal", func(ctx context.Context) api.Finding { return journalFound(ctx, s, a.storage) }),
+		doctor.One("backups", func(ctx context.Context) api.Finding { return backupsFound(ctx, a.storage.rows, a.cfg.Now()) }),
 	}
 	if in.Webhook {
 		checks = append(checks, doctor.One("webhook", a.tryWebhook))
@@ -178,9 +180,8 @@ func (a *App) sinksFound(ctx context.Context) []api.Finding {
 	return found
 }
 
-func (a *App) journalFound(ctx context.Context) api.Finding {
-	s := &a.cfg.Settings
-	r, err := ReportJournal(ctx, a.storage.rows, s.Database, s.Keep, a.storage.where)
+func journalFound(ctx context.Context, s *config.Settings, db *storage) api.Finding {
+	r, err := ReportJournal(ctx, db.rows, s.Database, s.Keep, db.where)
 	switch {
 	case err != nil:
 		return doctor.Bad("Mend its folder; paid calls wait for a line that is on disk.", "ls -l "+r.Place,
@@ -201,15 +202,15 @@ func (a *App) journalFound(ctx context.Context) api.Finding {
 // backupOld is the age from which on a backup is told as an old one.
 const backupOld = 7 * 24 * time.Hour
 
-func (a *App) backupsFound(ctx context.Context) api.Finding {
-	all, err := Backups(ctx, a.storage.rows)
+func backupsFound(ctx context.Context, rows *datastore.Store, now time.Time) api.Finding {
+	all, err := Backups(ctx, rows)
 	const schedule = "LIWANAG_BACKUP_DIR=/var/backups/liwanag LIWANAG_BACKUP_SCHEDULE='0 3 * * *' liwanag serve"
 	switch {
 	case err != nil:
 		return doctor.Unseen("Which backups there are cannot be found out.")
 	case len(all) == 0:
 		return doctor.Odd("Let the server make one every night.", schedule, "There is no backup.")
-	case a.cfg.Now().Sub(all[0].MadeAt) > backupOld:
+	case now.Sub(all[0].MadeAt) > backupOld:
 		return doctor.Odd("Let the server make one every night.", schedule, "The newest backup is of %s.",
 			all[0].MadeAt.UTC().Format(time.RFC3339))
 	}
@@ -335,6 +336,7 @@ func Examine(ctx context.Context, s config.Settings, in api.DoctorRequest) api.D
 	}
 	checks := []doctor.Check{
 		{Name: "database", Look: func(ctx context.Context) []api.Finding { return atRest(ctx, s.Database) }},
+		{Name: "kept", Look: func(ctx context.Context) []api.Finding { return keptAtRest(ctx, &s) }},
 		doctor.One("disk", func(ctx context.Context) api.Finding { return diskOf(ctx, s.Database, size) }),
 		doctor.One("clock of FullEnrich", func(ctx context.Context) api.Finding {
 			return doctor.FullEnrichClock(ctx, http.DefaultClient, s.FullEnrichBaseURL, time.Now)
@@ -392,6 +394,40 @@ func atRest(ctx context.Context, d config.Database) []api.Finding {
 				"The database has the schema of an older release.")}
 	}
 	return []api.Finding{doctor.Well("The database can be opened, and has the schema of this release.")}
+}
+
+// keptAtRest looks into a database that no server has open and that is of this release:
+// whether it is still the one, its journal and its backups. Of others nothing is said.
+func keptAtRest(ctx context.Context, s *config.Settings) []api.Finding {
+	ctx, cancel := context.WithTimeout(ctx, doctor.Within)
+	defer cancel()
+	if path, ok := s.SQLitePath(); ok {
+		if err := keep.Unfinished(path); err != nil {
+			return []api.Finding{doctor.Bad("End it: nothing starts on the file until then.", "liwanag restore PATH",
+				"A restore into %s was begun and did not end.", path)}
+		}
+		if _, err := os.Stat(path); err != nil {
+			return nil
+		}
+	}
+	if pending, err := Pending(ctx, s.Database); err != nil || pending != "" {
+		return nil
+	}
+	db, err := openStorage(ctx, s.Database)
+	if err != nil {
+		return nil // a server that is asked elsewhere has it
+	}
+	defer func() { _ = db.close() }()
+	instance, err := db.rows.Instance.Get(ctx)
+	if to, cut := strings.CutPrefix(instance.MovedTo, copying); err == nil && cut {
+		return []api.Finding{doctor.Bad("End it: nothing starts on the file until then.", "liwanag copy --to URL",
+			"A copy of this database to %s was cut short.", to)}
+	}
+	if err == nil && instance.MovedTo != "" {
+		return []api.Finding{doctor.Bad("Name that one: nothing starts on this file any more.", "DATABASE_URL=postgres://… liwanag serve",
+			"The rows of this database were moved to %s.", instance.MovedTo)}
+	}
+	return []api.Finding{journalFound(ctx, s, db), backupsFound(ctx, db.rows, time.Now())}
 }
 
 // shownSettings are the settings as the API shows them.
