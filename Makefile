@@ -3,6 +3,7 @@ GO        ?= go
 PRODUCT   := ./cmd/liwanag/internal
 RACE_PKGS := ./workflow/... ./engine ./engine/store/memory ./engine/store/postgres ./internal/groupcommit ./internal/pgdb ./temporalrunner ./fullenrich/... $(addprefix $(PRODUCT)/,httpapi/... live throttle console access notify intake/sources)
 TEMPORAL  := $(CURDIR)/.cache/bin/temporal
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.16.0
 
 # What a rule is wrong about says so at the place, with the reason. The simulator is a
 # pretended partner: seeded randomness is its point. Harnesses of tests start programs
@@ -60,6 +61,7 @@ lint: deps generated ## gofmt, go vet, staticcheck, gosec, generated files
 	./.cache/bin/staticcheck work
 	./.cache/bin/gosec -quiet $(GOSEC) ./workflow/... ./engine/... ./fullenrich/... ./internal/...
 	cd temporalrunner && ../.cache/bin/gosec -quiet $(GOSEC) ./...
+	cd observe/otel && ../../.cache/bin/gosec -quiet $(GOSEC) ./...
 	cd cmd/liwanag && ../../.cache/bin/gosec -quiet $(GOSEC) ./...
 
 .PHONY: generated
@@ -72,16 +74,16 @@ generated: templ ## Check that the console's generated files are those of its te
 check: test race lint verify test-temporal ## What CI runs: all of them
 
 .PHONY: release-check
-release-check: ## Make a release of the tree, publish nothing, and look at it (PLATFORMS=linux/amd64: of one platform)
-	tools/release/check.sh
+release-check: ## Make a release of the tree, publish nothing, and look at it (ONLY_HERE=1: of this platform)
+	GORELEASER=$(GORELEASER) tools/release/check.sh
 
 .PHONY: release
 release: ## Make the release of the tag that is checked out, as a draft (.github/workflows/release.yml)
 	$(GO) -C tools/release build -o ../../.cache/bin/ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	GOBIN="$(CURDIR)/.cache/bin" $(GO) install $(GORELEASER)
 	PATH="$(CURDIR)/.cache/bin:$$PATH" \
 		GORELEASER_CURRENT_TAG=$$(git describe --tags --exact-match --match 'cmd/liwanag/v*' | sed 's,^cmd/liwanag/,,') \
-		$(GO) run github.com/goreleaser/goreleaser/v2@$$($(GO) -C tools/release list -m -f '{{.Version}}' github.com/goreleaser/goreleaser/v2) \
-		release --clean --skip=validate
+		goreleaser release --clean --skip=validate
 
 .PHONY: temporal
 temporal: ## Build a Temporal server for tests and the demo, once (about five minutes) into .cache/bin

@@ -1,9 +1,8 @@
 #!/bin/sh
 # Makes a release of the tree, publishes nothing, and looks at it as a user gets it: make release-check.
-# PLATFORMS=linux/amd64 makes that of one platform alone.
+# ONLY_HERE=1 makes that of this platform alone. GoReleaser is built by the first call, which takes some minutes.
 set -eu
 cd "$(dirname "$0")/../.."
-version=0.1.0-snapshot
 bin=$PWD/.cache/bin
 dist=$PWD/.cache/dist
 here=$(go env GOOS)_$(go env GOARCH)
@@ -13,7 +12,9 @@ step() { echo "== $1"; }
 step "the tools"
 go -C tools/release vet ./...
 go -C tools/release test ./...
-go -C tools/release build -o "$bin/" ./snapshot ./dockerlint github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+go -C tools/release build -o "$bin/" ./dockerlint \
+	github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod github.com/rhysd/actionlint/cmd/actionlint
+GOBIN=$bin go install "$GORELEASER"
 
 step "deploy/Dockerfile"
 "$bin/dockerlint" deploy/Dockerfile
@@ -25,12 +26,16 @@ else
 	echo "left out: there is no systemd-analyze here"
 fi
 
+step "workflows"
+"$bin/actionlint" .github/workflows/*.yml
+
 step "scripts"
 for script in install.sh deploy/package/*.sh; do sh -n "$script"; done
 
 step "programs, archives, packages"
-rm -rf "$dist"
-PATH=$bin:$PATH "$bin/snapshot" -version "$version" -dist "$dist" -only "${PLATFORMS:-}"
+PATH=$bin:$PATH "$bin/goreleaser" check
+PATH=$bin:$PATH "$bin/goreleaser" release --snapshot --clean ${ONLY_HERE:+--single-target}
+version=$(sed 's/.*"version":"\([^"]*\)".*/\1/' "$dist/metadata.json")
 (cd "$dist" && sha256sum -c checksums.txt)
 for sbom in "$dist"/*.cdx.json; do
 	grep -q '"bomFormat": "CycloneDX"' "$sbom" && grep -q '"name": "modernc.org/sqlite"' "$sbom" || { echo "$sbom is no list of modules"; exit 1; }
@@ -41,6 +46,14 @@ for deb in "$dist"/*.deb; do
 		dpkg-deb --contents "$deb" > "$dist/contents"
 		for path in ./usr/bin/liwanag ./usr/lib/systemd/system/liwanag.service ./etc/liwanag/; do
 			grep -q " $path\$" "$dist/contents" || { echo "$deb lacks $path"; exit 1; }
+		done
+	fi
+done
+for rpm in "$dist"/*.rpm; do
+	if [ -f "$rpm" ] && command -v rpm >/dev/null; then
+		rpm -qlp "$rpm" > "$dist/contents"
+		for path in /usr/bin/liwanag /usr/lib/systemd/system/liwanag.service /etc/liwanag; do
+			grep -qx "$path" "$dist/contents" || { echo "$rpm lacks $path"; exit 1; }
 		done
 	fi
 done

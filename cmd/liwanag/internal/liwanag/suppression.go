@@ -45,17 +45,24 @@ func MailboxOf(emailKey string) string {
 // SharedMailbox is the mailbox of an e-mail key whose provider gives one mailbox several addresses.
 func SharedMailbox(emailKey string) (box string, shared bool) {
 	local, domain, _ := strings.Cut(emailKey, "@")
-	if domain != "gmail.com" && domain != "googlemail.com" {
+	if !slices.Contains(gmail, domain) {
 		return "", false
 	}
 	local, _, _ = strings.Cut(local, "+")
 	local = strings.ReplaceAll(local, ".", "")
-	return local + "@gmail.com", local != ""
+	return local + "@" + gmail[0], local != ""
 }
 
-// DomainsOf are the domain of an e-mail key and those above it, without the top-level one.
+// gmail are the names of Gmail's domain.
+var gmail = []string{"gmail.com", "googlemail.com"}
+
+// DomainsOf are the domain of an e-mail key with its other names, and those above it, without the top-level one.
 func DomainsOf(emailKey string) (all []string) {
-	for domain := emailKey[strings.LastIndexByte(emailKey, '@')+1:]; strings.Contains(domain, "."); _, domain, _ = strings.Cut(domain, ".") {
+	domain := emailKey[strings.LastIndexByte(emailKey, '@')+1:]
+	if slices.Contains(gmail, domain) {
+		return slices.Clone(gmail)
+	}
+	for ; strings.Contains(domain, "."); _, domain, _ = strings.Cut(domain, ".") {
 		all = append(all, domain)
 	}
 	return all
