@@ -74,7 +74,7 @@ generated: templ ## Check that the console's generated files are those of its te
 check: test race lint verify test-temporal ## What CI runs: all of them
 
 .PHONY: release-check
-release-check: ## Make a release of the tree, publish nothing, and look at it (ONLY_HERE=1: of this platform)
+release-check: ## Make a release of the tree, publish nothing, and look at it
 	GORELEASER=$(GORELEASER) tools/release/check.sh
 
 .PHONY: release

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a release of the tree, publishes nothing, and looks at it as a user gets it: make release-check.
-# ONLY_HERE=1 makes that of this platform alone. GoReleaser is built by the first call, which takes some minutes.
+# The first call builds GoReleaser, which takes some minutes.
 set -eu
 cd "$(dirname "$0")/../.."
 bin=$PWD/.cache/bin
@@ -34,7 +34,7 @@ for script in install.sh deploy/package/*.sh; do sh -n "$script"; done
 
 step "programs, archives, packages"
 PATH=$bin:$PATH "$bin/goreleaser" check
-PATH=$bin:$PATH "$bin/goreleaser" release --snapshot --clean ${ONLY_HERE:+--single-target}
+PATH=$bin:$PATH "$bin/goreleaser" release --snapshot --clean
 version=$(sed 's/.*"version":"\([^"]*\)".*/\1/' "$dist/metadata.json")
 (cd "$dist" && sha256sum -c checksums.txt)
 for sbom in "$dist"/*.cdx.json; do
