@@ -69,8 +69,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		client := d.ClientOf(r)
 		carried.from, carried.client = networkOf(client), client.String()
 	}
-	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
 	out := &response{ResponseWriter: w, body: newBody(r)}
+	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, carried))
 	r.Body = out.body
 	route := "none"
 	if d.cfg.Span != nil && !probes(r) && r.URL.Path != runapi.Listen.Path { // which lasts as long as its listener likes

@@ -11,16 +11,18 @@ import (
 // comes.
 type body struct {
 	io.ReadCloser
-	conn  *connection // nil without one (tests, and pages that ask in their own name)
+	conn  *connection // nil without one (tests)
 	ended atomic.Bool
 }
 
+// newBody is the body of a request. That of a page that asks in its own name does not come
+// by the connection of its browser, which stays as it is.
 func newBody(r *http.Request) *body {
 	b := &body{ReadCloser: r.Body, conn: connectionOf(r.Context())}
-	if r.Body == nil || r.Body == http.NoBody {
+	if r.Body == nil {
 		b.ReadCloser = http.NoBody
-		b.ended.Store(true)
 	}
+	b.ended.Store(b.ReadCloser == http.NoBody || scopeOf(r.Context()).id != "")
 	return b
 }
 
