@@ -159,7 +159,7 @@ func TestASenderThatWasPausedForTooLongGivesThePaidCallUp(t *testing.T) {
 // has taken over. Its token brings the result to where it belongs.
 func TestTheLatePaidCallOfAPausedServerIsAdoptedByItsToken(t *testing.T) {
 	t.Parallel()
-	w := pausedSender(t, "30s")
+	w := pausedSender(t, "1h") // however slow the machine is, the call is not sent again
 	// the webhook comes before the answer
 	w.fault(simulator.Fault{Action: simulator.ActionSlowDrip, Method: http.MethodPost, Delay: 50 * time.Millisecond})
 	w.nodes[0].Signal(t, syscall.SIGCONT)
