@@ -226,7 +226,7 @@ func subUndo(w *world) {
 	w.failure(run, workflow.Failure{Step: "bad", Reason: workflow.ReasonError, Message: "broken", Attempts: 1})
 	w.told(run)
 	w.retry("")
-	run = w.until(id, "completed", func(r workflow.Run) bool { return r.Status == workflow.StatusCompleted })
+	w.until(id, "completed", func(r workflow.Run) bool { return r.Status == workflow.StatusCompleted })
 	want := []string{"bad", "bad"}
 	for i := range 3 {
 		key := fmt.Sprintf("%s/each[%d]", id, i)
