@@ -10,29 +10,33 @@ import (
 	"github.com/liwanag/liwanag/workflow"
 )
 
-// buildSchedule: the batch that sweeps pending jobs which no run holds, and the end
-// of what is old. The ledger stands in the database, whatever runs the workflows.
+// buildSchedule: the batch that sweeps pending jobs which no run holds, the end of what is
+// old, and backups. The ledger stands in the database, whatever runs the workflows.
 func (a *App) buildSchedule(context.Context) (err error) {
 	s := &a.cfg.Settings
-	batch, err := timed("scheduled-batch", s.Schedule, func(ctx context.Context, _ time.Time) error {
-		_, err := a.service.RunScheduledBatch(ctx, false)
-		return err
-	})
-	if err != nil {
-		return &UsageError{err}
-	}
-	hourly, err := timed("retention", "@hourly", func(ctx context.Context, _ time.Time) error {
-		_, err := a.prune(ctx)
-		return err
-	})
-	all := []schedule.Schedule{batch, hourly}
-	if err == nil && s.BackupSchedule != "" {
-		var backups schedule.Schedule
-		backups, err = timed("backup", s.BackupSchedule, a.scheduledBackup)
-		all = append(all, backups)
-	}
-	if err != nil {
-		return &UsageError{err}
+	var all []schedule.Schedule
+	for _, one := range []struct {
+		name, expression string
+		do               func(ctx context.Context, at time.Time) error
+	}{
+		{"scheduled-batch", s.Schedule, func(ctx context.Context, _ time.Time) error {
+			_, err := a.service.RunScheduledBatch(ctx, false)
+			return err
+		}},
+		{"retention", "@hourly", func(ctx context.Context, _ time.Time) error {
+			_, err := a.prune(ctx)
+			return err
+		}},
+		{"backup", s.BackupSchedule, a.scheduledBackup},
+	} {
+		if one.expression == "" { // no backups
+			continue
+		}
+		timed, err := timed(one.name, one.expression, one.do)
+		if err != nil {
+			return &UsageError{err}
+		}
+		all = append(all, timed)
 	}
 	a.times, err = schedule.New(schedule.Config{Runner: a.runner, Ledger: a.runner.ledger, Schedules: all, Now: a.cfg.Now,
 		Remember: 2 * s.Retention, Fault: func(err error) { a.log.Error("a scheduled run failed; it is tried again", "error", err) }})
